@@ -1,0 +1,51 @@
+"""Pixels on their way in: one frame, and what is known of the video it comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One decoded frame.
+
+    Raises:
+        ValueError: if the image is not (H, W, 3) uint8 or the index is negative.
+    """
+
+    index: int
+    """Position in presentation order, from 0, counted over the frames of the whole video."""
+    image: NDArray[np.uint8]
+    """(H, W, 3) uint8, RGB."""
+    name: str
+    """Output stem, unique in the video: ``00000`` for frame 0 of a file, the image's own stem for a folder."""
+    time: float | None = None
+    """Presentation time in seconds, None where the source has none."""
+
+    def __post_init__(self) -> None:
+        if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
+            raise ValueError(f"image must be (H, W, 3) uint8, got {self.image.shape} {self.image.dtype}")
+        if self.index < 0:
+            raise ValueError(f"index must be >= 0, got {self.index}")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.image.shape[0], self.image.shape[1]
+
+    def __repr__(self) -> str:
+        height, width = self.size
+        return f"Frame(index={self.index}, name={self.name!r}, size={width}x{height}, time={self.time})"
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What is known of a video before it is read. ``None`` means unknown, never a guess."""
+
+    width: int
+    height: int
+    fps: float | None
+    num_frames: int | None

@@ -1,0 +1,86 @@
+"""The first seam: a promptable image model.
+
+``encode`` is paid once per image, ``decode`` is cheap and takes all objects at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..prompt import Prompt
+
+
+@dataclass(frozen=True, eq=False)
+class FrameFeatures:
+    """What a segmenter knows of one image."""
+
+    grid: torch.Tensor
+    """(C, h, w) float; every column is a unit vector, so cosine similarity is a dot product.
+
+    Cells that lie wholly in a segmenter's padding are not part of the grid: it covers the image exactly.
+    """
+    image_size: tuple[int, int]
+    """(H, W) of the image in pixels."""
+    context: Any = field(default=None, repr=False)
+    """Private to the segmenter that made it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Guidance:
+    """Where the target seems to be, for segmenters that can use it (PerSAM, section 4)."""
+
+    similarity: torch.Tensor
+    """(h, w) cosine similarity of the target on the feature grid."""
+    embedding: torch.Tensor
+    """(C,) target embedding, not normalised."""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """K masks for each of N prompts, decoded in one call."""
+
+    logits: torch.Tensor
+    """(N, K, H, W) float32 at image size, cut at 0."""
+    low_res: torch.Tensor
+    """(N, K, h, w) float32 on the decoder's own grid, to be fed back as ``Prompt.low_res``."""
+    scores: torch.Tensor
+    """(N, K) float32, predicted quality; comparable within a row."""
+
+    def best(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Logits (N, H, W) of each row's highest score, and those scores (N,), as NumPy."""
+        pick = self.scores.argmax(dim=1)
+        rows = torch.arange(len(pick), device=pick.device)
+        return self.logits[rows, pick].cpu().numpy(), self.scores[rows, pick].cpu().numpy()
+
+
+@runtime_checkable
+class Segmenter(Protocol):
+    """A promptable image model."""
+
+    accepts_guidance: bool
+    """Whether ``decode`` makes use of guidance; where it does not, guidance is ignored."""
+
+    def encode(self, image: NDArray[np.uint8]) -> FrameFeatures:
+        """Features of an (H, W, 3) uint8 RGB image."""
+        ...
+
+    def decode(
+        self,
+        features: FrameFeatures,
+        prompts: Sequence[Prompt],
+        *,
+        guidance: Sequence[Guidance] | None = None,
+        multimask: bool = True,
+    ) -> Candidates:
+        """Masks for N prompts in one call; prompts are in pixels of the original image.
+
+        ``guidance`` has one entry per prompt. ``multimask=False`` gives K = 1.
+        An empty sequence of prompts gives N = 0.
+        """
+        ...

@@ -1,0 +1,102 @@
+"""Settings: typed defaults in code, overridden by a recipe file, overridden by flags.
+
+Every part of the library that has settings keeps them in a frozen dataclass beside the code they steer;
+this module merges overrides into such a dataclass and refuses unknown keys.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from .errors import SettingsError
+
+T = TypeVar("T")
+
+
+def load_recipe(path: str | Path) -> dict[str, Any]:
+    """The overrides in a YAML recipe.
+
+    Raises:
+        SettingsError: if the file is missing, is not YAML, or does not hold a mapping.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"cannot read recipe {path}: {error}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise SettingsError(f"recipe {path} must hold a mapping of settings, got {type(content).__name__}")
+    return content
+
+
+def override(defaults: T, *layers: Mapping[str, Any]) -> T:
+    """``defaults`` (a frozen dataclass) with the layers laid over it, the last one on top.
+
+    Nested dataclasses are overridden by nested mappings; a value of None in a layer means "not given".
+
+    Raises:
+        SettingsError: for an unknown key (with the nearest known ones) or a value of the wrong type.
+    """
+    return _override(defaults, layers, "")
+
+
+def _override(defaults: T, layers: tuple[Mapping[str, Any], ...], where: str) -> T:
+    fields = {field.name: field for field in dataclasses.fields(defaults)}  # type: ignore[arg-type]
+    hints = typing.get_type_hints(type(defaults))
+    changes: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            name = f"{where}{key}"
+            if key not in fields:
+                near = difflib.get_close_matches(str(key), fields, n=3)
+                hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(fields))}"
+                raise SettingsError(f"unknown setting {name!r}; {hint}")
+            if value is None:
+                continue
+            current = changes.get(key, getattr(defaults, key))
+            if dataclasses.is_dataclass(current):
+                if not isinstance(value, Mapping):
+                    raise SettingsError(f"setting {name!r} must be a mapping, got {value!r}")
+                changes[key] = _override(current, (value,), f"{name}.")
+            else:
+                changes[key] = _convert(value, hints[key], name)
+    try:
+        return dataclasses.replace(defaults, **changes)  # type: ignore[type-var]
+    except ValueError as error:  # a dataclass that checks itself
+        raise SettingsError(str(error)) from error
+
+
+def _convert(value: Any, hint: Any, name: str) -> Any:
+    """``value`` as ``hint``, or SettingsError. YAML has no tuples, and writes 1 where 1.0 is meant."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        for argument in arguments:
+            try:
+                return _convert(value, argument, name)
+            except SettingsError:
+                continue
+    elif origin is typing.Literal:
+        if value in arguments:
+            return value
+    elif origin is tuple:
+        if isinstance(value, (list, tuple)):
+            if len(arguments) == 2 and arguments[1] is Ellipsis:
+                return tuple(_convert(item, arguments[0], name) for item in value)
+            if len(arguments) == len(value):
+                return tuple(_convert(v, a, name) for v, a in zip(value, arguments, strict=True))
+    elif hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    elif hint is Any or (isinstance(hint, type) and type(value) is hint):
+        return value
+    wanted = " or ".join(map(repr, arguments)) if origin is typing.Literal else getattr(hint, "__name__", str(hint))
+    raise SettingsError(f"setting {name!r} must be {wanted}, got {value!r}")
