@@ -1,0 +1,41 @@
+# Two commands matter: `make demo` and `make test`. Each sets up all it needs in .venv.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+OUT    ?= out/demo
+READY  := $(VENV)/.ready
+
+.PHONY: demo test test-all lint types wheel check docs clean
+
+demo: $(READY)  ## cut the objects out of the bundled clip, score the result, say where it is
+	$(BIN)/vos demo -o $(OUT) --overwrite
+
+# One thread per worker: two workers that both want both cores are slower than two that share.
+test: $(READY)  ## the whole suite, without the slow tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-all: $(READY)  ## the slow tests as well
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m ""
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+wheel: $(READY)  ## build the wheel, install it into a clean environment, run the main job from it
+	sh tests/wheel_smoke.sh $(BIN)/python
+
+check: lint types test wheel  ## all that has to pass before a change lands
+
+docs: $(READY)  ## regenerate the command reference
+	$(BIN)/python docs/generate_cli.py
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist out *.egg-info
