@@ -35,7 +35,11 @@ class Prompt:
         if (self.points is None) != (self.labels is None):
             raise ValueError("points and labels go together")
         if self.points is not None and self.labels is not None:
-            if self.points.ndim != 2 or self.points.shape[1] != 2 or self.labels.shape != self.points.shape[:1]:
+            if (
+                self.points.ndim != 2
+                or self.points.shape[1] != 2
+                or self.labels.shape != self.points.shape[:1]
+            ):
                 raise ValueError(
                     f"points must be (P, 2) and labels (P,), got {self.points.shape}, {self.labels.shape}"
                 )

@@ -98,5 +98,9 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
         return float(value)
     elif hint is Any or (isinstance(hint, type) and type(value) is hint):
         return value
-    wanted = " or ".join(map(repr, arguments)) if origin is typing.Literal else getattr(hint, "__name__", str(hint))
+    wanted = (
+        " or ".join(map(repr, arguments))
+        if origin is typing.Literal
+        else getattr(hint, "__name__", str(hint))
+    )
     raise SettingsError(f"setting {name!r} must be {wanted}, got {value!r}")
