@@ -1,0 +1,41 @@
+"""Test helpers that are part of the product: synthetic scenes with exact truth, and scripted models.
+
+::
+
+    from vos.testing import ScriptedTracker, scene
+
+    clip = scene("occlusion", num_frames=30, size=(121, 163), seed=3)
+    clip.frames[0].image        # (121, 163, 3) uint8
+    clip.labels[0]              # (121, 163) uint8, exact
+    tracker = ScriptedTracker(clip)
+
+Everything is drawn with NumPy from a seed, so a scene is the same on every machine. No torch is imported
+until :class:`ScriptedSegmenter` is used.
+"""
+
+from .files import write_images, write_labels, write_video
+from .kinds import KINDS
+from .scene import Scene, scene, stream
+from .scripted import DecodeCall, ScriptedSegmenter, ScriptedTracker
+from .shapes import OUTLINES, Shape, line, loop, shuttle
+
+__all__ = [
+    "OUTLINES",
+    "SCENES",
+    "DecodeCall",
+    "Scene",
+    "ScriptedSegmenter",
+    "ScriptedTracker",
+    "Shape",
+    "line",
+    "loop",
+    "scene",
+    "shuttle",
+    "stream",
+    "write_images",
+    "write_labels",
+    "write_video",
+]
+
+SCENES = tuple(KINDS)
+"""Names of the ready-made scenes: one for every difficulty a tracker meets."""
