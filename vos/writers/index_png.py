@@ -1,0 +1,56 @@
+"""Index masks: one PNG per frame, one byte per pixel, its value the object id."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..files import make_folder, remove_leftovers, write_bytes_atomic
+from ..frame import Frame
+from ..masks import Segmentation
+from .base import VideoFacts, Writer
+from .palette import davis_palette
+
+COMPRESSION = 1
+"""zlib's fastest: masks are so flat that higher levels save little and cost several times as long."""
+
+
+def encode_index_png(labels: NDArray[np.uint8]) -> bytes:
+    """(H, W) uint8 ids as an 8-bit palette PNG with the DAVIS colours."""
+    image = Image.fromarray(np.ascontiguousarray(labels))
+    image.putpalette(davis_palette().tobytes())
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", compress_level=COMPRESSION)
+    return buffer.getvalue()
+
+
+class IndexPngWriter(Writer):
+    """A folder of ``<frame name>.png``; every file is final as soon as its frame is written.
+
+    Args:
+        path: the folder, made where absent.
+        work: not needed.
+        facts: not needed.
+    """
+
+    default_name = "masks"
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, work: Path | None = None, facts: VideoFacts | None = None
+    ) -> None:
+        self.path = make_folder(path)
+
+    def write(self, frame: Frame, segmentation: Segmentation) -> None:
+        """Write one mask, or leave what was there."""
+        write_bytes_atomic(self.path / f"{frame.name}.png", encode_index_png(segmentation.labels))
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Masks after the checkpoint are simply written again; what a kill left half-written goes."""
+        remove_leftovers(self.path)
