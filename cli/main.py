@@ -1,0 +1,118 @@
+"""The command line: a table of commands, each imported only when it is used, and one place for errors."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import traceback
+from collections.abc import Iterator
+from importlib import import_module
+from types import FrameType
+from typing import Any
+
+import click
+
+from vos.errors import InterruptedRunError, VosError
+
+COMMANDS: dict[str, str] = {
+    "track": "Cut objects out of a video and follow them from frame to frame.",
+    "evaluate": "Score masks against ground truth: J, F and J&F, as DAVIS does.",
+    "benchmark": "Track and score a whole data set in one go.",
+    "probe": "Say what is in a video: size, rate, frames, what is unusual.",
+}
+"""Command -> its line in ``vos --help``. The command ``a-b`` is the object ``a_b`` in ``cli/a_b.py``."""
+
+INTERNAL_ERROR = 1
+INTERRUPTED = InterruptedRunError.exit_code
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: ends a run as Ctrl-C does."""
+
+
+class LazyGroup(click.Group):
+    """Knows the names of its commands, imports one when it is asked for, and turns errors into exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module."""
+        if cmd_name not in COMMANDS:
+            return None
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(import_module(f".{name}", __package__), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table, without importing any command for its help."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what it raises becomes a message on stderr and an exit code."""
+        try:
+            with sigterm_interrupts():
+                return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise  # Click's own, and `vos ... | head`, which it ends quietly
+        except VosError as error:
+            report(ctx, str(error), error)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt as error:
+            report(ctx, "interrupted", error)
+            ctx.exit(INTERRUPTED)
+        except Exception as error:
+            hint = "" if is_verbose(ctx) else "; run again with -v for the traceback"
+            report(ctx, f"internal error: {type(error).__name__}: {error}{hint}", error)
+            ctx.exit(INTERNAL_ERROR)
+
+
+def report(ctx: click.Context, message: str, error: BaseException) -> None:
+    """One message on stderr, below the traceback where -v asks for it."""
+    if is_verbose(ctx):
+        traceback.print_exception(error)
+    click.echo(f"vos: {message}", err=True)
+
+
+def is_verbose(ctx: click.Context) -> bool:
+    """Whether -v was given to the command that ran."""
+    return bool(ctx.meta.get("vos.verbosity", 0) > 0)
+
+
+@contextlib.contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """Inside the block SIGTERM raises :class:`Terminated`, as Ctrl-C raises KeyboardInterrupt."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not the main thread (somebody else's program): signals are theirs
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="vos", prog_name="vos")
+def cli() -> None:
+    """Cut objects out of videos: track them from a mask, points or boxes, and score the result.
+
+    Exit codes: 0 done, 1 internal error, 2 usage, 3 bad media, 4 model or weights missing,
+    5 stopped part-way, 130 interrupted.
+    """
+
+
+def main() -> None:
+    """The ``vos`` command."""
+    cli()
+
+
+if __name__ == "__main__":
+    main()
