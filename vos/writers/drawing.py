@@ -93,13 +93,11 @@ def _draw_labels(drawn: NDArray[np.uint8], segmentation: Segmentation, names: Ma
     for object_id in object_ids(segmentation.labels):
         box = tight_box(segmentation.mask(object_id))
         assert box is not None
-        words = [str(object_id)]
-        if names.get(object_id):
-            words.append(names[object_id])
+        text = f"{object_id} {names.get(object_id, '')}".rstrip()
         if object_id in segmentation.scores:
-            words.append(f"{segmentation.scores[object_id]:.2f}")
+            text += f" · {segmentation.scores[object_id]:.2f}"
         colour = tuple(int(c) for c in davis_palette()[object_id])
-        label = _label_image(" ".join(words), colour, font_size(drawn.shape[0]))
+        label = _label_image(text, colour, font_size(drawn.shape[0]))
         place = _place(label.shape[:2], box, drawn.shape[:2], taken)
         if place is None:
             continue  # a label larger than the image
