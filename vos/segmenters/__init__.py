@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 __all__ = ["SEGMENTERS", "build_segmenter"]
 
 
-def _lazy(module: str, factory: str) -> Callable[..., Segmenter]:
+def _lazy(module: str, factory: str, **fixed: Any) -> Callable[..., Segmenter]:
     """A builder that imports its module when it is called: naming a model costs nothing."""
 
     def build(**options: Any) -> Segmenter:
-        segmenter: Segmenter = getattr(import_module(module, __package__), factory)(**options)
+        segmenter: Segmenter = getattr(import_module(module, __package__), factory)(**fixed, **options)
         return segmenter
 
     return build
@@ -26,6 +26,10 @@ def _lazy(module: str, factory: str) -> Callable[..., Segmenter]:
 
 SEGMENTERS: dict[str, Callable[..., Segmenter]] = {
     "builtin": _lazy(".builtin", "BuiltinSegmenter"),
+    "mobile-sam": _lazy(".sam", "build_sam", name="mobile-sam"),
+    "sam-vit-b": _lazy(".sam", "build_sam", name="sam-vit-b"),
+    "sam-vit-h": _lazy(".sam", "build_sam", name="sam-vit-h"),
+    "sam-vit-l": _lazy(".sam", "build_sam", name="sam-vit-l"),
 }
 """Name -> builder. To add a model, write one file here and add one line."""
 

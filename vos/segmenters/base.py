@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -33,12 +34,14 @@ class FrameFeatures:
 
 @dataclass(frozen=True, eq=False)
 class Guidance:
-    """Where the target seems to be, for segmenters that can use it (PerSAM, section 4)."""
+    """Where the target seems to be, for segmenters that can use it (PerSAM, section 4). None leaves a part out."""
 
-    similarity: torch.Tensor
+    similarity: torch.Tensor | None = None
     """(h, w) cosine similarity of the target on the feature grid."""
-    embedding: torch.Tensor
+    embedding: torch.Tensor | None = None
     """(C,) target embedding, not normalised."""
+    attention_bias: torch.Tensor | None = None
+    """(h', w') bias in 0..1 on the segmenter's own padded grid, used instead of one made from ``similarity``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +59,38 @@ class Candidates:
         """Logits (N, H, W) of each row's highest score, and those scores (N,), as NumPy."""
         pick = self.scores.argmax(dim=1)
         rows = torch.arange(len(pick), device=pick.device)
-        return self.logits[rows, pick].cpu().numpy(), self.scores[rows, pick].cpu().numpy()
+        return self.pick_logits(pick).cpu().numpy(), self.scores[rows, pick].cpu().numpy()
+
+    def pick_logits(self, pick: torch.Tensor) -> torch.Tensor:
+        """(N, H, W) logits of candidate ``pick[n]`` (N,) int64 of every prompt n."""
+        return self.logits[torch.arange(len(pick), device=pick.device), pick]
+
+
+class LazyCandidates(Candidates):
+    """Candidates that are brought to image size when they are asked for: all of them, or only those picked."""
+
+    def __init__(
+        self,
+        low_res: torch.Tensor,
+        scores: torch.Tensor,
+        upscale: Callable[[torch.Tensor], torch.Tensor],
+    ) -> None:
+        """``upscale`` takes (N, K, h, w) low-res logits to (N, K, H, W)."""
+        self.__dict__.update(low_res=low_res, scores=scores, upscale=upscale)
+
+    @cached_property
+    def logits(self) -> torch.Tensor:  # type: ignore[override]
+        """(N, K, H, W) float32 at image size, cut at 0."""
+        full: torch.Tensor = self.__dict__["upscale"](self.low_res)
+        return full
+
+    def pick_logits(self, pick: torch.Tensor) -> torch.Tensor:
+        """(N, H, W) logits of candidate ``pick[n]`` of every prompt n; no other is brought to image size."""
+        if "logits" in self.__dict__:
+            return super().pick_logits(pick)
+        rows = torch.arange(len(pick), device=pick.device)
+        full: torch.Tensor = self.__dict__["upscale"](self.low_res[rows, pick][:, None])[:, 0]
+        return full
 
 
 @runtime_checkable
