@@ -76,8 +76,9 @@ class CocoWriter(Writer):
 
     def checkpoint(self) -> dict[str, Any]:
         """Close the current piece."""
-        self._blocks.append("".join(line + "\n" for line in self._lines).encode("ascii"))
-        self._lines.clear()
+        if self._lines:
+            self._blocks.append("".join(line + "\n" for line in self._lines).encode("ascii"))
+            self._lines.clear()
         return {"blocks": self._blocks.count, "seen": sorted(self._seen)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -88,8 +89,7 @@ class CocoWriter(Writer):
 
     def close(self) -> None:
         """Put the pieces together. Nothing but one piece is in memory at a time."""
-        if self._lines:
-            self.checkpoint()
+        self.checkpoint()
         names = sorted({self._name(object_id) for object_id in self._seen})
         category = {name: number for number, name in enumerate(names, start=1)}
         category_of = {object_id: category[self._name(object_id)] for object_id in self._seen}

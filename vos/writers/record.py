@@ -53,8 +53,9 @@ class RunWriter(Writer):
 
     def checkpoint(self) -> dict[str, Any]:
         """Close the current piece."""
-        self._blocks.append("".join(line + "\n" for line in self._lines).encode("ascii"))
-        self._lines.clear()
+        if self._lines:
+            self._blocks.append("".join(line + "\n" for line in self._lines).encode("ascii"))
+            self._lines.clear()
         return {"blocks": self._blocks.count}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -64,8 +65,7 @@ class RunWriter(Writer):
 
     def close(self) -> None:
         """Put the pieces together, between header and footer, one frame a line."""
-        if self._lines:
-            self.checkpoint()
+        self.checkpoint()
         with replacing(self.path) as temporary, temporary.open("w", encoding="ascii", newline="\n") as file:
             file.write("{\n")
             for key, value in self.header.items():

@@ -1,0 +1,32 @@
+"""Settings to models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..segmenters import SEGMENTERS, build_segmenter
+from ..tracking import build_tracker
+from .settings import TrackSettings
+
+if TYPE_CHECKING:
+    from ..segmenters.base import Segmenter
+    from ..tracking.base import Tracker
+
+
+def build_tracker_of(settings: TrackSettings) -> Tracker:
+    """The video engine that the settings name.
+
+    Raises:
+        ModelError: unknown, or its weights are missing.
+        SettingsError: an engine setting is unknown or wrong.
+    """
+    return build_tracker(settings.model, **settings.tracker)
+
+
+def build_segmenter_of(settings: TrackSettings) -> Segmenter:
+    """The model that turns points and boxes into first masks: the engine's own, or the built-in one.
+
+    Raises:
+        ModelError: its weights are missing.
+    """
+    return build_segmenter(settings.model if settings.model in SEGMENTERS else "builtin")

@@ -1,0 +1,96 @@
+"""What the user says of each frame, and which frames have to be tracked backwards for it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from ..errors import PromptError
+from ..frame import Frame
+from ..masks import Segmentation
+from ..prompt import Target
+
+if TYPE_CHECKING:
+    from ..segmenters.base import Segmenter
+
+
+class Prompting:
+    """The targets of a run, by frame.
+
+    An object is followed forwards from the first frame it is given in; frames before that one are covered
+    by a pass backwards in time. Prompts for the same object at later frames are corrections.
+
+    Args:
+        targets: at least one.
+        segmenter: makes the model that turns points and boxes into masks; called when one is needed.
+
+    Raises:
+        PromptError: without targets.
+    """
+
+    def __init__(self, targets: Sequence[Target], segmenter: Callable[[], Segmenter]) -> None:
+        if not targets:
+            raise PromptError("nobody to follow: give a mask, a point, a box or a prompt file")
+        self._targets = tuple(targets)
+        self._make_segmenter = segmenter
+        self._segmenter: Segmenter | None = None
+        self.first_given: dict[int, int] = {}
+        """Object id -> index of the first frame it is given in."""
+        for target in sorted(targets, key=lambda target: target.frame_index):
+            self.first_given.setdefault(target.object_id, target.frame_index)
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Names of the objects that have one, by id."""
+        return {target.object_id: target.name for target in self._targets if target.name}
+
+    @property
+    def frame_indices(self) -> tuple[int, ...]:
+        """Indices of all frames that something is said of, ascending."""
+        return tuple(sorted({target.frame_index for target in self._targets}))
+
+    def last_start(self) -> int:
+        """The latest frame in which an object is given for the first time: where the backward pass begins."""
+        return max(self.first_given.values())
+
+    def check(self, wanted: range) -> None:
+        """Refuse prompts for frames that are not read.
+
+        Args:
+            wanted: indices of the frames that will be read, as far as it is known how many there are.
+
+        Raises:
+            PromptError: naming the frames that are read.
+        """
+        for index in self.frame_indices:
+            if index in wanted:
+                continue
+            step = f", every {wanted.step}" if wanted.step > 1 else ""
+            last = f"to {wanted[-1]}" if wanted.stop < sys.maxsize else "on"
+            nearest = wanted[min(max(round((index - wanted.start) / wanted.step), 0), len(wanted) - 1)]
+            raise PromptError(
+                f"a prompt is for frame {index}, but the frames read are {wanted.start} {last}{step}: "
+                f"give it for one of these, such as {nearest}, or read other frames"
+            )
+
+    def forwards(self, frame: Frame) -> Segmentation | None:
+        """Everything said of this frame, as masks; None where nothing is said."""
+        return self._told(frame, [t for t in self._targets if t.frame_index == frame.index])
+
+    def backwards(self, frame: Frame) -> Segmentation | None:
+        """The objects given in this frame for the first time; None where there are none."""
+        index = frame.index
+        return self._told(
+            frame,
+            [t for t in self._targets if t.frame_index == index and self.first_given[t.object_id] == index],
+        )
+
+    def _told(self, frame: Frame, targets: Sequence[Target]) -> Segmentation | None:
+        if not targets:
+            return None
+        from ..targets import first_segmentation
+
+        if self._segmenter is None and any(target.prompt.mask is None for target in targets):
+            self._segmenter = self._make_segmenter()
+        return first_segmentation(frame, targets, self._segmenter)
