@@ -1,0 +1,83 @@
+"""``vos evaluate``: score a folder of masks against ground truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .options import verbosity
+
+STDOUT = "-"
+
+
+@click.command()
+@click.argument("results", type=click.Path(path_type=Path))
+@click.option(
+    "--davis",
+    "root",
+    metavar="ROOT",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder with Annotations and ImageSets.",
+)
+@click.option(
+    "--set",
+    "subset",
+    metavar="SET",
+    required=True,
+    help="A list of sequences in ROOT/ImageSets, such as 2016/val or 2017/val.",
+)
+@click.option(
+    "--task",
+    type=click.Choice(["semi-supervised", "unsupervised"]),
+    default="semi-supervised",
+    show_default=True,
+    help="Are ids given by the first frame, or are the masks proposals to be matched?",
+)
+@click.option(
+    "--resolution", default="480p", show_default=True, metavar="NAME", help="Folder below ROOT/Annotations."
+)
+@click.option(
+    "--json",
+    "json_path",
+    metavar="FILE",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Write all numbers, frame by frame, as JSON; - is stdout, which then holds nothing else.",
+)
+@click.option(
+    "--csv",
+    "csv_folder",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Write the two CSV files of the official tool into DIR.",
+)
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Threads; one per core unless given.")
+@verbosity
+def evaluate(
+    results: Path,
+    root: Path,
+    subset: str,
+    task: str,
+    resolution: str,
+    json_path: Path | None,
+    csv_folder: Path | None,
+    jobs: int | None,
+    quiet: bool,
+) -> None:
+    """Score the masks RESULTS/<sequence>/<frame>.png as the DAVIS benchmark does.
+
+    Masks are index PNG whose numbers are object ids; for a 2016 set, whatever is not 0 is the object.
+    Prints J (region) and F (contour) by sequence and object: mean, recall and decay.
+    """
+    from vos.evaluation.davis import evaluate_davis
+
+    report = evaluate_davis(results, root, subset, task, resolution=resolution, jobs=jobs)
+    if csv_folder is not None:
+        report.write_csv(csv_folder)
+    if json_path is not None and str(json_path) != STDOUT:
+        report.write_json(json_path)
+    if str(json_path) == STDOUT:
+        click.echo(report.to_json(), nl=False)
+    elif not quiet:
+        click.echo(report.table(), nl=False)

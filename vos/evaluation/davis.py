@@ -1,0 +1,247 @@
+"""The DAVIS protocols: J and F of every object of every sequence of a set.
+
+Numbers are those of the official tool (davis2017-evaluation), its rules included:
+
+* Semi-supervised: the first and the last frame are not scored, and results for them not looked at. Object k
+  is compared with label k. A label above K, the highest id of the first annotation, is an error.
+* Unsupervised: all frames are scored, void pixels left out. Labels 1..20 are proposals, and each object gets
+  the one that makes the sum over the objects of mean (J + F) / 2 greatest. Objects in excess get nothing.
+
+Frames are independent, so threads share them out: decoding and array work run outside Python's lock.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import EvaluationError
+from ..masks import VOID
+from .boundary import contour_accuracies
+from .davis_layout import DavisSequence, DavisSet, read_davis_set
+from .label_png import read_label_png
+from .pair import LabelPair, pair_labels
+from .region import region_similarities
+from .report import ObjectScores, Report
+
+MAX_PROPOSALS = 20
+"""Highest label of a result in the unsupervised task."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def evaluate_davis(
+    results: str | os.PathLike[str],
+    davis_root: str | os.PathLike[str],
+    subset: str,
+    task: str = "semi-supervised",
+    *,
+    resolution: str = "480p",
+    jobs: int | None = None,
+) -> Report:
+    """Score ``results/<sequence>/<frame>.png`` against a DAVIS set.
+
+    Args:
+        results: folder of results, ours or anyone's. Index PNG; for a 2016 set anything but 0 is the object.
+        davis_root: folder with ``Annotations`` and ``ImageSets``.
+        subset: a list below ``ImageSets``, without ``.txt``: ``2017/val``.
+        task: ``semi-supervised`` or ``unsupervised``.
+        resolution: folder below ``Annotations``.
+        jobs: threads; None is one per core. The numbers do not depend on it.
+
+    Raises:
+        EvaluationError: results and ground truth do not fit together; names the file.
+        MediaError: a PNG cannot be read; names the file.
+    """
+    davis = read_davis_set(davis_root, subset, task, resolution)
+    plans = [_plan(Path(results), sequence, davis) for sequence in davis.sequences]
+    with _Workers(jobs) as workers:
+        counts = workers.map(lambda plan: _count_objects(plan, davis), plans)
+        work = [(plan, n, frame) for plan, n in zip(plans, counts, strict=True) for frame in plan.frames]
+        scores = iter(workers.map(lambda item: _score_frame(*item, davis), work))
+        assemble = _match_proposals if task == "unsupervised" else _same_ids
+        objects = [
+            row
+            for plan, n in zip(plans, counts, strict=True)
+            for row in assemble(plan, n, list(islice(scores, len(plan.frames))))
+        ]
+    if not objects:
+        raise EvaluationError(
+            f"the first annotations of {subset} show no object (ids 1..254) to score; "
+            "masks of 0 and 255 belong to a 2016 set"
+        )
+    return Report(subset, task, davis.annotations, tuple(objects))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be done for one sequence."""
+
+    sequence: DavisSequence
+    frames: range
+    """Indices of the frames to score."""
+    results: Path
+    """Folder of the sequence's results."""
+
+
+@dataclass(frozen=True, eq=False)
+class _FrameScores:
+    j: NDArray[np.float64]
+    f: NDArray[np.float64]
+    highest: int
+    """Highest label of the result."""
+
+
+def _plan(results: Path, sequence: DavisSequence, davis: DavisSet) -> _Plan:
+    """Frames to score, all of which have a result."""
+    total = len(sequence.annotations)
+    frames = range(total) if davis.task == "unsupervised" else range(1, total - 1)
+    if not frames:
+        raise EvaluationError(
+            f"{sequence.annotations[0].parent} has {total} annotated frame(s); the first and the last are "
+            "not scored, so nothing is left (annotations of the test sets are not public)"
+        )
+    folder = results / sequence.name
+    try:
+        present = set(os.listdir(folder))
+    except OSError as error:
+        raise EvaluationError(
+            f"no results for sequence {sequence.name}: {folder}: {error.strerror}; "
+            "results are <folder>/<sequence>/<frame>.png"
+        ) from error
+    missing = [name for i in frames if (name := sequence.annotations[i].name) not in present]
+    if missing:
+        raise EvaluationError(
+            f"{folder / missing[0]} is missing ({len(missing)} of the {len(frames)} frames to score are); "
+            f"results are named as the annotations, such as {sequence.annotations[0].name}"
+        )
+    return _Plan(sequence, frames, folder)
+
+
+def _count_objects(plan: _Plan, davis: DavisSet) -> int:
+    """K: the highest id of the first annotation, void aside; objects that come later do not count."""
+    if davis.one_object:
+        return 1
+    first = read_label_png(plan.sequence.annotations[0])
+    return int(np.where(first == VOID, 0, first).max(initial=0))
+
+
+def _score_frame(plan: _Plan, num_objects: int, frame: int, davis: DavisSet) -> _FrameScores:
+    """J and F of one frame, for each of :func:`_pairs`."""
+    labels = _read_labels(plan, frame, davis)
+    highest = int(labels.prediction.max(initial=0))
+    _check_labels(plan.results / plan.sequence.annotations[frame].name, highest, num_objects, davis.task)
+    if davis.task == "unsupervised":
+        labels = labels.without_void()
+    labels = labels.with_truth_up_to(num_objects)
+    pairs = _pairs(num_objects, davis.task)
+    return _FrameScores(region_similarities(labels, pairs), contour_accuracies(labels, pairs), highest)
+
+
+def _read_labels(plan: _Plan, frame: int, davis: DavisSet) -> LabelPair:
+    annotation = plan.sequence.annotations[frame]
+    path = plan.results / annotation.name
+    truth, prediction = read_label_png(annotation), read_label_png(path)
+    if truth.shape != prediction.shape:
+        (height, width), (true_height, true_width) = prediction.shape, truth.shape
+        raise EvaluationError(
+            f"{path} is {width}x{height}, but its annotation is {true_width}x{true_height}; write "
+            "masks in the size of the annotations"
+        )
+    labels = pair_labels(truth, prediction)
+    return labels.as_one_object() if davis.one_object else labels
+
+
+def _check_labels(path: Path, highest: int, num_objects: int, task: str) -> None:
+    if task == "unsupervised":
+        allowed, why = (
+            MAX_PROPOSALS,
+            f"a sequence may have {MAX_PROPOSALS} proposals, labels 1..{MAX_PROPOSALS}",
+        )
+    else:
+        allowed, why = num_objects, f"the first annotation of the sequence has ids up to {num_objects}"
+    if highest > allowed:
+        hint = "; masks of 0 and 255 are for 2016 sets only" if highest == VOID else ""
+        raise EvaluationError(f"{path} has label {highest}, but {why}{hint}")
+
+
+def _pairs(num_objects: int, task: str) -> NDArray[np.intp]:
+    """(N, 2) ids to compare, (prediction, truth): k with k, or every proposal with every object.
+
+    The proposals of one object lie together: so most pairs share a pass of the contour measure.
+    """
+    objects = np.arange(1, num_objects + 1)
+    if task != "unsupervised":
+        return np.stack([objects, objects], axis=1)
+    proposals = np.arange(1, _num_rows(num_objects) + 1)
+    return np.stack([np.tile(proposals, num_objects), np.repeat(objects, len(proposals))], axis=1)
+
+
+def _num_rows(num_objects: int) -> int:
+    """Proposals to compare, empty ones included, so that there is one for every object."""
+    return max(MAX_PROPOSALS, num_objects)
+
+
+def _same_ids(plan: _Plan, num_objects: int, scores: Sequence[_FrameScores]) -> Iterator[ObjectScores]:
+    """Semi-supervised: label k is object k."""
+    for k in range(num_objects):
+        j, f = np.array([s.j[k] for s in scores]), np.array([s.f[k] for s in scores])
+        yield ObjectScores(plan.sequence.name, k + 1, tuple(plan.frames), j, f, proposal=k + 1)
+
+
+def _match_proposals(plan: _Plan, num_objects: int, scores: Sequence[_FrameScores]) -> Iterator[ObjectScores]:
+    """Unsupervised: the assignment with the greatest total; rows in the order of the proposals."""
+    from scipy.optimize import linear_sum_assignment  # takes longer to import than a sequence to score
+
+    proposals = max(s.highest for s in scores)
+    # Empty proposals only make up the number: while there are real ones, no object may choose nothing.
+    rows = max(proposals, num_objects)
+    shape = len(scores), num_objects, _num_rows(num_objects)
+    j, f = (
+        np.stack(values).reshape(shape)[..., :rows]
+        for values in ([s.j for s in scores], [s.f for s in scores])
+    )
+    value = (j.mean(axis=0) + f.mean(axis=0)) / 2
+    for p, k in zip(*linear_sum_assignment(-value.T), strict=True):
+        proposal = int(p) + 1 if p < proposals else None
+        yield ObjectScores(
+            plan.sequence.name, int(k) + 1, tuple(plan.frames), j[:, k, p], f[:, k, p], proposal=proposal
+        )
+
+
+class _Workers:
+    """An ordered map over a few threads; over none with one job."""
+
+    def __init__(self, jobs: int | None) -> None:
+        if jobs is not None and jobs < 1:
+            raise EvaluationError(f"jobs must be 1 or more, got {jobs}")
+        threads = jobs or _usable_cores()
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+
+    def __enter__(self) -> _Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+        """Results in the order of the items; of several errors, the one of the first item is raised."""
+        if self._pool is None:
+            return [function(item) for item in items]
+        return list(self._pool.map(function, items))
+
+
+def _usable_cores() -> int:
+    """Cores this process may run on, where the system tells (Linux); else all there are."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -1,0 +1,107 @@
+"""Where DAVIS keeps things: lists of sequences, and annotations frame by frame."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import EvaluationError
+
+TASKS = ("semi-supervised", "unsupervised")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DavisSequence:
+    """One sequence and its ground truth."""
+
+    name: str
+    annotations: tuple[Path, ...]
+    """One PNG per frame, in order; the stem is the frame's name in a result too."""
+
+
+@dataclass(frozen=True)
+class DavisSet:
+    """The sequences of one list, with what the protocol says of their masks."""
+
+    subset: str
+    """As asked for: ``2016/val``."""
+    task: str
+    annotations: str
+    """Folder of the annotations below the root: ``Annotations/480p``."""
+    one_object: bool
+    """DAVIS 2016: whatever is not background is the one object, in annotations and in results."""
+    sequences: tuple[DavisSequence, ...]
+
+
+def read_davis_set(
+    root: str | os.PathLike[str], subset: str, task: str = "semi-supervised", resolution: str = "480p"
+) -> DavisSet:
+    """Find the sequences that ``ImageSets/<subset>.txt`` lists, and their annotations.
+
+    ``2016/...`` (and ``480p/...``, the lists of the first release, with a path of a frame on every line) are
+    sets with one object; in all others the annotations are object ids.
+
+    The unsupervised task has annotations of its own, ``Annotations_unsupervised``. DAVIS 2016 has one kind
+    only. If another set lacks them, the semi-supervised ones are taken, with a warning.
+
+    Raises:
+        EvaluationError: an unknown task or set, or a sequence without annotations.
+    """
+    if task not in TASKS:
+        raise EvaluationError(f"unknown task {task!r}; choose one of {', '.join(TASKS)}")
+    root = Path(root)
+    one_object = subset.split("/")[0] in ("2016", "480p")
+    names = _sequence_names(root, subset)
+    annotations = f"Annotations/{resolution}"
+    if task == "unsupervised" and not one_object:
+        unsupervised = f"Annotations_unsupervised/{resolution}"
+        if (root / unsupervised).is_dir():
+            annotations = unsupervised
+        else:
+            _log.warning(
+                "%s does not exist: scoring against %s, whose objects and void pixels can differ",
+                root / unsupervised,
+                annotations,
+            )
+    sequences = tuple(_read_sequence(root / annotations / name) for name in names)
+    return DavisSet(subset, task, annotations, one_object, sequences)
+
+
+def _sequence_names(root: Path, subset: str) -> list[str]:
+    image_sets = root / "ImageSets"
+    try:
+        lines = (image_sets / f"{subset}.txt").read_text("utf-8").split("\n")
+    except (OSError, UnicodeDecodeError):
+        raise _unknown_set(image_sets, subset) from None
+    # A name, or as in the first release "/JPEGImages/480p/bear/00000.jpg /Annotations/480p/bear/00000.png".
+    entries = [line.split()[0] for line in lines if line.strip()]
+    names = [Path(entry).parent.name if "/" in entry else entry for entry in entries]
+    if not names:
+        raise EvaluationError(f"{image_sets / subset}.txt lists no sequence")
+    return list(dict.fromkeys(names))
+
+
+def _unknown_set(image_sets: Path, subset: str) -> EvaluationError:
+    if not image_sets.is_dir():
+        return EvaluationError(
+            f"{image_sets} is not a folder; --davis takes the folder that holds Annotations, ImageSets "
+            "and JPEGImages"
+        )
+    known = sorted(p.relative_to(image_sets).with_suffix("").as_posix() for p in image_sets.rglob("*.txt"))
+    near = difflib.get_close_matches(subset, known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else "."
+    return EvaluationError(
+        f"no set {subset!r} in {image_sets}{hint} Known sets: {', '.join(known) or 'none'}"
+    )
+
+
+def _read_sequence(folder: Path) -> DavisSequence:
+    annotations = tuple(sorted(p for p in folder.glob("*.png") if not p.name.startswith(".")))
+    if not annotations:
+        raise EvaluationError(f"no annotations (*.png) in {folder}, which the set lists")
+    return DavisSequence(folder.name, annotations)
