@@ -45,7 +45,8 @@ class CrossAttentionTap:
 
     Scores are ``q k^T / sqrt(head size)``, (B, P, H, T, K), before any softmax. ``reduce`` sees them one
     layer at a time, as soon as the layer has made them, so no two layers' scores live at once; what it
-    returns is in :attr:`reduced`, keyed by layer, until the next run replaces it.
+    returns is in :attr:`reduced`, keyed by layer, until the next run replaces it. With no layers it only
+    pairs prompts with images.
 
     Raises:
         SettingsError: for a layer the model does not have.
@@ -54,7 +55,7 @@ class CrossAttentionTap:
 
     def __init__(self, text_encoder: nn.Module, layers: Sequence[int], reduce: Reduce) -> None:
         self._modules = encoder_layers(text_encoder)
-        self._layers = check_layers(layers, len(self._modules))
+        self._layers = check_layers(layers, len(self._modules)) if layers else ()
         self._reduce = reduce
         self._handles: list[RemovableHandle] = []
         self._images = self._prompts = 0

@@ -1,0 +1,43 @@
+"""One of many: non-maximum suppression of masks (VL-SAM, specification sections 5 and 6). NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def mask_iou(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(N, N) intersection over union of (N, H, W) masks; two empty masks have 0."""
+    flat = masks.reshape(len(masks), -1).astype(np.float32)
+    # Whole numbers up to 2^24 are exact in float32; larger masks are cut into parts that are not.
+    intersection = np.zeros((len(masks), len(masks)))
+    for start in range(0, flat.shape[1], 1 << 24):
+        part = flat[:, start : start + (1 << 24)]
+        intersection += (part @ part.T).astype(np.float64)
+    areas = intersection.diagonal()
+    union = areas[:, None] + areas[None] - intersection
+    return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
+
+
+def suppress(
+    masks: NDArray[np.bool_],
+    scores: Sequence[float],
+    *,
+    names: Sequence[str] | None = None,
+    threshold: float = 0.5,
+) -> list[int]:
+    """Rows of (N, H, W) masks that stay, best first: each overlaps no better one by more than ``threshold``.
+
+    With ``names`` only masks of the same name rival; without, all do. Equal scores keep their order.
+    """
+    if len(masks) == 0:
+        return []
+    iou = mask_iou(masks)
+    kept: list[int] = []
+    for row in np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable").tolist():
+        rivals = [other for other in kept if names is None or names[other] == names[row]]
+        if all(iou[row, other] <= threshold for other in rivals):
+            kept.append(row)
+    return kept
