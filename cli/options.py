@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -66,3 +67,61 @@ def existing_result(command: F) -> F:
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
     click.echo(json.dumps(value, indent=2))
+
+
+def reading_options(command: F) -> F:
+    """Which frames to read. The command gets ``start``, ``end``, ``stride``, ``size``, ``reader``, or None."""
+    for option in (
+        click.option("--reader", metavar="NAME", help="How files are read: pyav or decord."),
+        click.option(
+            "--size", metavar="SIZE", help="Scale frames: WIDTHxHEIGHT, or the length of the shorter side."
+        ),
+        click.option("--stride", type=int, metavar="N", help="Read every N-th frame."),
+        click.option("--end", type=int, metavar="N", help="Frame to stop before."),
+        click.option("--start", type=int, metavar="N", help="First frame to read."),
+    ):
+        command = option(command)
+    return command
+
+
+def engine_options(command: F) -> F:
+    """What tracks, and where. The command gets ``model``, ``config``, ``device``, ``dtype``, or None."""
+    for option in (
+        click.option("--dtype", metavar="TYPE", help="float32 (default), bfloat16 or float16."),
+        click.option("--device", metavar="NAME", help="cpu (default), cuda, cuda:1, mps."),
+        click.option(
+            "--config",
+            "--recipe",
+            "config",
+            metavar="FILE",
+            help="Settings as YAML: a file, or the name of a recipe that comes with the program.",
+        ),
+        click.option("--model", metavar="NAME", help="Engine that tracks; builtin needs no weights."),
+    ):
+        command = option(command)
+    return command
+
+
+def load_config(config: str | None) -> dict[str, Any]:
+    """The overrides of ``--config``: a file, or a recipe of ours by name.
+
+    Raises:
+        SettingsError: naming the recipes there are.
+    """
+    if config is None:
+        return {}
+    from importlib import resources
+
+    from vos.errors import SettingsError
+    from vos.settings import load_recipe
+
+    if Path(config).suffix in (".yaml", ".yml") or Path(config).exists():
+        return load_recipe(config)
+    recipes = {Path(entry.name).stem: entry for entry in resources.files("vos_configs").iterdir()}
+    names = sorted(name for name, entry in recipes.items() if entry.name.endswith(".yaml"))
+    if config not in names:
+        raise SettingsError(
+            f"no recipe {config!r}; give a .yaml file, or one of: {', '.join(names) or 'none are installed'}"
+        )
+    with resources.as_file(recipes[config]) as path:
+        return load_recipe(path)
