@@ -38,6 +38,7 @@ STDOUT = "-"
 @click.option(
     "--resolution", default="480p", show_default=True, metavar="NAME", help="Folder below ROOT/Annotations."
 )
+@click.option("--sequences", metavar="A,B", help="Score only these of the set.")
 @click.option(
     "--json",
     "json_path",
@@ -60,6 +61,7 @@ def evaluate(
     subset: str,
     task: str,
     resolution: str,
+    sequences: str | None,
     json_path: Path | None,
     csv_folder: Path | None,
     jobs: int | None,
@@ -72,7 +74,15 @@ def evaluate(
     """
     from vos.evaluation.davis import evaluate_davis
 
-    report = evaluate_davis(results, root, subset, task, resolution=resolution, jobs=jobs)
+    report = evaluate_davis(
+        results,
+        root,
+        subset,
+        task,
+        resolution=resolution,
+        sequences=None if sequences is None else [name.strip() for name in sequences.split(",")],
+        jobs=jobs,
+    )
     if csv_folder is not None:
         report.write_csv(csv_folder)
     if json_path is not None and str(json_path) != STDOUT:

@@ -13,7 +13,7 @@ Frames are independent, so threads share them out: decoding and array work run o
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -46,6 +46,7 @@ def evaluate_davis(
     task: str = "semi-supervised",
     *,
     resolution: str = "480p",
+    sequences: Collection[str] | None = None,
     jobs: int | None = None,
 ) -> Report:
     """Score ``results/<sequence>/<frame>.png`` against a DAVIS set.
@@ -56,13 +57,14 @@ def evaluate_davis(
         subset: a list below ``ImageSets``, without ``.txt``: ``2017/val``.
         task: ``semi-supervised`` or ``unsupervised``.
         resolution: folder below ``Annotations``.
+        sequences: score only these of the set; None is all.
         jobs: threads; None is one per core. The numbers do not depend on it.
 
     Raises:
         EvaluationError: results and ground truth do not fit together; names the file.
         MediaError: a PNG cannot be read; names the file.
     """
-    davis = read_davis_set(davis_root, subset, task, resolution)
+    davis = read_davis_set(davis_root, subset, task, resolution, sequences=sequences)
     plans = [_plan(Path(results), sequence, davis) for sequence in davis.sequences]
     with _Workers(jobs) as workers:
         counts = workers.map(lambda plan: _count_objects(plan, davis), plans)

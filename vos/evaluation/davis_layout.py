@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +40,12 @@ class DavisSet:
 
 
 def read_davis_set(
-    root: str | os.PathLike[str], subset: str, task: str = "semi-supervised", resolution: str = "480p"
+    root: str | os.PathLike[str],
+    subset: str,
+    task: str = "semi-supervised",
+    resolution: str = "480p",
+    *,
+    sequences: Collection[str] | None = None,
 ) -> DavisSet:
     """Find the sequences that ``ImageSets/<subset>.txt`` lists, and their annotations.
 
@@ -49,14 +55,18 @@ def read_davis_set(
     The unsupervised task has annotations of its own, ``Annotations_unsupervised``. DAVIS 2016 has one kind
     only. If another set lacks them, the semi-supervised ones are taken, with a warning.
 
+    ``sequences`` leaves only those of the set.
+
     Raises:
-        EvaluationError: an unknown task or set, or a sequence without annotations.
+        EvaluationError: an unknown task, set or sequence, or a sequence without annotations.
     """
     if task not in TASKS:
         raise EvaluationError(f"unknown task {task!r}; choose one of {', '.join(TASKS)}")
     root = Path(root)
     one_object = subset.split("/")[0] in ("2016", "480p")
-    names = _sequence_names(root, subset)
+    names = _chosen(_sequence_names(root, subset), subset, sequences)
+    if sequences is not None:
+        names = _select(names, sequences, subset)
     annotations = f"Annotations/{resolution}"
     if task == "unsupervised" and not one_object:
         unsupervised = f"Annotations_unsupervised/{resolution}"
@@ -68,8 +78,8 @@ def read_davis_set(
                 root / unsupervised,
                 annotations,
             )
-    sequences = tuple(_read_sequence(root / annotations / name) for name in names)
-    return DavisSet(subset, task, annotations, one_object, sequences)
+    read = tuple(_read_sequence(root / annotations / name) for name in names)
+    return DavisSet(subset, task, annotations, one_object, read)
 
 
 def _sequence_names(root: Path, subset: str) -> list[str]:
@@ -84,6 +94,30 @@ def _sequence_names(root: Path, subset: str) -> list[str]:
     if not names:
         raise EvaluationError(f"{image_sets / subset}.txt lists no sequence")
     return list(dict.fromkeys(names))
+
+
+def _select(names: list[str], wanted: Collection[str], subset: str) -> list[str]:
+    """Those of the names that are wanted, in the order of the set."""
+    unknown = [name for name in wanted if name not in names]
+    if unknown or not wanted:
+        what = f"no sequence {unknown[0]!r} in the set {subset}" if unknown else "no sequence chosen"
+        raise EvaluationError(f"{what}; it has {', '.join(names)}")
+    return [name for name in names if name in wanted]
+
+
+def _chosen(names: list[str], subset: str, sequences: Collection[str] | None) -> list[str]:
+    """Those of ``names`` that are asked for."""
+    if sequences is None:
+        return names
+    for name in sequences:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "."
+            raise EvaluationError(f"no sequence {name!r} in {subset}{hint} It lists: {', '.join(names)}")
+    chosen = [name for name in names if name in sequences]
+    if not chosen:
+        raise EvaluationError(f"no sequence of {subset} is chosen; it lists: {', '.join(names)}")
+    return chosen
 
 
 def _unknown_set(image_sets: Path, subset: str) -> EvaluationError:
