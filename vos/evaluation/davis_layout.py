@@ -64,7 +64,7 @@ def read_davis_set(
         raise EvaluationError(f"unknown task {task!r}; choose one of {', '.join(TASKS)}")
     root = Path(root)
     one_object = subset.split("/")[0] in ("2016", "480p")
-    names = _chosen(_sequence_names(root, subset), subset, sequences)
+    names = _sequence_names(root, subset)
     if sequences is not None:
         names = _select(names, sequences, subset)
     annotations = f"Annotations/{resolution}"
@@ -103,21 +103,6 @@ def _select(names: list[str], wanted: Collection[str], subset: str) -> list[str]
         what = f"no sequence {unknown[0]!r} in the set {subset}" if unknown else "no sequence chosen"
         raise EvaluationError(f"{what}; it has {', '.join(names)}")
     return [name for name in names if name in wanted]
-
-
-def _chosen(names: list[str], subset: str, sequences: Collection[str] | None) -> list[str]:
-    """Those of ``names`` that are asked for."""
-    if sequences is None:
-        return names
-    for name in sequences:
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"; did you mean {near[0]}?" if near else "."
-            raise EvaluationError(f"no sequence {name!r} in {subset}{hint} It lists: {', '.join(names)}")
-    chosen = [name for name in names if name in sequences]
-    if not chosen:
-        raise EvaluationError(f"no sequence of {subset} is chosen; it lists: {', '.join(names)}")
-    return chosen
 
 
 def _unknown_set(image_sets: Path, subset: str) -> EvaluationError:
