@@ -30,18 +30,28 @@ class FrameFeatures:
     """(H, W) of the image in pixels."""
     context: Any = field(default=None, repr=False)
     """Private to the segmenter that made it."""
+    norms: torch.Tensor | None = None
+    """(h, w) float: lengths of the columns before they were made unit vectors; None where all were 1."""
+
+    @property
+    def columns(self) -> torch.Tensor:
+        """(C, h, w) columns at the length the model gave them."""
+        return self.grid if self.norms is None else self.grid * self.norms
 
 
 @dataclass(frozen=True, eq=False)
 class Guidance:
-    """Where the target seems to be, for segmenters that can use it (PerSAM, section 4). None leaves a part out."""
+    """Where the target seems to be, for segmenters that can use it (PerSAM, section 4).
+
+    A part that is None is left out.
+    """
 
     similarity: torch.Tensor | None = None
     """(h, w) cosine similarity of the target on the feature grid."""
     embedding: torch.Tensor | None = None
     """(C,) target embedding, not normalised."""
     attention_bias: torch.Tensor | None = None
-    """(h', w') bias in 0..1 on the segmenter's own padded grid, used instead of one made from ``similarity``."""
+    """(g, g) bias in 0..1 on the segmenter's own padded grid, in place of one made from ``similarity``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +77,7 @@ class Candidates:
 
 
 class LazyCandidates(Candidates):
-    """Candidates that are brought to image size when they are asked for: all of them, or only those picked."""
+    """Candidates brought to image size when they are asked for: all of them, or only those picked."""
 
     def __init__(
         self,
@@ -79,7 +89,7 @@ class LazyCandidates(Candidates):
         self.__dict__.update(low_res=low_res, scores=scores, upscale=upscale)
 
     @cached_property
-    def logits(self) -> torch.Tensor:  # type: ignore[override]
+    def logits(self) -> torch.Tensor:
         """(N, K, H, W) float32 at image size, cut at 0."""
         full: torch.Tensor = self.__dict__["upscale"](self.low_res)
         return full

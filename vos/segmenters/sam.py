@@ -79,6 +79,11 @@ class SamSegmenter:
         """Side of the padded square, pixels."""
         return self.network.image_size
 
+    @property
+    def grid(self) -> int:
+        """Side of the feature grid of the padded square, cells."""
+        return self.network.config.encoder.grid
+
     @torch.inference_mode()
     def preprocess(self, image: NDArray[np.uint8]) -> Tensor:
         """(1, 3, S, S) float32 network input of an (H, W, 3) uint8 RGB image."""
@@ -93,8 +98,9 @@ class SamSegmenter:
         input_size = resized_size(size, self.image_size)
         stride = self.image_size / features.shape[-1]
         rows, columns = (max(1, round(side / stride)) for side in input_size)
-        grid = F.normalize(features[0, :, :rows, :columns].float(), dim=0)
-        return FrameFeatures(grid, size, SamContext(features, input_size))
+        shown = features[0, :, :rows, :columns].float()
+        norms = shown.norm(dim=0)
+        return FrameFeatures(shown / norms.clamp_min(1e-12), size, SamContext(features, input_size), norms)
 
     @torch.inference_mode()
     def decode(
@@ -123,7 +129,7 @@ class SamSegmenter:
             low_res.append(masks.float())
             scores.append(quality.float())
         if not prompts:
-            count, side = (3 if multimask else 1), 4 * context.features.shape[-1]
+            count, side = (self.network.config.decoder.masks - 1 if multimask else 1), 4 * self.grid
             low_res.append(torch.zeros(0, count, side, side, device=self.device))
             scores.append(torch.zeros(0, count, device=self.device))
         to_image = partial(self.upscale, image_size=features.image_size)
@@ -184,7 +190,7 @@ class SamSegmenter:
 
     def _mask_logits(self, prompt: Prompt, image_size: tuple[int, int]) -> Tensor:
         """(4 g, 4 g) float32 logits of the mask part of a prompt."""
-        side = 4 * self.network.config.encoder.grid
+        side = 4 * self.grid
         if prompt.low_res is not None:
             if prompt.low_res.shape != (side, side):
                 raise PromptError(f"low_res must be ({side}, {side}), got {prompt.low_res.shape}")
@@ -198,8 +204,8 @@ class SamSegmenter:
         """What guidance means to the decoder. An object without a part of it gets a neutral one."""
         if guidance is None:
             return None
-        grid, channels = context.features.shape[-1], context.features.shape[1]
-        biases = [_attention_bias(g, grid) for g in guidance]
+        channels = context.features.shape[1]
+        biases = [_attention_bias(g, self.grid) for g in guidance]
         targets = [g.embedding for g in guidance]
         bias = target = None
         # A constant bias drops out of the softmax where it is added to logits, but not where it is added to

@@ -33,8 +33,11 @@ class RandomPositions(nn.Module):
 
     def forward(self, coordinates: Tensor) -> Tensor:
         """(..., 2) xy in 0..1 of the padded image to (..., 2 * features)."""
-        frequencies: Tensor = self.positional_encoding_gaussian_matrix  # type: ignore[assignment]
-        phase = 2 * math.pi * ((2 * coordinates - 1) @ frequencies)
+        across, down = self.positional_encoding_gaussian_matrix  # type: ignore[misc]
+        x, y = (2 * coordinates - 1).split(1, dim=-1)
+        # A matrix product of inner size 2, written out: with one rounding at the end of multiply and add, as
+        # optimised libraries do it for large products but not for few points.
+        phase = 2 * math.pi * torch.addcmul(x * across, y, down)
         return torch.cat([phase.sin(), phase.cos()], dim=-1)
 
 
@@ -74,16 +77,15 @@ class PromptEncoder(nn.Module):
 
         ``pad`` appends the "not a point" token, which stands where a box would.
         """
-        tokens = self._positions(points)
-        weights = torch.cat([self.point_embeddings[0].weight, self.point_embeddings[1].weight])
-        tokens = tokens + weights[labels]
+        kinds = torch.cat([self.point_embeddings[0].weight, self.point_embeddings[1].weight])  # type: ignore[list-item]
+        tokens = self._positions(points) + kinds[labels]
         if pad:
             tokens = torch.cat([tokens, self.not_a_point_embed.weight.expand(len(tokens), 1, -1)], dim=1)
         return tokens
 
     def embed_boxes(self, boxes: Tensor) -> Tensor:
         """(N, 4) xyxy in the 1024 frame to (N, 2, C)."""
-        corners = torch.cat([self.point_embeddings[2].weight, self.point_embeddings[3].weight])
+        corners = torch.cat([self.point_embeddings[2].weight, self.point_embeddings[3].weight])  # type: ignore[list-item]
         return self._positions(boxes.reshape(-1, 2, 2)) + corners
 
     def embed_masks(self, logits: Tensor) -> Tensor:
