@@ -1,0 +1,164 @@
+"""What is in a video file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from .container import NO_TIME, Packets, cut_short, decode, is_cover, open_container, video_stream
+from .facts import CountedBy, Probe
+from .pixels import display_matrix, orientation_of
+from .pyav_reader import PyAVReader
+
+_HDR_TRANSFER = {16: "PQ", 18: "HLG"}
+"""Transfer characteristics of ITU-T H.273."""
+_LATE_START = 0.1
+_FAR_KEYFRAMES = 600
+"""Frames between keyframes from which reading backwards gets slow."""
+
+
+def probe_file(text: str, path: Path, *, count: bool) -> Probe:
+    """See :func:`vos.video.probe`."""
+    reader = PyAVReader(path)
+    packets = reader.packets
+    picture = next(decode(path))
+    orientation = orientation_of(picture)
+    num_frames, counted_by, damage = _count(reader, count)
+    shown = np.sort(packets.pts[(packets.pts != NO_TIME) & ~packets.is_hidden])
+    with open_container(path) as container:
+        stream = video_stream(container, path)
+        components = picture.format.components
+        variable = None if reader.guesses_times else is_variable(shown)
+        unusual = [
+            *_unusual_picture(picture),
+            *_unusual_stream(container, stream),
+            *_unusual_times(reader, packets, shown, variable),
+        ]
+        if damage:
+            unusual.append(f"damaged after about {num_frames} frames: {damage}")
+        elif stream.frames not in (0, num_frames) and not packets.is_hidden.any():
+            unusual.append(f"the header says {stream.frames} frames, {num_frames} were found")
+        return Probe(
+            source=text,
+            kind="file",
+            width=reader.info.width,
+            height=reader.info.height,
+            stored_width=picture.width,
+            stored_height=picture.height,
+            rotation=orientation.degrees,
+            mirrored=orientation.mirrored,
+            num_frames=num_frames,
+            counted_by=counted_by,
+            fps=reader.info.fps,
+            nominal_fps=float(stream.guessed_rate) if stream.guessed_rate else None,
+            variable_rate=variable,
+            duration=_duration(container, stream),
+            start_time=reader.seconds(int(shown[0])) if len(shown) else None,
+            container=container.format.name,
+            codec=reader.codec_name,
+            pixel_format=picture.format.name,
+            bit_depth=max(component.bits for component in components),
+            b_frames=_reorders(packets),
+            keyframes=int(packets.is_key.sum()),
+            missing_timestamps=int((packets.pts == NO_TIME).sum()),
+            streams=tuple(_describe(other) for other in container.streams),
+            unusual=tuple(unusual),
+        )
+
+
+def is_variable(pts: NDArray[np.int64]) -> bool | None:
+    """Whether the steps of ascending times differ by more than rounding to ticks explains."""
+    steps = np.diff(pts)
+    if len(steps) < 2:
+        return None
+    return bool(steps.max() - steps.min() > max(2, 0.01 * float(np.median(steps))))
+
+
+def _count(reader: PyAVReader, decode_all: bool) -> tuple[int, CountedBy, str | None]:
+    """Number of frames, how it is known, and what damage was met."""
+    if decode_all:
+        timeline = reader.decoded_timeline()
+        return len(timeline), "decoding", timeline.damage
+    if reader.why_not_exact is None:
+        return len(reader.timeline), "packets", reader.timeline.damage
+    with open_container(reader.paths[0]) as container:
+        stream = video_stream(container, reader.paths[0])
+        damage = cut_short(reader.paths[0], stream, len(reader.packets))
+    return int((~reader.packets.is_hidden).sum()), "estimate", damage
+
+
+def _duration(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    return container.duration / av.time_base if container.duration else None
+
+
+def _reorders(packets: Packets) -> bool | None:
+    """Whether presentation order is not the order in the file."""
+    pts = packets.pts[packets.pts != NO_TIME]
+    return bool((np.diff(pts) < 0).any()) if len(pts) else None
+
+
+def _describe(stream: av.stream.Stream) -> str:
+    name = getattr(stream.codec_context, "name", None) or "unknown"
+    return f"{stream.index} {stream.type} {name}"
+
+
+def _unusual_picture(picture: av.VideoFrame) -> Iterator[str]:
+    orientation = orientation_of(picture)
+    if orientation.degrees:
+        yield f"marked to be turned by {orientation.degrees} degrees; the turn is applied"
+    if orientation.mirrored:
+        yield "marked to be mirrored; it is applied"
+    matrix = display_matrix(picture)
+    if matrix is not None and matrix[0, :2].all() and matrix[1, :2].all():
+        yield "marked to be turned by an angle that is not a quarter turn; it is not applied"
+    if picture.interlaced_frame:
+        yield "interlaced: both fields are in one frame, moving edges look combed"
+    components = picture.format.components
+    bits = max(component.bits for component in components)
+    if bits > 8:
+        yield f"{bits} bits per value are reduced to 8"
+    if any(component.is_alpha for component in components):
+        yield "alpha is dropped, not blended"
+    if len(components) == 1 and not picture.format.has_palette:
+        yield "grey is repeated in red, green and blue"
+    transfer = _HDR_TRANSFER.get(getattr(picture, "color_trc", 0))
+    if transfer:
+        yield f"high dynamic range ({transfer}): not tone-mapped, so frames look dull"
+
+
+def _unusual_stream(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[str]:
+    covers = [other for other in container.streams.video if is_cover(other)]
+    others = [other for other in container.streams.video if other not in covers and other is not stream]
+    if others:
+        indices = ", ".join(str(other.index) for other in others)
+        yield f"several video streams: stream {stream.index} is read, {indices} left out"
+    if covers:
+        yield "a cover picture is left out"
+    ratio = stream.sample_aspect_ratio
+    if ratio and ratio != 1:
+        yield f"pixels are not square ({ratio.numerator}:{ratio.denominator}); frames are read as stored"
+
+
+def _unusual_times(
+    reader: PyAVReader, packets: Packets, shown: NDArray[np.int64], variable: bool | None
+) -> Iterator[str]:
+    if variable:
+        shortest, longest = (float(step) for step in np.percentile(np.diff(shown), (0, 100)))
+        unit = (reader.seconds(1) or 0) * 1000
+        yield f"variable frame rate: frames last {shortest * unit:.0f} to {longest * unit:.0f} ms"
+    start = reader.seconds(int(shown[0])) if len(shown) else None
+    if start is not None and abs(start) > _LATE_START:
+        yield f"the first frame is shown at {start:.3f} s"
+    if reader.guesses_times or not len(shown):
+        yield "frames have no time"
+    if reader.why_not_exact is not None:
+        yield f"frames cannot be numbered without decoding: {reader.why_not_exact}"
+    gaps = np.diff([*np.flatnonzero(packets.is_key), len(packets)])
+    if len(gaps) and gaps.max() > _FAR_KEYFRAMES:
+        yield f"keyframes are up to {gaps.max()} frames apart: starting late and reading backwards are slow"

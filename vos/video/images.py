@@ -1,0 +1,138 @@
+"""A folder of images as a video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from ..errors import MediaError
+from ..frame import Frame, VideoInfo
+from .base import existing
+
+_EXIF_ORIENTATION = 0x0112
+
+
+class ImageReader:
+    """Images in the order given, as frames named after their files.
+
+    The headers of all images are read at once, so that a folder of mixed sizes fails before a long run
+    and not in its middle.
+
+    Raises:
+        MediaError: naming the image that cannot be read, is animated, or is of another size than the first.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = tuple(paths)
+        width, height = image_size(self.paths[0])
+        for path in self.paths[1:]:
+            size = image_size(path)
+            if size != (width, height):
+                raise MediaError(
+                    f"{path} is {size[0]}x{size[1]}, but {self.paths[0]} is {width}x{height}; "
+                    "the images of a video are of one size"
+                )
+        self.info = VideoInfo(width, height, fps=None, num_frames=len(self.paths))
+        read_image(self.paths[0])
+
+    def read(self, wanted: range) -> Iterator[Frame]:
+        """See :meth:`vos.video.base.Reader.read`."""
+        for index in existing(wanted, len(self.paths)):
+            path = self.paths[index]
+            yield Frame(index, self._read(path), path.stem)
+
+    def count_frames(self) -> int:
+        """Number of images."""
+        return len(self.paths)
+
+    def estimate_frames(self) -> int:
+        """Number of images."""
+        return len(self.paths)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _read(self, path: Path) -> NDArray[np.uint8]:
+        image = read_image(path)
+        height, width = image.shape[:2]
+        if (width, height) != (self.info.width, self.info.height):
+            raise MediaError(
+                f"{path} has become {width}x{height}, it was {self.info.width}x{self.info.height}"
+            )
+        return image
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """(width, height) after EXIF orientation, from the header.
+
+    Raises:
+        MediaError: if the file is not an image.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            sideways = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    return (height, width) if sideways else (width, height)
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB, turned as its EXIF orientation says.
+
+    Grey is repeated, alpha is dropped (not blended), of 16 bits the upper 8 are taken.
+
+    Raises:
+        MediaError: if the image is damaged, animated, or of a kind with no fixed white, such as floats.
+    """
+    try:
+        with Image.open(path) as image:
+            _refuse_animation(path, image)
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+            pixels = _to_rgb(upright)
+    except MediaError:
+        raise
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    if pixels is None:
+        raise MediaError(f"{path} holds {upright.mode!r} pixels; images of 8 or 16 bits are read")
+    return pixels
+
+
+def _to_rgb(image: Image.Image) -> NDArray[np.uint8] | None:
+    """The image as RGB, or None where its mode has no fixed range."""
+    if image.mode.startswith("I"):  # 16 bits, or 32 that hold 16, as PNG and TIFF come
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > 0xFFFF:
+            return None
+        grey = (values.astype(np.uint16) >> 8).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    if image.mode == "F":
+        return None
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _refuse_animation(path: Path, image: Image.Image) -> None:
+    # A JPEG with several pictures (MPO: a phone's depth or gain map) is one photograph.
+    pictures = 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
+    if pictures > 1:
+        raise MediaError(
+            f"{path} holds {pictures} pictures; an animation is not a frame of a video. "
+            "Convert it to a video file or to one image per frame"
+        )
+
+
+def _unreadable(path: Path, error: Exception) -> MediaError:
+    """Pillow's decoders raise nearly anything for a damaged file; all of it means the same here."""
+    if isinstance(error, OSError) and error.strerror:
+        return MediaError(f"cannot read image {path}: {error.strerror}")
+    if path.is_file() and path.stat().st_size == 0:
+        return MediaError(f"image {path} is empty (0 bytes)")
+    # Pillow's message for an unknown format repeats the path.
+    reason = "it is not an image" if type(error).__name__ == "UnidentifiedImageError" else str(error)
+    return MediaError(f"cannot read image {path}: {reason}")

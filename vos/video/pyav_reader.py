@@ -1,0 +1,254 @@
+"""Video files, read with PyAV (FFmpeg)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import av
+
+from ..errors import MediaError
+from ..frame import Frame, VideoInfo
+from .base import existing
+from .container import Damage, Packets, cut_short, decode, open_container, read_packets, video_stream
+from .pixels import UPRIGHT, ToRGB, orientation_of
+from .timeline import Entry, Timeline, timeline_of_packets, timeline_of_pictures, why_not_exact
+
+_SKIP_BY_DECODING = 250
+"""A start before this frame is reached by decoding up to it; going through the file first pays only later."""
+_BLOCK_BYTES = 64 * 2**20
+"""Decoded pictures held at once while reading backwards."""
+_GUESSED_TIMES = frozenset(("avi",))
+"""Files without presentation times, for which FFmpeg makes some up."""
+
+
+class PyAVReader:
+    """A video file as frames, in order of presentation.
+
+    Rotation is applied, the edit list followed, and every picture FFmpeg decodes is one frame: none is
+    dropped or repeated to keep a rate.
+
+    Raises:
+        MediaError: if the file holds no video of which at least one frame can be decoded.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.paths = (path,)
+        self._path = path
+        with open_container(path) as container:
+            stream = video_stream(container, path)
+            self.container_name: str = container.format.name
+            self.codec_name: str = stream.codec_context.codec.canonical_name
+            self.guesses_times = self.container_name in _GUESSED_TIMES
+            self._time_base = None if self.guesses_times else stream.time_base
+            self._estimate = _estimated_frames(container, stream)
+            fps = _frame_rate(stream)
+        picture = self._first_picture()
+        self._picture_bytes = sum(plane.buffer_size for plane in picture.planes)
+        self.is_turned = orientation_of(picture) != UPRIGHT
+        """Whether frames are stored otherwise than they are shown."""
+        height, width = ToRGB(path)(picture).shape[:2]
+        self.info = VideoInfo(width, height, fps, num_frames=None)
+
+    def read(self, wanted: range) -> Iterator[Frame]:
+        """See :meth:`vos.video.base.Reader.read`."""
+        return self._read_forwards(wanted) if wanted.step > 0 else self._read_backwards(wanted[::-1])
+
+    def count_frames(self) -> int:
+        """Number of frames that can be decoded; without decoding where the packets tell for certain."""
+        self.info = replace(self.info, num_frames=len(self.timeline))
+        return len(self.timeline)
+
+    def estimate_frames(self) -> int | None:
+        """From the counted frames if they are, else from the header."""
+        return self.info.num_frames or self._estimate
+
+    def close(self) -> None:
+        """Nothing is held between reads."""
+
+    @cached_property
+    def packets(self) -> Packets:
+        """What the file says of its packets; goes through the file once."""
+        return read_packets(self._path)
+
+    @cached_property
+    def why_not_exact(self) -> str | None:
+        """Why frames cannot be numbered without decoding; None where they can."""
+        return why_not_exact(self.packets, self.container_name, self.codec_name)
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """All frames; goes through the file once, decoding only where that is the only way to know."""
+        if self.why_not_exact is None:
+            with open_container(self._path) as container:
+                stream = video_stream(container, self._path)
+                damage = cut_short(self._path, stream, len(self.packets))
+            return timeline_of_packets(self.packets, damage)
+        return self.decoded_timeline()
+
+    def decoded_timeline(self) -> Timeline:
+        """The timeline from decoding everything: what reading will give, whatever the file says."""
+        times: list[int | None] = []
+        damage = None
+        try:
+            for picture in decode(self._path):
+                times.append(picture.pts if self._time_base else None)
+        except Damage as error:
+            damage = str(error)
+        return timeline_of_pictures(times, self.packets, damage)
+
+    def seconds(self, pts: int | None) -> float | None:
+        """A time of the stream in seconds; None where it is unknown or made up."""
+        return None if self._time_base is None or pts is None else float(pts * self._time_base)
+
+    def _read_forwards(self, wanted: range) -> Iterator[Frame]:
+        if not wanted:
+            return
+        to_rgb = ToRGB(self._path)
+        number = -1
+        try:
+            for number, picture in self._pictures_from(wanted.start):
+                if number in wanted:
+                    yield self._frame(number, picture, to_rgb)
+                if number >= wanted[-1]:
+                    return
+        except Damage as damage:
+            raise self._damaged(number + 1, damage) from damage
+
+    def _read_backwards(self, wanted: range) -> Iterator[Frame]:
+        """The frames of ``wanted``, which is ascending, last to first.
+
+        They are decoded forwards in blocks that fit in memory; a block begins behind a keyframe, and a
+        long way behind it where keyframes are far apart.
+        """
+        beyond = wanted.stop > self.count_frames()
+        wanted = existing(wanted, len(self.timeline))
+        to_rgb = ToRGB(self._path)
+        block = max(1, _BLOCK_BYTES // self._picture_bytes)
+        while wanted:
+            entry = self.timeline.entry_before(wanted[-1])
+            cut = max(len(wanted) - block, len(existing(wanted, entry.frame)))
+            pictures = self._block(wanted[cut:])
+            wanted = wanted[:cut]
+            while pictures:
+                yield self._frame(*pictures.pop(), to_rgb)
+        if beyond and self.timeline.damage:
+            raise self._damaged(len(self.timeline), self.timeline.damage)
+
+    def _pictures_from(self, start: int) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Numbered pictures, beginning at ``start`` or before it.
+
+        Entering late is checked up to ``start``; from there on pictures are counted, as from the beginning.
+        """
+        if start >= _SKIP_BY_DECODING:
+            try:
+                yield from self._enter(self.timeline.entry_before(start), check_until=start)
+                return
+            except _UnexpectedPictureError:  # before `start`, so nothing that is wanted was given
+                self.timeline = self.timeline.without_entries()
+        yield from enumerate(decode(self._path))
+
+    def _block(self, wanted: range) -> list[tuple[int, av.VideoFrame]]:
+        """The pictures of ``wanted``, ascending, with their numbers."""
+        entry = self.timeline.entry_before(wanted[-1])
+        try:
+            return self._decode_block(wanted, entry)
+        except _UnexpectedPictureError:
+            self.timeline = self.timeline.without_entries()
+        try:
+            return self._decode_block(wanted, self.timeline.entries[0])
+        except _UnexpectedPictureError as error:
+            raise MediaError(
+                f"{self._path} cannot be read backwards: frame {error.number} is not what its packets say. "
+                "Write it anew, for example with: ffmpeg -i IN -c:v libx264 -crf 12 OUT.mp4"
+            ) from error
+
+    def _decode_block(self, wanted: range, entry: Entry) -> list[tuple[int, av.VideoFrame]]:
+        number = entry.frame
+        pictures = []
+        try:
+            for number, picture in self._enter(entry, check_until=wanted[-1]):
+                if number in wanted:
+                    pictures.append((number, picture))
+                if number >= wanted[-1]:
+                    return pictures
+        except Damage as damage:
+            raise self._damaged(number + 1, damage) from damage
+        raise _UnexpectedPictureError(number + 1)
+
+    def _enter(self, entry: Entry, check_until: int) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Numbered pictures from an entry on.
+
+        Raises:
+            _UnexpectedPictureError: for a picture up to ``check_until`` that is not the one the timeline has.
+        """
+        pts = self.timeline.pts if self.timeline.has_times else None
+        pictures = decode(self._path, self.packets, entry.packet)
+        if entry.packet and pts is not None:
+            # Pictures that are shown before their keyframe refer to what was before it.
+            begin = int(pts[entry.frame])
+            pictures = itertools.dropwhile(lambda p: p.pts is not None and p.pts < begin, pictures)
+        for number, picture in enumerate(pictures, entry.frame):
+            if pts is not None and number <= check_until:
+                expected = number < len(pts) and picture.pts == pts[number]
+                if entry.packet and number == entry.frame:
+                    expected = expected and picture.key_frame
+                if not expected:
+                    raise _UnexpectedPictureError(number)
+            yield number, picture
+
+    def _first_picture(self) -> av.VideoFrame:
+        try:
+            picture = next(decode(self._path), None)
+        except Damage as damage:
+            raise MediaError(f"no frame of {self._path} can be decoded: {damage}") from damage
+        if picture is None:
+            raise MediaError(f"no frame of {self._path} can be decoded ({self.codec_name})")
+        return picture
+
+    def _frame(self, number: int, picture: av.VideoFrame, to_rgb: ToRGB) -> Frame:
+        image = to_rgb(picture)
+        height, width = image.shape[:2]
+        if (width, height) != (self.info.width, self.info.height):
+            raise MediaError(
+                f"frame {number} of {self._path} is {width}x{height}, the first is "
+                f"{self.info.width}x{self.info.height}; a video has one size. Cut it there, or write it anew"
+            )
+        return Frame(number, image, f"{number:05d}", self.seconds(picture.pts))
+
+    def _damaged(self, number: int, reason: object) -> MediaError:
+        return MediaError(f"{self._path} cannot be read at frame {number} and after it: {reason}")
+
+
+class _UnexpectedPictureError(Exception):
+    """Entering the file gave another picture than expected."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _frame_rate(stream: av.VideoStream) -> float | None:
+    """Frames per second, None where unknown."""
+    rate = stream.average_rate
+    if stream.start_time is None:  # a raw stream: no times, but its codec may tell a rate
+        rate = stream.guessed_rate
+        if rate == 25:  # FFmpeg's word for "unknown"
+            return None
+    return float(rate) if rate else None
+
+
+def _estimated_frames(container: av.container.InputContainer, stream: av.VideoStream) -> int | None:
+    """The number of frames by the header, or by duration and rate."""
+    if stream.frames:
+        return int(stream.frames)
+    rate = _frame_rate(stream)
+    seconds = (
+        float(stream.duration * stream.time_base)
+        if stream.duration
+        else (container.duration or 0) / av.time_base
+    )
+    return round(seconds * rate) or None if rate else None

@@ -1,0 +1,131 @@
+"""What a caller holds: the chosen frames of a video, at the chosen size."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ..errors import InputError
+from ..frame import Frame, VideoInfo
+from .base import Reader
+from .sizes import Size, resize, target_size
+
+
+class Video:
+    """Frames ``start``, ``start + stride``, ... before ``end`` of a reader's video.
+
+    Selecting does not renumber: ``Frame.index`` counts the frames of the whole video. Every iteration
+    reads afresh, one frame at a time. A context manager; :meth:`close` is idempotent.
+
+    Args:
+        reader: where frames come from.
+        start: index of the first frame.
+        end: index after the last frame; None for all.
+        stride: take every ``stride``-th frame from ``start`` on.
+        size: (width, height), or the length of the shorter side; None for the video's own size.
+
+    Raises:
+        InputError: if nothing can be selected like this.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        *,
+        start: int = 0,
+        end: int | None = None,
+        stride: int = 1,
+        size: Size | None = None,
+    ) -> None:
+        if start < 0:
+            raise InputError(f"start {start} is negative; frames are counted from 0")
+        if end is not None and end <= start:
+            raise InputError(f"end {end} is not after start {start}; the frame at end is not read")
+        if stride < 1:
+            raise InputError(f"stride {stride} is not positive; 1 reads every frame, 2 every other")
+        self._reader = reader
+        self._wanted = range(start, sys.maxsize if end is None else end, stride)
+        self._size = target_size(size, reader.info.width, reader.info.height)
+        if reader.info.num_frames is not None:
+            self._check_start(reader.info.num_frames)
+
+    @property
+    def info(self) -> VideoInfo:
+        """Size of the frames as given, rate of the source (not divided by stride), and number of selected
+        frames if it is known: for a file it is not until :meth:`count_frames` was asked."""
+        known = self._reader.info
+        width, height = self._size
+        count = None if known.num_frames is None else len(self._selected(known.num_frames))
+        return dataclasses.replace(known, width=width, height=height, num_frames=count)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The file, or the images in order."""
+        return self._reader.paths
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self.frames()
+
+    def frames(self, start: int = 0, stop: int | None = None, *, reverse: bool = False) -> Iterator[Frame]:
+        """The selected frames with ``start <= Frame.index < stop``, last to first if ``reverse``.
+
+        They are exactly those that iterating from the beginning gives. Starting late and reading
+        backwards decode no more than they need to where the file can be trusted to be entered in its
+        middle, and memory stays bounded in any case.
+
+        Raises:
+            InputError: if the video ends before the first selected frame.
+            MediaError: where the video is damaged, after all frames that can be read have been yielded.
+        """
+        stop = self._wanted.stop if stop is None else min(stop, self._wanted.stop)
+        # The first selected index that is not before `start`.
+        behind = max(0, start - self._wanted.start)
+        first = self._wanted.start + -(-behind // self._wanted.step) * self._wanted.step
+        wanted = range(first, max(first, stop), self._wanted.step)
+        return self._read(wanted[::-1] if reverse else wanted)
+
+    def count_frames(self) -> int:
+        """Number of selected frames. For a file this may go through all of it once."""
+        count = self._reader.count_frames()
+        self._check_start(count)
+        return len(self._selected(count))
+
+    def estimate_frames(self) -> int | None:
+        """About how many frames there are, for a progress bar; None where even that is unknown."""
+        estimate = self._reader.estimate_frames()
+        return None if estimate is None else len(self._selected(estimate))
+
+    def close(self) -> None:
+        """Let go of files and memory."""
+        self._reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _read(self, wanted: range) -> Iterator[Frame]:
+        seen = False
+        for frame in self._reader.read(wanted):
+            seen = True
+            image = resize(frame.image, self._size)
+            yield frame if image is frame.image else dataclasses.replace(frame, image=image)
+        if not seen and self._wanted.start in wanted:
+            self._check_start(self._reader.count_frames())
+
+    def _selected(self, num_frames: int) -> range:
+        return range(self._wanted.start, min(self._wanted.stop, num_frames), self._wanted.step)
+
+    def _check_start(self, num_frames: int) -> None:
+        if self._wanted.start >= num_frames:
+            raise InputError(
+                f"start {self._wanted.start} is after the last frame; "
+                f"the video has {num_frames} frames, 0 to {num_frames - 1}"
+            )

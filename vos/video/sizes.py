@@ -1,0 +1,55 @@
+"""Sizes that users ask for, and resizing to them."""
+
+from __future__ import annotations
+
+import re
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+
+Size = tuple[int, int] | int
+"""(width, height) in pixels, or the length of the shorter side."""
+
+
+def parse_size(text: str) -> Size:
+    """``WxH``, or the length of the shorter side.
+
+    Raises:
+        InputError: for anything else.
+    """
+    match = re.fullmatch(r"(\d+)(?:[xX×](\d+))?", text.strip())
+    sides = [int(side) for side in match.groups() if side] if match else []
+    if not sides or min(sides) < 1:
+        raise InputError(
+            f"size {text!r} is not a size; give WIDTHxHEIGHT such as 854x480, or the shorter side such as 480"
+        )
+    return (sides[0], sides[1]) if len(sides) == 2 else sides[0]
+
+
+def target_size(size: Size | None, width: int, height: int) -> tuple[int, int]:
+    """(width, height) that a ``width`` x ``height`` frame gets; one number scales the shorter side to it.
+
+    Raises:
+        InputError: if a side is not positive.
+    """
+    if size is None:
+        return width, height
+    sides = (size,) if isinstance(size, int) else size
+    if min(sides) < 1:
+        raise InputError(f"size {size} is not a size: every side is at least one pixel")
+    if not isinstance(size, int):
+        return size
+    scale = size / min(width, height)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """``image`` at (width, height): averaged over areas where it shrinks, else linear."""
+    height, width = image.shape[:2]
+    if (width, height) == size:
+        return image
+    shrinks = size[0] <= width and size[1] <= height
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)

@@ -1,0 +1,189 @@
+"""What a user's path means: a video file, a folder of images, or a glob of images."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import os
+import re
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import MediaError
+
+IMAGE_KINDS = {
+    ".jpg": "jpg",
+    ".jpeg": "jpg",
+    ".png": "png",
+    ".bmp": "bmp",
+    ".webp": "webp",
+    ".tif": "tif",
+    ".tiff": "tif",
+}
+"""Extensions that are read as images; those of one kind may be mixed."""
+_VIDEO_EXTENSIONS = frozenset(
+    (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv", ".gif")
+)
+"""Only for hints: a video file is whatever FFmpeg can read."""
+_HINT_DEPTH = 3
+_HINT_FOLDERS = 200
+
+
+@dataclass(frozen=True)
+class Source:
+    """Files that make up one video."""
+
+    text: str
+    """What the user gave."""
+    paths: tuple[Path, ...]
+    """One video file, or images in natural order."""
+    is_images: bool
+
+
+def find_source(source: str | os.PathLike[str]) -> Source:
+    """The files of a video file, a folder of images (such as a DAVIS sequence), one image, or a glob.
+
+    Raises:
+        MediaError: if there is nothing there that can be a video, saying what was found instead.
+    """
+    text = os.fspath(source)
+    path = Path(text)
+    try:
+        if path.is_dir():
+            return Source(text, _images_in_folder(path), is_images=True)
+        if path.is_file():
+            is_image = path.suffix.lower() in IMAGE_KINDS
+            return Source(text, (path,), is_images=is_image)
+        exists = path.exists()
+    except OSError as error:  # a folder on the way that may not be entered, a name that is too long
+        raise MediaError(f"cannot read {text}: {error.strerror}") from error
+    if exists:
+        raise MediaError(f"{text} is neither a file nor a folder")
+    if glob.has_magic(text):
+        return _from_glob(text)
+    raise MediaError(_missing(text))
+
+
+def natural_order(paths: Iterable[Path]) -> list[Path]:
+    """Paths sorted as people count: ``2.jpg`` before ``10.jpg``."""
+
+    def key(path: Path) -> tuple[list[tuple[int, int, str]], str]:
+        pieces = re.split(r"([0-9]+)", str(path).casefold())
+        return [(0, int(p), "") if p.isascii() and p.isdigit() else (1, 0, p) for p in pieces], str(path)
+
+    return sorted(paths, key=key)
+
+
+def _images_in_folder(folder: Path) -> tuple[Path, ...]:
+    try:
+        with os.scandir(folder) as entries:
+            files = [Path(e.path) for e in entries if not e.name.startswith(".") and e.is_file()]
+    except OSError as error:
+        raise MediaError(f"cannot read folder {folder}: {error.strerror}") from error
+    images = [file for file in files if file.suffix.lower() in IMAGE_KINDS]
+    if not images:
+        raise MediaError(_no_images(folder, files))
+    return _checked(images, str(folder), f"{folder}/*{{}}")
+
+
+def _from_glob(pattern: str) -> Source:
+    matches = [Path(match) for match in glob.glob(pattern, recursive=True)]
+    files = [path for path in matches if path.is_file()]
+    images = [path for path in files if path.suffix.lower() in IMAGE_KINDS]
+    if not matches:
+        raise MediaError(f"nothing matches {pattern}")
+    if images and len(images) == len(files):
+        return Source(pattern, _checked(images, pattern, "{}"), is_images=True)
+    if len(files) == 1:
+        return Source(pattern, (files[0],), is_images=False)
+    if not files:
+        raise MediaError(
+            f"{pattern} matches {len(matches)} folders and no file; did you mean {pattern}/*.jpg?"
+        )
+    raise MediaError(f"{pattern} matches {_kinds(files)}; give one video file, or images of one kind")
+
+
+def _checked(images: Sequence[Path], where: str, narrower: str) -> tuple[Path, ...]:
+    """The images in order, if they are of one kind and their stems can name the results.
+
+    ``narrower`` is a glob with ``{}`` for the extension, for the hint.
+    """
+    kinds = {IMAGE_KINDS[image.suffix.lower()] for image in images}
+    if len(kinds) > 1:
+        usual = Counter(image.suffix for image in images).most_common(1)[0][0]
+        hint = f"such as '{narrower.format(usual)}'" if narrower != "{}" else "by its extension"
+        raise MediaError(
+            f"{where} mixes images of several kinds: {_kinds(images)}; choose one with a glob, {hint}"
+        )
+    ordered = natural_order(images)
+    seen: dict[str, Path] = {}
+    for image in ordered:
+        if image.stem in seen:
+            raise MediaError(
+                f"{seen[image.stem]} and {image} have the same name {image.stem!r}, "
+                "which would name the results of both; rename one, or choose images with a glob"
+            )
+        seen[image.stem] = image
+    return tuple(ordered)
+
+
+def _kinds(files: Iterable[Path]) -> str:
+    """``3 .jpg, 1 .png``."""
+    counts = Counter(file.suffix or "without extension" for file in files)
+    return ", ".join(f"{count} {suffix}" for suffix, count in sorted(counts.items()))
+
+
+def _no_images(folder: Path, files: Sequence[Path]) -> str:
+    allowed = ", ".join(extension.lstrip(".") for extension in IMAGE_KINDS)
+    inner = _sequence_inside(folder)
+    if inner is not None:
+        return f"folder {folder} holds no images itself; did you mean a sequence inside, such as {inner}?"
+    if not files:
+        return f"folder {folder} holds no images: it is empty. Images are {allowed}"
+    videos = [file for file in natural_order(files) if file.suffix.lower() in _VIDEO_EXTENSIONS]
+    hint = f"; did you mean the video {videos[0]}?" if videos else ""
+    return f"folder {folder} holds no images, but {_kinds(files)}; images are {allowed}{hint}"
+
+
+def _sequence_inside(folder: Path) -> Path | None:
+    """A folder below that holds images, rather photographs than masks. Looks at a few folders only."""
+    found: Path | None = None
+    queue = deque([(folder, 0)])
+    for _ in range(_HINT_FOLDERS):
+        if not queue:
+            break
+        parent, depth = queue.popleft()
+        try:
+            children = natural_order(parent.iterdir())
+        except OSError:
+            continue
+        kinds = {IMAGE_KINDS.get(child.suffix.lower()) for child in children}
+        if depth and "jpg" in kinds:
+            return parent
+        if depth and kinds - {None}:
+            found = found or parent
+        if depth < _HINT_DEPTH:
+            queue.extend((c, depth + 1) for c in children if c.is_dir() and not c.name.startswith("."))
+    return found
+
+
+def _missing(text: str) -> str:
+    """Message for a path that does not exist."""
+    path = Path(text)
+    message = f"there is no file or folder {text}"
+    if re.search(r"%0?\d*d", path.name):
+        pattern = re.sub(r"%0?\d*d", "*", text)
+        return f"{message}; for numbered images give the folder, or a glob such as '{pattern}'"
+    if not path.parent.is_dir():
+        return f"{message}; {path.parent} does not exist either"
+    try:
+        near = difflib.get_close_matches(path.name, os.listdir(path.parent), n=3)
+    except OSError:
+        near = []
+    return (
+        f"{message}; did you mean {' or '.join(str(path.parent / name) for name in near)}?"
+        if near
+        else message
+    )
