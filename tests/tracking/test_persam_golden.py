@@ -169,5 +169,3 @@ def _check_injected_pass(recorded: Comparison, prefix: str, model: str, features
     injection = sam._injection(features.context, [found.guidance])
     tokens, _ = sam.network.mask_decoder.transform(image, sam._positions, sparse, injection, mask)
     recorded.close(f"{prefix}.step1.hs", tokens[0], "scores")
-
-

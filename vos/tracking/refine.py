@@ -68,7 +68,7 @@ def keep(candidates: Candidates, pick: Tensor) -> Pass:
 
 
 def keep_mix(candidates: Candidates, weights: Tensor) -> Pass:
-    """Keep each object's three masks mixed with its (N, 3) weights (section 6); its best mask if the mix is empty."""
+    """Keep each object's three masks mixed by its (N, 3) weights (section 6); the best one if the mix is empty."""
     best = keep_best(candidates)
     mixed = replace(best, low_res=mix(candidates.low_res, weights), logits=mix(candidates.logits, weights))
     return or_else(mixed, best)
@@ -104,15 +104,17 @@ def refine(
     previous mask stays.
     """
     around = [
-        feed_back(prompt, previous.low_res[n], box, use_box=use_box)
-        for n, (prompt, box) in enumerate(zip(prompts, previous.boxes(), strict=True))
+        feed_back(prompt, low_res, box if use_box else None) if box else prompt
+        for prompt, low_res, box in zip(prompts, previous.low_res, previous.boxes(), strict=True)
     ]
     return or_else(choose(segmenter.decode(features, around)), previous)
 
 
-def feed_back(prompt: Prompt, low_res: Tensor, box: Box | None, *, use_box: bool) -> Prompt:
-    """``prompt`` with an earlier pass's logits and box; unchanged where that pass's mask is empty (no box)."""
-    if box is None:
-        return prompt
-    fed = replace(prompt, mask=None, low_res=low_res.cpu().numpy())
-    return replace(fed, box=np.array(box, dtype=np.float32)) if use_box else fed
+def feed_back(prompt: Prompt, low_res: Tensor, box: Box | None) -> Prompt:
+    """``prompt`` with the (h, w) logits of an earlier pass as mask prompt and, where given, a box."""
+    return replace(
+        prompt,
+        mask=None,
+        low_res=low_res.cpu().numpy(),
+        box=prompt.box if box is None else np.array(box, dtype=np.float32),
+    )
