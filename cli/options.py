@@ -70,7 +70,7 @@ def print_json(value: Any) -> None:
 
 
 def reading_options(command: F) -> F:
-    """Which frames to read. The command gets ``start``, ``end``, ``stride``, ``size``, ``reader``, or None."""
+    """Frames to read. The command gets ``start``, ``end``, ``stride``, ``size``, ``reader``, or None."""
     for option in (
         click.option("--reader", metavar="NAME", help="How files are read: pyav or decord."),
         click.option(

@@ -149,6 +149,11 @@ def claim(
             folder.close()
 
 
+def is_taken(layout: Layout) -> bool:
+    """Whether a finished or a stopped run is there."""
+    return layout.paths["run"].exists() or (layout.work / "job.json").exists()
+
+
 def _look(folder: RunFolder, identity: Mapping[str, Any], resume: bool, overwrite: bool) -> None:
     """See what is in the place and do with it as asked."""
     if resume and overwrite:

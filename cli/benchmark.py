@@ -1,0 +1,114 @@
+"""``vos benchmark``: track and score a whole data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import engine_options, existing_result, load_config, verbosity
+from .progress import progress_bar
+
+STDOUT = "-"
+
+
+@click.group()
+def benchmark() -> None:
+    """Track and score a whole data set in one go."""
+
+
+@benchmark.command()
+@click.argument("root", type=click.Path(path_type=Path))
+@click.option(
+    "--set",
+    "subset",
+    metavar="SET",
+    required=True,
+    help="A list of sequences in ROOT/ImageSets, such as 2016/val or 2017/val.",
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="OUT",
+    help="Folder for results.",
+)
+@engine_options
+@click.option(
+    "--task",
+    type=click.Choice(["semi-supervised", "unsupervised"]),
+    default="semi-supervised",
+    show_default=True,
+    help="The protocol to score by.",
+)
+@click.option(
+    "--resolution",
+    default="480p",
+    show_default=True,
+    metavar="NAME",
+    help="Folder below JPEGImages and Annotations.",
+)
+@click.option("--sequences", metavar="A,B", help="Track and score only these.")
+@existing_result
+@click.option(
+    "--json",
+    "json_path",
+    metavar="FILE",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Write all numbers, settings and times as JSON; - is stdout, which then holds nothing else.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Sequences tracked at a time.",
+)
+@verbosity
+def davis(
+    root: Path,
+    subset: str,
+    output: Path,
+    task: str,
+    resolution: str,
+    sequences: str | None,
+    resume: bool,
+    overwrite: bool,
+    json_path: Path | None,
+    jobs: int,
+    config: str | None,
+    quiet: bool,
+    **flags: Any,
+) -> None:
+    """Track every sequence of a DAVIS set in ROOT from its first annotation, and score the masks.
+
+    OUT/<sequence>/<frame>.png is the layout of a DAVIS submission. A run that was stopped goes on with
+    --resume, where sequences that are done are not tracked again.
+    """
+    from vos.job.benchmark import BENCHMARK_SETTINGS, benchmark_davis
+    from vos.settings import override
+
+    settings = override(BENCHMARK_SETTINGS, load_config(config), flags)
+    with progress_bar(quiet=quiet) as advance:
+        result = benchmark_davis(
+            root,
+            subset,
+            output,
+            settings,
+            task=task,
+            resolution=resolution,
+            sequences=None if sequences is None else [name.strip() for name in sequences.split(",")],
+            resume=resume,
+            overwrite=overwrite,
+            jobs=jobs,
+            progress=lambda name, p: advance(name, p.done, p.total) if p else advance(name, 1, 1),
+        )
+    if json_path is not None and str(json_path) != STDOUT:
+        result.write_json(json_path)
+    if str(json_path) == STDOUT:
+        click.echo(result.to_json(), nl=False)
+    elif not quiet:
+        click.echo(result.table(), nl=False)

@@ -1,0 +1,149 @@
+"""``vos track``: from a video and a hint of who is meant to masks of every frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import (
+    engine_options,
+    existing_result,
+    json_flag,
+    load_config,
+    print_json,
+    reading_options,
+    verbosity,
+)
+from .progress import progress_bar
+
+
+def prompt_options(command: Any) -> Any:
+    """Who to follow. The command gets ``masks``, ``points``, ``boxes``, ``prompts``, ``frame``."""
+    for option in (
+        click.option(
+            "--frame",
+            type=click.IntRange(min=0),
+            metavar="N",
+            help="Frame that -m, --point and --box speak of; the first that is read unless given.",
+        ),
+        click.option(
+            "--prompts",
+            type=click.Path(path_type=Path),
+            multiple=True,
+            metavar="FILE",
+            help="Prompts as JSON, for any objects in any frames.",
+        ),
+        click.option(
+            "--box", "boxes", multiple=True, metavar="ID:x0,y0,x1,y1", help="Box around an object, inclusive."
+        ),
+        click.option(
+            "--point",
+            "points",
+            multiple=True,
+            metavar="ID:x,y[,+|-]",
+            help="Point on an object, or (-) off it.",
+        ),
+        click.option(
+            "-m",
+            "--mask",
+            "masks",
+            type=click.Path(path_type=Path),
+            multiple=True,
+            metavar="MASK",
+            help="Index or 0/255 PNG, .npy, or a folder with a PNG per object.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("video", metavar="VIDEO")
+@prompt_options
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="OUT",
+    help="Folder for results.",
+)
+@engine_options
+@reading_options
+@existing_result
+@click.option("--overlay/--no-overlay", default=None, help="Write OUT/overlay.mp4 (default: yes).")
+@click.option("--coco/--no-coco", default=None, help="Write OUT/annotations.json (default: yes).")
+@json_flag
+@verbosity
+def track(
+    video: str,
+    masks: tuple[Path, ...],
+    points: tuple[str, ...],
+    boxes: tuple[str, ...],
+    prompts: tuple[Path, ...],
+    frame: int | None,
+    output: Path,
+    resume: bool,
+    overwrite: bool,
+    config: str | None,
+    overlay: bool | None,
+    coco: bool | None,
+    as_json: bool,
+    quiet: bool,
+    **flags: Any,
+) -> None:
+    """Follow objects through VIDEO: a file, a folder of images, or a glob.
+
+    Say who with masks, points or boxes, all in one frame, or with a prompt file. Points and boxes are x,y
+    in pixels; ids are 1 to 254 and are kept. Writes OUT/masks/*.png, OUT/overlay.mp4, OUT/annotations.json
+    and OUT/run.json.
+
+    \b
+    vos track clip.mp4 --box 1:120,80,310,400 -o out
+    vos track frames/ -m frames/first.png -o out
+    """
+    from vos.job import TrackSettings, track_video
+    from vos.settings import override
+    from vos.targets import parse_targets
+    from vos.video import open_video, parse_size
+
+    if flags["size"] is not None:
+        flags["size"] = parse_size(flags["size"])
+    settings = override(TrackSettings(), load_config(config), flags)
+    settings = override(settings, {"outputs": chosen(settings.outputs, {"overlay": overlay, "coco": coco})})
+    with open_video(video, **settings.reading()) as source:
+        targets = parse_targets(
+            masks=masks, points=points, boxes=boxes, prompt_files=prompts, frame=frame, video=source
+        )
+        with progress_bar(quiet=quiet) as advance:
+            summary = track_video(
+                source,
+                targets,
+                output,
+                settings,
+                resume=resume,
+                overwrite=overwrite,
+                progress=lambda p: advance(p.stage, p.done, p.total),
+            )
+    if as_json:
+        print_json(summary.as_dict())
+    elif not quiet:
+        click.echo(describe(summary))
+
+
+def chosen(outputs: tuple[str, ...], flags: dict[str, bool | None]) -> list[str]:
+    """The outputs of the settings, with those switched on or off that a flag was given for."""
+    kept = [name for name in outputs if flags.get(name) is not False]
+    return kept + [name for name, wanted in flags.items() if wanted and name not in kept]
+
+
+def describe(summary: Any) -> str:
+    """The summary for people."""
+    objects = f"{len(summary.objects)} object{'s' * (len(summary.objects) != 1)}"
+    head = (
+        f"{summary.frames} frames, {objects}, {summary.seconds['total']:.1f} s "
+        f"({summary.seconds_per_frame:.3f} s a frame)"
+    )
+    return "\n".join([head, *(f"{name + ':':9} {path}" for name, path in summary.files.items())])

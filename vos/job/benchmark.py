@@ -1,0 +1,243 @@
+"""Track a whole data set from its first annotations, and score it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import OutputError, PromptError, SettingsError
+from ..files import write_text_atomic
+from ..masks import VOID, object_ids
+from ..prompt import Prompt, Target
+from .folder import Layout, is_taken
+from .run import track_video
+from .settings import TrackSettings
+from .summary import Progress, TrackSummary
+
+if TYPE_CHECKING:
+    from ..evaluation.report import Report
+
+BENCHMARK_SETTINGS = TrackSettings(outputs=("masks",))
+"""Masks only: an overlay of a whole data set is for those who ask for it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Benchmark:
+    """The scores of a data set and what it took."""
+
+    report: Report
+    settings: TrackSettings
+    runs: dict[str, TrackSummary]
+    """By sequence, in the order of the set."""
+
+    @property
+    def seconds_per_frame(self) -> float:
+        """Reading, tracking and writing, over all frames of the set."""
+        seconds = sum(run.seconds["total"] for run in self.runs.values())
+        return seconds / max(sum(run.frames for run in self.runs.values()), 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report's document with ``seconds_per_frame``, ``settings`` and ``runs`` added."""
+        runs = [
+            {
+                "sequence": sequence,
+                "frames": run.frames,
+                "objects": len(run.objects),
+                "seconds": run.seconds,
+                "seconds_per_frame": run.seconds_per_frame,
+            }
+            for sequence, run in self.runs.items()
+        ]
+        return {
+            **self.report.to_dict(),
+            "seconds_per_frame": self.seconds_per_frame,
+            "settings": dataclasses.asdict(self.settings),
+            "runs": runs,
+        }
+
+    def to_json(self) -> str:
+        """:meth:`to_dict` as text."""
+        return json.dumps(self.to_dict(), allow_nan=False) + "\n"
+
+    def write_json(self, path: str | os.PathLike[str]) -> None:
+        """Write the document, all of it or nothing.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        write_text_atomic(path, self.to_json())
+
+    def table(self) -> str:
+        """The report's table, and the time."""
+        frames = sum(run.frames for run in self.runs.values())
+        return f"{self.report.table()}{frames} frames, {self.seconds_per_frame:.3f} s a frame\n"
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """One sequence to track; travels to another process."""
+
+    sequence: str
+    images: Path
+    annotation: Path
+    one_object: bool
+    layout: Layout
+    settings: TrackSettings
+    resume: bool
+    overwrite: bool
+
+
+def benchmark_davis(
+    root: str | os.PathLike[str],
+    subset: str,
+    output: str | os.PathLike[str],
+    settings: TrackSettings = BENCHMARK_SETTINGS,
+    *,
+    task: str = "semi-supervised",
+    resolution: str = "480p",
+    sequences: Sequence[str] | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    jobs: int = 1,
+    progress: Callable[[str, Progress | None], None] | None = None,
+) -> Benchmark:
+    """Track every sequence of a DAVIS set from its first annotation, and score all.
+
+    Masks go to ``output/<sequence>/<frame>.png``, first frames included, which is the layout of a DAVIS
+    submission; the record of a sequence goes to ``output/runs/<sequence>.json``. Sequences that are
+    finished are not tracked again with ``resume``.
+
+    Args:
+        root: folder with ``JPEGImages``, ``Annotations`` and ``ImageSets``.
+        subset: a list below ``ImageSets``: ``2016/val``.
+        output: folder for the results, made where absent.
+        settings: of every run. All frames are read, at the size they have.
+        task: ``semi-supervised`` or ``unsupervised``.
+        resolution: folder below ``JPEGImages`` and ``Annotations``.
+        sequences: track and score only these.
+        resume: go on with what is there.
+        overwrite: replace what earlier runs left there.
+        jobs: processes, each with a sequence of its own and its share of the cores.
+        progress: called with a sequence and how far it is; with more than one process only when it is
+            done (None).
+
+    Raises:
+        EvaluationError: unknown set or sequence, or annotations that show no object.
+        VosError: see :func:`vos.track_video`.
+    """
+    from ..evaluation.davis import evaluate_davis
+    from ..evaluation.davis_layout import read_davis_set
+
+    _refuse_selection(settings)
+    davis = read_davis_set(root, subset, task, resolution, sequences=sequences)
+    todo = [
+        _Job(
+            sequence.name,
+            Path(root) / "JPEGImages" / resolution / sequence.name,
+            sequence.annotations[0],
+            davis.one_object,
+            Layout.of_sequence(output, sequence.name),
+            settings,
+            resume,
+            overwrite,
+        )
+        for sequence in davis.sequences
+    ]
+    if not (resume or overwrite):
+        _refuse_results(todo, Path(output))
+    runs = dict(_run_all(todo, jobs, progress or (lambda sequence, progress: None)))
+    report = evaluate_davis(output, root, subset, task, resolution=resolution, sequences=sequences)
+    return Benchmark(report, settings, {job.sequence: runs[job.sequence] for job in todo})
+
+
+def first_targets(annotation: Path, *, one_object: bool) -> list[Target]:
+    """The objects of a sequence's first annotation; void is background.
+
+    Args:
+        annotation: index PNG.
+        one_object: whatever is not background is object 1 (DAVIS 2016).
+
+    Raises:
+        PromptError: if it shows no object.
+        MediaError: if it cannot be read.
+    """
+    from ..evaluation.label_png import read_label_png
+
+    labels = read_label_png(annotation)
+    labels = (labels > 0).astype(np.uint8) if one_object else np.where(labels == VOID, 0, labels)
+    targets = [Target(k, Prompt(mask=labels == k)) for k in object_ids(labels)]
+    if not targets:
+        raise PromptError(f"{annotation} shows no object to follow")
+    return targets
+
+
+def _run_all(
+    todo: Sequence[_Job], jobs: int, progress: Callable[[str, Progress | None], None]
+) -> Iterator[tuple[str, TrackSummary]]:
+    if jobs < 1:
+        raise SettingsError(f"jobs must be 1 or more, got {jobs}")
+    if jobs == 1 or len(todo) == 1:
+        for job in todo:
+            yield job.sequence, _track(job, lambda done, name=job.sequence: progress(name, done))  # type: ignore[misc]
+            progress(job.sequence, None)
+        return
+    threads = max((os.cpu_count() or 1) // jobs, 1)
+    # Spawned: a fork would copy threads' locks. Leaving the block kills the workers, which lose nothing.
+    with multiprocessing.get_context("spawn").Pool(min(jobs, len(todo)), _share_cores, (threads,)) as pool:
+        for sequence, summary in pool.imap_unordered(_track_named, todo):
+            progress(sequence, None)
+            yield sequence, summary
+
+
+def _track(job: _Job, progress: Callable[[Progress], None] | None = None) -> TrackSummary:
+    from ..video import open_video
+
+    targets = first_targets(job.annotation, one_object=job.one_object)
+    with open_video(job.images, reader=job.settings.reader) as video:
+        return track_video(
+            video,
+            targets,
+            job.layout,
+            job.settings,
+            resume=job.resume,
+            overwrite=job.overwrite,
+            progress=progress,
+        )
+
+
+def _track_named(job: _Job) -> tuple[str, TrackSummary]:
+    return job.sequence, _track(job)
+
+
+def _share_cores(threads: int) -> None:
+    """Let a worker use its share of the cores; before anything that counts them is imported."""
+    import cv2
+
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    cv2.setNumThreads(threads)
+
+
+def _refuse_selection(settings: TrackSettings) -> None:
+    for name in ("start", "end", "stride", "size"):
+        value = getattr(settings, name)
+        if value != getattr(BENCHMARK_SETTINGS, name):
+            raise SettingsError(f"setting {name} is {value}: a benchmark reads all frames at their size")
+    if "masks" not in settings.outputs:
+        raise SettingsError("setting outputs lacks masks: they are what is scored")
+
+
+def _refuse_results(todo: Sequence[_Job], output: Path) -> None:
+    taken = [job.sequence for job in todo if is_taken(job.layout)]
+    if taken:
+        raise OutputError(
+            f"{output} holds results of {len(taken)} of the {len(todo)} sequences, such as {taken[0]}: "
+            "give --resume to go on with them, --overwrite to replace them, or another folder"
+        )
