@@ -33,9 +33,9 @@ ALLOWED: dict[str, set[str]] = {
     "matching": NOUNS | {"settings", "segmenters.base"},
     "segmenters": NOUNS | {"settings", "matching"},
     "tracking": NOUNS | {"settings", "matching", "segmenters"},
-    "language": NOUNS | {"settings", "segmenters", "matching", "testing"},
+    "language": NOUNS | {"settings", "segmenters", "matching", "testing", "evaluation.semantic"},
     "targets": NOUNS | {"settings", "segmenters", "language", "matching"},
-    "testing": NOUNS | {"settings", "segmenters.base"},
+    "testing": NOUNS | {"settings", "segmenters"},
     "job": LIBRARY - {"job", "testing"},
 }
 """Part of ``vos`` -> the parts it may import, besides itself."""

@@ -7,7 +7,14 @@ import json
 import pytest
 
 from vos.errors import PromptError
-from vos.language.prompts import ClassWords, Vocabulary, build_prompts, load_vocabulary, vocabulary_for
+from vos.language.prompts import (
+    ClassWords,
+    Vocabulary,
+    build_prompts,
+    general_lexicon,
+    load_vocabulary,
+    vocabulary_for,
+)
 
 
 def test_spans_follow_the_classes():
@@ -41,9 +48,10 @@ def test_odd_entries_are_kept_for_parity():
 
 def test_user_classes_bring_known_synonyms_and_displace_background_words():
     """ "boat" is known; "wall" as a class leaves the background; an unknown name stands for itself."""
-    vocabulary = vocabulary_for(["Boat", "wall", "red car"], ["sky", "wall"])
+    vocabulary = vocabulary_for(["Boat", "wall", "red car"], general_lexicon())
     assert "yacht" in vocabulary.classes[0].synonyms
-    assert vocabulary.background == ("sky",)
+    assert "sky" in vocabulary.background
+    assert "wall" not in vocabulary.background
     assert vocabulary.classes[2] == ClassWords("red car")
 
 
@@ -59,7 +67,7 @@ def test_user_classes_bring_known_synonyms_and_displace_background_words():
 def test_unusable_class_lists(names, message):
     """None, a repeated one, an empty one, more than a label map holds: errors that say which."""
     with pytest.raises(PromptError, match=message):
-        vocabulary_for(names, ["sky"])
+        vocabulary_for(names, Vocabulary(("sky",), (ClassWords("cat"),)))
 
 
 def test_a_vocabulary_file(tmp_path):

@@ -14,7 +14,7 @@ from ..errors import ModelError, PromptError, SettingsError
 from .attention import CrossAttentionTap, check_layers, encoder_layers
 from .class_maps import compete, match_gate, merge_classes, token_relevance
 from .preprocess import Statistics
-from .prompts import PromptSet
+from .prompts import PromptSet, Vocabulary, general_lexicon
 
 CHECKPOINT = "Salesforce/blip-itm-large-coco"
 """What the paper uses."""
@@ -57,6 +57,8 @@ class BlipMatcher:
             interpolated to it.
         statistics: which mean and deviation the input is normalised with.
         default_layers: layers used where a caller names none.
+        lexicon: classes with their synonyms, and background words, for class names that come from a user.
+        closed: the model knows the lexicon's words and no other.
         precision: "float16" multiplies in half precision, as the reference's GPU runs do, by autocast
             around the whole model, scores included; sums and softmax stay in float32.
 
@@ -72,6 +74,8 @@ class BlipMatcher:
         canvas: int = CANVAS,
         statistics: Statistics = "imagenet",
         default_layers: Sequence[int] = (0, 3),
+        lexicon: Vocabulary | None = None,
+        closed: bool = False,
         precision: Literal["float32", "float16"] = "float32",
     ) -> None:
         text_encoder = getattr(model, "text_encoder", None)
@@ -81,18 +85,14 @@ class BlipMatcher:
                 "use a BLIP checkpoint made for retrieval (BlipForImageTextRetrieval)"
             )
         self.num_layers = len(encoder_layers(text_encoder))
-        patch = int(model.config.vision_config.patch_size)
-        if canvas < patch or canvas % patch:
-            raise SettingsError(
-                f"the canvas must be a multiple of the model's {patch} px patches, got {canvas}"
-            )
         self.model = model.eval()
         self.tokenizer = tokenizer
-        self.canvas = canvas
+        self.set_canvas(canvas)
         self.statistics: Statistics = statistics
         self.default_layers = tuple(layer for layer in default_layers if layer < self.num_layers)
+        self.lexicon = lexicon if lexicon is not None else general_lexicon()
+        self.closed = closed
         self.precision = precision
-        self.grid = (canvas // patch, canvas // patch)
 
     @classmethod
     def load(cls, checkpoint: str | Path = CHECKPOINT, *, device: str = "cpu", **options: Any) -> BlipMatcher:
@@ -120,6 +120,18 @@ class BlipMatcher:
     def device(self) -> torch.device:
         """Where the model's weights are."""
         return self.model.itm_head.weight.device
+
+    def set_canvas(self, canvas: int) -> None:
+        """Change the side of the square input.
+
+        Raises:
+            SettingsError: if it is not a multiple of the patches' side.
+        """
+        patch = int(self.model.config.vision_config.patch_size)
+        if canvas < patch or canvas % patch:
+            raise SettingsError(f"the canvas must be a multiple of the {patch} px patches, got {canvas}")
+        self.canvas = canvas
+        self.grid = (canvas // patch, canvas // patch)
 
     def encode_prompts(self, prompts: PromptSet) -> EncodedPrompts:
         """Tokens of a prompt set, padded to its longest sentence; done once for any number of images.
@@ -183,8 +195,8 @@ class BlipMatcher:
 
     def _refuse_unknown(self, prompts: PromptSet, row: int) -> None:
         label = next(i for i, (start, stop) in enumerate(prompts.spans) if start <= row < stop)
-        known = getattr(self.tokenizer, "init_kwargs", {}).get("class_names")
-        hint = f"it knows: {', '.join(known)}" if known else "use plain words in the model's script"
+        known = ", ".join(entry.name for entry in self.lexicon.classes)
+        hint = f"it knows: {known}" if self.closed else "use plain words of the language it was trained on"
         raise PromptError(
             f"the model does not know {prompts.names[label]!r} ({prompts.texts[row]!r}); {hint}"
         )

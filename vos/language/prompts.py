@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -109,18 +109,25 @@ def load_vocabulary(name_or_path: str | Path) -> Vocabulary:
         ) from error
 
 
-def vocabulary_for(names: Sequence[str], background: Iterable[str]) -> Vocabulary:
+def general_lexicon() -> Vocabulary:
+    """PASCAL's background words and all classes of the package's lists: for models that know English."""
+    pascal, coco = (load_vocabulary(name) for name in VOCABULARIES)
+    named = {entry.name for entry in pascal.classes}
+    return Vocabulary(
+        pascal.background, (*pascal.classes, *(entry for entry in coco.classes if entry.name not in named))
+    )
+
+
+def vocabulary_for(names: Sequence[str], lexicon: Vocabulary) -> Vocabulary:
     """A vocabulary of the user's class names.
 
-    A name that the package's lists know brings its synonyms with it; a background word that is also a
-    class (or a synonym of one) is left out, for it would compete with the class it means.
+    A name that the lexicon knows brings its synonyms with it; of the lexicon's background words one that is
+    also a class (or a synonym of one) is left out, for it would compete with the class it means.
     """
-    known: Mapping[str, ClassWords] = {
-        entry.name: entry for source in reversed(VOCABULARIES) for entry in load_vocabulary(source).classes
-    }
+    known: Mapping[str, ClassWords] = {entry.name: entry for entry in lexicon.classes}
     classes = tuple(known.get(name.strip().lower(), ClassWords(name.strip())) for name in names)
     taken = {word.lower() for entry in classes for word in entry.words}
-    return Vocabulary(tuple(word for word in background if word.lower() not in taken), classes)
+    return Vocabulary(tuple(word for word in lexicon.background if word.lower() not in taken), classes)
 
 
 def _shipped(name: str) -> str:
