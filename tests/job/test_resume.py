@@ -148,7 +148,7 @@ def test_a_damaged_video(reader: SceneReader, clip: Scene, tmp_path: Path, setti
     """Damage in the middle: a partial result, its frames complete; --end takes what can be read."""
     out, targets = tmp_path / "out", [target(clip, 1)]
     reader.fail_at, reader.error = 12, MediaError("clip.mkv is damaged after frame 11")
-    with pytest.raises(PartialResultError, match=r"damaged after frame 11\. 12 frames are done") as caught:
+    with pytest.raises(PartialResultError, match=r"damaged after frame 11; 12 frames are done") as caught:
         track_video(Video(reader), targets, out, settings, tracker=DriftingTracker())
     assert caught.value.exit_code == 5
     shorter = dataclasses.replace(settings, end=12)
@@ -323,6 +323,21 @@ def test_two_at_a_time(tmp_path: Path) -> None:
     layout = Layout.of_video(tmp_path / "out")
     with claim(layout, {"version": "1"}), pytest.raises(OutputError, match="another process is writing"):
         claim(layout, {"version": "1"}, overwrite=True).__enter__()
+
+
+def test_stopped_before_the_first_checkpoint_twice(
+    reader: SceneReader, clip: Scene, tmp_path: Path, settings: TrackSettings
+) -> None:
+    """Masks that a run left before its first checkpoint stay known as its own, whatever comes next."""
+    out, targets = tmp_path / "out", [target(clip, 1)]
+    for index in (3, 0):
+        reader.fail_at, reader.error = index, KeyboardInterrupt()
+        with pytest.raises(InterruptedRunError):
+            track_video(Video(reader), targets, out, settings, tracker=DriftingTracker(), resume=True)
+    reader.fail_at = None
+    track_video(Video(reader), targets, out, settings, tracker=DriftingTracker(), overwrite=True)
+    track_video(Video(reader), targets, tmp_path / "whole", settings, tracker=DriftingTracker())
+    assert files(out) == files(tmp_path / "whole")
 
 
 def test_both_flags(tmp_path: Path) -> None:

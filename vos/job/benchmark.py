@@ -8,6 +8,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from ..errors import OutputError, PromptError, SettingsError
 from ..files import write_text_atomic
 from ..masks import VOID, object_ids
 from ..prompt import Prompt, Target
+from .engine import build_tracker_of
 from .folder import Layout, is_taken
 from .run import track_video
 from .settings import TrackSettings
@@ -24,6 +26,7 @@ from .summary import Progress, TrackSummary
 
 if TYPE_CHECKING:
     from ..evaluation.report import Report
+    from ..tracking.base import Tracker
 
 BENCHMARK_SETTINGS = TrackSettings(outputs=("masks",))
 """Masks only: an overlay of a whole data set is for those who ask for it."""
@@ -153,7 +156,7 @@ def benchmark_davis(
     ]
     if not (resume or overwrite):
         _refuse_results(todo, Path(output))
-    runs = dict(_run_all(todo, jobs, progress or (lambda sequence, progress: None)))
+    runs = dict(_run_all(todo, settings, jobs, progress or (lambda sequence, progress: None)))
     report = evaluate_davis(output, root, subset, task, resolution=resolution, sequences=sequences)
     return Benchmark(report, settings, {job.sequence: runs[job.sequence] for job in todo})
 
@@ -180,24 +183,31 @@ def first_targets(annotation: Path, *, one_object: bool) -> list[Target]:
 
 
 def _run_all(
-    todo: Sequence[_Job], jobs: int, progress: Callable[[str, Progress | None], None]
+    todo: Sequence[_Job],
+    settings: TrackSettings,
+    jobs: int,
+    progress: Callable[[str, Progress | None], None],
 ) -> Iterator[tuple[str, TrackSummary]]:
     if jobs < 1:
         raise SettingsError(f"jobs must be 1 or more, got {jobs}")
     if jobs == 1 or len(todo) == 1:
+        tracker = build_tracker_of(settings)
         for job in todo:
-            yield job.sequence, _track(job, lambda done, name=job.sequence: progress(name, done))  # type: ignore[misc]
+            yield job.sequence, _track(job, tracker, partial(progress, job.sequence))
             progress(job.sequence, None)
         return
-    threads = max((os.cpu_count() or 1) // jobs, 1)
-    # Spawned: a fork would copy threads' locks. Leaving the block kills the workers, which lose nothing.
-    with multiprocessing.get_context("spawn").Pool(min(jobs, len(todo)), _share_cores, (threads,)) as pool:
-        for sequence, summary in pool.imap_unordered(_track_named, todo):
+    workers = min(jobs, len(todo))
+    threads = max((os.cpu_count() or 1) // workers, 1)
+    # Spawned: a fork would copy locks that other threads hold. Leaving the block kills the workers, which
+    # are as safe to kill as any run.
+    with multiprocessing.get_context("spawn").Pool(workers, _set_up_worker, (threads, settings)) as pool:
+        for sequence, summary in pool.imap_unordered(_track_in_worker, todo):
             progress(sequence, None)
             yield sequence, summary
 
 
-def _track(job: _Job, progress: Callable[[Progress], None] | None = None) -> TrackSummary:
+def _track(job: _Job, tracker: Tracker, progress: Callable[[Progress], None] | None = None) -> TrackSummary:
+    """Track one sequence; the engine serves one after the other, since a model may take long to load."""
     from ..video import open_video
 
     targets = first_targets(job.annotation, one_object=job.one_object)
@@ -210,19 +220,25 @@ def _track(job: _Job, progress: Callable[[Progress], None] | None = None) -> Tra
             resume=job.resume,
             overwrite=job.overwrite,
             progress=progress,
+            tracker=tracker,
         )
 
 
-def _track_named(job: _Job) -> tuple[str, TrackSummary]:
-    return job.sequence, _track(job)
+_worker_tracker: list[Tracker] = []
+"""The engine of a worker process; empty in any other."""
 
 
-def _share_cores(threads: int) -> None:
-    """Let a worker use its share of the cores; before anything that counts them is imported."""
+def _set_up_worker(threads: int, settings: TrackSettings) -> None:
+    """Let a worker use its share of the cores, before anything that counts them is imported."""
     import cv2
 
     os.environ["OMP_NUM_THREADS"] = str(threads)
     cv2.setNumThreads(threads)
+    _worker_tracker[:] = [build_tracker_of(settings)]
+
+
+def _track_in_worker(job: _Job) -> tuple[str, TrackSummary]:
+    return job.sequence, _track(job, _worker_tracker[0])
 
 
 def _refuse_selection(settings: TrackSettings) -> None:

@@ -74,6 +74,8 @@ class RunFolder:
         self._made = made
         self.finished: dict[str, Any] | None = None
         """The record of a finished run with the same identity, where there is one."""
+        self.resumed = False
+        """Whether a stopped run goes on, which may have left masks even where it has no checkpoint yet."""
         self.checkpoint: dict[str, Any] | None = None
         """What the latest checkpoint holds, where a stopped run goes on."""
         self._written: IO[str] | None = None
@@ -182,6 +184,7 @@ def _look(folder: RunFolder, identity: Mapping[str, Any], resume: bool, overwrit
     else:
         _refuse_differences(layout, ours, identity, ("settings.end", "input.path"))
         folder.checkpoint = _load_checkpoint(layout)
+        folder.resumed = True
         _begin(layout, identity)
 
 

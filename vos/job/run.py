@@ -153,7 +153,7 @@ class _Run:
         except (OutputError, MediaError) as error:
             if not self._has_frames:
                 raise
-            raise PartialResultError(f"{error}. {self._whereabouts().capitalize()}") from error
+            raise PartialResultError(f"{error}; {self._whereabouts()}") from error
         finally:
             if not self._has_frames:
                 self.writers.clear()
@@ -161,7 +161,7 @@ class _Run:
 
     @property
     def _has_frames(self) -> bool:
-        return self.fresh > 0 or self.folder.checkpoint is not None
+        return self.fresh > 0 or self.folder.resumed
 
     def _whereabouts(self) -> str:
         if not self._has_frames:
