@@ -68,7 +68,7 @@ def test_box_moves_by_its_velocity():
 @pytest.mark.parametrize("outline", OUTLINES)
 def test_no_shape_is_cut_by_its_own_reach(outline):
     """Drawing only where a shape can reach loses no pixel, even when it is bent, turned and grown."""
-    shape = Shape(1, line((40, 40)), 9.0, outline, stretch=(1.6, 0.7), angle=0.6, growth=0.1, wobble=0.3)
+    shape = Shape(1, line((40, 40)), 9.0, outline, stretch=(1.4, 1.4), angle=0.6, growth=0.1, wobble=0.3)
     y, x = np.mgrid[:81, :81].astype(float)
     clip = scene([shape], num_frames=8, size=(81, 81))
     for t in range(8):
@@ -98,6 +98,15 @@ def test_camera_pans_over_the_background():
     """A pan by whole texels shifts the background and nothing else."""
     clip = scene([], num_frames=2, size=(20, 30), camera=line((0, 0), (3, 2)))
     assert np.array_equal(clip.frames[0].image[2:, 3:], clip.frames[1].image[:-2, :-3])
+
+
+def test_camera_pans_by_parts_of_a_texel():
+    """Half a texel to the right is the mean of two neighbours."""
+    still, half = (
+        scene([], num_frames=1, size=(20, 30), camera=line((x, 0))).frames[0].image.astype(float)
+        for x in (0, 0.5)
+    )
+    assert np.abs((still[:, :-1] + still[:, 1:]) / 2 - half[:, :-1]).max() <= 1
 
 
 @pytest.mark.parametrize(
