@@ -1,4 +1,4 @@
-"""The recorded PerSAM runs: deterministic weights, inputs, and comparison within their README's tolerances."""
+"""The recorded PerSAM runs: deterministic weights, inputs, comparison within their tolerances."""
 
 from __future__ import annotations
 

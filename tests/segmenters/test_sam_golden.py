@@ -56,7 +56,9 @@ def test_encoder_matches_the_reference_stage_by_stage(golden: Path, model: str, 
         if stage.startswith("layer"):  # the original holds these as (B, h*w, C)
             out = out.permute(0, 2, 3, 1)
         flat = out.flatten()
-        recorded.close(f"stage.{stage}.flat_sub", flat[:: int(recorded[f"stage.{stage}.flat_stride"])], "features")
+        recorded.close(
+            f"stage.{stage}.flat_sub", flat[:: int(recorded[f"stage.{stage}.flat_stride"])], "features"
+        )
         recorded.close_stats(f"stage.{stage}.stats", flat, "features")
     check_features(recorded, "", features)
 
@@ -75,7 +77,7 @@ def check_features(recorded: Comparison, prefix: str, features) -> None:
 
 @pytest.mark.parametrize(("model", "image"), CASES)
 def test_prompts_and_decoder_match_the_reference(golden: Path, model: str, image: str) -> None:
-    """Embeddings, tokens, low-res logits, scores and masks of six kinds of prompt, all decoded in one batch."""
+    """Embeddings, tokens, logits, scores and masks of six kinds of prompt, all decoded in one batch."""
     recorded = Comparison(golden / "persam" / f"primitives_{model}_{image}.npz")
     features = encoded(model, golden / "persam/inputs/images" / f"{image}.png")
     sam = segmenter(model)
@@ -144,7 +146,15 @@ def test_decoder_with_and_without_injections_matches_the_reference(golden: Path)
     labels = torch.from_numpy(recorded["labels"].astype(np.int64))[None]
     box = torch.from_numpy(recorded["box_1024"])[None]
     encoder = network.prompt_encoder
-    for case in ("points", "points_box", "points_mask", "points_box_mask", "bias_only", "target_only", "bias_target"):
+    for case in (
+        "points",
+        "points_box",
+        "points_mask",
+        "points_box_mask",
+        "bias_only",
+        "target_only",
+        "bias_target",
+    ):
         with_box = "box" in case
         sparse = encoder.embed_points(points, labels, pad=not with_box)
         if with_box:

@@ -54,7 +54,7 @@ def attention_bias(prior: Tensor, grid: int) -> Tensor:
 
 
 def aligned_attention_bias(prior: Tensor, cells: tuple[int, int], grid: int) -> Tensor:
-    """(grid, grid) bias from an (H, W) prior, on the (h, w) ``cells`` that show the image; 0 in the padding."""
+    """(grid, grid) bias from an (H, W) prior, on the (h, w) ``cells`` of the image; 0 in the padding."""
     standard = (prior - prior.mean()) / prior.std().clamp_min(1e-6)
     resized = F.interpolate(standard[None, None], cells, mode="bilinear", align_corners=False)[0, 0]
     return F.pad(torch.sigmoid(resized), (0, grid - cells[1], 0, grid - cells[0]))

@@ -17,7 +17,7 @@ _WRAPPERS = ("model", "state_dict", "model_state_dict")
 
 
 def load_state(path: str | Path) -> dict[str, Tensor]:
-    """Entry name -> tensor on the CPU, of a ``.safetensors`` file, a pickled state dict, or a folder with the former.
+    """Entry name -> tensor on the CPU, of a ``.safetensors`` file, its folder, or a pickled state dict.
 
     Pickles go through ``torch.load(weights_only=True)``, which builds tensors and nothing else.
 
@@ -58,8 +58,8 @@ def _load_pickle(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         if "Weights only load failed" in str(error):
             raise ModelError(
-                f"checkpoint {path} was refused: it is a pickle of more than tensors, which could run any code when "
-                "loaded; use the publisher's file, or have its tensors saved as .safetensors"
+                f"checkpoint {path} was refused: it is a pickle of more than tensors, which could run "
+                "any code when loaded; use the publisher's file, or have its tensors saved as .safetensors"
             ) from error
         raise ModelError(f"checkpoint {path} is truncated or damaged; fetch the file again") from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, UnicodeDecodeError) as error:

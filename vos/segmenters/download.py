@@ -41,7 +41,7 @@ def download(
         return path
     if is_offline():
         raise ModelError(
-            f"VOS_OFFLINE is set, so {weights.url} is not fetched; unset it, or put the file at {path} yourself"
+            f"VOS_OFFLINE is set, so {weights.url} is not fetched; unset it, or put the file at {path}"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -68,7 +68,7 @@ class SamSegmenter:
         """
         self.device, self.dtype = check_device(device), check_dtype(dtype)
         self.network = network.to(self.device)
-        self.network.image_encoder.to(self.dtype, memory_format=torch.channels_last)
+        self.network.image_encoder.to(self.dtype).to(memory_format=torch.channels_last)
         self.network.mask_decoder.to(self.dtype)
         self.bias_mode: BiasMode = bias_mode
         self.max_batch = max_batch
@@ -223,7 +223,7 @@ class SamSegmenter:
 
 
 def _attention_bias(guidance: Guidance, grid: int) -> Tensor | None:
-    """(grid, grid) attention bias: as given, or the standardised similarity through a sigmoid, 0 in the padding.
+    """(grid, grid) bias: as given, or the standardised similarity through a sigmoid, 0 in the padding.
 
     Unlike the reference's (which stretches the un-padded map over the padded grid), this one stays aligned
     with the features for images that are not square.
@@ -278,7 +278,7 @@ def build_sam(
     A checkpoint may have sizes that no published model has; the published ones must be called by their name.
 
     Raises:
-        ModelError: if the weights are missing, unusable or another model's, or the device or dtype cannot be used.
+        ModelError: if weights are missing, unusable or another model's, or device or dtype cannot be used.
     """
     check_device(device)
     check_dtype(dtype)

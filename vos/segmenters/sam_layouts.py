@@ -100,7 +100,7 @@ def _transformers_layer(rest: str, mlp: str, state: Mapping[str, Tensor]) -> str
 
 
 def _rename(name: str, table: list[tuple[re.Pattern[str], str]]) -> str:
-    """``name`` by the first pattern that fits; unchanged where none does (the loader then names it unknown)."""
+    """``name`` by the first pattern that fits; unchanged where none does (the loader will name it)."""
     for pattern, replacement in table:
         match = pattern.fullmatch(name)
         if match:

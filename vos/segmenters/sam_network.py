@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -27,9 +27,9 @@ _TINY_IMAGE_SIZE = 1024  # TinyViT has no positions to read it from; the same in
 class SamConfig:
     """Sizes of a whole network; the defaults are SAM ViT-B."""
 
-    encoder: ViTConfig | TinyViTConfig = ViTConfig()
-    prompts: PromptConfig = PromptConfig()
-    decoder: DecoderConfig = DecoderConfig()
+    encoder: ViTConfig | TinyViTConfig = field(default_factory=ViTConfig)
+    prompts: PromptConfig = field(default_factory=PromptConfig)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
 
     @property
     def family(self) -> str:

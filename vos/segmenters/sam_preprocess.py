@@ -36,7 +36,7 @@ def to_input(image: NDArray[np.uint8], long_side: int) -> Tensor:
 
 
 def to_padded_frame(points: NDArray[np.float32], image_size: tuple[int, int], long_side: int) -> Tensor:
-    """(..., 2) xy in image pixels to float32 xy in the padded frame (computed in float64, as in the original)."""
+    """(..., 2) xy in image pixels to float32 xy in the padded frame (by way of float64, as the original)."""
     height, width = resized_size(image_size, long_side)
     scale = np.array([width / image_size[1], height / image_size[0]])
     return torch.from_numpy((points.astype(np.float64) * scale).astype(np.float32))
@@ -61,7 +61,7 @@ def upscale(low_res: Tensor, image_size: tuple[int, int], long_side: int) -> Ten
 
 
 def mask_to_low_res(mask: NDArray[np.bool_], side: int, logit: float) -> Tensor:
-    """(side, side) float32 mask prompt of an (H, W) mask: ``logit`` inside, ``-logit`` outside, area-averaged."""
+    """(side, side) float32 mask prompt of an (H, W) mask, averaged: ``logit`` in it, ``-logit`` outside."""
     height, width = resized_size((mask.shape[0], mask.shape[1]), side)
     pixels = torch.from_numpy(mask.astype(np.float32))[None, None]
     covered = F.interpolate(pixels, (height, width), mode="area")[0, 0]

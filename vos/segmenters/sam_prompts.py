@@ -1,12 +1,13 @@
 """SAM's prompt encoder: points, boxes and mask logits to embeddings, under the original entry names.
 
-It always runs in float32: the phases of the positional encoding do not survive fewer bits, and it costs little.
+It always runs in float32: it costs little, and the phases of the positions do not survive fewer bits.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -77,16 +78,14 @@ class PromptEncoder(nn.Module):
 
         ``pad`` appends the "not a point" token, which stands where a box would.
         """
-        kinds = torch.cat([self.point_embeddings[0].weight, self.point_embeddings[1].weight])  # type: ignore[list-item]
-        tokens = self._positions(points) + kinds[labels]
+        tokens = self._positions(points) + self._kinds(0, 1)[labels]
         if pad:
             tokens = torch.cat([tokens, self.not_a_point_embed.weight.expand(len(tokens), 1, -1)], dim=1)
         return tokens
 
     def embed_boxes(self, boxes: Tensor) -> Tensor:
         """(N, 4) xyxy in the 1024 frame to (N, 2, C)."""
-        corners = torch.cat([self.point_embeddings[2].weight, self.point_embeddings[3].weight])  # type: ignore[list-item]
-        return self._positions(boxes.reshape(-1, 2, 2)) + corners
+        return self._positions(boxes.reshape(-1, 2, 2)) + self._kinds(2, 3)
 
     def embed_masks(self, logits: Tensor) -> Tensor:
         """(N, 1, 4 grid, 4 grid) low-res logits to (N, C, grid, grid)."""
@@ -96,6 +95,10 @@ class PromptEncoder(nn.Module):
     def no_mask(self) -> Tensor:
         """(1, C, 1, 1): the dense embedding of a prompt without a mask."""
         return self.no_mask_embed.weight[:, :, None, None]
+
+    def _kinds(self, *kinds: int) -> Tensor:
+        """(len(kinds), C): what is added to the position of a point of each kind."""
+        return torch.cat([cast(nn.Embedding, self.point_embeddings[kind]).weight for kind in kinds])
 
     def _positions(self, points: Tensor) -> Tensor:
         # Half a pixel to the centre; two steps in the order of the original, which is exact to the last bit.

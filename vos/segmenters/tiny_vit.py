@@ -1,4 +1,4 @@
-"""TinyViT, the image encoder of MobileSAM (Wu et al. 2022; Zhang et al. 2023), under its original entry names.
+"""TinyViT, the image encoder of MobileSAM (Wu 2022; Zhang 2023), under its original entry names.
 
 Stage 0 is convolutional, stages 1 to 3 attend within windows. MobileSAM keeps the resolution in the last
 downsampling, so 1024 pixels become a grid of 64x64. :meth:`TinyViT.fold` merges batch norms into the
@@ -39,7 +39,7 @@ class TinyViTConfig:
 
 
 class ConvNorm(nn.Sequential):
-    """Convolution ``c`` without bias, then batch norm ``bn``; one convolution with bias after :meth:`fold`."""
+    """Convolution ``c`` without bias, then batch norm ``bn``; one convolution with bias once folded."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__()
@@ -211,7 +211,7 @@ class TinyViT(nn.Module):
         self.patch_embed = PatchEmbed(dims[0])
         self.layers = nn.ModuleList()
         for stage, (dim, depth) in enumerate(zip(dims, config.depths, strict=True)):
-            # 4x in the patch embedding, 2x after stages 0 and 1: the grid has a sixteenth of the image's side.
+            # 4x in the patch embedding, 2x after stages 0 and 1: a sixteenth of the image's side.
             merge = PatchMerging(dim, dims[stage + 1], stride=2 if stage < 2 else 1) if stage < last else None
             if stage == 0:
                 self.layers.append(ConvStage(dim, depth, merge))

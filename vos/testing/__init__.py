@@ -10,7 +10,7 @@
     tracker = ScriptedTracker(clip)
 
 Everything is drawn with NumPy from a seed, so a scene is the same on every machine. No torch is imported
-until :class:`ScriptedSegmenter` is used.
+until :class:`ScriptedSegmenter` is used or a checkpoint is written.
 """
 
 from .files import write_images, write_labels, write_video
@@ -18,6 +18,7 @@ from .kinds import KINDS
 from .scene import Scene, scene, stream
 from .scripted import DecodeCall, ScriptedSegmenter, ScriptedTracker
 from .shapes import OUTLINES, Shape, line, loop, shuttle
+from .tiny_sam import tiny_sam_checkpoint, write_sam_checkpoint
 
 __all__ = [
     "OUTLINES",
@@ -32,8 +33,10 @@ __all__ = [
     "scene",
     "shuttle",
     "stream",
+    "tiny_sam_checkpoint",
     "write_images",
     "write_labels",
+    "write_sam_checkpoint",
     "write_video",
 ]
 

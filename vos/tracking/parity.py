@@ -129,7 +129,7 @@ class ParityTracker:
 
     @torch.inference_mode()
     def start(self, features: FrameFeatures, given: Segmentation) -> None:
-        """Forget all that went before; learn the objects that ``given`` shows in the image of ``features``."""
+        """Forget all that went before; learn the objects that ``given`` shows in this image."""
         present = [i for i in given.ids if given.mask(i).any()]
         self.targets = tuple(self._learn(features, given.mask(i), i) for i in present)
         self._known = given.ids

@@ -1,4 +1,7 @@
-"""PerSAM and PerSAM-F on images: learn a target from one image and its mask, find it in others (sections 2 to 6)."""
+"""PerSAM and PerSAM-F on images: learn a target from one image and its mask, find it in others.
+
+Sections 2 to 6 of the specification of the method; section numbers in docstrings are of it.
+"""
 
 from __future__ import annotations
 

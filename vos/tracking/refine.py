@@ -68,7 +68,7 @@ def keep(candidates: Candidates, pick: Tensor) -> Pass:
 
 
 def keep_mix(candidates: Candidates, weights: Tensor) -> Pass:
-    """Keep each object's three masks mixed by its (N, 3) weights (section 6); the best one if the mix is empty."""
+    """Keep each object's masks mixed by its (N, 3) weights (section 6); the best one if the mix is empty."""
     best = keep_best(candidates)
     mixed = replace(best, low_res=mix(candidates.low_res, weights), logits=mix(candidates.logits, weights))
     return or_else(mixed, best)
@@ -98,7 +98,7 @@ def refine(
     use_box: bool = True,
     choose: Keep = keep_best,
 ) -> Pass:
-    """Decode ``prompts`` again with the masks of ``previous`` as mask prompts and, with ``use_box``, their boxes.
+    """Decode ``prompts`` again with what ``previous`` kept as mask prompt and, with ``use_box``, its box.
 
     An object with an empty mask so far is prompted as at first; where refinement finds nothing, the
     previous mask stays.

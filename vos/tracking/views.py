@@ -1,4 +1,4 @@
-"""Two ways to look at image features: aligned with the image (any segmenter), and as the reference does (SAM).
+"""Two ways to look at image features: aligned with the image (any segmenter), and the reference's (SAM).
 
 The method is the same in both; they differ in which cells a mask selects, in how similarity becomes
 a location prior, and in where the attention bias lies.
