@@ -90,7 +90,9 @@ def test_part_of_a_selection_backwards(clip: Clip, name: str) -> None:
 
 def test_times_are_presentation_times(clip: Clip) -> None:
     """Frames of a file with times carry them, whatever the rate and the start."""
-    assert [f.time for f in open_video(clip("variable_rate.mp4"))][3:7] == pytest.approx([0.12, 0.16, 0.32, 0.36])
+    assert [f.time for f in open_video(clip("variable_rate.mp4"))][3:7] == pytest.approx(
+        [0.12, 0.16, 0.32, 0.36]
+    )
     assert next(iter(open_video(clip("late_start.mp4")))).time == pytest.approx(2.0)
     assert [f.time for f in open_video(clip("hidden_start.mp4"), end=2)] == pytest.approx([0, 0.04])
 

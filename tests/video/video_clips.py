@@ -48,13 +48,14 @@ def write_clip(
     b_frames: int = 0,
     first: int = 0,
     options: dict[str, str] | None = None,
+    container_options: dict[str, str] | None = None,
     setup: Any = None,
 ) -> Path:
     """Write frames ``first``, ``first + 1``, ... shown at ``pts`` (in frame durations).
 
     ``setup`` gets the stream before the first frame.
     """
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=rate, options=options or {})
         stream.width, stream.height = size
         stream.pix_fmt = pixels
@@ -63,7 +64,9 @@ def write_clip(
         if setup is not None:
             setup(stream)
         for i in range(count):
-            frame = av.VideoFrame.from_ndarray(numbered_image(first + i, *size), "rgb24").reformat(format=pixels)
+            frame = av.VideoFrame.from_ndarray(numbered_image(first + i, *size), "rgb24").reformat(
+                format=pixels
+            )
             frame.pts = i if pts is None else pts[i]
             frame.time_base = Fraction(1, rate)
             container.mux(stream.encode(frame))
@@ -73,7 +76,9 @@ def write_clip(
 
 def x264(**parameters: Any) -> dict[str, str]:
     """Options for libx264, with names as x264 has them and _ for -."""
-    return {"x264-params": ":".join(f"{name.replace('_', '-')}={value}" for name, value in parameters.items())}
+    return {
+        "x264-params": ":".join(f"{name.replace('_', '-')}={value}" for name, value in parameters.items())
+    }
 
 
 STEADY_B = x264(keyint=12, min_keyint=12, scenecut=0, bframes=3, b_adapt=0)
@@ -95,7 +100,11 @@ CLIPS: dict[str, dict[str, Any]] = {
     "mpeg4.mp4": {"codec": "mpeg4", "b_frames": 2},
     "mpeg2.mpg": {"codec": "mpeg2video", "b_frames": 2},
     "mjpeg.avi": {"codec": "mjpeg", "pixels": "yuvj420p"},
-    "hevc_10_bit.mp4": {"codec": "libx265", "pixels": "yuv420p10le", "options": {"x265-params": "log-level=none"}},
+    "hevc_10_bit.mp4": {
+        "codec": "libx265",
+        "pixels": "yuv420p10le",
+        "options": {"x265-params": "log-level=none"},
+    },
     "vp8.webm": {"codec": "libvpx", "options": {"auto-alt-ref": "1", "lag-in-frames": "16"}},
     "vp9_odd.webm": {"codec": "libvpx-vp9", "size": (63, 47)},
     "av1.mp4": {"codec": "libsvtav1", "options": {"preset": "12"}},

@@ -82,6 +82,8 @@ class Packets:
     """(N,) outside the edit list: decoded and not shown."""
     is_corrupt: NDArray[np.bool_]
     """(N,) marked as damaged by the file reader."""
+    damage: str | None
+    """Why packets are missing at the end of the file, if they are."""
 
     def __len__(self) -> int:
         return len(self.pts)
@@ -102,13 +104,15 @@ def read_packets(path: Path) -> Packets:
         MediaError: if the file cannot be opened.
     """
     with open_container(path) as container:
+        stream = video_stream(container, path)
+        feed = _Feed(container.demux(stream))
         rows = [
-            (_ticks(p.pts), _ticks(p.dts), p.size, p.is_keyframe, p.is_discard, p.is_corrupt)
-            for p in _Feed(container.demux(video_stream(container, path)))
+            (_ticks(p.pts), _ticks(p.dts), p.size, p.is_keyframe, p.is_discard, p.is_corrupt) for p in feed
         ]
+        damage = _cut_short(path, stream, feed.num_packets) or feed.damage
     table = np.array(rows, dtype=np.int64).reshape(-1, 6).T
     flags = table[3:].astype(np.bool_)
-    return Packets(table[0], table[1], table[2], flags[0], flags[1], flags[2])
+    return Packets(table[0], table[1], table[2], flags[0], flags[1], flags[2], damage)
 
 
 def decode(path: Path, packets: Packets | None = None, first: int = 0) -> Iterator[av.VideoFrame]:
@@ -138,12 +142,12 @@ def decode(path: Path, packets: Packets | None = None, first: int = 0) -> Iterat
         except av.FFmpegError as error:
             raise Damage(f"the data is damaged ({error.strerror})") from error
         yield from pictures
-        damage = feed.damage or cut_short(path, stream, feed.num_packets)
+        damage = _cut_short(path, stream, feed.num_packets) or feed.damage
         if damage:
             raise Damage(damage)
 
 
-def cut_short(path: Path, stream: av.VideoStream, num_packets: int) -> str | None:
+def _cut_short(path: Path, stream: av.VideoStream, num_packets: int) -> str | None:
     """What is missing at the end of a file whose last packet has been read, or None."""
     missing = missing_bytes(path)
     if not missing or 0 < stream.frames <= num_packets:

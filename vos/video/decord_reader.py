@@ -41,8 +41,9 @@ class DecordReader:
         self._path = path
         plain = PyAVReader(path)
         self.info = replace(plain.info, num_frames=plain.count_frames())
-        if plain.why_not_exact is not None:
-            raise self._refusal(plain.why_not_exact)
+        reason = plain.why_not_exact or plain.timeline.damage
+        if reason:
+            raise self._refusal(reason)
         if plain.is_turned:
             raise self._refusal("its frames are marked to be rotated")
         self._times = [plain.seconds(pts) for pts in plain.timeline.pts.tolist()]

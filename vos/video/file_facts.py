@@ -9,7 +9,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from .container import NO_TIME, Packets, cut_short, decode, is_cover, open_container, video_stream
+from .container import NO_TIME, Packets, decode, is_cover, open_container, video_stream
 from .facts import CountedBy, Probe
 from .pixels import display_matrix, orientation_of
 from .pyav_reader import PyAVReader
@@ -85,10 +85,7 @@ def _count(reader: PyAVReader, decode_all: bool) -> tuple[int, CountedBy, str | 
         return len(timeline), "decoding", timeline.damage
     if reader.why_not_exact is None:
         return len(reader.timeline), "packets", reader.timeline.damage
-    with open_container(reader.paths[0]) as container:
-        stream = video_stream(container, reader.paths[0])
-        damage = cut_short(reader.paths[0], stream, len(reader.packets))
-    return int((~reader.packets.is_hidden).sum()), "estimate", damage
+    return int((~reader.packets.is_hidden).sum()), "estimate", reader.packets.damage
 
 
 def _duration(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:

@@ -13,7 +13,7 @@ import av
 from ..errors import MediaError
 from ..frame import Frame, VideoInfo
 from .base import existing
-from .container import Damage, Packets, cut_short, decode, open_container, read_packets, video_stream
+from .container import Damage, Packets, decode, open_container, read_packets, video_stream
 from .pixels import UPRIGHT, ToRGB, orientation_of
 from .timeline import Entry, Timeline, timeline_of_packets, timeline_of_pictures, why_not_exact
 
@@ -83,10 +83,7 @@ class PyAVReader:
     def timeline(self) -> Timeline:
         """All frames; goes through the file once, decoding only where that is the only way to know."""
         if self.why_not_exact is None:
-            with open_container(self._path) as container:
-                stream = video_stream(container, self._path)
-                damage = cut_short(self._path, stream, len(self.packets))
-            return timeline_of_packets(self.packets, damage)
+            return timeline_of_packets(self.packets)
         return self.decoded_timeline()
 
     def decoded_timeline(self) -> Timeline:
@@ -177,7 +174,7 @@ class PyAVReader:
                     return pictures
         except Damage as damage:
             raise self._damaged(number + 1, damage) from damage
-        raise _UnexpectedPictureError(number + 1)
+        return pictures
 
     def _enter(self, entry: Entry, check_until: int) -> Iterator[tuple[int, av.VideoFrame]]:
         """Numbered pictures from an entry on.
@@ -191,14 +188,22 @@ class PyAVReader:
             # Pictures that are shown before their keyframe refer to what was before it.
             begin = int(pts[entry.frame])
             pictures = itertools.dropwhile(lambda p: p.pts is not None and p.pts < begin, pictures)
-        for number, picture in enumerate(pictures, entry.frame):
-            if pts is not None and number <= check_until:
-                expected = number < len(pts) and picture.pts == pts[number]
-                if entry.packet and number == entry.frame:
-                    expected = expected and picture.key_frame
-                if not expected:
-                    raise _UnexpectedPictureError(number)
-            yield number, picture
+        number = entry.frame - 1
+        try:
+            for number, picture in enumerate(pictures, entry.frame):
+                if pts is not None and number <= check_until:
+                    expected = number < len(pts) and picture.pts == pts[number]
+                    if entry.packet and number == entry.frame:
+                        expected = expected and picture.key_frame
+                    if not expected:
+                        raise _UnexpectedPictureError(number)
+                yield number, picture
+        except Damage as damage:
+            if entry.packet and number < check_until:  # the entry may be to blame, and not the data
+                raise _UnexpectedPictureError(number + 1) from damage
+            raise
+        if number < min(check_until, len(self.timeline) - 1):
+            raise _UnexpectedPictureError(number + 1)
 
     def _first_picture(self) -> av.VideoFrame:
         try:

@@ -80,9 +80,9 @@ def why_not_exact(packets: Packets, container: str, codec: str) -> str | None:
     return None
 
 
-def timeline_of_packets(packets: Packets, damage: str | None) -> Timeline:
+def timeline_of_packets(packets: Packets) -> Timeline:
     """The timeline of a file whose packets are its frames (see :func:`why_not_exact`)."""
-    return _timeline(np.sort(packets.pts), packets, damage)
+    return _timeline(np.sort(packets.pts), packets, packets.damage)
 
 
 def timeline_of_pictures(times: Sequence[int | None], packets: Packets, damage: str | None) -> Timeline:
