@@ -18,7 +18,7 @@ from ..errors import ModelError
 from .flow import head_weights
 
 IMPLEMENTATION = "vos_attention_flow"
-_BLOCK = 1 << 25
+_BLOCK = 1 << 23
 """Probabilities computed at once: heads are taken in groups of about this many numbers."""
 
 
