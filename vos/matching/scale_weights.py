@@ -47,9 +47,8 @@ def fit_scale_weights(
         ValueError: if the shapes do not fit together.
     """
     if logits.ndim != 3 or len(logits) != 3 or target.shape != logits.shape[1:]:
-        raise ValueError(
-            f"need (3, H, W) logits and an (H, W) target, got {tuple(logits.shape)}, {target.shape}"
-        )
+        got = f"{tuple(logits.shape)} and {tuple(target.shape)}"
+        raise ValueError(f"need (3, H, W) logits and an (H, W) target, got {got}")
     objective = _Objective(logits.float(), target)
     w = torch.full((2,), _INITIAL, dtype=torch.float64)
     first, second = torch.zeros(2, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
