@@ -100,7 +100,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("out", type=Path, help="folder to write to")
     parser.add_argument("--size", default="854x480", metavar="WxH")
-    parser.add_argument("--samples", type=int, default=12, help="rays per pixel (default: 12)")
+    parser.add_argument("--samples", type=int, default=9, help="rays per pixel (default: 9)")
     parser.add_argument("--frames", default=":", metavar="START:STOP:STEP", help="a slice of the 96 frames")
     parser.add_argument("--crf", type=int, default=23, help="quality of the clip, lower is better and larger")
     parser.add_argument("--threads", type=int, default=1)

@@ -13,7 +13,8 @@ def denoise(layers: Layers) -> NDArray[np.float32]:
     """(H, W, 3) linear light: the noisy layers are smoothed along surfaces, then put together."""
     soft = _smooth(_without_sparks(layers.soft), layers, passes=4, tolerance=0.6)
     mirrored = _smooth(_without_sparks(layers.mirrored), layers, passes=2, tolerance=0.4)
-    return _settle(layers.albedo * soft + layers.sunlight + mirrored, layers.spread)
+    sunlight = _smooth(layers.sunlight, layers, passes=2, tolerance=0.3)
+    return _settle(layers.albedo * soft + sunlight + mirrored, layers.spread)
 
 
 def _without_sparks(light: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from . import room
-from .noise import Sampler
+from .noise import Sampler, spread
 from .room import AMBIENT, FLOOR, WALL
 from .solid import Paint, Solid
 from .story import Camera, camera, toys
@@ -21,6 +21,8 @@ from .vec import Vec
 
 SHUTTER = 0.5
 """Share of the time between frames that the shutter is open."""
+SHARED = 3
+"""So many samples share one look at soft light and reflections."""
 CHUNK = 1 << 19
 """Rays followed at a time: their tensors stay in the processor's cache."""
 LIFT = 4e-3
@@ -95,12 +97,12 @@ def expose(frame: int, size: tuple[int, int], num_samples: int) -> Layers:
         view, things = camera(moment), toys(moment)
         for first in range(0, height * width, CHUNK):
             pixels = torch.arange(first, min(first + CHUNK, height * width))
-            o, d = _lens_rays(view, size, pixels, sampler, index)
+            o, d = _lens_rays(view, size, pixels, index)
             layers, t = _gather(things, o, d, pixels, sampler, index)
             for name, value in layers.items():
                 sums[name][pixels] += torch.stack(list(value), dim=1)
             depth[pixels] += t
-            level = sum((layers["sunlight"] + layers["albedo"]), start=0 * t).clamp_max(6) / 3
+            level = sum(layers["sunlight"] + layers["albedo"], start=0 * t).clamp_max(6) / 3
             brightness[pixels] += level
             square[pixels] += level.square()
     spread = (square / num_samples - (brightness / num_samples).square()).clamp_min(0) / num_samples
@@ -109,24 +111,23 @@ def expose(frame: int, size: tuple[int, int], num_samples: int) -> Layers:
     return Layers(**images, **{name: total.reshape(height, width).numpy() for name, total in maps.items()})
 
 
-def _lens_rays(
-    view: Camera, size: tuple[int, int], pixels: Tensor, sampler: Sampler, index: int
-) -> tuple[Vec, Vec]:
-    a, b = sampler.pair("pixel", index, pixels)
-    # A tent two pixels wide: smoother edges than a box.
+def _lens_rays(view: Camera, size: tuple[int, int], pixels: Tensor, index: int) -> tuple[Vec, Vec]:
+    """(starts, unit directions) through one point of the lens and the same place in every pixel."""
+    a, b = spread(index)
+    # A tent three quarters of a pixel to each side: smoother edges than a box.
     x = (pixels % size[1]) + _tent(a)
     y = torch.div(pixels, size[1], rounding_mode="floor") + _tent(b)
     direction, right, down, _ = pixel_rays(view, size, x, y)
-    c, e = sampler.pair("lens", index, pixels)
-    radius, angle = view.lens * c.sqrt(), 2 * math.pi * e
-    du, dv = radius * angle.cos(), radius * angle.sin()
+    c, e = spread(index, turn=0.37)
+    radius, angle = view.lens * math.sqrt(c), 2 * math.pi * e
+    du, dv = radius * math.cos(angle), radius * math.sin(angle)
     shift = Vec(*(r * du + d * dv for r, d in zip(right, down, strict=True)))
     eye = Vec.full(x, *view.eye)
     return eye + shift, (direction * view.focus - shift).unit()
 
 
-def _tent(u: Tensor) -> Tensor:
-    return torch.where(u < 0.5, (2 * u).sqrt() - 1, 1 - (2 - 2 * u).clamp_min(0).sqrt()) * 0.75
+def _tent(u: float) -> float:
+    return 0.75 * (math.sqrt(2 * u) - 1 if u < 0.5 else 1 - math.sqrt(2 - 2 * u))
 
 
 def _gather(
@@ -138,18 +139,21 @@ def _gather(
     facing = -d.dot(normal)
     start = p + normal * LIFT
 
+    shares = sampler.num_samples / len(range(0, sampler.num_samples, SHARED))
+
     def pair(purpose: str) -> tuple[Tensor, Tensor]:
         return sampler.pair(purpose, index, pixels)
 
     sun, sun_direction = _sunlight(things, start, normal, *pair("sun"))
-    soft = _skylight(things, start, normal, *pair("sky"))
-    # One more bounce, spread by the cosine, brings what other surfaces send.
-    bounce = _around(normal, *pair("bounce"))
-    # Such rays are dear and their light is smoothed afterwards: every other sample sends one, for two.
-    dear = index % 2 == 0
+    # Soft light and reflections are dear, and smoothed afterwards: one sample of every few stands for all.
+    dear = index % SHARED == 0
+    soft = Vec.full(t, 0.0, 0.0, 0.0)
     if dear:
-        light = _incoming(things, start, bounce, sampler, index, pixels, "indirect", see_window=False)
-        soft = soft + light * 2.0
+        soft = _skylight(things, start, normal, *pair("sky"))
+        # One more bounce, spread by the cosine, brings what other surfaces send.
+        bounce = _around(normal, *pair("bounce"))
+        soft = soft + _incoming(things, start, bounce, sampler, index, pixels, "indirect", see_window=False)
+        soft = soft * shares
     matt = paint.albedo * (1 - paint.metal)
 
     mirrored = Vec.full(t, 0.0, 0.0, 0.0)
@@ -167,7 +171,7 @@ def _gather(
         sparkle = _highlight(normal[shiny], incoming, sun_direction[shiny], rough)
         light = visible * sparkle
         if dear:
-            light = light + 2.0 * _incoming(
+            light = light + shares * _incoming(
                 things, start[shiny], out, sampler, index, pixels[shiny], "mirrored", see_window=True
             )
         mirrored[shiny] = tint * light

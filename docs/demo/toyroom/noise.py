@@ -10,6 +10,8 @@ from torch import Tensor
 
 SIZE = 512
 """Texels along one side of a noise texture."""
+R2 = (0.7548776662466927, 0.5698402909980532)
+"""Steps of the two-dimensional golden ratio (Roberts 2018)."""
 
 
 @lru_cache(maxsize=8)
@@ -67,7 +69,7 @@ class Sampler:
     """
 
     def __init__(self, seed: int, num_pixels: int, num_samples: int) -> None:
-        self._seed, self._pixels, self._samples = seed, num_pixels, num_samples
+        self._seed, self._pixels, self.num_samples = seed, num_pixels, num_samples
         self._offsets: dict[str, Tensor] = {}
         self._orders: dict[str, np.ndarray] = {}
 
@@ -77,8 +79,16 @@ class Sampler:
             entropy = [self._seed, *purpose.encode()]
             rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
             self._offsets[purpose] = torch.from_numpy(rng.random((2, self._pixels), dtype=np.float32))
-            self._orders[purpose] = rng.permutation(self._samples)
+            self._orders[purpose] = rng.permutation(self.num_samples)
         offsets, place = self._offsets[purpose], float(self._orders[purpose][index] + 1)
-        a = offsets[0][pixels] + place * 0.7548776662466927 % 1
-        b = offsets[1][pixels] + place * 0.5698402909980532 % 1
+        a, b = (offset[pixels] + place * step % 1 for offset, step in zip(offsets, R2, strict=True))
         return a - a.floor(), b - b.floor()
+
+
+def spread(index: int, turn: float = 0.0) -> tuple[float, float]:
+    """Two numbers in 0..1 for sample ``index``, the same for every pixel: neighbours then blur alike.
+
+    ``turn`` shifts the sequence, so that two purposes do not move together.
+    """
+    a, b = ((0.5 + turn + (index + 1) * step) % 1 for step in R2)
+    return a, b
