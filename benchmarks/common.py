@@ -6,12 +6,17 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from vos.files import make_folder, write_text_atomic
+
 ROOT = Path(__file__).resolve().parent.parent
+
+RESULTS = ROOT / "benchmarks" / "results"
+"""Where the numbers in the README and in docs come from."""
 
 PACKAGES = ("vos", "numpy", "opencv-python", "scipy", "pillow", "av", "torch", "torchvision", "transformers")
 
@@ -44,10 +49,19 @@ def versions() -> dict[str, str | None]:
     return found
 
 
-def write_json(path: str | os.PathLike[str], document: Mapping[str, Any]) -> None:
-    """Write a benchmark's numbers, with :func:`machine` and :func:`versions` in front."""
-    whole = {"machine": machine(), "versions": versions(), **document}
-    Path(path).write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
+def write_json(
+    path: str | os.PathLike[str], what: str, settings: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write a benchmark's numbers: what was measured, where, with what, and a row for each case."""
+    document = {
+        "benchmark": what,
+        "machine": machine(),
+        "versions": versions(),
+        "settings": dict(settings),
+        "rows": [dict(row) for row in rows],
+    }
+    make_folder(Path(path).parent)
+    write_text_atomic(path, json.dumps(document, indent=2) + "\n")
 
 
 def _processor() -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,7 +54,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         OutputError: the folder is missing, read-only or full, or the name is taken by a folder.
     """
     final = Path(path)
-    temporary = final.with_name(f".{final.name}.{secrets.token_hex(4)}{PART_SUFFIX}")
+    temporary = final.with_name(f".{final.name}.{os.urandom(4).hex()}{PART_SUFFIX}")
     try:
         # Not `tempfile`: that makes files only their owner can read, and the rename would keep it so.
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))

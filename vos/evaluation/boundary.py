@@ -85,7 +85,8 @@ def _groups(pairs: NDArray[np.intp]) -> Iterator[slice]:
 
 
 def _contour_accuracies(labels: LabelPair, pairs: NDArray[np.intp], radius: int) -> NDArray[np.float64]:
-    predicted_ids, true_ids = np.unique(pairs[:, 0]), np.unique(pairs[:, 1])
+    # Not `np.unique`, which imports `numpy.ma`: as long as scoring a dozen frames.
+    predicted_ids, true_ids = (np.array(sorted(set(ids))) for ids in pairs.T.tolist())
     planes = len(predicted_ids) + len(true_ids)
     dtype = np.dtype(f"u{max(1, 1 << (planes - 1).bit_length() >> 3)}")
     bits = (1 << np.arange(planes, dtype=np.uint64)).astype(dtype)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
 from collections.abc import Collection
@@ -106,6 +105,8 @@ def _select(names: list[str], wanted: Collection[str], subset: str) -> list[str]
 
 
 def _unknown_set(image_sets: Path, subset: str) -> EvaluationError:
+    import difflib
+
     if not image_sets.is_dir():
         return EvaluationError(
             f"{image_sets} is not a folder; --davis takes the folder that holds Annotations, ImageSets "
