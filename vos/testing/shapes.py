@@ -49,6 +49,10 @@ def shuttle(start: tuple[float, float], turn: tuple[float, float], period: float
 OUTLINES: dict[str, Callable[[Plane, Plane], Plane]] = {
     "disc": lambda u, v: np.hypot(u, v) - 1,
     "box": lambda u, v: np.maximum(np.abs(u), np.abs(v)) - 1,
+    "triangle": lambda u, v: np.maximum(v - 0.8, (1.8 * np.abs(u) - v - 1) / 2.06),
+    "cross": lambda u, v: np.minimum(
+        np.maximum(np.abs(u) - 1, np.abs(v) - 0.36), np.maximum(np.abs(v) - 1, np.abs(u) - 0.36)
+    ),
     "ring": lambda u, v: np.abs(np.hypot(u, v) - 0.7) - 0.3,
     "star": lambda u, v: np.hypot(u, v) - (0.7 + 0.3 * np.cos(5 * np.arctan2(v, u))),
     "blob": lambda u, v: (

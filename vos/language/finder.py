@@ -1,0 +1,113 @@
+"""Names in, places out: the seam between vision-language models and what uses them to prompt a segmenter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .blip import BlipMatcher, EncodedPrompts
+from .points import PointPair, point_pair
+from .prompts import build_prompts, vocabulary_for
+from .segment import SegmentSettings, segment_images
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """One instance of a named class in one image; coordinates are pixels of the image."""
+
+    name: str
+    """As it was asked for."""
+    score: float
+    """Confidence in 0..1, comparable within a finder."""
+    box: tuple[int, int, int, int]
+    """x0, y0, x1, y1, inclusive pixel indices."""
+    values: NDArray[np.float32] | None
+    """(H, W) map in 0..1 of where the name is, this instance's part of it; None from a plain detector."""
+    pair: PointPair | None
+    """A point on it and one off it; None from a plain detector."""
+
+
+@runtime_checkable
+class Finder(Protocol):
+    """Finds named classes in images."""
+
+    def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Found]:
+        """All instances of all names in an (H, W, 3) uint8 RGB image, best first; none is an empty list.
+
+        Raises:
+            PromptError: for a name the model cannot know.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class FinderSettings:
+    """When a region of a class counts as an instance."""
+
+    min_gate: float = 0.5
+    """Matching probability of the name with the image, at least."""
+    min_area: float = 0.002
+    """Share of the image that an instance covers, at least."""
+    min_share: float = 0.2
+    """Size of an instance relative to the largest of its name, at least."""
+
+
+class AttentionFinder:
+    """Segmentation From Attention as a finder: connected regions of each class are its instances.
+
+    Args:
+        matcher: a BLIP-style model, tuned or not.
+        multi_prompt: use the lexicon's synonyms too.
+        segment: layers, CRF.
+        settings: what counts as an instance.
+    """
+
+    def __init__(
+        self,
+        matcher: BlipMatcher,
+        *,
+        multi_prompt: bool = False,
+        segment: SegmentSettings = SegmentSettings(),  # noqa: B008 (frozen)
+        settings: FinderSettings = FinderSettings(),
+    ) -> None:
+        self.matcher = matcher
+        self.multi_prompt = multi_prompt
+        self.segment = segment
+        self.settings = settings
+        self._encoded: tuple[tuple[str, ...], EncodedPrompts] | None = None
+
+    def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Found]:
+        """See :meth:`Finder.find`. The names of the last call stay encoded."""
+        key = tuple(names)
+        if self._encoded is None or self._encoded[0] != key:
+            prompts = build_prompts(vocabulary_for(names, self.matcher.lexicon), multi=self.multi_prompt)
+            self._encoded = key, self.matcher.encode_prompts(prompts)
+        result = next(segment_images(self.matcher, self._encoded[1], [image], self.segment))
+        probability = result.probability().float().cpu().numpy()
+        found: list[Found] = []
+        for label, name in enumerate(names, start=1):
+            if result.gate[label] < self.settings.min_gate:
+                continue
+            for part in self._instances(result.labels == label):
+                values = np.where(part, probability[label], 0).astype(np.float32)
+                values /= max(float(values.max()), 1e-12)
+                pair = point_pair(values, threshold=1e-6)
+                if pair is not None:
+                    score = float(result.gate[label] * probability[label][part].mean())
+                    found.append(Found(name, score, pair.box, values, pair))
+        return sorted(found, key=lambda entry: -entry.score)
+
+    def _instances(self, mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+        """8-connected parts of an (H, W) mask that are large enough, largest first."""
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+        areas = stats[1:, cv2.CC_STAT_AREA]
+        if count < 2:
+            return []
+        least = max(self.settings.min_area * mask.size, self.settings.min_share * float(areas.max()))
+        order = np.argsort(-areas, kind="stable")
+        return [labels == part + 1 for part in order if areas[part] >= least]
