@@ -1,0 +1,87 @@
+"""What a pixel looks like, at several scales: the hand-made descriptors of the built-in engine.
+
+A descriptor says what colour a pixel and its neighbourhood have, how busy that neighbourhood is, which way
+its edges run, and what lies around it. The last part is what lets a small classifier tell a red car from a red
+barrier: as in TextonBoost (Shotton et al., 2009) and auto-context, the colour a few steps away in each of
+eight directions is part of what a pixel *is*.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+COLOUR_SCALES = (1.0, 3.0, 8.0)
+"""Standard deviations in pixels of the blurs whose colours are taken."""
+EDGE_SCALES = (2.0, 6.0)
+"""Standard deviations in pixels over which edge directions are pooled."""
+RINGS = ((6, 2.0), (16, 4.0))
+"""(radius, blur) in pixels of the eight neighbours whose colours are taken: a limb's width, an object's part."""
+LAB_UNIT = 20.0
+"""Lab units that count as 1 in a descriptor, so that features of all kinds have similar sizes."""
+
+DIRECTIONS = tuple((float(np.cos(a)), float(np.sin(a))) for a in np.arange(8) * np.pi / 4)
+SIZE = 3 * (len(COLOUR_SCALES) + 2) + 4 * len(EDGE_SCALES) + 3 * len(DIRECTIONS) * len(RINGS)
+"""Numbers in one descriptor."""
+
+
+def to_lab(image: Image) -> Floats:
+    """(H, W, 3) float32 CIE Lab (L in 0..100) of an (H, W, 3) uint8 RGB image."""
+    lab: Floats = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
+    return lab
+
+
+def describe(image: Image) -> Floats:
+    """(H, W, SIZE) float32 descriptors of an (H, W, 3) uint8 RGB image."""
+    lab = to_lab(image) / np.float32(LAB_UNIT)
+    blurred = [blur(lab, sigma) for sigma in COLOUR_SCALES]
+    parts = list(blurred)
+    parts += [_spread(lab, mean, sigma) for mean, sigma in zip(blurred[1:], COLOUR_SCALES[1:], strict=True)]
+    parts += _edges(np.ascontiguousarray(blurred[0][..., 0]))
+    for radius, sigma in RINGS:
+        ring = blur(lab, sigma)
+        parts += [shifted(ring, round(radius * x), round(radius * y)) for x, y in DIRECTIONS]
+    return np.concatenate(parts, axis=2)
+
+
+def blur(values: Floats, sigma: float) -> Floats:
+    """Gaussian blur of (H, W) or (H, W, C) values; wide ones on a smaller grid, where they cost little."""
+    if sigma < 4:
+        narrow: Floats = cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+        return narrow
+    height, width = values.shape[:2]
+    step = int(sigma // 2)
+    size = (max(1, -(-width // step)), max(1, -(-height // step)))
+    small = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), sigma / step, borderType=cv2.BORDER_REPLICATE)
+    wide: Floats = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    return wide
+
+
+def shifted(values: Floats, dx: int, dy: int) -> Floats:
+    """(H, W, C) values found ``dx`` columns to the right and ``dy`` rows below each pixel; borders repeat."""
+    reach = max(abs(dx), abs(dy))
+    height, width = values.shape[:2]
+    padded = cv2.copyMakeBorder(values, reach, reach, reach, reach, cv2.BORDER_REPLICATE)
+    inside: Floats = padded[reach + dy : reach + dy + height, reach + dx : reach + dx + width]
+    return inside
+
+
+def _spread(lab: Floats, mean: Floats, sigma: float) -> Floats:
+    """(H, W, 3) standard deviation of each channel around each pixel."""
+    variance = blur(lab * lab, sigma) - mean * mean
+    return np.sqrt(np.maximum(variance, 0) + np.float32(1e-4))
+
+
+def _edges(lightness: Floats) -> list[Floats]:
+    """(H, W, 4) edge strength along 0, 90, 45 and 135 degrees, once per scale; the sign of an edge is ignored."""
+    gx = cv2.Sobel(lightness, cv2.CV_32F, 1, 0, scale=0.25)
+    gy = cv2.Sobel(lightness, cv2.CV_32F, 0, 1, scale=0.25)
+    magnitude = np.sqrt(gx * gx + gy * gy + np.float32(1e-6))
+    cosine, sine = (gx * gx - gy * gy) / magnitude, 2 * gx * gy / magnitude  # of the doubled angle
+    bins = np.stack([np.maximum(v, 0) for v in (cosine, -cosine, sine, -sine)], axis=2)
+    return [np.sqrt(np.maximum(blur(bins, sigma), 0)) for sigma in EDGE_SCALES]

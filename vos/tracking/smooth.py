@@ -1,0 +1,57 @@
+"""Labels that agree with their neighbours where the picture is smooth, and may differ across its edges.
+
+Mean-field inference (Krähenbühl and Koltun, 2011) in a model whose pairs are a fixed set of short steps, as in
+convolutional CRFs (Teichmann and Cipolla, 2018): every pixel is pulled towards the labels of its neighbours, the
+more the more alike their colours are. All objects share one energy.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+NEAR = [(dy, dx) for dy in range(3) for dx in range(-2, 3) if (dy, dx) > (0, 0)]
+FAR = [(0, 4), (4, 0), (4, 4), (4, -4), (0, 7), (7, 0), (5, 5), (5, -5)]
+STEPS = (*NEAR, *FAR)
+"""(rows, columns) from a pixel to its neighbours; each step counts in both directions."""
+
+
+def smooth(scores: Floats, lab: Floats, strength: float, colour: float, iterations: int) -> Floats:
+    """Label probabilities.
+
+    Args:
+        scores: (L, h, w) float32 unary log-scores, not normalised.
+        lab: (h, w, 3) float32 CIE Lab colours.
+        strength: pull, in nats, of neighbours that all have one label.
+        colour: Lab distance at which a pair's pull has fallen to 0.6.
+        iterations: rounds of mean field.
+
+    Returns:
+        (L, h, w) float32, a distribution over labels at every pixel.
+    """
+    unary, picture = torch.from_numpy(scores), torch.from_numpy(lab)
+    _, height, width = unary.shape
+    pairs = []
+    total = torch.zeros(height, width)
+    for dy, dx in STEPS:
+        if dy >= height or abs(dx) >= width:
+            continue
+        here = (slice(0, height - dy), slice(max(0, -dx), width - max(0, dx)))
+        there = (slice(dy, height), slice(max(0, dx), width - max(0, -dx)))
+        alike = torch.exp(-((picture[here] - picture[there]) ** 2).sum(-1) / (2 * colour**2))
+        total[here] += alike
+        total[there] += alike
+        pairs.append(((slice(None), *here), (slice(None), *there), alike))
+    # A pixel unlike all its neighbours (total below 2) is pulled less, not as hard by chance resemblances.
+    pull = strength / total.clamp_min(2.0)
+    belief = torch.softmax(unary, 0)
+    for _ in range(iterations):
+        message = torch.zeros_like(belief)
+        for here3, there3, alike in pairs:
+            message[here3] += alike * belief[there3]
+            message[there3] += alike * belief[here3]
+        belief = torch.softmax(unary + pull * message, 0)
+    return belief.numpy()
