@@ -125,7 +125,7 @@ def _check_embeddings(recorded: Comparison, name: str, prompt: Prompt, features,
     tokens, image = sam.network.mask_decoder.transform(image, sam._positions, sparse, None, mask)
     recorded.close(f"{name}.hs", tokens[0], "scores")
     if f"{name}.src_sub" in recorded:
-        recorded.close(f"{name}.src_sub", image[0].flatten(1).T[::131], "scores")
+        recorded.close(f"{name}.src_sub", image[0, ::131], "scores")
 
 
 @torch.inference_mode()

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from vos.errors import ModelError
-from vos.segmenters.sam_decoder import Attention, DecoderConfig, Injection, MaskDecoder, biased_attention
+from vos.segmenters.sam_decoder import Attention, DecoderConfig, Injection, MaskDecoder, attention_weights
 from vos.segmenters.sam_layouts import from_transformers, is_transformers, to_transformers
 from vos.segmenters.sam_network import SamConfig, SamNetwork, build_network, detect
 from vos.segmenters.sam_prompts import PromptConfig
@@ -162,19 +162,48 @@ def test_published_names_are_those_of_segment_anything() -> None:
 
 def test_rows_of_biased_attention() -> None:
     """Rows sum to one; added after the softmax, the bias leaves all weights within a factor e^2."""
-    q, k = torch.randn(1, 2, 3, 4) * 10, torch.randn(1, 2, 50, 4) * 10
-    bias = torch.rand(1, 1, 1, 50)
-    for mode in ("post_softmax_double", "pre_softmax"):
-        weights = biased_attention(q, k, bias, mode)
+    logits, bias = torch.randn(1, 2, 3, 50) * 50, torch.rand(1, 50)
+    double = attention_weights(logits, bias, "post_softmax_double")
+    single = attention_weights(logits, bias, "pre_softmax")
+    for weights in (double, single):
         torch.testing.assert_close(weights.sum(dim=-1), torch.ones(1, 2, 3))
-    double = biased_attention(q, k, bias, "post_softmax_double")
-    wanted = ((q @ k.transpose(2, 3) / 2).softmax(-1) + bias).softmax(-1)
-    torch.testing.assert_close(double, wanted)
+    torch.testing.assert_close(double, (logits.softmax(-1) + bias).softmax(-1))
+    torch.testing.assert_close(single, (logits + bias).softmax(-1))
+    torch.testing.assert_close(attention_weights(logits, None, "pre_softmax"), logits.softmax(-1))
     assert float((double.amax(-1) / double.amin(-1)).max()) <= np.e**2
-    assert float(biased_attention(q, k, bias, "pre_softmax").max()) > 0.5
-    torch.testing.assert_close(
-        biased_attention(q, k, bias, "pre_softmax"), (q @ k.transpose(2, 3) / 2 + bias).softmax(-1)
-    )
+    assert float(single.max()) > 0.5
+
+
+@pytest.mark.parametrize("images", [1, 3])
+@pytest.mark.parametrize("masked", [False, True])
+@torch.inference_mode()
+def test_projections_moved_to_the_tokens_change_nothing(images: int, masked: bool) -> None:
+    """Few tokens (folded) and many (not): both are plain attention, in both directions."""
+    attention = Attention(32, 4, 2)
+    nn.init.normal_(attention.k_proj.bias)
+    nn.init.normal_(attention.q_proj.bias)
+    placed, image = torch.randn(images, 50, 32), torch.randn(images, 50, 32)
+    for count in (4, 5):
+        assert attention._folds(count) is (count == 4)
+        tokens, keys = torch.randn(3, count, 32), torch.randn(3, count, 32)
+        mask = torch.arange(count) < torch.tensor([1, 2, count])[:, None] if masked else None
+        close = partial(torch.testing.assert_close, atol=1e-5, rtol=1e-5)
+        wide, whole = placed.expand(3, -1, -1), image.expand(3, -1, -1)
+        close(
+            attention.tokens_over_image(tokens, placed, image, None, "pre_softmax"),
+            attention(tokens, wide, whole),
+        )
+        close(attention.image_over_tokens(placed, keys, tokens, mask), attention(wide, keys, tokens, mask))
+        bias = torch.rand(3, 50)
+        q, k, v = (
+            attention._split(p(x))
+            for p, x in ((attention.q_proj, tokens), (attention.k_proj, wide), (attention.v_proj, whole))
+        )
+        for mode in ("post_softmax_double", "pre_softmax"):
+            weights = attention_weights(q @ k.transpose(2, 3) / 2, bias, mode)
+            close(
+                attention.tokens_over_image(tokens, placed, image, bias, mode), attention._join(weights @ v)
+            )
 
 
 @torch.inference_mode()
@@ -238,13 +267,6 @@ def test_attention_in_cache_is_attention(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(module, "_CACHE_ROWS", 10**6)
     monkeypatch.setattr(module, "_CHUNK", 2 * 3 * 49 * 5)
     torch.testing.assert_close(attention(x), whole, atol=1e-6, rtol=1e-5)
-
-
-def test_attention_broadcasts_one_image_to_all_prompts() -> None:
-    """One image serves all prompts without being copied."""
-    attention = Attention(16, 4, 2)
-    q, k = torch.randn(3, 5, 16), torch.randn(1, 9, 16)
-    torch.testing.assert_close(attention(q, k, k), attention(q, k.expand(3, -1, -1), k.expand(3, -1, -1)))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -6,9 +6,8 @@ Two things may be injected (PerSAM, section 4): a *bias* on the attention of tok
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -49,54 +48,94 @@ class Injection:
 
 
 class Attention(nn.Module):
-    """Multi-head attention that may work at fewer dimensions than its inputs have."""
+    """Multi-head attention that may work at fewer dimensions than its inputs have.
+
+    Tokens are few and the image has thousands of cells, so where one side is the image its projection is
+    moved to the tokens: ``(x W) . k = x . (W k)``. That halves the work for up to ``inner / heads`` tokens.
+    """
 
     def __init__(self, dim: int, heads: int, downsample: int = 1) -> None:
         super().__init__()
         self.heads = heads
-        inner = dim // downsample
-        self.q_proj = nn.Linear(dim, inner)
-        self.k_proj = nn.Linear(dim, inner)
-        self.v_proj = nn.Linear(dim, inner)
-        self.out_proj = nn.Linear(inner, dim)
+        self.inner = dim // downsample
+        self.scale = (self.inner // heads) ** -0.5
+        self.q_proj = nn.Linear(dim, self.inner)
+        self.k_proj = nn.Linear(dim, self.inner)
+        self.v_proj = nn.Linear(dim, self.inner)
+        self.out_proj = nn.Linear(self.inner, dim)
 
-    def forward(
-        self,
-        q: Tensor,
-        k: Tensor,
-        v: Tensor,
-        *,
-        bias: Tensor | None = None,
-        bias_mode: BiasMode = "post_softmax_double",
-        mask: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
         """(N, Q, C) queries over (N or 1, K, C) keys and values to (N, Q, C).
 
-        ``bias`` (N, K) is PerSAM's; ``mask`` (N, K) bool leaves out keys where it is False.
+        ``mask`` (N, K) bool leaves out keys where it is False.
         """
         q, k, v = (self._split(x) for x in (self.q_proj(q), self.k_proj(k), self.v_proj(v)))
-        if bias is None:
-            keep = None if mask is None else mask[:, None, None]
-            out = F.scaled_dot_product_attention(q, k, v, attn_mask=keep)
-        else:
-            out = biased_attention(q, k, bias[:, None, None], bias_mode) @ v
-        joined: Tensor = self.out_proj(out.transpose(1, 2).flatten(2))
-        return joined
+        keep = None if mask is None else mask[:, None, None]
+        return self._join(F.scaled_dot_product_attention(q, k, v, attn_mask=keep))
+
+    def tokens_over_image(
+        self, tokens: Tensor, placed: Tensor, image: Tensor, bias: Tensor | None, mode: BiasMode
+    ) -> Tensor:
+        """Tokens (N, T, C) over the image (N or 1, L, C), ``placed`` with its positions, to (N, T, C).
+
+        ``bias`` (N, L) is PerSAM's. The bias of ``k_proj`` moves all logits of a row alike, so it drops out.
+        """
+        q = self._split(self.q_proj(tokens)) * self.scale
+        if not self._folds(tokens.shape[1]):
+            logits = q @ self._split(self.k_proj(placed)).transpose(2, 3)
+            return self._join(attention_weights(logits, bias, mode) @ self._split(self.v_proj(image)))
+        folded = (q @ self._by_head(self.k_proj)).flatten(1, 2)
+        logits = (folded @ placed.transpose(1, 2)).unflatten(1, (self.heads, -1))
+        seen = attention_weights(logits, bias, mode).flatten(1, 2) @ image
+        values = seen.unflatten(1, (self.heads, -1)) @ self._by_head(self.v_proj).transpose(1, 2)
+        return self._join(values + self.v_proj.bias.unflatten(0, (self.heads, 1, -1)))
+
+    def image_over_tokens(self, placed: Tensor, keys: Tensor, tokens: Tensor, mask: Tensor | None) -> Tensor:
+        """The image (N or 1, L, C) with its positions over tokens (N, T, C) and their keys, to (N, L, C).
+
+        ``mask`` (N, T) bool leaves out tokens where it is False.
+        """
+        if not self._folds(tokens.shape[1]):
+            return self(placed, keys, tokens, mask)
+        k = self._split(self.k_proj(keys)) * self.scale
+        folded = (k @ self._by_head(self.q_proj)).flatten(1, 2)
+        offset = k @ self.q_proj.bias.unflatten(0, (self.heads, -1, 1))  # (N, heads, T, 1)
+        if mask is not None:
+            offset = offset.masked_fill(~mask[:, None, :, None], -torch.inf)
+        logits = (folded @ placed.transpose(1, 2)).unflatten(1, (self.heads, -1)) + offset
+        weights = torch.softmax(logits, dim=2).flatten(1, 2)  # (N, heads * T, L)
+        outputs = self.out_proj.weight.T.unflatten(0, (self.heads, -1))  # (heads, c, C)
+        carried = (self._split(self.v_proj(tokens)) @ outputs).flatten(1, 2)
+        return torch.baddbmm(self.out_proj.bias, weights.transpose(1, 2), carried)
+
+    def _folds(self, tokens: int) -> bool:
+        return self.heads * tokens <= self.inner
 
     def _split(self, x: Tensor) -> Tensor:
         """(N, T, heads * c) to (N, heads, T, c)."""
         return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
 
+    def _join(self, x: Tensor) -> Tensor:
+        """(N, heads, T, c) to (N, T, C)."""
+        out: Tensor = self.out_proj(x.transpose(1, 2).flatten(2))
+        return out
 
-def biased_attention(q: Tensor, k: Tensor, bias: Tensor, mode: BiasMode) -> Tensor:
-    """Attention weights (N, heads, Q, K) of ``q`` (N, heads, Q, c) over ``k`` with ``bias`` (N, 1, 1, K).
+    def _by_head(self, projection: nn.Linear) -> Tensor:
+        """(heads, c, C) weights of a projection."""
+        return projection.weight.unflatten(0, (self.heads, -1))
+
+
+def attention_weights(logits: Tensor, bias: Tensor | None, mode: BiasMode) -> Tensor:
+    """Attention weights (N, heads, T, L) from scaled logits and, where given, PerSAM's bias (N, L).
 
     ``post_softmax_double`` is PerSAM's ``softmax(softmax(q k^T / sqrt(c)) + g)`` (section 4.2).
     """
-    logits = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+    if bias is None:
+        return torch.softmax(logits, dim=-1)
+    g = bias[:, None, None]
     if mode == "pre_softmax":
-        return torch.softmax(logits + bias, dim=-1)
-    return torch.softmax(torch.softmax(logits, dim=-1) + bias, dim=-1)
+        return torch.softmax(logits + g, dim=-1)
+    return torch.softmax(torch.softmax(logits, dim=-1) + g, dim=-1)
 
 
 class TwoWayBlock(nn.Module):
@@ -126,27 +165,21 @@ class TwoWayBlock(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Tokens (N, T, C) and image (N or 1, h*w, C) to both, updated; ``mask`` (N, T) tells real tokens."""
         if self.first:  # no positions and no residual in the first block
-            queries = self.self_attn(queries, queries, queries, mask=mask)
+            queries = self.self_attn(queries, queries, queries, mask)
         else:
             placed = queries + query_positions
-            queries = queries + self.self_attn(placed, placed, queries, mask=mask)
+            queries = queries + self.self_attn(placed, placed, queries, mask)
         queries = self.norm1(queries)
 
         placed_keys = keys + key_positions
-        queries = self.norm2(
-            queries
-            + self.cross_attn_token_to_image(
-                queries + query_positions,
-                placed_keys,
-                keys,
-                bias=injection.bias,
-                bias_mode=injection.bias_mode,
-            )
+        placed = queries + query_positions
+        seen = self.cross_attn_token_to_image.tokens_over_image(
+            placed, placed_keys, keys, injection.bias, injection.bias_mode
         )
+        queries = self.norm2(queries + seen)
         queries = self.norm3(queries + self.mlp(queries))
-        keys = keys + self.cross_attn_image_to_token(
-            placed_keys, queries + query_positions, queries, mask=mask
-        )
+        placed = queries + query_positions
+        keys = keys + self.cross_attn_image_to_token.image_over_tokens(placed_keys, placed, queries, mask)
         return queries, self.norm4(keys)
 
 
@@ -175,7 +208,9 @@ class TwoWayTransformer(nn.Module):
         placed = queries + positions
         if target is not None:
             placed = placed + target
-        queries = queries + self.final_attn_token_to_image(placed, keys + key_positions, keys)
+        final = self.final_attn_token_to_image
+        seen = final.tokens_over_image(placed, keys + key_positions, keys, None, injection.bias_mode)
+        queries = queries + seen
         return self.norm_final_attn(queries), keys
 
 
@@ -214,12 +249,26 @@ class MaskDecoder(nn.Module):
         ``image`` is (N or 1, C, h, w), features plus dense prompt embedding; ``positions`` (1, C, h, w);
         ``sparse`` (N, T, C); ``mask`` (N, T) bool, False at tokens that only fill up a batch.
         """
-        tokens, image = self.transform(image, positions, sparse, injection, mask)
-        upscaled = self.output_upscaling(image)
+        tokens, cells = self.transform(image, positions, sparse, injection, mask)
         chosen = range(len(self.output_hypernetworks_mlps))[outputs]
-        weights = torch.stack([self.output_hypernetworks_mlps[k](tokens[:, 1 + k]) for k in chosen], dim=1)
-        masks = (weights @ upscaled.flatten(2)).unflatten(2, upscaled.shape[2:])
-        return masks, self.iou_prediction_head(tokens[:, 0])[:, outputs]
+        weights = torch.stack([self.output_hypernetworks_mlps[k](tokens[:, 1 + k]) for k in chosen], dim=2)
+        masks = self._upscale(cells) @ weights[:, None]  # (N, L, 4 * 4, K)
+        rows = masks.reshape(len(masks), *image.shape[2:], 2, 2, 2, 2, len(chosen))
+        # Axes: object, cell (row, column), quarter (row, column), sixteenth (row, column), mask.
+        low_res = rows.permute(0, 7, 1, 3, 5, 2, 4, 6).flatten(5).flatten(2, 4)
+        return low_res, self.iou_prediction_head(tokens[:, 0])[:, outputs]
+
+    def _upscale(self, cells: Tensor) -> Tensor:
+        """(N, L, C) cells to (N, L, 16, C / 8): what the two transposed convolutions make of each cell.
+
+        Their kernels do not overlap, so every cell has its own sixteen pixels; they are put in
+        place when there is one number per pixel instead of C / 8.
+        """
+        first, norm, _, second, _ = self.output_upscaling
+        quarters = _pixels_of_cells(cells, cast(nn.ConvTranspose2d, first))
+        norm = cast(LayerNorm2d, norm)
+        quarters = F.gelu(F.layer_norm(quarters, norm.weight.shape, norm.weight, norm.bias, norm.eps))
+        return F.gelu(_pixels_of_cells(quarters, cast(nn.ConvTranspose2d, second))).flatten(2, 3)
 
     def transform(
         self,
@@ -229,14 +278,19 @@ class MaskDecoder(nn.Module):
         injection: Injection | None = None,
         mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """The transformer's tokens (N, 1 + masks + T, C) and image (N, C, h, w)."""
+        """The transformer's tokens (N, 1 + masks + T, C) and image cells (N, h*w, C)."""
         own = torch.cat([self.iou_token.weight, self.mask_tokens.weight]).expand(len(sparse), -1, -1)
         tokens = torch.cat([own, sparse], dim=1)
         if mask is not None:
             mask = F.pad(mask, (own.shape[1], 0), value=True)
-        size = image.shape[2:]
-        keys = image.flatten(2).transpose(1, 2)
-        tokens, keys = self.transformer(
-            keys, positions.flatten(2).transpose(1, 2), tokens, injection or Injection(), mask
-        )
-        return tokens, keys.transpose(1, 2).unflatten(2, size)
+        keys, places = image.flatten(2).transpose(1, 2), positions.flatten(2).transpose(1, 2)
+        found: tuple[Tensor, Tensor] = self.transformer(keys, places, tokens, injection or Injection(), mask)
+        return found
+
+
+def _pixels_of_cells(cells: Tensor, convolution: nn.ConvTranspose2d) -> Tensor:
+    """(..., C) to (..., 4, C'): a transposed convolution of kernel and stride 2, pixels in reading order."""
+    weight, bias = convolution.weight, convolution.bias
+    assert bias is not None
+    pixels = cells @ weight.permute(0, 2, 3, 1).flatten(1)
+    return pixels.unflatten(-1, (4, -1)) + bias
