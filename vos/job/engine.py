@@ -20,7 +20,9 @@ def build_tracker_of(settings: TrackSettings) -> Tracker:
         ModelError: unknown, or its weights are missing.
         SettingsError: an engine setting is unknown or wrong.
     """
-    return build_tracker(settings.model, **settings.tracker)
+    return build_tracker(
+        settings.model, settings=settings.tracker, device=settings.device, dtype=settings.dtype
+    )
 
 
 def build_segmenter_of(settings: TrackSettings) -> Segmenter:
@@ -29,4 +31,6 @@ def build_segmenter_of(settings: TrackSettings) -> Segmenter:
     Raises:
         ModelError: its weights are missing.
     """
-    return build_segmenter(settings.model if settings.model in SEGMENTERS else "builtin")
+    if settings.model not in SEGMENTERS or settings.model == "builtin":
+        return build_segmenter("builtin")
+    return build_segmenter(settings.model, device=settings.device, dtype=settings.dtype)

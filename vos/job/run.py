@@ -167,9 +167,9 @@ class _Run:
         if not self._has_frames:
             return "no frame was done, and nothing is left behind"
         if self.state.stage == "backward":
-            return f"{self.state.done} frames before the prompts are done; --resume goes on with them"
+            return f"{_frames(self.state.done)} done of those before the prompts; --resume goes on"
         return (
-            f"{self.state.done} frames are done, their masks are complete in {self.layout.paths['masks']}; "
+            f"{_frames(self.state.done)} done, with complete masks in {self.layout.paths['masks']}; "
             "the same command with --resume goes on"
         )
 
@@ -320,6 +320,10 @@ class _Run:
 
     def _frames_done(self) -> int:
         return len(range(self.wanted.start, self.state.last_index + 1, self.wanted.step))
+
+
+def _frames(count: int) -> str:
+    return "1 frame is" if count == 1 else f"{count} frames are"
 
 
 def _wanted(video: Video, settings: TrackSettings) -> range:
