@@ -316,6 +316,7 @@ class _Run:
         }
         record.close()
         self.folder.finish()
+        logger.info("%s", ", ".join(f"{name} {value:.1f} s" for name, value in state.seconds.items()))
         return TrackSummary.of_record(self.layout, {**record.header, **record.footer})
 
     def _frames_done(self) -> int:

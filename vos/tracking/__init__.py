@@ -33,7 +33,7 @@ def _lazy(module: str, factory: str, settings_class: str, **fixed: Any) -> Calla
 TRACKERS: dict[str, Callable[..., Tracker]] = {
     "builtin": _lazy(".builtin", "BuiltinTracker", "BuiltinSettings"),
 }
-"""Name (the ``--model`` of ``vos track``) -> builder. To add an engine, write one file here and add one line."""
+"""Name (``--model`` of ``vos track``) -> builder. To add an engine, write one file here and add one line."""
 
 
 def build_tracker(name: str, **options: Any) -> Tracker:
