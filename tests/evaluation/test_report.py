@@ -109,3 +109,11 @@ def test_an_unusable_place_is_told(tmp_path: Path) -> None:
         REPORT.write_csv(tmp_path / "file")
     with pytest.raises(OutputError, match="does not exist"):
         REPORT.write_json(tmp_path / "absent" / "scores.json")
+
+
+def test_the_documentation_names_every_key() -> None:
+    """docs/evaluation.md is the schema of the JSON document."""
+    page = (Path(__file__).parents[2] / "docs/evaluation.md").read_text("utf-8")
+    document = REPORT.to_dict()
+    keys = {*document, *document["global"], *document["sequences"][0], *document["per_sequence"][0]}
+    assert [key for key in keys if f'"{key}"' not in page] == []

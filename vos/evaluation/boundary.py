@@ -88,7 +88,9 @@ def _contour_accuracies(labels: LabelPair, pairs: NDArray[np.intp], radius: int)
     # Not `np.unique`, which imports `numpy.ma`: as long as scoring a dozen frames.
     predicted_ids, true_ids = (np.array(sorted(set(ids))) for ids in pairs.T.tolist())
     planes = len(predicted_ids) + len(true_ids)
-    dtype = np.dtype(f"u{max(1, 1 << (planes - 1).bit_length() >> 3)}")
+    dtype = next(
+        word for word in (np.uint8, np.uint16, np.uint32, np.uint64) if np.iinfo(word).bits >= planes
+    )
     bits = (1 << np.arange(planes, dtype=np.uint64)).astype(dtype)
     predicted_bits, true_bits = bits[: len(predicted_ids)], bits[len(predicted_ids) :]
 

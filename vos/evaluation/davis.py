@@ -145,7 +145,6 @@ def _score_frame(plan: _Plan, num_objects: int, frame: int, davis: DavisSet) -> 
     _check_labels(plan.results / plan.sequence.annotations[frame].name, highest, num_objects, davis.task)
     if davis.task == "unsupervised":
         labels = labels.without_void()
-    labels = labels.with_truth_up_to(num_objects)
     pairs = _pairs(num_objects, davis.task)
     return _FrameScores(region_similarities(labels, pairs), contour_accuracies(labels, pairs), highest)
 

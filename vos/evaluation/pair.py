@@ -39,12 +39,6 @@ class LabelPair:
             self, truth=np.where(void, 0, self.truth), prediction=np.where(void, 0, self.prediction)
         )
 
-    def with_truth_up_to(self, highest: int) -> LabelPair:
-        """Labels of the truth above ``highest`` become background; the prediction stays."""
-        if self.truth.max(initial=0) <= highest:
-            return self
-        return replace(self, truth=np.where(self.truth > highest, 0, self.truth))
-
 
 def pair_labels(truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> LabelPair:
     """Cut two (H, W) uint8 label maps to where either is not background. The result may share their memory.
