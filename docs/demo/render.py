@@ -1,8 +1,8 @@
 """Render the demonstration clip and its exact masks: everything in vos/assets/demo.
 
-    python docs/demo/render.py OUT                    # all of it: about an hour on one core
-    python docs/demo/render.py OUT --masks-only       # the masks alone: two minutes
-    python docs/demo/render.py OUT --size 428x240 --samples 4 --frames 0:96:12
+    python docs/demo/render.py OUT                    # all of it: about a quarter of an hour on one core
+    python docs/demo/render.py OUT --masks-only       # the masks alone: half a minute
+    python docs/demo/render.py OUT --size 320x180 --samples 4 --frames 0:96:12
 
 The masks come out the same everywhere, pixel for pixel; the clip does up to the last digits of sines and the
 video encoder. Frames already in OUT/frames are not rendered again, so a run can be interrupted; delete the
@@ -99,7 +99,7 @@ def _arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path, help="folder to write to")
-    parser.add_argument("--size", default="854x480", metavar="WxH")
+    parser.add_argument("--size", default="640x360", metavar="WxH")
     parser.add_argument("--samples", type=int, default=9, help="rays per pixel (default: 9)")
     parser.add_argument("--frames", default=":", metavar="START:STOP:STEP", help="a slice of the 96 frames")
     parser.add_argument("--crf", type=int, default=23, help="quality of the clip, lower is better and larger")

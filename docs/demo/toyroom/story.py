@@ -74,8 +74,8 @@ _RADIUS = (_BEHIND - _FRONT) / 2
 _ARC = math.pi * _RADIUS
 _LAP = 2 * (_LANE + _ARC)
 _DRIVEN = {
-    # Car 1 comes from the left, whips round the top in ten frames, and goes back by the far lane.
-    1: [(0, 4.35), (14, 6.45), (25, 8.45), (30, 10.0), (36, 12.25), (46, 13.4), (70, 15.7), (95, 17.2)],
+    # Car 1 comes from the left, whips round the top in half a second, and goes back by the far lane.
+    1: [(0, 4.35), (14, 6.35), (25, 8.3), (32, 10.1), (39, 12.2), (48, 13.4), (70, 15.7), (95, 17.2)],
     # Car 2 leaves by the left edge in the far lane, turns out of sight and comes back in the near lane.
     2: [(0, 12.55), (16, 15.1), (34, 19.0), (56, _LAP + 1.2), (66, _LAP + 2.9), (95, _LAP + 6.9)],
 }
@@ -152,9 +152,9 @@ def _ball(t: float) -> Ball:
 
 def _hop(t: float) -> tuple[float, float]:
     """(height, squash): bounces that die away; the ball flattens at each landing and stretches in flight."""
-    start, length, height = -6.0, 12.0, 1.15
+    start, length, height = -9.0, 18.0, 1.10
     while t > start + length and height > 0.02:
-        start, length, height = start + length, length * 0.72, height * 0.5
+        start, length, height = start + length, length * 0.70, height * 0.45
     if height <= 0.02:
         return 0.0, 1.0
     share = (t - start) / length

@@ -217,9 +217,9 @@ class Top(Solid):
         angle = (torch.atan2(p.y, p.x) - self.spun) / (2 * np.pi)
         band = (n.z > 0.3) & (r > 0.24) & (r < 0.47)
         sector = (angle * 8 + (r - 0.24) * 3).floor() % 2
-        paint.brush(band & (sector == 0), (0.03, 0.20, 0.22), roughness=0.12)
-        paint.brush(band & (sector == 1), (0.80, 0.72, 0.55), roughness=0.12)
-        paint.brush(p.z > 1.0, RED, roughness=0.12)
+        paint.brush(band & (sector == 0), (0.20, 0.020, 0.16), roughness=0.12)
+        paint.brush(band & (sector == 1), (0.46, 0.10, 0.30), roughness=0.12)
+        paint.brush(p.z > 1.0, (0.20, 0.020, 0.16), roughness=0.12)
         return paint
 
 
