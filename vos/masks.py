@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +77,23 @@ def check_object_ids(ids: Iterable[int]) -> None:
         if object_id in seen:
             raise ValueError(f"object id {object_id} occurs twice")
         seen.add(object_id)
+
+
+@cache
+def davis_palette() -> NDArray[np.uint8]:
+    """(256, 3) uint8 RGB, not to be written to: the colours of object ids in DAVIS, which are PASCAL VOC's.
+
+    0 is black, 1 (128, 0, 0), 2 (0, 128, 0), 3 (128, 128, 0), ...: bits 0, 1, 2 of an id become bit 7 of red,
+    green, blue; bits 3, 4, 5 become bit 6; bits 6, 7 bit 5 of red and green.
+    """
+    ids = np.arange(256)
+    palette = np.zeros((256, 3), dtype=np.uint8)
+    for level in range(3):
+        for channel in range(3):
+            bit = (ids >> (3 * level + channel)) & 1
+            palette[:, channel] |= (bit << (7 - level)).astype(np.uint8)
+    palette.flags.writeable = False
+    return palette
 
 
 def object_ids(labels: NDArray[np.uint8]) -> tuple[int, ...]:

@@ -15,13 +15,12 @@ from pycocotools.coco import COCO
 
 from vos.errors import MediaError
 from vos.frame import Frame
-from vos.masks import Segmentation
+from vos.masks import Segmentation, davis_palette
 from vos.writers.base import VideoFacts
 from vos.writers.coco import CocoWriter
 from vos.writers.drawing import OverlaySettings, contour, draw_overlay
 from vos.writers.index_png import IndexPngWriter
 from vos.writers.overlay import OverlayWriter, pad_to_even
-from vos.writers.palette import davis_palette
 from vos.writers.record import RunWriter
 
 

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from ..masks import Segmentation, object_ids, tight_box
-from .palette import davis_palette
+from ..masks import Segmentation, davis_palette, object_ids, tight_box
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,8 @@ from PIL import Image
 
 from ..files import make_folder, remove_leftovers, write_bytes_atomic
 from ..frame import Frame
-from ..masks import Segmentation
+from ..masks import Segmentation, davis_palette
 from .base import VideoFacts, Writer
-from .palette import davis_palette
 
 COMPRESSION = 1
 """zlib's fastest: masks are so flat that higher levels save little and cost several times as long."""
