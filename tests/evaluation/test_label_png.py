@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,76 @@ def test_palette_indices_of_every_depth(tmp_path: Path, bits: int) -> None:
     labels = read_label_png(path)
     assert labels.dtype == np.uint8
     np.testing.assert_array_equal(labels, values)
+
+
+def png(header: tuple[int, ...], raw: bytes) -> bytes:
+    """A PNG with a palette, by hand: header fields, and rows that are filtered already."""
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", *header)), (b"PLTE", bytes(range(48)) * 16)]
+    chunks += [(b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_filtered_palette_indices(tmp_path: Path, bits: int) -> None:
+    """Rows stored as differences from the row above, which encoders may do but seldom do, are undone."""
+    values = np.random.default_rng(bits).integers(0, 1 << bits, (13, 21)).astype(np.uint8)
+    shifts = np.arange(8 - bits, -1, -bits)
+    padded = np.pad(values, ((0, 0), (0, -21 % len(shifts)))).reshape(13, -1, len(shifts))
+    packed = (padded << shifts).sum(axis=2).astype(np.uint8)
+    differences = np.diff(packed, axis=0, prepend=np.zeros((1, packed.shape[1]), np.uint8))
+    raw = b"".join(b"\x02" + row.tobytes() for row in differences)
+    (tmp_path / "a.png").write_bytes(png((21, 13, bits, 3, 0, 0, 0), raw))
+    np.testing.assert_array_equal(read_label_png(tmp_path / "a.png"), values)
+
+
+def test_interlaced_palette_indices(tmp_path: Path) -> None:
+    """Seven passes from coarse to fine are put together."""
+    values = np.random.default_rng(0).integers(0, 256, (13, 21)).astype(np.uint8)
+    passes = [
+        (0, 0, 8, 8),
+        (0, 4, 8, 8),
+        (4, 0, 8, 4),
+        (0, 2, 4, 4),
+        (2, 0, 4, 2),
+        (0, 1, 2, 2),
+        (1, 0, 2, 1),
+    ]
+    rows = [row for y, x, dy, dx in passes for row in values[y::dy, x::dx]]
+    raw = b"".join(b"\x00" + row.tobytes() for row in rows)
+    (tmp_path / "a.png").write_bytes(png((21, 13, 8, 3, 0, 0, 1), raw))
+    np.testing.assert_array_equal(read_label_png(tmp_path / "a.png"), values)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        pytest.param((0, 13, 8, 3, 0, 0, 0), id="no width"),
+        pytest.param((21, 13, 3, 3, 0, 0, 0), id="3 bits"),
+        pytest.param((10, 13, 16, 3, 0, 0, 0), id="16 bits of palette"),
+        pytest.param((21, 14, 8, 3, 0, 0, 0), id="a row short"),
+        pytest.param((2**31 - 1, 2**31 - 1, 8, 3, 0, 0, 0), id="absurd, with a palette"),
+        pytest.param((2**31 - 1, 2**31 - 1, 8, 0, 0, 0, 0), id="absurd, grey"),
+    ],
+)
+def test_headers_that_lie(tmp_path: Path, header: tuple[int, ...]) -> None:
+    """What the header promises and the file does not hold is damage, and reserves no memory."""
+    (tmp_path / "a.png").write_bytes(png(header, bytes(13 * 22)))
+    with pytest.raises(MediaError, match=r"a\.png as a mask: the PNG is damaged"):
+        read_label_png(tmp_path / "a.png")
+
+
+def test_damaged_pixels(tmp_path: Path) -> None:
+    """A stream that cannot be unpacked, with correct checksums around it."""
+    data = png((21, 13, 8, 3, 0, 0, 0), bytes(13 * 22))
+    start = data.index(b"IDAT")
+    body = b"\x78\x9c" + b"\xff" * 20
+    broken = struct.pack(">I", len(body)) + b"IDAT" + body + struct.pack(">I", zlib.crc32(b"IDAT" + body))
+    (tmp_path / "a.png").write_bytes(data[: start - 4] + broken + data[-12:])
+    with pytest.raises(MediaError, match="the PNG is damaged"):
+        read_label_png(tmp_path / "a.png")
 
 
 def test_transparency_changes_nothing(tmp_path: Path) -> None:

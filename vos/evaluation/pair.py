@@ -28,7 +28,8 @@ class LabelPair:
 
     def as_one_object(self) -> LabelPair:
         """Every label but 0 becomes 1, in both maps."""
-        return replace(self, truth=np.minimum(self.truth, 1), prediction=np.minimum(self.prediction, 1))
+        truth, prediction = ((labels != 0).view(np.uint8) for labels in (self.truth, self.prediction))
+        return replace(self, truth=truth, prediction=prediction)
 
     def without_void(self) -> LabelPair:
         """Background in both maps wherever the truth says void (255)."""

@@ -125,27 +125,15 @@ class Report:
         return paths
 
     def table(self) -> str:
-        """A table in percent, by sequence and object, with the means below; no colours, ends in a newline."""
-        from rich.console import Console
-        from rich.table import Table
-
-        table = Table(title=f"{self.subset}, {self.task}, percent")
-        table.add_column("sequence")
-        table.add_column("object", justify="right")
-        for heading in ("J&F", "J", "recall", "decay", "F", "recall", "decay"):
-            table.add_column(heading, justify="right")
+        """A table in percent, by sequence and object, with the means below; ends in a newline."""
+        head = ["sequence", "object", "J&F", "J", "recall", "decay", "F", "recall", "decay"]
+        rows = []
         for sequence, objects in self._sequences():
-            for row in objects:
-                table.add_row(sequence, str(row.object), *_percent(_summary([row])))
+            rows += [[sequence, str(row.object), *_percent(_summary([row]))] for row in objects]
             if len(objects) > 1:
-                table.add_row(sequence, "mean", *_percent(_summary(objects)))
-        table.add_section()
-        table.add_row("mean of objects", str(len(self.objects)), *_percent(self.global_scores()))
-        text = io.StringIO()
-        # Wide enough for any name: a table for a log file must not depend on the width of a terminal.
-        width = 80 + max(len(row.sequence) for row in self.objects)
-        Console(file=text, width=width, color_system=None, force_terminal=False).print(table)
-        return text.getvalue()
+                rows.append([sequence, "mean", *_percent(_summary(objects))])
+        total = ["mean of objects", str(len(self.objects)), *_percent(self.global_scores())]
+        return f"{self.subset}, {self.task}, percent\n\n{_columns(head, rows, total)}"
 
     def _sequences(self) -> Iterator[tuple[str, list[ObjectScores]]]:
         for name, rows in groupby(self.objects, key=lambda row: row.sequence):
@@ -170,6 +158,18 @@ def _measures(j: Statistics, f: Statistics) -> dict[str, float]:
 
 def _percent(scores: dict[str, float]) -> list[str]:
     return [f"{100 * value:.1f}" for value in scores.values()]
+
+
+def _columns(head: list[str], rows: list[list[str]], total: list[str]) -> str:
+    """Text in columns, the first to the left, the others to the right, with rules around the rows."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, total, strict=True)]
+    rule = "  ".join("-" * width for width in widths)
+
+    def line(cells: list[str]) -> str:
+        numbers = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
+        return "  ".join([cells[0].ljust(widths[0]), *numbers])
+
+    return "\n".join([line(head), rule, *map(line, rows), rule, line(total)]) + "\n"
 
 
 def _csv(header: list[str], rows: list[list[Any]]) -> str:
