@@ -107,6 +107,8 @@ def test_radius(width, height, radius) -> None:
 def test_a_bound_of_one_or_more_is_pixels() -> None:
     """It is used as it is."""
     assert boundary_radius(480, 854, 3) == 3
+    with pytest.raises(ValueError, match="bound must be above 0, got 0"):
+        contour_accuracy(BLOB, BLOB, bound=0)
 
 
 def test_the_border_rules() -> None:

@@ -30,7 +30,12 @@ def boundary_radius(height: int, width: int, bound: float = BOUND) -> int:
     """Tolerance in whole pixels: ``bound`` times the diagonal, rounded up; a bound >= 1 is pixels already.
 
     854x480 -> 8, 910x480 -> 9, 1152x480 -> 10.
+
+    Raises:
+        ValueError: the bound is not above 0.
     """
+    if bound <= 0:
+        raise ValueError(f"bound must be above 0, got {bound}")
     return int(bound) if bound >= 1 else math.ceil(bound * math.hypot(height, width))
 
 
