@@ -1,4 +1,4 @@
-"""The two stages of a result: :class:`MaskSet` (may overlap) and :class:`Segmentation` (one label a pixel)."""
+"""The stages of a result: :class:`MaskSet` (may overlap) and :class:`Segmentation` (one label a pixel)."""
 
 from __future__ import annotations
 
