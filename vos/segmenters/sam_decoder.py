@@ -252,14 +252,14 @@ class MaskDecoder(nn.Module):
         tokens, cells = self.transform(image, positions, sparse, injection, mask)
         chosen = range(len(self.output_hypernetworks_mlps))[outputs]
         weights = torch.stack([self.output_hypernetworks_mlps[k](tokens[:, 1 + k]) for k in chosen], dim=2)
-        masks = self._upscale(cells) @ weights[:, None]  # (N, L, 4 * 4, K)
+        masks = self._upscale(cells) @ weights  # (N, L * 4 * 4, K)
         rows = masks.reshape(len(masks), *image.shape[2:], 2, 2, 2, 2, len(chosen))
         # Axes: object, cell (row, column), quarter (row, column), sixteenth (row, column), mask.
         low_res = rows.permute(0, 7, 1, 3, 5, 2, 4, 6).flatten(5).flatten(2, 4)
         return low_res, self.iou_prediction_head(tokens[:, 0])[:, outputs]
 
     def _upscale(self, cells: Tensor) -> Tensor:
-        """(N, L, C) cells to (N, L, 16, C / 8): what the two transposed convolutions make of each cell.
+        """(N, L, C) cells to (N, 16 L, C / 8): what the two transposed convolutions make of each cell.
 
         Their kernels do not overlap, so every cell has its own sixteen pixels; they are put in
         place when there is one number per pixel instead of C / 8.
@@ -268,7 +268,7 @@ class MaskDecoder(nn.Module):
         quarters = _pixels_of_cells(cells, cast(nn.ConvTranspose2d, first))
         norm = cast(LayerNorm2d, norm)
         quarters = F.gelu(F.layer_norm(quarters, norm.weight.shape, norm.weight, norm.bias, norm.eps))
-        return F.gelu(_pixels_of_cells(quarters, cast(nn.ConvTranspose2d, second))).flatten(2, 3)
+        return F.gelu(_pixels_of_cells(quarters, cast(nn.ConvTranspose2d, second)))
 
     def transform(
         self,
@@ -289,8 +289,8 @@ class MaskDecoder(nn.Module):
 
 
 def _pixels_of_cells(cells: Tensor, convolution: nn.ConvTranspose2d) -> Tensor:
-    """(..., C) to (..., 4, C'): a transposed convolution of kernel and stride 2, pixels in reading order."""
+    """(N, P, C) to (N, 4 P, C'): a transposed convolution of kernel and stride 2, pixels in reading order."""
     weight, bias = convolution.weight, convolution.bias
     assert bias is not None
-    pixels = cells @ weight.permute(0, 2, 3, 1).flatten(1)
-    return pixels.unflatten(-1, (4, -1)) + bias
+    rows = torch.addmm(bias.repeat(4), cells.flatten(0, 1), weight.permute(0, 2, 3, 1).flatten(1))
+    return rows.reshape(len(cells), -1, weight.shape[1])
