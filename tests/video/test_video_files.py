@@ -48,6 +48,7 @@ def test_every_frame_comes_once_and_in_order(clip: Clip, name: str) -> None:
 def test_count_is_exact(clip: Clip, name: str) -> None:
     """The number of frames is unknown until it is asked for, and then the number that iterating gives."""
     video = open_video(clip(name))
+    assert not video.is_images
     assert video.info.num_frames is None
     assert video.count_frames() == len(shown(name)) == video.info.num_frames
 

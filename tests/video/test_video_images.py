@@ -37,6 +37,7 @@ def test_folder_is_a_video(tmp_path: Path) -> None:
         save(tmp_path / f"{stem}.png", written[stem])
     video = open_video(tmp_path)
     assert (video.info.width, video.info.height, video.info.fps, video.info.num_frames) == (8, 6, None, 4)
+    assert video.is_images
     frames = list(video)
     assert [frame.name for frame in frames] == ["frame1", "frame2", "Frame3", "frame10"]
     assert [frame.index for frame in frames] == [0, 1, 2, 3]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -193,3 +194,29 @@ def test_when_packets_tell_the_frames(table: Packets, container: str, codec: str
     """Numbering without decoding is only trusted where each packet is known to become one frame."""
     found = why_not_exact(table, container, codec)
     assert found is None if reason is None else reason in (found or "")
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_nothing_is_left_to_the_garbage_collector(clip: Clip, reverse: bool) -> None:
+    """Decoders and their pictures go when reading ends or is given up, not some time later."""
+
+    def alive(*kinds: type) -> int:
+        return sum(isinstance(thing, kinds) for thing in gc.get_objects())
+
+    def read_some(count: int) -> None:
+        frames = open_video(clip("b_frames.mp4")).frames(reverse=reverse)
+        for _ in range(count):
+            next(frames)
+
+    decoders = av.container.InputContainer, av.codec.CodecContext
+    gc.collect()
+    before, pictures_before = alive(*decoders), alive(av.VideoFrame)
+    gc.disable()
+    try:
+        read_some(10)
+        read_some(30)
+        assert alive(*decoders) == before
+        # Looking at side data keeps a picture: it is done for the first of a reader and of a reading.
+        assert alive(av.VideoFrame) <= pictures_before + 4
+    finally:
+        gc.enable()

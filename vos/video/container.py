@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -174,7 +174,11 @@ class _Feed:
         for _ in itertools.islice(self._packets, number - self.num_packets):
             pass
 
-    def _read(self, packets: Iterable[av.Packet]) -> Iterator[av.Packet]:
+    def close(self) -> None:
+        """Let go of the container. Nobody else would: the iteration and this object hold each other."""
+        self._packets.close()
+
+    def _read(self, packets: Iterable[av.Packet]) -> Generator[av.Packet, None, None]:
         held: av.Packet | None = None
         try:
             for packet in packets:
@@ -200,13 +204,14 @@ def _opened_at(path: Path, packets: Packets | None, first: int) -> Iterator[tupl
             stream = video_stream(container, path)
             feed = _seek(container, stream, packets, first)
             if feed is not None:
-                yield stream, feed
+                with contextlib.closing(feed):
+                    yield stream, feed
                 return
     with open_container(path) as container:
         stream = video_stream(container, path)
-        feed = _Feed(container.demux(stream))
-        feed.skip_to(first)
-        yield stream, feed
+        with contextlib.closing(_Feed(container.demux(stream))) as feed:
+            feed.skip_to(first)
+            yield stream, feed
 
 
 def _seek(

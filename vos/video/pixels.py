@@ -83,6 +83,7 @@ class ToRGB:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._reformatter = VideoReformatter()  # keeps its tables from picture to picture
+        self._turn: tuple[int, Orientation] | None = None
 
     def __call__(self, picture: av.VideoFrame) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB, upright, contiguous.
@@ -96,5 +97,9 @@ class ToRGB:
             raise MediaError(
                 f"{self._path} has pixels ({picture.format.name}) that cannot be converted to RGB: {error}"
             ) from error
+        # Side data and its picture refer to each other: looking at it keeps the picture until the next
+        # garbage collection, hundreds of pictures later. The angle alone does not.
+        if self._turn is None or self._turn[0] != picture.rotation:
+            self._turn = picture.rotation, orientation_of(picture)
         # Rows may be padded; most sizes need no copy here.
-        return np.ascontiguousarray(orientation_of(picture).apply(rgb))
+        return np.ascontiguousarray(self._turn[1].apply(rgb))

@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..frame import Frame, VideoInfo
 from .base import Reader
 from .sizes import Size, resize, target_size
+from .source import IMAGE_KINDS
 
 
 class Video:
@@ -66,6 +67,11 @@ class Video:
     def paths(self) -> tuple[Path, ...]:
         """The file, or the images in order."""
         return self._reader.paths
+
+    @property
+    def is_images(self) -> bool:
+        """Whether the frames are image files, and not in a video file."""
+        return self.paths[0].suffix.lower() in IMAGE_KINDS
 
     def __iter__(self) -> Iterator[Frame]:
         return self.frames()
