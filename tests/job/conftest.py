@@ -1,5 +1,5 @@
 """Fixtures for runs."""
 
-from job_fakes import _targets, clip, reader, settings, source, video
+from job_fakes import clip, reader, settings, source, video
 
-__all__ = ["_targets", "clip", "reader", "settings", "source", "video"]
+__all__ = ["clip", "reader", "settings", "source", "video"]

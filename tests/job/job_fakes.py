@@ -138,18 +138,3 @@ def files(folder: Path) -> dict[str, bytes]:
                 data = data.split(b'"timings"')[0]
             found[str(path.relative_to(folder))] = data
     return found
-
-
-@pytest.fixture(autouse=True)
-def _targets(monkeypatch: pytest.MonkeyPatch) -> None:
-    import vos.targets
-    from vos.masks import masks_to_labels
-
-    if not hasattr(vos.targets, "first_segmentation"):
-
-        def first(frame, targets, segmenter):
-            ids = [t.object_id for t in targets]
-            labels = masks_to_labels(np.stack([t.prompt.mask for t in targets]), ids)
-            return Segmentation(frame.index, labels, dict.fromkeys(ids, 1.0))
-
-        monkeypatch.setattr(vos.targets, "first_segmentation", first, raising=False)

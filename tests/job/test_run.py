@@ -15,8 +15,8 @@ from vos.errors import OutputError, PromptError
 from vos.job import Progress, TrackSettings, track_video
 from vos.job.backward import merge
 from vos.masks import Segmentation
-from vos.prompt import Target
-from vos.testing import Scene, ScriptedTracker
+from vos.prompt import Prompt, Target
+from vos.testing import Scene, ScriptedSegmenter, ScriptedTracker
 from vos.video.selection import Video
 
 
@@ -210,6 +210,32 @@ def test_a_correction_after_the_end_of_a_file(
     summary = track_video(video, targets, tmp_path / "out", settings, tracker=ScriptedTracker(clip))
     assert summary.warnings == ("a prompt is for frame 500, after the last frame 22: it was not used",)
     assert summary.frames == 23
+
+
+def test_points_correct_what_tracking_gives(
+    video: Video, clip: Scene, tmp_path: Path, settings: TrackSettings
+) -> None:
+    """A point for an object that is followed goes to the segmenter with the tracked mask of that very frame.
+
+    The engine is asked for that mask once more, and forgets that it was.
+    """
+    points = Prompt(points=np.array([[3, 4]], np.float32), labels=np.array([0]))
+    segmenter = ScriptedSegmenter(clip)
+    tracker = DriftingTracker()
+    track_video(
+        video,
+        [target(clip, 1), Target(1, points, 6)],
+        tmp_path / "out",
+        settings,
+        tracker=tracker,
+        segmenter=segmenter,
+    )
+    given = clip.labels[0] == 1
+    (prompt,) = segmenter.calls[0].prompts
+    assert prompt.mask is not None
+    assert np.array_equal(prompt.mask, np.roll(given, 6, axis=1))
+    assert [c for c in tracker.calls if c[1] == 6] == [("step", 6, ()), ("step", 6, (1,))]
+    assert np.array_equal(masks(tmp_path / "out")["00005"], np.roll(given, 5, axis=1).astype(np.uint8))
 
 
 def run_twice(

@@ -10,6 +10,7 @@ from ..errors import PromptError
 from ..frame import Frame
 from ..masks import Segmentation
 from ..prompt import Target
+from ..targets import first_segmentation, needs_segmenter
 
 if TYPE_CHECKING:
     from ..segmenters.base import Segmenter
@@ -74,23 +75,32 @@ class Prompting:
                 f"give it for one of these, such as {nearest}, or read other frames"
             )
 
-    def forwards(self, frame: Frame) -> Segmentation | None:
-        """Everything said of this frame, as masks; None where nothing is said."""
-        return self._told(frame, [t for t in self._targets if t.frame_index == frame.index])
+    def corrects(self, frame: Frame) -> bool:
+        """Whether points in this frame correct an object that is followed already."""
+        return any(
+            target.prompt.points is not None and self.first_given[target.object_id] < frame.index
+            for target in self._at(frame)
+        )
+
+    def forwards(self, frame: Frame, known: Segmentation | None = None) -> Segmentation | None:
+        """Everything said of this frame, as masks; None where nothing is said.
+
+        ``known`` is what tracking alone makes of the frame: points correct that.
+        """
+        return self._told(frame, self._at(frame), known)
 
     def backwards(self, frame: Frame) -> Segmentation | None:
         """The objects given in this frame for the first time; None where there are none."""
-        index = frame.index
-        return self._told(
-            frame,
-            [t for t in self._targets if t.frame_index == index and self.first_given[t.object_id] == index],
-        )
+        return self._told(frame, [t for t in self._at(frame) if self.first_given[t.object_id] == frame.index])
 
-    def _told(self, frame: Frame, targets: Sequence[Target]) -> Segmentation | None:
+    def _at(self, frame: Frame) -> list[Target]:
+        return [target for target in self._targets if target.frame_index == frame.index]
+
+    def _told(
+        self, frame: Frame, targets: Sequence[Target], known: Segmentation | None = None
+    ) -> Segmentation | None:
         if not targets:
             return None
-        from ..targets import first_segmentation
-
-        if self._segmenter is None and any(target.prompt.mask is None for target in targets):
+        if self._segmenter is None and any(map(needs_segmenter, targets)):
             self._segmenter = self._make_segmenter()
-        return first_segmentation(frame, targets, self._segmenter)
+        return first_segmentation(frame, targets, self._segmenter, known)

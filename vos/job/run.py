@@ -18,6 +18,7 @@ from ..frame import Frame
 from ..masks import Segmentation
 from ..prompt import Target
 from ..tracking.propagate import Given, propagate
+from ..tracking.snapshot import dump_state, load_state
 from ..writers import build_writer
 from ..writers.base import VideoFacts, Writer
 from ..writers.record import RunWriter
@@ -219,7 +220,7 @@ class _Run:
         """From the first frame read to the last, everything written as it comes."""
         start = self.wanted.start + self.state.done * self.wanted.step
         total = self.video.estimate_frames()
-        for frame, segmentation in self._tracked(self.video.frames(start), self.prompting.forwards):
+        for frame, segmentation in self._tracked(self.video.frames(start), self._told_forwards):
             with self._timed("write"):
                 if self.backward is not None and frame.index < self.prompting.last_start():
                     before = self.backward.read(frame)
@@ -233,6 +234,15 @@ class _Run:
             self._advance(total)
         self.state.complete = True
         self._save_checkpoint()
+
+    def _told_forwards(self, frame: Frame) -> Segmentation | None:
+        """What the user says of a frame; points that correct are seen against what tracking alone gives."""
+        if not (self.state.begun and self.prompting.corrects(frame)):
+            return self.prompting.forwards(frame)
+        before = dump_state(self.tracker.get_state())
+        known = self.tracker.step(frame)
+        self.tracker.set_state(load_state(before))
+        return self.prompting.forwards(frame, known)
 
     def _tracked(self, frames: Iterator[Frame], given: Given) -> Iterator[tuple[Frame, Segmentation]]:
         """Frames with their segmentation; the time that reading and tracking take is counted."""
