@@ -14,6 +14,7 @@ from ..errors import ModelError, PromptError, SettingsError
 from .attention import CrossAttentionTap, check_layers, encoder_layers
 from .class_maps import compete, match_gate, merge_classes, token_relevance
 from .preprocess import Statistics
+from .pretrained import load_pretrained
 from .prompts import PromptSet, Vocabulary, general_lexicon
 
 CHECKPOINT = "Salesforce/blip-itm-large-coco"
@@ -103,17 +104,13 @@ class BlipMatcher:
         """
         from transformers import AutoTokenizer, BlipForImageTextRetrieval
 
-        try:
-            model = BlipForImageTextRetrieval.from_pretrained(
-                str(checkpoint), local_files_only=True, dtype=torch.float32
-            )
-            tokenizer = AutoTokenizer.from_pretrained(str(checkpoint), local_files_only=True)
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelError(
-                f"no usable BLIP checkpoint at {checkpoint}: {str(error).splitlines()[0]} "
-                f"Fetch it once with `hf download {CHECKPOINT} --local-dir DIR` and name it with "
-                "--checkpoint DIR, or use --finder synthetic, which is part of the package."
-            ) from error
+        model, tokenizer = load_pretrained(
+            BlipForImageTextRetrieval,
+            AutoTokenizer,
+            checkpoint,
+            f"Fetch it once with `hf download {CHECKPOINT} --local-dir DIR` and name it with "
+            "--checkpoint DIR, or use --finder synthetic, which is part of the package.",
+        )
         return cls(model.to(device), tokenizer, **options)
 
     @property

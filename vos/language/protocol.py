@@ -117,9 +117,13 @@ def one_shot(
     recipe: SemanticRecipe,
     *,
     min_pixels: int | None = None,
+    queries: Sequence[Example] | None = None,
     on_run: Callable[[OneShotRun], None] | None = None,
 ) -> list[OneShotRun]:
     """``recipe.runs`` runs of support, tune, score; the model is as before after each.
+
+    Supports come from ``examples``, and what is left of these is scored, as in the paper; with ``queries``
+    these are scored instead, none of them a support.
 
     Raises:
         InputError: if a class has no image that is large enough to be its support.
@@ -137,19 +141,15 @@ def one_shot(
             example = examples[choice.index]
             labels = support_labels(example.read_labels(), choice)
             supports.append(make_support(matcher, example.read_image(), labels))
-        queries = query_positions(areas, choices, limit=recipe.limit)
         fallbacks = {choice.index for choice in choices if choice.fallback}
-        if not queries:
+        left = query_positions(areas, choices, limit=recipe.limit)
+        scored = [examples[index] for index in left] if queries is None else queries
+        unfair = [i for i, index in enumerate(left) if index in fallbacks] if queries is None else []
+        if not scored:
             raise InputError(f"no image of {len(examples)} is left to score beside the supports")
         with keeping_weights(matcher, layers):
             losses = tune(matcher, encoded, supports, layers, recipe.tuning)
-            scores = score(
-                matcher,
-                encoded,
-                [examples[index] for index in queries],
-                recipe.segment,
-                unfair=[position for position, index in enumerate(queries) if index in fallbacks],
-            )
+            scores = score(matcher, encoded, scored, recipe.segment, unfair=unfair)
         run = OneShotRun(
             tuple(choice.index for choice in choices), tuple(sorted(fallbacks)), tuple(losses), scores
         )

@@ -1,7 +1,7 @@
 """A small world of coloured shapes with names, for a vision-language model that needs no download.
 
-Textured shapes lie or move on textured ground among nameless clutter. Every shape has a name ("red
-circle"), every ground too ("grass"), and every pixel its exact class. The drawing is that of
+Textured shapes lie, a little turned, or move on textured ground among nameless clutter. Every shape has a
+name ("red circle"), every ground too ("grass"), and every pixel its exact class. The drawing is that of
 :mod:`vos.testing`; this module says what there is and what it is called.
 """
 
@@ -142,10 +142,10 @@ def world_scene(
                 _motion(rng, centre, unit, num_frames),
                 radius,
                 SHAPES[shape][1],
-                angle=float(rng.uniform(0, 2 * np.pi)),
-                spin=float(rng.uniform(-0.5, 0.5)) / num_frames,
+                angle=float(rng.uniform(-0.3, 0.3)),
+                spin=float(rng.uniform(-0.3, 0.3)) / num_frames,
                 colour=_shift(rng, COLOURS[colour], 18),
-                contrast=22.0,
+                contrast=14.0,
                 texture_seed=int(rng.integers(1, _NOISE_SEEDS)),
                 texture_at=(float(rng.uniform(0, 512)), float(rng.uniform(0, 512))),
             )
@@ -176,7 +176,7 @@ def _ground(rng: np.random.Generator, colour: Colour, size: tuple[int, int]) -> 
         float(max(size)),
         "box",
         colour=_shift(rng, colour, 12),
-        contrast=22.0,
+        contrast=18.0,
         texture_seed=int(rng.integers(1, _NOISE_SEEDS)),
         texture_at=(float(rng.uniform(0, 512)), float(rng.uniform(0, 512))),
     )

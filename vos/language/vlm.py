@@ -16,6 +16,7 @@ from .flow import FlowStream, Regularisation, object_map
 from .flow_capture import capturing
 from .names import ObjectName, parse_objects, token_span
 from .points import enlarge_map
+from .pretrained import load_pretrained
 
 QUESTION = "List all objects in this image, separated by commas."
 SUGGEST = (
@@ -86,23 +87,26 @@ class VisionLanguageModel:
         self.top_p = top_p
 
     @classmethod
-    def load(cls, checkpoint: str | Path, *, device: str = "cpu", **options: Any) -> VisionLanguageModel:
+    def load(
+        cls, checkpoint: str | Path, *, device: str = "cpu", dtype: str = "auto", **options: Any
+    ) -> VisionLanguageModel:
         """The model in a folder, or of that name in the local cache; nothing is downloaded.
+
+        ``dtype`` is that of the weights; "auto" takes the checkpoint's own. The flow is float32 always.
 
         Raises:
             ModelError: if it is not there or is not such a model.
         """
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
-        try:
-            model = AutoModelForImageTextToText.from_pretrained(str(checkpoint), local_files_only=True)
-            processor = AutoProcessor.from_pretrained(str(checkpoint), local_files_only=True)
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelError(
-                f"no usable vision-language model at {checkpoint}: {str(error).splitlines()[0]} "
-                "Fetch one, such as llava-hf/llava-1.5-7b-hf, with `hf download` and name its folder "
-                "with --checkpoint."
-            ) from error
+        model, processor = load_pretrained(
+            AutoModelForImageTextToText,
+            AutoProcessor,
+            checkpoint,
+            "Fetch one, such as llava-hf/llava-1.5-7b-hf, with `hf download` and name its folder with "
+            "--checkpoint.",
+            dtype=dtype,
+        )
         return cls(model.to(device), processor, **options)
 
     @torch.no_grad()
