@@ -51,6 +51,13 @@ def cut(path: Path, target: Path, keep: float) -> Path:
     return target
 
 
+def spoiled(packet: av.Packet) -> av.Packet:
+    """A packet of the same time with nothing in it that can be decoded."""
+    broken = av.Packet(b"\xff" * packet.size)
+    broken.pts, broken.dts, broken.time_base = packet.pts, packet.dts, packet.time_base
+    return broken
+
+
 def test_missing_path_suggests_neighbours(tmp_path: Path) -> None:
     """A misspelt name is answered with the names that are there."""
     (tmp_path / "holiday.mp4").touch()
@@ -149,16 +156,10 @@ def test_cut_file_gives_its_frames_then_an_error(tmp_path: Path, suffix: str) ->
 
 def test_damage_in_the_middle(tmp_path: Path) -> None:
     """Where a packet cannot be decoded reading stops, after the frames before it."""
-
-    def spoil(number: int, packet: av.Packet) -> av.Packet:
-        if number != 20:
-            return packet
-        broken = av.Packet(b"\xff" * packet.size)
-        broken.pts, broken.dts, broken.time_base = packet.pts, packet.dts, packet.time_base
-        return broken
-
     whole = write_clip(tmp_path / "whole.mkv", options={"x264-params": "bframes=0"})
-    path = rewrite(whole, tmp_path / "spoiled.mkv", spoil)
+    path = rewrite(
+        whole, tmp_path / "bad.mkv", lambda number, packet: spoiled(packet) if number == 20 else packet
+    )
     seen, message = read_until_damage(path)
     assert seen == list(range(20))
     assert "cannot be read at frame 20 and after it: the data is damaged" in message
@@ -180,15 +181,32 @@ def test_recording_that_begins_between_keyframes(tmp_path: Path) -> None:
     assert [number_of(frame.image) for frame in video.frames(reverse=True)] == numbers[::-1]
 
 
+def test_first_frames_that_cannot_be_decoded(tmp_path: Path) -> None:
+    """Damaged packets before the first picture are passed over, and do not count in any direction."""
+    whole = write_clip(tmp_path / "whole.mov", codec="prores", pixels="yuv422p10le")
+    path = rewrite(
+        whole, tmp_path / "late.mov", lambda number, packet: spoiled(packet) if number < 2 else packet
+    )
+    video = open_video(path)
+    assert [number_of(frame.image) for frame in video] == list(range(2, 30))
+    assert [frame.index for frame in video] == list(range(28))
+    assert video.count_frames() == 28
+    assert [number_of(frame.image) for frame in video.frames(reverse=True)] == list(range(2, 30))[::-1]
+
+
+def test_a_last_box_that_is_cut_off_costs_no_frame(tmp_path: Path, clip: Clip) -> None:
+    """A file is cut short only if frames are missing."""
+    path = tmp_path / "a.mp4"
+    path.write_bytes(clip("b_frames.mp4").read_bytes() + b"\x00\x00\x10\x00free")
+    assert missing_bytes(path) > 0
+    assert len(list(open_video(path))) == 30
+    assert probe(path).unusual == ()
+
+
 def test_no_frame_can_be_decoded(tmp_path: Path) -> None:
     """A file whose frames are all damaged is refused when it is opened."""
-
-    def spoil(number: int, packet: av.Packet) -> av.Packet:
-        broken = av.Packet(b"\xff" * 40)
-        broken.pts, broken.dts, broken.time_base = packet.pts, packet.dts, packet.time_base
-        return broken
-
-    path = rewrite(write_clip(tmp_path / "whole.mp4"), tmp_path / "bad.mp4", spoil)
+    whole = write_clip(tmp_path / "whole.mp4")
+    path = rewrite(whole, tmp_path / "bad.mp4", lambda number, packet: spoiled(packet))
     assert f"no frame of {path} can be decoded" in refusal(path)
 
 

@@ -137,12 +137,31 @@ def test_packets_that_are_not_frames_are_found_out(clip: Clip, monkeypatch: pyte
         list(video.frames(reverse=True))
 
 
-def test_a_seek_that_lands_elsewhere_is_undone(clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A packet that cannot be told from another is no landing: the file is read from its beginning."""
-    monkeypatch.setattr(pyav_reader, "_SKIP_BY_DECODING", 1)
-    monkeypatch.setattr(Packets, "find", lambda self, packet: None)
+@pytest.mark.parametrize("landing", [None, 29])
+def test_a_seek_that_lands_elsewhere_is_undone(
+    clip: Clip, monkeypatch: pytest.MonkeyPatch, decodings: Decodings, landing: int | None
+) -> None:
+    """A landing that cannot be told, or is too late: packets are read from the beginning, and not decoded."""
+    monkeypatch.setattr(Packets, "find", lambda self, packet: landing)
     reader = PyAVReader(clip("b_frames.mp4"))
+    decodings.count = 0
     assert [number_of(frame.image) for frame in reader.read(range(26, 30))] == [26, 27, 28, 29]
+    assert decodings.count <= 8
+
+
+def test_leading_pictures_are_passed_over(clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures that a decoder gives before the keyframe it was entered at are not frames of that entry."""
+    original = pyav_reader.decode
+    monkeypatch.setattr(pyav_reader, "_SKIP_BY_DECODING", 1)
+    reader = PyAVReader(clip("open_gop.mp4"))
+    entry = reader.timeline.entry_before(26)
+    assert entry.frame == 24
+    earlier = reader.timeline.entry_before(23)
+    monkeypatch.setattr(
+        pyav_reader, "decode", lambda path, packets, first: original(path, packets, earlier.packet)
+    )
+    assert [number_of(frame.image) for frame in reader.read(range(26, 30))] == [26, 27, 28, 29]
+    assert reader.timeline.entry_before(26) == entry, "the entry keeps being trusted"
 
 
 def test_packets_are_found_by_time_and_size(clip: Clip) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vos.errors import InputError
@@ -25,7 +25,7 @@ class Numbers:
         self.info = VideoInfo(8, 4, 10.0, count if known else None)
         self.count = count
         self.asked: list[range] = []
-        self.closed = 0
+        self.closed = self.counted = 0
 
     def read(self, wanted: range) -> Iterator[Frame]:
         """See Reader."""
@@ -35,6 +35,7 @@ class Numbers:
 
     def count_frames(self) -> int:
         """See Reader."""
+        self.counted += 1
         return self.count
 
     def estimate_frames(self) -> int:
@@ -51,6 +52,8 @@ places = st.integers(0, 25)
 
 
 @given(counts, places, st.none() | places, st.integers(1, 7), places, st.none() | places)
+@example(count=20, start=0, length=3, stride=1, first=0, stop=25)
+@example(count=20, start=2, length=None, stride=3, first=4, stop=None)
 def test_selection_is_slicing(
     count: int, start: int, length: int | None, stride: int, first: int, stop: int | None
 ) -> None:
@@ -85,10 +88,12 @@ def test_start_beyond_the_end_is_found_when_reading() -> None:
 
 def test_asking_for_nothing_gives_nothing() -> None:
     """A resumed run that has all frames reads none, without an error."""
-    video = Video(Numbers(5, known=False))
+    reader = Numbers(5, known=False)
+    video = Video(reader)
     assert list(video.frames(start=5)) == []
     assert list(video.frames(start=3, stop=3)) == []
     assert list(video.frames(start=4, stop=2, reverse=True)) == []
+    assert reader.counted == 0, "counting may cost as much as reading"
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ class PyAVReader:
             self._estimate = _estimated_frames(container, stream)
             fps = _frame_rate(stream)
         picture = self._first_picture()
+        self._first_pts = picture.pts
         self._picture_bytes = sum(plane.buffer_size for plane in picture.planes)
         self.is_turned = orientation_of(picture) != UPRIGHT
         """Whether frames are stored otherwise than they are shown."""
@@ -77,7 +78,10 @@ class PyAVReader:
     @cached_property
     def why_not_exact(self) -> str | None:
         """Why frames cannot be numbered without decoding; None where they can."""
-        return why_not_exact(self.packets, self.container_name, self.codec_name)
+        reason = why_not_exact(self.packets, self.container_name, self.codec_name)
+        if reason is None and self._first_pts != self.packets.pts[0]:
+            reason = "its first frames cannot be decoded"
+        return reason
 
     @cached_property
     def timeline(self) -> Timeline:
