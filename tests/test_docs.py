@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
+import sys
+import types
 from pathlib import Path
 
 import pytest
 
 from vos import errors
 from vos.errors import VosError
+from vos.job import TrackSettings, identity, run, track_video
+from vos.prompt import Prompt, Target
+from vos.testing import ScriptedTracker, scene, write_images
+from vos.video import open_video
+from vos.writers import WRITERS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -33,12 +41,42 @@ def test_exit_codes_are_documented(page: str) -> None:
     assert documented == {0} | {kind.exit_code for kind in family}
 
 
+def code_block(page: str, name: str) -> dict[str, object]:
+    """The names that the page's code block with ``name`` in it defines."""
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+    (code,) = [block for block in blocks if f"class {name}" in block]
+    scope: dict[str, object] = {}
+    exec(code, scope)
+    return scope
+
+
+def test_the_writer_in_the_documentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example of a writer can be registered, asked for, and stopped and gone on with."""
+    module = types.ModuleType("vos.writers.boxes")
+    vars(module).update(code_block("extending.md", "BoxWriter"))
+    monkeypatch.setitem(sys.modules, "vos.writers.boxes", module)
+    monkeypatch.setitem(WRITERS, "boxes", (".boxes", "BoxWriter"))
+    clip = scene("crossing", num_frames=8, size=(30, 40))
+    write_images(clip, tmp_path / "images")
+    settings = TrackSettings(outputs=("boxes",), checkpoint_every=3)
+    target = Target(1, Prompt(mask=clip.labels[0] == 1))
+    with open_video(tmp_path / "images") as video:
+        for name, stop_at in (("whole", None), ("again", 5)):
+            tracker = ScriptedTracker(clip, raise_at=stop_at, error=KeyboardInterrupt())
+            if stop_at:
+                with pytest.raises(errors.InterruptedRunError):
+                    track_video(video, [target], tmp_path / name, settings, tracker=tracker)
+            track_video(
+                video, [target], tmp_path / name, settings, tracker=ScriptedTracker(clip), resume=True
+            )
+    rows = (tmp_path / "whole" / "boxes.csv").read_text().splitlines()
+    assert len(rows) == 8
+    assert rows[3] == ",".join(map(str, (3, 1, *clip.boxes[3][1])))
+    assert (tmp_path / "again" / "boxes.csv").read_text().splitlines() == rows
+
+
 def test_run_json_is_documented() -> None:
     """docs/outputs.md names every field that run.json has."""
-    import inspect
-
-    from vos.job import identity, run
-
     text = (DOCS / "outputs.md").read_text(encoding="utf-8").split("### `run.json`")[1]
     source = inspect.getsource(identity.identity_of) + inspect.getsource(run._Run._finish)
     for field in re.findall(r'^\s+"(\w+)":', source, flags=re.MULTILINE):
