@@ -1,8 +1,9 @@
-"""Other views of the one frame whose labels are known, so that a classifier learns the object and not the picture.
+"""Other views of the one frame whose labels are known, so that a classifier learns the object and not the
+picture.
 
 The object is cut out, the hole behind it filled, the background moved, and the object pasted back: a small
-relative of Lucid Data Dreaming (Khoreva et al., 2019). Without it a classifier that sees the surroundings of a
-pixel learns that the object is what stands before *this* piece of wall.
+relative of Lucid Data Dreaming (Khoreva et al., 2019). Without it a classifier that sees the surroundings
+of a pixel learns that the object is what stands before *this* piece of wall.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ class ViewSettings:
     """Largest turn in degrees."""
     mirrored: float = 0.3
     """Share of views that are mirrored: objects turn round."""
-    gain: float = 0.15
+    gain: float = 0.05
     """Largest relative change of brightness."""
-    bias: float = 12.0
+    bias: float = 4.0
     """Largest change of brightness in grey levels."""
     blurred: float = 0.3
     """Share of views with a little blur: fast objects smear."""

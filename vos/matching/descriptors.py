@@ -1,9 +1,9 @@
 """What a pixel looks like, at several scales: the hand-made descriptors of the built-in engine.
 
 A descriptor says what colour a pixel and its neighbourhood have, how busy that neighbourhood is, which way
-its edges run, and what lies around it. The last part is what lets a small classifier tell a red car from a red
-barrier: as in TextonBoost (Shotton et al., 2009) and auto-context, the colour a few steps away in each of
-eight directions is part of what a pixel *is*.
+its edges run, and what lies around it. The last part is what lets a small classifier tell a red car from a
+red barrier: as in TextonBoost (Shotton et al., 2009) and auto-context, the colour a few steps away in each
+of eight directions is part of what a pixel *is*.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ COLOUR_SCALES = (1.0, 3.0, 8.0)
 EDGE_SCALES = (2.0, 6.0)
 """Standard deviations in pixels over which edge directions are pooled."""
 RINGS = ((6, 2.0), (16, 4.0))
-"""(radius, blur) in pixels of the eight neighbours whose colours are taken: a limb's width, an object's part."""
+"""(radius, blur) in pixels of the eight neighbours whose colours are taken: a limb's width, an object's
+part."""
 LAB_UNIT = 20.0
 """Lab units that count as 1 in a descriptor, so that features of all kinds have similar sizes."""
 
@@ -78,7 +79,8 @@ def _spread(lab: Floats, mean: Floats, sigma: float) -> Floats:
 
 
 def _edges(lightness: Floats) -> list[Floats]:
-    """(H, W, 4) edge strength along 0, 90, 45 and 135 degrees, once per scale; the sign of an edge is ignored."""
+    """(H, W, 4) edge strength along 0, 90, 45 and 135 degrees, once per scale; the sign of an edge is
+    ignored."""
     gx = cv2.Sobel(lightness, cv2.CV_32F, 1, 0, scale=0.25)
     gy = cv2.Sobel(lightness, cv2.CV_32F, 0, 1, scale=0.25)
     magnitude = np.sqrt(gx * gx + gy * gy + np.float32(1e-6))

@@ -1,17 +1,63 @@
-"""Carrying labels from one picture to the next along dense optical flow, and how far to trust it."""
+"""Carrying labels from one picture to the next along dense optical flow, and how far to trust it.
+
+Flow from coarse to fine loses objects that are small and move by more than their size. Where an object's
+flow is bad, a second place is tried: where its pixels fit best as a whole, found by template matching. Flow
+starts again from there, and the better of the two is taken.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Image = NDArray[np.uint8]
 
 SMALLEST_FLOW = 32
 """DIS needs some room for its patches: smaller pictures are padded to this many rows and columns."""
+OUTSIDE = 0.3
+"""Trust is multiplied by this where something came in over the border: nothing is known of it."""
+SAME_COLOUR = 12.0
+"""Lab distance at which two pixels count as the same one by 0.6."""
+TEMPLATE = 20.0
+"""Objects are matched at about this size in pixels: the place is all that is wanted."""
+LEAST_LEAP = 0.2
+"""A new place must be at least this far, in object sizes, from where flow says."""
+LEAST_FIT = 0.6
+"""The template's squared difference there must be below this part of the one where flow says."""
+
+
+@dataclass(frozen=True)
+class CarrySettings:
+    """How labels are carried."""
+
+    round_trip: float = 1.5
+    """Error in pixels of flow there and back at which trust in it has fallen to 0.6."""
+    good: float = 0.7
+    """Quality from which on an object's flow is taken as it is; no other place is tried."""
+    gain: float = 1.1
+    """Another place is taken where quality grows by this factor."""
+
+
+@dataclass(frozen=True, eq=False)
+class Correspondence:
+    """Where each pixel (column x, row y) of a picture was in the one before."""
+
+    x: Floats
+    """(h, w) float32 column in the previous picture."""
+    y: Floats
+    """(h, w) float32 row in the previous picture."""
+    trust: Floats
+    """(h, w) float32 in 0..1: how well flow there and back agree."""
+
+    def pull(self, values: NDArray[Any], border: int = cv2.BORDER_CONSTANT) -> Floats:
+        """(h, w) or (h, w, C) values of the previous picture, moved to this one."""
+        moved: Floats = cv2.remap(values, self.x, self.y, cv2.INTER_LINEAR, borderMode=border)
+        return moved
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,40 +66,135 @@ class Carried:
 
     masks: Floats
     """(K, h, w) float32 in 0..1: the objects' masks, moved."""
-    trust: Floats
-    """(h, w) float32 in 0..1: how well flow there and back agree."""
+    trusts: tuple[Floats, ...]
+    """K times (h, w) float32 in 0..1, of the correspondence that moved each mask."""
+    qualities: tuple[float, ...]
+    """K numbers in 0..1: the part of each object that came along, trusted and with the same colours."""
+    correspondence: Correspondence
+    """Of the picture as a whole."""
 
 
-def carry(previous: NDArray[np.uint8], current: NDArray[np.uint8], masks: Floats, sigma: float) -> Carried:
+def carry(
+    previous: Image, current: Image, labs: tuple[Floats, Floats], masks: Floats, settings: CarrySettings
+) -> Carried:
     """Move masks of the previous picture to the current one.
 
     Args:
-        previous, current: (h, w) uint8 grey.
+        previous, current: (h, w, 3) uint8 RGB.
+        labs: both pictures in Lab, (h, w, 3) float32.
         masks: (K, h, w) float32 in 0..1, of the previous picture.
-        sigma: round-trip error in pixels at which trust has fallen to 0.6.
     """
+    grey = cv2.cvtColor(previous, cv2.COLOR_RGB2GRAY), cv2.cvtColor(current, cv2.COLOR_RGB2GRAY)
+    common = correspond(*grey, settings.round_trip)
+    moved, trusts, qualities = [], [], []
+    for mask in masks:
+        here, trust = common.pull(mask), common.trust
+        value = quality(common, here, labs, mask)
+        if value < settings.good:
+            leap = find_leap(previous, current, mask, _median_motion(common, here))
+            if leap is not None:
+                place = np.array([[1, 0, leap[0]], [0, 1, leap[1]]])
+                start = _translate(grey[0], place), _translate(labs[0], place), _translate(mask, place, 0)
+                other = correspond(start[0], grey[1], settings.round_trip)
+                there = other.pull(start[2])
+                better = quality(other, there, (start[1], labs[1]), mask)
+                if better > settings.gain * value + 0.02:
+                    here, trust, value = there, other.trust, better
+        moved.append(here)
+        trusts.append(trust)
+        qualities.append(value)
+    return Carried(np.stack(moved), tuple(trusts), tuple(qualities), common)
+
+
+def correspond(previous: Image, current: Image, round_trip: float) -> Correspondence:
+    """Correspondence of two (h, w) grey pictures; ``round_trip`` in pixels, see :class:`CarrySettings`."""
     height, width = current.shape
     back = dense_flow(current, previous)
     forth = dense_flow(previous, current)
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     x, y = columns + back[..., 0], rows + back[..., 1]
     returned = back + cv2.remap(forth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    trust = np.exp(-np.sum(returned * returned, axis=2) / (2 * sigma**2))
+    trust = np.exp(-np.sum(returned * returned, axis=2) / (2 * round_trip**2))
     outside = (x < 0) | (y < 0) | (x > width - 1) | (y > height - 1)
-    trust[outside] *= np.float32(0.3)  # something came in over the border: nothing is known of it
-    moved = np.stack([cv2.remap(m, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT) for m in masks])
-    return Carried(moved, trust)
+    trust[outside] *= np.float32(OUTSIDE)
+    return Correspondence(x, y, trust)
 
 
-def dense_flow(source: NDArray[np.uint8], target: NDArray[np.uint8]) -> Floats:
-    """(h, w, 2) float32 (dx, dy) by DIS (Kroeger et al., 2016): pixel (x, y) of the source is (x + dx, y + dy)
-    of the target."""
+def dense_flow(source: Image, target: Image) -> Floats:
+    """(h, w, 2) float32 (dx, dy) by DIS (Kroeger et al., 2016): pixel (x, y) of the source is (x + dx, y +
+    dy) of the target."""
     height, width = source.shape
     down, right = max(0, SMALLEST_FLOW - height), max(0, SMALLEST_FLOW - width)
     if down or right:
         source = cv2.copyMakeBorder(source, 0, down, 0, right, cv2.BORDER_REPLICATE)
         target = cv2.copyMakeBorder(target, 0, down, 0, right, cv2.BORDER_REPLICATE)
     # A solver per call: it keeps no flow from one call to the next, and results do not depend on history.
-    solver = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    solver = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     flow: Floats = solver.calc(source, target, None)
     return np.ascontiguousarray(flow[:height, :width])
+
+
+def quality(found: Correspondence, moved: Floats, labs: tuple[Floats, Floats], mask: Floats) -> float:
+    """Which part of ``mask`` came along as ``moved``: trusted, and with colours as they were."""
+    area = float(mask.sum())
+    if area <= 0:
+        return 0.0
+    seen = found.pull(labs[0], cv2.BORDER_REPLICATE)
+    alike = np.exp(-((seen - labs[1]) ** 2).sum(axis=2) / (2 * SAME_COLOUR**2))
+    return min(1.0, float((moved * found.trust * alike).sum()) / max(1.0, area))
+
+
+def find_leap(
+    previous: Image, current: Image, mask: Floats, motion: tuple[float, float]
+) -> tuple[float, float] | None:
+    """(dx, dy) in pixels to a place where the object fits far better than at ``motion``, or None.
+
+    Args:
+        previous, current: (h, w, 3) uint8.
+        mask: (h, w) float32, of the previous picture.
+        motion: (dx, dy) in pixels that flow gives the object.
+    """
+    size = float(np.sqrt(mask.sum()))
+    height, width = mask.shape
+    factor = min(1.0, max(0.12, TEMPLATE / max(size, 1.0)))
+    small = (max(8, int(width * factor)), max(8, int(height * factor)))
+    inside = cv2.resize((mask > 0.5).astype(np.float32), small, interpolation=cv2.INTER_AREA) > 0.5
+    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    if rows.size == 0:
+        return None
+    y0, y1, x0, x1 = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    template = cv2.resize(previous, small, interpolation=cv2.INTER_AREA)[y0:y1, x0:x1].astype(np.float32)
+    weight = np.repeat(inside[y0:y1, x0:x1, None], 3, axis=2).astype(np.float32)
+    pad = int(max(y1 - y0, x1 - x0) // 2)  # an object may leave by half of itself
+    where = cv2.resize(current, small, interpolation=cv2.INTER_AREA).astype(np.float32)
+    where = cv2.copyMakeBorder(where, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
+    misfit = cv2.matchTemplate(where, template, cv2.TM_SQDIFF, mask=weight)
+    row, column = np.unravel_index(int(misfit.argmin()), misfit.shape)
+    at_x = int(np.clip(round(x0 + pad + motion[0] * factor), 0, misfit.shape[1] - 1))
+    at_y = int(np.clip(round(y0 + pad + motion[1] * factor), 0, misfit.shape[0] - 1))
+    here = float(misfit[max(0, at_y - 1) : at_y + 2, max(0, at_x - 1) : at_x + 2].min())
+    dx, dy = float(column - x0 - pad) / factor, float(row - y0 - pad) / factor
+    if (
+        float(misfit[row, column]) > LEAST_FIT * here
+        or np.hypot(dx - motion[0], dy - motion[1]) < LEAST_LEAP * size
+    ):
+        return None
+    return dx, dy
+
+
+def _median_motion(found: Correspondence, moved: Floats) -> tuple[float, float]:
+    """(dx, dy) of the object from the previous picture to this one; (0, 0) where nothing of it came along."""
+    rows, columns = np.nonzero(moved > 0.5)
+    if rows.size == 0:
+        return 0.0, 0.0
+    dx = np.median(columns - found.x[rows, columns])
+    dy = np.median(rows - found.y[rows, columns])
+    return float(dx), float(dy)
+
+
+def _translate(values: NDArray[Any], matrix: NDArray[np.float64], fill: int | None = None) -> NDArray[Any]:
+    """Values moved by a translation; borders repeat unless ``fill`` is given."""
+    border = cv2.BORDER_REPLICATE if fill is None else cv2.BORDER_CONSTANT
+    size = (values.shape[1], values.shape[0])
+    moved: NDArray[Any] = cv2.warpAffine(values, matrix, size, borderMode=border)
+    return moved

@@ -1,11 +1,13 @@
 """Labels that agree with their neighbours where the picture is smooth, and may differ across its edges.
 
-Mean-field inference (Krähenbühl and Koltun, 2011) in a model whose pairs are a fixed set of short steps, as in
-convolutional CRFs (Teichmann and Cipolla, 2018): every pixel is pulled towards the labels of its neighbours, the
-more the more alike their colours are. All objects share one energy.
+Mean-field inference (Krähenbühl and Koltun, 2011) in a model whose pairs are a fixed set of short steps, as
+in convolutional CRFs (Teichmann and Cipolla, 2018): every pixel is pulled towards the labels of its
+neighbours, the more the more alike their colours are. All objects share one energy.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,19 +21,21 @@ STEPS = (*NEAR, *FAR)
 """(rows, columns) from a pixel to its neighbours; each step counts in both directions."""
 
 
-def smooth(scores: Floats, lab: Floats, strength: float, colour: float, iterations: int) -> Floats:
-    """Label probabilities.
+@dataclass(frozen=True)
+class SmoothSettings:
+    """How much neighbours count."""
 
-    Args:
-        scores: (L, h, w) float32 unary log-scores, not normalised.
-        lab: (h, w, 3) float32 CIE Lab colours.
-        strength: pull, in nats, of neighbours that all have one label.
-        colour: Lab distance at which a pair's pull has fallen to 0.6.
-        iterations: rounds of mean field.
+    strength: float = 3.0
+    """Pull, in nats, of neighbours that all have one label; 5 eats thin parts."""
+    colour: float = 8.0
+    """Lab distance at which the pull between two pixels has fallen to 0.6."""
+    rounds: int = 4
+    """Rounds of mean field; none costs 2 points."""
 
-    Returns:
-        (L, h, w) float32, a distribution over labels at every pixel.
-    """
+
+def smooth(scores: Floats, lab: Floats, settings: SmoothSettings) -> Floats:
+    """Label probabilities (L, h, w) float32 from unary log-scores (L, h, w), not normalised, and Lab
+    colours (h, w, 3), both float32."""
     unary, picture = torch.from_numpy(scores), torch.from_numpy(lab)
     _, height, width = unary.shape
     pairs = []
@@ -41,14 +45,14 @@ def smooth(scores: Floats, lab: Floats, strength: float, colour: float, iteratio
             continue
         here = (slice(0, height - dy), slice(max(0, -dx), width - max(0, dx)))
         there = (slice(dy, height), slice(max(0, dx), width - max(0, -dx)))
-        alike = torch.exp(-((picture[here] - picture[there]) ** 2).sum(-1) / (2 * colour**2))
+        alike = torch.exp(-((picture[here] - picture[there]) ** 2).sum(-1) / (2 * settings.colour**2))
         total[here] += alike
         total[there] += alike
         pairs.append(((slice(None), *here), (slice(None), *there), alike))
     # A pixel unlike all its neighbours (total below 2) is pulled less, not as hard by chance resemblances.
-    pull = strength / total.clamp_min(2.0)
+    pull = settings.strength / total.clamp_min(2.0)
     belief = torch.softmax(unary, 0)
-    for _ in range(iterations):
+    for _ in range(settings.rounds):
         message = torch.zeros_like(belief)
         for here3, there3, alike in pairs:
             message[here3] += alike * belief[there3]

@@ -1,12 +1,13 @@
 """Where to look, and how closely: the part of the frame that a step works on.
 
-A small object is worked on at full resolution, a large one or several scattered ones at a lower one, so that a
-step costs about the same whatever there is to follow.
+A small object is worked on at full resolution, a large one or several scattered ones at a lower one, so
+that a step costs about the same whatever there is to follow.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -38,14 +39,12 @@ class Window:
         """Size of the working picture over size of the box."""
         return float(np.sqrt(self.height * self.width / ((self.y1 - self.y0) * (self.x1 - self.x0))))
 
-    def cut(self, values: NDArray[np.generic]) -> NDArray[np.generic]:
+    def cut(self, values: NDArray[Any]) -> NDArray[Any]:
         """The window's part of (H, W) or (H, W, C) ``values``, resized by averaging."""
         part = np.ascontiguousarray(values[self.y0 : self.y1, self.x0 : self.x1])
         if part.shape[:2] == (self.height, self.width):
             return part
-        resized: NDArray[np.generic] = cv2.resize(
-            part, (self.width, self.height), interpolation=cv2.INTER_AREA
-        )
+        resized: NDArray[Any] = cv2.resize(part, (self.width, self.height), interpolation=cv2.INTER_AREA)
         return resized
 
     def enlarge(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -54,6 +53,21 @@ class Window:
         if values.shape[1:] == (size[1], size[0]):
             return values
         return np.stack([cv2.resize(v, size, interpolation=cv2.INTER_LINEAR) for v in values])
+
+    def transfer(self, values: NDArray[np.float32], other: Window) -> list[NDArray[np.float32]]:
+        """(N, height, width) values of this window as N pictures of the ``other``, 0 where this one does
+        not reach."""
+        down = self.height / (self.y1 - self.y0), other.height / (other.y1 - other.y0)
+        right = self.width / (self.x1 - self.x0), other.width / (other.x1 - other.x0)
+        # Pixel centres lie at half coordinates, here as in cv2.resize.
+        matrix = np.array(
+            [
+                [right[0] / right[1], 0, (0.5 / right[1] + other.x0 - self.x0) * right[0] - 0.5],
+                [0, down[0] / down[1], (0.5 / down[1] + other.y0 - self.y0) * down[0] - 0.5],
+            ]
+        )
+        size, flags = (other.width, other.height), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return [cv2.warpAffine(v, matrix, size, flags=flags, borderMode=cv2.BORDER_CONSTANT) for v in values]
 
 
 def choose_window(

@@ -1,0 +1,90 @@
+"""Which pixels to learn from: as many of objects as of background, and the ones that are hard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .augmentation import VOID
+
+Labels = NDArray[np.uint8]
+Index = NDArray[np.int64]
+
+
+def draw(
+    labels: Labels, ids: Sequence[int], samples: int, near: float, rng: np.random.Generator
+) -> tuple[Index, Index]:
+    """Draw pixels of a labelled picture, half of them of objects.
+
+    Args:
+        labels: (H, W) uint8; VOID is never drawn.
+        ids: objects in the order of the classes 1..K; class 0 is the background.
+        samples: how many pixels, about.
+        near: half of the background is drawn within this distance of an object, in object sizes: it
+            decides the outline.
+
+    Returns:
+        Flat positions (N,) and classes (N,).
+    """
+    flat = labels.ravel()
+    each = max(1, samples // 2 // max(1, len(ids)))
+    drawn: list[tuple[Index, int]] = []
+    for number, object_id in enumerate(ids, start=1):
+        members = np.flatnonzero(flat == object_id)
+        if members.size:  # a few pixels are not shown hundreds of times
+            drawn.append((rng.choice(members, min(each, 4 * members.size)), number))
+    ground = np.flatnonzero(flat == 0)
+    if ground.size:
+        distance, size = distance_to_objects(labels)
+        close = np.flatnonzero((flat == 0) & (distance.ravel() <= max(3.0, near * size)))
+        for pool in (ground, close if close.size else ground):
+            drawn.append((rng.choice(pool, samples // 4), 0))
+    return joined(drawn)
+
+
+def draw_mistaken(
+    labels: Labels, looks: NDArray[np.float32], away: float, samples: int, rng: np.random.Generator
+) -> tuple[Index, Index]:
+    """Draw background far from all objects that looks like one of them: what must be unlearned.
+
+    Args:
+        labels: (H, W) uint8, VOID where nothing is known.
+        looks: (1 + K, H, W) float32 probabilities by looks; row 0 is the background.
+        away: least distance from the objects, in object sizes: nearer ones may belong to it after all.
+    """
+    distance, size = distance_to_objects(labels)
+    mistaken = (labels == 0) & (looks[0] < MISTAKEN) & (distance > away * size + 6)
+    pool = np.flatnonzero(mistaken)
+    if pool.size <= FEWEST:
+        return joined([])
+    return joined([(rng.choice(pool, samples), 0)])
+
+
+MISTAKEN = 0.7
+"""Background is taken for something else where its probability is below this."""
+FEWEST = 20
+"""So few mistaken pixels are noise."""
+
+
+def joined(drawn: Sequence[tuple[Index, int]]) -> tuple[Index, Index]:
+    """Positions and classes of several draws in one."""
+    if not drawn:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    classes = [np.full(index.size, number, dtype=np.int64) for index, number in drawn]
+    return np.concatenate([index for index, _ in drawn]), np.concatenate(classes)
+
+
+def distance_to_objects(labels: Labels) -> tuple[NDArray[np.float32], float]:
+    """(H, W) distance in pixels to the nearest object pixel, and the size (root of the area) of all objects.
+
+    Without objects everything is as far away as can be.
+    """
+    objects = (labels > 0) & (labels < VOID)
+    area = int(np.count_nonzero(objects))
+    if area == 0:
+        return np.full(labels.shape, np.float32(sum(labels.shape))), 0.0
+    distance: NDArray[np.float32] = cv2.distanceTransform((~objects).astype(np.uint8), cv2.DIST_L2, 3)
+    return distance, float(np.sqrt(area))

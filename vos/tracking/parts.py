@@ -1,0 +1,77 @@
+"""Which pieces of an object's new mask to believe in.
+
+A piece that was there before stays. A piece that turns up apart from the rest is most often something else
+that looks like the object; it is believed in only as far as the object has room for it: when a part of the
+usual area is missing, because the object went behind something and comes out on the other side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class PartSettings:
+    """Which pieces to believe in."""
+
+    known: float = 0.3
+    """A piece stays when this share of it was the object before. 0 keeps all pieces."""
+    smallest: float = 0.01
+    """Pieces below this part of the largest one are dropped."""
+    gap: float = 0.04
+    """Pieces closer to each other than twice this, in object sizes, are one."""
+    least_new: float = 0.05
+    """A new piece has at least this part of the usual area."""
+    room: float = 1.1
+    """New pieces are taken, the best first, until the area is this much of the usual one."""
+
+
+def drop_strays(
+    belief: Floats, carried: Floats, looks: Floats, areas: list[float], settings: PartSettings
+) -> Floats:
+    """Label probabilities without the pieces that are not believed in.
+
+    Args:
+        belief: (1 + K, h, w) float32 label probabilities; not changed.
+        carried: (K, h, w) float32, where the objects were, moved to this picture.
+        looks: (1 + K, h, w) float32 probabilities by looks.
+        areas: usual area of each object in pixels of this picture.
+    """
+    labels = belief.argmax(axis=0)
+    result = belief.copy()
+    for k, (mask, usual) in enumerate(zip(carried, areas, strict=True), start=1):
+        here = labels == k
+        if here.any() and settings.known > 0:
+            stray = _strays(here, mask > 0.5, looks[k], usual, settings)
+            result[k][stray] = 0
+    return result
+
+
+def _strays(
+    here: NDArray[np.bool_], before: NDArray[np.bool_], looks: Floats, usual: float, settings: PartSettings
+) -> NDArray[np.bool_]:
+    """(h, w) bool: pixels of the pieces to drop."""
+    reach = 2 * max(1, int(settings.gap * np.sqrt(usual))) + 1
+    thick = cv2.dilate(here.astype(np.uint8), np.ones((reach, reach), np.uint8))
+    count, pieces = cv2.connectedComponents(thick)
+    if count <= 2 and before.any():
+        return np.zeros_like(here)
+    size = np.bincount(pieces[here], minlength=count).astype(float)
+    known = np.bincount(pieces[here & before], minlength=count)
+    mean = np.bincount(pieces[here], weights=looks[here], minlength=count) / np.maximum(size, 1)
+    keep = (known >= settings.known * np.maximum(size, 1)) & (size >= settings.smallest * size.max())
+    if known.any():
+        keep[int(known.argmax())] = True
+    total = size[keep].sum()
+    for piece in np.argsort(-mean * size, kind="stable"):
+        fits = size[piece] >= settings.least_new * usual and total + size[piece] <= settings.room * usual
+        if size[piece] and not keep[piece] and fits:
+            keep[piece] = True
+            total += size[piece]
+    return here & ~keep[pieces]
