@@ -15,6 +15,7 @@ from ..matching.descriptors import describe, to_lab
 from ..matching.local_colours import LocalColourSettings, local_colours
 from .carry import Carried, CarrySettings, carry
 from .fusion import Evidence, FusionSettings, confidence, from_looks, from_the_past
+from .motion import MotionSettings, motion_scores
 from .parts import PartSettings, drop_strays
 from .smooth import SmoothSettings, smooth
 from .window import Window, choose_window
@@ -45,6 +46,7 @@ class BuiltinSettings:
     """How fast an object's usual area shrinks with it; it grows at once."""
     carry: CarrySettings = field(default_factory=CarrySettings)
     fusion: FusionSettings = field(default_factory=FusionSettings)
+    motion: MotionSettings = field(default_factory=MotionSettings)
     local: LocalColourSettings = field(default_factory=LocalColourSettings)
     smooth: SmoothSettings = field(default_factory=SmoothSettings)
     parts: PartSettings = field(default_factory=PartSettings)
@@ -88,7 +90,9 @@ def advance(video: Video, image: NDArray[np.uint8], settings: BuiltinSettings) -
     """
     if not video.objects:
         return replace(video, image=image)
-    window = window_of(video.labels, settings)
+    # An object that has gone out of sight may come back anywhere.
+    lost = any(o.frames_lost > 0 and o.usual_area > 0 for o in video.objects)
+    window = window_of(video.labels, settings, everywhere=lost)
     picture, before = window.cut(image), window.cut(video.image)
     lab = to_lab(picture)
     masks = np.stack([window.cut((video.labels == o.object_id).astype(np.float32)) for o in video.objects])
@@ -100,6 +104,7 @@ def advance(video: Video, image: NDArray[np.uint8], settings: BuiltinSettings) -
     scores += settings.fusion.looks * from_looks(
         log_looks, window, video.evidence, carried, settings.fusion.heard
     )
+    scores[1:] += motion_scores(carried.correspondence.flow(), carried.masks, settings.motion)
     if settings.local.weight:
         scores += settings.local.weight * local_colours(_softmax(scores), lab, settings.local)
     belief = smooth(scores, lab, settings.smooth)
@@ -126,9 +131,9 @@ def advance(video: Video, image: NDArray[np.uint8], settings: BuiltinSettings) -
     )
 
 
-def window_of(labels: Labels, settings: BuiltinSettings) -> Window:
-    """The window around all objects in ``labels``; the whole frame where there are none."""
-    return choose_window(labels, settings.margin, settings.margin_pixels, settings.pixels)
+def window_of(labels: Labels, settings: BuiltinSettings, everywhere: bool = False) -> Window:
+    """The window around all objects in ``labels``; the whole frame where there are none, or on demand."""
+    return choose_window(labels, settings.margin, settings.margin_pixels, settings.pixels, everywhere)
 
 
 def _log_looks(video: Video, descriptors: Floats, settings: BuiltinSettings) -> Floats:

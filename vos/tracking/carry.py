@@ -54,6 +54,11 @@ class Correspondence:
     trust: Floats
     """(h, w) float32 in 0..1: how well flow there and back agree."""
 
+    def flow(self) -> Floats:
+        """(h, w, 2) float32 (dx, dy) from each pixel to where it was."""
+        rows, columns = np.mgrid[0 : self.x.shape[0], 0 : self.x.shape[1]].astype(np.float32)
+        return np.stack([self.x - columns, self.y - rows], axis=-1)
+
     def pull(self, values: NDArray[Any], border: int = cv2.BORDER_CONSTANT) -> Floats:
         """(h, w) or (h, w, C) values of the previous picture, moved to this one."""
         moved: Floats = cv2.remap(values, self.x, self.y, cv2.INTER_LINEAR, borderMode=border)

@@ -1,0 +1,155 @@
+"""What motion says: pixels that move with an object belong to it, pixels that move with the rest do not.
+
+The flow of everything outside the objects is explained by one smooth field (quadratic in the position: a
+camera that pans, zooms and turns before a scene with depth), the flow of each object by an affine one. Which
+of the two explains a pixel's flow better is evidence that knows nothing of colour: it takes off what merely
+looks like the object but stands still, and keeps parts that look like the background but move along.
+
+Flow is blurred across outlines, and what lies close to a moving object seems to move with it (shadows and
+reflections do). So the evidence counts only as far as the two motions differ, and as far as it told object
+and surroundings apart in this very frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+SAMPLE = 4
+"""Motions are fitted to every fourth pixel in both directions."""
+ROUNDS = 5
+"""Rounds of reweighted least squares."""
+LEAST_NOISE = 0.5
+"""Flow is never trusted to less than this, in pixels."""
+OUTLIER = -6.0
+"""Log-likelihood below which neither motion explains a pixel, and neither is blamed."""
+LEAST_PIXELS = 100
+"""Fewer pixels of an object, or twice as many of the background, do not tell a motion."""
+
+
+@dataclass(frozen=True)
+class MotionSettings:
+    """How motion is heard; lengths are pixels of the working picture."""
+
+    weight: float = 1.5
+    """Weight of the log-ratio where it is fully trusted. 0 turns motion off."""
+    limit: float = 3.0
+    """Clip of the log-ratio in nats."""
+    least: float = 1.0
+    """Motions that differ by less than this say nothing."""
+    full: float = 4.0
+    """Motions that differ by this say all they can."""
+    telling: float = 1.2
+    """Mean tanh of the log-ratio in the object less that around it, from which on it is fully trusted."""
+    blur: float = 1.5
+    halo: float = 8.0
+    """Flow carries an object's motion this far over its outline."""
+    halo_share: float = 0.2
+    """Part of evidence for the object that is left there. 1 loses 10 points on a swan on water."""
+
+
+def motion_scores(flow: Floats, masks: Floats, settings: MotionSettings) -> Floats:
+    """Scores to be added to those of the objects.
+
+    Args:
+        flow: (h, w, 2) float32 (dx, dy) of every pixel, to where it was in the frame before.
+        masks: (K, h, w) float32 in 0..1, where the objects are expected.
+
+    Returns:
+        (K, h, w) float32 in nats; 0 where motion says nothing.
+    """
+    scores = np.zeros_like(masks)
+    inside = masks > 0.5
+    anything: Mask = np.any(inside, axis=0)
+    size = max(1, int(np.count_nonzero(anything))) ** 0.5
+    reach = max(3, int(0.1 * size)) | 1
+    rest = cv2.dilate(anything.astype(np.uint8), np.ones((reach, reach), np.uint8)) == 0
+    if settings.weight == 0 or np.count_nonzero(rest) < 2 * LEAST_PIXELS:
+        return scores
+    background = fit_motion(flow, rest, quadratic=True)
+    if background is None:
+        return scores
+    explained = log_likelihood(flow, *background)
+    for score, mask in zip(scores, inside, strict=True):
+        core = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        if np.count_nonzero(core) < LEAST_PIXELS:
+            continue
+        own = fit_motion(flow, core, quadratic=False)
+        if own is None:
+            continue
+        apart = float(np.median(np.linalg.norm(own[0] - background[0], axis=2)[mask]))
+        strength = np.clip((apart - settings.least) / (settings.full - settings.least), 0, 1)
+        if strength > 0:
+            ratio = np.clip(log_likelihood(flow, *own) - explained, -settings.limit, settings.limit)
+            score += settings.weight * float(strength) * _heard(ratio, mask, anything, settings)
+    return scores
+
+
+def fit_motion(flow: Floats, where: Mask, *, quadratic: bool) -> tuple[Floats, float] | None:
+    """The affine or quadratic flow field that explains the flow in ``where`` best, and its noise in pixels.
+
+    Reweighted least squares with the weights of Geman and McClure (1987): what moves otherwise does not
+    count. None where too few pixels are sampled.
+    """
+    height, width = where.shape
+    basis = _basis(height, width, quadratic)
+    part = np.ascontiguousarray(where[::SAMPLE, ::SAMPLE]).ravel()
+    x = basis[::SAMPLE, ::SAMPLE].reshape(part.size, -1)[part].astype(np.float64)
+    y = flow[::SAMPLE, ::SAMPLE].reshape(-1, 2)[part].astype(np.float64)
+    if len(x) < 2 * x.shape[1]:
+        return None
+    weights = np.ones(len(x))
+    noise = LEAST_NOISE
+    ridge = 1e-3 * np.eye(x.shape[1])
+    coefficients = np.zeros((x.shape[1], 2))
+    for _ in range(ROUNDS):
+        weighted = x * weights[:, None]
+        coefficients[:] = np.linalg.solve(weighted.T @ x + ridge, weighted.T @ y)
+        error = np.hypot(*(y - x @ coefficients).T)
+        noise = max(0.2, 1.5 * float(np.median(error)))
+        weights = np.asarray((1 + (error / noise) ** 2) ** -2.0, dtype=np.float64)
+    return basis @ coefficients.astype(np.float32), max(noise, LEAST_NOISE)
+
+
+def log_likelihood(flow: Floats, motion: Floats, noise: float) -> Floats:
+    """(h, w) float32 log-likelihood of flow under a motion, heavy-tailed (Student's t with one degree of
+    freedom in the plane), up to a constant."""
+    error = np.sum((flow - motion) ** 2, axis=2) / noise**2
+    result: Floats = np.logaddexp(-np.log(noise**2) - 1.5 * np.log1p(error), OUTLIER).astype(np.float32)
+    return result
+
+
+def _heard(ratio: Floats, mask: Mask, anything: Mask, settings: MotionSettings) -> Floats:
+    """The log-ratio as far as it can be trusted in this frame."""
+    outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3)
+    depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
+    around = 0.35 * float(np.sqrt(np.count_nonzero(mask))) + 8
+    core = depth > 3
+    ring = (outside > 4) & (outside < around) & ~anything
+    if np.count_nonzero(core) < 20 or np.count_nonzero(ring) < 20:
+        return np.zeros_like(ratio)
+    told = np.tanh(ratio)
+    trust = np.clip((told[core].mean() - told[ring].mean()) / settings.telling, 0, 1)
+    soft = cv2.GaussianBlur(ratio, (0, 0), settings.blur)
+    soft[(outside > 0) & (outside < settings.halo) & (soft > 0)] *= np.float32(settings.halo_share)
+    result: Floats = np.float32(trust) * soft
+    return result
+
+
+def _basis(height: int, width: int, quadratic: bool) -> Floats:
+    """(h, w, 3 or 6) float32: 1, x, y and their products; x and y in -0.5..0.5."""
+    y, x = np.meshgrid(
+        np.arange(height, dtype=np.float32) / height - 0.5,
+        np.arange(width, dtype=np.float32) / width - 0.5,
+        indexing="ij",
+    )
+    terms = [np.ones_like(x), x, y]
+    if quadratic:
+        terms += [x * x, x * y, y * y]
+    return np.stack(terms, axis=-1)
