@@ -152,6 +152,30 @@ def test_results_are_not_mixed(root: Path, tmp_path: Path) -> None:
     assert len(pngs(tmp_path / "out")) == sum(LENGTHS.values())
 
 
+def test_several_processes(root: Path, tmp_path: Path) -> None:
+    """With two processes the masks and numbers are those of one, and errors come through."""
+    tiny = {"iterations": 5, "samples": 100, "views": 1, "hidden": [4, 4]}
+    settings = override(BENCHMARK_SETTINGS, {"tracker": {"appearance": tiny}})
+    done: list[str] = []
+    one = benchmark_davis(root, "2017/val", tmp_path / "one", settings)
+    two = benchmark_davis(
+        root,
+        "2017/val",
+        tmp_path / "two",
+        settings,
+        jobs=2,
+        progress=lambda name, progress: done.append(name),
+    )
+    assert pngs(tmp_path / "two") == pngs(tmp_path / "one")
+    assert two.report.to_dict() == one.report.to_dict()
+    assert list(two.runs) == list(LENGTHS)
+    assert sorted(done) == sorted(LENGTHS)
+    with pytest.raises(SettingsError, match="unknown setting 'pixel'"):
+        benchmark_davis(
+            root, "2017/val", tmp_path / "x", override(BENCHMARK_SETTINGS, {"tracker": {"pixel": 1}}), jobs=2
+        )
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

@@ -6,7 +6,10 @@ import dataclasses
 import json
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import OutputError, PromptError, SettingsError
+from ..errors import InterruptedRunError, OutputError, PartialResultError, PromptError, SettingsError
 from ..files import write_text_atomic
 from ..masks import VOID, object_ids
 from ..prompt import Prompt, Target
@@ -196,14 +199,39 @@ def _run_all(
             yield job.sequence, _track(job, tracker, partial(progress, job.sequence))
             progress(job.sequence, None)
         return
-    workers = min(jobs, len(todo))
+    yield from _run_in_processes(todo, min(jobs, len(todo)), progress)
+
+
+def _run_in_processes(
+    todo: Sequence[_Job], workers: int, progress: Callable[[str, Progress | None], None]
+) -> Iterator[tuple[str, TrackSummary]]:
     threads = max((os.cpu_count() or 1) // workers, 1)
-    # Spawned: a fork would copy locks that other threads hold. Leaving the block kills the workers, which
-    # are as safe to kill as any run.
-    with multiprocessing.get_context("spawn").Pool(workers, _set_up_worker, (threads, settings)) as pool:
-        for sequence, summary in pool.imap_unordered(_track_in_worker, todo):
+    before = set(multiprocessing.active_children())
+    # Spawned: a fork would copy locks that other threads hold.
+    pool = ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), initializer=_set_up_worker, initargs=(threads,)
+    )
+    done = 0
+    try:
+        for future in as_completed([pool.submit(_track_in_worker, job) for job in todo]):
+            sequence, summary = future.result()
             progress(sequence, None)
+            done += 1
             yield sequence, summary
+    except KeyboardInterrupt as error:
+        raise InterruptedRunError(
+            f"interrupted: {done} of {len(todo)} sequences are done; the same command with --resume goes on"
+        ) from error
+    except BrokenProcessPool as error:
+        raise PartialResultError(
+            f"a process was killed from outside, perhaps for want of memory; {done} of {len(todo)} sequences "
+            "are done: go on with --resume and fewer --jobs"
+        ) from error
+    finally:
+        # What still runs is not needed any more, and as safe to kill as any run.
+        for child in set(multiprocessing.active_children()) - before:
+            child.terminate()
+        pool.shutdown(cancel_futures=True)
 
 
 def _track(job: _Job, tracker: Tracker, progress: Callable[[Progress], None] | None = None) -> TrackSummary:
@@ -225,19 +253,24 @@ def _track(job: _Job, tracker: Tracker, progress: Callable[[Progress], None] | N
 
 
 _worker_tracker: list[Tracker] = []
-"""The engine of a worker process; empty in any other."""
+"""The engine of a worker process, once it has one; empty in any other process."""
 
 
-def _set_up_worker(threads: int, settings: TrackSettings) -> None:
-    """Let a worker use its share of the cores, before anything that counts them is imported."""
+def _set_up_worker(threads: int) -> None:
+    """Let a worker use its share of the cores, before anything that counts them is imported.
+
+    Ctrl-C reaches all processes of a terminal: the parent alone decides what happens.
+    """
     import cv2
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = str(threads)
     cv2.setNumThreads(threads)
-    _worker_tracker[:] = [build_tracker_of(settings)]
 
 
 def _track_in_worker(job: _Job) -> tuple[str, TrackSummary]:
+    if not _worker_tracker:
+        _worker_tracker.append(build_tracker_of(job.settings))
     return job.sequence, _track(job, _worker_tracker[0])
 
 
