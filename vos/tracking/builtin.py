@@ -28,7 +28,7 @@ from ..masks import Segmentation
 from ..matching.adaptation import Adapted, unadapted
 from ..matching.appearance import Appearance, Examples, Given, fit
 from ..matching.network import Learner
-from .builtin_step import BuiltinSettings, ObjectState, Video, advance, window_of
+from .builtin_step import BuiltinSettings, ObjectState, Past, Video, advance, window_of
 from .fusion import Evidence
 from .window import Window
 
@@ -162,4 +162,5 @@ def _video_from(state: dict[str, Any]) -> Video:
             adapted["updates"],
         ),
         None if evidence is None else Evidence(Window(**evidence["window"]), evidence["log_looks"]),
+        tuple(Past(**p) for p in state["past"]),
     )

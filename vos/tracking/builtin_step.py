@@ -13,7 +13,7 @@ from ..matching.appearance import Appearance, AppearanceSettings, Given, log_pro
 from ..matching.augmentation import VOID
 from ..matching.descriptors import describe, to_lab
 from ..matching.local_colours import LocalColourSettings, local_colours
-from .carry import Carried, CarrySettings, carry
+from .carry import Carried, CarrySettings, carry, vote
 from .fusion import Evidence, FusionSettings, confidence, from_looks, from_the_past
 from .motion import MotionSettings, motion_scores
 from .parts import PartSettings, drop_strays
@@ -35,6 +35,9 @@ class BuiltinSettings:
     """Room around the objects, as a fraction of the longest side of the largest."""
     margin_pixels: int = 40
     """Room around the objects added to that: small objects move by more than their own size."""
+    gaps: tuple[int, ...] = (4,)
+    """Labels are also carried straight from this many frames before: chained step by step they drift. Worth 4
+    points."""
     max_given: int = 4
     """Given frames (the first and the newest corrections) that the classifier learns from."""
     steady: float = 0.7
@@ -68,6 +71,14 @@ class ObjectState:
 
 
 @dataclass(frozen=True, eq=False)
+class Past:
+    """An earlier frame and its labels."""
+
+    image: NDArray[np.uint8]
+    labels: Labels
+
+
+@dataclass(frozen=True, eq=False)
 class Video:
     """All that a step needs from the frames before."""
 
@@ -80,6 +91,8 @@ class Video:
     adapted: Adapted
     evidence: Evidence | None
     """None right after a given frame."""
+    past: tuple[Past, ...] = ()
+    """Frames before the newest one, oldest first: as many as the longest gap needs."""
 
 
 def advance(video: Video, image: NDArray[np.uint8], settings: BuiltinSettings) -> Video:
@@ -93,10 +106,9 @@ def advance(video: Video, image: NDArray[np.uint8], settings: BuiltinSettings) -
     # An object that has gone out of sight may come back anywhere.
     lost = any(o.frames_lost > 0 and o.usual_area > 0 for o in video.objects)
     window = window_of(video.labels, settings, everywhere=lost)
-    picture, before = window.cut(image), window.cut(video.image)
+    picture = window.cut(image)
     lab = to_lab(picture)
-    masks = np.stack([window.cut((video.labels == o.object_id).astype(np.float32)) for o in video.objects])
-    carried = carry(before, picture, (to_lab(before), lab), masks, settings.carry)
+    carried = _carried(video, window, picture, lab, settings)
 
     descriptors = describe(picture)
     log_looks = _log_looks(video, descriptors, settings)
@@ -121,8 +133,11 @@ def advance(video: Video, image: NDArray[np.uint8], settings: BuiltinSettings) -
         _next_state(state, labels, score, settings)
         for state, score in zip(video.objects, confidence(belief, carried, log_looks), strict=True)
     )
+    longest = max([gap for gap in settings.gaps if gap > 1], default=1)
+    past = (*video.past, Past(video.image, video.labels))
     return replace(
         video,
+        past=past[max(0, len(past) - longest + 1) :],
         image=image,
         labels=labels,
         objects=objects,
@@ -134,6 +149,24 @@ def advance(video: Video, image: NDArray[np.uint8], settings: BuiltinSettings) -
 def window_of(labels: Labels, settings: BuiltinSettings, everywhere: bool = False) -> Window:
     """The window around all objects in ``labels``; the whole frame where there are none, or on demand."""
     return choose_window(labels, settings.margin, settings.margin_pixels, settings.pixels, everywhere)
+
+
+def _carried(
+    video: Video, window: Window, picture: NDArray[np.uint8], lab: Floats, settings: BuiltinSettings
+) -> Carried:
+    """The labels of the frame before and of some earlier ones, carried to this picture, put to the vote."""
+
+    def straight_from(image: NDArray[np.uint8], labels: Labels) -> Carried:
+        before = window.cut(image)
+        masks = [window.cut((labels == o.object_id).astype(np.float32)) for o in video.objects]
+        return carry(before, picture, (to_lab(before), lab), np.stack(masks), settings.carry)
+
+    carried = straight_from(video.image, video.labels)
+    for gap in settings.gaps:
+        if 1 < gap <= len(video.past) + 1:
+            earlier = video.past[1 - gap]
+            carried = vote(carried, straight_from(earlier.image, earlier.labels))
+    return carried
 
 
 def _log_looks(video: Video, descriptors: Floats, settings: BuiltinSettings) -> Floats:

@@ -111,6 +111,20 @@ def carry(
     return Carried(np.stack(moved), tuple(trusts), tuple(qualities), common)
 
 
+def vote(newest: Carried, other: Carried) -> Carried:
+    """What two earlier pictures say together: each mask is their mean, weighted by trust and quality.
+
+    The rest is what the ``newest`` of the two says.
+    """
+    masks, trusts = [], []
+    for k in range(len(newest.masks)):
+        own = newest.trusts[k] * np.float32(newest.qualities[k]) + np.float32(1e-3)
+        more = other.trusts[k] * np.float32(other.qualities[k])
+        masks.append((own * newest.masks[k] + more * other.masks[k]) / (own + more))
+        trusts.append(np.maximum(newest.trusts[k], other.trusts[k]))
+    return Carried(np.stack(masks), tuple(trusts), newest.qualities, newest.correspondence)
+
+
 def correspond(previous: Image, current: Image, round_trip: float) -> Correspondence:
     """Correspondence of two (h, w) grey pictures; ``round_trip`` in pixels, see :class:`CarrySettings`."""
     height, width = current.shape

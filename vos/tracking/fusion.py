@@ -60,8 +60,9 @@ def from_the_past(carried: Carried, good: float, settings: FusionSettings) -> Fl
     pairs = zip(carried.masks, carried.trusts, carried.qualities, strict=True)
     for k, (moved, trust, value) in enumerate(pairs, start=1):
         bad = max(0.0, 1 - value / good)
-        mask = blur(moved, settings.carried_blur)
-        size = max(4.0, float(np.sqrt(mask.sum())))
+        size = float(np.sqrt(moved.sum()))
+        mask = blur(moved, max(0.1, min(settings.carried_blur, 0.1 * size)))  # tiny objects stay
+        size = max(4.0, size)
         loose = blur(mask, max(2.0, (settings.loose_blur + settings.bad_blur * bad) * size))
         scores[k] = trust * mask + (1 - trust) * loose
         inside = mask >= 0.5
