@@ -39,14 +39,25 @@ def to_lab(image: Image) -> Floats:
 def describe(image: Image) -> Floats:
     """(H, W, SIZE) float32 descriptors of an (H, W, 3) uint8 RGB image."""
     lab = to_lab(image) / np.float32(LAB_UNIT)
-    blurred = [blur(lab, sigma) for sigma in COLOUR_SCALES]
-    parts = list(blurred)
-    parts += [_spread(lab, mean, sigma) for mean, sigma in zip(blurred[1:], COLOUR_SCALES[1:], strict=True)]
-    parts += _edges(np.ascontiguousarray(blurred[0][..., 0]))
+    parts = _own_look(lab)
     for radius, sigma in RINGS:
         ring = blur(lab, sigma)
         parts += [shifted(ring, round(radius * x), round(radius * y)) for x, y in DIRECTIONS]
     return np.concatenate(parts, axis=2)
+
+
+def describe_alone(image: Image) -> Floats:
+    """(H, W, D) float32: the part of :func:`describe` that says nothing of what lies around a pixel."""
+    return np.concatenate(_own_look(to_lab(image) / np.float32(LAB_UNIT)), axis=2)
+
+
+def _own_look(lab: Floats) -> list[Floats]:
+    """Colour, its spread and edges of (H, W, 3) Lab in units of LAB_UNIT, each (H, W, some)."""
+    blurred = [blur(lab, sigma) for sigma in COLOUR_SCALES]
+    parts = list(blurred)
+    parts += [_spread(lab, mean, sigma) for mean, sigma in zip(blurred[1:], COLOUR_SCALES[1:], strict=True)]
+    parts += _edges(np.ascontiguousarray(blurred[0][..., 0]))
+    return parts
 
 
 def blur(values: Floats, sigma: float) -> Floats:
