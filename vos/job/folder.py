@@ -34,6 +34,8 @@ except ImportError:  # pragma: no cover  (Windows: two runs into one folder are 
     fcntl = None  # type: ignore[assignment]
 
 PROGRAM = "vos"
+SHOWN = 5
+"""So many differences are named when a run cannot be gone on with."""
 
 
 @dataclass(frozen=True)
@@ -221,9 +223,10 @@ def _refuse_differences(
 ) -> None:
     found = list(differences(before, json.loads(json.dumps(now)), free=free))
     if found:
+        more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         raise OutputError(
             f"{layout.folder} holds a run with other settings, which --resume cannot go on with: "
-            f"{'; '.join(found)}. Give the same settings, or --overwrite to start anew"
+            f"{'; '.join(found[:SHOWN])}{more}. Give the same settings, or --overwrite to start anew"
         )
 
 
