@@ -333,3 +333,24 @@ def test_missing_bytes_are_counted(clip: Clip, name: str, tmp_path: Path) -> Non
     path = tmp_path / name
     path.write_bytes(data[:-7])
     assert missing_bytes(path) == 7
+
+
+@pytest.mark.parametrize(
+    ("content", "missing"),
+    [
+        (b"\x00\x00\x00\x08ftyp" + b"\x00\x00\x00\x01mdat" + (100).to_bytes(8, "big"), 84),
+        (b"\x00\x00\x00\x08ftyp" + b"\x00\x00\x00\x00mdat" + bytes(9), 0),
+        (b"\x00\x00\x00\x0cftyp", 4),
+        (b"RIFF\x10\x00\x00\x00AVI ", 12),
+        (b"RIFF\x00\x00\x00\x00AVI ", 0),
+        (b"RIFF\xff\xff\xff\xffAVI ", 0),
+        (b"\x1a\x45\xdf\xa3\x81\x00\x18\x53\x80\x67\x41\x00abc", 253),
+        (b"\x1a\x45\xdf\xa3\x81\x00\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xffabc", 0),
+        (b"\x1a\x45\xdf\xa3\x81", 0),
+        (b"", 0),
+    ],
+)
+def test_lengths_that_files_declare(tmp_path: Path, content: bytes, missing: int) -> None:
+    """Large boxes, boxes up to the end, recordings that were never finished, and sizes of several bytes."""
+    (tmp_path / "a").write_bytes(content)
+    assert missing_bytes(tmp_path / "a") == missing

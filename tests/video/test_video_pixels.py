@@ -186,12 +186,14 @@ def test_target_size_is_at_least_a_pixel() -> None:
 
 
 def test_resizing_averages_when_it_shrinks() -> None:
-    """Shrinking by two is the mean of four pixels; growing is linear; the own size is no copy."""
-    image = np.random.default_rng(0).integers(0, 256, (8, 6, 3), dtype=np.uint8)
-    halved = image.reshape(4, 2, 3, 2, 3).astype(float).mean(axis=(1, 3))
-    assert np.abs(resize(image, (3, 4)) - halved).max() <= 0.51
-    assert np.array_equal(resize(image, (12, 8)), cv2.resize(image, (12, 8), interpolation=cv2.INTER_LINEAR))
-    assert resize(image, (6, 8)) is image
+    """Shrinking by four is the mean of 16 pixels; growing is linear; the own size is no copy."""
+    image = np.random.default_rng(0).integers(0, 256, (16, 12, 3), dtype=np.uint8)
+    means = image.reshape(4, 4, 3, 4, 3).astype(float).mean(axis=(1, 3))
+    assert np.abs(resize(image, (3, 4)) - means).max() <= 0.51
+    assert np.array_equal(
+        resize(image, (24, 16)), cv2.resize(image, (24, 16), interpolation=cv2.INTER_LINEAR)
+    )
+    assert resize(image, (12, 16)) is image
 
 
 def test_size_is_given_to_every_frame(tmp_path: Path, clip: Callable[[str], Path]) -> None:

@@ -83,6 +83,16 @@ def test_far_keyframes_and_square_pixels(tmp_path: Path) -> None:
     assert any("keyframes are up to 610 frames apart" in sentence for sentence in probe(path).unusual)
 
 
+def test_header_that_miscounts(tmp_path: Path, clip: Clip) -> None:
+    """A number of frames in the header that is not what is there is said."""
+    data = bytearray(clip("mpeg4.avi").read_bytes())
+    length = data.index(b"strh") + 8 + 32  # dwLength of the stream's header
+    assert int.from_bytes(data[length : length + 4], "little") == 30
+    data[length : length + 4] = (33).to_bytes(4, "little")
+    (tmp_path / "a.avi").write_bytes(data)
+    assert "the header says 33 frames, 30 were found" in probe(tmp_path / "a.avi").unusual
+
+
 def test_several_video_streams(tmp_path: Path, clip: Clip) -> None:
     """The stream that is read is named, and those that are not."""
     import av
