@@ -133,17 +133,18 @@ def outputs(sam: SamSegmenter, features: FrameFeatures) -> dict[str, Tensor]:
     }
 
 
-def measure(model: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Everything for one model."""
+def measure(model: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Everything for one model: a row for each dtype."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (*SIZE, 3), dtype=np.uint8)
     state = random_sam_state(CONFIGS[model])
-    result: dict[str, Any] = {}
+    rows: list[dict[str, Any]] = []
     wanted: dict[str, Tensor] = {}
     for dtype in arguments.dtypes:
         sam = SamSegmenter(build_network(state, model), device=arguments.device, dtype=dtype)
         features = sam.encode(coarse)
-        entry: dict[str, Any] = {"encode": timed(lambda sam=sam: sam.encode(coarse), arguments.repeats)}
+        entry: dict[str, Any] = {"model": model, "dtype": dtype}
+        entry["encode"] = timed(lambda sam=sam: sam.encode(coarse), arguments.repeats)
         entry["decode"] = decoding(sam, features, arguments.repeats)
         found = outputs(sam, features)
         if dtype == "float32":
@@ -151,9 +152,9 @@ def measure(model: str, arguments: argparse.Namespace) -> dict[str, Any]:
             entry["fit"] = fitting(sam, features, arguments.naive_steps)
         elif wanted:
             entry["error"] = {key: difference(found[key], wanted[key]) for key in wanted}
-        result[dtype] = entry
-        print(model, dtype, entry, flush=True)
-    return result
+        rows.append(entry)
+        print(entry, flush=True)
+    return rows
 
 
 def main() -> None:
@@ -169,8 +170,9 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     settings = {key: value for key, value in vars(arguments).items() if key != "output"}
-    results = {model: measure(model, arguments) for model in arguments.models}
-    write_json(arguments.output, {"settings": {**settings, "image": SIZE}, "results": results})
+    rows = [row for model in arguments.models for row in measure(model, arguments)]
+    what = "SAM: encoding, decoding, fitting PerSAM-F, and the error of fewer bits"
+    write_json(arguments.output, what, {**settings, "image": SIZE}, rows)
 
 
 if __name__ == "__main__":
