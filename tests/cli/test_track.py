@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -12,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
@@ -286,6 +287,18 @@ def test_bad_prompts(given: Path, tmp_path: Path, prompt: list[str]) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_too_many_objects(given: Path, tmp_path: Path) -> None:
+    """Ids go up to 254: more objects than that are refused, saying so."""
+    labels = np.arange(SIZE[0] * SIZE[1]).reshape(SIZE) % 256
+    np.save(tmp_path / "many.npy", labels)
+    command = arguments(given, tmp_path / "out")
+    command[command.index("-m") + 1] = str(tmp_path / "many.npy")
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 2
+    assert "254" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_unknown_model(given: Path, tmp_path: Path) -> None:
     """Exit 4, naming the models there are."""
     result = run(given, tmp_path / "out", "--model", "sam-vit-x")
@@ -370,14 +383,22 @@ def test_killed_at_random_moments(given: Path, tmp_path: Path, whole: dict[str, 
     assert files(out) == whole
 
 
-def test_a_full_disk(given: Path, tmp_path: Path, whole: dict[str, bytes]) -> None:
-    """A disk that fills up in the middle: exit 5, complete files, and --resume when there is space again."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(disk)]
+@contextlib.contextmanager
+def small_disk(folder: Path, options: str) -> Iterator[Path]:
+    """A file system of its own in memory; skips the test where it cannot be had."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
     if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("cannot mount a small file system here")
     try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk(given: Path, tmp_path: Path, whole: dict[str, bytes]) -> None:
+    """A disk that fills up in the middle: exit 5, complete files, and --resume when there is space again."""
+    with small_disk(tmp_path / "disk", "size=100k") as disk:
         result = run(given, disk / "out")
         assert result.exit_code == 5, result.stderr
         assert "the disk is full" in result.stderr
@@ -388,8 +409,16 @@ def test_a_full_disk(given: Path, tmp_path: Path, whole: dict[str, bytes]) -> No
         subprocess.run(["mount", "-o", "remount,size=10m", str(disk)], check=True)
         assert run(given, disk / "out", "--resume").exit_code == 0
         assert files(disk / "out") == whole
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_read_only_disk(given: Path, tmp_path: Path) -> None:
+    """A place that cannot be written to: exit 2 before the first frame."""
+    with small_disk(tmp_path / "disk", "ro") as disk:
+        for out in (disk, disk / "out"):
+            result = run(given, out)
+            assert result.exit_code == 2
+            assert "read-only" in result.stderr
+            assert len(result.stderr.splitlines()) == 1
 
 
 def test_a_video_that_ends_in_the_middle(given: Path, tmp_path: Path, whole: dict[str, bytes]) -> None:
