@@ -30,6 +30,9 @@ LEAST_LEAP = 0.2
 LEAST_FIT = 0.6
 """The template's squared difference there must be below this part of the one where flow says."""
 
+RIGID = 0.6
+"""Least quality of an object that is moved as it is: colours alone agree by chance."""
+
 
 @dataclass(frozen=True)
 class CarrySettings:
@@ -98,13 +101,11 @@ def carry(
         if value < settings.good:
             leap = find_leap(previous, current, mask, _median_motion(common, here))
             if leap is not None:
-                place = np.array([[1, 0, leap[0]], [0, 1, leap[1]]])
-                start = _translate(grey[0], place), _translate(labs[0], place), _translate(mask, place, 0)
-                other = correspond(start[0], grey[1], settings.round_trip)
-                there = other.pull(start[2])
-                better = quality(other, there, (start[1], labs[1]), mask)
-                if better > settings.gain * value + 0.02:
-                    here, trust, value = there, other.trust, better
+                for other, least in zip(_from_there(grey, labs, leap, settings), (0.0, RIGID), strict=True):
+                    there = other.pull(mask)
+                    better = quality(other, there, labs, mask)
+                    if better > max(least, settings.gain * value + 0.02):
+                        here, trust, value = there, other.trust, better
         moved.append(here)
         trusts.append(trust)
         qualities.append(value)
@@ -158,9 +159,7 @@ def quality(found: Correspondence, moved: Floats, labs: tuple[Floats, Floats], m
     area = float(mask.sum())
     if area <= 0:
         return 0.0
-    seen = found.pull(labs[0], cv2.BORDER_REPLICATE)
-    alike = np.exp(-((seen - labs[1]) ** 2).sum(axis=2) / (2 * SAME_COLOUR**2))
-    return min(1.0, float((moved * found.trust * alike).sum()) / max(1.0, area))
+    return min(1.0, float((moved * found.trust * _alike(found, labs)).sum()) / max(1.0, area))
 
 
 def find_leap(
@@ -201,6 +200,33 @@ def find_leap(
     return dx, dy
 
 
+def _from_there(
+    grey: tuple[Image, Image], labs: tuple[Floats, Floats], leap: tuple[float, float], settings: CarrySettings
+) -> list[Correspondence]:
+    """Correspondences of an object that leaped: with flow from the new place on, and moved as it is.
+
+    Flow gives a small object the motion of what is around it, so for small ones the second is the better.
+    """
+    height, width = grey[0].shape
+    place = np.array([[1, 0, leap[0]], [0, 1, leap[1]]])
+    flowing = correspond(_translate(grey[0], place), grey[1], settings.round_trip)
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    x, y = columns - np.float32(leap[0]), rows - np.float32(leap[1])
+    rigid = Correspondence(x, y, np.ones_like(x))
+    rigid = Correspondence(x, y, _alike(rigid, labs))
+    return [
+        Correspondence(flowing.x - np.float32(leap[0]), flowing.y - np.float32(leap[1]), flowing.trust),
+        rigid,
+    ]
+
+
+def _alike(found: Correspondence, labs: tuple[Floats, Floats]) -> Floats:
+    """(h, w) float32 in 0..1: how alike the colours of corresponding pixels are."""
+    seen = found.pull(labs[0], cv2.BORDER_REPLICATE)
+    result: Floats = np.exp(-((seen - labs[1]) ** 2).sum(axis=2) / (2 * SAME_COLOUR**2))
+    return result
+
+
 def _median_motion(found: Correspondence, moved: Floats) -> tuple[float, float]:
     """(dx, dy) of the object from the previous picture to this one; (0, 0) where nothing of it came along."""
     rows, columns = np.nonzero(moved > 0.5)
@@ -211,9 +237,7 @@ def _median_motion(found: Correspondence, moved: Floats) -> tuple[float, float]:
     return float(dx), float(dy)
 
 
-def _translate(values: NDArray[Any], matrix: NDArray[np.float64], fill: int | None = None) -> NDArray[Any]:
-    """Values moved by a translation; borders repeat unless ``fill`` is given."""
-    border = cv2.BORDER_REPLICATE if fill is None else cv2.BORDER_CONSTANT
-    size = (values.shape[1], values.shape[0])
-    moved: NDArray[Any] = cv2.warpAffine(values, matrix, size, borderMode=border)
+def _translate(values: Image, matrix: NDArray[np.float64]) -> Image:
+    """A picture moved by a translation; borders repeat."""
+    moved: Image = cv2.warpAffine(values, matrix, values.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
     return moved
