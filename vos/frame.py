@@ -21,7 +21,7 @@ class Frame:
     image: NDArray[np.uint8]
     """(H, W, 3) uint8, RGB."""
     name: str
-    """Output stem, unique in the video: ``00000`` for frame 0 of a file, the image's own stem for a folder."""
+    """Output stem, unique in the video: ``00000`` for frame 0 of a file, the image's own stem in a folder."""
     time: float | None = None
     """Presentation time in seconds, None where the source has none."""
 

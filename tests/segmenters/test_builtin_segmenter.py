@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from vos.prompt import Prompt
+from vos.segmenters import build_segmenter
+from vos.segmenters.base import FrameFeatures, Segmenter
+
+HEIGHT, WIDTH = 61, 83
+OBJECT = np.zeros((HEIGHT, WIDTH), bool)
+OBJECT[20:40, 30:60] = True
+PROMPTS = {
+    "box": Prompt(box=np.array([28, 18, 62, 42], np.float32)),
+    "click": Prompt(points=np.array([[45, 30]], np.float32), labels=np.array([1])),
+    "rough mask": Prompt(mask=np.roll(OBJECT, (2, 3), axis=(0, 1))),
+    "low-res logits": Prompt(low_res=np.where(np.roll(OBJECT, -2, axis=1), 4, -4).astype(np.float32)),
+}
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> Segmenter:
+    return build_segmenter("builtin")
+
+
+@pytest.fixture(scope="module")
+def features(segmenter: Segmenter) -> FrameFeatures:
+    image = np.random.default_rng(0).integers(90, 110, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+    image[OBJECT] = (200, 60, 40)
+    return segmenter.encode(image)
+
+
+def iou(logits: torch.Tensor) -> float:
+    found = logits.numpy() > 0
+    return float((found & OBJECT).sum() / (found | OBJECT).sum())
+
+
+def test_features_are_unit_columns(features: FrameFeatures) -> None:
+    """Cosine similarity is a dot product; the image's size is kept."""
+    assert features.image_size == (HEIGHT, WIDTH)
+    norms = features.grid.norm(dim=0)
+    assert torch.all((norms - 1).abs() < 1e-3)
+
+
+@pytest.mark.parametrize("kind", PROMPTS)
+def test_a_plain_object_is_found_from_any_prompt(
+    segmenter: Segmenter, features: FrameFeatures, kind: str
+) -> None:
+    """A click, a box, a rough mask and the logits of an earlier pass all give the object."""
+    candidates = segmenter.decode(features, [PROMPTS[kind]])
+    assert candidates.logits.shape == (1, 3, HEIGHT, WIDTH)
+    assert iou(candidates.logits[0, candidates.scores[0].argmax()]) > 0.9
+
+
+def test_a_batch_equals_one_prompt_at_a_time(segmenter: Segmenter, features: FrameFeatures) -> None:
+    """Decoding several objects at once changes nothing about each."""
+    together = segmenter.decode(features, list(PROMPTS.values()))
+    for n, prompt in enumerate(PROMPTS.values()):
+        alone = segmenter.decode(features, [prompt])
+        assert torch.equal(together.logits[n], alone.logits[0])
+        assert torch.equal(together.scores[n], alone.scores[0])
+
+
+def test_one_mask_where_one_is_asked_for_and_none_for_no_prompt(
+    segmenter: Segmenter, features: FrameFeatures
+) -> None:
+    """``multimask=False`` gives one candidate; an empty list of prompts gives an empty batch."""
+    assert segmenter.decode(features, [PROMPTS["box"]], multimask=False).scores.shape == (1, 1)
+    assert segmenter.decode(features, []).logits.shape == (0, 3, HEIGHT, WIDTH)
+
+
+def test_a_negative_click_is_kept_out(segmenter: Segmenter, features: FrameFeatures) -> None:
+    """What the user says is not the object is not in the chosen mask, and what is, is."""
+    prompt = Prompt(points=np.array([[45, 30], [10, 10]], np.float32), labels=np.array([1, 0]))
+    candidates = segmenter.decode(features, [prompt])
+    best = candidates.logits[0, candidates.scores[0].argmax()]
+    assert best[30, 45] > 0
+    assert best[10, 10] < 0
