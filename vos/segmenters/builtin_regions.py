@@ -125,7 +125,7 @@ def find_regions(image: NDArray[np.uint8]) -> Regions:
     def mean(values: Floats) -> Floats:
         return (np.bincount(flat, values.ravel(), minlength=count) / area).astype(np.float32)
 
-    rows, columns = (axis.astype(np.float32) for axis in np.indices(labels.shape))
+    grid: Floats = np.indices(labels.shape).astype(np.float32)
     look = np.stack([mean(v) for v in (*np.moveaxis(lab, 2, 0), texture)], axis=1) * np.array(
         LOOK_WEIGHTS, dtype=np.float32
     )
@@ -137,7 +137,7 @@ def find_regions(image: NDArray[np.uint8]) -> Regions:
         lab=fine,
         labels=labels,
         area=area.astype(np.float32),
-        centre=np.stack([mean(columns), mean(rows)], axis=1),
+        centre=np.stack([mean(grid[1]), mean(grid[0])], axis=1),
         look=look,
         palette=palette,
         share=_membership(look, palette),
