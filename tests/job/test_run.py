@@ -224,7 +224,7 @@ def test_points_correct_what_tracking_gives(
     tracker = DriftingTracker()
     track_video(
         video,
-        [target(clip, 1), Target(1, points, 6)],
+        [target(clip, 1), target(clip, 2), Target(1, points, 6)],
         tmp_path / "out",
         settings,
         tracker=tracker,
@@ -234,8 +234,10 @@ def test_points_correct_what_tracking_gives(
     (prompt,) = segmenter.calls[0].prompts
     assert prompt.mask is not None
     assert np.array_equal(prompt.mask, np.roll(given, 6, axis=1))
-    assert [c for c in tracker.calls if c[1] == 6] == [("step", 6, ()), ("step", 6, (1,))]
-    assert np.array_equal(masks(tmp_path / "out")["00005"], np.roll(given, 5, axis=1).astype(np.uint8))
+    assert [call for call in tracker.calls if call[1] == 6] == [("step", 6, ()), ("step", 6, (1,))]
+    other = np.roll(clip.labels[0] == 2, 6, axis=1)
+    found = masks(tmp_path / "out")["00006"]
+    assert np.array_equal(found == 2, other & (found != 1))
 
 
 def run_twice(

@@ -21,7 +21,10 @@ FACTS = VideoFacts(fps=10.0, names={1: "dog", 2: "red car"})
 
 
 def video(count: int = COUNT) -> list[tuple[Frame, Segmentation]]:
-    """Two discs that move; the second is gone in frame 4 and is first known in frame 2."""
+    """Two discs that move; the second is gone in frame 4 and is first known in frame 2.
+
+    Frame 4, the first after a checkpoint, has the time of frame 3, as damaged files have.
+    """
     rows, columns = np.mgrid[: SIZE[0], : SIZE[1]]
     pairs = []
     for index in range(count):
@@ -31,7 +34,9 @@ def video(count: int = COUNT) -> list[tuple[Frame, Segmentation]]:
         if index >= 2 and index != 4:
             labels[(rows - 20) ** 2 + (columns - 30) ** 2 < 25] = 2
         scores = {1: 1.0 - index / 20} | ({2: 1 / 3} if index >= 2 else {})
-        frame = Frame(index, image, f"{index:05d}", time=index * 0.1 + (index % 3) * 0.01)
+        frame = Frame(
+            index, image, f"{index:05d}", time=0.1 * index + 0.01 * (index % 3) if index != 4 else 0.3
+        )
         pairs.append((frame, Segmentation(index, labels, scores)))
     return pairs
 

@@ -191,7 +191,6 @@ def _look(folder: RunFolder, identity: Mapping[str, Any], resume: bool, overwrit
 
 
 def _begin(layout: Layout, identity: Mapping[str, Any]) -> None:
-    remove_leftovers(layout.work)
     for path in layout.paths.values():
         if path.parent.is_dir():
             remove_leftovers(path.parent)
