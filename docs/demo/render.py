@@ -102,7 +102,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--size", default="640x360", metavar="WxH")
     parser.add_argument("--samples", type=int, default=9, help="rays per pixel (default: 9)")
     parser.add_argument("--frames", default=":", metavar="START:STOP:STEP", help="a slice of the 96 frames")
-    parser.add_argument("--crf", type=int, default=23, help="quality of the clip, lower is better and larger")
+    parser.add_argument("--crf", type=int, default=18, help="quality of the clip, lower is better and larger")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--masks-only", action="store_true")
     return parser.parse_args()
