@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "evaluate": "Score masks against ground truth: J, F and J&F, as DAVIS does.",
     "benchmark": "Track and score a whole data set in one go.",
     "probe": "Say what is in a video: size, rate, frames, what is unusual.",
+    "demo": "Track and score the clip that comes with the program.",
     "models": "Fetch and check the weights of models.",
 }
 """Command -> its line in ``vos --help``. The command ``a-b`` is the object ``a_b`` in ``cli/a_b.py``."""
