@@ -20,6 +20,10 @@ COMMANDS: dict[str, str] = {
     "benchmark": "Track and score a whole data set in one go.",
     "probe": "Say what is in a video: size, rate, frames, what is unusual.",
     "demo": "Track and score the clip that comes with the program.",
+    "segment": "Say for every pixel of images which of the named classes it is.",
+    "rank-layers": "Rank a model's layers for class names by InfoScore, without labels.",
+    "tune": "Sharpen a model for class names on one labelled image per class.",
+    "evaluate-semantic": "Score class label maps over a data set by mean IoU.",
     "models": "Fetch and check the weights of models.",
 }
 """Command -> its line in ``vos --help``. The command ``a-b`` is the object ``a_b`` in ``cli/a_b.py``."""

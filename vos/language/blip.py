@@ -108,8 +108,7 @@ class BlipMatcher:
             BlipForImageTextRetrieval,
             AutoTokenizer,
             checkpoint,
-            f"Fetch it once with `hf download {CHECKPOINT} --local-dir DIR` and name it with "
-            "--checkpoint DIR, or use --finder synthetic, which is part of the package.",
+            f"Fetch it once with `hf download {CHECKPOINT} --local-dir DIR` and name it: --checkpoint DIR.",
         )
         return cls(model.to(device), tokenizer, **options)
 

@@ -1,13 +1,16 @@
 """A small world of coloured shapes with names, for a vision-language model that needs no download.
 
 Textured shapes lie, a little turned, or move on textured ground among nameless clutter. Every shape has a
-name ("red circle"), every ground too ("grass"), and every pixel its exact class. The drawing is that of
-:mod:`vos.testing`; this module says what there is and what it is called.
+name ("red circle"), every ground too ("grass"), and every pixel its exact class. Each kind of shape wears
+a pattern of its own (squares are checked, triangles striped, ...), so that a very small network learns the
+kinds in minutes, and learns to see them all over their area. The drawing is that of :mod:`vos.testing`;
+this module says what there is and what it is called.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,19 +72,44 @@ def world_vocabulary() -> Vocabulary:
     return Vocabulary(tuple(GROUNDS), classes)
 
 
+_WAVES_PER_RADIUS = 2.2
+_RELIEF = 0.35
+"""Amplitude of a pattern, as a share of the colour."""
+
+
+def _wave(position: Plane) -> Plane:
+    return np.sin(2 * np.pi * _WAVES_PER_RADIUS * position)
+
+
+PATTERNS: dict[str, Callable[[Plane, Plane], Plane]] = {
+    "disc": lambda u, v: np.zeros_like(u),
+    "box": lambda u, v: np.sign(_wave(u / 1.5) * _wave(v / 1.5)),
+    "triangle": lambda u, v: _wave(v),
+    "ring": lambda u, v: _wave((u + v) / np.sqrt(2)),
+    "cross": lambda u, v: _wave(u),
+}
+"""Outline -> relief in -1..1 over unit coordinates: plain, checks, and stripes in three directions."""
+
+
 @dataclass(frozen=True)
 class _WorldShape(Shape):
     """A shape whose texture is cut from noise shared by all, so that a new look costs nothing."""
 
     texture_at: tuple[float, float] = (0.0, 0.0)
     """Texel at the shape's centre."""
+    patterned: bool = False
+    """Whether it wears its outline's pattern."""
 
     def shade(self, t: float, x: Plane, y: Plane) -> NDArray[np.float32]:
         """(..., 3) float32 colour in 0..255 of image points."""
         u, v = self.to_unit(t, x, y)
         noise = texture(self.texture_seed, (128, 128, 128), self.contrast)
         grey = sample(noise, u * self.radius + self.texture_at[0], v * self.radius + self.texture_at[1])
-        return grey - np.float32(128) + np.asarray(self.colour, np.float32)
+        colour = np.broadcast_to(np.asarray(self.colour, np.float32), grey.shape)
+        if self.patterned:
+            relief = PATTERNS[self.outline](u, v)[..., None]
+            colour = colour * (1 + _RELIEF * relief).astype(np.float32)
+        return grey - np.float32(128) + colour
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +174,7 @@ def world_scene(
                 spin=float(rng.uniform(-0.3, 0.3)) / num_frames,
                 colour=_shift(rng, COLOURS[colour], 18),
                 contrast=14.0,
+                patterned=True,
                 texture_seed=int(rng.integers(1, _NOISE_SEEDS)),
                 texture_at=(float(rng.uniform(0, 512)), float(rng.uniform(0, 512))),
             )

@@ -1,0 +1,77 @@
+"""``vos rank-layers``: which layers' attention tells most, without labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .language_options import (
+    build_matcher,
+    class_option,
+    encode_names,
+    expand,
+    finder_options,
+    images_argument,
+)
+from .language_options import read_images as read
+from .options import json_flag, print_json, verbosity
+
+
+@click.command()
+@images_argument
+@class_option
+@click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True, help="Images a pass.")
+@finder_options
+@json_flag
+@verbosity
+def rank_layers(
+    images: tuple[Path, ...],
+    names: tuple[str, ...],
+    batch_size: int,
+    finder: str,
+    checkpoint: Path | None,
+    canvas: int | None,
+    device: str,
+    tuned: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Rank the text layers of the model by InfoScore on IMAGES (files or folders; no labels are needed).
+
+    InfoScore = H_D / H_image x CoV: high where the attention differs between images (H_D, entropy over
+    all images; CoV, variation between them) and is decided in each (H_image, mean entropy). Natural
+    logarithms. The best two layers are what `vos segment --layers auto` uses.
+    """
+    from vos.errors import InputError
+    from vos.language.segment import rank_layers as rank
+
+    files = expand(images)
+    if len(files) < 2:
+        raise InputError("InfoScore compares images: give at least two")
+    matcher = build_matcher(finder, checkpoint, canvas, device, tuned)
+    encoded = encode_names(matcher, names, multi_prompt=False)
+    scores = rank(matcher, encoded, read(files), batch_size=batch_size)
+    place = {layer: rank for rank, layer in enumerate(scores.ranking, start=1)}
+    rows = [
+        {
+            "rank": place[layer],
+            "layer": layer,
+            "infoscore": float(scores.score[row]),
+            "dataset_entropy": float(scores.dataset_entropy[row]),
+            "image_entropy": float(scores.image_entropy[row]),
+            "variation": float(scores.variation[row]),
+        }
+        for row, layer in enumerate(scores.layers)
+    ]
+    rows.sort(key=lambda row: row["rank"])
+    if as_json:
+        print_json({"images": len(files), "classes": list(names), "layers": rows})
+        return
+    if not quiet:
+        click.echo("rank  layer  InfoScore     H_D  H_image     CoV")
+    for row in rows:
+        click.echo(
+            f"{row['rank']:4d}  {row['layer']:5d}  {row['infoscore']:9.4f}  {row['dataset_entropy']:6.3f}"
+            f"  {row['image_entropy']:7.3f}  {row['variation']:6.3f}"
+        )

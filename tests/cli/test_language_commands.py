@@ -1,0 +1,235 @@
+"""``vos segment``, ``rank-layers``, ``tune`` and ``evaluate-semantic`` with a tiny random model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from language.random_blip import CANVAS, save_random_blip
+from PIL import Image
+from vos_cli.main import cli
+
+from vos.language.synthetic_world import WorldScene, world_scene
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """``vos COMMAND ARGUMENTS`` with the tiny model, unless the arguments name another."""
+    folder = save_random_blip(tmp_path_factory.mktemp("model"))
+
+    def invoke(command: str, *arguments: object) -> Result:
+        model = ("--checkpoint", folder, "--canvas", CANVAS)
+        return CliRunner().invoke(cli, [command, *map(str, model), *map(str, arguments)])
+
+    return invoke
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four scenes with a red circle and a blue square, as pictures of different sizes, and masks of each."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for i, size in enumerate([(96, 96), (80, 120), (96, 128), (120, 96)]):
+        world = world_scene(2_000_000 + i, size=size, names=("red circle", "blue square"))
+        Image.fromarray(world.image).save(folder / f"scene{i}.png")
+        for instance, name in enumerate(("circle", "square"), start=1):
+            mask = (world.scene.labels[0] == instance).astype(np.uint8) * 255
+            mask[mask == 255] = 1
+            (folder / "masks").mkdir(exist_ok=True)
+            Image.fromarray(mask).save(folder / "masks" / f"{name}{i}.png")
+    return folder
+
+
+NAMES = ("--class", "red circle", "--class", "blue square")
+
+
+def test_segment_writes_label_maps_and_their_names(run: Run, pictures: Path, tmp_path: Path) -> None:
+    """One PNG of classes per image at its own size, and a JSON that names the numbers."""
+    result = run("segment", pictures, *NAMES, "--no-crf", "--batch-size", 2, "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    index = json.loads((tmp_path / "out" / "classes.json").read_text())
+    assert index["labels"] == {"0": "background", "1": "red circle", "2": "blue square"}
+    assert [entry["image"] for entry in index["images"]] == [f"scene{i}.png" for i in range(4)]
+    for entry in index["images"]:
+        labels = np.array(Image.open(tmp_path / "out" / entry["labels"]))
+        with Image.open(pictures / entry["image"]) as image:
+            assert labels.shape == image.size[::-1]
+        assert labels.max() <= 2
+        assert entry["classes"]["red circle"]["share"] == pytest.approx((labels == 1).mean())
+        assert 0 <= entry["classes"]["red circle"]["match"] <= 1
+
+
+def test_segment_keeps_what_is_there(run: Run, pictures: Path, tmp_path: Path) -> None:
+    """An earlier label map is only replaced when asked; two images of one name cannot both be written."""
+    arguments = ("segment", pictures / "scene0.png", *NAMES, "--no-crf", "-o", tmp_path)
+    assert run(*arguments).exit_code == 0
+    again = run(*arguments)
+    assert (again.exit_code, "--overwrite" in again.stderr) == (2, True)
+    assert run(*arguments, "--overwrite").exit_code == 0
+    twice = run("segment", pictures / "scene1.png", pictures / "scene1.png", *NAMES, "-o", tmp_path / "b")
+    assert (twice.exit_code, "'scene1'" in twice.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--class", "dog"), 2, "does not know 'dog'"),
+        (("--class", "red circle", "--class", "red circle"), 2, "named twice"),
+        (("--class", "red circle", "--layers", "9"), 2, "from 0 to 3"),
+        (("--class", "red circle", "--layers", "x"), 2, "such as 0,3"),
+        (("--class", "red circle", "--layers", "auto"), 2, "at least two"),
+        (("--class", "red circle", "--checkpoint", "/nowhere"), 4, "hf download"),
+        (("--class", "red circle", "--canvas", "50"), 2, "multiple of the 8 px"),
+        (("--class", "red circle", "--tuned", "/nowhere"), 4, "vos tune"),
+    ],
+)
+def test_mistakes(
+    run: Run, pictures: Path, tmp_path: Path, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    """Each has its exit code, and says what is allowed or what to try."""
+    result = run("segment", pictures / "scene0.png", *arguments, "-o", tmp_path / "out")
+    assert (result.exit_code, message in result.stderr) == (code, True), result.stderr
+
+
+def test_images_that_are_not_there(run: Run, tmp_path: Path) -> None:
+    """A missing path and a folder without images are bad media."""
+    for path in (tmp_path / "absent.png", tmp_path):
+        result = run("segment", path, *NAMES, "-o", tmp_path / "out")
+        assert (result.exit_code, str(path) in result.stderr) == (3, True)
+
+
+def test_rank_layers_prints_all_terms(run: Run, pictures: Path) -> None:
+    """Best first, and the score is the product of its terms; the automatic choice is the first two."""
+    result = run("rank-layers", pictures, *NAMES, "--json")
+    rows = json.loads(result.stdout)["layers"]
+    assert [row["rank"] for row in rows] == [1, 2, 3, 4]
+    assert sorted(row["layer"] for row in rows) == [0, 1, 2, 3]
+    for row in rows:
+        product = row["dataset_entropy"] / row["image_entropy"] * row["variation"]
+        assert row["infoscore"] == pytest.approx(product)
+    assert [row["infoscore"] for row in rows] == sorted((row["infoscore"] for row in rows), reverse=True)
+    table = run("rank-layers", pictures, *NAMES).stdout.splitlines()
+    assert table[0].split() == ["rank", "layer", "InfoScore", "H_D", "H_image", "CoV"]
+    assert [line.split()[1] for line in table[1:]] == [str(row["layer"]) for row in rows]
+    alone = run("rank-layers", pictures / "scene0.png", *NAMES)
+    assert (alone.exit_code, "at least two" in alone.stderr) == (2, True)
+
+
+def test_automatic_layers_are_the_first_two(run: Run, pictures: Path, tmp_path: Path) -> None:
+    """``--layers auto`` uses what ``rank-layers`` puts first."""
+    rows = json.loads(run("rank-layers", pictures, *NAMES, "--json").stdout)["layers"]
+    run("segment", pictures, *NAMES, "--no-crf", "--layers", "auto", "-o", tmp_path)
+    used = json.loads((tmp_path / "classes.json").read_text())["layers"]
+    assert used == [row["layer"] for row in rows[:2]]
+
+
+def test_tune_and_use(run: Run, pictures: Path, tmp_path: Path) -> None:
+    """Tuning lowers the loss; the tuned file changes the maps, brings its layers, and fits its model only."""
+    supports = []
+    for i, name in enumerate(("circle", "square")):
+        mask = pictures / "masks" / f"{name}{i}.png"
+        supports += ["--support", f"{pictures / f'scene{i}.png'}:{mask}:{NAMES[2 * i + 1]}"]
+    tuned = tmp_path / "tuned.safetensors"
+    result = run("tune", *supports, "--layers", "0,2", "--passes", 4, "-o", tuned)
+    assert result.exit_code == 0, result.output
+    losses = [float(line.split()[-1]) for line in result.stdout.splitlines() if line.startswith("step")]
+    assert len(losses) == 4  # two supports a step, four passes
+    assert losses[-1] < losses[0]
+    plain, after = tmp_path / "plain", tmp_path / "after"
+    run("segment", pictures / "scene3.png", *NAMES, "--no-crf", "--layers", "0,2", "-o", plain)
+    run("segment", pictures / "scene3.png", *NAMES, "--no-crf", "--tuned", tuned, "-o", after)
+    assert json.loads((after / "classes.json").read_text())["layers"] == [0, 2]
+    before, now = (
+        json.loads((folder / "classes.json").read_text())["images"][0]["classes"]["red circle"]["match"]
+        for folder in (plain, after)
+    )
+    assert before != now
+
+
+def test_supports_that_cannot_be_used(run: Run, pictures: Path, tmp_path: Path) -> None:
+    """A malformed support, and a mask that marks nothing."""
+    result = run("tune", "--support", "a.png:b.png", "-o", tmp_path / "t")
+    assert (result.exit_code, "IMAGE:MASK:NAME" in result.stderr) == (2, True)
+    Image.fromarray(np.zeros((96, 96), np.uint8)).save(tmp_path / "empty.png")
+    support = f"{pictures / 'scene0.png'}:{tmp_path / 'empty.png'}:red circle"
+    result = run("tune", "--support", support, "-o", tmp_path / "t")
+    assert (result.exit_code, "is empty" in result.stderr) == (2, True)
+
+
+def large_scene(seed: int, shown: tuple[str, ...]) -> WorldScene:
+    """The first scene from ``seed`` on whose shapes are large enough to be a support."""
+    while True:
+        world = world_scene(seed, size=(400, 440), names=shown)
+        if all((world.scene.labels[0] == i + 1).sum() >= 16_384 for i in range(len(shown))):
+            return world
+        seed += 1
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A data set of two classes in the layout of the lists, and a recipe for it."""
+    root = tmp_path_factory.mktemp("dataset")
+    names = ("red circle", "blue square")
+    lines = []
+    for i in range(5):
+        shown = (names[i % 2],) if i < 4 else names
+        world = large_scene(3_000_000 + 10 * i, shown)
+        labels = np.zeros((400, 440), np.uint8)
+        for instance, name in enumerate(world.names, start=1):
+            labels[world.scene.labels[0] == instance] = names.index(name) + 1
+        Image.fromarray(world.image).save(root / f"{i}.png")
+        Image.fromarray(labels).save(root / f"{i}_labels.png")
+        lines.append(f"{i}.png {i}_labels.png")
+    (root / "val.txt").write_text("\n".join(lines) + "\n")
+    words = {"background": ["grass", "sand", "stone", "water"], "classes": [{"name": n} for n in names]}
+    (root / "words.json").write_text(json.dumps(words))
+    recipe = {
+        "vocabulary": str(root / "words.json"),
+        "segment": {"layers": [0, 1], "crf": "none"},
+        "tuning": {"passes": 1},
+        "runs": 2,
+    }
+    (root / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    return root, root / "recipe.yaml"
+
+
+def test_evaluate_semantic(run: Run, dataset: tuple[Path, Path]) -> None:
+    """Both ways of counting, per class, with the settings they came from."""
+    root, recipe = dataset
+    arguments = ("evaluate-semantic", "--dataset", "pascal", "--data", root, "--config", recipe)
+    report = json.loads(run(*arguments, "--json").stdout)
+    assert report["images"] == [5]
+    assert report["settings"]["segment"]["layers"] == [0, 1]
+    for way in ("paper", "original"):
+        assert set(report[way]["iou"]) == {"background", "red circle", "blue square"}
+        mean = np.mean(list(report[way]["iou"].values()))
+        assert report[way]["mean_iou"] == pytest.approx(mean)
+    text = run(*arguments).stdout
+    assert f"{report['paper']['mean_iou']:.2%}" in text
+
+
+def test_evaluate_semantic_one_shot(run: Run, dataset: tuple[Path, Path]) -> None:
+    """Every run leaves its supports out of the score; mean and deviation are over the runs."""
+    root, recipe = dataset
+    result = run(
+        "evaluate-semantic", "--dataset", "pascal", "--data", root, "--config", recipe, "--one-shot", "--json"
+    )
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert len(report["runs"]) == 2
+    assert report["images"] == [3, 3]
+    for entry in report["runs"]:
+        assert len(set(entry["supports"])) == 2
+    assert report["paper"]["deviation"] == pytest.approx(np.std(report["paper"]["mean_iou_runs"]))
+
+
+def test_a_recipe_of_the_package_is_loaded(run: Run, tmp_path: Path) -> None:
+    """Without --config the data set's own recipe counts; a missing list says where it was looked for."""
+    result = run("evaluate-semantic", "--dataset", "coco", "--data", tmp_path)
+    assert (result.exit_code, "val.txt" in result.stderr) == (2, True)
