@@ -126,8 +126,8 @@ def test_demo_tracks_and_scores(quick: tuple[Path, Result]) -> None:
         assert (row["J-Mean"] + row["F-Mean"]) / 2 > FLOOR[row["object"]], row["object"]
 
 
-FLOOR = {CAR: 0.8, SECOND_CAR: 0.8, CATERPILLAR: 0.8, BALL: 0.8, TOP: 0.8}
-"""J&F that every object must reach in a quick run."""
+FLOOR = {CAR: 0.77, SECOND_CAR: 0.79, CATERPILLAR: 0.80, BALL: 0.75, TOP: 0.77}
+"""J&F that every object must reach in a quick run: about five points below what was measured."""
 
 
 def test_demo_says_where_things_are(quick: tuple[Path, Result], truth: NDArray[np.uint8]) -> None:
