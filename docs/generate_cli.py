@@ -24,7 +24,12 @@ def pages(
 ) -> Iterator[tuple[str, str]]:
     """Full name and help text of a command and all below it."""
     context = click.Context(
-        command, info_name=name, parent=parent, terminal_width=WIDTH, max_content_width=WIDTH
+        command,
+        info_name=name,
+        parent=parent,
+        terminal_width=WIDTH,
+        max_content_width=WIDTH,
+        **command.context_settings,
     )
     yield context.command_path, command.get_help(context)
     if isinstance(command, click.Group):
