@@ -16,6 +16,7 @@ from vos.language.prompts import Vocabulary, build_prompts
 from vos.language.segment import SegmentSettings, segment_images
 from vos.language.synthetic_world import (
     CLASS_NAMES,
+    DUSK,
     world_lexicon,
     world_scene,
     world_vocabulary,
@@ -111,6 +112,28 @@ def test_the_world_is_the_same_for_the_same_seed():
         CLASS_NAMES.index("red ring") + 1,
         CLASS_NAMES.index("blue cross") + 1,
     }
+
+
+def test_a_shape_comes_into_the_world_when_it_is_told_to():
+    """It is out of sight before its frame, seen from it on; the others are there at once."""
+    for seed in range(5):
+        video = world_scene(
+            seed, num_frames=10, size=(72, 96), names=("red ring", "blue square"), enter=(0, 4)
+        )
+        seen = [bool((labels == 2).any()) for labels in video.scene.labels]
+        assert seen == [False] * 4 + [True] * 6
+        assert (video.scene.labels == 1).any(axis=(1, 2)).all()
+        area = (video.scene.labels == 2).sum(axis=(1, 2))
+        assert area[9] > area[4]
+    with pytest.raises(ValueError, match="2 shapes and 1"):
+        world_scene(1, names=("red ring", "blue square"), enter=(0,))
+
+
+def test_light_changes_colours_alone():
+    """The same scene at dusk: the same classes, each channel by its factor."""
+    day, dusk = world_scene(3), world_scene(3, light=DUSK)
+    assert (day.classes() == dusk.classes()).all()
+    np.testing.assert_allclose(dusk.image, day.image * np.array(DUSK), atol=0.51)
 
 
 def test_world_vocabulary():

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,9 @@ GROUNDS: dict[str, Colour] = {
     "stone": (112, 112, 120),
     "water": (78, 132, 150),
 }
+DAYLIGHT = (1.0, 1.0, 1.0)
+DUSK = (0.5, 0.62, 0.95)
+"""Light of another kind than any the package's model was trained in, as factors of red, green and blue."""
 CLUTTER: tuple[Colour, ...] = ((52, 50, 48), (222, 220, 214), (120, 92, 70))
 
 CLASS_NAMES = tuple(f"{colour} {shape}" for shape, colour in itertools.product(SHAPES, COLOURS))
@@ -72,23 +75,24 @@ def world_vocabulary() -> Vocabulary:
     return Vocabulary(tuple(GROUNDS), classes)
 
 
-_WAVES_PER_RADIUS = 2.2
-_RELIEF = 0.35
+_PERIODS = 16
+"""Stripes along the short side of the image, so that a pattern tells its shape whatever the shape's size."""
+_RELIEF = 0.4
 """Amplitude of a pattern, as a share of the colour."""
 
 
 def _wave(position: Plane) -> Plane:
-    return np.sin(2 * np.pi * _WAVES_PER_RADIUS * position)
+    return np.sin(2 * np.pi * position)
 
 
 PATTERNS: dict[str, Callable[[Plane, Plane], Plane]] = {
     "disc": lambda u, v: np.zeros_like(u),
-    "box": lambda u, v: np.sign(_wave(u / 1.5) * _wave(v / 1.5)),
+    "box": lambda u, v: np.sign(_wave(u / 1.2) * _wave(v / 1.2)),
     "triangle": lambda u, v: _wave(v),
     "ring": lambda u, v: _wave((u + v) / np.sqrt(2)),
     "cross": lambda u, v: _wave(u),
 }
-"""Outline -> relief in -1..1 over unit coordinates: plain, checks, and stripes in three directions."""
+"""Outline -> relief in -1..1, of coordinates in periods: plain, checks, and stripes in three directions."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,8 @@ class _WorldShape(Shape):
 
     texture_at: tuple[float, float] = (0.0, 0.0)
     """Texel at the shape's centre."""
-    patterned: bool = False
-    """Whether it wears its outline's pattern."""
+    periods: float = 0.0
+    """Periods of its outline's pattern along a radius; 0 for a thing without a pattern."""
 
     def shade(self, t: float, x: Plane, y: Plane) -> NDArray[np.float32]:
         """(..., 3) float32 colour in 0..255 of image points."""
@@ -106,8 +110,8 @@ class _WorldShape(Shape):
         noise = texture(self.texture_seed, (128, 128, 128), self.contrast)
         grey = sample(noise, u * self.radius + self.texture_at[0], v * self.radius + self.texture_at[1])
         colour = np.broadcast_to(np.asarray(self.colour, np.float32), grey.shape)
-        if self.patterned:
-            relief = PATTERNS[self.outline](u, v)[..., None]
+        if self.periods:
+            relief = PATTERNS[self.outline](u * self.periods, v * self.periods)[..., None]
             colour = colour * (1 + _RELIEF * relief).astype(np.float32)
         return grey - np.float32(128) + colour
 
@@ -142,6 +146,8 @@ def world_scene(
     size: tuple[int, int] = (96, 96),
     num_frames: int = 1,
     names: tuple[str, ...] | None = None,
+    enter: tuple[int, ...] | None = None,
+    light: tuple[float, float, float] = DAYLIGHT,
 ) -> WorldScene:
     """A scene of the world, always the same for the same arguments; it moves if there are several frames.
 
@@ -151,15 +157,32 @@ def world_scene(
         num_frames: frames of the video.
         names: the shapes to show, of :data:`CLASS_NAMES`; by default one to four at random, half the time
             drawn from two colours and two shapes only, so that neither word alone tells them apart.
+        enter: for each shape the frame in which it begins to come in from the nearer side; 0 for one that
+            is there from the start, as all are by default. A shape that came in stays where it stops.
+        light: factors of red, green and blue, such as :data:`DUSK`.
+
+    Raises:
+        ValueError: if ``names`` and ``enter`` differ in number.
+
+    Example:
+        >>> from vos.language.synthetic_world import world_scene
+        >>> clip = world_scene(1, size=(72, 96), num_frames=8, names=("red ring", "blue cross"), enter=(0, 3))
+        >>> len(clip.scene.frames), clip.scene.labels.shape, clip.names
+        (8, (8, 72, 96), ('red ring', 'blue cross'))
+        >>> [bool((labels == 2).any()) for labels in clip.scene.labels]
+        [False, False, False, True, True, True, True, True]
     """
     rng = random_generator(seed, 20)
     shown = names if names is not None else _draw_names(rng)
+    first_frames = enter if enter is not None else (0,) * len(shown)
+    if len(first_frames) != len(shown):
+        raise ValueError(f"enter needs a frame for each shape: {len(shown)} shapes and {len(first_frames)}")
     ground = str(rng.choice(list(GROUNDS)))
     unit = min(size)
     shapes = [_ground(rng, GROUNDS[ground], size)]
     shapes += [_clutter(rng, size, num_frames) for _ in range(int(rng.integers(3, 9)))]
     taken: list[tuple[float, float, float]] = []
-    for instance, name in enumerate(shown, start=1):
+    for instance, (name, first) in enumerate(zip(shown, first_frames, strict=True), start=1):
         radius = unit * float(rng.uniform(0.12, 0.24))
         centre = _free_place(rng, size, radius, taken)
         taken.append((*centre, radius))
@@ -167,19 +190,31 @@ def world_scene(
         shapes.append(
             _WorldShape(
                 instance,
-                _motion(rng, centre, unit, num_frames),
+                _entry(centre, radius, size[1], first) if first else _motion(rng, centre, unit, num_frames),
                 radius,
                 SHAPES[shape][1],
                 angle=float(rng.uniform(-0.3, 0.3)),
                 spin=float(rng.uniform(-0.3, 0.3)) / num_frames,
                 colour=_shift(rng, COLOURS[colour], 18),
                 contrast=14.0,
-                patterned=True,
+                periods=_PERIODS * radius / unit,
                 texture_seed=int(rng.integers(1, _NOISE_SEEDS)),
                 texture_at=(float(rng.uniform(0, 512)), float(rng.uniform(0, 512))),
             )
         )
-    return WorldScene(scene(shapes, num_frames=num_frames, size=size, antialias=True), ground, tuple(shown))
+    drawn = scene(shapes, num_frames=num_frames, size=size, antialias=True)
+    return WorldScene(_lit(drawn, light), ground, tuple(shown))
+
+
+def _lit(drawn: Scene, light: tuple[float, float, float]) -> Scene:
+    if light == DAYLIGHT:
+        return drawn
+    factors = np.asarray(light, np.float32)
+    frames = [
+        replace(frame, image=np.clip(np.rint(frame.image * factors), 0, 255).astype(np.uint8))
+        for frame in drawn.frames
+    ]
+    return replace(drawn, frames=frames)
 
 
 def _draw_names(rng: np.random.Generator) -> tuple[str, ...]:
@@ -254,3 +289,15 @@ def _motion(rng: np.random.Generator, centre: tuple[float, float], unit: int, nu
     reach = 0.2 * unit * rng.uniform(-1, 1, size=2)
     turn = (centre[0] + float(reach[0]), centre[1] + float(reach[1]))
     return shuttle(centre, turn, max(2 * num_frames, 2))
+
+
+def _entry(centre: tuple[float, float], radius: float, width: int, first: int) -> Path:
+    """Out of sight before frame ``first``, then to ``centre`` within four frames, along a row."""
+    away = 1.3 * radius + 1  # no turned shape reaches further
+    outside = -away if centre[0] < width / 2 else width + away
+
+    def position(t: float) -> tuple[float, float]:
+        share = min(max((t - first + 1) / 4, 0.0), 1.0)
+        return outside + (centre[0] - outside) * share, centre[1]
+
+    return position
