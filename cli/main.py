@@ -19,6 +19,8 @@ COMMANDS: dict[str, str] = {
     "evaluate": "Score masks against ground truth: J, F and J&F, as DAVIS does.",
     "benchmark": "Track and score a whole data set in one go.",
     "probe": "Say what is in a video: size, rate, frames, what is unusual.",
+    "persam": "Cut out of images what one image and its mask show.",
+    "evaluate-perseg": "Score masks against the PerSeg data set: mIoU, mAcc and boundary IoU.",
     "demo": "Track and score the clip that comes with the program.",
     "segment": "Say for every pixel of images which of the named classes it is.",
     "rank-layers": "Rank a model's layers for class names by InfoScore, without labels.",

@@ -7,9 +7,10 @@ from importlib import import_module
 from typing import Any
 
 from .boundary import contour_accuracy
+from .boundary_iou import boundary_iou
 from .region import region_similarity
 
-__all__ = ["DATASETS", "METRICS", "contour_accuracy", "region_similarity"]
+__all__ = ["DATASETS", "METRICS", "boundary_iou", "contour_accuracy", "region_similarity"]
 
 
 def _lazy(module: str, function: str) -> Callable[..., Any]:
@@ -24,10 +25,12 @@ def _lazy(module: str, function: str) -> Callable[..., Any]:
 METRICS: dict[str, Callable[..., float]] = {
     "J": region_similarity,
     "F": contour_accuracy,
+    "bIoU": boundary_iou,
 }
 """Name -> measure of two masks: ``(truth, prediction, void=None)``, each (H, W), to a fraction."""
 
 DATASETS: dict[str, Callable[..., Any]] = {
     "davis": _lazy(".davis", "evaluate_davis"),
+    "perseg": _lazy(".perseg", "evaluate_perseg"),
 }
-"""Name -> ``(results, root, subset, ...)`` to a report with ``to_dict()`` and ``table()``."""
+"""Name -> ``(results, root, ...)`` to a report with ``to_dict()`` and ``table()``."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -38,17 +38,40 @@ def read_label_png(path: Path) -> NDArray[np.uint8]:
     Raises:
         MediaError: no PNG, a damaged one, one in colours, or one with values above 255; names the file.
     """
+    return _read(path, _one_channel)
+
+
+def read_foreground_png(path: Path) -> NDArray[np.bool_]:
+    """Read the mask of one object from a PNG of any kind: what is not 0, or in colours what is not black.
+
+    A colour is black if its grey level, as OpenCV has it, is 0.
+
+    Returns:
+        (H, W) bool.
+
+    Raises:
+        MediaError: no PNG, or a damaged one; names the file.
+    """
+    foreground: NDArray[np.bool_] = _read(path, _not_black) != 0
+    return foreground
+
+
+Flatten = Callable[[NDArray], NDArray[np.uint8]]
+"""What OpenCV decoded, (H, W) or (H, W, C) BGR, as one number per pixel."""
+
+
+def _read(path: Path, flatten: Flatten) -> NDArray[np.uint8]:
     try:
         data = path.read_bytes()
     except OSError as error:
         raise MediaError(f"cannot read {path}: {error.strerror or error}") from error
     try:
-        return _decode(data)
+        return _decode(data, flatten)
     except ValueError as error:
         raise MediaError(f"cannot read {path} as a mask: {error}") from None
 
 
-def _decode(data: bytes) -> NDArray[np.uint8]:
+def _decode(data: bytes, flatten: Flatten) -> NDArray[np.uint8]:
     chunks = list(_chunks(data))
     if not chunks or chunks[0][0] != b"IHDR" or len(chunks[0][1]) != _HEADER.size:
         raise ValueError("the PNG has no header")
@@ -62,7 +85,7 @@ def _decode(data: bytes) -> NDArray[np.uint8]:
         if labels is not None:
             return labels
     header = _HEADER.pack(width, height, depth, _GREY if colour == _PALETTE else colour, 0, 0, interlaced)
-    labels = _one_channel(_decode_with_opencv(header, pixels))
+    labels = flatten(_decode_with_opencv(header, pixels))
     # OpenCV spreads 1, 2 and 4-bit grey over 0..255.
     return labels // np.uint8(255 // ((1 << depth) - 1)) if indices and depth < 8 else labels
 
@@ -115,6 +138,13 @@ def _one_channel(picture: NDArray) -> NDArray[np.uint8]:
             raise ValueError(f"it has 16-bit values up to {picture.max()}; ids go up to 255")
         picture = picture.astype(np.uint8)
     return picture
+
+
+def _not_black(picture: NDArray) -> NDArray[np.uint8]:
+    """255 where there is a foreground, 0 elsewhere; alpha does not count."""
+    if picture.ndim == 3:
+        picture = cv2.cvtColor(np.ascontiguousarray(picture[..., :3]), cv2.COLOR_BGR2GRAY)
+    return np.where(picture > 0, np.uint8(255), np.uint8(0))
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -120,8 +120,8 @@ class Report:
             for sequence, objects in self._sequences()
             for k, row in enumerate(objects, start=1)
         ]
-        write_text_atomic(paths[0], _csv(list(scores), [list(scores.values())]))
-        write_text_atomic(paths[1], _csv(["Sequence", "J-Mean", "F-Mean"], rows))
+        write_text_atomic(paths[0], csv_text(list(scores), [list(scores.values())]))
+        write_text_atomic(paths[1], csv_text(["Sequence", "J-Mean", "F-Mean"], rows))
         return paths
 
     def table(self) -> str:
@@ -133,7 +133,7 @@ class Report:
             if len(objects) > 1:
                 rows.append([sequence, "mean", *_percent(_summary(objects))])
         total = ["mean of objects", str(len(self.objects)), *_percent(self.global_scores())]
-        return f"{self.subset}, {self.task}, percent\n\n{_columns(head, rows, total)}"
+        return f"{self.subset}, {self.task}, percent\n\n{columns(head, rows, total)}"
 
     def _sequences(self) -> Iterator[tuple[str, list[ObjectScores]]]:
         for name, rows in groupby(self.objects, key=lambda row: row.sequence):
@@ -160,7 +160,7 @@ def _percent(scores: dict[str, float]) -> list[str]:
     return [f"{100 * value:.1f}" for value in scores.values()]
 
 
-def _columns(head: list[str], rows: list[list[str]], total: list[str]) -> str:
+def columns(head: list[str], rows: list[list[str]], total: list[str]) -> str:
     """Text in columns, the first to the left, the others to the right, with rules around the rows."""
     widths = [max(map(len, column)) for column in zip(head, *rows, total, strict=True)]
     rule = "  ".join("-" * width for width in widths)
@@ -172,7 +172,7 @@ def _columns(head: list[str], rows: list[list[str]], total: list[str]) -> str:
     return "\n".join([line(head), rule, *map(line, rows), rule, line(total)]) + "\n"
 
 
-def _csv(header: list[str], rows: list[list[Any]]) -> str:
+def csv_text(header: list[str], rows: list[list[Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)

@@ -114,7 +114,7 @@ def learn_target(
     if not settings.tune:
         return LearnedTarget(embedding, None)
     prior = view.prior(features, view.similarity(features, embedding.direction))
-    logits = segmenter.decode(features, [_point_prompt(prior, negative=False)]).logits[0]
+    logits = segmenter.decode(features, [_point_prompt(prior)]).logits[0]
     target = torch.from_numpy(mask).to(logits.device)
     fit = fit_scale_weights(logits, target, steps=settings.tune_steps, learning_rate=settings.learning_rate)
     return LearnedTarget(embedding, fit)
@@ -127,16 +127,25 @@ def find_target(
     target: LearnedTarget,
     settings: PersamSettings | None = None,
     view: View | None = None,
+    exclude: NDArray[np.bool_] | None = None,
 ) -> Found:
-    """The target in the image that ``features`` are of."""
+    """The target in the image that ``features`` are of.
+
+    In the (H, W) bool region ``exclude`` nothing counts as similar: what was found there is not found again.
+    """
     settings, view = settings or PersamSettings(), view or AlignedView()
     similarity = view.similarity(features, target.embedding.direction)
-    prior = view.prior(features, similarity)
+    whole = prior = view.prior(features, similarity)
+    if exclude is not None:
+        similarity = similarity.masked_fill(view.cells(features, exclude), float(similarity.min()))
+        region = torch.from_numpy(exclude).to(prior.device)
+        prior = view.prior(features, similarity).masked_fill(region, float(prior.min()))
     if target.fit is not None:
-        prompt, guidance = _point_prompt(prior, negative=False), None
+        prompt, guidance = _point_prompt(prior), None
         passes = [keep_mix(segmenter.decode(features, [prompt]), target.fit.weights[None])]
     else:
-        prompt = _point_prompt(prior, negative=settings.negative_point)
+        # The least similar pixel is one of the background, not of a region that was taken out.
+        prompt = _point_prompt(prior, whole if settings.negative_point else None)
         guidance = view.guidance(
             similarity if settings.guided_attention else None,
             prior,
@@ -151,9 +160,9 @@ def find_target(
     return Found(similarity, prior, prompt, guidance, tuple(passes))
 
 
-def _point_prompt(prior: Tensor, *, negative: bool) -> Prompt:
-    """The most similar pixel and, with ``negative``, the least similar one."""
+def _point_prompt(prior: Tensor, negative: Tensor | None = None) -> Prompt:
+    """The highest pixel of ``prior`` and, where given, the lowest one of ``negative``; both are (H, W)."""
     points, labels = positive_points(prior, 1), [1]
-    if negative:
-        points, labels = torch.cat([points, negative_points(prior, 1)]), [1, 0]
+    if negative is not None:
+        points, labels = torch.cat([points, negative_points(negative, 1)]), [1, 0]
     return Prompt(points=points.cpu().numpy().astype(np.float32), labels=np.array(labels, dtype=np.int64))

@@ -1,0 +1,72 @@
+"""``vos evaluate-perseg``: score masks on PerSeg."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .options import verbosity
+
+STDOUT = "-"
+
+
+@click.command()
+@click.argument("results", type=click.Path(path_type=Path))
+@click.option(
+    "--data",
+    "root",
+    metavar="ROOT",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder with Annotations/<object>/<image>.png.",
+)
+@click.option(
+    "--reference",
+    default="00",
+    show_default=True,
+    metavar="STEM",
+    help="The image of every object that it was learned from; it is not scored.",
+)
+@click.option("--objects", metavar="A,B", help="Score only these.")
+@click.option(
+    "--json",
+    "json_path",
+    metavar="FILE",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Write all numbers as JSON; - is stdout, which then holds nothing else.",
+)
+@click.option(
+    "--csv",
+    "csv_folder",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Write global_results-perseg.csv and per-object_results-perseg.csv into DIR.",
+)
+@verbosity
+def evaluate_perseg(
+    results: Path,
+    root: Path,
+    reference: str,
+    objects: str | None,
+    json_path: Path | None,
+    csv_folder: Path | None,
+    quiet: bool,
+) -> None:
+    """Score the masks RESULTS/<object>/<image>.png as PerSAM's paper does: mIoU, mAcc and boundary IoU.
+
+    A mask is a PNG whose pixels are 0 (or black) but for the object. Masks are paired by name; one that is
+    missing, one too many, or one of another size is an error.
+    """
+    from vos.evaluation.perseg import evaluate_perseg as score
+
+    names = None if objects is None else [name.strip() for name in objects.split(",")]
+    report = score(results, root, reference=reference, objects=names)
+    if csv_folder is not None:
+        report.write_csv(csv_folder)
+    if json_path is not None and str(json_path) != STDOUT:
+        report.write_json(json_path)
+    if str(json_path) == STDOUT:
+        click.echo(report.to_json(), nl=False)
+    elif not quiet:
+        click.echo(report.table(), nl=False)

@@ -1,0 +1,124 @@
+"""From a reference image and its mask to a function that finds the target in other images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import PromptError, SettingsError
+from ..masks import Segmentation
+from ..segmenters import build_segmenter
+from ..segmenters.base import Segmenter
+from ..targets.mask import read_masks
+from ..tracking.instances import find_instances, similarity_threshold, to_labels
+from ..tracking.persam import LearnedTarget, learn_target
+from ..tracking.views import AlignedView, ReferenceView, View
+from ..video.images import read_image
+from .persam_settings import PersamRunSettings
+
+LOWEST_RED = 124
+"""A red value of the foreground below this selects no cell of the reference's grid (section 2.1)."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What is to be found: an image file and the file of a mask in it."""
+
+    image: Path
+    mask: Path
+    object_id: int | None = None
+    """Which object of the mask, where it shows several."""
+
+
+def build_segmenter_of(settings: PersamRunSettings) -> Segmenter:
+    """The model that the settings name.
+
+    Raises:
+        ModelError: unknown, or its weights are missing or unusable.
+    """
+    if settings.model == "builtin":
+        return build_segmenter("builtin")
+    options: dict[str, Any] = {"device": settings.device, "dtype": settings.dtype}
+    if settings.checkpoint is not None:
+        options["checkpoint"] = settings.checkpoint
+    return build_segmenter(settings.model, **options)
+
+
+def learn_reference(
+    reference: Reference, settings: PersamRunSettings, segmenter: Segmenter
+) -> Callable[[int, NDArray[np.uint8]], Segmentation]:
+    """A function of an image's number and pixels: the target of ``reference`` in it."""
+    image = read_image(reference.image)
+    mask, level = _read_mask(reference, settings)
+    view = _view(settings, segmenter, level)
+    features = segmenter.encode(image)
+    try:
+        target: LearnedTarget = learn_target(segmenter, features, mask, settings, view)
+    except PromptError as error:
+        raise PromptError(f"{reference.mask}: {error}") from error
+    threshold = similarity_threshold(features, mask, target, view)
+    del features
+
+    def find(number: int, image: NDArray[np.uint8]) -> Segmentation:
+        instances = find_instances(
+            segmenter,
+            segmenter.encode(image),
+            target,
+            settings,
+            view,
+            limit=settings.objects,
+            threshold=threshold,
+        )
+        # Predicted qualities are not bounded; confidences are.
+        scores = {n: float(np.clip(i.found.score, 0, 1)) for n, i in enumerate(instances, start=1)}
+        return Segmentation(number, to_labels(instances), scores)
+
+    return find
+
+
+def _view(settings: PersamRunSettings, segmenter: Segmenter, level: int) -> View:
+    if settings.view == "aligned":
+        return AlignedView()
+    from ..segmenters.sam import SamSegmenter
+
+    if not isinstance(segmenter, SamSegmenter):
+        raise SettingsError(
+            f"the reference's view is one of SAM's padded square, which {settings.model} does not have; "
+            "give --model mobile-sam, sam-vit-b, sam-vit-l or sam-vit-h"
+        )
+    return ReferenceView(segmenter, level)
+
+
+def _read_mask(reference: Reference, settings: PersamRunSettings) -> tuple[NDArray[np.bool_], int]:
+    """(H, W) bool mask of the target, and the red value that its foreground has in the file.
+
+    Raises:
+        PromptError, MediaError: if it cannot be read, is empty, or shows several objects.
+    """
+    if settings.view == "reference":
+        red = read_image(reference.mask)[..., 0]
+        level = int(red.max(initial=0))
+        if 0 < level < LOWEST_RED:
+            raise PromptError(
+                f"the foreground of {reference.mask} has the red value {level}: the published program takes "
+                f"masks for pictures and sees nothing below {LOWEST_RED}; save it with 128 or 255, "
+                "or leave out --recipe parity"
+            )
+        return red > 0, level
+    masks = read_masks(reference.mask)
+    wanted = reference.object_id
+    if wanted is None and len(masks) > 1:
+        raise PromptError(
+            f"{reference.mask} shows {len(masks)} objects ({', '.join(map(str, list(masks)[:5]))}), but a "
+            "target is one: say which with --reference-id"
+        )
+    if wanted is not None and wanted not in masks:
+        raise PromptError(
+            f"{reference.mask} shows no object {wanted}, but {', '.join(map(str, list(masks)[:5]))}"
+        )
+    return (next(iter(masks.values())) if wanted is None else masks[wanted]), 255
