@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from .class_options import class_options, take_class_settings
 from .options import (
     engine_options,
     existing_result,
@@ -62,6 +63,7 @@ def prompt_options(command: Any) -> Any:
 @click.command()
 @click.argument("video", metavar="VIDEO")
 @prompt_options
+@class_options
 @click.option(
     "-o",
     "--output",
@@ -84,6 +86,7 @@ def track(
     boxes: tuple[str, ...],
     prompts: tuple[Path, ...],
     frame: int | None,
+    names: tuple[str, ...],
     output: Path,
     resume: bool,
     overwrite: bool,
@@ -97,25 +100,37 @@ def track(
     """Follow objects through VIDEO: a file, a folder of images, or a glob.
 
     Say who with masks, points or boxes, all in one frame, or with a prompt file. Points and boxes are x,y
-    in pixels; ids are 1 to 254 and are kept. Writes OUT/masks/*.png, OUT/overlay.mp4, OUT/annotations.json
-    and OUT/run.json.
+    in pixels; ids are 1 to 254 and are kept. Or name classes: their objects get the ids 1, 2, ... as they
+    are found. Writes OUT/masks/*.png, OUT/overlay.mp4, OUT/annotations.json and OUT/run.json.
 
     \b
     vos track clip.mp4 --box 1:120,80,310,400 -o out
     vos track frames/ -m frames/first.png -o out
+    vos track clip.mp4 --class dog --class "red car" --detect-every 25 -o out
     """
+    from vos.errors import PromptError
     from vos.job import TrackSettings, track_video
     from vos.settings import override
     from vos.targets import parse_targets
+    from vos.targets.classes import ClassNames
     from vos.video import open_video, parse_size
 
     if flags["size"] is not None:
         flags["size"] = parse_size(flags["size"])
-    settings = override(TrackSettings(), load_config(config), flags)
+    classes = take_class_settings(flags)
+    settings = override(TrackSettings(), load_config(config), flags, {"classes": classes})
     settings = override(settings, {"outputs": chosen(settings.outputs, {"overlay": overlay, "coco": coco})})
     with open_video(video, **settings.reading()) as source:
-        targets = parse_targets(
-            masks=masks, points=points, boxes=boxes, prompt_files=prompts, frame=frame, video=source
+        if names and (masks or points or boxes or prompts or frame is not None):
+            raise PromptError(
+                "--class finds whom to follow by itself: give classes, or masks, points, boxes and prompts"
+            )
+        targets = (
+            ClassNames(names)
+            if names
+            else parse_targets(
+                masks=masks, points=points, boxes=boxes, prompt_files=prompts, frame=frame, video=source
+            )
         )
         with progress_bar(quiet=quiet) as advance:
             summary = track_video(
@@ -146,4 +161,6 @@ def describe(summary: Any) -> str:
         f"{summary.frames} frames, {objects}, {summary.seconds['total']:.1f} s "
         f"({summary.seconds_per_frame:.3f} s a frame)"
     )
-    return "\n".join([head, *(f"{name + ':':9} {path}" for name, path in summary.files.items())])
+    named = ", ".join(f"{object_id} {name}" for object_id, name in sorted(summary.names.items()))
+    lines = [head, *([f"{'names:':9} {named}"] if named else [])]
+    return "\n".join([*lines, *(f"{name + ':':9} {path}" for name, path in summary.files.items())])

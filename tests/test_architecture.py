@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "segmenters": NOUNS | {"settings", "matching"},
     "tracking": NOUNS | {"settings", "matching", "segmenters"},
     "language": NOUNS | {"settings", "segmenters", "matching", "testing", "evaluation.semantic"},
-    "targets": NOUNS | {"settings", "segmenters", "language", "matching"},
+    "targets": NOUNS | {"settings", "segmenters", "language", "matching", "tracking.refine"},
     "testing": NOUNS | {"settings", "segmenters"},
     "job": LIBRARY - {"job", "testing"},
 }

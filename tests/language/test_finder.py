@@ -11,7 +11,7 @@ import torch
 from vos.errors import ModelError, PromptError, SettingsError
 from vos.language import LANGUAGE_MODELS, build_language_model
 from vos.language.blip import BlipMatcher
-from vos.language.finder import AttentionFinder, Finder, FinderSettings
+from vos.language.finder import AttentionFinder, Finder, FinderSettings, instance_parts
 from vos.language.prompts import Vocabulary, build_prompts
 from vos.language.segment import SegmentSettings, segment_images
 from vos.language.synthetic_world import (
@@ -67,15 +67,14 @@ def test_the_gate_keeps_out_what_is_not_there(matcher):
     assert finder.find(world_scene(1).image, ["red circle"]) == []
 
 
-def test_instances_are_parts_large_enough(matcher):
+def test_instances_are_parts_large_enough():
     """Specks and parts much smaller than the largest are left out; the largest comes first."""
-    finder = AttentionFinder(matcher, settings=FinderSettings(min_area=0.01, min_share=0.5))
     mask = np.zeros((50, 50), bool)
     mask[0:10, 0:10] = mask[20:40, 20:40] = mask[45, 45] = True
-    assert [int(part.sum()) for part in finder._instances(mask)] == [400]
-    both = AttentionFinder(matcher, settings=FinderSettings(min_area=0.01, min_share=0.1))
-    assert [int(part.sum()) for part in both._instances(mask)] == [400, 100]
-    assert both._instances(np.zeros((5, 5), bool)) == []
+    large, both = FinderSettings(min_area=0.01, min_share=0.5), FinderSettings(min_area=0.01, min_share=0.1)
+    assert [int(part.sum()) for part in instance_parts(mask, large)] == [400]
+    assert [int(part.sum()) for part in instance_parts(mask, both)] == [400, 100]
+    assert instance_parts(np.zeros((5, 5), bool)) == []
 
 
 def test_unknown_names_are_refused_with_the_vocabulary(matcher):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..language.finders import build_finder
 from ..segmenters import SEGMENTERS, build_segmenter
 from ..tracking import build_tracker
 from .settings import TrackSettings
 
 if TYPE_CHECKING:
+    from ..language.finder import Finder
     from ..segmenters.base import Segmenter
     from ..tracking.base import Tracker
 
@@ -34,3 +36,19 @@ def build_segmenter_of(settings: TrackSettings) -> Segmenter:
     if settings.model not in SEGMENTERS or settings.model == "builtin":
         return build_segmenter("builtin")
     return build_segmenter(settings.model, device=settings.device, dtype=settings.dtype)
+
+
+def build_finder_of(settings: TrackSettings) -> Finder:
+    """The model that knows what class names look like.
+
+    Raises:
+        ModelError: unknown, or its weights are missing.
+    """
+    classes = settings.classes
+    return build_finder(
+        classes.finder,
+        weights=classes.weights,
+        tuned=classes.tuned,
+        min_score=classes.min_score,
+        device=settings.device,
+    )

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import MediaError
 from ..prompt import Target
+from ..targets.classes import ClassNames
 from .folder import Layout
 from .settings import TrackSettings
 
@@ -30,7 +31,11 @@ _PACKAGES = ("numpy", "torch", "opencv-python", "av", "pillow", "pycocotools", "
 
 
 def identity_of(
-    video: Video, targets: Sequence[Target], settings: TrackSettings, tracker: Tracker, layout: Layout
+    video: Video,
+    targets: Sequence[Target] | ClassNames,
+    settings: TrackSettings,
+    tracker: Tracker,
+    layout: Layout,
 ) -> dict[str, Any]:
     """What a run must have in common with a stopped one to go on with it."""
     engine = getattr(tracker, "settings", None)
@@ -108,8 +113,10 @@ def fingerprint_images(paths: Sequence[str | os.PathLike[str]]) -> dict[str, Any
     return {"kind": "images", "files": len(paths), "size": total, "sha256": digest.hexdigest(), "of": of}
 
 
-def describe_targets(targets: Iterable[Target]) -> dict[str, Any]:
-    """The targets as JSON, by ``<id> at frame <n>``; a mask is its size, area and SHA-256."""
+def describe_targets(targets: Iterable[Target] | ClassNames) -> dict[str, Any]:
+    """The targets as JSON, by ``<id> at frame <n>``; a mask is its size, area and SHA-256. Or class names."""
+    if isinstance(targets, ClassNames):
+        return {"classes": list(targets.names)}
     described: dict[str, Any] = {}
     for target in targets:
         prompt = target.prompt

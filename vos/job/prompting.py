@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..errors import PromptError
 from ..frame import Frame
@@ -14,10 +14,70 @@ from ..targets import first_segmentation, needs_segmenter
 
 if TYPE_CHECKING:
     from ..segmenters.base import Segmenter
+    from ..video import Video
 
 
-class Prompting:
-    """The targets of a run, by frame.
+class PromptSource:
+    """Who is to be followed, as a run asks for it frame by frame.
+
+    What is here is right for a source that knows everything from the start; see :class:`Prompting` and
+    :class:`vos.job.naming.ClassPrompting`.
+    """
+
+    names: Mapping[int, str]
+    """Names of the objects that have one, by id; may grow while the run goes on."""
+    first_given: dict[int, int]
+    """Id -> index of the first frame an object is given in, for those to be followed backwards from there."""
+
+    def last_start(self) -> int:
+        """The latest frame to follow somebody backwards from; -1 where there is none."""
+        return max(self.first_given.values(), default=-1)
+
+    def check(self, wanted: range) -> None:
+        """Refuse what does not go with the frames that are read, ``wanted``; see :class:`Prompting`."""
+
+    def prepare(self, video: Video, wanted: range, looked: Callable[[int, int | None], None]) -> None:
+        """Find out what has to be known before the first frame is done; not asked of a run that goes on.
+
+        ``looked`` is told how many frames were gone through so far, and of how many.
+        """
+
+    def needs_known(self, frame: Frame) -> bool:
+        """Whether :meth:`forwards` has to see what tracking alone makes of this frame."""
+        return False
+
+    def forwards(self, frame: Frame, known: Segmentation | None = None) -> Segmentation | None:
+        """Everything said of this frame, as masks; None where nothing is said.
+
+        ``known`` is what tracking alone makes of the frame, where it was asked for.
+        """
+        raise NotImplementedError
+
+    def backwards(self, frame: Frame) -> Segmentation | None:
+        """What is said of this frame for those to be followed backwards; None where nothing is."""
+        return None
+
+    def saw(self, segmentation: Segmentation) -> None:
+        """Take note of the result of a frame, in the forward pass."""
+
+    def warnings(self, last_index: int) -> list[str]:
+        """What the user should know at the end of a run up to frame ``last_index``."""
+        return []
+
+    def facts(self) -> dict[str, Any]:
+        """Fields for ``run.json``."""
+        return {}
+
+    def get_state(self) -> Any:
+        """All that later answers depend on, besides what the user said."""
+        return None
+
+    def set_state(self, state: Any) -> None:
+        """Go on where ``get_state`` was taken."""
+
+
+class Prompting(PromptSource):
+    """Targets the user gave, by frame.
 
     An object is followed forwards from the first frame it is given in; frames before that one are covered
     by a pass backwards in time. Prompts for the same object at later frames are corrections.
@@ -36,24 +96,15 @@ class Prompting:
         self._targets = tuple(targets)
         self._make_segmenter = segmenter
         self._segmenter: Segmenter | None = None
-        self.first_given: dict[int, int] = {}
-        """Object id -> index of the first frame it is given in."""
+        self.first_given = {}
         for target in sorted(targets, key=lambda target: target.frame_index):
             self.first_given.setdefault(target.object_id, target.frame_index)
-
-    @property
-    def names(self) -> dict[int, str]:
-        """Names of the objects that have one, by id."""
-        return {target.object_id: target.name for target in self._targets if target.name}
+        self.names = {target.object_id: target.name for target in self._targets if target.name}
 
     @property
     def frame_indices(self) -> tuple[int, ...]:
         """Indices of all frames that something is said of, ascending."""
         return tuple(sorted({target.frame_index for target in self._targets}))
-
-    def last_start(self) -> int:
-        """The latest frame in which an object is given for the first time: where the backward pass begins."""
-        return max(self.first_given.values())
 
     def check(self, wanted: range) -> None:
         """Refuse prompts for frames that are not read.
@@ -75,8 +126,9 @@ class Prompting:
                 f"give it for one of these, such as {nearest}, or read other frames"
             )
 
-    def corrects(self, frame: Frame) -> bool:
-        """Whether points in this frame correct an object that is followed already."""
+    def needs_known(self, frame: Frame) -> bool:
+        """Whether points in this frame correct an object that is followed already: seen against what
+        tracking alone gives."""
         return any(
             target.prompt.points is not None and self.first_given[target.object_id] < frame.index
             for target in self._at(frame)
@@ -92,6 +144,14 @@ class Prompting:
     def backwards(self, frame: Frame) -> Segmentation | None:
         """The objects given in this frame for the first time; None where there are none."""
         return self._told(frame, [t for t in self._at(frame) if self.first_given[t.object_id] == frame.index])
+
+    def warnings(self, last_index: int) -> list[str]:
+        """Prompts that were never reached."""
+        return [
+            f"a prompt is for frame {index}, after the last frame {last_index}: it was not used"
+            for index in self.frame_indices
+            if index > last_index
+        ]
 
     def _at(self, frame: Frame) -> list[Target]:
         return [target for target in self._targets if target.frame_index == frame.index]

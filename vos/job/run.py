@@ -17,20 +17,23 @@ from ..files import make_folder
 from ..frame import Frame
 from ..masks import Segmentation
 from ..prompt import Target
+from ..targets.classes import ClassNames
 from ..tracking.propagate import Given, propagate
 from ..tracking.snapshot import dump_state, load_state
 from ..writers import build_writer
 from ..writers.base import VideoFacts, Writer
 from ..writers.record import RunWriter
 from .backward import BackwardStore, merge
-from .engine import build_segmenter_of, build_tracker_of
+from .engine import build_finder_of, build_segmenter_of, build_tracker_of
 from .folder import PROGRAM, Layout, RunFolder, claim
 from .identity import identity_of, versions
-from .prompting import Prompting
+from .naming import ClassPrompting
+from .prompting import Prompting, PromptSource
 from .settings import TrackSettings
 from .summary import Progress, TrackSummary
 
 if TYPE_CHECKING:
+    from ..language.finder import Finder
     from ..segmenters.base import Segmenter
     from ..tracking.base import Tracker
     from ..video import Video
@@ -59,7 +62,7 @@ class _State:
 
 def track_video(
     video: Video,
-    targets: Sequence[Target],
+    targets: Sequence[Target] | ClassNames,
     output: str | os.PathLike[str] | Layout,
     settings: TrackSettings | None = None,
     *,
@@ -68,16 +71,18 @@ def track_video(
     progress: Callable[[Progress], None] | None = None,
     tracker: Tracker | None = None,
     segmenter: Segmenter | None = None,
+    finder: Finder | None = None,
 ) -> TrackSummary:
     """Follow ``targets`` through ``video`` and write the results.
 
     Objects may be given in any frame: what comes before the frame in which an object is given first is
-    tracked backwards in time. One frame is in memory at a time, and every file under its final name is
-    complete whatever happens.
+    tracked backwards in time. Objects told by the names of their classes are looked for from the first frame
+    on, and followed from where they first appear. One frame is in memory at a time, and every file under its
+    final name is complete whatever happens.
 
     Args:
         video: the frames, see :func:`vos.open_video`.
-        targets: who to follow, see :mod:`vos.targets`.
+        targets: who to follow, see :mod:`vos.targets`; or the names of their classes.
         output: folder for the results, made where absent.
         settings: everything else; what concerns reading is for the record only.
         resume: go on with a run that was stopped; the result is the same, to the byte, timings apart.
@@ -85,6 +90,7 @@ def track_video(
         progress: called after every frame.
         tracker: engine to use in place of the one that ``settings.model`` names.
         segmenter: turns points and boxes into masks, in place of the one that goes with the engine.
+        finder: looks for class names, in place of the one that ``settings.classes`` name.
 
     Raises:
         PromptError, SettingsError, OutputError, MediaError, ModelError: before the first frame is done;
@@ -94,7 +100,16 @@ def track_video(
     """
     settings = settings or TrackSettings()
     layout = output if isinstance(output, Layout) else Layout.of_video(output)
-    prompting = Prompting(targets, lambda: build_segmenter_of(settings) if segmenter is None else segmenter)
+
+    def make_segmenter() -> Segmenter:
+        return build_segmenter_of(settings) if segmenter is None else segmenter
+
+    prompting: PromptSource
+    if isinstance(targets, ClassNames):
+        finder = build_finder_of(settings) if finder is None else finder
+        prompting = ClassPrompting(targets, settings.classes, finder, make_segmenter)
+    else:
+        prompting = Prompting(targets, make_segmenter)
     wanted = _wanted(video, settings)
     prompting.check(wanted)
     engine = tracker or build_tracker_of(settings)
@@ -115,7 +130,7 @@ class _Run:
         self,
         video: Video,
         wanted: range,
-        prompting: Prompting,
+        prompting: PromptSource,
         tracker: Tracker,
         settings: TrackSettings,
         folder: RunFolder,
@@ -144,6 +159,8 @@ class _Run:
         """All of it; an end before its time is told in terms of what is on disk."""
         try:
             self._restore()
+            if self.folder.checkpoint is None:
+                self._prepare()
             if self.state.stage == "backward":
                 self._track_backward()
             if not self.state.complete:
@@ -196,9 +213,17 @@ class _Run:
             )
         for name, writer in self.writers.items():
             writer.restore(saved["writers"][name])
+        self.prompting.set_state(saved["prompting"])
         if self.state.begun:
             self.tracker.set_state(saved["tracker"])
         logger.info("going on after %d frames (%s)", self.state.done, self.state.stage)
+
+    def _prepare(self) -> None:
+        def looked(done: int, total: int | None) -> None:
+            self.report(Progress("search", done, total))
+
+        with self._timed("track"):
+            self.prompting.prepare(self.video, self.wanted, looked)
 
     def _track_backward(self) -> None:
         """From the latest frame in which an object is given first to the first frame read."""
@@ -225,6 +250,7 @@ class _Run:
                 if self.backward is not None and frame.index < self.prompting.last_start():
                     before = self.backward.read(frame)
                     segmentation = merge(segmentation, before, self.prompting.first_given)
+                self.prompting.saw(segmentation)
                 self.state.objects = sorted({*self.state.objects, *segmentation.ids})
                 if "masks" in self.writers:
                     self.folder.note_mask(frame.name)
@@ -236,8 +262,8 @@ class _Run:
         self._save_checkpoint()
 
     def _told_forwards(self, frame: Frame) -> Segmentation | None:
-        """What the user says of a frame; points that correct are seen against what tracking alone gives."""
-        if not (self.state.begun and self.prompting.corrects(frame)):
+        """What is said of a frame; corrections and new finds are seen against what tracking alone gives."""
+        if not (self.state.begun and self.prompting.needs_known(frame)):
             return self.prompting.forwards(frame)
         before = dump_state(self.tracker.get_state())
         known = self.tracker.step(frame)
@@ -297,6 +323,7 @@ class _Run:
                 {
                     "state": dataclasses.asdict(self.state),
                     "stop": self.wanted.stop,
+                    "prompting": self.prompting.get_state(),
                     "tracker": self.tracker.get_state() if self.state.begun else None,
                     "writers": writers,
                 }
@@ -305,11 +332,7 @@ class _Run:
     def _finish(self) -> TrackSummary:
         """Put the final files in place, ``run.json`` last, and clear away the rest."""
         state = self.state
-        warnings = [
-            f"a prompt is for frame {index}, after the last frame {state.last_index}: it was not used"
-            for index in self.prompting.frame_indices
-            if index > state.last_index
-        ]
+        warnings = self.prompting.warnings(state.last_index)
         for warning in warnings:
             logger.warning(warning)
         record = self.writers.pop("run")
@@ -321,6 +344,8 @@ class _Run:
         record.header = {"program": PROGRAM, **self.identity, "versions": versions()}
         record.footer = {
             "counts": {"frames": self._frames_done(), "objects": state.objects},
+            "names": {str(object_id): name for object_id, name in sorted(self.prompting.names.items())},
+            **self.prompting.facts(),
             "warnings": warnings,
             "timings": {name: round(value, 3) for name, value in state.seconds.items()},
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ..targets.classes import ClassSettings
 from ..writers import WRITERS
 from ..writers.drawing import OverlaySettings
 
@@ -39,6 +40,8 @@ class TrackSettings:
     """Looks of the overlay video."""
     tracker: dict = field(default_factory=dict)
     """The engine's own settings, laid over its defaults."""
+    classes: ClassSettings = field(default_factory=ClassSettings)
+    """How objects are found that are told by the names of their classes."""
     checkpoint_every: int = 25
     """Frames between two points at which a stopped run can go on."""
 

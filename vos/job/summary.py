@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ class Progress:
     """How far a run is."""
 
     stage: str
-    """``backward`` (frames before a prompt, last to first) or ``forward``."""
+    """``search`` (for class names), ``backward`` (frames before a prompt, last to first) or ``forward``."""
     done: int
     """Frames of this stage that are done."""
     total: int | None
@@ -34,6 +34,8 @@ class TrackSummary:
     seconds: dict[str, float]
     """Wall-clock seconds ``read``, ``track``, ``write`` and ``total``, over all parts of a stopped run."""
     warnings: tuple[str, ...]
+    names: dict[int, str] = field(default_factory=dict)
+    """Names of the objects that have one, by id."""
 
     @property
     def seconds_per_frame(self) -> float:
@@ -47,6 +49,7 @@ class TrackSummary:
             "files": self.files,
             "frames": self.frames,
             "objects": list(self.objects),
+            "names": {str(object_id): name for object_id, name in self.names.items()},
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
             "seconds_per_frame": round(self.seconds_per_frame, 4),
             "warnings": list(self.warnings),
@@ -62,4 +65,5 @@ class TrackSummary:
             objects=tuple(record["counts"]["objects"]),
             seconds=dict(record["timings"]),
             warnings=tuple(record["warnings"]),
+            names={int(object_id): name for object_id, name in record.get("names", {}).items()},
         )

@@ -59,7 +59,7 @@ class BlipMatcher:
         statistics: which mean and deviation the input is normalised with.
         default_layers: layers used where a caller names none.
         lexicon: classes with their synonyms, and background words, for class names that come from a user.
-        closed: the model knows the lexicon's words and no other.
+        closed: the model knows the names of the lexicon and no other.
         precision: "float16" multiplies in half precision, as the reference's GPU runs do, by autocast
             around the whole model, scores included; sums and softmax stay in float32.
 
@@ -108,7 +108,8 @@ class BlipMatcher:
             BlipForImageTextRetrieval,
             AutoTokenizer,
             checkpoint,
-            f"Fetch it once with `hf download {CHECKPOINT} --local-dir DIR` and name it: --checkpoint DIR.",
+            f"Fetch it once with `hf download {CHECKPOINT} --local-dir DIR` and name the folder: "
+            "--checkpoint DIR (--finder-weights DIR of vos track).",
         )
         return cls(model.to(device), tokenizer, **options)
 
@@ -133,11 +134,14 @@ class BlipMatcher:
         """Tokens of a prompt set, padded to its longest sentence; done once for any number of images.
 
         Raises:
-            PromptError: for a word the model does not know at all, or a sentence longer than it can read.
+            PromptError: for a word the model does not know at all, a name that is not in the lexicon of a
+                closed model, or a sentence longer than it can read.
             ModelError: if the model was built without a tokenizer.
         """
         if self.tokenizer is None:
             raise ModelError("this model has no tokenizer; give one to BlipMatcher, or encoded prompts")
+        if self.closed:
+            self._check_names(prompts)
         tokens = self.tokenizer(list(prompts.texts), padding="longest", return_tensors="pt")
         ids, mask = tokens["input_ids"], tokens["attention_mask"]
         unknown = self.tokenizer.unk_token_id
@@ -188,6 +192,14 @@ class BlipMatcher:
             for layer in layers
         }
         return Relevance(maps, gate)
+
+    def _check_names(self, prompts: PromptSet) -> None:
+        """Known words do not make a known name: "red" and "circle" are in "circle red", too."""
+        words = {word for entry in self.lexicon.classes for word in entry.words}
+        known = {word.lower() for word in words | set(self.lexicon.background)}
+        for label, name in enumerate(prompts.names[1:], start=1):
+            if name.lower() not in known:
+                self._refuse_unknown(prompts, prompts.spans[label][0])
 
     def _refuse_unknown(self, prompts: PromptSet, row: int) -> None:
         label = next(i for i, (start, stop) in enumerate(prompts.spans) if start <= row < stop)

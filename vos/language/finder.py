@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from . import build_language_model
 from .blip import BlipMatcher, EncodedPrompts
 from .points import PointPair, point_pair
 from .prompts import build_prompts, vocabulary_for
 from .segment import SegmentSettings, segment_images
+from .tuning import load_tuned
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +96,7 @@ class AttentionFinder:
         for label, name in enumerate(names, start=1):
             if result.gate[label] < self.settings.min_gate:
                 continue
-            for part in self._instances(result.labels == label):
+            for part in instance_parts(result.labels == label, self.settings):
                 values = np.where(part, probability[label], 0).astype(np.float32)
                 values /= max(float(values.max()), 1e-12)
                 pair = point_pair(values, threshold=1e-6)
@@ -102,12 +105,39 @@ class AttentionFinder:
                     found.append(Found(name, score, pair.box, values, pair))
         return sorted(found, key=lambda entry: -entry.score)
 
-    def _instances(self, mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-        """8-connected parts of an (H, W) mask that are large enough, largest first."""
-        count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-        areas = stats[1:, cv2.CC_STAT_AREA]
-        if count < 2:
-            return []
-        least = max(self.settings.min_area * mask.size, self.settings.min_share * float(areas.max()))
-        order = np.argsort(-areas, kind="stable")
-        return [labels == part + 1 for part in order if areas[part] >= least]
+
+def instance_parts(
+    mask: NDArray[np.bool_],
+    settings: FinderSettings = FinderSettings(),
+) -> list[NDArray[np.bool_]]:
+    """8-connected parts of an (H, W) mask that are large enough, largest first."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    if count < 2:
+        return []
+    least = max(settings.min_area * mask.size, settings.min_share * float(areas.max()))
+    order = np.argsort(-areas, kind="stable")
+    return [labels == part + 1 for part in order if areas[part] >= least]
+
+
+def load_attention_finder(
+    model: str,
+    *,
+    weights: str | Path | None = None,
+    tuned: str | Path | None = None,
+    min_score: float | None = None,
+    device: str = "cpu",
+) -> AttentionFinder:
+    """An attention finder over the matching model of that name in :data:`vos.language.LANGUAGE_MODELS`.
+
+    ``min_score`` is not needed: the model's own matching gate says what is there, and whoever wants more
+    than that looks at the scores.
+
+    Raises:
+        ModelError: if weights or what was tuned are not there or do not fit.
+    """
+    options = {} if weights is None else {"checkpoint": weights}
+    matcher: BlipMatcher = build_language_model(model, device=device, **options)
+    if tuned is not None:
+        load_tuned(Path(tuned), matcher)
+    return AttentionFinder(matcher)

@@ -103,8 +103,8 @@ class VisionLanguageModel:
             AutoModelForImageTextToText,
             AutoProcessor,
             checkpoint,
-            "Fetch one, such as llava-hf/llava-1.5-7b-hf, with `hf download` and name its folder with "
-            "--checkpoint.",
+            "Fetch one once, such as `hf download llava-hf/llava-1.5-7b-hf --local-dir DIR`, and name the "
+            "folder: --finder-weights DIR.",
             dtype=dtype,
         )
         return cls(model.to(device), processor, **options)

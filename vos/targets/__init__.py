@@ -86,7 +86,7 @@ def parse_targets(
     if not told:
         raise PromptError(
             "nobody to follow: give a mask (-m first.png), a point (--point 1:x,y), "
-            "a box (--box 1:x0,y0,x1,y1) or a prompt file (--prompts prompts.json)"
+            "a box (--box 1:x0,y0,x1,y1), a prompt file (--prompts prompts.json) or a class (--class dog)"
         )
     if frame is None:
         frame = 0 if video is None else next((first.index for first in video), 0)

@@ -69,7 +69,7 @@ def first_segmentation(
         prompts = [_with_known(target, known) for target in asked]
         logits, quality = _decode(segmenter, frame, prompts)
         _refuse_empty(asked, logits > 0, frame)
-        labels = _resolve(logits, [target.object_id for target in asked])
+        labels = resolve(logits, [target.object_id for target in asked])
         scores |= {t.object_id: float(np.clip(s, 0.0, 1.0)) for t, s in zip(asked, quality, strict=True)}
     labels = _paint_given(labels, given)
     _refuse_hidden(targets, labels, frame)
@@ -122,8 +122,11 @@ def _pass(
     return logits, low_res, scores
 
 
-def _resolve(logits: Floats, ids: Sequence[int]) -> NDArray[np.uint8]:
-    """(H, W) uint8 labels of (N, H, W) logits that may overlap."""
+def resolve(logits: Floats, ids: Sequence[int]) -> NDArray[np.uint8]:
+    """(H, W) uint8 labels of (N, H, W) logits that may overlap.
+
+    A mask that lies mostly within a larger one is in front of it; else the higher logit wins the pixel.
+    """
     masks = logits > 0
     areas = masks.sum(axis=(1, 2))
     owner = np.full(logits.shape[1:], -1)

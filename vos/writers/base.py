@@ -31,7 +31,7 @@ class VideoFacts:
     fps: float | None = None
     """Frames per second, where the frames carry no time of their own; None: unknown."""
     names: Mapping[int, str] = field(default_factory=dict)
-    """Name of an object by id, for those that have one."""
+    """Name of an object by id, for those that have one; may grow while frames are written."""
 
 
 class Writer(Protocol):

@@ -39,7 +39,7 @@ class CocoWriter(Writer):
         self, path: str | os.PathLike[str], *, work: Path | None = None, facts: VideoFacts | None = None
     ) -> None:
         self.path = Path(path)
-        self._names = dict((facts or VideoFacts()).names)
+        self._names = (facts or VideoFacts()).names  # may grow until the end
         self._blocks = Blocks(work, ".jsonl")
         self._lines: list[str] = []
         self._seen: set[int] = set()

@@ -1,0 +1,161 @@
+"""``vos track --class`` from the command line to named tracks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from language.random_blip import save_random_blip
+from PIL import Image
+from scripted_finder import ScriptedFinder
+from vos_cli.main import cli
+
+from vos.language import finders
+from vos.testing import Scene, Shape, scene, write_images
+from vos.testing.shapes import line, shuttle
+
+COUNT = 12
+NAMES = {1: "star", 2: "ball"}
+
+
+@pytest.fixture(scope="module")
+def clip() -> Scene:
+    """A star from the start, and a ball that comes in from the left in frame 4."""
+    shapes = (
+        Shape(1, shuttle((100, 40), (112, 50), 24), 16, "star", colour=(196, 70, 56)),
+        Shape(2, lambda t: (-80 if t < 4 else 36 + t, 50.0), 15, "disc", colour=(58, 92, 190)),
+    )
+    return scene(shapes, num_frames=COUNT, size=(90, 140), seed=3, camera=line((0, 0), (0.6, 0.2)))
+
+
+@pytest.fixture(scope="module")
+def frames(clip: Scene, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The clip as a folder of images."""
+    folder = tmp_path_factory.mktemp("clip")
+    write_images(clip, folder)
+    return folder
+
+
+@pytest.fixture
+def scripted(clip: Scene, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """The finder "owlv2" knows the clip by heart; the options it was built with."""
+    built: list[dict[str, object]] = []
+
+    def build(**options: object) -> ScriptedFinder:
+        built.append(options)
+        return ScriptedFinder(clip, NAMES, points=True)
+
+    monkeypatch.setitem(finders.FINDERS, "owlv2", build)
+    return built
+
+
+def run(*arguments: object) -> Result:
+    """``vos track ARGUMENTS``."""
+    return CliRunner().invoke(cli, ["track", *map(str, arguments)])
+
+
+def test_names_to_tracks(
+    frames: Path, clip: Scene, scripted: list[dict[str, object]], tmp_path: Path
+) -> None:
+    """Two classes, one of which comes later: named tracks that follow the truth, with the built-in engine."""
+    out = tmp_path / "out"
+    names = ("--class", "ball", "--class", "star", "--finder", "owlv2")
+    result = run(frames, *names, "--detect-every", 4, "--min-score", 0.5, "-o", out)
+    assert result.exit_code == 0, result.stderr
+    assert "names:    1 star, 2 ball" in result.stdout
+    assert scripted == [{"weights": None, "tuned": None, "min_score": 0.5, "device": "cpu"}]
+    record = json.loads((out / "run.json").read_text())
+    assert {k: v["frame"] for k, v in record["found"].items()} == {"1": 0, "2": 4}
+    assert record["settings"]["classes"]["finder"] == "owlv2"
+    assert record["settings"]["classes"]["detect_every"] == 4
+    for index in (0, 5, COUNT - 1):
+        labels = np.array(Image.open(out / "masks" / f"{index:05d}.png"))
+        for object_id in (1, 2):
+            truth = clip.labels[index] == object_id
+            union = ((labels == object_id) | truth).sum()
+            if union:
+                assert ((labels == object_id) & truth).sum() / union > 0.75, (index, object_id)
+
+
+def test_going_on_after_it_is_done(frames: Path, scripted: list[dict[str, object]], tmp_path: Path) -> None:
+    """--resume of a finished run finds it finished; without it, or with other classes, it is refused."""
+    command = (
+        frames,
+        "--class",
+        "star",
+        "--finder",
+        "owlv2",
+        "--end",
+        3,
+        "--no-overlay",
+        "-o",
+        tmp_path / "out",
+    )
+    assert run(*command).exit_code == 0
+    assert run(*command, "--resume").exit_code == 0
+    assert run(*command).exit_code == 2
+    other = run(*command, "--resume", "--class", "ball")
+    assert (other.exit_code, "classes" in other.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--class", "bird"), 2, "found no 'bird' in frames 0 to 11"),
+        (("--class", "unheard of"), 2, "does not know 'unheard of'"),
+        (("--class", "star", "--class", "star"), 2, "named twice"),
+        (("--class", "star", "--box", "1:1,1,9,9"), 2, "by itself"),
+        (("--class", "star", "--detect-every", "0"), 2, "x>=1"),
+    ],
+)
+def test_mistakes(
+    frames: Path,
+    scripted: list[dict[str, object]],
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    code: int,
+    message: str,
+) -> None:
+    """One message and exit code 2; nothing is left behind."""
+    result = run(frames, "--finder", "owlv2", *arguments, "-o", tmp_path / "out")
+    assert (result.exit_code, message in result.stderr) == (code, True), result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("finder", ["blip", "vlm", "grounding-dino", "owlv2"])
+def test_weights_that_are_not_there(
+    frames: Path, tmp_path: Path, finder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 4, with what to fetch and where to put it, before anything is written."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    given = run(
+        frames, "--class", "dog", "--finder", finder, "--finder-weights", tmp_path, "-o", tmp_path / "out"
+    )
+    cached = run(frames, "--class", "dog", "--finder", finder, "-o", tmp_path / "out")
+    for result in (given, cached):
+        assert result.exit_code == 4, result.stderr
+        assert "hf download" in result.stderr
+        assert "--finder-weights" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_without_cross_attention(frames: Path, tmp_path: Path) -> None:
+    """Text and image that never meet inside the model give no maps: exit code 4."""
+    folder = save_random_blip(tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    config["text_config"]["is_decoder"] = False
+    (folder / "config.json").write_text(json.dumps(config))
+    result = run(frames, "--class", "red circle", "--finder-weights", folder, "-o", tmp_path / "out")
+    assert result.exit_code == 4, result.stderr
+    assert "cross-attention" in result.stderr
+
+
+def test_more_words_than_the_model_reads(frames: Path, tmp_path: Path) -> None:
+    """A name longer than the model's text: exit code 2, saying how much it reads."""
+    folder = save_random_blip(tmp_path / "model")
+    name = " ".join(["red"] * 12)
+    result = run(frames, "--class", name, "--finder-weights", folder, "-o", tmp_path / "out")
+    assert (result.exit_code, "reads 12" in result.stderr) == (2, True), result.stderr

@@ -1,0 +1,88 @@
+"""From names to masks in one frame."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scripted_finder import ScriptedFinder
+
+from vos.language.finder import Found
+from vos.targets.classes import ClassSettings, class_instances, label_instances, prompt_of
+from vos.testing import Scene, ScriptedSegmenter, scene
+
+NAMES = {1: "dog", 2: "cat", 3: "dog"}
+
+
+@pytest.fixture(scope="module")
+def clip() -> Scene:
+    """Seven objects, of which three have names."""
+    return scene("crowd", num_frames=1, size=(90, 130), seed=2)
+
+
+@pytest.mark.parametrize("points", [False, True])
+def test_masks_of_all_instances(clip: Scene, points: bool) -> None:
+    """Class by class as named, best first within a class, with the masks the segmenter knows."""
+    finder = ScriptedFinder(clip, NAMES, score={1: 0.6, 2: 0.95, 3: 0.8}, points=points)
+    found = class_instances(clip.frames[0], ["dog", "cat"], finder, ScriptedSegmenter(clip))
+    assert [(entry.name, entry.score) for entry in found] == [("dog", 0.8), ("dog", 0.6), ("cat", 0.95)]
+    for entry, object_id in zip(found, (3, 1, 2), strict=True):
+        assert np.array_equal(entry.mask, clip.labels[0] == object_id)
+    labels = label_instances(found, [1, 2, 3])
+    assert set(np.unique(labels)) == {0, 1, 2, 3}
+
+
+def test_the_cascade(clip: Scene) -> None:
+    """Three passes: the prompt, then the mask with it, then the mask and its box; all objects in one call."""
+    segmenter = ScriptedSegmenter(clip)
+    class_instances(clip.frames[0], ["dog", "cat"], ScriptedFinder(clip, NAMES, points=True), segmenter)
+    first, second, third = segmenter.calls
+    assert [len(call.prompts) for call in segmenter.calls] == [3, 3, 3]
+    assert first.prompts[0].low_res is None
+    assert first.prompts[0].box is not None
+    assert first.prompts[0].points is not None
+    assert second.prompts[0].low_res is not None
+    assert third.prompts[0].low_res is not None
+    assert third.prompts[0].box is not None
+
+
+def test_one_object_has_one_name(clip: Scene) -> None:
+    """Two finds with one mask: the better one stays, whatever it is called."""
+    box = clip.boxes[0][1]
+
+    class Twice:
+        def find(self, image, names):
+            return [Found("dog", 0.7, box, None, None), Found("animal", 0.9, box, None, None)]
+
+    found = class_instances(clip.frames[0], ["dog", "animal"], Twice(), ScriptedSegmenter(clip))
+    assert [entry.name for entry in found] == ["animal"]
+
+
+def test_limits(clip: Scene) -> None:
+    """The best instance only; a score that is not reached; a find without a mask."""
+    finder = ScriptedFinder(clip, NAMES, score={1: 0.6, 3: 0.8})
+    segmenter = ScriptedSegmenter(clip)
+    best = class_instances(clip.frames[0], ["dog"], finder, segmenter, ClassSettings(instances=1))
+    assert [entry.score for entry in best] == [0.8]
+    strict = class_instances(clip.frames[0], ["dog"], finder, segmenter, ClassSettings(min_score=0.7))
+    assert [entry.score for entry in strict] == [0.8]
+    assert class_instances(clip.frames[0], ["bird"], finder, segmenter) == []
+
+    class Nowhere:
+        def find(self, image, names):
+            empty = np.argwhere(clip.labels[0] == 0)[0]
+            y, x = (int(v) for v in empty)
+            return [Found("dog", 0.9, (x, y, x, y), None, None)]
+
+    assert class_instances(clip.frames[0], ["dog"], Nowhere(), segmenter) == []
+
+
+def test_what_the_segmenter_is_told(clip: Scene) -> None:
+    """A detector's find is its box; attention adds a point on the object and one off it."""
+    detector = ScriptedFinder(clip, NAMES).find(clip.frames[0].image, ["cat"])[0]
+    attention = ScriptedFinder(clip, NAMES, points=True).find(clip.frames[0].image, ["cat"])[0]
+    assert prompt_of(detector).points is None
+    prompt = prompt_of(attention)
+    assert prompt.labels is not None
+    assert prompt.labels.tolist() == [1, 0]
+    assert prompt.box is not None
+    assert tuple(prompt.box) == clip.boxes[0][2]

@@ -1,0 +1,174 @@
+"""``--class NAME``: from the name of a thing to the masks of all its instances in a frame.
+
+::
+
+    name -> finder: attention map -> a point on it, a point off it, a box    (a detector gives the box only)
+         -> segmenter -> cascaded refinement -> one of many -> masks
+
+A finder is a :class:`~vos.language.finder.Finder`; which of its finds are objects that are followed already
+is decided in :mod:`vos.targets.association`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import PromptError
+from ..frame import Frame
+from ..masks import MAX_OBJECTS
+from ..prompt import Prompt
+from .first import resolve
+
+if TYPE_CHECKING:
+    from ..language.finder import Finder, Found
+    from ..segmenters.base import Segmenter
+
+
+@dataclass(frozen=True)
+class ClassNames:
+    """Who to follow, by name: every instance of every class, unless the settings say otherwise.
+
+    Raises:
+        PromptError: without a name, with an empty one, or with one that is given twice.
+    """
+
+    names: tuple[str, ...]
+    """As the user wrote them; the ids of a frame's objects follow this order."""
+
+    def __post_init__(self) -> None:
+        if not self.names:
+            raise PromptError("no class is named: give at least one, such as --class dog")
+        plain = [name.strip().lower() for name in self.names]
+        for name in plain:
+            if not name:
+                raise PromptError("a class name is empty; give a word, such as --class dog")
+            if plain.count(name) > 1:
+                raise PromptError(f"class {name!r} is named twice; name every class once")
+        if len(plain) > MAX_OBJECTS:
+            raise PromptError(f"{len(plain)} classes are named, but at most {MAX_OBJECTS} can be followed")
+
+
+@dataclass(frozen=True)
+class ClassSettings:
+    """How objects are found by name. The words are those of the flags and of the keys of a recipe.
+
+    Raises:
+        ValueError: for a value out of range.
+    """
+
+    finder: str = "blip"
+    """A name in :data:`vos.language.finders.FINDERS`."""
+    weights: str | None = None
+    """Folder with the finder's weights; None: the local cache."""
+    tuned: str | None = None
+    """What ``vos tune`` wrote for this finder."""
+    instances: int | None = None
+    """At most so many objects of a class in one frame, the best ones; None: all."""
+    min_score: float | None = None
+    """Score that a find needs, 0..1; None: what suits the finder."""
+    same_object: float = 0.5
+    """IoU of two masks from which on they show one object."""
+    search_every: int = 5
+    """Frames between two looks for a class that was not found yet."""
+    search_frames: int = 500
+    """So many frames, counted from the first one read, are searched."""
+    detect_every: int | None = None
+    """Frames between two looks for new objects once tracking has begun; None: no such looks."""
+    reseed: bool = True
+    """Whether a find that matches no object in sight goes on as a lost object of its class."""
+
+    def __post_init__(self) -> None:
+        for name in ("instances", "search_every", "search_frames", "detect_every"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"classes.{name} must be 1 or more, got {value}")
+        if not 0 < self.same_object <= 1:
+            raise ValueError(f"classes.same_object must be above 0 and at most 1, got {self.same_object}")
+        if self.min_score is not None and not 0 <= self.min_score <= 1:
+            raise ValueError(f"classes.min_score must be 0 to 1, got {self.min_score}")
+
+
+@dataclass(frozen=True, eq=False)
+class ClassInstance:
+    """One object of a named class, found in one frame."""
+
+    name: str
+    score: float
+    """The finder's, 0..1."""
+    logits: NDArray[np.float32]
+    """(H, W), cut at 0; some pixel is above."""
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """(H, W) bool."""
+        return self.logits > 0
+
+
+def class_instances(
+    frame: Frame,
+    names: Sequence[str],
+    finder: Finder,
+    segmenter: Segmenter,
+    settings: ClassSettings = ClassSettings(),
+) -> list[ClassInstance]:
+    """The objects of the named classes in a frame, class by class as named, best first within a class.
+
+    Where two finds have nearly the same mask the better one stays, whatever its class: one object, one name.
+
+    Raises:
+        PromptError: for a name that the finder cannot know, or names too long or too many for it.
+    """
+    from ..language.nms import suppress
+
+    least = settings.min_score or 0.0
+    found = [entry for entry in finder.find(frame.image, names) if entry.score >= least]
+    if not found:
+        return []
+    logits = first_logits(frame.image, [prompt_of(entry) for entry in found], segmenter)
+    seen = [row for row, mask in enumerate(logits > 0) if mask.any()]
+    if not seen:
+        return []
+    best_first = suppress(
+        logits[seen] > 0, [found[row].score for row in seen], threshold=settings.same_object
+    )
+    kept = [seen[i] for i in best_first]
+    instances: list[ClassInstance] = []
+    for name in names:
+        rows = [row for row in kept if found[row].name == name][: settings.instances]
+        instances += [
+            ClassInstance(name, float(np.clip(found[row].score, 0, 1)), logits[row]) for row in rows
+        ]
+    return instances
+
+
+def prompt_of(found: Found) -> Prompt:
+    """What a segmenter is told of a find: its box and, where attention gives them, its points."""
+    box = np.array(found.box, dtype=np.float32)
+    if found.pair is None:
+        return Prompt(box=box)
+    points = found.pair.prompt()
+    return Prompt(points=points.points, labels=points.labels, box=box)
+
+
+def first_logits(
+    image: NDArray[np.uint8], prompts: Sequence[Prompt], segmenter: Segmenter
+) -> NDArray[np.float32]:
+    """(N, H, W) logits of N prompts after the cascade: the prompt, then with the mask, then with its box."""
+    from ..tracking.refine import keep_best, refine
+
+    features = segmenter.encode(image)
+    kept = keep_best(segmenter.decode(features, prompts))
+    for use_box in (False, True):
+        kept = refine(segmenter, features, prompts, kept, use_box=use_box)
+    logits: NDArray[np.float32] = kept.logits.float().cpu().numpy()
+    return logits
+
+
+def label_instances(instances: Iterable[ClassInstance], ids: Sequence[int]) -> NDArray[np.uint8]:
+    """(H, W) uint8 labels of at least one instance; :func:`vos.targets.first.resolve` decides overlaps."""
+    return resolve(np.stack([entry.logits for entry in instances]), ids)
