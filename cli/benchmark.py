@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from .options import engine_options, existing_result, load_config, verbosity
+from .persam import persam_options, persam_settings
 from .progress import progress_bar
 
 STDOUT = "-"
@@ -105,6 +106,75 @@ def davis(
             overwrite=overwrite,
             jobs=jobs,
             progress=lambda name, p: advance(name, p.done, p.total) if p else advance(name, 1, 1),
+        )
+    if json_path is not None and str(json_path) != STDOUT:
+        result.write_json(json_path)
+    if str(json_path) == STDOUT:
+        click.echo(result.to_json(), nl=False)
+    elif not quiet:
+        click.echo(result.table(), nl=False)
+
+
+@benchmark.command()
+@click.argument("root", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="OUT",
+    help="Folder for results.",
+)
+@persam_options
+@click.option(
+    "--reference",
+    default="00",
+    show_default=True,
+    metavar="STEM",
+    help="The image of every object that it is learned from.",
+)
+@click.option("--objects", metavar="A,B", help="Only these.")
+@existing_result
+@click.option(
+    "--json",
+    "json_path",
+    metavar="FILE",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Write all numbers, settings and times as JSON; - is stdout, which then holds nothing else.",
+)
+@verbosity
+def perseg(
+    root: Path,
+    output: Path,
+    reference: str,
+    objects: str | None,
+    resume: bool,
+    overwrite: bool,
+    json_path: Path | None,
+    config: str | None,
+    recipe: str | None,
+    quiet: bool,
+    **flags: Any,
+) -> None:
+    """Find every object of the PerSeg data set in ROOT by PerSAM, and score the masks.
+
+    ROOT has Images/<object>/ and Annotations/<object>/. An object is learned from its image 00 and looked for
+    in the others. OUT/<object>/<image>.png is what vos evaluate-perseg reads.
+    """
+    from vos.job.perseg import benchmark_perseg
+    from vos.settings import override
+
+    settings = override(persam_settings(config, recipe, flags), {"outputs": ["masks"]})
+    with progress_bar(quiet=quiet) as advance:
+        result = benchmark_perseg(
+            root,
+            output,
+            settings,
+            reference=reference,
+            objects=None if objects is None else [name.strip() for name in objects.split(",")],
+            resume=resume,
+            overwrite=overwrite,
+            progress=advance,
         )
     if json_path is not None and str(json_path) != STDOUT:
         result.write_json(json_path)

@@ -253,6 +253,7 @@ class _Run:
             "failed": {str(path): reason for path, reason in self.failed.items()},
             "timings": {name: round(value, 3) for name, value in self.state.seconds.items()},
         }
+        make_folder(self.layout.paths["run"].parent)
         write_text_atomic(self.layout.paths["run"], json.dumps(record, indent=2) + "\n")
         self.folder.finish()
         if self.failed:
