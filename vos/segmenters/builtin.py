@@ -1,17 +1,14 @@
 """A promptable segmenter without learned weights: minimum cuts over regions, many hypotheses, and a judge.
 
 It answers points, boxes, rough masks and low-res logits, alone or together, on any CPU. What it knows of
-objects
-is what Gestalt psychology knew: they have a contour of contrast, look different from what surrounds them, are
-more compact than not, and lie where they were pointed at. So it is good where colours tell objects apart and
-poor where it takes knowing what a dog is; ``docs/prompts.md`` says how good.
+objects is what Gestalt psychology knew: they have a contour of contrast, look different from what surrounds
+them, are more compact than not, and lie where they were pointed at. So it is good where colours tell objects
+apart and poor where it takes knowing what a dog is; ``docs/prompts.md`` says how good.
 
 The steps, each in a file of its own: regions of one look (``builtin_regions``) of a window of the image at a
 suitable scale (``builtin_view``); what the prompt says of them (``builtin_evidence``); hypotheses, which
-minimise
-an energy (``builtin_energy``, ``builtin_search``); how good each looks (``builtin_quality``); pixels along
-the
-contour (``builtin_outline``).
+minimise an energy (``builtin_energy``, ``builtin_search``); how good each looks (``builtin_quality``).
+The contour is that of the regions: cutting its pixels anew was measured to do harm.
 """
 
 from __future__ import annotations
@@ -28,8 +25,8 @@ from ..masks import tight_box
 from ..matching.dense import dense_grid
 from ..prompt import Prompt
 from .base import Candidates, FrameFeatures, Guidance
+from .builtin_energy import Bools
 from .builtin_evidence import gather
-from .builtin_outline import outline
 from .builtin_quality import choose, predicted_quality
 from .builtin_regions import Floats
 from .builtin_search import search
@@ -44,6 +41,8 @@ MARGIN = 0.35
 LOW_RES_STRIDE = 4
 LOGIT = 8.0
 """Logits well within (and off) the object."""
+SOFTNESS = 1.0
+"""Width in pixels at working scale over which logits fall along the contour."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +106,7 @@ def _decode_one(
     quality = predicted_quality(view.regions, evidence, found)
     picked = choose(view.regions, found, quality, count)
     picked.sort(key=lambda k: float(found[k] @ view.regions.area))
-    logits = np.stack([_to_logits(view, prompt, outline(view.regions, evidence, found[k])) for k in picked])
+    logits = np.stack([_to_logits(view, prompt, found[k][view.regions.labels]) for k in picked])
     return logits, quality[picked]
 
 
@@ -150,9 +149,9 @@ def _union(
     return np.concatenate([np.minimum(one[:2], other[:2]), np.maximum(one[2:], other[2:])])
 
 
-def _to_logits(view: View, prompt: Prompt, mask: Floats) -> Floats:
+def _to_logits(view: View, prompt: Prompt, mask: Bools) -> Floats:
     """(H, W) logits of an (h, w) mask in view pixels; the prompt is obeyed to the pixel."""
-    soft = cv2.GaussianBlur(mask, (0, 0), 0.7, borderType=cv2.BORDER_REPLICATE)
+    soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), SOFTNESS, borderType=cv2.BORDER_REPLICATE)
     logits = LOGIT * (2 * view.to_image(soft, outside=0.0) - 1)
     height, width = logits.shape
     if prompt.box is not None:
