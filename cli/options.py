@@ -85,8 +85,20 @@ def reading_options(command: F) -> F:
 
 
 def engine_options(command: F) -> F:
-    """What tracks, and where. The command gets ``model``, ``config``, ``device``, ``dtype``, or None."""
+    """What tracks, and where.
+
+    The command gets ``model``, ``config``, ``device``, ``dtype``, ``checkpoint``, ``tune``, or None.
+    """
     for option in (
+        click.option(
+            "--tune",
+            is_flag=True,
+            default=None,
+            help="Fit a promptable model to the first frame (PerSAM-F).",
+        ),
+        click.option(
+            "--checkpoint", metavar="FILE", help="File with the model's weights; else they are in the cache."
+        ),
         click.option("--dtype", metavar="TYPE", help="float32 (default), bfloat16 or float16."),
         click.option("--device", metavar="NAME", help="cpu (default), cuda, cuda:1, mps."),
         click.option(
@@ -96,7 +108,11 @@ def engine_options(command: F) -> F:
             metavar="FILE",
             help="Settings as YAML: a file, or the name of a recipe that comes with the program.",
         ),
-        click.option("--model", metavar="NAME", help="Engine that tracks; builtin needs no weights."),
+        click.option(
+            "--model",
+            metavar="NAME",
+            help="Engine that tracks: builtin (default, no weights), mobile-sam, sam-vit-b, -l, -h, target.",
+        ),
     ):
         command = option(command)
     return command

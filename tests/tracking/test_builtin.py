@@ -16,7 +16,8 @@ from vos.masks import Segmentation
 from vos.matching.appearance import AppearanceSettings
 from vos.testing import Scene, scene
 from vos.tracking import build_tracker
-from vos.tracking.builtin import BuiltinSettings, BuiltinTracker, corrected
+from vos.tracking.builtin import BuiltinSettings, BuiltinTracker
+from vos.tracking.given import corrected
 from vos.tracking.snapshot import dump_state, load_state
 
 

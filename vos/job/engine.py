@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..language.finders import build_finder
-from ..segmenters import SEGMENTERS, build_segmenter
+from ..segmenters import build_segmenter
 from ..tracking import build_tracker
 from .settings import TrackSettings
 
@@ -23,19 +23,20 @@ def build_tracker_of(settings: TrackSettings) -> Tracker:
         SettingsError: an engine setting is unknown or wrong.
     """
     return build_tracker(
-        settings.model, settings=settings.tracker, device=settings.device, dtype=settings.dtype
+        settings.model,
+        settings=settings.tracker,
+        device=settings.device,
+        dtype=settings.dtype,
+        checkpoint=settings.checkpoint,
+        method=settings.method,
+        tune=settings.tune,
     )
 
 
-def build_segmenter_of(settings: TrackSettings) -> Segmenter:
-    """The model that turns points and boxes into first masks: the engine's own, or the built-in one.
-
-    Raises:
-        ModelError: its weights are missing.
-    """
-    if settings.model not in SEGMENTERS or settings.model == "builtin":
-        return build_segmenter("builtin")
-    return build_segmenter(settings.model, device=settings.device, dtype=settings.dtype)
+def segmenter_of(tracker: Tracker) -> Segmenter:
+    """The model that turns points and boxes into masks: the engine's own, or the built-in one."""
+    own: Segmenter | None = getattr(tracker, "segmenter", None)
+    return build_segmenter("builtin") if own is None else own
 
 
 def build_finder_of(settings: TrackSettings) -> Finder:

@@ -41,7 +41,7 @@ def identity_of(
     engine = getattr(tracker, "settings", None)
     info = video.info
     paths = video.paths
-    is_images = video.info.num_frames is not None
+    is_images = video.is_images
     source = {
         "path": os.path.abspath(
             os.path.commonpath([path.parent for path in paths]) if is_images else paths[0]

@@ -24,7 +24,7 @@ from ..writers import build_writer
 from ..writers.base import VideoFacts, Writer
 from ..writers.record import RunWriter
 from .backward import BackwardStore, merge
-from .engine import build_finder_of, build_segmenter_of, build_tracker_of
+from .engine import build_finder_of, build_tracker_of, segmenter_of
 from .folder import PROGRAM, Layout, RunFolder, claim
 from .identity import identity_of, versions
 from .naming import ClassPrompting
@@ -101,8 +101,8 @@ def track_video(
     settings = settings or TrackSettings()
     layout = output if isinstance(output, Layout) else Layout.of_video(output)
 
-    def make_segmenter() -> Segmenter:
-        return build_segmenter_of(settings) if segmenter is None else segmenter
+    def make_segmenter() -> Segmenter:  # called once there is an engine: a network is loaded once
+        return segmenter_of(engine) if segmenter is None else segmenter
 
     prompting: PromptSource
     if isinstance(targets, ClassNames):

@@ -24,6 +24,12 @@ class TrackSettings:
     """Where a network runs: ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """What a network computes in."""
+    checkpoint: str | None = None
+    """File with the network's weights, in place of the weights cache."""
+    method: Literal["target", "parity"] = "target"
+    """How a promptable model is made to follow: our tracker, or the published PerSAM scripts, quirks and all."""
+    tune: bool = False
+    """Fit a promptable model to the given frame (PerSAM-F)."""
     start: int = 0
     """First frame to read, counted over the whole video."""
     end: int | None = None

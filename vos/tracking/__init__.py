@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib import import_module
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
+from ..segmenters import SEGMENTERS, build_segmenter
 from ..settings import override
 
 if TYPE_CHECKING:
@@ -14,40 +15,102 @@ if TYPE_CHECKING:
 
 __all__ = ["TRACKERS", "build_tracker"]
 
+METHODS = ("target", "parity")
+"""How a promptable model is made to follow: our target tracker, or the published PerSAM video scripts."""
 
-def _lazy(module: str, factory: str, settings_class: str, **fixed: Any) -> Callable[..., Tracker]:
-    """A builder that imports its module when it is called: naming an engine costs nothing.
 
-    What the builder gets as ``settings``, a mapping, is laid over the defaults of the settings class.
-    """
+def _builtin(*, settings: Mapping[str, Any] | None = None, device: str, dtype: str, **others: Any) -> Tracker:
+    """The engine without weights; of ``others`` it takes nothing."""
+    from .builtin import BuiltinSettings, BuiltinTracker
 
-    def build(*, settings: Mapping[str, Any] | None = None, **options: Any) -> Tracker:
-        home = import_module(module, __package__)
-        resolved = override(getattr(home, settings_class)(), settings or {})
-        tracker: Tracker = getattr(home, factory)(settings=resolved, **fixed, **options)
-        return tracker
+    if others.get("checkpoint"):
+        raise ModelError(
+            f"the built-in engine has no weights, so there is nothing to load {others['checkpoint']} into; "
+            f"choose the model that the checkpoint is of: {', '.join(m for m in TRACKERS if 'sam' in m)}"
+        )
+    if others.get("tune") or others.get("method", "target") != "target":
+        others_there_are = ", ".join(name for name in TRACKERS if name != "builtin")
+        raise ModelError(
+            "tuning and the parity recipe are for promptable models, and the built-in engine is none (it "
+            f"always learns from the first frame); choose one of {others_there_are}"
+        )
+    return BuiltinTracker(override(BuiltinSettings(), settings or {}), device, dtype)
 
-    return build
+
+def _over(
+    segmenter: str,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    method: str = "target",
+    tune: bool = False,
+    **options: Any,
+) -> Tracker:
+    """The engine that follows by prompting a segmenter; ``options`` are the segmenter's."""
+    overrides = (settings or {}, {"tune": tune or None})
+    if method == "parity":
+        from .parity import ParitySettings, ParityTracker
+        from .views import AlignedView
+
+        parity = override(ParitySettings(), *overrides)
+        view = AlignedView() if segmenter == "builtin" else None
+        return ParityTracker(_build(segmenter, **options), parity, view)
+    from .target import TargetSettings, TargetTracker
+
+    target = override(TargetSettings(), *overrides)
+    return TargetTracker(_build(segmenter, **options), target)
+
+
+def _build(segmenter: str, *, device: str, dtype: str, checkpoint: str | None = None) -> Any:
+    if segmenter != "builtin":
+        return build_segmenter(segmenter, device=device, dtype=dtype, checkpoint=checkpoint)
+    if checkpoint or device != "cpu" or dtype != "float32":
+        raise ModelError(
+            "the built-in segmenter has no weights and runs on the CPU in float32: leave out checkpoint, "
+            "device and number format, or choose another model"
+        )
+    return build_segmenter(segmenter)
 
 
 TRACKERS: dict[str, Callable[..., Tracker]] = {
-    "builtin": _lazy(".builtin", "BuiltinTracker", "BuiltinSettings"),
+    "builtin": _builtin,
+    **{"target" if name == "builtin" else name: partial(_over, name) for name in SEGMENTERS},
 }
-"""Name (``--model`` of ``vos track``) -> builder. To add an engine, write one file here and add one line."""
+"""Name (``--model`` of ``vos track``) -> builder. To add an engine, write one file here and add one line.
+
+Every segmenter is an engine under its own name, but the built-in one, which is ``target``: there ``builtin``
+is an engine of its own, and the better one.
+"""
 
 
-def build_tracker(name: str, **options: Any) -> Tracker:
+def build_tracker(
+    name: str,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    device: str = "cpu",
+    dtype: str = "float32",
+    checkpoint: str | None = None,
+    method: str = "target",
+    tune: bool = False,
+) -> Tracker:
     """The video engine of that name.
 
     Args:
         name: a key of :data:`TRACKERS`.
-        options: ``settings``, a mapping laid over the engine's own settings; ``device`` and ``dtype`` of its
-            network; and what else the engine's constructor takes.
+        settings: laid over the engine's own settings.
+        device, dtype: where its network runs, and what it computes in.
+        checkpoint: file with the network's weights, in place of the weights cache.
+        method: one of :data:`METHODS`; for models that are prompted.
+        tune: PerSAM-F, fit to the given frame; for models that are prompted.
 
     Raises:
-        ModelError: for a name that is not in :data:`TRACKERS`, or weights that are missing or unusable.
+        ModelError: for a name that is not in :data:`TRACKERS`, weights that are missing or unusable, or an
+            option that the engine has no use for.
         SettingsError: for an unknown engine setting, or one of the wrong type.
     """
     if name not in TRACKERS:
         raise ModelError(f"unknown model {name!r}; choose one of {', '.join(sorted(TRACKERS))}")
-    return TRACKERS[name](**options)
+    if method not in METHODS:
+        raise ModelError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
+    return TRACKERS[name](
+        settings=settings, device=device, dtype=dtype, checkpoint=checkpoint, method=method, tune=tune
+    )

@@ -30,6 +30,7 @@ from ..matching.appearance import Appearance, Examples, Given, fit
 from ..matching.network import Learner
 from .builtin_step import BuiltinSettings, ObjectState, Past, Video, advance, window_of
 from .fusion import Evidence
+from .given import check_size, corrected
 from .window import Window
 
 __all__ = ["BuiltinSettings", "BuiltinTracker", "ObjectState"]
@@ -65,7 +66,7 @@ class BuiltinTracker:
         Raises:
             InputError: if the masks have another size than the frame.
         """
-        _check_size(frame, given.labels)
+        check_size(frame, given.labels)
         self._video = None
         self._video = self._taught(frame.image, given.labels.copy(), (), (), given)
         return Segmentation(frame.index, given.labels.copy(), dict.fromkeys(given.ids, 1.0))
@@ -78,9 +79,9 @@ class BuiltinTracker:
         """
         if self._video is None:
             raise InputError("step() before begin(): the built-in engine needs a first frame with masks")
-        _check_size(frame, self._video.labels)
+        check_size(frame, self._video.labels)
         if given is not None:
-            _check_size(frame, given.labels)
+            check_size(frame, given.labels)
         video = advance(self._video, frame.image, self.settings)
         if given is not None:
             labels = corrected(video.labels, given)
@@ -115,24 +116,6 @@ class BuiltinTracker:
         ids = sorted(known)
         looks = fit(told, ids, self.settings.appearance)
         return Video(image, labels, tuple(known[k] for k in ids), told, looks, unadapted(looks), None)
-
-
-def corrected(labels: Labels, given: Segmentation) -> Labels:
-    """``labels`` where the objects in ``given`` have exactly the masks given, and others keep what is not
-    claimed."""
-    result = labels.copy()
-    result[np.isin(labels, given.ids)] = 0
-    claimed = np.isin(given.labels, given.ids)
-    result[claimed] = given.labels[claimed]
-    return result
-
-
-def _check_size(frame: Frame, labels: Labels) -> None:
-    if frame.size != labels.shape:
-        raise InputError(
-            f"frame {frame.name!r} is {frame.size[1]}x{frame.size[0]} pixels, the masks are "
-            f"{labels.shape[1]}x{labels.shape[0]}; all frames and masks of a video must have one size"
-        )
 
 
 def _video_from(state: dict[str, Any]) -> Video:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -23,9 +23,9 @@ from ..masks import Segmentation, tight_box
 from ..matching.location_prior import positive_points
 from ..matching.scale_weights import ScaleWeights, fit_scale_weights
 from ..prompt import Prompt
-from ..segmenters.base import Candidates, FrameFeatures
+from ..segmenters.base import Candidates, FrameFeatures, Segmenter
 from .refine import Box, Pass, feed_back, keep, keep_best, keep_mix, refine
-from .views import ReferenceView
+from .views import ReferenceView, View
 
 if TYPE_CHECKING:
     from ..segmenters.sam import SamSegmenter
@@ -90,10 +90,15 @@ class Slots:
 class ParityTracker:
     """PerSAM (or, with ``tune``, PerSAM-F) on video, as published."""
 
-    def __init__(self, segmenter: SamSegmenter, settings: ParitySettings | None = None) -> None:
+    def __init__(
+        self, segmenter: Segmenter, settings: ParitySettings | None = None, view: View | None = None
+    ) -> None:
+        """``view``: how features are read, for segmenters other than SAM; there it is the reference's."""
         self.segmenter = segmenter
         self.settings = settings or ParitySettings()
-        self.view = ReferenceView(segmenter, self.settings.foreground)
+        if view is None:
+            view = ReferenceView(cast("SamSegmenter", segmenter), self.settings.foreground)
+        self.view = view
         self.targets: tuple[ParityTarget, ...] = ()
         self._boxes: tuple[Box, ...] = ()
         self._known: tuple[int, ...] = ()
@@ -246,7 +251,7 @@ class ParityTracker:
         self._known = tuple(state["known"])
 
     def _tensor(self, array: NDArray[np.float32]) -> Tensor:
-        return torch.from_numpy(np.array(array)).to(self.segmenter.device)
+        return torch.from_numpy(np.array(array)).to(getattr(self.segmenter, "device", "cpu"))
 
 
 def expand_box(box: Sequence[int], margin: int, image_size: tuple[int, int]) -> Box:

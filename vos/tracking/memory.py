@@ -1,0 +1,58 @@
+"""What the target tracker remembers of an object: given frames for good, recent ones for a while."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectMemory:
+    """One owner of cells: an object, or the background with id 0. Frozen: a step makes a new one."""
+
+    object_id: int
+    anchor: tuple[Tensor, ...]
+    """Of each given frame (C, m) unit columns under the mask; the first one is never dropped."""
+    embedding: Tensor
+    """(C,) mean feature under the first given mask, not normalised."""
+    recent: tuple[Tensor, ...] = ()
+    """Of some frames that were tracked with confidence, oldest first: (C, m) unit columns."""
+    last_mask: NDArray[np.bool_] | None = None
+    """(H, W) bool where the object was seen last; None for the background."""
+    last_score: float = 1.0
+    frames_lost: int = 0
+    """Frames in a row in which the object was not found."""
+    weights: Tensor | None = None
+    """(3,) scale weights of PerSAM-F; None unless tuned."""
+
+    def columns(self) -> tuple[Tensor, ...]:
+        """All that is remembered, given frames first."""
+        return (*self.anchor, *self.recent)
+
+    def given_again(self, columns: Tensor, against: Tensor, limit: int) -> ObjectMemory:
+        """With a correction: the first given frame and the newest ``limit - 1`` others stay.
+
+        Of what was given before, columns are forgotten that are nearer to what this frame says is not the
+        object, ``against`` (C, n): otherwise a bad first mask would speak up for ever.
+        """
+        kept = (*(_not_contradicted(old, columns, against) for old in self.anchor), columns)
+        if len(kept) > limit:
+            kept = (kept[0], *kept[len(kept) - limit + 1 :])
+        return replace(self, anchor=kept, recent=())
+
+    def remembering(self, columns: Tensor, limit: int) -> ObjectMemory:
+        """With one more recent frame; the oldest beyond ``limit`` is forgotten."""
+        kept = (*self.recent, columns)
+        return replace(self, recent=kept[max(0, len(kept) - limit) :])
+
+
+def _not_contradicted(old: Tensor, columns: Tensor, against: Tensor) -> Tensor:
+    """The (C, m) unit columns of ``old`` that are as near to one of ``columns`` as to any of ``against``."""
+    if 0 in (old.shape[1], columns.shape[1], against.shape[1]):
+        return old
+    own = (old.T @ columns).max(dim=1).values
+    other = (old.T @ against).max(dim=1).values
+    return old[:, own >= other]
