@@ -137,6 +137,7 @@ def _config(folder: Path, text: str, name: str = "mine") -> Path:
 RECIPES = {
     "default": "",
     "reference": "view: reference",
+    "contrast": "view: contrast",
     "no negative point": "negative_point: false",
     "no refinement": "refinement: 0",
     "no guided attention": "guided_attention: false",
@@ -408,8 +409,7 @@ def test_real_images(davis_root: Path, tmp_path: Path) -> None:
     arguments = [
         *(str(images / f"{name}.jpg") for name in later),
         *("--reference", str(images / "00000.jpg"), "--reference-mask", str(masks / "00000.png")),
-        *("-o", str(tmp_path / "out"), "--no-overlay", "--tune"),
-        *("--config", str(_config(tmp_path, "tune_steps: 300"))),
+        *("-o", str(tmp_path / "out"), "--no-overlay"),
     ]
     assert CliRunner().invoke(cli, ["persam", *arguments]).exit_code == 0
     for name in later:

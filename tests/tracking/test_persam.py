@@ -13,9 +13,9 @@ from vos.errors import PromptError, SettingsError
 from vos.segmenters import build_segmenter
 from vos.segmenters.sam import SamSegmenter
 from vos.settings import override
-from vos.testing import ScriptedSegmenter, scene, tiny_sam_checkpoint
+from vos.testing import ScriptedSegmenter, Shape, line, scene, tiny_sam_checkpoint
 from vos.tracking.persam import PersamSettings, find_target, learn_target
-from vos.tracking.views import AlignedView, ReferenceView
+from vos.tracking.views import AlignedView, ContrastView, ReferenceView
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +103,27 @@ def test_bad_references_are_refused(sam: SamSegmenter, image: np.ndarray, mask: 
     with pytest.raises(PromptError, match=r"the target \(1 of 3600 pixels\) covers no cell"):
         learn_target(sam, features, dot, view=ReferenceView(sam, 128))
     assert learn_target(sam, features, dot).embedding.support == 1  # the sane view takes the nearest cell
+
+
+def test_contrast_takes_the_background_out() -> None:
+    """A target that resembles its surroundings is told from them, and a whole image has no surroundings."""
+    shape = Shape(1, line((40, 40)), 20, "disc", colour=(100, 104, 84), texture_seed=4)
+    clip = scene([shape], num_frames=1, size=(90, 140), seed=2, noise=4)
+    segmenter, mask = build_segmenter("builtin"), clip.labels[0] == 1
+    features = segmenter.encode(clip.frames[0].image)
+    view = ContrastView.of_reference(features, mask)
+    target = learn_target(segmenter, features, mask, view=view)
+    plain = AlignedView().similarity(features, target.embedding.direction)
+    contrast = view.similarity(features, target.embedding.direction)
+    background = AlignedView().similarity(features, view.background)
+    torch.testing.assert_close(contrast, plain - background)
+    cells = AlignedView().cells(features, mask)
+    shares = [
+        float((map_of[cells].mean() - map_of[~cells].mean()) / map_of.std()) for map_of in (plain, contrast)
+    ]
+    assert shares[1] > shares[0]
+    whole = ContrastView.of_reference(features, np.ones_like(mask))
+    torch.testing.assert_close(whole.similarity(features, target.embedding.direction), plain)
 
 
 def test_settings_check_themselves() -> None:

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from ..errors import PromptError, SettingsError
 from ..masks import Segmentation
 from ..segmenters import build_segmenter
-from ..segmenters.base import Segmenter
+from ..segmenters.base import FrameFeatures, Segmenter
+from ..segmenters.builtin import BuiltinSegmenter
 from ..targets.mask import read_masks
 from ..tracking.instances import find_instances, similarity_threshold, to_labels
 from ..tracking.persam import LearnedTarget, learn_target
-from ..tracking.views import AlignedView, ReferenceView, View
+from ..tracking.views import AlignedView, ContrastView, ReferenceView, View
 from ..video.images import read_image
 from .persam_settings import PersamRunSettings
 
@@ -55,8 +56,8 @@ def learn_reference(
     """A function of an image's number and pixels: the target of ``reference`` in it."""
     image = read_image(reference.image)
     mask, level = _read_mask(reference, settings)
-    view = _view(settings, segmenter, level)
     features = segmenter.encode(image)
+    view = _view(settings, segmenter, features, mask, level)
     try:
         target: LearnedTarget = learn_target(segmenter, features, mask, settings, view)
     except PromptError as error:
@@ -81,9 +82,21 @@ def learn_reference(
     return find
 
 
-def _view(settings: PersamRunSettings, segmenter: Segmenter, level: int) -> View:
-    if settings.view == "aligned":
+def _view(
+    settings: PersamRunSettings,
+    segmenter: Segmenter,
+    features: FrameFeatures,
+    mask: NDArray[np.bool_],
+    level: int,
+) -> View:
+    """How features are read; ``level`` is the red value of the reference mask's foreground."""
+    name = settings.view
+    if name == "auto":
+        name = "contrast" if isinstance(segmenter, BuiltinSegmenter) else "aligned"
+    if name == "aligned" or mask.shape != features.image_size:  # the latter is for learn_target to refuse
         return AlignedView()
+    if name == "contrast":
+        return ContrastView.of_reference(features, mask)
     from ..segmenters.sam import SamSegmenter
 
     if not isinstance(segmenter, SamSegmenter):

@@ -27,8 +27,10 @@ class PersamRunSettings(PersamSettings):
     """Where a network runs: ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """What a network computes in."""
-    view: Literal["aligned", "reference"] = "aligned"
-    """How features are read; ``reference`` repeats the published program, with its quirks, and needs SAM."""
+    view: Literal["auto", "aligned", "contrast", "reference"] = "auto"
+    """How features are read: ``aligned`` with the image; ``contrast`` counts similarity to the target above
+    that to its background; ``reference`` repeats the published program, with its quirks, and needs SAM.
+    ``auto`` is contrast for the built-in model, whose features are weak, and aligned for all others."""
     objects: int = 1
     """Instances of the target to look for in an image, at most."""
     outputs: tuple[str, ...] = OUTPUTS

@@ -1,6 +1,6 @@
-"""Two ways to look at image features: aligned with the image (any segmenter), and the reference's (SAM).
+"""Ways to look at image features: aligned with the image (any segmenter), and the reference's (SAM).
 
-The method is the same in both; they differ in which cells a mask selects, in how similarity becomes
+The method is the same in all; they differ in which cells a mask selects, in how similarity becomes
 a location prior, and in where the attention bias lies.
 """
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..matching.grid_mask import grid_mask, grid_values
 from ..matching.location_prior import attention_bias, location_prior, padded_location_prior
-from ..matching.target_embedding import similarity_map
+from ..matching.target_embedding import embed_target, similarity_map
 from ..segmenters.base import FrameFeatures, Guidance
 
 if TYPE_CHECKING:
@@ -71,6 +71,28 @@ class AlignedView:
     def guidance(self, similarity: Tensor | None, prior: Tensor, embedding: Tensor | None) -> Guidance:
         """Similarity on the grid: the segmenter keeps it aligned with its features."""
         return Guidance(similarity=similarity, embedding=embedding)
+
+
+@dataclass(frozen=True, eq=False)
+class ContrastView(AlignedView):
+    """The aligned view, in which similarity is how much more a cell looks like the target than like the rest.
+
+    Hand-made features say little about a target that its surroundings do not share, and the most similar
+    cell alone is then often one of the surroundings.
+    """
+
+    background: Tensor
+    """(C,) unit direction of what is not the target in the reference image; zero to leave it out."""
+
+    @classmethod
+    def of_reference(cls, features: FrameFeatures, mask: NDArray[np.bool_]) -> ContrastView:
+        """The view for the target under the (H, W) bool ``mask`` of the image that ``features`` are of."""
+        rest = AlignedView().cells(features, ~mask)
+        return cls(embed_target(features.grid, rest).direction)
+
+    def similarity(self, features: FrameFeatures, direction: Tensor) -> Tensor:
+        """(h, w) difference of two cosine similarities, in -2..2."""
+        return torch.einsum("c,chw->hw", (direction - self.background).to(features.grid), features.grid)
 
 
 @dataclass(frozen=True, eq=False)
