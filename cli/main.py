@@ -26,6 +26,8 @@ COMMANDS: dict[str, str] = {
     "rank-layers": "Rank a model's layers for class names by InfoScore, without labels.",
     "tune": "Sharpen a model for class names on one labelled image per class.",
     "evaluate-semantic": "Score class label maps over a data set by mean IoU.",
+    "discover": "Find the objects in images or a video without being told their names.",
+    "evaluate-discovery": "Score what was discovered: recall and precision whatever the names.",
     "models": "Fetch and check the weights of models.",
 }
 """Command -> its line in ``vos --help``. The command ``a-b`` is the object ``a_b`` in ``cli/a_b.py``."""

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+_PART = 1 << 18
+
 
 def mask_iou(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
     """(N, N) intersection over union of (N, H, W) masks; two empty masks have 0."""
-    flat = masks.reshape(len(masks), -1).astype(np.float32)
-    # Whole numbers up to 2^24 are exact in float32; larger masks are cut into parts that are not.
+    flat = masks.reshape(len(masks), -1)
+    # Whole numbers up to 2^24 are exact in float32. Parts of 2^18 pixels keep hundreds of masks in memory.
     intersection = np.zeros((len(masks), len(masks)))
-    for start in range(0, flat.shape[1], 1 << 24):
-        part = flat[:, start : start + (1 << 24)]
+    for start in range(0, flat.shape[1], _PART):
+        part = flat[:, start : start + _PART].astype(np.float32)
         intersection += (part @ part.T).astype(np.float64)
     areas = intersection.diagonal()
     union = areas[:, None] + areas[None] - intersection

@@ -8,13 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from pycocotools import mask as coco_mask
-
 from ..files import replacing
 from ..frame import Frame
 from ..masks import Segmentation, object_ids
 from .base import Blocks, VideoFacts, Writer
+from .rle import mask_fields
 
 UNNAMED = "object"
 """Category of objects that were given no name."""
@@ -61,15 +59,12 @@ class CocoWriter(Writer):
         self._lines.append(_dumps([image, annotations]))
 
     def _annotation(self, segmentation: Segmentation, object_id: int) -> dict[str, Any]:
-        rle = coco_mask.encode(np.asfortranarray(segmentation.mask(object_id).astype(np.uint8)))
         score = segmentation.scores.get(object_id)
         return {
             "image_id": segmentation.frame_index,
             "category_id": 0,
             "track_id": object_id,
-            "segmentation": {"size": [int(n) for n in rle["size"]], "counts": rle["counts"].decode("ascii")},
-            "bbox": [float(value) for value in coco_mask.toBbox(rle)],
-            "area": float(coco_mask.area(rle)),
+            **mask_fields(segmentation.mask(object_id)),
             "iscrowd": 0,
             "score": None if score is None else round(float(score), 6),
         }

@@ -1,0 +1,141 @@
+"""``vos discover``: what is there, when nobody says what to look for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import json_flag, load_config, print_json, verbosity
+from .progress import progress_bar
+
+EVERY = 25
+"""Frames of a video file between two that are looked at, unless said otherwise."""
+
+
+@click.command()
+@click.argument("source", metavar="IMAGE|VIDEO")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="OUT",
+    help="Folder for results.",
+)
+@click.option(
+    "--questions",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Questions to ask; more than 1 lets the model suggest them (the paper: 10).  [default: 1]",
+)
+@click.option(
+    "--tiles/--no-tiles", default=None, help="Look at the four corner tiles as well.  [default: no]"
+)
+@click.option("--finder", type=click.Choice(["vlm"]), help="What says what there is.  [default: vlm]")
+@click.option(
+    "--finder-weights",
+    metavar="DIR",
+    help="Folder with a LLaVA or Qwen-VL model; without it the local Hugging Face cache is tried.",
+)
+@click.option(
+    "--model", metavar="NAME", help="What makes masks of points, as in vos track.  [default: builtin]"
+)
+@click.option("--device", metavar="NAME", help="cpu (default), cuda, cuda:1, mps.")
+@click.option(
+    "--regularisation",
+    type=click.Choice(["per_layer", "final", "none"]),
+    help="Where attention is weighed against collapse.  [default: per_layer]",
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="T",
+    help="Of the maps.  [default: 0.5]",
+)
+@click.option(
+    "--masked-map",
+    type=click.Choice(["suppress_inside", "keep_inside"]),
+    help="Zero it inside a mask to find more, or outside to sharpen one.  [default: suppress_inside]",
+)
+@click.option("--rounds", type=click.IntRange(min=1), metavar="N", help="Of masking the map.  [default: 3]")
+@click.option("--seed", type=int, metavar="N", help="Of sampling answers.  [default: 0]")
+@click.option(
+    "--every",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help=f"Look at every N-th frame.  [default: {EVERY} for a video file, 1 for images]",
+)
+@click.option("--start", type=int, default=0, metavar="N", help="First frame to look at.")
+@click.option("--end", type=int, metavar="N", help="Frame to stop before.")
+@click.option("--pictures/--no-pictures", default=None, help="Write OUT/pictures/*.png (default: yes).")
+@click.option("--config", metavar="FILE", help="Settings as YAML.")
+@click.option("--overwrite", is_flag=True, help="Replace an earlier result.")
+@json_flag
+@verbosity
+def discover(
+    source: str,
+    output: Path,
+    questions: int | None,
+    tiles: bool | None,
+    finder_weights: str | None,
+    regularisation: str | None,
+    threshold: float | None,
+    masked_map: str | None,
+    rounds: int | None,
+    seed: int | None,
+    every: int | None,
+    start: int,
+    end: int | None,
+    config: str | None,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+    **flags: Any,
+) -> None:
+    """Find the objects in an image, a folder of images, or a video, without being told their names.
+
+    A vision-language model says what it sees; the attention of its words says where; a segmenter makes
+    masks. Writes OUT/annotations.json (COCO: names, boxes, masks, scores) and OUT/pictures/*.png.
+
+    \b
+    vos discover street.jpg --finder-weights llava-1.5-7b-hf -o out
+    vos discover clip.mp4 --every 50 --questions 10 --tiles --finder-weights llava-1.5-7b-hf -o out
+    """
+    from vos.job.discover import DiscoverRunSettings, discover_video
+    from vos.settings import override
+    from vos.video import open_video
+    from vos.video.source import find_source
+
+    refine = {"threshold": threshold, "masked_map": masked_map, "rounds": rounds}
+    method = {"questions": questions, "tiles": tiles, "regularisation": regularisation, "seed": seed}
+    settings = override(
+        DiscoverRunSettings(),
+        load_config(config),
+        {**flags, "weights": finder_weights, "discover": {**method, "refine": refine}},
+    )
+    stride = every or (1 if find_source(source).is_images else EVERY)
+    with (
+        open_video(source, start=start, end=end, stride=stride) as video,
+        progress_bar(quiet=quiet) as advance,
+    ):
+        summary = discover_video(
+            video,
+            output,
+            settings,
+            overwrite=overwrite,
+            progress=lambda p: advance(p.stage, p.done, p.total),
+        )
+    if as_json:
+        print_json(summary.as_dict())
+    elif not quiet:
+        click.echo(describe(summary))
+
+
+def describe(summary: Any) -> str:
+    """The summary for people."""
+    names = ", ".join(f"{count} {name}" for name, count in summary.names.items()) or "nothing"
+    plural = "s" * (summary.images != 1)
+    head = f"{summary.images} image{plural}, {summary.objects} objects, {summary.seconds:.1f} s: {names}"
+    return "\n".join([head, *(f"{name + ':':13}{path}" for name, path in summary.files.items())])

@@ -1,0 +1,182 @@
+"""``vos discover`` and ``vos evaluate-discovery`` from the command line to the files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from language.tiny_vlm import tiny_llava
+from PIL import Image
+from pycocotools import mask as coco_mask
+from vos_cli.main import cli
+
+from vos import language
+from vos.language.vlm import VisionLanguageModel
+from vos.testing import scene, write_images, write_video
+from vos.writers.discoveries import DiscoveriesWriter
+
+SAID = "a red car , two dogs ."
+SIZE = (64, 90)
+Invoke = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three frames as ``images/`` and as ``clip.mkv``."""
+    folder = tmp_path_factory.mktemp("given")
+    clip = scene("crowd", num_frames=3, size=SIZE, seed=1)
+    write_images(clip, folder / "images")
+    write_video(clip, folder / "clip.mkv")
+    return folder
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The finder is a tiny random LLaVA that always answers the same; the options it was built with."""
+    options: list[dict[str, Any]] = []
+
+    def build(**given: Any) -> VisionLanguageModel:
+        options.append(given)
+        model = tiny_llava()
+        words = model.processor.tokenizer(SAID, add_special_tokens=False)["input_ids"]
+        monkeypatch.setattr(model, "answer", lambda image, question="", seed=0: words)
+        return model
+
+    monkeypatch.setitem(language.LANGUAGE_MODELS, "vlm", build)
+    return options
+
+
+def run(command: str, *arguments: object) -> Result:
+    """``vos COMMAND ARGUMENTS``."""
+    return CliRunner().invoke(cli, [command, *map(str, arguments)])
+
+
+def test_an_image(given: Path, built: list[dict[str, Any]], tmp_path: Path) -> None:
+    """COCO with names, boxes, masks and scores, best first; a picture; the summary names what was found."""
+    out = tmp_path / "out"
+    result = run(
+        "discover", given / "images" / "00000.png", "--tiles", "--questions", 2, "--rounds", 1, "-o", out
+    )
+    assert result.exit_code == 0, result.stderr
+    content = json.loads((out / "annotations.json").read_text())
+    (image,) = content["images"]
+    assert (image["file_name"], image["height"], image["width"]) == ("00000.png", *SIZE)
+    names = {category["id"]: category["name"] for category in content["categories"]}
+    assert set(names.values()) <= {"red car", "dog"}
+    assert content["annotations"]
+    scores = [entry["score"] for entry in content["annotations"]]
+    assert scores == sorted(scores, reverse=True)
+    for entry in content["annotations"]:
+        mask = coco_mask.decode(entry["segmentation"])
+        assert mask.shape == SIZE
+        assert mask.sum() == entry["area"] > 0
+        assert entry["bbox"] == coco_mask.toBbox(entry["segmentation"]).tolist()
+        assert names[entry["category_id"]] in result.stdout
+    assert content["info"]["settings"]["discover"]["tiles"] is True
+    assert content["info"]["settings"]["discover"]["questions"] == 2
+    assert np.array(Image.open(out / "pictures" / "00000.png")).shape == (*SIZE, 3)
+    assert built[0]["temperature"] == 0.8
+
+
+def test_frames_of_a_video(given: Path, built: list[dict[str, Any]], tmp_path: Path) -> None:
+    """Every second frame; by default a video file is looked at every 25 frames, images one by one."""
+    every = run("discover", given / "clip.mkv", "--every", 2, "--no-pictures", "--json", "-o", tmp_path / "a")
+    assert every.exit_code == 0, every.stderr
+    assert json.loads(every.stdout)["images"] == 2
+    content = json.loads((tmp_path / "a" / "annotations.json").read_text())
+    assert [(i["id"], i["file_name"]) for i in content["images"]] == [(0, "00000.png"), (2, "00002.png")]
+    assert not (tmp_path / "a" / "pictures").exists()
+    for source, count in ((given / "clip.mkv", 1), (given / "images", 3)):
+        result = run("discover", source, "--no-pictures", "--json", "-o", tmp_path / source.name)
+        assert json.loads(result.stdout)["images"] == count
+
+
+def test_an_earlier_result_is_kept(given: Path, built: list[dict[str, Any]], tmp_path: Path) -> None:
+    """Unless --overwrite is given."""
+    command = ("discover", given / "images" / "00000.png", "--no-pictures", "-o", tmp_path)
+    assert run(*command).exit_code == 0
+    again = run(*command)
+    assert (again.exit_code, "--overwrite" in again.stderr) == (2, True)
+    assert run(*command, "--overwrite").exit_code == 0
+
+
+def test_a_recipe_and_flags(given: Path, built: list[dict[str, Any]], tmp_path: Path) -> None:
+    """Settings come from a file, flags lie over them; an unknown one is named."""
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("temperature: 0\ndiscover: {refine: {rounds: 1, threshold: 0.7}}\n")
+    picture = given / "images" / "00000.png"
+    command = (
+        "discover",
+        picture,
+        "--no-pictures",
+        "--config",
+        recipe,
+        "--rounds",
+        2,
+        "-o",
+        tmp_path / "out",
+    )
+    assert run(*command).exit_code == 0
+    info = json.loads((tmp_path / "out" / "annotations.json").read_text())["info"]
+    assert info["settings"]["discover"]["refine"] == {
+        "threshold": 0.7,
+        "masked_map": "suppress_inside",
+        "rounds": 2,
+    }
+    assert built[0]["temperature"] == 0
+    recipe.write_text("discover: {question: 3}\n")
+    wrong = run(*command, "--overwrite")
+    assert (wrong.exit_code, "questions" in wrong.stderr) == (2, True)
+
+
+def test_interrupted(given: Path, built: list[dict[str, Any]], tmp_path: Path, monkeypatch: Any) -> None:
+    """Ctrl-C: exit code 130, and what was done is on disk."""
+    import vos.job.discover as job
+
+    discover, calls = job.discover, []
+
+    def second_time_never(*arguments: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return discover(*arguments, **options)
+
+    monkeypatch.setattr(job, "discover", second_time_never)
+    result = run("discover", given / "images", "--no-pictures", "-o", tmp_path)
+    assert (result.exit_code, "1 image is done" in result.stderr) == (130, True)
+    assert len(json.loads((tmp_path / "annotations.json").read_text())["images"]) == 1
+
+
+def test_saved_weights_and_missing_ones(given: Path, tmp_path: Path) -> None:
+    """A model in a folder, whatever it says; and exit code 4 with what to fetch where there is none."""
+    model = tiny_llava()
+    model.model.save_pretrained(tmp_path / "model")
+    model.processor.save_pretrained(tmp_path / "model")
+    picture = given / "images" / "00000.png"
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("max_new_tokens: 5\n")
+    options = ("--no-pictures", "--config", recipe, "--finder-weights")
+    result = run("discover", picture, *options, tmp_path / "model", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    missing = run("discover", picture, *options, tmp_path / "nowhere", "-o", tmp_path / "none")
+    assert (missing.exit_code, "hf download" in missing.stderr) == (4, True)
+    assert not (tmp_path / "none").exists()
+
+
+def test_evaluate_discovery(tmp_path: Path) -> None:
+    """A table in percent, JSON in fractions, and exit code 2 for files that do not go together."""
+    mask = np.zeros(SIZE, bool)
+    mask[5:25, 10:40] = True
+    for name, image in (("a", "one.jpg"), ("b", "one.png"), ("c", "nine.png")):
+        DiscoveriesWriter(tmp_path / name, {}).add(image, SIZE, [("thing", 0.5, mask)])
+    table = run("evaluate-discovery", tmp_path / "b", tmp_path / "a")
+    assert (table.exit_code, table.stdout.count("100.0")) == (0, 6)
+    as_json = run("evaluate-discovery", tmp_path / "b", tmp_path / "a", "--type", "bbox", "--json")
+    assert json.loads(as_json.stdout)["ar"] == 1.0
+    wrong = run("evaluate-discovery", tmp_path / "c", tmp_path / "a")
+    assert (wrong.exit_code, "no image in common" in wrong.stderr) == (2, True)

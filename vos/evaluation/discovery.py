@@ -1,0 +1,218 @@
+"""Average recall and precision of objects found without being told their classes, by pycocotools."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+import numpy as np
+
+from ..errors import EvaluationError
+
+Kind = Literal["segm", "bbox"]
+
+
+@dataclass(frozen=True)
+class DiscoveryScore:
+    """Fractions 0..1 over all images of the ground truth; class names count nowhere.
+
+    A figure without a number is the mean over IoU thresholds 0.50, 0.55, ..., 0.95.
+    """
+
+    ar: float
+    ar50: float
+    ar75: float
+    ap: float
+    ap50: float
+    ap75: float
+    max_detections: int
+    """Of an image's finds only so many count, the best ones."""
+    images: int
+    """Of the ground truth."""
+    images_without_result: int
+    """Of these, those the results do not speak of: their objects count as missed."""
+    objects: int
+    """Of the ground truth, crowds apart."""
+    finds: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+    def table(self) -> str:
+        """For people, in percent."""
+        head = "      AR   AR50   AR75     AP   AP50   AP75"
+        values = (self.ar, self.ar50, self.ar75, self.ap, self.ap50, self.ap75)
+        row = "".join(f"{100 * value:7.1f}" for value in values)
+        missing = f", {self.images_without_result} of them without a result" * (
+            self.images_without_result > 0
+        )
+        return (
+            f"{head[1:]}\n{row[1:]}\n"
+            f"{self.objects} objects in {self.images} images{missing}; {self.finds} finds, "
+            f"at most {self.max_detections} an image"
+        )
+
+
+def evaluate_discovery(
+    results: str | os.PathLike[str],
+    truth: str | os.PathLike[str],
+    *,
+    kind: Kind = "segm",
+    max_detections: int = 100,
+) -> DiscoveryScore:
+    """Score a COCO file with ``score`` in its annotations against a COCO file of ground truth.
+
+    Images go together by the stem of their file names. Finds in images that the ground truth does not have
+    are left out.
+
+    Args:
+        results: such as ``vos discover`` writes.
+        truth: any COCO instances file.
+        kind: what has to overlap, masks or boxes.
+        max_detections: finds of an image that count.
+
+    Raises:
+        EvaluationError: if a file is not of that form, or they have no image in common.
+    """
+    if max_detections < 1:
+        raise EvaluationError(f"max_detections must be 1 or more, got {max_detections}")
+    expected, found = _load(truth), _load(results)
+    ids = _ids_by_stem(expected, truth)
+    same = {image["id"]: ids.get(_stem(image)) for image in found["images"]}
+    if not any(image_id is not None for image_id in same.values()):
+        raise EvaluationError(
+            f"{results} and {truth} have no image in common: file names such as "
+            f"{found['images'][0]['file_name'] if found['images'] else '(none)'} and "
+            f"{expected['images'][0]['file_name'] if expected['images'] else '(none)'} are compared by stem"
+        )
+    objects = [_plain(entry, i, kind, truth) for i, entry in enumerate(expected["annotations"], start=1)]
+    sizes = {image["id"]: (image["height"], image["width"]) for image in expected["images"]}
+    finds: list[dict[str, Any]] = []
+    for entry in found["annotations"]:
+        image_id = same.get(entry["image_id"])
+        if image_id is None:
+            continue
+        if not isinstance(entry.get("score"), int | float):
+            raise EvaluationError(f"annotation {entry.get('id')} of {results} has no score")
+        plain = _plain({**entry, "image_id": image_id}, len(finds) + 1, kind, results)
+        _check_size(plain, sizes[image_id], results)
+        finds.append({**plain, "iscrowd": 0, "score": float(entry["score"])})
+    recall, precision = _run(expected["images"], objects, finds, kind, max_detections)
+    spoken_of = {image_id for image_id in same.values() if image_id is not None}
+    return DiscoveryScore(
+        ar=_mean(recall),
+        ar50=_mean(recall[0]),
+        ar75=_mean(recall[5]),
+        ap=_mean(precision),
+        ap50=_mean(precision[0]),
+        ap75=_mean(precision[5]),
+        max_detections=max_detections,
+        images=len(expected["images"]),
+        images_without_result=len(expected["images"]) - len(spoken_of),
+        objects=sum(not entry["iscrowd"] for entry in objects),
+        finds=len(finds),
+    )
+
+
+def _run(
+    images: list[dict[str, Any]],
+    objects: list[dict[str, Any]],
+    finds: list[dict[str, Any]],
+    kind: Kind,
+    max_detections: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Recall (10,) and precision (10, 101) by IoU threshold, all sizes, all classes as one; -1: undefined."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    with contextlib.redirect_stdout(io.StringIO()):  # it reports its progress
+        sides = []
+        for annotations in (objects, finds):
+            side = COCO()
+            side.dataset = {"images": images, "annotations": annotations, "categories": [{"id": 1}]}
+            side.createIndex()
+            sides.append(side)
+        scored = COCOeval(*sides, iouType=kind)
+        scored.params.useCats = 0
+        scored.params.maxDets = [max_detections]
+        scored.params.areaRng = [[0, 1e10]]
+        scored.params.areaRngLbl = ["all"]
+        scored.evaluate()
+        scored.accumulate()
+    recall: np.ndarray = scored.eval["recall"][:, 0, 0, 0]
+    precision: np.ndarray = scored.eval["precision"][:, :, 0, 0, 0]
+    return recall, precision
+
+
+def _mean(values: np.ndarray) -> float:
+    """Mean of what is defined; 0 where nothing is (there is no object)."""
+    defined = np.asarray(values)[np.asarray(values) > -1]
+    return float(defined.mean()) if defined.size else 0.0
+
+
+def _load(path: str | os.PathLike[str]) -> dict[str, Any]:
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        for image in content["images"]:
+            image["id"], image["file_name"], image["width"], image["height"]
+        for entry in content["annotations"]:
+            entry["image_id"]
+    except (OSError, UnicodeDecodeError) as error:
+        raise EvaluationError(f"cannot read {path}: {error}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise EvaluationError(
+            f"{path} is not a COCO file: it needs images (id, file_name, width, height) and annotations "
+            f"(image_id, ...): {type(error).__name__} {error}"
+        ) from error
+    loaded: dict[str, Any] = content
+    return loaded
+
+
+def _stem(image: Mapping[str, Any]) -> str:
+    return PurePosixPath(image["file_name"]).stem
+
+
+def _ids_by_stem(content: Mapping[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
+    ids: dict[str, Any] = {}
+    for image in content["images"]:
+        if _stem(image) in ids:
+            raise EvaluationError(
+                f"two images of {path} are named {_stem(image)!r}; images go by their stems"
+            )
+        ids[_stem(image)] = image["id"]
+    return ids
+
+
+def _check_size(entry: Mapping[str, Any], size: tuple[int, int], path: str | os.PathLike[str]) -> None:
+    mask = entry.get("segmentation")
+    if isinstance(mask, dict) and tuple(mask["size"]) != size:
+        (height, width), (rows, columns) = size, mask["size"]
+        raise EvaluationError(
+            f"a mask of {path} is {columns}x{rows} pixels, and its image in the ground truth {width}x{height}"
+        )
+
+
+def _plain(entry: Mapping[str, Any], number: int, kind: Kind, path: str | os.PathLike[str]) -> dict[str, Any]:
+    """An annotation of the one class there is here, numbered from 1."""
+    needed = "segmentation" if kind == "segm" else "bbox"
+    if needed not in entry:
+        raise EvaluationError(
+            f"annotation {entry.get('id', number)} of {path} has no {needed}; "
+            f"score {'boxes (bbox)' if kind == 'segm' else 'masks (segm)'} instead"
+        )
+    box = entry.get("bbox", (0, 0, 1, 1))
+    return {
+        "id": number,
+        "image_id": entry["image_id"],
+        "category_id": 1,
+        "iscrowd": int(entry.get("iscrowd", 0)),
+        "area": float(entry.get("area", box[2] * box[3])),
+        needed: entry[needed],
+    }
