@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from language.random_blip import save_random_blip
+from language.tiny_detectors import SAVED
 from PIL import Image
 from scripted_finder import ScriptedFinder
 from vos_cli.main import cli
@@ -159,3 +160,33 @@ def test_more_words_than_the_model_reads(frames: Path, tmp_path: Path) -> None:
     name = " ".join(["red"] * 12)
     result = run(frames, "--class", name, "--finder-weights", folder, "-o", tmp_path / "out")
     assert (result.exit_code, "reads 12" in result.stderr) == (2, True), result.stderr
+
+
+@pytest.fixture(scope="module")
+def real_frames(
+    clip: Scene, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Path:
+    """Frames of a real video where there is one, else of a synthetic one."""
+    try:
+        root: Path = request.getfixturevalue("davis_root")
+    except pytest.skip.Exception:
+        folder = tmp_path_factory.mktemp("instead")
+        write_images(clip, folder)
+        return folder
+    return next(iter(sorted((root / "JPEGImages" / "480p").iterdir())))
+
+
+@pytest.mark.parametrize("finder", sorted(SAVED))
+def test_a_detector_on_a_real_clip(finder: str, real_frames: Path, tmp_path: Path) -> None:
+    """Random weights find nonsense, but all the way: weights from a folder, boxes, masks, named tracks."""
+    weights = SAVED[finder](tmp_path / "weights")
+    arguments = ("--finder", finder, "--finder-weights", weights, "--min-score", 0, "--instances", 2)
+    names = ("--class", "dog", "--class", "car")
+    reading = ("--end", 3, "--size", 96, "--no-overlay")
+    result = run(real_frames, *names, *arguments, *reading, "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert record["counts"]["frames"] == 3
+    assert set(record["names"].values()) <= {"dog", "car"}
+    assert record["names"]
+    assert len(list((tmp_path / "out" / "masks").iterdir())) == 3
