@@ -402,6 +402,29 @@ def test_a_target_smaller_than_a_cell(given: Path, tmp_path: Path) -> None:
     assert max(region_similarity(truth == k, found == 1) for k in (1, 2, 3)) > 0.9
 
 
+@pytest.mark.parametrize("model", ["builtin", "sam", "sam parity"])
+@pytest.mark.filterwarnings("error")
+def test_images_of_extreme_shapes(given: Path, tmp_path: Path, model: str) -> None:
+    """One pixel, one row, two columns, and a reference that is all target: a mask and a finite score each."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    random = np.random.default_rng(0)
+    for name, size in {"dot": (1, 1), "thin": (1, 300), "tall": (200, 2), "whole": (110, 190)}.items():
+        Image.fromarray(random.integers(0, 255, (*size, 3), dtype=np.uint8)).save(photos / f"{name}.png")
+    Image.fromarray(np.full((110, 190), 255, np.uint8)).save(tmp_path / "all.png")
+    more = {
+        "builtin": (),
+        "sam": ("--model", "sam-vit-b", "--checkpoint", given / "tiny.pth"),
+        "sam parity": ("--model", "sam-vit-b", "--checkpoint", given / "tiny.pth", "--recipe", "parity"),
+    }[model]
+    result = run(given, tmp_path / "out", photos, mask=tmp_path / "all.png", more=("--objects", "3", *more))
+    assert result.exit_code == 0, result.output
+    for entry in json.loads((tmp_path / "out/run.json").read_text())["frames"]:
+        with Image.open(photos / f"{entry['name']}.png") as image:
+            assert labels(tmp_path / "out/masks" / f"{entry['name']}.png").shape == image.size[::-1]
+        assert all(0 <= instance["score"] <= 1 for instance in entry["objects"].values())
+
+
 def test_real_images(davis_root: Path, tmp_path: Path) -> None:
     """A swan learned from the first frame of a sequence is found in later ones, without weights."""
     images, masks = (davis_root / kind / "480p/blackswan" for kind in ("JPEGImages", "Annotations"))

@@ -75,8 +75,9 @@ def learn_reference(
             limit=settings.objects,
             threshold=threshold,
         )
-        # Predicted qualities are not bounded; confidences are.
-        scores = {n: float(np.clip(i.found.score, 0, 1)) for n, i in enumerate(instances, start=1)}
+        # Predicted qualities are not bounded, and in half precision may be NaN; confidences are in 0..1.
+        qualities = np.nan_to_num([instance.found.score for instance in instances], nan=0.0).clip(0, 1)
+        scores = {n: float(quality) for n, quality in enumerate(qualities, start=1)}
         return Segmentation(number, to_labels(instances), scores)
 
     return find

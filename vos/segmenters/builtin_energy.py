@@ -58,7 +58,8 @@ def solve_cut(first: NDArray[np.int32], second: NDArray[np.int32], costs: Floats
     source, sink = np.full(count, count, np.int32), np.full(count, count + 1, np.int32)
     # The solver counts in whole numbers: the dearest edge is 1,000, and no pull needs more than cuts a node
     # off.
-    unit = 1_000 / max(float(costs.max(initial=0)), 1e-9)
+    # Where no edge costs anything to speak of, pulls are still to fit into 32 bits.
+    unit = 1_000 / max(float(costs.max(initial=0)), 1e-3)
     bound = 1 + np.bincount(first, costs, count) + np.bincount(second, costs, count)
     pull = np.clip(pull, -bound, bound)
     capacity = np.concatenate([costs, costs, np.maximum(pull, 0), np.maximum(-pull, 0)]) * unit
