@@ -1,10 +1,11 @@
 """Peak memory of ``vos track`` on a short and on a long video: it must not grow with length.
 
     python benchmarks/memory.py --frames 200 2000
+    python benchmarks/memory.py --frames 100 500 --model mobile-sam --json benchmarks/results/memory-sam.json
 
 The video is synthetic, 854x480, H.264, written frame by frame to a temporary folder. Every run is a process
 of its own, whose peak resident memory the system counts; one more reads the first frame only, so that what
-imports and models cost is seen.
+imports and models cost is seen. A SAM runs with pseudo-random weights.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from typing import Any
 
 import av
 from common import RESULTS, write_json
+from sam import CONFIGS
 
-from vos.testing import stream
+from vos.testing import stream, write_sam_checkpoint
 from vos.writers.index_png import encode_index_png
 
 SIZE = (480, 854)
@@ -82,6 +84,16 @@ def measure(video: Path, mask: Path, out: Path, *arguments: str) -> dict[str, An
     }
 
 
+def weights(model: str, folder: Path) -> list[str]:
+    """The options that give a SAM its pseudo-random weights; none for other models."""
+    if model not in CONFIGS:
+        return []
+    path = folder / "weights.pth"
+    if not path.exists():
+        write_sam_checkpoint(path, CONFIGS[model])
+    return ["--checkpoint", str(path)]
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -94,7 +106,7 @@ def main() -> None:
         folder = Path(temporary)
         video, mask = make_video(folder, max(options.frames))
         for count in [1, *sorted(options.frames)]:
-            arguments = ["--model", options.model, "--end", str(count)]
+            arguments = ["--model", options.model, "--end", str(count), *weights(options.model, folder)]
             row = measure(video, mask, folder / f"out{count}", *arguments)
             print(f"{row['frames']:6} frames {row['peak_mib']:8.1f} MiB {row['wall_seconds']:8.1f} s")
             rows.append(row)
