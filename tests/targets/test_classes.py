@@ -7,7 +7,8 @@ import pytest
 from scripted_finder import ScriptedFinder
 
 from vos.language.finder import Found
-from vos.targets.classes import ClassSettings, class_instances, label_instances, prompt_of
+from vos.masks import tight_box
+from vos.targets.classes import ClassSettings, class_instances, label_instances, prompts_of
 from vos.testing import Scene, ScriptedSegmenter, scene
 
 NAMES = {1: "dog", 2: "cat", 3: "dog"}
@@ -36,13 +37,32 @@ def test_the_cascade(clip: Scene) -> None:
     segmenter = ScriptedSegmenter(clip)
     class_instances(clip.frames[0], ["dog", "cat"], ScriptedFinder(clip, NAMES, points=True), segmenter)
     first, second, third = segmenter.calls
-    assert [len(call.prompts) for call in segmenter.calls] == [3, 3, 3]
-    assert first.prompts[0].low_res is None
-    assert first.prompts[0].box is not None
-    assert first.prompts[0].points is not None
-    assert second.prompts[0].low_res is not None
-    assert third.prompts[0].low_res is not None
-    assert third.prompts[0].box is not None
+    assert [len(call.prompts) for call in segmenter.calls] == [6, 6, 6]  # with and without the box
+    assert [prompt.box is not None for prompt in first.prompts] == [False, True] * 3
+    assert all(prompt.points is not None and prompt.low_res is None for prompt in first.prompts)
+    assert all(prompt.low_res is not None for call in (second, third) for prompt in call.prompts)
+    assert [prompt.box is not None for prompt in second.prompts] == [False, True] * 3
+    assert all(prompt.box is not None for prompt in third.prompts)
+
+
+@pytest.mark.parametrize("right", ["pair", "box"])
+def test_the_prompt_that_explains_the_attention_counts(clip: Scene, right: str) -> None:
+    """Equal quality: the mask that holds more of the attention map, whichever prompt it is of."""
+    truth = clip.labels[0] == 1
+
+    class Halves(ScriptedSegmenter):
+        """Half of the object for one of the two prompts."""
+
+        def decode(self, features, prompts, **options):
+            candidates = super().decode(features, prompts, **options)
+            wrong = 1 if right == "pair" else 0
+            low = tight_box(truth)[1] + 3
+            candidates.logits[wrong::2, :, low:] = -10
+            return candidates
+
+    finder = ScriptedFinder(clip, {1: "dog"}, points=True)
+    (found,) = class_instances(clip.frames[0], ["dog"], finder, Halves(clip))
+    assert np.array_equal(found.mask, truth)
 
 
 def test_one_object_has_one_name(clip: Scene) -> None:
@@ -77,12 +97,14 @@ def test_limits(clip: Scene) -> None:
 
 
 def test_what_the_segmenter_is_told(clip: Scene) -> None:
-    """A detector's find is its box; attention adds a point on the object and one off it."""
-    detector = ScriptedFinder(clip, NAMES).find(clip.frames[0].image, ["cat"])[0]
-    attention = ScriptedFinder(clip, NAMES, points=True).find(clip.frames[0].image, ["cat"])[0]
-    assert prompt_of(detector).points is None
-    prompt = prompt_of(attention)
-    assert prompt.labels is not None
-    assert prompt.labels.tolist() == [1, 0]
-    assert prompt.box is not None
-    assert tuple(prompt.box) == clip.boxes[0][2]
+    """A detector's find is its box; attention gives a point on the object and one off it, and a box too."""
+    image = clip.frames[0].image
+    (box,) = prompts_of(ScriptedFinder(clip, NAMES).find(image, ["cat"])[0])
+    pair, both = prompts_of(ScriptedFinder(clip, NAMES, points=True).find(image, ["cat"])[0])
+    assert box.points is None
+    assert pair.box is None
+    assert pair.labels is not None
+    assert pair.labels.tolist() == [1, 0]
+    for prompt in (box, both):
+        assert prompt.box is not None
+        assert tuple(prompt.box) == clip.boxes[0][2]

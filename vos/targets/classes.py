@@ -2,7 +2,7 @@
 
 ::
 
-    name -> finder: attention map -> a point on it, a point off it, a box    (a detector gives the box only)
+    name -> finder: attention map -> a point on it and one off it, a box     (a detector gives the box only)
          -> segmenter -> cascaded refinement -> one of many -> masks
 
 A finder is a :class:`~vos.language.finder.Finder`; which of its finds are objects that are followed already
@@ -129,7 +129,7 @@ def class_instances(
     found = [entry for entry in finder.find(frame.image, names) if entry.score >= least]
     if not found:
         return []
-    logits = first_logits(frame.image, [prompt_of(entry) for entry in found], segmenter)
+    logits = logits_of(frame.image, found, segmenter)
     seen = [row for row, mask in enumerate(logits > 0) if mask.any()]
     if not seen:
         return []
@@ -146,27 +146,46 @@ def class_instances(
     return instances
 
 
-def prompt_of(found: Found) -> Prompt:
-    """What a segmenter is told of a find: its box and, where attention gives them, its points."""
+def prompts_of(found: Found) -> list[Prompt]:
+    """What a segmenter may be told of a find: a detector's box; of attention the point pair, and the pair
+    with the box around the region, which is right if all of the object draws attention and wrong if a part
+    does."""
     box = np.array(found.box, dtype=np.float32)
     if found.pair is None:
-        return Prompt(box=box)
-    points = found.pair.prompt()
-    return Prompt(points=points.points, labels=points.labels, box=box)
+        return [Prompt(box=box)]
+    pair = found.pair.prompt()
+    return [pair, Prompt(points=pair.points, labels=pair.labels, box=box)]
 
 
-def first_logits(
-    image: NDArray[np.uint8], prompts: Sequence[Prompt], segmenter: Segmenter
-) -> NDArray[np.float32]:
-    """(N, H, W) logits of N prompts after the cascade: the prompt, then with the mask, then with its box."""
+def logits_of(image: NDArray[np.uint8], found: Sequence[Found], segmenter: Segmenter) -> NDArray[np.float32]:
+    """(N, H, W) logits of N finds after the cascade: the prompt, then with the mask, then with its box.
+
+    Of a find's prompts the one counts whose mask has the highest product of the segmenter's own estimate and
+    the share of the attention map that is inside. All prompts of all finds are decoded in one call.
+    """
     from ..tracking.refine import keep_best, refine
 
+    prompts = [(row, prompt) for row, entry in enumerate(found) for prompt in prompts_of(entry)]
+    asked = [prompt for _, prompt in prompts]
     features = segmenter.encode(image)
-    kept = keep_best(segmenter.decode(features, prompts))
+    kept = keep_best(segmenter.decode(features, asked))
     for use_box in (False, True):
-        kept = refine(segmenter, features, prompts, kept, use_box=use_box)
+        kept = refine(segmenter, features, asked, kept, use_box=use_box)
     logits: NDArray[np.float32] = kept.logits.float().cpu().numpy()
-    return logits
+    fits = [
+        float(score) * _share_inside(logits[i] > 0, found[row].values)
+        for i, ((row, _), score) in enumerate(zip(prompts, kept.scores.tolist(), strict=True))
+    ]
+    best: dict[int, int] = {}
+    for i, (row, _) in enumerate(prompts):
+        if row not in best or fits[i] > fits[best[row]]:
+            best[row] = i
+    return logits[[best[row] for row in range(len(found))]]
+
+
+def _share_inside(mask: NDArray[np.bool_], values: NDArray[np.float32] | None) -> float:
+    """How much of a map a mask holds, 0..1; 1 where there is no map."""
+    return 1.0 if values is None else float(values[mask].sum() / values.sum())
 
 
 def label_instances(instances: Iterable[ClassInstance], ids: Sequence[int]) -> NDArray[np.uint8]:
