@@ -28,6 +28,8 @@ MIXED = 0.05
 """Share of the picture's own colours in every colour model: nothing is impossible."""
 CLIP = 3.0
 """Log-likelihood ratio of colours at most."""
+UNHEARD = 80.0
+"""Pixels of like regions nearby, for and against, that are taken for granted: a few of them say little."""
 
 
 def border_costs(regions: Regions, smoothness: float) -> Floats:
@@ -102,6 +104,29 @@ def _colours(regions: Regions, weight: Floats) -> Floats:
     amount = (weight * regions.area) @ regions.share
     histogram: Floats = (amount / max(float(amount.sum()), 1e-6)).astype(np.float32)
     return histogram
+
+
+def density_evidence(regions: Regions, on: Floats, off: Floats) -> Floats:
+    """(n,) log-likelihood ratio of every region's look given those of all the others.
+
+    Densities are kernel estimates over the other regions: no region speaks for itself, so what was wrongly
+    taken in does not keep itself in.
+
+    Args:
+        on, off: (n,) weights 0 or more: how much each region tells of the object and of the background.
+    """
+    masses = np.stack([on, off, np.ones_like(on)], axis=1) * regions.area[:, None]
+    inside, outside, anywhere = (regions.alike @ masses / np.maximum(masses.sum(axis=0), 1e-6)).T
+    ratio = np.log(
+        ((1 - MIXED) * inside + MIXED * anywhere + 1e-6) / ((1 - MIXED) * outside + MIXED * anywhere + 1e-6)
+    )
+    return np.clip(ratio, -CLIP, CLIP)
+
+
+def local_evidence(regions: Regions, on: Floats, off: Floats, affinity: Floats) -> Floats:
+    """(n,) log-odds of like regions nearby; ``affinity`` (n, n) is how much a region hears of another."""
+    inside, outside = (affinity @ (np.stack([on, off], axis=1) * regions.area[:, None])).T
+    return np.clip(np.log((inside + UNHEARD) / (outside + UNHEARD)), -CLIP, CLIP)
 
 
 def geodesic(regions: Regions, sources: Bools, *, threshold: float, per_pixel: float) -> Floats:

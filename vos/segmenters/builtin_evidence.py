@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from ..prompt import Prompt
@@ -22,8 +21,6 @@ CLICK_REACH = 2.0
 CLICK_WEIGHT = 1.0
 ENCLOSED_WEIGHT = 0.2
 """Weight of being cut off by contrast from what lies outside the box."""
-BLUR = 0.08
-"""Uncertainty of a rough mask's contour in square roots of its area."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +40,7 @@ class Evidence:
     """All that is known before looks are compared."""
 
     starts: tuple[Start, ...]
+    """None with a rough mask, which is where its own search starts."""
     biases: tuple[float, ...]
     """Constant evidence added: one search for each, small to large objects."""
     lean: Floats
@@ -94,7 +92,7 @@ def gather(view: View, prompt: Prompt, similarity: Floats | None) -> Evidence:
         off_clicks=off_points,
     )
     if rough is not None:
-        return _of_mask(regions, base, rough)
+        return replace(base, smoothness=3.0)
     if box is not None:
         return _of_box(regions, base, box)
     return _of_points(view, base)
@@ -222,16 +220,3 @@ def _enclosed(regions: Regions, outside: Bools) -> Floats:
     distance = geodesic(regions, outside, threshold=0.5, per_pixel=0.02)
     mean = float(np.average(distance[~outside], weights=regions.area[~outside]))
     return np.clip(distance / max(mean, 1e-6) - 1, -1, 1)
-
-
-def _of_mask(regions: Regions, base: Evidence, rough: Floats) -> Evidence:
-    """Searches from a mask whose contour is uncertain by a share of its size."""
-    sigma = max(1.0, BLUR * float(rough.sum()) ** 0.5)
-    soft = cv2.GaussianBlur(rough, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
-    inside = regions.mean(soft)
-    start = Start(
-        np.where(inside > 0.5, inside, 0).astype(np.float32),
-        np.where(inside > 0.5, 0, 1 - inside).astype(np.float32),
-        2 * inside - 1,
-    )
-    return replace(base, starts=(start,), biases=(-0.3, -0.15, 0.0, 0.15, 0.3), keep_prior=1.0)

@@ -31,16 +31,14 @@ PALETTE_WIDTH = 4.0
 DIFFUSION_STEPS = 4
 DIFFUSION_CONTRAST = 12.0
 """Distance of looks over which they hardly mix when they diffuse."""
-PIXEL_LEVELS = 20
-"""Levels per Lab channel when single pixels are compared with the palette."""
+LIKE = 5.0
+"""Distance of looks at which two regions are alike by exp(-1/2)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Regions:
     """Regions of an (h, w) picture; n regions, m pairs of neighbours."""
 
-    lab: Floats
-    """(h, w, 3) float32 CIE Lab, slightly blurred."""
     labels: Integers
     """(h, w) int32, region of every pixel, 0..n-1."""
     area: Floats
@@ -87,29 +85,16 @@ class Regions:
         return found
 
     @cached_property
-    def pixel_share(self) -> tuple[Integers, Floats]:
-        """(h, w) number of every pixel's colour, and (C, P) membership of the C colours in the palette."""
-        levels = np.clip(
-            self.lab * (PIXEL_LEVELS / 100, PIXEL_LEVELS / 120, PIXEL_LEVELS / 120)
-            + (0, PIXEL_LEVELS / 2, PIXEL_LEVELS / 2),
-            0,
-            PIXEL_LEVELS - 1,
-        ).astype(np.int64)
-        code = (levels @ (PIXEL_LEVELS**2, PIXEL_LEVELS, 1)).ravel()
-        occurs = np.flatnonzero(np.bincount(code, minlength=PIXEL_LEVELS**3))
-        number = np.zeros(PIXEL_LEVELS**3, np.int32)
-        number[occurs] = np.arange(len(occurs))
-        flat = number[code]
-        count = np.bincount(flat, minlength=len(occurs))
-        colour = np.stack(
-            [
-                np.bincount(flat, channel.ravel(), minlength=len(occurs)) / count
-                for channel in np.moveaxis(self.lab, 2, 0)
-            ],
-            1,
-        )
-        membership = _membership(colour * LOOK_WEIGHTS[:3], self.palette[:, :3])
-        return flat.reshape(self.size), membership
+    def alike(self) -> Floats:
+        """(n, n) how much two regions look the same, 1 to 0; 0 of a region with itself."""
+        kernel = np.exp(_squared_distances(self.look, self.look) * np.float32(-0.5 / LIKE**2))
+        np.fill_diagonal(kernel, 0)
+        return kernel
+
+    def nearby(self, reach: float) -> Floats:
+        """(n, n) Gaussian of ``reach`` pixels of the distance between regions."""
+        nearby: Floats = np.exp(_squared_distances(self.centre, self.centre) * np.float32(-0.5 / reach**2))
+        return nearby
 
 
 def find_regions(image: NDArray[np.uint8]) -> Regions:
@@ -134,7 +119,6 @@ def find_regions(image: NDArray[np.uint8]) -> Regions:
     contrast = _contrast(look, first, second, length, steepness)
     rim = np.bincount(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]), minlength=count)
     return Regions(
-        lab=fine,
         labels=labels,
         area=area.astype(np.float32),
         centre=np.stack([mean(grid[1]), mean(grid[0])], axis=1),

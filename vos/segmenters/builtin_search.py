@@ -7,6 +7,7 @@ import numpy as np
 from .builtin_energy import CERTAIN, Bools, border_costs, colour_evidence, connected_to, minimum_cut
 from .builtin_evidence import Evidence, Start
 from .builtin_regions import Floats, Regions
+from .builtin_retrace import retrace
 
 ROUNDS = 3
 """Cuts per search; colours are taken anew from each."""
@@ -21,12 +22,21 @@ TIGHT_WEIGHT = 0.4
 def search(regions: Regions, evidence: Evidence) -> Bools:
     """(K, n) distinct labellings, in the order they were found; none is empty."""
     costs = border_costs(regions, evidence.smoothness)
-    found: dict[bytes, Bools] = {}
-    for start in evidence.starts:
-        for bias in evidence.biases:
-            labelling = _descend(regions, evidence, start, bias, costs)
-            found.setdefault(labelling.tobytes(), labelling)
-    return np.stack(list(found.values()))
+    if evidence.rough is not None:
+        return _distinct(retrace(regions, evidence, evidence.rough, costs))
+    return _distinct(
+        [
+            _descend(regions, evidence, start, bias, costs)
+            for start in evidence.starts
+            for bias in evidence.biases
+        ]
+    )
+
+
+def _distinct(found: list[Bools]) -> Bools:
+    """(K, n) the labellings that differ and are not empty, in order; at least the first."""
+    kept = {labelling.tobytes(): labelling for labelling in found if labelling.any()}
+    return np.stack(list(kept.values()) or found[:1])
 
 
 def _descend(regions: Regions, evidence: Evidence, start: Start, bias: float, costs: Floats) -> Bools:
