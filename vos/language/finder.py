@@ -130,6 +130,7 @@ def load_attention_finder(
 ) -> AttentionFinder:
     """An attention finder over the matching model of that name in :data:`vos.language.LANGUAGE_MODELS`.
 
+    Its maps are not smoothed: a segmenter draws the outlines, and smoothing wipes out what is small.
     ``min_score`` is not needed: the model's own matching gate says what is there, and whoever wants more
     than that looks at the scores.
 
@@ -140,4 +141,4 @@ def load_attention_finder(
     matcher: BlipMatcher = build_language_model(model, device=device, **options)
     if tuned is not None:
         load_tuned(Path(tuned), matcher)
-    return AttentionFinder(matcher)
+    return AttentionFinder(matcher, segment=SegmentSettings(crf="none"))
