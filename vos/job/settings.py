@@ -27,7 +27,7 @@ class TrackSettings:
     checkpoint: str | None = None
     """File with the network's weights, in place of the weights cache."""
     method: Literal["target", "parity"] = "target"
-    """How a promptable model is made to follow: our tracker, or the published PerSAM scripts, quirks and all."""
+    """How a promptable model is made to follow: our tracker, or the published PerSAM scripts, with quirks."""
     tune: bool = False
     """Fit a promptable model to the given frame (PerSAM-F)."""
     start: int = 0
