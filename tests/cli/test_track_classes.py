@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from language.random_blip import save_random_blip
 from language.tiny_detectors import SAVED
+from language.tiny_vlm import tiny_llava
 from PIL import Image
 from scripted_finder import ScriptedFinder
 from vos_cli.main import cli
 
-from vos.language import finders
+from vos.language import detectors, finders, vlm_finder
 from vos.testing import Scene, Shape, scene, write_images
 from vos.testing.shapes import line, shuttle
 
@@ -127,20 +129,31 @@ def test_mistakes(
 
 
 @pytest.mark.parametrize("finder", ["blip", "vlm", "grounding-dino", "owlv2"])
-def test_weights_that_are_not_there(
-    frames: Path, tmp_path: Path, finder: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_weights_that_are_not_there(frames: Path, tmp_path: Path, finder: str) -> None:
     """Exit code 4, with what to fetch and where to put it, before anything is written."""
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
-    given = run(
-        frames, "--class", "dog", "--finder", finder, "--finder-weights", tmp_path, "-o", tmp_path / "out"
-    )
-    cached = run(frames, "--class", "dog", "--finder", finder, "-o", tmp_path / "out")
-    for result in (given, cached):
-        assert result.exit_code == 4, result.stderr
-        assert "hf download" in result.stderr
-        assert "--finder-weights" in result.stderr
+    nowhere = ("--finder", finder, "--finder-weights", tmp_path)
+    result = run(frames, "--class", "dog", *nowhere, "-o", tmp_path / "out")
+    assert result.exit_code == 4, result.stderr
+    assert "hf download" in result.stderr
+    assert "--finder-weights" in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("finder", "home", "checkpoint"),
+    [
+        ("grounding-dino", detectors, "GROUNDING_DINO"),
+        ("owlv2", detectors, "OWLV2"),
+        ("vlm", vlm_finder, "CHECKPOINT"),
+    ],
+)
+def test_the_cache_is_tried_without_a_folder(
+    frames: Path, tmp_path: Path, finder: str, home: Any, checkpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not in it is not fetched: exit code 4 that names the repository to fetch."""
+    monkeypatch.setattr(home, checkpoint, "nobody/has-this")
+    result = run(frames, "--class", "dog", "--finder", finder, "-o", tmp_path / "out")
+    assert (result.exit_code, "nobody/has-this" in result.stderr) == (4, True), result.stderr
 
 
 def test_a_model_without_cross_attention(frames: Path, tmp_path: Path) -> None:
@@ -190,3 +203,21 @@ def test_a_detector_on_a_real_clip(finder: str, real_frames: Path, tmp_path: Pat
     assert set(record["names"].values()) <= {"dog", "car"}
     assert record["names"]
     assert len(list((tmp_path / "out" / "masks").iterdir())) == 3
+
+
+def test_reading_attention_on_a_real_clip(real_frames: Path, tmp_path: Path) -> None:
+    """A matching and a generative model of random weights, all the way, or up to "found nothing"."""
+    model = tiny_llava()
+    model.model.save_pretrained(tmp_path / "vlm")
+    model.processor.save_pretrained(tmp_path / "vlm")
+    save_random_blip(tmp_path / "blip")
+    for finder, names in (("blip", ("red circle", "blue square")), ("vlm", ("car", "dog", "tree", "road"))):
+        classes = [part for name in names for part in ("--class", name)]
+        weights = ("--finder", finder, "--finder-weights", tmp_path / finder)
+        reading = ("--end", 3, "--size", 96, "--no-overlay")
+        result = run(real_frames, *classes, *weights, *reading, "-o", tmp_path / "out" / finder)
+        if result.exit_code == 0:
+            record = json.loads((tmp_path / "out" / finder / "run.json").read_text())
+            assert set(record["names"].values()) <= set(names)
+        else:
+            assert (result.exit_code, "found no" in result.stderr) == (2, True), result.stderr
