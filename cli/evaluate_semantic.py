@@ -39,7 +39,7 @@ class _Listed:
 @click.command()
 @click.option(
     "--dataset",
-    type=click.Choice(["pascal", "coco"]),
+    type=click.Choice(["pascal", "coco", "synthetic"]),
     required=True,
     help="Which recipe to start from: classes, list, layers, passes.",
 )

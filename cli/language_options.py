@@ -37,14 +37,14 @@ def finder_options(command: F) -> F:
             "--canvas",
             type=click.IntRange(min=1),
             metavar="N",
-            help="Side of the model's square input in pixels.  [default: 512 for blip]",
+            help="Side of the model's square input in pixels.  [default: 512 for blip, 128 for synthetic]",
         ),
         click.option(
             "--finder",
-            type=click.Choice(["blip"]),
+            type=click.Choice(["blip", "synthetic"]),
             default="blip",
             show_default=True,
-            help="Model that knows what names look like.",
+            help="Model that knows what names look like; synthetic is a toy that comes with the package.",
         ),
     ):
         command = option(command)

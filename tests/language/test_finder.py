@@ -158,8 +158,8 @@ def test_batches_of_any_sizes_give_the_same_labels(matcher):
 
 def test_models_by_name():
     """An unknown name lists the known ones; weights that are not there say how to get them."""
-    assert {"blip", "vlm"} <= set(LANGUAGE_MODELS)
-    with pytest.raises(ModelError, match="blip, vlm"):
+    assert {"blip", "synthetic", "vlm"} <= set(LANGUAGE_MODELS)
+    with pytest.raises(ModelError, match="blip, synthetic, vlm"):
         build_language_model("clip")
     with pytest.raises(ModelError, match="hf download"):
         build_language_model("blip", checkpoint="/nowhere")

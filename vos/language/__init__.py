@@ -25,6 +25,7 @@ def _lazy(module: str, factory: str, *attribute: str) -> Callable[..., Any]:
 
 LANGUAGE_MODELS: dict[str, Callable[..., Any]] = {
     "blip": _lazy(".blip", "BlipMatcher", "load"),
+    "synthetic": _lazy(".synthetic", "load_synthetic"),
     "vlm": _lazy(".vlm", "VisionLanguageModel", "load"),
 }
 """Name (``--finder`` of the commands) -> builder. To add a model, write one file and add one line."""

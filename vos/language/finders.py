@@ -27,6 +27,7 @@ def _lazy(module: str, factory: str, **fixed: Any) -> Callable[..., Finder]:
 
 FINDERS: dict[str, Callable[..., Finder]] = {
     "blip": _lazy(".finder", "load_attention_finder", model="blip"),
+    "synthetic": _lazy(".finder", "load_attention_finder", model="synthetic"),
     "vlm": _lazy(".vlm_finder", "load_vlm_finder"),
     "grounding-dino": _lazy(".detectors", "load_grounding_dino"),
     "owlv2": _lazy(".detectors", "load_owlv2"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +23,11 @@ def load_pretrained(
     from safetensors import SafetensorError
 
     try:
-        model, info = model_class.from_pretrained(
-            str(checkpoint), local_files_only=True, output_loading_info=True, dtype=dtype
-        )
-        processor = processor_class.from_pretrained(str(checkpoint), local_files_only=True)
+        with _without_bars():
+            model, info = model_class.from_pretrained(
+                str(checkpoint), local_files_only=True, output_loading_info=True, dtype=dtype
+            )
+            processor = processor_class.from_pretrained(str(checkpoint), local_files_only=True)
     except (OSError, ValueError, KeyError, AttributeError, RuntimeError, SafetensorError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ModelError(f"no usable {model_class.__name__} at {checkpoint}: {reason} {hint}") from error
@@ -35,3 +38,17 @@ def load_pretrained(
             f"such as {absent[0]}. {hint}"
         )
     return model, processor
+
+
+@contextlib.contextmanager
+def _without_bars() -> Iterator[None]:
+    """The library draws a progress bar for weights that are there in a moment."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

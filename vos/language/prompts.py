@@ -13,8 +13,8 @@ from ..errors import PromptError
 from ..masks import MAX_OBJECTS
 
 TEMPLATE = "Image of {}."
-VOCABULARIES = ("pascal", "coco")
-"""Class lists that are part of the package."""
+VOCABULARIES = ("pascal", "coco", "synthetic")
+"""Class lists that are part of the package; the last is that of :mod:`vos.language.synthetic_world`."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,10 @@ def load_vocabulary(name_or_path: str | Path) -> Vocabulary:
     Raises:
         PromptError: if the file cannot be read or does not have that form.
     """
+    if str(name_or_path) == "synthetic":
+        from .synthetic_world import world_vocabulary
+
+        return world_vocabulary()
     if str(name_or_path) in VOCABULARIES:
         text = _shipped(str(name_or_path))
     else:
@@ -110,8 +114,8 @@ def load_vocabulary(name_or_path: str | Path) -> Vocabulary:
 
 
 def general_lexicon() -> Vocabulary:
-    """PASCAL's background words and all classes of the package's lists: for models that know English."""
-    pascal, coco = (load_vocabulary(name) for name in VOCABULARIES)
+    """PASCAL's background words, and the classes of PASCAL and COCO: for models that know English."""
+    pascal, coco = load_vocabulary("pascal"), load_vocabulary("coco")
     named = {entry.name for entry in pascal.classes}
     return Vocabulary(
         pascal.background, (*pascal.classes, *(entry for entry in coco.classes if entry.name not in named))

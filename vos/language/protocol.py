@@ -21,7 +21,7 @@ from ..evaluation.semantic import SemanticCounts, semantic_counts
 from .blip import BlipMatcher, EncodedPrompts
 from .preprocess import labels_to_canvas
 from .segment import SegmentSettings, segment_images
-from .supports import STREAM_SEED, class_areas, query_positions, sample_supports, support_labels
+from .supports import MIN_PIXELS, STREAM_SEED, class_areas, query_positions, sample_supports, support_labels
 from .tuning import TuningSettings, keeping_weights, make_support, tune
 
 
@@ -48,6 +48,8 @@ class SemanticRecipe:
     limit: int | None = None
     """Images scored at most, from the top of the list (after the supports are taken out)."""
     multi_prompt: bool = False
+    min_pixels: int = MIN_PIXELS
+    """Pixels a class has at least, at the image's resolution, in the image that is its support."""
     canvas: int | None = None
     """Side of the network's input in pixels; None for the model's own."""
     segment: SegmentSettings = field(default_factory=lambda: SegmentSettings(layers=(0, 3)))
@@ -56,8 +58,8 @@ class SemanticRecipe:
     """One-shot runs, each with supports of its own; mean and deviation are over them."""
 
     def __post_init__(self) -> None:
-        if self.runs < 1:
-            raise ValueError(f"runs must be >= 1, got {self.runs}")
+        if self.runs < 1 or self.min_pixels < 1:
+            raise ValueError(f"runs and min_pixels must be >= 1, got {self.runs} and {self.min_pixels}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +118,6 @@ def one_shot(
     examples: Sequence[Example],
     recipe: SemanticRecipe,
     *,
-    min_pixels: int | None = None,
     queries: Sequence[Example] | None = None,
     on_run: Callable[[OneShotRun], None] | None = None,
 ) -> list[OneShotRun]:
@@ -131,11 +132,10 @@ def one_shot(
     classes, names = len(encoded.prompts.names), encoded.prompts.names
     areas = np.stack([class_areas(example.read_labels(), classes) for example in examples])
     layers = recipe.segment.layers or matcher.default_layers
-    how = {} if min_pixels is None else {"min_pixels": min_pixels}
     stream = random.Random(STREAM_SEED)
     runs = []
     for _ in range(recipe.runs):
-        choices = sample_supports(areas, stream, names=names, **how)
+        choices = sample_supports(areas, stream, names=names, min_pixels=recipe.min_pixels)
         supports = []
         for choice in choices:
             example = examples[choice.index]

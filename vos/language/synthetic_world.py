@@ -10,14 +10,17 @@ this module says what there is and what it is called.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from ..testing import Scene, Shape, scene
-from ..testing.shapes import Path, Plane, line, shuttle
+from ..testing.shapes import Path as Motion
+from ..testing.shapes import Plane, line, shuttle
 from ..testing.texture import random_generator, sample, texture
 from .prompts import ClassWords, Vocabulary
 
@@ -37,8 +40,6 @@ SHAPES: dict[str, tuple[str, str]] = {
     "cross": ("plus", "cross"),
 }
 """Name -> (a second word for it, outline in :mod:`vos.testing`)."""
-ANY_SHAPE = "shape"
-"""The word for any of them: "red shape"."""
 GROUNDS: dict[str, Colour] = {
     "grass": (88, 128, 76),
     "sand": (176, 156, 120),
@@ -53,7 +54,7 @@ CLUTTER: tuple[Colour, ...] = ((52, 50, 48), (222, 220, 214), (120, 92, 70))
 CLASS_NAMES = tuple(f"{colour} {shape}" for shape, colour in itertools.product(SHAPES, COLOURS))
 """Class k + 1 of the world's label maps."""
 WORDS = (
-    "image", "of", ".", *COLOURS, ANY_SHAPE, *SHAPES, *(other for other, _ in SHAPES.values()), *GROUNDS,
+    "image", "of", ".", *COLOURS, *SHAPES, *(other for other, _ in SHAPES.values()), *GROUNDS,
 )  # fmt: skip
 """All words the world's sentences are made of."""
 
@@ -206,6 +207,22 @@ def world_scene(
     return WorldScene(_lit(drawn, light), ground, tuple(shown))
 
 
+def write_world(root: str | Path, worlds: Iterable[WorldScene]) -> None:
+    """First frames and their classes as a data set, for ``vos evaluate-semantic --dataset synthetic``.
+
+    ``root``, which is made, gets ``images/``, ``labels/`` and the list ``val.txt``.
+    """
+    root = Path(root)
+    lines = []
+    for number, world in enumerate(worlds):
+        entry = f"images/{number:05d}.png labels/{number:05d}.png"
+        for path, content in zip(entry.split(), (world.image, world.classes()), strict=True):
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(content).save(root / path)
+        lines.append(entry)
+    (root / "val.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def _lit(drawn: Scene, light: tuple[float, float, float]) -> Scene:
     if light == DAYLIGHT:
         return drawn
@@ -284,14 +301,14 @@ def _free_place(
     return centre
 
 
-def _motion(rng: np.random.Generator, centre: tuple[float, float], unit: int, num_frames: int) -> Path:
+def _motion(rng: np.random.Generator, centre: tuple[float, float], unit: int, num_frames: int) -> Motion:
     """There and back, within a fifth of the image's short side."""
     reach = 0.2 * unit * rng.uniform(-1, 1, size=2)
     turn = (centre[0] + float(reach[0]), centre[1] + float(reach[1]))
     return shuttle(centre, turn, max(2 * num_frames, 2))
 
 
-def _entry(centre: tuple[float, float], radius: float, width: int, first: int) -> Path:
+def _entry(centre: tuple[float, float], radius: float, width: int, first: int) -> Motion:
     """Out of sight before frame ``first``, then to ``centre`` within four frames, along a row."""
     away = 1.3 * radius + 1  # no turned shape reaches further
     outside = -away if centre[0] < width / 2 else width + away
