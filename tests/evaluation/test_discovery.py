@@ -56,17 +56,25 @@ def test_perfect(truth: Path, tmp_path: Path) -> None:
 
 
 def test_recall_by_threshold(truth: Path, tmp_path: Path) -> None:
-    """One of three found exactly, one with IoU 2/3: recall 2/3 at 0.50, 1/3 at 0.75; misses count."""
+    """One of three found exactly, one with IoU 0.739: recall 2/3 at 0.50, 1/3 at 0.75; misses count."""
     results = write(
         tmp_path / "results.json",
-        ("one.png", [("a", 0.9, box(5, 5)), ("b", 0.8, box(30, 22)), ("c", 0.7, box(48, 2))]),
+        ("one.png", [("a", 0.9, box(5, 5)), ("c", 0.7, box(48, 2))]),
+        ("two.png", [("b", 0.8, box(13, 10, 20))]),
     )
     score = evaluate_discovery(results, truth)
     assert score.ar50 == pytest.approx(2 / 3)
     assert score.ar75 == pytest.approx(1 / 3)
-    # Thresholds 0.50 to 0.65 take both, the other six one.
-    assert score.ar == pytest.approx((4 * 2 / 3 + 6 * 1 / 3) / 10)
+    # Thresholds 0.50 to 0.70 take both, the other five one.
+    assert score.ar == pytest.approx((5 * 2 / 3 + 5 * 1 / 3) / 10)
     assert score.ap50 == pytest.approx(67 / 101)  # precision 1 up to recall 0.66 of 101 points
+    assert score.ap75 == pytest.approx(34 / 101)
+
+
+def test_images_without_a_result_count(truth: Path, tmp_path: Path) -> None:
+    """As missed, and the table says so."""
+    score = evaluate_discovery(write(tmp_path / "results.json", ("one.png", [("a", 1, box(5, 5))])), truth)
+    assert score.ar50 == pytest.approx(1 / 3)
     assert score.images_without_result == 1
     assert "1 of them without a result" in score.table()
 

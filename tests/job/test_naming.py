@@ -147,10 +147,15 @@ def test_a_lost_object_comes_back_as_itself(run: Run, clip: Scene) -> None:
     assert record["returned"] == []
 
 
-def test_no_more_than_asked_for(run: Run) -> None:
+def test_no_more_than_asked_for(run: Run, clip: Scene) -> None:
     """With one dog at a time the second dog is nobody while the first is in sight."""
-    record = run("dog", detect_every=1, instances=1, search_every=1, reseed=False, selection={"start": 18})
+    run.finder = ScriptedFinder(clip, NAMES, score={3: 0.95})
+    record = run("dog", detect_every=1, instances=1, reseed=False, selection={"start": 7, "end": 12})
     assert record["names"] == {"1": "dog"}
+    # The other dog is the better one from frame 13 on; it is followed once the first is out of sight.
+    record = run("dog", detect_every=1, instances=1, reseed=False, selection={"start": 7}, out="longer")
+    assert record["found"]["2"]["frame"] == 13
+    assert list(record["found"]) == ["1", "2"]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +177,9 @@ def test_nothing_found(run: Run, names: tuple[str, ...], settings: dict[str, Any
 
 def test_a_class_never_found_is_a_warning(run: Run) -> None:
     """The others are followed all the same."""
-    assert run("dog", "bird")["warnings"] == ["found no 'bird'"]
+    record = run("dog", "bird")
+    assert record["warnings"] == ["found no 'bird'"]
+    assert record["names"] == {"1": "dog"}  # looking for birds brought no other dog
 
 
 @pytest.mark.parametrize("stop", [3, 8, 11, 14, 20])
@@ -230,3 +237,49 @@ def test_names_are_checked(names: tuple[str, ...], message: str) -> None:
     """None, an empty one, and one named twice."""
     with pytest.raises(PromptError, match=message):
         ClassNames(names)
+
+
+def test_tracks_keep_their_pixels(run: Run, clip: Scene) -> None:
+    """A new object gets what is left of its mask where a track lies."""
+    labels = clip.labels.copy()
+    third = (labels == 2) & (np.arange(labels.shape[2]) < 32)
+    labels[third] = 1
+    run.tracker = ScriptedTracker(labels)
+    run("dog", "cat", detect_every=3, reseed=False)
+    assert third[10].any()
+    assert np.array_equal(run.labels(10) == 1, labels[10] == 1)
+    assert np.array_equal(run.labels(10) == 2, labels[10] == 2)
+
+
+def test_looking_is_not_a_step(run: Run, clip: Scene) -> None:
+    """To compare finds with tracks the engine looks ahead, and goes back: an object drifts once a frame."""
+    run.tracker, run.finder = DriftingTracker(), ScriptedFinder(clip, {1: "dog"}, blind=range(9, COUNT))
+    run("dog", detect_every=1)
+    first = clip.labels[7] == 1
+    for index in (8, 10, 15):
+        assert np.array_equal(run.labels(index) == 1, np.roll(first, index - 7, axis=1))
+
+
+def test_a_stopped_run_remembers_where_objects_were(run: Run, clip: Scene) -> None:
+    """A dog lost before the stop is told from another one, after it, by where it was seen last."""
+
+    def fresh() -> None:
+        lost = (np.arange(COUNT)[:, None, None] >= 9) & np.isin(clip.labels, (1, 3))
+        run.tracker = ScriptedTracker(np.where(lost, 0, clip.labels))
+        run.finder = ScriptedFinder(clip, NAMES)
+
+    fresh()
+    assert run("dog", out="whole", detect_every=6)["returned"]
+
+    def interrupt(progress: Progress) -> None:
+        if progress.stage == "forward" and progress.done == 13:
+            raise KeyboardInterrupt
+
+    fresh()
+    run.progress = type("Stop", (), {"append": staticmethod(interrupt)})()
+    with pytest.raises(InterruptedRunError):
+        run("dog", detect_every=6)
+    fresh()
+    run.progress = []
+    run("dog", detect_every=6, resume=True)
+    assert files(run.folder / "out") == files(run.folder / "whole")

@@ -140,7 +140,6 @@ def _run(
             side.createIndex()
             sides.append(side)
         scored = COCOeval(*sides, iouType=kind)
-        scored.params.useCats = 0
         scored.params.maxDets = [max_detections]
         scored.params.areaRng = [[0, 1e10]]
         scored.params.areaRngLbl = ["all"]
