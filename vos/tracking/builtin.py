@@ -31,6 +31,7 @@ from ..matching.network import Learner
 from .builtin_step import BuiltinSettings, ObjectState, Past, Video, advance, window_of
 from .fusion import Evidence
 from .given import check_size, corrected
+from .sight import Finish
 from .window import Window
 
 __all__ = ["BuiltinSettings", "BuiltinTracker", "ObjectState"]
@@ -44,13 +45,18 @@ class BuiltinTracker:
     Args:
         settings: see :class:`BuiltinSettings`.
         device, dtype: there for symmetry with other engines; only "cpu" and "float32" are possible.
+        finish: has the last word about every frame; see :class:`~vos.tracking.sight.Sight`.
 
     Raises:
         ModelError: for another device or number format.
     """
 
     def __init__(
-        self, settings: BuiltinSettings | None = None, device: str = "cpu", dtype: str = "float32"
+        self,
+        settings: BuiltinSettings | None = None,
+        device: str = "cpu",
+        dtype: str = "float32",
+        finish: Finish | None = None,
     ) -> None:
         if str(device) != "cpu" or dtype != "float32":
             raise ModelError(
@@ -58,6 +64,7 @@ class BuiltinTracker:
                 "leave out the device and the number format, or choose another model"
             )
         self.settings = settings or BuiltinSettings()
+        self._finish = finish
         self._video: Video | None = None
 
     def begin(self, frame: Frame, given: Segmentation) -> Segmentation:
@@ -82,7 +89,7 @@ class BuiltinTracker:
         check_size(frame, self._video.labels)
         if given is not None:
             check_size(frame, given.labels)
-        video = advance(self._video, frame.image, self.settings)
+        video = advance(self._video, frame.image, self.settings, self._finish)
         if given is not None:
             labels = corrected(video.labels, given)
             video = self._taught(frame.image, labels, video.objects, video.given, given)

@@ -17,6 +17,7 @@ from .carry import Carried, CarrySettings, carry, vote
 from .fusion import Evidence, FusionSettings, confidence, from_looks, from_the_past
 from .motion import MotionSettings, motion_scores
 from .parts import PartSettings, drop_strays
+from .sight import Finish, Sight
 from .smooth import SmoothSettings, smooth
 from .window import Window, choose_window
 
@@ -95,11 +96,14 @@ class Video:
     """Frames before the newest one, oldest first: as many as the longest gap needs."""
 
 
-def advance(video: Video, image: NDArray[np.uint8], settings: BuiltinSettings) -> Video:
+def advance(
+    video: Video, image: NDArray[np.uint8], settings: BuiltinSettings, finish: Finish | None = None
+) -> Video:
     """The video one frame later.
 
     Args:
         image: (H, W, 3) uint8 RGB.
+        finish: has the last word about what each pixel is, before strays are dropped.
     """
     if not video.objects:
         return replace(video, image=image)
@@ -120,6 +124,8 @@ def advance(video: Video, image: NDArray[np.uint8], settings: BuiltinSettings) -
     if settings.local.weight:
         scores += settings.local.weight * local_colours(_softmax(scores), lab, settings.local)
     belief = smooth(scores, lab, settings.smooth)
+    if finish is not None:
+        belief = finish(Sight(window, picture, video.looks.ids, belief, carried, log_looks, video.given))
     looks = np.exp(log_looks)
     usual = [o.usual_area * window.scale**2 for o in video.objects]
     belief = drop_strays(belief, carried.masks, looks, usual, settings.parts)

@@ -1,0 +1,1 @@
+"""How the compact network ``nano`` is trained: see ``docs/nano.md``."""

@@ -1,0 +1,159 @@
+"""What the built-in engine makes of made-up clips, recorded beside the truth: the network's main food.
+
+``python -m training.nano.recordings --data TRAIN --out FOLDER --clips N`` writes one file a clip. Clip i is
+the same whatever was made before it, and files that are there are kept: the command can be stopped and
+started again, and run several times side by side on different ranges.
+
+In a clip of eight frames the engine has no time to drift as it does in eighty. So its labels are disturbed
+on the way: pieces are taken off or added, and it has to go on from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vos.frame import Frame
+from vos.masks import Segmentation, object_ids
+from vos.matching.appearance import AppearanceSettings
+from vos.tracking.builtin import BuiltinSettings, BuiltinTracker
+from vos.tracking.nano_cues import engine_cues
+from vos.tracking.sight import Sight
+
+from .clips import Clip, ClipSettings, make_clip
+from .photographs import Photographs
+
+Floats = NDArray[np.float32]
+
+ENGINE = BuiltinSettings(
+    pixels=45_000, appearance=AppearanceSettings(views=6, samples=3000, iterations=250, batch=1024)
+)
+"""The engine on small pictures, learning less from the first frame: it errs a little more."""
+DISTURBED = 0.4
+"""Share of the frames after which the labels are disturbed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """One frame of a clip, in the engine's window."""
+
+    picture: NDArray[np.uint8]
+    """(h, w, 3) RGB."""
+    cues: NDArray[np.int8]
+    """(K, 3, h, w): see :func:`vos.tracking.nano_cues.engine_cues`, times 127."""
+    truth: NDArray[np.uint8]
+    """(h, w): 0, or the object's label."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """A clip as the engine saw it."""
+
+    ids: tuple[int, ...]
+    reference: NDArray[np.uint8]
+    """(h, w, 3) RGB: the given frame, in the engine's window."""
+    reference_labels: NDArray[np.uint8]
+    frames: tuple[Recorded, ...]
+
+
+def record(clip: Clip, rng: np.random.Generator, settings: BuiltinSettings = ENGINE) -> Recording:
+    """Follow the targets through a clip from the truth of its first frame."""
+    seen: list[Sight] = []
+
+    def finish(sight: Sight) -> Floats:
+        seen.append(sight)
+        return disturbed(sight.belief, rng) if rng.random() < DISTURBED else sight.belief
+
+    settings = replace(settings, appearance=replace(settings.appearance, seed=int(rng.integers(1 << 30))))
+    tracker = BuiltinTracker(settings, finish=finish)
+    ids = object_ids(clip.labels[0])
+    tracker.begin(Frame(0, clip.images[0], "0"), Segmentation(0, clip.labels[0], dict.fromkeys(ids, 1.0)))
+    frames = []
+    for t, image in enumerate(clip.images[1:], start=1):
+        tracker.step(Frame(t, image, str(t)))
+        sight = seen.pop()
+        cues = np.round(engine_cues(sight) * 127).astype(np.int8)
+        shown = [sight.window.cut((clip.labels[t] == k).astype(np.float32)) for k in ids]
+        truth = np.zeros(sight.picture.shape[:2], np.uint8)
+        for object_id, part in zip(ids, shown, strict=True):
+            truth[part >= 0.5] = object_id
+        frames.append(Recorded(sight.picture, cues, truth))
+    given = sight.given[0]
+    size = (
+        max(1, round(given.image.shape[1] * given.scale)),
+        max(1, round(given.image.shape[0] * given.scale)),
+    )
+    return Recording(
+        tuple(int(k) for k in ids),
+        cv2.resize(given.image, size, interpolation=cv2.INTER_AREA),
+        cv2.resize(given.labels, size, interpolation=cv2.INTER_NEAREST),
+        tuple(frames),
+    )
+
+
+def disturbed(belief: Floats, rng: np.random.Generator) -> Floats:
+    """(1 + K, h, w) belief in which a blob at the outline of an object has changed hands."""
+    labels = belief.argmax(axis=0)
+    k = int(rng.integers(1, len(belief)))
+    rows, columns = np.nonzero(
+        cv2.morphologyEx((labels == k).astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3)))
+    )
+    if not len(rows):
+        return belief
+    size = float(np.sqrt((labels == k).sum()))
+    at = int(rng.integers(len(rows)))
+    axes = tuple(max(2, int(size * rng.uniform(0.08, 0.35))) for _ in range(2))
+    blob = np.zeros(labels.shape, np.uint8)
+    centre = int(columns[at]), int(rows[at])
+    cv2.ellipse(blob, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1, -1)
+    weight = 0.9 * cv2.GaussianBlur(blob.astype(np.float32), (0, 0), 1.5)
+    to = np.zeros((len(belief), 1, 1), np.float32)
+    to[0 if rng.random() < 0.5 else k] = 1
+    result: Floats = (1 - weight) * belief + weight * to
+    return result
+
+
+def save(recording: Recording, path: Path) -> None:
+    """Write a recording, all of it or nothing."""
+    arrays = {
+        "ids": np.array(recording.ids),
+        "reference": recording.reference,
+        "labels": recording.reference_labels,
+    }
+    for t, frame in enumerate(recording.frames):
+        arrays |= {f"picture{t}": frame.picture, f"cues{t}": frame.cues, f"truth{t}": frame.truth}
+    unfinished = path.with_suffix(".part")
+    with unfinished.open("wb") as file:
+        np.savez(file, **arrays)
+    os.replace(unfinished, path)
+
+
+def main() -> None:
+    """Record a range of clips."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder with the training sets")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--clips", type=int, default=1000)
+    parser.add_argument("--first", type=int, default=0, help="number of the first clip")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    photographs = Photographs(options.data)
+    options.out.mkdir(parents=True, exist_ok=True)
+    for number in range(options.first, options.first + options.clips):
+        path = options.out / f"{number:06d}.npz"
+        if not path.exists():
+            rng = np.random.default_rng((options.seed, number))
+            save(record(make_clip(photographs, rng, ClipSettings()), rng), path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""What the built-in engine believes, as cues for the compact network."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..segmenters.nano_cues import CARRIED, LOOKS, MASK, MASK_LOGIT
+from .sight import Sight
+
+Floats = NDArray[np.float32]
+
+ENGINE_CUES = (MASK, CARRIED, LOOKS)
+"""The cues that the engine knows, in the order of :func:`engine_cues`."""
+LOOKS_LOGIT = 5.0
+"""Log-odds of looks that a cue of 1 stands for."""
+LEAST = 1e-6
+
+
+def engine_cues(sight: Sight) -> Floats:
+    """(K, 3, h, w) float32 in -1..1: belief, carried mask and looks of every object.
+
+    Belief and looks are log-odds against the strongest rival, so that an object has a cue above 0 exactly
+    where it wins.
+    """
+    cues = np.empty((len(sight.ids), len(ENGINE_CUES), *sight.belief.shape[1:]), np.float32)
+    cues[:, 0] = np.clip(against_rivals(np.log(sight.belief + LEAST)) / MASK_LOGIT, -1, 1)
+    cues[:, 1] = 2 * sight.carried.masks - 1
+    for k, (trust, quality) in enumerate(zip(sight.carried.trusts, sight.carried.qualities, strict=True)):
+        cues[k, 1] *= trust * quality
+    cues[:, 2] = np.clip(against_rivals(sight.log_looks) / LOOKS_LOGIT, -1, 1)
+    return cues
+
+
+def against_rivals(scores: Floats) -> Floats:
+    """(K, h, w) score of each object less that of its strongest rival, from (1 + K, h, w) scores."""
+    order = np.sort(scores, axis=0)
+    best, second = order[-1], order[-2]
+    rivals = np.where(scores[1:] == best, second, best)
+    result: Floats = scores[1:] - rivals
+    return result
+
+
+def combined(logits: Floats) -> Floats:
+    """(1 + K, h, w) float32 probabilities from (K, h, w) logits of each object against its rivals."""
+    scores = np.concatenate([np.zeros_like(logits[:1]), logits])
+    powers = np.exp(scores - scores.max(axis=0))
+    result: Floats = powers / powers.sum(axis=0)
+    return result
