@@ -35,8 +35,8 @@ TRAIN = {"tiny_coco": 40, "bsds500": 20, "ccp": 20, "human_seg": 20}
 """Objects taken of each training set, one an image."""
 SIZES = (0.005, 0.6)
 """Least and largest share of the image that an object of the training sets covers."""
-LONGEST = 854
-"""Larger images are made smaller, to this many pixels along the longer side."""
+LONGEST = 480
+"""Images of the training sets are made smaller, to this many pixels along the longer side."""
 ITERATIONS = 5
 """Of GrabCut."""
 BAND = 0.15

@@ -209,6 +209,10 @@ def _of_box(regions: Regions, base: Evidence, box: tuple[float, float, float, fl
                 np.clip(2 * (shrink + 0.2 - radius), -1, 1).astype(np.float32),
             )
         )
+    # And one from all of the box alike, for objects that are not in its middle.
+    starts.append(
+        Start(inside.astype(np.float32), base.barred.astype(np.float32), np.zeros(len(regions), np.float32))
+    )
     lean = base.lean + ENCLOSED_WEIGHT * _enclosed(regions, base.barred)
     return replace(base, starts=tuple(starts), biases=(-0.3, 0.0, 0.3), lean=lean, keep_prior=0.0)
 
