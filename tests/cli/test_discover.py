@@ -152,8 +152,9 @@ def test_interrupted(given: Path, built: list[dict[str, Any]], tmp_path: Path, m
     assert len(json.loads((tmp_path / "annotations.json").read_text())["images"]) == 1
 
 
-def test_saved_weights_and_missing_ones(given: Path, tmp_path: Path) -> None:
-    """A model in a folder, whatever it says; and exit code 4 with what to fetch where there is none."""
+def test_saved_weights_and_missing_ones(given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model in a folder, whatever it says; and exit code 4 with what to fetch where there is none, in the
+    folder named or, without one, in the local cache."""
     model = tiny_llava()
     model.model.save_pretrained(tmp_path / "model")
     model.processor.save_pretrained(tmp_path / "model")
@@ -165,6 +166,9 @@ def test_saved_weights_and_missing_ones(given: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.stderr
     missing = run("discover", picture, *options, tmp_path / "nowhere", "-o", tmp_path / "none")
     assert (missing.exit_code, "hf download" in missing.stderr) == (4, True)
+    monkeypatch.setattr("vos.job.discover.CHECKPOINT", "nobody/has-this")
+    cached = run("discover", picture, "-o", tmp_path / "none")
+    assert (cached.exit_code, "nobody/has-this" in cached.stderr) == (4, True)
     assert not (tmp_path / "none").exists()
 
 

@@ -22,6 +22,7 @@ from ..files import make_folder, write_bytes_atomic
 from ..frame import Frame
 from ..language import build_language_model
 from ..language.discover import DiscoverSettings, Discovery, discover
+from ..language.vlm import CHECKPOINT
 from ..masks import MAX_OBJECTS, Segmentation, masks_to_labels
 from ..segmenters import build_segmenter
 from ..writers.discoveries import DiscoveriesWriter
@@ -166,14 +167,13 @@ def build_discoverer_of(settings: DiscoverRunSettings) -> VisionLanguageModel:
     Raises:
         ModelError: if its weights are missing, or it does not read images as tokens.
     """
-    weights = {} if settings.weights is None else {"checkpoint": settings.weights}
     model: VisionLanguageModel = build_language_model(
         settings.finder,
+        checkpoint=CHECKPOINT if settings.weights is None else settings.weights,
         device=settings.device,
         temperature=settings.temperature,
         top_p=settings.top_p,
         max_new_tokens=settings.max_new_tokens,
-        **weights,
     )
     return model
 

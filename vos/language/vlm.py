@@ -18,6 +18,8 @@ from .names import ObjectName, parse_objects, token_span
 from .points import enlarge_map
 from .pretrained import load_pretrained
 
+CHECKPOINT = "llava-hf/llava-1.5-7b-hf"
+"""Where no other is named, this one is looked for in the local cache."""
 QUESTION = "List all objects in this image, separated by commas."
 SUGGEST = (
     "Suggest {count} different questions that would help to list every object in this image. "

@@ -13,10 +13,8 @@ from .finder import FinderSettings, Found, instance_parts
 from .flow import Regularisation
 from .names import ObjectName, singular
 from .points import point_pair
-from .vlm import VisionLanguageModel
+from .vlm import CHECKPOINT, VisionLanguageModel
 
-CHECKPOINT = "llava-hf/llava-1.5-7b-hf"
-"""Where no folder is named, this one is looked for in the local cache."""
 WHICH = (
     "Which of these are in this image: {names}? Answer with a list of those that are, separated by commas."
 )
