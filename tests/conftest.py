@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+import vos.testing
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,3 +41,29 @@ def davis_multi_root(test_data: Path) -> Path:
 def golden(test_data: Path) -> Path:
     """Recorded inputs and outputs of the reference implementations, beside the data."""
     return _folder(test_data.parent / "golden", "golden data")
+
+
+WEIGHT_FREE = {"builtin", "target"}
+"""Models of the tables that load no weights."""
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, Path]]:
+    """Model name -> the options that build it with weights nobody trained; written once a session.
+
+    ``vos.testing.tiny_<name>_checkpoint`` writes them where there is one, and that of a small SAM otherwise.
+    """
+    folder = tmp_path_factory.mktemp("weights")
+
+    def options(name: str) -> dict[str, Path]:
+        if name in WEIGHT_FREE:
+            return {}
+        path = folder / f"{name}.pth"
+        own = getattr(vos.testing, f"tiny_{name.replace('-', '_')}_checkpoint", None)
+        if own is not None and not path.exists():
+            own(path)
+        if not path.exists():
+            vos.testing.tiny_sam_checkpoint(path, kind="tiny-vit" if name == "mobile-sam" else "vit")
+        return {"checkpoint": path}
+
+    return options
