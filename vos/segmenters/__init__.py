@@ -27,6 +27,7 @@ def _lazy(module: str, factory: str, **fixed: Any) -> Callable[..., Segmenter]:
 SEGMENTERS: dict[str, Callable[..., Segmenter]] = {
     "builtin": _lazy(".builtin", "BuiltinSegmenter"),
     "mobile-sam": _lazy(".sam", "build_sam", name="mobile-sam"),
+    "nano": _lazy(".nano", "build_nano"),
     "sam-vit-b": _lazy(".sam", "build_sam", name="sam-vit-b"),
     "sam-vit-h": _lazy(".sam", "build_sam", name="sam-vit-h"),
     "sam-vit-l": _lazy(".sam", "build_sam", name="sam-vit-l"),

@@ -18,6 +18,7 @@ from .kinds import KINDS
 from .scene import Scene, scene, stream
 from .scripted import DecodeCall, ScriptedSegmenter, ScriptedTracker
 from .shapes import OUTLINES, Shape, line, loop, shuttle
+from .tiny_nano import tiny_nano_checkpoint
 from .tiny_sam import tiny_sam_checkpoint, write_sam_checkpoint
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "scene",
     "shuttle",
     "stream",
+    "tiny_nano_checkpoint",
     "tiny_sam_checkpoint",
     "write_images",
     "write_labels",

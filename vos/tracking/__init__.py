@@ -37,6 +37,21 @@ def _builtin(*, settings: Mapping[str, Any] | None = None, device: str, dtype: s
     return BuiltinTracker(override(BuiltinSettings(), settings or {}), device, dtype)
 
 
+def _nano(*, settings: Mapping[str, Any] | None = None, tune: bool = False, **options: Any) -> Tracker:
+    """The built-in engine with the compact network for a judge."""
+    if options.pop("method", "target") != "target":
+        raise ModelError(
+            "the parity recipe prompts a model, and nano mends what the built-in engine finds; "
+            "leave out --recipe parity, or choose a SAM model"
+        )
+    from ..segmenters.nano import build_nano
+    from .nano import NanoSettings, NanoTracker
+
+    return NanoTracker(
+        build_nano(**options), override(NanoSettings(), settings or {}, {"tune": tune or None})
+    )
+
+
 def _over(
     segmenter: str,
     *,
@@ -74,11 +89,12 @@ def _build(segmenter: str, *, device: str, dtype: str, checkpoint: str | None = 
 TRACKERS: dict[str, Callable[..., Tracker]] = {
     "builtin": _builtin,
     **{"target" if name == "builtin" else name: partial(_over, name) for name in SEGMENTERS},
+    "nano": _nano,
 }
 """Name (``--model`` of ``vos track``) -> builder. To add an engine, write one file here and add one line.
 
 Every segmenter is an engine under its own name, but the built-in one, which is ``target``: there ``builtin``
-is an engine of its own, and the better one.
+is an engine of its own, and the better one. ``nano`` is that engine with the network for a judge.
 """
 
 

@@ -1,0 +1,188 @@
+"""The built-in engine with the compact network for a judge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vos.errors import ModelError, SettingsError
+from vos.masks import Segmentation
+from vos.matching.appearance import AppearanceSettings
+from vos.segmenters import build_segmenter
+from vos.segmenters.nano import NanoSegmenter
+from vos.segmenters.nano_network import NanoConfig, NanoNetwork
+from vos.testing import Scene, scene, tiny_nano_checkpoint
+from vos.tracking import build_tracker
+from vos.tracking.base import Tracker
+from vos.tracking.builtin import BuiltinSettings, BuiltinTracker
+from vos.tracking.nano import NanoSettings, NanoTracker, padded, smaller
+from vos.tracking.nano_tune import Reference, TuneSettings, made_up_cues, tune
+from vos.tracking.snapshot import dump_state, load_state
+
+ENGINE = BuiltinSettings(appearance=AppearanceSettings(views=2, samples=500, iterations=60, batch=256))
+TUNING = TuneSettings(steps=3, examples=3, batch=2, side=64)
+TINY = NanoConfig((8, 8, 12, 16, 16), (0, 0, 1, 1, 0), 12)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_nano_checkpoint(tmp_path_factory.mktemp("weights") / "tiny.safetensors", seed=3)
+
+
+def _clip(name: str = "touching") -> Scene:
+    return scene(name, num_frames=4, size=(61, 83))
+
+
+def _segmenter(opinion: float = 0.0) -> NanoSegmenter:
+    torch.manual_seed(0)
+    network = NanoNetwork(TINY)
+    torch.nn.init.constant_(network.decoder.masks.bias, opinion)
+    return NanoSegmenter(network)
+
+
+def _follow(tracker: Tracker, clip: Scene) -> list[Segmentation]:
+    tracker.begin(clip.frames[0], clip.segmentation(0))
+    return [tracker.step(frame) for frame in clip.frames[1:]]
+
+
+def test_a_network_that_knows_nothing_leaves_the_engine_alone() -> None:
+    """A fresh network changes no label: training starts from the engine's score."""
+    clip = _clip()
+    own = _follow(BuiltinTracker(ENGINE), clip)
+    judged = _follow(NanoTracker(_segmenter(), NanoSettings(engine=ENGINE)), clip)
+    for one, other in zip(own, judged, strict=True):
+        assert np.mean(one.labels == other.labels) > 0.998
+    assert set(judged[-1].ids) == set(clip.ids)
+
+
+def test_the_network_is_heard_as_far_as_its_strength() -> None:
+    """A network that sees nothing but background is obeyed, and at strength 0 it is not."""
+    clip = _clip("moving")
+    heard = NanoTracker(_segmenter(-40.0), NanoSettings(engine=ENGINE))
+    assert not any(result.labels.any() for result in _follow(heard, clip))
+    unheard = NanoTracker(_segmenter(-40.0), NanoSettings(engine=ENGINE, strength=0))
+    assert all(result.labels.any() for result in _follow(unheard, clip))
+
+
+def test_goes_on_from_a_snapshot(checkpoint: Path) -> None:
+    """A state that went through bytes, in a new tracker, gives the same labels; tuned as well."""
+    clip = _clip()
+    for tuned in (False, True):
+        settings = NanoSettings(engine=ENGINE, tune=tuned, tuning=TUNING, pixels=2000)
+
+        def fresh(settings: NanoSettings = settings) -> Tracker:
+            return NanoTracker(_tiny(checkpoint), settings)
+
+        whole = _follow(fresh(), clip)
+        first = fresh()
+        first.begin(clip.frames[0], clip.segmentation(0))
+        first.step(clip.frames[1])
+        second = fresh()
+        second.set_state(load_state(dump_state(first.get_state())))
+        rest = [second.step(frame) for frame in clip.frames[2:]]
+        for one, other in zip(whole[1:], rest, strict=True):
+            np.testing.assert_array_equal(one.labels, other.labels)
+
+
+def _tiny(checkpoint: Path) -> NanoSegmenter:
+    segmenter = build_segmenter("nano", checkpoint=checkpoint)
+    assert isinstance(segmenter, NanoSegmenter)
+    return segmenter
+
+
+def test_a_correction_is_taken_and_remembered(checkpoint: Path) -> None:
+    """A given mask at a later frame is shown as given, and a new object is followed from there on."""
+    clip = _clip()
+    tracker = NanoTracker(_tiny(checkpoint), NanoSettings(engine=ENGINE))
+    one = Segmentation(0, np.where(clip.labels[0] == 1, 1, 0).astype(np.uint8), {1: 1.0})
+    tracker.begin(clip.frames[0], one)
+    told = tracker.step(clip.frames[1], clip.segmentation(1))
+    np.testing.assert_array_equal(told.labels, clip.labels[1])
+    assert set(tracker.step(clip.frames[2]).ids) == set(clip.ids)
+
+
+def test_tuning_fits_the_last_layers_alone() -> None:
+    """Given frames change the decoder's last layers, nothing else; twice the same; the original is kept."""
+    segmenter = _segmenter()
+    before = {k: v.clone() for k, v in segmenter.network.state_dict().items()}
+    clip = _clip()
+    references = (Reference(clip.frames[0].image, clip.labels[0]),)
+    tuned, again = (tune(segmenter, references, tuple(clip.ids), TUNING) for _ in range(2))
+    after = tuned.network.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all(name.startswith(("decoder.join.2", "decoder.fine", "decoder.masks")) for name in changed)
+    assert all(torch.equal(value, again.network.state_dict()[name]) for name, value in after.items())
+    assert all(torch.equal(value, segmenter.network.state_dict()[name]) for name, value in before.items())
+
+
+def test_tuning_learns_to_mend() -> None:
+    """After tuning the network mends rough masks of the object better than before."""
+    segmenter, clip = _segmenter(), _clip("moving")
+    references = (Reference(clip.frames[0].image, clip.labels[0]),)
+    tuned = tune(
+        segmenter, references, tuple(clip.ids), TuneSettings(steps=200, examples=4, side=64, rate=3e-2)
+    )
+    assert _error(tuned, clip) < 0.8 * _error(segmenter, clip)
+
+
+def _error(segmenter: NanoSegmenter, clip: Scene) -> float:
+    """Share of wrong pixels after mending six rough masks of the first frame."""
+    rng = np.random.default_rng(7)
+    picture, (height, width) = padded(clip.frames[0].image)
+    truth = np.zeros(picture.shape[:2], bool)
+    truth[:height, :width] = clip.labels[0] > 0
+    cues = torch.from_numpy(np.stack([made_up_cues(truth, rng) for _ in range(6)]))
+    with torch.inference_mode():
+        pyramid = segmenter.network.encoder(segmenter.to_input(picture[None]))
+        logits = segmenter.network.decoder(pyramid, cues)[0]
+    return float(((logits > 0).numpy() != truth).mean())
+
+
+def test_nothing_to_tune_on() -> None:
+    """Objects that are not to be seen in the given frames leave the network as it is."""
+    segmenter = _segmenter()
+    reference = Reference(np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40), np.uint8))
+    assert tune(segmenter, (reference,), (1,), TUNING) is segmenter
+
+
+def test_pictures_are_brought_to_size() -> None:
+    """Smaller where they are too large, never larger; padded to multiples of 32 by their border."""
+    assert smaller((100, 200), 5000) == (50, 100)
+    assert smaller((30, 40), 5000) == (30, 40)
+    picture = np.random.default_rng(0).integers(0, 256, (33, 64, 3), dtype=np.uint8)
+    whole, size = padded(picture)
+    assert whole.shape == (64, 64, 3)
+    assert size == (33, 64)
+    np.testing.assert_array_equal(whole[:33], picture)
+    np.testing.assert_array_equal(whole[50], picture[32])
+
+
+def test_built_by_name(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings and --tune arrive; what it cannot do is refused; without weights it says how to get them."""
+    tracker = build_tracker("nano", checkpoint=str(checkpoint), settings={"strength": 0.5}, tune=True)
+    assert isinstance(tracker, NanoTracker)
+    assert tracker.judge.settings.strength == 0.5
+    assert tracker.judge.settings.tune
+    with pytest.raises(SettingsError, match="strength must be in"):
+        build_tracker("nano", checkpoint=str(checkpoint), settings={"strength": 2.0})
+    with pytest.raises(ModelError, match="parity"):
+        build_tracker("nano", checkpoint=str(checkpoint), method="parity")
+    monkeypatch.setenv("VOS_HOME", str(tmp_path))
+    with pytest.raises(ModelError, match=r"training\.nano\.train"):
+        build_tracker("nano")
+    for wrong in ({"steps": 0}, {"side": 40}, {"rate": 0.0}):
+        with pytest.raises(SettingsError):
+            build_tracker("nano", checkpoint=str(checkpoint), settings={"tuning": wrong})

@@ -1,0 +1,234 @@
+"""Batches: looks at recorded clips, cut, turned, lit anew, with the cues of a tracker or of a prompt.
+
+Sample i of step s is a function of (seed, s, i) and of the recordings alone, so a run that is resumed sees
+what it would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vos.errors import InputError
+from vos.masks import tight_box
+from vos.matching.rough import RoughSettings, roughen
+from vos.segmenters.nano_cues import BOX, CARRIED, CUES, MASK, OFF, ON, ROUGH, point_plane
+from vos.tracking.nano_cues import ENGINE_CUES
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SampleSettings:
+    """How recordings are looked at."""
+
+    side: int = 160
+    """Of the square pictures, a multiple of 32."""
+    prompted: float = 0.3
+    """Share of samples with the cues of a prompt in place of a tracker's."""
+    scale: tuple[float, float] = (0.7, 1.25)
+    """Pixels of a sample for one of the recording, when the object fits."""
+    turn: float = 0.2
+    """Largest turn in radians."""
+    forgotten: float = 0.08
+    """Chance that a tracker's cue is left out; ``similar`` is left out twice as often."""
+    faded: float = 0.3
+    """Share of samples whose belief is made less certain."""
+    gain: float = 0.25
+    """Spread of contrast, in both pictures of a sample; a fifth of it between them."""
+    bias: float = 20.0
+    """Spread of brightness, in grey levels."""
+    least_area: int = 30
+    """Truths with fewer pixels in view are taken only now and then."""
+
+    def __post_init__(self) -> None:
+        if self.side < 32 or self.side % 32:
+            raise ValueError(f"side must be a multiple of 32, got {self.side}")
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What one step sees."""
+
+    pictures: Tensor
+    """(B, 3, S, S) float32 in -1..1."""
+    references: Tensor
+    """(B, 3, S, S): the same objects in the given frame."""
+    reference_masks: Tensor
+    """(B, S, S) float32, 0 or 1."""
+    cues: Tensor
+    """(B, C, S, S) float32; ``similar`` is 0: it is the network's own."""
+    truth: Tensor
+    """(B, S, S) float32, 0 or 1."""
+    ambiguous: Tensor
+    """(B,) bool: prompted by points or a box alone, which may mean several things."""
+    similar: Tensor
+    """(B,) bool: whether the network is shown its own similarity."""
+
+
+class Recordings:
+    """The files of a folder that :mod:`training.nano.recordings` wrote.
+
+    Raises:
+        InputError: if there are none.
+    """
+
+    def __init__(self, folder: str | Path, settings: SampleSettings, seed: int = 0) -> None:
+        self.files = sorted(Path(folder).glob("*.npz"))
+        if not self.files:
+            raise InputError(
+                f"no recordings in {folder}; make some with `python -m training.nano.recordings --data TRAIN "
+                f"--out {folder}`"
+            )
+        self.settings, self.seed = settings, seed
+
+    def batch(self, step: int, size: int) -> Batch:
+        """The batch of a step."""
+        samples = [self.sample(np.random.default_rng((self.seed, step, i))) for i in range(size)]
+        pictures, references, reference_masks, cues, truth, ambiguous, similar = zip(*samples, strict=True)
+        return Batch(
+            _planes(pictures),
+            _planes(references),
+            torch.from_numpy(np.stack(reference_masks)),
+            torch.from_numpy(np.stack(cues)),
+            torch.from_numpy(np.stack(truth)),
+            torch.tensor(ambiguous),
+            torch.tensor(similar),
+        )
+
+    def sample(self, rng: np.random.Generator) -> tuple:
+        """Picture, reference, its mask, cues, truth, and whether it is ambiguous and shown similarity."""
+        settings = self.settings
+        while True:
+            with np.load(self.files[int(rng.integers(len(self.files)))]) as clip:
+                t = int(rng.integers(sum(name.startswith("truth") for name in clip.files)))
+                k = int(rng.integers(len(clip["ids"])))
+                object_id, truth = int(clip["ids"][k]), clip[f"truth{t}"] == clip["ids"][k]
+                if truth.sum() < settings.least_area and rng.random() > 0.2:
+                    continue
+                picture, own = clip[f"picture{t}"], clip[f"cues{t}"][k]
+                reference, labels = clip["reference"], clip["labels"]
+            break
+        look = _look(truth if truth.any() else own[0] > 0, settings, rng)
+        picture, truth = _warp(picture, look, settings.side), _warp_mask(truth, look, settings.side)
+        own = [_warp_cue(cue, look, settings.side) for cue in own]
+        there = labels == object_id
+        back = _look(there, settings, rng)
+        reference, there = _warp(reference, back, settings.side), _warp_mask(there, back, settings.side)
+        picture, reference = _relit(picture, reference, settings, rng)
+        prompted = bool(rng.random() < settings.prompted and truth.any())
+        cues, ambiguous = _prompted(truth, rng) if prompted else (_tracked(own, settings, rng), False)
+        similar = rng.random() > (0.5 if prompted else 2 * settings.forgotten)
+        masks = there.astype(np.float32), truth.astype(np.float32)
+        return picture, reference, masks[0], cues, masks[1], ambiguous, bool(similar)
+
+
+def _tracked(own: Sequence[Floats], settings: SampleSettings, rng: np.random.Generator) -> Floats:
+    """(C, S, S) cues of a tracker, some of them forgotten or less certain."""
+    cues = np.zeros((len(CUES), *own[0].shape), np.float32)
+    for channel, cue in zip(ENGINE_CUES, own, strict=True):
+        if rng.random() >= settings.forgotten:
+            cues[channel] = cue
+    if rng.random() < settings.faded:
+        cues[MASK] *= rng.uniform(0.2, 1.0)
+    return cues
+
+
+def _prompted(truth: NDArray[np.bool_], rng: np.random.Generator) -> tuple[Floats, bool]:
+    """(C, S, S) cues of a prompt for an (S, S) bool mask that is not empty, and whether it is ambiguous."""
+    cues = np.zeros((len(CUES), *truth.shape), np.float32)
+    kind = rng.choice(["point", "points", "box", "box and point", "mask", "mask and more"])
+    if "mask" in kind:
+        rough = roughen(truth, rng, RoughSettings(blobs=6))
+        certainty = ROUGH if rng.random() < 0.5 else rng.uniform(0.2, 1.0)
+        cues[MASK] = certainty * (2 * rough - 1)
+        if rng.random() < 0.3:
+            cues[CARRIED] = rng.uniform(0.2, 1) * (2 * roughen(truth, rng) - 1)
+    if "point" in kind or "more" in kind:
+        on = _places(truth, 1 if kind != "points" else int(rng.integers(1, 4)), rng)
+        cues[ON] = point_plane(on, truth.shape)
+        if kind in ("points", "mask and more") and (~truth).any():
+            cues[OFF] = point_plane(_places(~truth, int(rng.integers(1, 3)), rng), truth.shape)
+    if "box" in kind or ("more" in kind and rng.random() < 0.5):
+        cues[BOX] = _box(truth, rng)
+    return cues, "mask" not in kind
+
+
+def _box(truth: NDArray[np.bool_], rng: np.random.Generator) -> Floats:
+    """(S, S) cue of a box that is a little off."""
+    box = tight_box(truth)
+    assert box is not None
+    room = 0.06 * max(box[2] - box[0], box[3] - box[1])
+    x0, y0, x1, y1 = np.array(box) + rng.normal(0, room / 2, 4) + np.array([-1, -1, 1, 1]) * room / 2
+    plane = np.full(truth.shape, -1, np.float32)
+    plane[max(0, round(y0)) : max(1, round(y1) + 1), max(0, round(x0)) : max(1, round(x1) + 1)] = 1
+    return plane
+
+
+def _places(mask: NDArray[np.bool_], count: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """(count, 2) float32 (x, y) in an (h, w) bool mask, rather inside than at its outline."""
+    depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
+    weight = np.where(mask, depth, 0).astype(np.float64).ravel()
+    at = rng.choice(weight.size, count, p=weight / weight.sum())
+    return np.stack([at % mask.shape[1], at // mask.shape[1]], axis=1).astype(np.float32)
+
+
+def _look(mask: NDArray[np.bool_], settings: SampleSettings, rng: np.random.Generator) -> NDArray[np.float64]:
+    """(2, 3) from the recording to a sample in which the mask fits."""
+    box = tight_box(mask) or (0, 0, mask.shape[1] - 1, mask.shape[0] - 1)
+    extent = max(box[2] - box[0], box[3] - box[1]) + 1
+    scale = float(np.exp(rng.uniform(*np.log(settings.scale))))
+    scale = min(scale, 0.9 * settings.side / extent)
+    angle = float(rng.normal(0, settings.turn / 2))
+    mirror = -1.0 if rng.random() < 0.5 else 1.0
+    linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    linear[:, 0] *= mirror
+    centre = np.array([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])
+    room = max(4.0, (settings.side - scale * extent) / 2)
+    to = settings.side / 2 + rng.uniform(-0.7, 0.7, 2) * room
+    return np.column_stack([linear, to - linear @ centre])
+
+
+def _warp(picture: NDArray[np.uint8], look: NDArray[np.float64], side: int) -> NDArray[np.uint8]:
+    warped: NDArray[np.uint8] = cv2.warpAffine(picture, look, (side, side), borderMode=cv2.BORDER_REPLICATE)
+    return warped
+
+
+def _warp_mask(mask: NDArray[np.bool_], look: NDArray[np.float64], side: int) -> NDArray[np.bool_]:
+    inside: NDArray[np.bool_] = cv2.warpAffine(mask.astype(np.float32), look, (side, side)) >= 0.5
+    return inside
+
+
+def _warp_cue(cue: NDArray[np.int8], look: NDArray[np.float64], side: int) -> Floats:
+    """A cue continued over the border, as the engine's window would be."""
+    values = cue.astype(np.float32) / 127
+    warped: Floats = cv2.warpAffine(values, look, (side, side), borderMode=cv2.BORDER_REPLICATE)
+    return warped
+
+
+def _relit(
+    picture: NDArray[np.uint8],
+    reference: NDArray[np.uint8],
+    settings: SampleSettings,
+    rng: np.random.Generator,
+) -> list[Floats]:
+    """Both pictures in one random light, and a little of their own."""
+    gain = 1 + rng.normal(0, settings.gain / 2, 3) * 0.4 + rng.normal(0, settings.gain / 2)
+    bias = rng.normal(0, settings.bias / 2)
+    result = []
+    for image in (picture, reference):
+        own = gain + rng.normal(0, settings.gain / 10)
+        result.append(np.clip((image - 128.0) * own + 128 + bias, 0, 255).astype(np.float32))
+    return result
+
+
+def _planes(pictures: Sequence[Floats]) -> Tensor:
+    """(B, 3, S, S) float32 in -1..1 from (S, S, 3) in 0..255."""
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2) / 127.5 - 1

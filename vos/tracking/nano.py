@@ -1,0 +1,195 @@
+"""The built-in engine with the compact network for a judge: ``--model nano``.
+
+The engine proposes, from motion and colours, which tell *this* object from others; the network disposes,
+for it knows what contours and objects look like. It reads the engine's belief, the carried mask, what
+colours say, and similarity with the given frames in its own features, and changes the belief. What it
+decides goes on through the rest of the engine: it is carried to the next frame and learned from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..matching.appearance import Given
+from ..matching.grid_mask import grid_mask
+from ..matching.recall import recall_similarity, sample_columns
+from ..segmenters.nano import NanoSegmenter
+from ..segmenters.nano_cues import CUES, MASK, MASK_LOGIT, SIMILAR
+from ..segmenters.nano_network import STRIDE, Pyramid, similarity_cue
+from .builtin import BuiltinSettings, BuiltinTracker
+from .builtin_step import window_of
+from .nano_cues import ENGINE_CUES, combined, engine_cues
+from .nano_tune import Reference, TuneSettings, tune
+from .sight import Sight
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class NanoSettings:
+    """Settings of the engine with the network."""
+
+    strength: float = 1.0
+    """How much of the network's change, in logits, is made: 0 is the engine alone."""
+    pixels: int = 60_000
+    """Size of the picture that the network sees; larger ones than it was trained on help little."""
+    columns: int = 256
+    """Feature columns remembered of an object in a given frame; the rest has four times as many."""
+    tune: bool = False
+    """Fit a small part of the network to the given frames."""
+    tuning: TuneSettings = field(default_factory=TuneSettings)
+    engine: BuiltinSettings = field(default_factory=BuiltinSettings)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.strength <= 1:
+            raise ValueError(f"strength must be in 0..1, got {self.strength}")
+        if self.columns < 1:
+            raise ValueError(f"columns must be at least 1, got {self.columns}")
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What follows from the given frames: it is made anew when they change, and is no state."""
+
+    given: tuple[Given, ...]
+    remembered: tuple[tuple[Tensor, Tensor], ...]
+    """Per object: feature columns (C, m) of it and of all else."""
+    network: NanoSegmenter
+
+
+class NanoJudge:
+    """A :data:`~vos.tracking.sight.Finish`: the engine's belief, corrected by the network."""
+
+    def __init__(self, segmenter: NanoSegmenter, settings: NanoSettings) -> None:
+        self._segmenter = segmenter
+        self.settings = settings
+        self._known: _Known | None = None
+
+    def __call__(self, sight: Sight) -> Floats:
+        """(1 + K, h, w) float32 probabilities."""
+        known = self._learned(sight)
+        own = engine_cues(sight)
+        change = self._change(known, sight.picture, own)
+        return combined(MASK_LOGIT * own[:, 0] + np.float32(self.settings.strength) * change)
+
+    @torch.inference_mode()
+    def _change(self, known: _Known, picture: NDArray[np.uint8], own: Floats) -> Floats:
+        """(K, h, w) float32: what the network adds to the logits of the engine's (K, 3, h, w) cues."""
+        size = picture.shape[:2]
+        small = smaller(size, self.settings.pixels)
+        shown, inner = padded(_resized(picture, small))
+        segmenter, network = known.network, known.network.network
+        pyramid = network.encoder(segmenter.to_input(shown[None]))
+        cues = torch.zeros(len(own), len(CUES), *shown.shape[:2])
+        for k, planes in enumerate(own):
+            for channel, plane in zip(ENGINE_CUES, planes, strict=True):
+                cues[k, channel, : inner[0], : inner[1]] = torch.from_numpy(_resized(plane, small))
+        cues = cues.to(segmenter.device)
+        cues[:, SIMILAR] = similarity_planes(pyramid, known.remembered, shown.shape[:2])
+        logits, quality = network.decoder(pyramid, cues.to(segmenter.dtype))
+        best = logits.float().take_along_dim(quality.argmax(dim=1)[:, None, None, None], 1)[:, 0]
+        change = (best - MASK_LOGIT * cues[:, MASK])[:, : inner[0], : inner[1]].cpu().numpy()
+        return np.stack([cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR) for plane in change])
+
+    def _learned(self, sight: Sight) -> _Known:
+        """What is known of the objects, from the given frames."""
+        known = self._known
+        if known is None or [id(g) for g in known.given] != [id(g) for g in sight.given]:
+            settings, segmenter = self.settings, self._segmenter
+            references = tuple(as_judged(given, settings) for given in sight.given)
+            if settings.tune:
+                segmenter = tune(segmenter, references, sight.ids, settings.tuning)
+            remembered = recollect(segmenter, references, sight.ids, settings.columns)
+            self._known = known = _Known(sight.given, remembered, segmenter)
+        return known
+
+
+def as_judged(given: Given, settings: NanoSettings) -> Reference:
+    """A given frame in the window, and at the size, in which a frame like it is judged."""
+    window = window_of(given.labels, settings.engine)
+    picture = window.cut(given.image)
+    size = smaller(picture.shape[:2], settings.pixels)
+    part = np.ascontiguousarray(given.labels[window.y0 : window.y1, window.x0 : window.x1])
+    labels = cv2.resize(part, size[::-1], interpolation=cv2.INTER_NEAREST)
+    return Reference(_resized(picture, size), np.asarray(labels, np.uint8))
+
+
+@torch.inference_mode()
+def recollect(
+    segmenter: NanoSegmenter, references: tuple[Reference, ...], ids: tuple[int, ...], limit: int
+) -> tuple[tuple[Tensor, Tensor], ...]:
+    """Per object its unit feature columns (C, m) in the references, and those of all else there."""
+    on: list[list[Tensor]] = [[] for _ in ids]
+    off: list[list[Tensor]] = [[] for _ in ids]
+    for reference in references:
+        picture, (height, width) = padded(reference.picture)
+        columns = segmenter.network.encoder(segmenter.to_input(picture[None])).columns[0]
+        grid = F.normalize(columns.float(), dim=0)
+        cells = (grid.shape[1], grid.shape[2])
+        for k, object_id in enumerate(ids):
+            here, rest = torch.zeros(2, *picture.shape[:2], dtype=torch.bool)
+            here[:height, :width] = torch.from_numpy(reference.labels == object_id)
+            rest[:height, :width] = torch.from_numpy(reference.labels != object_id)
+            covered = grid_mask(here, cells)
+            on[k].append(sample_columns(grid, covered.to(grid.device), limit))
+            off[k].append(
+                sample_columns(grid, (grid_mask(rest, cells) & ~covered).to(grid.device), 4 * limit)
+            )
+    return tuple((torch.cat(a, dim=1), torch.cat(b, dim=1)) for a, b in zip(on, off, strict=True))
+
+
+def similarity_planes(
+    pyramid: Pyramid, remembered: tuple[tuple[Tensor, Tensor], ...], size: tuple[int, ...]
+) -> Tensor:
+    """(K, h, w) cue: how much more a place looks like each object than like the rest; 0 if either is
+    unknown."""
+    grid = F.normalize(pyramid.columns[0].float(), dim=0)
+    planes = []
+    for on, off in remembered:
+        if on.shape[1] and off.shape[1]:
+            difference = recall_similarity(grid, on) - recall_similarity(grid, off)
+            planes.append(similarity_cue(difference, (size[0], size[1])))
+        else:
+            planes.append(grid.new_zeros(size[0], size[1]))
+    return torch.stack(planes)
+
+
+def smaller(size: tuple[int, ...], pixels: int) -> tuple[int, int]:
+    """(h, w) of a picture of ``size`` brought to at most about ``pixels``."""
+    scale = min(1.0, float(np.sqrt(pixels / (size[0] * size[1]))))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _resized(values: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """(H, W) or (H, W, C) values averaged to ``size``."""
+    if values.shape[:2] == size:
+        return values
+    return np.asarray(cv2.resize(values, size[::-1], interpolation=cv2.INTER_AREA))
+
+
+def padded(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """A picture continued at the right and below to multiples of 32, and its own (h, w)."""
+    height, width = picture.shape[:2]
+    down, right = -height % STRIDE, -width % STRIDE
+    whole = cv2.copyMakeBorder(picture, 0, down, 0, right, cv2.BORDER_REPLICATE)
+    return whole, (height, width)
+
+
+class NanoTracker(BuiltinTracker):
+    """The built-in engine with the network for a judge, as a :class:`~vos.tracking.base.Tracker`.
+
+    Its state is the engine's: what the network was told of the objects follows from the given frames.
+    """
+
+    def __init__(self, network: NanoSegmenter, settings: NanoSettings | None = None) -> None:
+        chosen = settings or NanoSettings()
+        self.judge = NanoJudge(network, chosen)
+        super().__init__(chosen.engine, finish=self.judge)
