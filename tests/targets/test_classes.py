@@ -46,22 +46,22 @@ def test_the_cascade(clip: Scene) -> None:
 
 
 @pytest.mark.parametrize("right", ["pair", "box"])
-def test_the_prompt_that_explains_the_attention_counts(clip: Scene, right: str) -> None:
-    """Equal quality: the mask that holds more of the attention map, whichever prompt it is of."""
+def test_the_prompt_with_the_better_mask_counts(clip: Scene, right: str) -> None:
+    """Of the two prompts of a find: the mask the segmenter thinks more of."""
     truth = clip.labels[0] == 1
 
-    class Halves(ScriptedSegmenter):
-        """Half of the object for one of the two prompts."""
+    class Doubting(ScriptedSegmenter):
+        """Half of the object, with half the score, for one of the two prompts."""
 
         def decode(self, features, prompts, **options):
             candidates = super().decode(features, prompts, **options)
             wrong = 1 if right == "pair" else 0
-            low = tight_box(truth)[1] + 3
-            candidates.logits[wrong::2, :, low:] = -10
+            candidates.logits[wrong::2, :, tight_box(truth)[1] + 3 :] = -10
+            candidates.scores[wrong::2] /= 2
             return candidates
 
     finder = ScriptedFinder(clip, {1: "dog"}, points=True)
-    (found,) = class_instances(clip.frames[0], ["dog"], finder, Halves(clip))
+    (found,) = class_instances(clip.frames[0], ["dog"], finder, Doubting(clip))
     assert np.array_equal(found.mask, truth)
 
 

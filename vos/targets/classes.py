@@ -160,8 +160,8 @@ def prompts_of(found: Found) -> list[Prompt]:
 def logits_of(image: NDArray[np.uint8], found: Sequence[Found], segmenter: Segmenter) -> NDArray[np.float32]:
     """(N, H, W) logits of N finds after the cascade: the prompt, then with the mask, then with its box.
 
-    Of a find's prompts the one counts whose mask has the highest product of the segmenter's own estimate and
-    the share of the attention map that is inside. All prompts of all finds are decoded in one call.
+    Of a find's prompts the one counts whose mask the segmenter thinks most of; the first of equals. All
+    prompts of all finds are decoded in one call.
     """
     from ..tracking.refine import keep_best, refine
 
@@ -172,20 +172,12 @@ def logits_of(image: NDArray[np.uint8], found: Sequence[Found], segmenter: Segme
     for use_box in (False, True):
         kept = refine(segmenter, features, asked, kept, use_box=use_box)
     logits: NDArray[np.float32] = kept.logits.float().cpu().numpy()
-    fits = [
-        float(score) * _share_inside(logits[i] > 0, found[row].values)
-        for i, ((row, _), score) in enumerate(zip(prompts, kept.scores.tolist(), strict=True))
-    ]
+    scores = kept.scores.tolist()
     best: dict[int, int] = {}
     for i, (row, _) in enumerate(prompts):
-        if row not in best or fits[i] > fits[best[row]]:
+        if row not in best or scores[i] > scores[best[row]]:
             best[row] = i
     return logits[[best[row] for row in range(len(found))]]
-
-
-def _share_inside(mask: NDArray[np.bool_], values: NDArray[np.float32] | None) -> float:
-    """How much of a map a mask holds, 0..1; 1 where there is no map."""
-    return 1.0 if values is None else float(values[mask].sum() / values.sum())
 
 
 def label_instances(instances: Iterable[ClassInstance], ids: Sequence[int]) -> NDArray[np.uint8]:
