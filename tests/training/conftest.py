@@ -1,0 +1,60 @@
+"""The training code is no part of the package: it is imported from the repository."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Sums come out the same whatever the machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def photographs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two pictures of a person in the layout of the training data."""
+    root = tmp_path_factory.mktemp("train")
+    for kind in ("images", "labels"):
+        (root / "human_seg" / kind).mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        image = rng.integers(0, 256, (90, 120, 3), dtype=np.uint8)
+        labels = np.zeros((90, 120), np.uint8)
+        labels[20:70, 40:80] = 1
+        cv2.imwrite(str(root / "human_seg" / "images" / f"{name}.jpg"), image)
+        cv2.imwrite(str(root / "human_seg" / "labels" / f"{name}_0.png"), labels)
+    return root
+
+
+@pytest.fixture(scope="session")
+def recordings_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three recorded clips of textures."""
+    from training.nano.clips import ClipSettings, make_clip
+    from training.nano.recordings import record, save
+    from vos.matching.appearance import AppearanceSettings
+    from vos.tracking.builtin import BuiltinSettings
+
+    folder = tmp_path_factory.mktemp("recordings")
+    engine = BuiltinSettings(
+        pixels=6000, appearance=AppearanceSettings(views=2, samples=400, iterations=30, batch=128)
+    )
+    for number in range(3):
+        rng = np.random.default_rng((5, number))
+        clip = make_clip(None, rng, ClipSettings(height=(64, 80), frames=3))
+        save(record(clip, rng, engine), folder / f"{number:06d}.npz")
+    return folder

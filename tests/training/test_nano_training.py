@@ -1,0 +1,198 @@
+"""Training of the compact network: short runs from scratch."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from training.nano import recordings as recordings_module
+from training.nano import train as training
+from training.nano.losses import candidate_loss, match, quality_loss
+from training.nano.recordings import disturbed
+from training.nano.samples import Recordings, SampleSettings
+from training.nano.train import Recipe, Run, resume, save, start, train
+from vos.errors import InputError
+from vos.segmenters import build_segmenter
+from vos.segmenters.nano_cues import BOX, CARRIED, LOOKS, MASK, OFF, ON, SIMILAR
+from vos.segmenters.nano_network import NanoConfig, Pyramid
+
+TINY = NanoConfig((8, 8, 12, 16, 16), (0, 0, 1, 1, 0), 12)
+
+
+def _recipe(**changes: object) -> Recipe:
+    sizes = {"network": TINY, "samples": SampleSettings(side=64), "steps": 6, "batch": 4, "warmup": 2}
+    return Recipe(**{**sizes, **changes})  # type: ignore[arg-type]
+
+
+def _trained(recipe: Recipe, folder: Path, until: int | None = None) -> Run:
+    return train(start(recipe), Recordings(folder, recipe.samples, recipe.seed), until=until)
+
+
+def test_the_same_seed_gives_the_same_weights(recordings_folder: Path) -> None:
+    """All weights, bit by bit; another seed gives others; every part of the network learns."""
+    a, b, other = (
+        _trained(_recipe(seed=seed), recordings_folder).averaged.state_dict() for seed in (3, 3, 4)
+    )
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert not torch.equal(a["decoder.masks.weight"], other["decoder.masks.weight"])
+    fresh = start(_recipe(seed=3)).network.state_dict()
+    for part in ("encoder.stages.0", "encoder.mix", "decoder.read", "decoder.masks", "decoder.quality"):
+        assert not any(torch.equal(a[n], fresh[n]) for n in a if n.startswith(part) and "weight" in n)
+
+
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(recordings_folder: Path, tmp_path: Path) -> None:
+    """Weights, averages and time are all there: stopped half-way and gone on is the same, bit by bit."""
+    recipe = _recipe()
+    whole = _trained(recipe, recordings_folder)
+    save(_trained(recipe, recordings_folder, until=3), tmp_path)
+    half = resume(recipe, tmp_path)
+    assert half.step == 3
+    rest = train(half, Recordings(recordings_folder, recipe.samples, recipe.seed))
+    for one, other in ((whole.network, rest.network), (whole.averaged, rest.averaged)):
+        assert all(torch.equal(v, other.state_dict()[k]) for k, v in one.state_dict().items())
+
+
+def test_it_learns(recordings_folder: Path) -> None:
+    """On three clips masks are soon better than the engine's that it was given."""
+    seen: list[dict[str, float]] = []
+    recipe = _recipe(steps=120, batch=8, rate=5e-3, samples=SampleSettings(side=64, prompted=0.0))
+    train(
+        start(recipe),
+        Recordings(recordings_folder, recipe.samples),
+        watch=lambda run, measured: seen.append(measured),
+    )
+    assert seen[0]["after"] == pytest.approx(seen[0]["before"], abs=1e-3)
+    late = {name: np.mean([row[name] for row in seen[-20:]]) for name in seen[0]}
+    assert late["after"] > late["before"] + 0.01
+    assert late["matching"] < 0.8 * np.mean([row["matching"] for row in seen[:10]])
+
+
+def test_a_sample_is_a_function_of_seed_and_step(recordings_folder: Path) -> None:
+    """The same look at the same recording; cues in bounds; prompts are prompts and trackers trackers."""
+    recordings = Recordings(recordings_folder, SampleSettings(side=64, prompted=0.5), seed=2)
+    one, two, other = recordings.batch(4, 24), recordings.batch(4, 24), recordings.batch(5, 24)
+    assert torch.equal(one.pictures, two.pictures)
+    assert torch.equal(one.cues, two.cues)
+    assert not torch.equal(one.cues, other.cues)
+    assert one.pictures.shape == one.references.shape == (24, 3, 64, 64)
+    assert one.pictures.abs().max() <= 1
+    assert one.cues.abs().max() <= 1
+    assert not one.cues[:, SIMILAR].any()
+    prompted = one.cues[:, [ON, OFF, BOX]].abs().flatten(1).amax(dim=1) > 0
+    assert prompted.any()
+    assert not prompted.all()
+    assert not one.cues[prompted & one.ambiguous][:, [MASK, CARRIED, LOOKS]].any()
+    assert not (one.ambiguous & ~prompted).any()
+
+
+def test_truth_goes_with_the_picture(recordings_folder: Path) -> None:
+    """The engine's belief and the truth overlap after cutting, turning and mirroring as before."""
+    recordings = Recordings(recordings_folder, SampleSettings(side=64, prompted=0, forgotten=0, faded=0))
+    batch = recordings.batch(0, 32)
+    belief, truth = batch.cues[:, MASK] > 0, batch.truth > 0.5
+    common = (belief & truth).flatten(1).sum(dim=1)
+    overlap = common / (belief | truth).flatten(1).sum(dim=1).clamp_min(1)
+    assert overlap.median() > 0.6
+
+
+def test_only_the_best_candidate_of_an_ambiguous_prompt_must_be_right() -> None:
+    """One right candidate of three costs little where the prompt is ambiguous, and much where it is not."""
+    truth = torch.zeros(1, 8, 8)
+    truth[:, 2:6, 2:6] = 1
+    right = 20 * truth[:, None] - 10
+    logits = torch.cat([right, -right, -right], dim=1)
+    ambiguous, clear = (candidate_loss(logits, truth, torch.tensor([a])) for a in (True, False))
+    assert ambiguous < 0.2 * clear
+    assert candidate_loss(right.expand(1, 3, 8, 8), truth, torch.tensor([False])) < 0.01
+    perfect = torch.tensor([[20.0, -20.0, -20.0]])
+    assert quality_loss(perfect, logits, truth) < 1e-6
+    assert quality_loss(-perfect, logits, truth) > 0.9
+
+
+def test_matching_is_rewarded() -> None:
+    """Features that tell the object from the rest cost less than features that do not, and give a cue."""
+    mask = torch.zeros(1, 32, 32)
+    mask[:, 8:24, 8:24] = 1
+    cells = torch.nn.functional.adaptive_avg_pool2d(mask[:, None], 4)
+    told = torch.cat([cells, 1 - cells], dim=1)
+    alike = torch.ones_like(told)
+    generator = torch.Generator().manual_seed(0)
+    good, cue = match(Pyramid((), told), Pyramid((), told), mask, mask, generator)
+    bad, nothing = match(Pyramid((), alike), Pyramid((), alike), mask, mask, generator)
+    assert good < 0.1 * bad
+    assert cue[0][mask[0] > 0.5].mean() > 0.3 > cue[0][mask[0] < 0.5].mean() + 0.3
+    assert not nothing.any()
+    none, unknown = match(Pyramid((), told), Pyramid((), told), torch.zeros_like(mask), mask, generator)
+    assert float(none) == 0
+    assert not unknown.any()
+
+
+def test_disturbing_keeps_probabilities() -> None:
+    """A disturbed belief sums to one and differs near an outline; without an outline it is left alone."""
+    belief = np.zeros((3, 40, 40), np.float32)
+    belief[1, 10:30, 10:30] = 1
+    belief[0] = 1 - belief[1]
+    changed = [disturbed(belief, np.random.default_rng(seed)) for seed in range(8)]
+    assert any((c != belief).any() for c in changed)
+    for c in changed:
+        np.testing.assert_allclose(c.sum(axis=0), 1, atol=1e-5)
+    empty = np.zeros((2, 40, 40), np.float32)
+    empty[0] = 1
+    assert disturbed(empty, np.random.default_rng(0)) is empty
+
+
+def test_the_commands_make_recordings_a_log_and_a_model(
+    photographs_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recordings are kept when asked for again; the log has rows; the weights load as --checkpoint does."""
+    clips, out = tmp_path / "clips", tmp_path / "run"
+    arguments = ["--data", photographs_folder, "--out", clips, "--clips", 1]
+    monkeypatch.setattr(sys, "argv", ["recordings", *map(str, arguments)])
+    recordings_module.main()
+    (file,) = clips.iterdir()
+    written = file.stat().st_mtime_ns
+    recordings_module.main()
+    assert file.stat().st_mtime_ns == written
+    arguments = [
+        "--recordings",
+        clips,
+        "--out",
+        out,
+        "--steps",
+        2,
+        "--batch",
+        2,
+        "--side",
+        64,
+        "--log-every",
+        1,
+    ]
+    monkeypatch.setattr(sys, "argv", ["train", *map(str, arguments)])
+    training.main()
+    with (out / "log.csv").open(newline="") as rows:
+        assert [row["step"] for row in csv.DictReader(rows)] == ["1", "2"]
+    (weights,) = out.glob("*.safetensors")
+    build_segmenter("nano", checkpoint=weights)
+    assert weights.stat().st_size < 10_000_000
+    with pytest.raises(SystemExit, match="--resume"):
+        training.main()
+
+
+def test_what_cannot_be_done_is_said(recordings_folder: Path, tmp_path: Path) -> None:
+    """No recordings, nothing to resume, another recipe, sizes that do not fit."""
+    with pytest.raises(InputError, match=r"training\.nano\.recordings"):
+        Recordings(tmp_path, SampleSettings())
+    with pytest.raises(InputError, match="resume"):
+        resume(_recipe(), tmp_path)
+    save(_trained(_recipe(steps=1), recordings_folder), tmp_path)
+    with pytest.raises(InputError, match="followed the recipe"):
+        resume(_recipe(steps=2), tmp_path)
+    with pytest.raises(ValueError, match="multiple of 32"):
+        SampleSettings(side=100)
+    with pytest.raises(ValueError, match="steps must be at least 1"):
+        _recipe(steps=0)
