@@ -67,6 +67,23 @@ def test_the_gate_keeps_out_what_is_not_there(matcher):
     assert finder.find(world_scene(1).image, ["red circle"]) == []
 
 
+def test_weak_regions_of_a_name_are_left_out(matcher):
+    """Next to the best region of its name: with a share of 1 only that one stays."""
+
+    def find(image, share):
+        settings = FinderSettings(min_gate=0, min_share=0, min_area=0, min_relative=share)
+        finder = AttentionFinder(matcher, segment=SegmentSettings(crf="none"), settings=settings)
+        return finder.find(image, ["red circle"])
+
+    images = [world_scene(4_100_000 + i, size=(60, 90)).image for i in range(6)]
+    image = next(image for image in images if len(find(image, 0)) > 1)
+    everything, best = find(image, 0), find(image, 1)
+    assert len(best) == 1
+    assert best[0].score == everything[0].score
+    share = everything[1].score / everything[0].score
+    assert len(find(image, share - 1e-4)) >= 2
+
+
 def test_instances_are_parts_large_enough():
     """Specks and parts much smaller than the largest are left out; the largest comes first."""
     mask = np.zeros((50, 50), bool)

@@ -58,6 +58,9 @@ class FinderSettings:
     """Share of the image that an instance covers, at least."""
     min_share: float = 0.2
     """Size of an instance relative to the largest of its name, at least."""
+    min_relative: float = 0.8
+    """Score of an instance relative to the best of its name, at least: where several regions draw a name's
+    attention, those it is not about draw less of it."""
 
 
 class AttentionFinder:
@@ -96,12 +99,15 @@ class AttentionFinder:
         for label, name in enumerate(names, start=1):
             if result.gate[label] < self.settings.min_gate:
                 continue
-            for part in instance_parts(result.labels == label, self.settings):
+            parts = instance_parts(result.labels == label, self.settings)
+            scores = [float(result.gate[label] * probability[label][part].mean()) for part in parts]
+            for part, score in zip(parts, scores, strict=True):
+                if score < self.settings.min_relative * max(scores):
+                    continue
                 values = np.where(part, probability[label], 0).astype(np.float32)
                 values /= max(float(values.max()), 1e-12)
                 pair = point_pair(values, threshold=1e-6)
                 if pair is not None:
-                    score = float(result.gate[label] * probability[label][part].mean())
                     found.append(Found(name, score, pair.box, values, pair))
         return sorted(found, key=lambda entry: -entry.score)
 
