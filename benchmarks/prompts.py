@@ -1,8 +1,8 @@
 """How good the built-in segmenter is at every kind of prompt, beside GrabCut given the same prompt.
 
 Objects are the first frames of DAVIS (one object each) and a seeded choice of objects of the training sets,
-from images that nothing was tuned on (:func:`held_out`). Seconds are processor time of one thread, which busy
-machines disturb least; GrabCut's are of the same run::
+from the half of their images that is kept for measuring (:func:`held_out`). Seconds are processor time of one
+thread, which busy machines disturb least; GrabCut's are of the same run::
 
     OMP_NUM_THREADS=1 python benchmarks/prompts.py -o benchmarks/results/prompts.json
 """
@@ -31,7 +31,7 @@ from vos.segmenters.base import Segmenter
 
 Bools = NDArray[np.bool_]
 
-TRAIN = {"tiny_coco": 40, "bsds500": 20, "ccp": 20, "human_seg": 20}
+TRAIN = {"tiny_coco": 16, "bsds500": 8, "ccp": 8, "human_seg": 8}
 """Objects taken of each training set, one an image."""
 SIZES = (0.005, 0.6)
 """Least and largest share of the image that an object of the training sets covers."""
@@ -329,6 +329,7 @@ def main() -> None:
         cases += train_cases(root, group, count)
     for case in cases:
         rows += measure(case, builtin, not arguments.no_baseline, KINDS)
+        print(case.name, *(f"{row['prompt']} {row['iou']:.2f}" for row in rows[-len(KINDS) :]), flush=True)
     summary = summarise(rows)
     for line in summary:
         print(line)

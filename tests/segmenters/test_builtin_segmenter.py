@@ -77,3 +77,30 @@ def test_a_negative_click_is_kept_out(segmenter: Segmenter, features: FrameFeatu
     best = candidates.logits[0, candidates.scores[0].argmax()]
     assert best[30, 45] > 0
     assert best[10, 10] < 0
+
+
+def test_a_rough_mask_is_retraced(segmenter: Segmenter, features: FrameFeatures) -> None:
+    """Holes are filled, lumps come off, and the contour moves to where looks change."""
+    rough = np.roll(OBJECT, 2, axis=1)
+    rough[28:32, 40:44] = False
+    rough[16:20, 40:46] = True
+    before = (rough & OBJECT).sum() / (rough | OBJECT).sum()
+    best = segmenter.decode(features, [Prompt(mask=rough)]).best()[0][0]
+    assert before < 0.85
+    assert iou(torch.from_numpy(best)) > 0.95
+
+
+@pytest.mark.parametrize("kind", PROMPTS)
+def test_candidates_go_from_small_to_large(segmenter: Segmenter, features: FrameFeatures, kind: str) -> None:
+    """The three candidates of a prompt are in order of size."""
+    sizes = (segmenter.decode(features, [PROMPTS[kind]]).logits[0] > 0).sum(dim=(1, 2)).tolist()
+    assert sizes == sorted(sizes)
+
+
+def test_nothing_is_outside_the_box(segmenter: Segmenter, features: FrameFeatures) -> None:
+    """Every candidate obeys a box that cuts through the object, with a rough mask or without."""
+    box = np.array([25, 15, 45, 45], np.float32)
+    outside = np.ones((HEIGHT, WIDTH), bool)
+    outside[15:46, 25:46] = False
+    found = segmenter.decode(features, [Prompt(box=box), Prompt(box=box, mask=OBJECT)])
+    assert not (found.logits.numpy() > 0)[:, :, outside].any()

@@ -107,8 +107,8 @@ def measure(regions: Regions, evidence: Evidence, found: Bools) -> dict[str, Flo
     ``contour``: mean contrast along the contour, in means of the picture, at most 3.
     ``interior``: the same between neighbours within the object.
     ``strong``: share of the contour that is more contrasted than the mean border.
-    ``alike``: Bhattacharyya coefficient of colours within and around the object, 0 different to 1 same.
-    ``alike_near``: the same of a few regions on both sides of the contour.
+    ``alike_near``: Bhattacharyya coefficient of the colours of a few regions on both sides of the contour,
+        0 different to 1 same.
     ``rim``: share of the contour that is the border of the picture.
     ``compact``: 4 pi area / contour^2, 1 for a disc.
     ``size``: log10 of the share of the picture.
@@ -116,11 +116,10 @@ def measure(regions: Regions, evidence: Evidence, found: Bools) -> dict[str, Flo
     ``depth``: how deep within the object the deepest click lies, 1 at its deepest point.
     ``clear``: distance from the contour of the click that is nearest to it, on the object or off it, in
         tenths of the object's size (the root of its area), at most 1.
-    ``fill``: share of the box that is covered.
     ``gap``: largest share of the box between the object and a side.
     ``kept``: IoU with the rough mask.
 
-    The last five are 0 where the prompt has no such part.
+    The last four are 0 where the prompt has no such part.
     """
     area = float(regions.area.sum())
     sizes = found @ regions.area
@@ -135,7 +134,6 @@ def measure(regions: Regions, evidence: Evidence, found: Bools) -> dict[str, Flo
         "contour": border @ (regions.length * contrast) / np.maximum(contour, 1e-6),
         "interior": interior @ (regions.length * contrast) / within,
         "strong": border @ (regions.length * (regions.contrast > 1)) / np.maximum(contour, 1e-6),
-        "alike": _alike(regions, found, ~found),
         "alike_near": _alike(regions, found & near, ~found & near),
         "rim": on_rim / around,
         "compact": np.minimum(4 * np.pi * sizes / around**2, 1),
@@ -144,7 +142,7 @@ def measure(regions: Regions, evidence: Evidence, found: Bools) -> dict[str, Flo
         "kept": _kept(regions, evidence, found),
     }
     terms["depth"], terms["clear"] = _around_clicks(regions, evidence, found)
-    terms["fill"], terms["gap"] = _in_box(regions, evidence, found)
+    terms["gap"] = _gap(regions, evidence, found)
     return {name: values.astype(np.float32) for name, values in terms.items()}
 
 
@@ -225,21 +223,21 @@ def _kept(regions: Regions, evidence: Evidence, found: Bools) -> Floats:
     return kept
 
 
-def _in_box(regions: Regions, evidence: Evidence, found: Bools) -> tuple[Floats, Floats]:
-    fill, gap = np.zeros(len(found), np.float32), np.zeros(len(found), np.float32)
+def _gap(regions: Regions, evidence: Evidence, found: Bools) -> Floats:
+    gap = np.zeros(len(found), np.float32)
     if evidence.box is None:
-        return fill, gap
+        return gap
     height, width = regions.size
     x0, x1 = (int(np.clip(round(v), 0, width)) for v in (evidence.box[0], evidence.box[2]))
     y0, y1 = (int(np.clip(round(v), 0, height)) for v in (evidence.box[1], evidence.box[3]))
     labels = regions.labels[y0:y1, x0:x1]
     if labels.size == 0:
-        return fill, gap
+        return gap
     for k, labelling in enumerate(found):
         mask = labelling[labels]
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        fill[k], gap[k] = mask.mean(), 1.0
+        gap[k] = 1.0
         if len(rows):
             vertical = max(rows[0], len(mask) - 1 - rows[-1]) / len(mask)
             gap[k] = max(vertical, max(columns[0], mask.shape[1] - 1 - columns[-1]) / mask.shape[1])
-    return fill, gap
+    return gap
