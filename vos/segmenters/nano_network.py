@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from ..errors import ModelError
 from .nano_cues import CUES, MASK, MASK_LOGIT
+from .sam_network import check_finite
 
 STRIDE = 32
 """Inputs have multiples of this many rows and columns."""
@@ -185,8 +186,9 @@ def network_from(state: Mapping[str, Tensor], source: str) -> NanoNetwork:
     """The network whose weights ``state`` holds, in float32.
 
     Raises:
-        ModelError: naming ``source``, if they are another network's.
+        ModelError: naming ``source``, if they are another network's, or not all finite.
     """
+    check_finite(dict(state), source)
     try:
         network = NanoNetwork(_config_of(state))
         counters = {k: v for k, v in network.state_dict().items() if not v.is_floating_point()}

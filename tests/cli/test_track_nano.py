@@ -1,0 +1,89 @@
+"""``vos track --model nano`` with a network that nobody trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from vos_cli.main import cli
+
+from vos.testing import scene, tiny_nano_checkpoint, write_images, write_labels
+
+QUICK = """
+tracker:
+  engine: {appearance: {views: 2, samples: 400, iterations: 40, batch: 128}}
+  tuning: {steps: 2, examples: 2, side: 64}
+"""
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tiny networks are slower on several threads when the machine is busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``images/``, ``masks/``, ``nano.safetensors`` and a recipe that learns little."""
+    folder = tmp_path_factory.mktemp("given")
+    clip = scene("still", num_frames=4, size=(61, 84), seed=1)
+    write_images(clip, folder / "images")
+    write_labels(clip, folder / "masks")
+    tiny_nano_checkpoint(folder / "nano.safetensors", seed=3)
+    (folder / "quick.yaml").write_text(QUICK)
+    return folder
+
+
+def track(given: Path, out: Path, *more: str) -> Result:
+    """The command on the images; more options follow."""
+    start = ["track", str(given / "images"), "-m", str(given / "masks" / "00000.png"), "-o", str(out)]
+    return CliRunner().invoke(cli, [*start, "--model", "nano", *more])
+
+
+@pytest.mark.parametrize("how", [[], ["--tune"], ["--dtype", "bfloat16"]], ids=" ".join)
+def test_it_tracks(given: Path, tmp_path: Path, how: list[str]) -> None:
+    """A mask for every frame, the first one as given."""
+    weights = ["--checkpoint", str(given / "nano.safetensors"), "--config", str(given / "quick.yaml")]
+    result = track(given, tmp_path / "out", *weights, *how)
+    assert result.exit_code == 0, result.output
+    masks = sorted((tmp_path / "out").rglob("*.png"))
+    assert len(masks) >= 4
+    first = next(path for path in masks if path.stem == "00000")
+    expected = np.asarray(Image.open(given / "masks" / "00000.png"))
+    np.testing.assert_array_equal(np.asarray(Image.open(first)), expected)
+
+
+def test_without_weights_it_says_what_to_do(
+    given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 4: how to train some, the option that takes them, and the model that needs none."""
+    monkeypatch.setenv("VOS_HOME", str(tmp_path / "empty"))
+    result = track(given, tmp_path / "out")
+    assert result.exit_code == 4
+    for word in ("training.nano.train", "--checkpoint", "--model builtin"):
+        assert word in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_unusable_weights_are_refused(given: Path, tmp_path: Path) -> None:
+    """NaN in the weights, and the recipe of another kind of model: exit code 4, and nothing left behind."""
+    state = load_file(given / "nano.safetensors")
+    next(iter(state.values())).fill_(torch.nan)
+    save_file(state, tmp_path / "nan.safetensors")
+    result = track(given, tmp_path / "out", "--checkpoint", str(tmp_path / "nan.safetensors"))
+    assert result.exit_code == 4, result.output
+    assert "nan.safetensors" in result.output
+    result = track(
+        given, tmp_path / "out", "--checkpoint", str(given / "nano.safetensors"), "--recipe", "parity"
+    )
+    assert result.exit_code == 4, result.output
+    assert not (tmp_path / "out").exists()
