@@ -1,16 +1,14 @@
 """A picture cut into small regions of one look each, and the graph of their neighbourhood.
 
-All decisions of the built-in segmenter are taken on a thousand or two regions instead of on a hundred
-thousand
-pixels: a minimum cut of the graph costs two milliseconds, so many hypotheses can be tried. Regions come from
-a
+All decisions of the built-in segmenter are taken on a thousand or two regions instead of on a hundred thousand
+pixels: a minimum cut of the graph costs two milliseconds, so many hypotheses can be tried. Regions come from a
 watershed on colour (they keep to the edges that are there), their neighbourhood is weighted by the contrast
 across the common border, measured over the regions and over what surrounds them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import cv2
@@ -61,7 +59,6 @@ class Regions:
     """(m,) difference across the border; the mean over all borders, by length, is 1."""
     rim: Floats
     """(n,) pixels on the border of the picture."""
-    _cache: dict[str, object] = field(default_factory=dict, repr=False)
 
     @property
     def size(self) -> tuple[int, int]:
