@@ -57,7 +57,7 @@ def solve_cut(first: NDArray[np.int32], second: NDArray[np.int32], costs: Floats
     count = len(pull)
     nodes = np.arange(count, dtype=np.int32)
     source, sink = np.full(count, count, np.int32), np.full(count, count + 1, np.int32)
-    # The solver counts in whole numbers: the dearest edge is 1,000, and no pull needs more than cuts a node off.
+    # The solver counts in whole numbers: the dearest edge is 1,000; no pull needs more than cuts a node off.
     # Where no edge costs anything to speak of, pulls are still to fit into 32 bits.
     unit = 1_000 / max(float(costs.max(initial=0)), 1e-3)
     bound = 1 + np.bincount(first, costs, count) + np.bincount(second, costs, count)

@@ -1,9 +1,9 @@
 """A picture cut into small regions of one look each, and the graph of their neighbourhood.
 
-All decisions of the built-in segmenter are taken on a thousand or two regions instead of on a hundred thousand
-pixels: a minimum cut of the graph costs two milliseconds, so many hypotheses can be tried. Regions come from a
-watershed on colour (they keep to the edges that are there), their neighbourhood is weighted by the contrast
-across the common border, measured over the regions and over what surrounds them.
+All decisions of the built-in segmenter are taken on a thousand or two regions instead of on a hundred
+thousand pixels: a minimum cut of the graph costs two milliseconds, so many hypotheses can be tried. Regions
+come from a watershed on colour (they keep to the edges that are there), their neighbourhood is weighted by
+the contrast across the common border, measured over the regions and over what surrounds them.
 """
 
 from __future__ import annotations
