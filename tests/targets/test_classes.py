@@ -7,6 +7,7 @@ import pytest
 from scripted_finder import ScriptedFinder
 
 from vos.language.finder import Found
+from vos.language.points import point_pair
 from vos.masks import tight_box
 from vos.targets.classes import ClassSettings, class_instances, label_instances, prompts_of
 from vos.testing import Scene, ScriptedSegmenter, scene
@@ -94,6 +95,30 @@ def test_limits(clip: Scene) -> None:
             return [Found("dog", 0.9, (x, y, x, y), None, None)]
 
     assert class_instances(clip.frames[0], ["dog"], Nowhere(), segmenter) == []
+
+
+def test_a_mask_that_ran_away_is_dropped(clip: Scene) -> None:
+    """Attention on a corner of a large object and on all of a small one: the large mask is not about it."""
+    image = clip.frames[0].image
+    small, large = sorted((1, 2), key=lambda k: (clip.labels[0] == k).sum())
+
+    class Strays(ScriptedFinder):
+        def find(self, image, names):
+            found = super().find(image, names)
+            corner = np.zeros(clip.labels[0].shape, np.float32)
+            y, x = np.argwhere(clip.labels[0] == large)[0]
+            corner[y, x] = 1
+            pair = point_pair(corner)
+            return [*found, Found("dog", 0.8, pair.box, corner, pair)]
+
+    segmenter = ScriptedSegmenter(clip)
+    finder = Strays(clip, {small: "dog"}, points=True)
+    (found,) = class_instances(clip.frames[0], ["dog"], finder, segmenter)
+    assert np.array_equal(found.mask, clip.labels[0] == small)
+    # Alone, the same find is the best of its name.
+    finder = Strays(clip, {}, points=True)
+    assert len(class_instances(clip.frames[0], ["dog"], finder, segmenter)) == 1
+    assert len(finder.find(image, ["dog"])) == 1
 
 
 def test_what_the_segmenter_is_told(clip: Scene) -> None:

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from ..segmenters.base import Segmenter
 
 
+EXPLAINED = 0.6
+"""Share of a mask's pixels that draw attention to its name, relative to the best mask of the name."""
+
+
 @dataclass(frozen=True)
 class ClassNames:
     """Who to follow, by name: every instance of every class, unless the settings say otherwise.
@@ -130,7 +134,7 @@ def class_instances(
     if not found:
         return []
     logits = logits_of(frame.image, found, segmenter)
-    seen = [row for row, mask in enumerate(logits > 0) if mask.any()]
+    seen = _explained(found, logits > 0)
     if not seen:
         return []
     best_first = suppress(
@@ -178,6 +182,25 @@ def logits_of(image: NDArray[np.uint8], found: Sequence[Found], segmenter: Segme
         if row not in best or scores[i] > scores[best[row]]:
             best[row] = i
     return logits[[best[row] for row in range(len(found))]]
+
+
+def _explained(found: Sequence[Found], masks: NDArray[np.bool_]) -> list[int]:
+    """Rows of the finds whose (N, H, W) mask is not empty and shows what draws the name's attention.
+
+    A mask that ran away from its region (over the ground, say) holds little of what its name is about.
+    The best mask of the name is the measure, for attention may cover an object or only its telling parts.
+    """
+    shares = np.zeros(len(found))
+    for row, (entry, mask) in enumerate(zip(found, masks, strict=True)):
+        maps = [other.values > 0 for other in found if other.name == entry.name and other.values is not None]
+        if mask.any():
+            shares[row] = float(np.any(maps, axis=0)[mask].mean()) if maps else 1.0
+    rows = []
+    for row, entry in enumerate(found):
+        best = max(shares[other] for other, rival in enumerate(found) if rival.name == entry.name)
+        if shares[row] > 0 and shares[row] >= EXPLAINED * best:
+            rows.append(row)
+    return rows
 
 
 def label_instances(instances: Iterable[ClassInstance], ids: Sequence[int]) -> NDArray[np.uint8]:
