@@ -12,14 +12,18 @@ import torch
 
 from training.nano import recordings as recordings_module
 from training.nano import train as training
+from training.nano.clips import ClipSettings, make_clip
 from training.nano.losses import candidate_loss, match, quality_loss
-from training.nano.recordings import disturbed
+from training.nano.recordings import Recording, disturbed, record
 from training.nano.samples import Recordings, SampleSettings
 from training.nano.train import Recipe, Run, resume, save, start, train
 from vos.errors import InputError
+from vos.matching.appearance import AppearanceSettings
 from vos.segmenters import build_segmenter
+from vos.segmenters.nano import NanoSegmenter
 from vos.segmenters.nano_cues import BOX, CARRIED, LOOKS, MASK, OFF, ON, SIMILAR
-from vos.segmenters.nano_network import NanoConfig, Pyramid
+from vos.segmenters.nano_network import NanoConfig, NanoNetwork, Pyramid
+from vos.tracking.builtin import BuiltinSettings
 
 TINY = NanoConfig((8, 8, 12, 16, 16), (0, 0, 1, 1, 0), 12)
 
@@ -144,6 +148,31 @@ def test_disturbing_keeps_probabilities() -> None:
     empty = np.zeros((2, 40, 40), np.float32)
     empty[0] = 1
     assert disturbed(empty, np.random.default_rng(0)) is empty
+
+
+def test_a_network_may_judge_while_it_is_recorded() -> None:
+    """What it decides is gone on from; what is recorded is the engine's belief."""
+    torch.manual_seed(0)
+    network = NanoNetwork(TINY)
+    own = _recorded(NanoSegmenter(network))
+    torch.nn.init.constant_(network.decoder.masks.bias, -40.0)
+    gone = _recorded(NanoSegmenter(network))
+    plain = _recorded(None)
+    assert (plain.frames[0].cues[0, 0] > 0).any()
+    np.testing.assert_array_equal(gone.frames[0].cues, plain.frames[0].cues)
+    assert (plain.frames[1].cues[0, 1] > 0).any()
+    assert not (gone.frames[1].cues[:, 1] > 0).any()
+    for one, other in zip(own.frames, plain.frames, strict=True):
+        assert np.mean((one.cues[:, 0] > 0) == (other.cues[:, 0] > 0)) > 0.99
+
+
+def _recorded(segmenter: NanoSegmenter | None) -> Recording:
+    """The same clip, undisturbed but for the network."""
+    engine = BuiltinSettings(
+        pixels=6000, appearance=AppearanceSettings(views=2, samples=400, iterations=30, batch=128)
+    )
+    rng = np.random.default_rng(1)
+    return record(make_clip(None, rng, ClipSettings(height=(64, 80), frames=3)), rng, engine, segmenter)
 
 
 def test_the_commands_make_recordings_a_log_and_a_model(

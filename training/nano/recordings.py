@@ -23,7 +23,9 @@ from numpy.typing import NDArray
 from vos.frame import Frame
 from vos.masks import Segmentation, object_ids
 from vos.matching.appearance import AppearanceSettings
+from vos.segmenters.nano import NanoSegmenter, build_nano
 from vos.tracking.builtin import BuiltinSettings, BuiltinTracker
+from vos.tracking.nano import NanoJudge, NanoSettings
 from vos.tracking.nano_cues import engine_cues
 from vos.tracking.sight import Sight
 
@@ -63,15 +65,27 @@ class Recording:
     frames: tuple[Recorded, ...]
 
 
-def record(clip: Clip, rng: np.random.Generator, settings: BuiltinSettings = ENGINE) -> Recording:
-    """Follow the targets through a clip from the truth of its first frame."""
+def record(
+    clip: Clip,
+    rng: np.random.Generator,
+    settings: BuiltinSettings = ENGINE,
+    segmenter: NanoSegmenter | None = None,
+) -> Recording:
+    """Follow the targets through a clip from the truth of its first frame.
+
+    With a ``segmenter`` the engine goes on from what that network makes of its belief, as it will when the
+    network is used: what comes of a network's own mistakes can then be learned from (DAgger, Ross et al.,
+    2011). What is recorded is the belief before the network's judgement.
+    """
     seen: list[Sight] = []
 
     def finish(sight: Sight) -> Floats:
         seen.append(sight)
-        return disturbed(sight.belief, rng) if rng.random() < DISTURBED else sight.belief
+        belief = sight.belief if judge is None else judge(sight)
+        return disturbed(belief, rng) if rng.random() < DISTURBED else belief
 
     settings = replace(settings, appearance=replace(settings.appearance, seed=int(rng.integers(1 << 30))))
+    judge = None if segmenter is None else NanoJudge(segmenter, NanoSettings(engine=settings))
     tracker = BuiltinTracker(settings, finish=finish)
     ids = object_ids(clip.labels[0])
     tracker.begin(Frame(0, clip.images[0], "0"), Segmentation(0, clip.labels[0], dict.fromkeys(ids, 1.0)))
@@ -143,16 +157,18 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0, help="number of the first clip")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--checkpoint", type=Path, help="let this network judge while it is recorded")
     options = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     photographs = Photographs(options.data)
+    segmenter = build_nano(checkpoint=options.checkpoint) if options.checkpoint else None
     options.out.mkdir(parents=True, exist_ok=True)
     for number in range(options.first, options.first + options.clips):
         path = options.out / f"{number:06d}.npz"
         if not path.exists():
             rng = np.random.default_rng((options.seed, number))
-            save(record(make_clip(photographs, rng, ClipSettings()), rng), path)
+            save(record(make_clip(photographs, rng, ClipSettings()), rng, ENGINE, segmenter), path)
 
 
 if __name__ == "__main__":
