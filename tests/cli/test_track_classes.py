@@ -16,7 +16,9 @@ from PIL import Image
 from scripted_finder import ScriptedFinder
 from vos_cli.main import cli
 
+from vos.evaluation import region_similarity
 from vos.language import detectors, finders, vlm_finder
+from vos.language.synthetic_world import world_scene
 from vos.testing import Scene, Shape, scene, write_images
 from vos.testing.shapes import line, shuttle
 
@@ -221,3 +223,27 @@ def test_reading_attention_on_a_real_clip(real_frames: Path, tmp_path: Path) -> 
             assert set(record["names"].values()) <= set(names)
         else:
             assert (result.exit_code, "found no" in result.stderr) == (2, True), result.stderr
+
+
+def test_the_synthetic_world_with_nothing_but_the_package(tmp_path: Path) -> None:
+    """Real attention, real masks, real tracks: three shapes, one of which comes in later, scored."""
+    names = ("blue circle", "purple circle", "blue circle")
+    world = world_scene(1_600_002, size=(96, 128), num_frames=11, names=names, enter=(0, 0, 3))
+    write_images(world.scene, tmp_path / "frames")
+    classes = ("--class", "blue circle", "--class", "purple circle", "--finder", "synthetic")
+    result = run(tmp_path / "frames", *classes, "--detect-every", 8, "--no-overlay", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    labels = np.stack([np.array(Image.open(path)) for path in sorted((tmp_path / "out" / "masks").iterdir())])
+    for shape, begins in ((1, 0), (2, 0), (3, 8)):
+        scores = [
+            np.mean(
+                [
+                    region_similarity(world.scene.labels[t] == shape, labels[t] == int(track))
+                    for t in range(begins, 11)
+                ]
+            )
+            for track, name in record["names"].items()
+            if name == names[shape - 1]
+        ]
+        assert max(scores) > 0.8, (shape, scores, record["found"])
