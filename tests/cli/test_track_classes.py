@@ -169,6 +169,15 @@ def test_a_model_without_cross_attention(frames: Path, tmp_path: Path) -> None:
     assert "cross-attention" in result.stderr
 
 
+def test_a_class_outside_a_closed_vocabulary(frames: Path, tmp_path: Path) -> None:
+    """A model of a closed world lists what it knows: exit code 2."""
+    result = run(frames, "--class", "dog", "--finder", "synthetic", "-o", tmp_path / "out")
+    assert result.exit_code == 2, result.stderr
+    assert "does not know 'dog'" in result.stderr
+    assert "purple cross" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_more_words_than_the_model_reads(frames: Path, tmp_path: Path) -> None:
     """A name longer than the model's text: exit code 2, saying how much it reads."""
     folder = save_random_blip(tmp_path / "model")
