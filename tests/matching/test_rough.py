@@ -50,3 +50,15 @@ def test_small_and_empty_masks(shape: tuple[int, int]) -> None:
     one[0, 0] = True
     for _ in range(5):
         assert roughen(one, rng).shape == shape
+
+
+def test_less_rough() -> None:
+    """A tenth of the roughness hurts a mask less."""
+
+    def overlap(settings: RoughSettings) -> float:
+        rng = np.random.default_rng(3)
+        masks = [roughen(_mask(), rng, settings) > 0.5 for _ in range(20)]
+        return float(np.mean([(m & _mask()).sum() / (m | _mask()).sum() for m in masks]))
+
+    assert overlap(RoughSettings().times(0.1)) > overlap(RoughSettings()) + 0.1
+    assert RoughSettings().times(1.0) == RoughSettings()

@@ -25,6 +25,7 @@ from vos.tracking.snapshot import dump_state, load_state
 
 ENGINE = BuiltinSettings(appearance=AppearanceSettings(views=2, samples=500, iterations=60, batch=256))
 TUNING = TuneSettings(steps=3, examples=3, batch=2, side=64)
+ROUGH = (0.9, 1.1)
 TINY = NanoConfig((8, 8, 12, 16, 16), (0, 0, 1, 1, 0), 12)
 
 
@@ -133,7 +134,10 @@ def test_tuning_learns_to_mend() -> None:
     segmenter, clip = _segmenter(), _clip("moving")
     references = (Reference(clip.frames[0].image, clip.labels[0]),)
     tuned = tune(
-        segmenter, references, tuple(clip.ids), TuneSettings(steps=200, examples=4, side=64, rate=3e-2)
+        segmenter,
+        references,
+        tuple(clip.ids),
+        TuneSettings(steps=200, examples=4, side=64, rate=3e-2, roughness=ROUGH),
     )
     assert _error(tuned, clip) < 0.8 * _error(segmenter, clip)
 
@@ -144,7 +148,7 @@ def _error(segmenter: NanoSegmenter, clip: Scene) -> float:
     picture, (height, width) = padded(clip.frames[0].image)
     truth = np.zeros(picture.shape[:2], bool)
     truth[:height, :width] = clip.labels[0] > 0
-    cues = torch.from_numpy(np.stack([made_up_cues(truth, rng) for _ in range(6)]))
+    cues = torch.from_numpy(np.stack([made_up_cues(truth, rng, ROUGH) for _ in range(6)]))
     with torch.inference_mode():
         pyramid = segmenter.network.encoder(segmenter.to_input(picture[None]))
         logits = segmenter.network.decoder(pyramid, cues)[0]

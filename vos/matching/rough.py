@@ -28,6 +28,18 @@ class RoughSettings:
     soft: float = 0.04
     """Greatest blur."""
 
+    def times(self, factor: float) -> RoughSettings:
+        """So much as rough."""
+        least, most = self.blob
+        return RoughSettings(
+            factor * self.shift,
+            factor * self.bend,
+            factor * self.swell,
+            round(factor * self.blobs),
+            (least, max(least, factor * most)),
+            self.soft,
+        )
+
 
 def roughen(
     mask: NDArray[np.bool_], rng: np.random.Generator, settings: RoughSettings | None = None

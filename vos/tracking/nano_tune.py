@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..matching.augmentation import VOID, ViewSettings, fill, view
-from ..matching.rough import roughen
+from ..matching.rough import RoughSettings, roughen
 from ..segmenters.nano import NanoSegmenter
 from ..segmenters.nano_cues import CARRIED, CUES, LOOKS, MASK
 from ..segmenters.nano_network import NanoNetwork, Pyramid
@@ -43,13 +43,15 @@ class Reference:
 class TuneSettings:
     """How the network is fitted to the given frames."""
 
-    steps: int = 60
+    steps: int = 120
     examples: int = 24
     """Made-up views; each is encoded once, and seen again with other rough masks."""
     batch: int = 4
     side: int = 224
     """Views are cut to squares of this many pixels around an object."""
-    rate: float = 2e-4
+    rate: float = 5e-4
+    roughness: tuple[float, float] = (0.1, 0.8)
+    """Least and greatest roughness of the masks that are made up."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -82,7 +84,7 @@ def tune(
         optimiser = torch.optim.AdamW(parts, lr=settings.rate, weight_decay=0.0)
         for _ in range(settings.steps):
             chosen = rng.integers(len(pictures), size=min(settings.batch, len(pictures)))
-            cues = np.stack([made_up_cues(masks[i], rng) for i in chosen])
+            cues = np.stack([made_up_cues(masks[i], rng, settings.roughness) for i in chosen])
             truth = torch.from_numpy(np.stack([masks[i] for i in chosen])).float().to(tuned.device)
             logits, _ = network.decoder(_rows(pyramid, chosen), torch.from_numpy(cues).to(tuned.device))
             loss = mask_loss(logits, truth[:, None].expand_as(logits)).mean()
@@ -104,14 +106,21 @@ def mask_loss(logits: Tensor, truth: Tensor) -> Tensor:
     return 2 * entropy + dice
 
 
-def made_up_cues(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float32]:
+def made_up_cues(
+    mask: NDArray[np.bool_], rng: np.random.Generator, roughness: tuple[float, float]
+) -> NDArray[np.float32]:
     """(C, h, w) float32 cues such as the engine might have about an (h, w) mask, wrong in places."""
+    rough = RoughSettings().times(float(rng.uniform(*roughness)))
+
+    def wrong() -> NDArray[np.float32]:
+        certainty = np.float32(rng.uniform(*SURE))
+        return certainty * (2 * roughen(mask, rng, rough) - 1)
+
     cues = np.zeros((len(CUES), *mask.shape), np.float32)
-    cues[MASK] = rng.uniform(*SURE) * (2 * roughen(mask, rng) - 1)
-    cues[CARRIED] = rng.uniform(*SURE) * (2 * roughen(mask, rng) - 1)
+    cues[MASK], cues[CARRIED] = wrong(), wrong()
     if rng.random() < LOOKS_KNOWN:
         noise = cv2.resize(rng.standard_normal((12, 12)).astype(np.float32), mask.shape[::-1])
-        cues[LOOKS] = np.clip(rng.uniform(*SURE) * (2 * roughen(mask, rng) - 1) + 0.4 * noise, -1, 1)
+        cues[LOOKS] = np.clip(wrong() + 0.4 * noise, -1, 1)
     return cues
 
 
