@@ -9,20 +9,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from training.nano import recordings as recordings_module
 from training.nano import train as training
 from training.nano.clips import ClipSettings, make_clip
 from training.nano.losses import candidate_loss, match, quality_loss
+from training.nano.photographs import Photographs
 from training.nano.recordings import Recording, disturbed, record
 from training.nano.samples import Recordings, SampleSettings
-from training.nano.train import Recipe, Run, resume, save, start, train
-from vos.errors import InputError
+from training.nano.train import Recipe, Run, begin_with, resume, save, start, train
+from vos.errors import InputError, ModelError
 from vos.matching.appearance import AppearanceSettings
 from vos.segmenters import build_segmenter
 from vos.segmenters.nano import NanoSegmenter
 from vos.segmenters.nano_cues import BOX, CARRIED, LOOKS, MASK, OFF, ON, SIMILAR
 from vos.segmenters.nano_network import NanoConfig, NanoNetwork, Pyramid
+from vos.testing import tiny_nano_checkpoint
 from vos.tracking.builtin import BuiltinSettings
 
 TINY = NanoConfig((8, 8, 12, 16, 16), (0, 0, 1, 1, 0), 12)
@@ -102,6 +105,32 @@ def test_truth_goes_with_the_picture(recordings_folder: Path) -> None:
     common = (belief & truth).flatten(1).sum(dim=1)
     overlap = common / (belief | truth).flatten(1).sum(dim=1).clamp_min(1)
     assert overlap.median() > 0.6
+
+
+def test_photographs_are_looked_at_as_they_are(recordings_folder: Path, photographs_folder: Path) -> None:
+    """A still has cues of its own making that are mostly right, and mistakes in some."""
+    settings = SampleSettings(side=64, prompted=0, forgotten=0, faded=0, still=1.0)
+    recordings = Recordings(recordings_folder, settings, 0, Photographs(photographs_folder))
+    batch = recordings.batch(0, 24)
+    belief, truth = batch.cues[:, MASK] > 0, batch.truth > 0.5
+    assert truth.flatten(1).any(dim=1).all()
+    overlap = (belief & truth).flatten(1).sum(dim=1) / (belief | truth).flatten(1).sum(dim=1)
+    assert overlap.median() > 0.6
+    assert overlap.min() < 0.95
+    assert batch.cues[:, [CARRIED, LOOKS]].abs().flatten(1).amax(dim=1).min() > 0.2
+
+
+def test_a_run_may_begin_with_weights(tmp_path: Path) -> None:
+    """A run begins with the weights of a file, and refuses those of a network of another size."""
+    recipe = _recipe()
+    path = tiny_nano_checkpoint(tmp_path / "tiny.safetensors", seed=4)
+    run = start(recipe)
+    begin_with(run, path)
+    expected = load_file(path)["decoder.masks.weight"].float()
+    assert torch.equal(run.network.state_dict()["decoder.masks.weight"], expected)
+    assert torch.equal(run.averaged.state_dict()["decoder.masks.weight"], expected)
+    with pytest.raises(ModelError, match="holds a network of"):
+        begin_with(start(_recipe(network=NanoConfig())), path)
 
 
 def test_only_the_best_candidate_of_an_ambiguous_prompt_must_be_right() -> None:

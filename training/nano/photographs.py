@@ -69,9 +69,15 @@ class Photographs:
     def __len__(self) -> int:
         return sum(len(found) for found in self._sets.values())
 
-    def cutout(self, rng: np.random.Generator) -> Cutout:
-        """A random thing of a random photograph."""
-        names = list(self._sets)
+    def cutout(self, rng: np.random.Generator, whole: bool = False) -> Cutout:
+        """A random thing of a random photograph; with ``whole`` a person or an instance, no mere region.
+
+        Raises:
+            InputError: if nothing whole is there.
+        """
+        names = [name for name in self._sets if not whole or SETS[name] != "regions"]
+        if not names:
+            raise InputError(f"of the sets {', '.join(self._sets)} none has whole things; add ccp")
         shares = np.array([SHARES[name] for name in names])
         for _ in range(TRIES):
             found = self._sets[names[int(rng.choice(len(names), p=shares / shares.sum()))]]
@@ -79,7 +85,7 @@ class Photographs:
             regions = _read(
                 photograph.labels[int(rng.integers(len(photograph.labels)))], cv2.IMREAD_UNCHANGED
             )
-            mask = _pick(regions, photograph.kind, rng)
+            mask = _pick(regions, photograph.kind, rng, 1.0 if whole else WHOLE_PERSON)
             if mask is not None:
                 image = cv2.cvtColor(_read(photograph.image, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
                 return Cutout(image, mask)
@@ -114,9 +120,11 @@ def _noise(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.float3
     return np.clip(window(pattern, *rng.uniform(0, 512, 2), size) + np.array(colour) - 128, 0, 255)
 
 
-def _pick(regions: NDArray[np.integer], kind: str, rng: np.random.Generator) -> Mask | None:
+def _pick(
+    regions: NDArray[np.integer], kind: str, rng: np.random.Generator, whole_person: float
+) -> Mask | None:
     """A region of fitting size; None where there is none."""
-    if kind == "person" and rng.random() < WHOLE_PERSON:
+    if kind == "person" and rng.random() < whole_person:
         regions = (regions > 0).astype(np.uint8)
     ids, areas = np.unique(regions[regions > 0], return_counts=True)
     ids = ids[(areas >= AREA[0] * regions.size) & (areas <= AREA[1] * regions.size)]

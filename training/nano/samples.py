@@ -18,11 +18,19 @@ from torch import Tensor
 
 from vos.errors import InputError
 from vos.masks import tight_box
+from vos.matching.mistakes import mistakes
 from vos.matching.rough import RoughSettings, roughen
 from vos.segmenters.nano_cues import BOX, CARRIED, CUES, MASK, OFF, ON, ROUGH, point_plane
 from vos.tracking.nano_cues import ENGINE_CUES
 
+from .photographs import Photographs
+
 Floats = NDArray[np.float32]
+
+STILL_PIXELS = 45_000
+"""Photographs are brought to about the size of the recordings."""
+BELIEVED = 0.75
+"""Share of the cues that agree on a mistake."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,11 @@ class SampleSettings:
 
     side: int = 160
     """Of the square pictures, a multiple of 32."""
+    still: float = 0.5
+    """Share of samples that are photographs as they are, where there are any: what is whole in them has its
+    own shadow and its own surroundings, and is a person, an animal, a thing."""
+    mistaken: float = 0.5
+    """Share of the samples of clips whose cues get mistakes that follow the picture."""
     prompted: float = 0.3
     """Share of samples with the cues of a prompt in place of a tracker's."""
     scale: tuple[float, float] = (0.7, 1.25)
@@ -73,6 +86,18 @@ class Batch:
     """(B,) bool: whether the network is shown its own similarity."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Shot:
+    """A picture, what is known of one object in it, and the object elsewhere."""
+
+    picture: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+    cues: NDArray[np.int8]
+    """(3, h, w), or (0, h, w) where no tracker was asked."""
+    reference: NDArray[np.uint8]
+    reference_mask: NDArray[np.bool_]
+
+
 class Recordings:
     """The files of a folder that :mod:`training.nano.recordings` wrote.
 
@@ -80,7 +105,14 @@ class Recordings:
         InputError: if there are none.
     """
 
-    def __init__(self, folder: str | Path, settings: SampleSettings, seed: int = 0) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        settings: SampleSettings,
+        seed: int = 0,
+        photographs: Photographs | None = None,
+    ) -> None:
+        self.photographs = photographs
         self.files = sorted(Path(folder).glob("*.npz"))
         if not self.files:
             raise InputError(
@@ -105,29 +137,75 @@ class Recordings:
 
     def sample(self, rng: np.random.Generator) -> tuple:
         """Picture, reference, its mask, cues, truth, and whether it is ambiguous and shown similarity."""
-        settings = self.settings
+        settings, side = self.settings, self.settings.side
+        still = self.photographs is not None and rng.random() < settings.still
+        shot = self._still(rng) if still else self._clip(rng)
+        look = _look(shot.mask if shot.mask.any() else shot.cues[0] > 0, settings, rng)
+        picture, truth = _warp(shot.picture, look, side), _warp_mask(shot.mask, look, side)
+        back = _look(shot.reference_mask, settings, rng)
+        reference, there = _warp(shot.reference, back, side), _warp_mask(shot.reference_mask, back, side)
+        prompted = bool(rng.random() < settings.prompted and truth.any())
+        ambiguous = False
+        if prompted:
+            cues, ambiguous = _prompted(truth, rng)
+        elif still:
+            cues = _imagined(truth, picture, settings, rng)
+        else:
+            own = np.stack([_warp_cue(cue, look, side) for cue in shot.cues])
+            if rng.random() < settings.mistaken:
+                own = _mistaken(own, truth, picture, rng)
+            cues = _tracked(own, settings, rng)
+        picture, reference = _relit(picture, reference, settings, rng)
+        similar = rng.random() > (0.5 if prompted else 2 * settings.forgotten)
+        masks = there.astype(np.float32), truth.astype(np.float32)
+        return picture, reference, masks[0], cues, masks[1], ambiguous, bool(similar)
+
+    def _clip(self, rng: np.random.Generator) -> _Shot:
+        """A frame of a recording."""
         while True:
             with np.load(self.files[int(rng.integers(len(self.files)))]) as clip:
                 t = int(rng.integers(sum(name.startswith("truth") for name in clip.files)))
                 k = int(rng.integers(len(clip["ids"])))
-                object_id, truth = int(clip["ids"][k]), clip[f"truth{t}"] == clip["ids"][k]
-                if truth.sum() < settings.least_area and rng.random() > 0.2:
-                    continue
-                picture, own = clip[f"picture{t}"], clip[f"cues{t}"][k]
-                reference, labels = clip["reference"], clip["labels"]
-            break
-        look = _look(truth if truth.any() else own[0] > 0, settings, rng)
-        picture, truth = _warp(picture, look, settings.side), _warp_mask(truth, look, settings.side)
-        own = [_warp_cue(cue, look, settings.side) for cue in own]
-        there = labels == object_id
-        back = _look(there, settings, rng)
-        reference, there = _warp(reference, back, settings.side), _warp_mask(there, back, settings.side)
-        picture, reference = _relit(picture, reference, settings, rng)
-        prompted = bool(rng.random() < settings.prompted and truth.any())
-        cues, ambiguous = _prompted(truth, rng) if prompted else (_tracked(own, settings, rng), False)
-        similar = rng.random() > (0.5 if prompted else 2 * settings.forgotten)
-        masks = there.astype(np.float32), truth.astype(np.float32)
-        return picture, reference, masks[0], cues, masks[1], ambiguous, bool(similar)
+                mask = clip[f"truth{t}"] == clip["ids"][k]
+                if mask.sum() >= self.settings.least_area or rng.random() < 0.2:
+                    there = clip["labels"] == clip["ids"][k]
+                    return _Shot(clip[f"picture{t}"], mask, clip[f"cues{t}"][k], clip["reference"], there)
+
+    def _still(self, rng: np.random.Generator) -> _Shot:
+        """A photograph, at about the size of the recordings; it is its own reference."""
+        assert self.photographs is not None
+        cutout = self.photographs.cutout(rng, whole=True)
+        scale = min(
+            1.0, float(np.sqrt(STILL_PIXELS / cutout.mask.size)) * float(np.exp(rng.uniform(-0.2, 0.5)))
+        )
+        shape = max(1, round(cutout.mask.shape[1] * scale)), max(1, round(cutout.mask.shape[0] * scale))
+        picture = np.asarray(cv2.resize(cutout.image, shape, interpolation=cv2.INTER_AREA), np.uint8)
+        mask = cv2.resize(cutout.mask.astype(np.float32), shape, interpolation=cv2.INTER_AREA) >= 0.5
+        return _Shot(picture, mask, np.zeros((0, *mask.shape), np.int8), picture, mask)
+
+
+def _imagined(
+    truth: NDArray[np.bool_], picture: NDArray[np.uint8], settings: SampleSettings, rng: np.random.Generator
+) -> Floats:
+    """(C, S, S) cues that a tracker might have had."""
+    plain = RoughSettings().times(float(rng.uniform(0.05, 0.5)))
+    own = np.stack([rng.uniform(0.4, 1.0) * (2 * roughen(truth, rng, plain) - 1) for _ in ENGINE_CUES])
+    noise = cv2.resize(rng.standard_normal((10, 10)).astype(np.float32), truth.shape[::-1])
+    own[-1] = np.clip(own[-1] + 0.3 * noise, -1, 1)
+    return _tracked(_mistaken(own.astype(np.float32), truth, picture, rng), settings, rng)
+
+
+def _mistaken(
+    own: Floats, truth: NDArray[np.bool_], picture: NDArray[np.uint8], rng: np.random.Generator
+) -> Floats:
+    """(3, S, S) cues of a tracker that has missed some patches and taken in others: most cues agree on it."""
+    missed, spill = mistakes(truth, picture, rng)
+    wrong = own.copy()
+    for cue in wrong:
+        if rng.random() < BELIEVED:
+            cue[missed] = -np.abs(cue[missed])
+            cue[spill] = np.abs(cue[spill])
+    return wrong
 
 
 def _tracked(own: Sequence[Floats], settings: SampleSettings, rng: np.random.Generator) -> Floats:
@@ -185,15 +263,17 @@ def _look(mask: NDArray[np.bool_], settings: SampleSettings, rng: np.random.Gene
     box = tight_box(mask) or (0, 0, mask.shape[1] - 1, mask.shape[0] - 1)
     extent = max(box[2] - box[0], box[3] - box[1]) + 1
     scale = float(np.exp(rng.uniform(*np.log(settings.scale))))
-    scale = min(scale, 0.9 * settings.side / extent)
+    scale = min(max(scale, settings.side / min(mask.shape)), 0.9 * settings.side / extent)
     angle = float(rng.normal(0, settings.turn / 2))
     mirror = -1.0 if rng.random() < 0.5 else 1.0
     linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     linear[:, 0] *= mirror
+    half = settings.side / 2 / scale
     centre = np.array([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])
-    room = max(4.0, (settings.side - scale * extent) / 2)
-    to = settings.side / 2 + rng.uniform(-0.7, 0.7, 2) * room
-    return np.column_stack([linear, to - linear @ centre])
+    centre += rng.uniform(-0.7, 0.7, 2) * max(4.0, half - extent / 2)
+    for axis, length in enumerate((mask.shape[1], mask.shape[0])):  # rather look at the picture than past it
+        centre[axis] = np.clip(centre[axis], half, length - half) if length > 2 * half else length / 2
+    return np.column_stack([linear, settings.side / 2 - linear @ centre])
 
 
 def _warp(picture: NDArray[np.uint8], look: NDArray[np.float64], side: int) -> NDArray[np.uint8]:

@@ -1,6 +1,7 @@
 """Train the compact network: ``python -m training.nano.train --recordings FOLDER --out FOLDER``.
 
-The recordings come from ``python -m training.nano.recordings``. A run writes to its folder, all of it
+The recordings come from ``python -m training.nano.recordings``; with ``--data`` photographs are looked at as
+they are as well. A run writes to its folder, all of it
 whenever ``--every`` minutes have passed and at the end:
 
 - ``training.pt``: everything that a later step depends on; ``--resume`` goes on from it,
@@ -28,11 +29,13 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from vos.errors import InputError
+from vos.errors import InputError, ModelError, VosError
+from vos.segmenters.checkpoints import load_state
 from vos.segmenters.nano_cues import MASK, SIMILAR
-from vos.segmenters.nano_network import NanoConfig, NanoNetwork, Pyramid, half_precision
+from vos.segmenters.nano_network import NanoConfig, NanoNetwork, Pyramid, half_precision, network_from
 
 from .losses import candidate_loss, match, quality_loss
+from .photographs import Photographs
 from .samples import Batch, Recordings, SampleSettings
 
 STATE, LOG = "training.pt", "log.csv"
@@ -88,6 +91,19 @@ def start(recipe: Recipe) -> Run:
     network.to(recipe.device, memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
     return Run(recipe, network, copy.deepcopy(network), optimiser)
+
+
+def begin_with(run: Run, checkpoint: Path) -> None:
+    """Put weights into a run that has not begun.
+
+    Raises:
+        ModelError: if they are unusable, or of a network of other sizes.
+    """
+    network = network_from(load_state(checkpoint), str(checkpoint))
+    if network.config != run.recipe.network:
+        raise ModelError(f"{checkpoint} holds a network of {network.config}, not of {run.recipe.network}")
+    for own in (run.network, run.averaged):
+        own.load_state_dict(network.state_dict())
 
 
 def step(run: Run, batch: Batch) -> dict[str, float]:
@@ -283,8 +299,11 @@ def main() -> None:
         raise SystemExit(f"{options.out} holds a run; go on with --resume, or choose another folder")
     try:
         run = resume(recipe, options.out) if options.resume else start(recipe)
-        recordings = Recordings(options.recordings, recipe.samples, recipe.seed)
-    except InputError as error:
+        photographs = Photographs(options.data) if options.data else None
+        recordings = Recordings(options.recordings, recipe.samples, recipe.seed, photographs)
+        if options.start_from and not options.resume:
+            begin_with(run, options.start_from)
+    except VosError as error:
         raise SystemExit(str(error)) from error
     options.out.mkdir(parents=True, exist_ok=True)
     log = Log(options.out, options.log_every, options.every)
@@ -299,6 +318,8 @@ def _parser() -> argparse.ArgumentParser:
     defaults = Recipe()
     parser.add_argument("--recordings", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--data", type=Path, help="the training sets, for photographs as they are")
+    parser.add_argument("--start-from", type=Path, help="weights to begin with, in place of random ones")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--steps", type=int, default=defaults.steps)
     parser.add_argument("--batch", type=int, default=defaults.batch)

@@ -1,0 +1,82 @@
+"""Mistakes that follow the picture: whole patches of one look, taken for the object or missed.
+
+A tracker that goes by colours and by its own last masks seldom errs by ellipses. It loses the part of the
+object that looks like something else, or takes in the piece of ground that looks like the object, and goes
+on doing so.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Bools = NDArray[np.bool_]
+
+PATCHES = 24
+SMALL = 40
+"""Patches are found in a picture of about so many pixels a side, and drawn at full size."""
+PLACE = 45.0
+"""Lab distance that counts as much as a side of the picture."""
+ROUNDS = 5
+REACH = 0.3
+"""Spill lies within this distance of the object, in object sizes."""
+LEAST_LEFT = 0.4
+"""At least this part of the object is never missed."""
+
+
+def patches(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.int64]:
+    """(h, w) int64 patch of every pixel of an (h, w, 3) uint8 RGB picture: k-means of colour and place."""
+    height, width = picture.shape[:2]
+    lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    scale = np.float32(PLACE / max(height, width))
+    parts = lab, np.stack([rows, columns], axis=-1) * scale
+    size = min(SMALL, width), min(SMALL, height)
+    coarse = [cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in parts]
+    points, small = (np.concatenate(p, axis=-1).reshape(-1, 5) for p in (parts, coarse))
+    centres = small[rng.choice(len(small), min(PATCHES, len(small)), replace=False)]
+    for _ in range(ROUNDS):
+        nearest = _nearest(small, centres)
+        for k in range(len(centres)):
+            members = small[nearest == k]
+            if len(members):
+                centres[k] = members.mean(axis=0)
+    return _nearest(points, centres).reshape(height, width)
+
+
+def mistakes(
+    mask: Bools, picture: NDArray[np.uint8], rng: np.random.Generator, most: int = 3
+) -> tuple[Bools, Bools]:
+    """(h, w) bool missed part of an (h, w) mask, and (h, w) bool spill next to it: patches of the picture.
+
+    At most ``most`` patches each, by chance. Both are empty where the mask is.
+    """
+    missed, spill = np.zeros_like(mask), np.zeros_like(mask)
+    area = int(mask.sum())
+    if area == 0:
+        return missed, spill
+    which = patches(picture, rng)
+    inside = np.bincount(which[mask], minlength=PATCHES)
+    reach = max(1.0, REACH * float(np.sqrt(area)))
+    near = ~mask & (cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3) <= reach)
+    outside = np.bincount(which[near], minlength=PATCHES)
+    for k in _some(inside, rng, most):
+        if missed.sum() + inside[k] <= (1 - LEAST_LEFT) * area:
+            missed |= mask & (which == k)
+    for k in _some(outside, rng, most):
+        spill |= near & (which == k)
+    return missed, spill
+
+
+def _some(counts: NDArray[np.int64], rng: np.random.Generator, most: int) -> NDArray[np.int64]:
+    """Some of the patches that are there."""
+    there = np.flatnonzero(counts)
+    return rng.choice(there, min(int(rng.integers(most + 1)), len(there)), replace=False)
+
+
+def _nearest(points: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.int64]:
+    """(N,) nearest of (K, 5) centres for (N, 5) points."""
+    distance = (centres * centres).sum(axis=1) - 2 * points @ centres.T
+    result: NDArray[np.int64] = distance.argmin(axis=1)
+    return result
