@@ -64,6 +64,15 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(recordings_folder: P
         assert all(torch.equal(v, other.state_dict()[k]) for k, v in one.state_dict().items())
 
 
+def test_batches_are_the_same_whoever_makes_them(recordings_folder: Path) -> None:
+    """Two processes that make batches give the weights that a thread gives."""
+    recipe = _recipe(steps=3)
+    whole = _trained(recipe, recordings_folder).network.state_dict()
+    recordings = Recordings(recordings_folder, recipe.samples, recipe.seed)
+    other = train(start(recipe), recordings, workers=2).network.state_dict()
+    assert all(torch.equal(value, other[name]) for name, value in whole.items())
+
+
 def test_it_learns(recordings_folder: Path) -> None:
     """On three clips masks are soon better than the engine's that it was given."""
     seen: list[dict[str, float]] = []

@@ -17,11 +17,14 @@ from __future__ import annotations
 import argparse
 import copy
 import csv
+import multiprocessing
 import os
 import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -152,20 +155,43 @@ def train(
     *,
     until: int | None = None,
     minutes: float | None = None,
+    workers: int = 0,
     watch: Callable[[Run, dict[str, float]], None] = lambda run, measured: None,
 ) -> Run:
-    """Go on to the end of the recipe, or until a step, or for some minutes; ``watch`` sees every step."""
+    """Go on to the end of the recipe, or until a step, or for some minutes.
+
+    ``watch`` sees every step. ``workers`` processes make batches, or 0 a thread: a GPU needs several. Batches
+    are the same whoever makes them.
+    """
     began, before = time.monotonic(), run.seconds
     last = min(run.recipe.steps, until or run.recipe.steps)
-    with ThreadPoolExecutor(1) as ahead:
-        ordered = ahead.submit(recordings.batch, run.step, run.recipe.batch)
-        while run.step < last and (minutes is None or run.seconds < 60 * minutes):
-            batch = ordered.result()
-            ordered = ahead.submit(recordings.batch, run.step + 1, run.recipe.batch)
+    with _executor(workers) as executor:
+        numbers = iter(range(run.step, last))
+        ordered = deque(
+            executor.submit(recordings.batch, number, run.recipe.batch)
+            for number in islice(numbers, max(2, 2 * workers))
+        )
+        while ordered and (minutes is None or run.seconds < 60 * minutes):
+            batch = ordered.popleft().result()
+            ordered.extend(executor.submit(recordings.batch, n, run.recipe.batch) for n in islice(numbers, 1))
             measured = step(run, batch)
             run.seconds = before + time.monotonic() - began
             watch(run, measured)
+        for unused in ordered:
+            unused.cancel()
     return run
+
+
+def _executor(workers: int) -> Executor:
+    """Who makes batches: a thread beside the training, or so many processes."""
+    if workers == 0:
+        return ThreadPoolExecutor(1)
+    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _one_thread)
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
 
 
 def save(run: Run, folder: Path) -> None:
@@ -307,7 +333,7 @@ def main() -> None:
         raise SystemExit(str(error)) from error
     options.out.mkdir(parents=True, exist_ok=True)
     log = Log(options.out, options.log_every, options.every)
-    train(run, recordings, minutes=options.minutes, watch=log)
+    train(run, recordings, minutes=options.minutes, workers=options.workers, watch=log)
     log.keep(run)
 
 
@@ -330,6 +356,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--device", default=defaults.device)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=0, help="processes that make batches; for a GPU")
     parser.add_argument("--minutes", type=float, help="stop after so many minutes in all")
     parser.add_argument("--every", type=float, default=5.0, help="minutes between two checkpoints")
     parser.add_argument("--log-every", type=int, default=50, help="steps between two rows of the log")
