@@ -39,7 +39,7 @@ class NanoSettings:
 
     strength: float = 1.0
     """How much of the network's change, in logits, is made: 0 is the engine alone."""
-    pixels: int = 60_000
+    pixels: int = 80_000
     """Size of the picture that the network sees; larger ones than it was trained on help little."""
     columns: int = 256
     """Feature columns remembered of an object in a given frame; the rest has four times as many."""
@@ -94,9 +94,10 @@ class NanoJudge:
                 cues[k, channel, : inner[0], : inner[1]] = torch.from_numpy(_resized(plane, small))
         cues = cues.to(segmenter.device)
         cues[:, SIMILAR] = similarity_planes(pyramid, known.remembered, shown.shape[:2])
-        logits, quality = network.decoder(pyramid, cues.to(segmenter.dtype))
-        best = logits.float().take_along_dim(quality.argmax(dim=1)[:, None, None, None], 1)[:, 0]
-        change = (best - MASK_LOGIT * cues[:, MASK])[:, : inner[0], : inner[1]].cpu().numpy()
+        logits, _ = network.decoder(pyramid, cues.to(segmenter.dtype))
+        # A belief is not ambiguous: all candidates learned to mend it, and their mean is steadier than one.
+        mended = logits.float().mean(dim=1)
+        change = (mended - MASK_LOGIT * cues[:, MASK])[:, : inner[0], : inner[1]].cpu().numpy()
         return np.stack([cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR) for plane in change])
 
     def _learned(self, sight: Sight) -> _Known:
