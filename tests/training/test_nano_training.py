@@ -108,7 +108,9 @@ def test_a_sample_is_a_function_of_seed_and_step(recordings_folder: Path) -> Non
 
 def test_truth_goes_with_the_picture(recordings_folder: Path) -> None:
     """The engine's belief and the truth overlap after cutting, turning and mirroring as before."""
-    recordings = Recordings(recordings_folder, SampleSettings(side=64, prompted=0, forgotten=0, faded=0))
+    recordings = Recordings(
+        recordings_folder, SampleSettings(side=64, prompted=0, forgotten=0, faded=0, mistaken=0.3)
+    )
     batch = recordings.batch(0, 32)
     belief, truth = batch.cues[:, MASK] > 0, batch.truth > 0.5
     common = (belief & truth).flatten(1).sum(dim=1)
@@ -118,7 +120,7 @@ def test_truth_goes_with_the_picture(recordings_folder: Path) -> None:
 
 def test_photographs_are_looked_at_as_they_are(recordings_folder: Path, photographs_folder: Path) -> None:
     """A still has cues of its own making that are mostly right, and mistakes in some."""
-    settings = SampleSettings(side=64, prompted=0, forgotten=0, faded=0, still=1.0)
+    settings = SampleSettings(side=64, prompted=0, forgotten=0, doubted=0, faded=0, still=1.0)
     recordings = Recordings(recordings_folder, settings, 0, Photographs(photographs_folder))
     batch = recordings.batch(0, 24)
     belief, truth = batch.cues[:, MASK] > 0, batch.truth > 0.5

@@ -20,7 +20,7 @@ from vos.errors import InputError
 from vos.masks import tight_box
 from vos.matching.mistakes import mistakes
 from vos.matching.rough import RoughSettings, roughen
-from vos.segmenters.nano_cues import BOX, CARRIED, CUES, MASK, OFF, ON, ROUGH, point_plane
+from vos.segmenters.nano_cues import BOX, CARRIED, CUES, LOOKS, MASK, OFF, ON, ROUGH, point_plane
 from vos.tracking.nano_cues import ENGINE_CUES
 
 from .photographs import Photographs
@@ -39,10 +39,10 @@ class SampleSettings:
 
     side: int = 160
     """Of the square pictures, a multiple of 32."""
-    still: float = 0.5
+    still: float = 0.6
     """Share of samples that are photographs as they are, where there are any: what is whole in them has its
     own shadow and its own surroundings, and is a person, an animal, a thing."""
-    mistaken: float = 0.5
+    mistaken: float = 0.8
     """Share of the samples of clips whose cues get mistakes that follow the picture."""
     prompted: float = 0.3
     """Share of samples with the cues of a prompt in place of a tracker's."""
@@ -52,6 +52,8 @@ class SampleSettings:
     """Largest turn in radians."""
     forgotten: float = 0.08
     """Chance that a tracker's cue is left out; ``similar`` is left out twice as often."""
+    doubted: float = 0.3
+    """Chance that looks are left out: made-up clips have more telling colours than the world."""
     faded: float = 0.3
     """Share of samples whose belief is made less certain."""
     gain: float = 0.25
@@ -212,7 +214,7 @@ def _tracked(own: Sequence[Floats], settings: SampleSettings, rng: np.random.Gen
     """(C, S, S) cues of a tracker, some of them forgotten or less certain."""
     cues = np.zeros((len(CUES), *own[0].shape), np.float32)
     for channel, cue in zip(ENGINE_CUES, own, strict=True):
-        if rng.random() >= settings.forgotten:
+        if rng.random() >= (settings.doubted if channel == LOOKS else settings.forgotten):
             cues[channel] = cue
     if rng.random() < settings.faded:
         cues[MASK] *= rng.uniform(0.2, 1.0)
