@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+
+from vos.testing import scene, write_images, write_labels
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 if str(ROOT) not in sys.path:
@@ -58,3 +60,19 @@ def recordings_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         clip = make_clip(None, rng, ClipSettings(height=(64, 80), frames=3))
         save(record(clip, rng, engine), folder / f"{number:06d}.npz")
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_davis() -> Callable[[Path], Path]:
+    """Writes a data set of one short sequence to a folder, and returns the folder."""
+    return _davis
+
+
+def _davis(root: Path) -> Path:
+    """A data set of one short sequence."""
+    clip = scene("moving", num_frames=3, size=(48, 64))
+    write_images(clip, root / "JPEGImages" / "480p" / "scene")
+    write_labels(clip, root / "Annotations" / "480p" / "scene")
+    (root / "ImageSets" / "2017").mkdir(parents=True)
+    (root / "ImageSets" / "2017" / "dev.txt").write_text("scene\n")
+    return root

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,27 +12,19 @@ import pytest
 
 from training.nano import curve as curves
 from vos.errors import InputError
-from vos.testing import scene, tiny_nano_checkpoint, write_images, write_labels
+from vos.testing import tiny_nano_checkpoint
 
 QUICK = {"engine": {"appearance": {"views": 2, "samples": 400, "iterations": 40, "batch": 128}}}
 
 
-def _davis(root: Path) -> Path:
-    """A data set of one short sequence."""
-    clip = scene("moving", num_frames=3, size=(48, 64))
-    write_images(clip, root / "JPEGImages" / "480p" / "scene")
-    write_labels(clip, root / "Annotations" / "480p" / "scene")
-    (root / "ImageSets" / "2017").mkdir(parents=True)
-    (root / "ImageSets" / "2017" / "dev.txt").write_text("scene\n")
-    return root
-
-
-def test_every_checkpoint_is_scored_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_checkpoint_is_scored_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_davis: Callable[[Path], Path]
+) -> None:
     """Time 0 is the engine alone; a second call scores only what is new; the picture has a mark for each."""
     run = tmp_path / "run"
     run.mkdir()
     tiny_nano_checkpoint(run / "nano-005.00.safetensors")
-    davis = _davis(tmp_path / "davis")
+    davis = small_davis(tmp_path / "davis")
     scored: list[Path] = []
     original = curves.score
     monkeypatch.setattr(curves, "score", lambda path, *rest: scored.append(path) or original(path, *rest))

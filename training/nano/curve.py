@@ -67,7 +67,7 @@ def curve(
     return rows
 
 
-def draw(points: list[tuple[float, float]]) -> str:
+def draw(points: list[tuple[float, float]], score_name: str = "J&amp;F, percent") -> str:
     """SVG of score against minutes; the dashed line is the first point's score."""
     longest = max(max(x for x, _ in points), 1.0)
     scores = [y for _, y in points]
@@ -101,7 +101,7 @@ def draw(points: list[tuple[float, float]]) -> str:
         f'<polyline fill="none" stroke="#1f6fb4" stroke-width="2" points="{path}"/>',
         *(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="#1f6fb4"/>' for x, y in marks),
         words((LEFT + WIDTH) / 2, HEIGHT - 8, "middle", "minutes of training"),
-        words(LEFT, TOP - 4, "start", "J&amp;F, percent"),
+        words(LEFT, TOP - 4, "start", score_name),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
