@@ -140,7 +140,7 @@ def main() -> None:
     parser.add_argument("--davis", type=Path, required=True)
     parser.add_argument("--set", dest="subset", default="2016/dev")
     parser.add_argument("--tune", action="store_true")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     torch.set_num_threads(1)
     try:
         sequences = read_davis_set(options.davis, options.subset, "semi-supervised", "480p").sequences
