@@ -111,7 +111,7 @@ def engine_options(command: F) -> F:
         click.option(
             "--model",
             metavar="NAME",
-            help="Engine that tracks: builtin (default, no weights), mobile-sam, sam-vit-b, -l, -h, target.",
+            help="Engine: builtin (default, no weights), mobile-sam, sam-vit-b, -l, -h, nano, target.",
         ),
     ):
         command = option(command)

@@ -26,7 +26,7 @@ def sample_columns(grid: Tensor, cells: Tensor, limit: int) -> Tensor:
 
 
 def recall_similarity(grid: Tensor, remembered: Tensor) -> Tensor:
-    """(h, w) mean cosine of each cell of (C, h, w) ``grid`` with its nearest of (C, m) ``remembered`` columns.
+    """(h, w) mean cosine of each cell of (C, h, w) ``grid`` with its nearest of (C, m) ``remembered``.
 
     All columns have unit length. -1 everywhere if nothing is remembered.
     """
@@ -39,5 +39,5 @@ def recall_similarity(grid: Tensor, remembered: Tensor) -> Tensor:
 
 
 def compete(similarities: Tensor, temperature: float) -> Tensor:
-    """(N, h, w) probability of each of N owners, from their (N, h, w) similarities; sums to 1 in every cell."""
+    """(N, h, w) probability of each of N owners, from their (N, h, w) similarities; sums to 1."""
     return torch.softmax(similarities / temperature, dim=0)
