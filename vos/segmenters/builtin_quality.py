@@ -78,8 +78,9 @@ def _kind(evidence: Evidence) -> str:
         return "mask"
     if evidence.box is not None:
         return "box"
-    points = sum(len(p) for p in (evidence.clicks, evidence.off_clicks) if p is not None)
-    return "click" if points <= 1 else "clicks"
+    # A far negative point, as PerSAM gives beside the positive one, says nothing of the object's extent; the
+    # weights for several clicks were fitted to clicks that correct.
+    return "click" if evidence.clicks is None or len(evidence.clicks) <= 1 else "clicks"
 
 
 def choose(regions: Regions, found: Bools, quality: Floats, count: int) -> list[int]:
