@@ -7,11 +7,18 @@ from typing import Any
 
 import click
 
-from .options import engine_options, existing_result, load_config, verbosity
+from .options import (
+    engine_options,
+    existing_result,
+    json_file,
+    load_config,
+    output_folder,
+    print_scores,
+    split_names,
+    verbosity,
+)
 from .persam import persam_options, persam_settings
 from .progress import progress_bar
-
-STDOUT = "-"
 
 
 @click.group()
@@ -28,14 +35,7 @@ def benchmark() -> None:
     required=True,
     help="A list of sequences in ROOT/ImageSets, such as 2016/val or 2017/val.",
 )
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="OUT",
-    help="Folder for results.",
-)
+@output_folder
 @engine_options
 @click.option(
     "--task",
@@ -53,13 +53,7 @@ def benchmark() -> None:
 )
 @click.option("--sequences", metavar="A,B", help="Track and score only these.")
 @existing_result
-@click.option(
-    "--json",
-    "json_path",
-    metavar="FILE",
-    type=click.Path(path_type=Path, allow_dash=True),
-    help="Write all numbers, settings and times as JSON; - is stdout, which then holds nothing else.",
-)
+@json_file("Write all numbers, settings and times as JSON")
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
@@ -101,30 +95,18 @@ def davis(
             settings,
             task=task,
             resolution=resolution,
-            sequences=None if sequences is None else [name.strip() for name in sequences.split(",")],
+            sequences=split_names(sequences),
             resume=resume,
             overwrite=overwrite,
             jobs=jobs,
             progress=lambda name, p: advance(name, p.done, p.total) if p else advance(name, 1, 1),
         )
-    if json_path is not None and str(json_path) != STDOUT:
-        result.write_json(json_path)
-    if str(json_path) == STDOUT:
-        click.echo(result.to_json(), nl=False)
-    elif not quiet:
-        click.echo(result.table(), nl=False)
+    print_scores(result, json_path, quiet)
 
 
 @benchmark.command()
 @click.argument("root", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="OUT",
-    help="Folder for results.",
-)
+@output_folder
 @persam_options
 @click.option(
     "--reference",
@@ -135,13 +117,7 @@ def davis(
 )
 @click.option("--objects", metavar="A,B", help="Only these.")
 @existing_result
-@click.option(
-    "--json",
-    "json_path",
-    metavar="FILE",
-    type=click.Path(path_type=Path, allow_dash=True),
-    help="Write all numbers, settings and times as JSON; - is stdout, which then holds nothing else.",
-)
+@json_file("Write all numbers, settings and times as JSON")
 @verbosity
 def perseg(
     root: Path,
@@ -171,14 +147,9 @@ def perseg(
             output,
             settings,
             reference=reference,
-            objects=None if objects is None else [name.strip() for name in objects.split(",")],
+            objects=split_names(objects),
             resume=resume,
             overwrite=overwrite,
             progress=advance,
         )
-    if json_path is not None and str(json_path) != STDOUT:
-        result.write_json(json_path)
-    if str(json_path) == STDOUT:
-        click.echo(result.to_json(), nl=False)
-    elif not quiet:
-        click.echo(result.table(), nl=False)
+    print_scores(result, json_path, quiet)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .options import json_flag, load_config, print_json, verbosity
+from .options import json_flag, load_config, output_folder, print_json, verbosity
 from .progress import progress_bar
 
 EVERY = 25
@@ -16,14 +16,7 @@ EVERY = 25
 
 @click.command()
 @click.argument("source", metavar="IMAGE|VIDEO")
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="OUT",
-    help="Folder for results.",
-)
+@output_folder
 @click.option(
     "--questions",
     type=click.IntRange(min=1),

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import verbosity
-
-STDOUT = "-"
+from .options import json_file, print_scores, split_names, verbosity
 
 
 @click.command()
@@ -39,13 +37,7 @@ STDOUT = "-"
     "--resolution", default="480p", show_default=True, metavar="NAME", help="Folder below ROOT/Annotations."
 )
 @click.option("--sequences", metavar="A,B", help="Score only these of the set.")
-@click.option(
-    "--json",
-    "json_path",
-    metavar="FILE",
-    type=click.Path(path_type=Path, allow_dash=True),
-    help="Write all numbers, frame by frame, as JSON; - is stdout, which then holds nothing else.",
-)
+@json_file("Write all numbers, frame by frame, as JSON")
 @click.option(
     "--csv",
     "csv_folder",
@@ -80,14 +72,9 @@ def evaluate(
         subset,
         task,
         resolution=resolution,
-        sequences=None if sequences is None else [name.strip() for name in sequences.split(",")],
+        sequences=split_names(sequences),
         jobs=jobs,
     )
     if csv_folder is not None:
         report.write_csv(csv_folder)
-    if json_path is not None and str(json_path) != STDOUT:
-        report.write_json(json_path)
-    if str(json_path) == STDOUT:
-        click.echo(report.to_json(), nl=False)
-    elif not quiet:
-        click.echo(report.table(), nl=False)
+    print_scores(report, json_path, quiet)

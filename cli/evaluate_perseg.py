@@ -6,9 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import verbosity
-
-STDOUT = "-"
+from .options import json_file, print_scores, split_names, verbosity
 
 
 @click.command()
@@ -29,13 +27,7 @@ STDOUT = "-"
     help="The image of every object that it was learned from; it is not scored.",
 )
 @click.option("--objects", metavar="A,B", help="Score only these.")
-@click.option(
-    "--json",
-    "json_path",
-    metavar="FILE",
-    type=click.Path(path_type=Path, allow_dash=True),
-    help="Write all numbers as JSON; - is stdout, which then holds nothing else.",
-)
+@json_file("Write all numbers as JSON")
 @click.option(
     "--csv",
     "csv_folder",
@@ -60,13 +52,8 @@ def evaluate_perseg(
     """
     from vos.evaluation.perseg import evaluate_perseg as score
 
-    names = None if objects is None else [name.strip() for name in objects.split(",")]
+    names = split_names(objects)
     report = score(results, root, reference=reference, objects=names)
     if csv_folder is not None:
         report.write_csv(csv_folder)
-    if json_path is not None and str(json_path) != STDOUT:
-        report.write_json(json_path)
-    if str(json_path) == STDOUT:
-        click.echo(report.to_json(), nl=False)
-    elif not quiet:
-        click.echo(report.table(), nl=False)
+    print_scores(report, json_path, quiet)

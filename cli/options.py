@@ -141,3 +141,49 @@ def load_config(config: str | None) -> dict[str, Any]:
         )
     with resources.as_file(recipes[config]) as path:
         return load_recipe(path)
+
+
+STDOUT = "-"
+
+
+def output_folder(command: F) -> F:
+    """``-o/--output OUT``: where results go. The command gets ``output: Path``."""
+    return click.option(
+        "-o",
+        "--output",
+        required=True,
+        type=click.Path(path_type=Path),
+        metavar="OUT",
+        help="Folder for results.",
+    )(command)
+
+
+def json_file(text: str) -> Callable[[F], F]:
+    """``--json FILE``, for :func:`print_scores`; ``text``: what is in it. The command gets ``json_path``."""
+
+    def decorate(command: F) -> F:
+        return click.option(
+            "--json",
+            "json_path",
+            metavar="FILE",
+            type=click.Path(path_type=Path, allow_dash=True),
+            help=f"{text}; - is stdout, which then holds nothing else.",
+        )(command)
+
+    return decorate
+
+
+def print_scores(scores: Any, json_path: Path | None, quiet: bool) -> None:
+    """Scores as JSON where asked for, and as a table on stdout unless that holds the JSON."""
+    if str(json_path) == STDOUT:
+        click.echo(scores.to_json(), nl=False)
+        return
+    if json_path is not None:
+        scores.write_json(json_path)
+    if not quiet:
+        click.echo(scores.table(), nl=False)
+
+
+def split_names(text: str | None) -> list[str] | None:
+    """The names in ``A,B``; None where none are given."""
+    return None if text is None else [name.strip() for name in text.split(",")]

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from .options import existing_result, json_flag, load_config, print_json, verbosity
+from .options import existing_result, json_flag, load_config, output_folder, print_json, verbosity
 from .progress import progress_bar
 from .track import chosen
 
@@ -78,14 +78,7 @@ def persam_settings(config: str | None, recipe: str | None, flags: dict[str, Any
     help="The target in it: index PNG, 0/255 PNG or .npy.",
 )
 @click.option("--reference-id", type=int, metavar="ID", help="Which object, where the mask shows several.")
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="OUT",
-    help="Folder for results.",
-)
+@output_folder
 @click.option(
     "--objects", type=int, metavar="N", help="Look for up to N instances in an image.  [default: 1]"
 )

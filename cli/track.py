@@ -13,6 +13,7 @@ from .options import (
     existing_result,
     json_flag,
     load_config,
+    output_folder,
     print_json,
     reading_options,
     verbosity,
@@ -64,14 +65,7 @@ def prompt_options(command: Any) -> Any:
 @click.argument("video", metavar="VIDEO")
 @prompt_options
 @class_options
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="OUT",
-    help="Folder for results.",
-)
+@output_folder
 @engine_options
 @reading_options
 @existing_result
