@@ -30,7 +30,7 @@ from vos.tracking.nano_cues import engine_cues
 from vos.tracking.sight import Sight
 
 from .clips import Clip, ClipSettings, make_clip
-from .photographs import Photographs
+from .photographs import SETS, Photographs
 
 Floats = NDArray[np.float32]
 
@@ -38,6 +38,9 @@ ENGINE = BuiltinSettings(
     pixels=45_000, appearance=AppearanceSettings(views=6, samples=3000, iterations=250, batch=1024)
 )
 """The engine on small pictures, learning less from the first frame: it errs a little more."""
+UNKNOWN = 255
+"""Label of pixels of which nobody knows the truth, in any frame but the first: there the engine is taken to
+be right."""
 DISTURBED = 0.4
 """Share of the frames after which the labels are disturbed."""
 
@@ -98,6 +101,9 @@ def record(
         truth = np.zeros(sight.picture.shape[:2], np.uint8)
         for object_id, part in zip(ids, shown, strict=True):
             truth[part >= 0.5] = object_id
+        unknown = sight.window.cut((clip.labels[t] == UNKNOWN).astype(np.float32)) >= 0.5
+        believed = np.array([0, *ids], np.uint8)[sight.belief.argmax(axis=0)]
+        truth[unknown] = believed[unknown]
         frames.append(Recorded(sight.picture, cues, truth))
     given = sight.given[0]
     size = (
@@ -153,6 +159,7 @@ def main() -> None:
     """Record a range of clips."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with the training sets")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS), help="which of them")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--clips", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0, help="number of the first clip")
@@ -161,7 +168,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    photographs = Photographs(options.data)
+    photographs = Photographs(options.data, options.sets)
     segmenter = build_nano(checkpoint=options.checkpoint) if options.checkpoint else None
     options.out.mkdir(parents=True, exist_ok=True)
     for number in range(options.first, options.first + options.clips):

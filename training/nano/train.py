@@ -38,7 +38,7 @@ from vos.segmenters.nano_cues import MASK, SIMILAR
 from vos.segmenters.nano_network import NanoConfig, NanoNetwork, Pyramid, half_precision, network_from
 
 from .losses import candidate_loss, match, quality_loss
-from .photographs import Photographs
+from .photographs import SETS, Photographs
 from .samples import Batch, Recordings, SampleSettings
 
 STATE, LOG = "training.pt", "log.csv"
@@ -325,7 +325,7 @@ def main() -> None:
         raise SystemExit(f"{options.out} holds a run; go on with --resume, or choose another folder")
     try:
         run = resume(recipe, options.out) if options.resume else start(recipe)
-        photographs = Photographs(options.data) if options.data else None
+        photographs = Photographs(options.data, options.sets) if options.data else None
         recordings = Recordings(options.recordings, recipe.samples, recipe.seed, photographs)
         if options.start_from and not options.resume:
             begin_with(run, options.start_from)
@@ -345,6 +345,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--recordings", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--data", type=Path, help="the training sets, for photographs as they are")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS), help="which of them")
     parser.add_argument("--start-from", type=Path, help="weights to begin with, in place of random ones")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--steps", type=int, default=defaults.steps)
