@@ -8,6 +8,8 @@ import click
 
 from vos.language.finders import FINDERS
 
+from .language_options import class_option, finder_options
+
 FLAGS = {
     "finder": "finder",
     "finder_weights": "weights",
@@ -54,21 +56,10 @@ def class_options(command: Any) -> Any:
             metavar="N",
             help="At most N objects of a class at a time, the best ones.  [default: all]",
         ),
-        click.option("--tuned", metavar="FILE", help="What `vos tune` wrote for the finder."),
-        click.option(
-            "--finder-weights",
-            metavar="DIR",
-            help="Folder with the finder's weights; without it the local Hugging Face cache is tried.",
-        ),
-        click.option(
-            "--finder", type=click.Choice(list(FINDERS)), help="What knows the names.  [default: blip]"
-        ),
-        click.option(
-            "--class",
-            "names",
-            multiple=True,
-            metavar="NAME",
-            help="A class, instead of all of the above: its objects are found and followed. Repeatable.",
+        finder_options(FINDERS),
+        class_option(
+            required=False,
+            text="A class, instead of all of the above: its objects are found and followed. Repeatable.",
         ),
     ):
         command = option(command)

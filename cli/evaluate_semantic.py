@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .language_options import build_matcher, finder_options
+from .language_options import build_matcher, matcher_options
 from .options import json_flag, load_config, print_json, verbosity
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class _Listed:
 )
 @click.option("--config", metavar="FILE", help="Settings as YAML, laid over the recipe of the data set.")
 @click.option("--one-shot", is_flag=True, help="Tune on one image per class first, several runs over.")
-@finder_options
+@matcher_options
 @json_flag
 @verbosity
 def evaluate_semantic(
@@ -61,13 +61,9 @@ def evaluate_semantic(
     root: Path,
     config: str | None,
     one_shot: bool,
-    finder: str,
-    checkpoint: Path | None,
-    canvas: int | None,
-    device: str,
-    tuned: Path | None,
     as_json: bool,
     quiet: bool,
+    **model: Any,
 ) -> None:
     """Score class label maps by mean IoU over all classes, in two ways.
 
@@ -84,8 +80,8 @@ def evaluate_semantic(
     # With supports to take out first, the limit counts what is left.
     items = read_list(root, root / recipe.list_file, limit=None if one_shot else recipe.limit)
     examples = [_Listed(item) for item in items]
-    matcher = build_matcher(finder, checkpoint, canvas, device, tuned)
-    if canvas is None and recipe.canvas is not None:
+    matcher = build_matcher(**model)
+    if model["canvas"] is None and recipe.canvas is not None:
         matcher.set_canvas(recipe.canvas)
     vocabulary = load_vocabulary(recipe.vocabulary)
     encoded = matcher.encode_prompts(build_prompts(vocabulary, multi=recipe.multi_prompt))

@@ -1,4 +1,4 @@
-"""What the commands about class names share: the model, the names, the images."""
+"""What the commands about class names share: what knows the names, the names, the images."""
 
 from __future__ import annotations
 
@@ -15,47 +15,57 @@ if TYPE_CHECKING:
     from vos.language.blip import BlipMatcher, EncodedPrompts
 
 F = TypeVar("F", bound=Callable[..., Any])
+MATCHERS = ("blip", "synthetic")
+"""Finders that label every pixel; the first is the default."""
 
 
-def finder_options(command: F) -> F:
-    """Which model. The command gets ``finder``, ``checkpoint``, ``canvas``, ``device`` and ``tuned``."""
+def class_option(*, required: bool, text: str) -> Callable[[F], F]:
+    """``--class NAME``, once or more; ``text``: what a class is for. The command gets ``names``."""
+    return click.option("--class", "names", multiple=True, required=required, metavar="NAME", help=text)
+
+
+def finder_options(finders: Iterable[str]) -> Callable[[F], F]:
+    """What knows the names: one of ``finders``, its weights, its tuning.
+
+    The command gets ``finder``, ``finder_weights`` and ``tuned``, or None.
+    """
+    choices = list(finders)
+
+    def decorate(command: F) -> F:
+        for option in (
+            click.option("--tuned", metavar="FILE", help="What `vos tune` wrote for the finder."),
+            click.option(
+                "--finder-weights",
+                metavar="DIR",
+                help="Folder with the finder's weights; without it the local Hugging Face cache is tried.",
+            ),
+            click.option(
+                "--finder",
+                type=click.Choice(choices),
+                help="What knows the names; synthetic is a toy that comes with the package.  "
+                f"[default: {choices[0]}]",
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def matcher_options(command: F) -> F:
+    """Which image-text matching model. The command gets the arguments of :func:`build_matcher`."""
     for option in (
-        click.option(
-            "--tuned",
-            type=click.Path(path_type=Path),
-            metavar="FILE",
-            help="What `vos tune` wrote: its weights, and the layers it is for.",
-        ),
         click.option("--device", default="cpu", show_default=True, metavar="NAME", help="cpu, cuda, mps."),
-        click.option(
-            "--checkpoint",
-            type=click.Path(path_type=Path),
-            metavar="DIR",
-            help="Folder with the weights; without it the local Hugging Face cache is looked through.",
-        ),
         click.option(
             "--canvas",
             type=click.IntRange(min=1),
             metavar="N",
             help="Side of the model's square input in pixels.  [default: 512 for blip, 128 for synthetic]",
         ),
-        click.option(
-            "--finder",
-            type=click.Choice(["blip", "synthetic"]),
-            default="blip",
-            show_default=True,
-            help="Model that knows what names look like; synthetic is a toy that comes with the package.",
-        ),
+        finder_options(MATCHERS),
     ):
         command = option(command)
     return command
-
-
-def class_option(command: F) -> F:
-    """``--class NAME``, once or more. The command gets ``names``."""
-    return click.option(
-        "--class", "names", multiple=True, required=True, metavar="NAME", help="A class; give one or more."
-    )(command)
 
 
 def images_argument(command: F) -> F:
@@ -64,7 +74,7 @@ def images_argument(command: F) -> F:
 
 
 def build_matcher(
-    finder: str, checkpoint: Path | None, canvas: int | None, device: str, tuned: Path | None
+    finder: str | None, finder_weights: str | None, tuned: str | None, canvas: int | None, device: str
 ) -> BlipMatcher:
     """The model, with tuned weights where asked for.
 
@@ -72,18 +82,11 @@ def build_matcher(
         ModelError: if its weights are not there.
         SettingsError: for a canvas that the model's patches do not fill.
     """
-    from vos.language import build_language_model
+    from vos.language.finder import load_matcher
 
-    options: dict[str, Any] = {"device": device}
-    if checkpoint is not None:
-        options["checkpoint"] = checkpoint
-    matcher: BlipMatcher = build_language_model(finder, **options)
+    matcher = load_matcher(finder or MATCHERS[0], weights=finder_weights, tuned=tuned, device=device)
     if canvas is not None:
         matcher.set_canvas(canvas)
-    if tuned is not None:
-        from vos.language.tuning import load_tuned
-
-        load_tuned(tuned, matcher)
     return matcher
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,8 +12,8 @@ from .language_options import (
     class_option,
     encode_names,
     expand,
-    finder_options,
     images_argument,
+    matcher_options,
 )
 from .language_options import read_images as read
 from .options import json_flag, print_json, verbosity
@@ -20,22 +21,18 @@ from .options import json_flag, print_json, verbosity
 
 @click.command()
 @images_argument
-@class_option
+@class_option(required=True, text="A class; give one or more.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True, help="Images a pass.")
-@finder_options
+@matcher_options
 @json_flag
 @verbosity
 def rank_layers(
     images: tuple[Path, ...],
     names: tuple[str, ...],
     batch_size: int,
-    finder: str,
-    checkpoint: Path | None,
-    canvas: int | None,
-    device: str,
-    tuned: Path | None,
     as_json: bool,
     quiet: bool,
+    **model: Any,
 ) -> None:
     """Rank the text layers of the model by InfoScore on IMAGES (files or folders; no labels are needed).
 
@@ -49,7 +46,7 @@ def rank_layers(
     files = expand(images)
     if len(files) < 2:
         raise InputError("InfoScore compares images: give at least two")
-    matcher = build_matcher(finder, checkpoint, canvas, device, tuned)
+    matcher = build_matcher(**model)
     encoded = encode_names(matcher, names, multi_prompt=False)
     scores = rank(matcher, encoded, read(files), batch_size=batch_size)
     place = {layer: rank for rank, layer in enumerate(scores.ranking, start=1)}

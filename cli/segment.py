@@ -12,8 +12,8 @@ from .language_options import (
     class_option,
     encode_names,
     expand,
-    finder_options,
     images_argument,
+    matcher_options,
     parse_layers,
     read_images,
 )
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @images_argument
-@class_option
+@class_option(required=True, text="A class; give one or more.")
 @click.option(
     "-o",
     "--output",
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 @click.option("--crf/--no-crf", default=True, show_default=True, help="Smooth along colour borders.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True, help="Images a pass.")
 @click.option("--overwrite", is_flag=True, help="Replace label maps that are already there.")
-@finder_options
+@matcher_options
 @verbosity
 def segment(
     images: tuple[Path, ...],
@@ -55,12 +55,8 @@ def segment(
     crf: bool,
     batch_size: int,
     overwrite: bool,
-    finder: str,
-    checkpoint: Path | None,
-    canvas: int | None,
-    device: str,
-    tuned: Path | None,
     quiet: bool,
+    **model: Any,
 ) -> None:
     """Say for every pixel of IMAGES (files or folders) which of the named classes it is.
 
@@ -71,7 +67,7 @@ def segment(
 
     files = expand(images)
     _check_output(output, files, overwrite)
-    matcher = build_matcher(finder, checkpoint, canvas, device, tuned)
+    matcher = build_matcher(**model)
     encoded = encode_names(matcher, names, multi_prompt=multi_prompt)
     chosen = _choose_layers(layers, matcher, encoded, files)
     settings = SegmentSettings(layers=chosen, crf="convcrf" if crf else "none", batch_size=batch_size)

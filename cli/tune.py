@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .language_options import build_matcher, encode_names, finder_options, parse_layers
+from .language_options import build_matcher, encode_names, matcher_options, parse_layers
 from .options import verbosity
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--layers", metavar="LIST", help="Text layers to tune and to read, such as 0,3.")
 @click.option("--passes", type=click.IntRange(min=1), help="Passes over the supports.  [default: 5]")
 @click.option("--learning-rate", type=float, metavar="X", help="Of AdamW, constant.  [default: 2e-4]")
-@finder_options
+@matcher_options
 @verbosity
 def tune(
     supports: tuple[str, ...],
@@ -41,12 +41,8 @@ def tune(
     layers: str | None,
     passes: int | None,
     learning_rate: float | None,
-    finder: str,
-    checkpoint: Path | None,
-    canvas: int | None,
-    device: str,
-    tuned: Path | None,
     quiet: bool,
+    **model: Any,
 ) -> None:
     """Tune word embeddings and cross-attention on a few labelled images; use the result with --tuned.
 
@@ -59,7 +55,7 @@ def tune(
     split = [_split(text) for text in supports]
     names = list(dict.fromkeys(name for _, _, name in split))
     settings = override(TuningSettings(), {"passes": passes, "learning_rate": learning_rate})
-    matcher = build_matcher(finder, checkpoint, canvas, device, tuned)
+    matcher = build_matcher(**model)
     encoded = encode_names(matcher, names, multi_prompt=multi_prompt)
     chosen = parse_layers(layers) or matcher.default_layers
     labelled = [_support(matcher, image, mask, names.index(name) + 1) for image, mask, name in split]

@@ -126,19 +126,14 @@ def instance_parts(
     return [labels == part + 1 for part in order if areas[part] >= least]
 
 
-def load_attention_finder(
+def load_matcher(
     model: str,
     *,
     weights: str | Path | None = None,
     tuned: str | Path | None = None,
-    min_score: float | None = None,
     device: str = "cpu",
-) -> AttentionFinder:
-    """An attention finder over the matching model of that name in :data:`vos.language.LANGUAGE_MODELS`.
-
-    Its maps are not smoothed: a segmenter draws the outlines, and smoothing wipes out what is small.
-    ``min_score`` is not needed: the model's own matching gate says what is there, and whoever wants more
-    than that looks at the scores.
+) -> BlipMatcher:
+    """The matching model of that name in :data:`vos.language.LANGUAGE_MODELS`, tuned where asked for.
 
     Raises:
         ModelError: if weights or what was tuned are not there or do not fit.
@@ -147,4 +142,25 @@ def load_attention_finder(
     matcher: BlipMatcher = build_language_model(model, device=device, **options)
     if tuned is not None:
         load_tuned(Path(tuned), matcher)
+    return matcher
+
+
+def load_attention_finder(
+    model: str,
+    *,
+    weights: str | Path | None = None,
+    tuned: str | Path | None = None,
+    min_score: float | None = None,
+    device: str = "cpu",
+) -> AttentionFinder:
+    """An attention finder over the model of :func:`load_matcher`.
+
+    Its maps are not smoothed: a segmenter draws the outlines, and smoothing wipes out what is small.
+    ``min_score`` is not needed: the model's own matching gate says what is there, and whoever wants more
+    than that looks at the scores.
+
+    Raises:
+        ModelError: as of :func:`load_matcher`.
+    """
+    matcher = load_matcher(model, weights=weights, tuned=tuned, device=device)
     return AttentionFinder(matcher, segment=SegmentSettings(crf="none"))
