@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,10 +20,6 @@ from .pretrained import load_pretrained
 
 GROUNDING_DINO = "IDEA-Research/grounding-dino-tiny"
 OWLV2 = "google/owlv2-base-patch16-ensemble"
-GROUNDING_DINO_SCORE = 0.35
-"""Score a box needs; its authors' box threshold."""
-OWLV2_SCORE = 0.2
-"""Score a box needs; its authors draw boxes from 0.1 or 0.2 on, by taste."""
 OWLV2_TEMPLATE = "a photo of a {}"
 MAX_FINDS = 100
 """So many finds are kept at most, the best ones: detectors of hundreds of queries repeat themselves."""
@@ -31,19 +27,31 @@ SAME_BOX = 0.7
 """IoU of two boxes of one name from which on they are one find."""
 
 
-class GroundingDinoFinder:
-    """Grounding DINO: all names in one sentence, a score for every token of it.
+class _Detector:
+    """A model of transformers with its processor, and the score that its boxes need.
 
     Args:
-        model: ``GroundingDinoForObjectDetection``.
+        model: of the class that the finder is for.
         processor: its processor.
-        min_score: score a box needs, 0..1.
+        min_score: 0..1; None: what suits the finder.
     """
 
-    def __init__(self, model: Any, processor: Any, *, min_score: float = GROUNDING_DINO_SCORE) -> None:
+    usual_score: float
+
+    def __init__(self, model: Any, processor: Any, *, min_score: float | None = None) -> None:
         self.model = model.eval()
         self.processor = processor
-        self.min_score = min_score
+        self.min_score = self.usual_score if min_score is None else min_score
+
+
+D = TypeVar("D", bound=_Detector)
+
+
+class GroundingDinoFinder(_Detector):
+    """``GroundingDinoForObjectDetection``: all names in one sentence, a score for every token of it."""
+
+    usual_score = 0.35
+    """Its authors' box threshold."""
 
     @torch.inference_mode()
     def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Found]:
@@ -86,19 +94,11 @@ class GroundingDinoFinder:
         return text, spans
 
 
-class Owlv2Finder:
-    """OWLv2: a query for every name.
+class Owlv2Finder(_Detector):
+    """``Owlv2ForObjectDetection``: a query for every name."""
 
-    Args:
-        model: ``Owlv2ForObjectDetection``.
-        processor: its processor.
-        min_score: score a box needs, 0..1.
-    """
-
-    def __init__(self, model: Any, processor: Any, *, min_score: float = OWLV2_SCORE) -> None:
-        self.model = model.eval()
-        self.processor = processor
-        self.min_score = min_score
+    usual_score = 0.2
+    """Its authors draw boxes from 0.1 or 0.2 on, by taste."""
 
     @torch.inference_mode()
     def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Found]:
@@ -189,49 +189,45 @@ def box_iou(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) ->
 
 def load_grounding_dino(**options: Any) -> GroundingDinoFinder:
     """Grounding DINO from a folder, or from the local cache; options of :func:`_load`."""
-    from transformers import AutoProcessor, GroundingDinoForObjectDetection
+    from transformers import GroundingDinoForObjectDetection
 
-    model, processor, min_score = _load(
-        GroundingDinoForObjectDetection, AutoProcessor, GROUNDING_DINO, **options
-    )
-    return GroundingDinoFinder(
-        model, processor, min_score=GROUNDING_DINO_SCORE if min_score is None else min_score
-    )
+    return _load(GroundingDinoFinder, GroundingDinoForObjectDetection, GROUNDING_DINO, **options)
 
 
 def load_owlv2(**options: Any) -> Owlv2Finder:
     """OWLv2 from a folder, or from the local cache; options of :func:`_load`."""
-    from transformers import AutoProcessor, Owlv2ForObjectDetection
+    from transformers import Owlv2ForObjectDetection
 
-    model, processor, min_score = _load(Owlv2ForObjectDetection, AutoProcessor, OWLV2, **options)
-    return Owlv2Finder(model, processor, min_score=OWLV2_SCORE if min_score is None else min_score)
+    return _load(Owlv2Finder, Owlv2ForObjectDetection, OWLV2, **options)
 
 
 def _load(
+    finder_class: type[D],
     model_class: Any,
-    processor_class: Any,
     checkpoint: str,
     *,
     weights: str | Path | None = None,
     tuned: str | Path | None = None,
     min_score: float | None = None,
     device: str = "cpu",
-) -> tuple[Any, Any, float | None]:
-    """Model, processor and ``min_score``; nothing is downloaded.
+) -> D:
+    """The finder with its model; nothing is downloaded.
 
     Raises:
         ModelError: if the weights are not there or are of another kind.
         SettingsError: for tuned weights, which these models have no use for.
     """
+    from transformers import AutoProcessor
+
     if tuned is not None:
         raise SettingsError(
             f"{tuned} cannot be used: a detector is not tuned on examples; use --finder blip, or leave it out"
         )
     model, processor = load_pretrained(
         model_class,
-        processor_class,
+        AutoProcessor,
         checkpoint if weights is None else weights,
         f"Fetch them once with `hf download {checkpoint} --local-dir DIR` and name the folder: "
         "--finder-weights DIR.",
     )
-    return model.to(device), processor, min_score
+    return finder_class(model.to(device), processor, min_score=min_score)
