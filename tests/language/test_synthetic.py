@@ -11,6 +11,7 @@ import torch
 from vos.errors import ModelError, PromptError
 from vos.language import build_language_model
 from vos.language.blip import BlipMatcher, EncodedPrompts
+from vos.language.detectors import box_iou
 from vos.language.finder import AttentionFinder
 from vos.language.prompts import build_prompts, load_vocabulary
 from vos.language.protocol import score
@@ -98,9 +99,19 @@ def test_what_it_cannot_know_is_refused(matcher, name):
 
 
 def test_names_are_read_as_people_write_them(matcher):
-    """Capitals, the second word for a shape, and a ground are names too."""
-    names = ("Red Circle", "blue box", "grass")
-    AttentionFinder(matcher).find(world_scene(1).image, names)
+    """Capitals and the second word for a shape mean the same shape; a ground is a name too."""
+    world = world_scene(HELD_OUT + 500, size=(96, 128), names=("red circle", "blue square"))
+    finder = AttentionFinder(matcher)
+    plain = finder.find(world.image, ["red circle", "blue square", world.ground])
+    spoken = finder.find(world.image, ["Red Circle", "BLUE box", world.ground.upper()])
+    for name, other in (("red circle", "Red Circle"), ("blue square", "BLUE box")):
+        box, same = (
+            next(entry.box for entry in finds if entry.name == called)
+            for finds, called in ((plain, name), (spoken, other))
+        )
+        assert box_iou(box, same) > 0.8, name
+    ground = next(entry for entry in spoken if entry.name == world.ground.upper())
+    assert (world.scene.labels[0][ground.values > 0] == 0).mean() > 0.8
 
 
 def test_one_shot_tuning_carries_it_to_dusk(matcher, encoded):
