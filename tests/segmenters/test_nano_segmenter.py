@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
+from prompts_of_each_kind import noise, prompts_of_each_kind
 from safetensors.torch import load_file
 
 from vos.errors import ModelError, PromptError
@@ -25,6 +25,9 @@ from vos.segmenters.nano_network import (
 )
 from vos.testing import tiny_nano_checkpoint, tiny_sam_checkpoint
 
+LOW_RES = (16, 24)
+"""Of logits that are not of the segmenter's own size."""
+
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -36,26 +39,6 @@ def nano(checkpoint: Path) -> NanoSegmenter:
     segmenter = build_segmenter("nano", checkpoint=checkpoint)
     assert isinstance(segmenter, NanoSegmenter)
     return segmenter
-
-
-def _image(height: int = 45, width: int = 80, seed: int = 0) -> NDArray[np.uint8]:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def _prompts(shape: tuple[int, int] = (45, 80)) -> list[Prompt]:
-    one, two = np.array([1], dtype=np.int64), np.array([1, 0], dtype=np.int64)
-    points = np.array([[30, 20], [70, 5]], dtype=np.float32)
-    box = np.array([10, 5, 60, 40], dtype=np.float32)
-    mask = np.zeros(shape, dtype=bool)
-    mask[10:30, 20:60] = True
-    logits = np.random.default_rng(5).standard_normal((16, 24)).astype(np.float32)
-    return [
-        Prompt(points[:1], one),
-        Prompt(points, two, box),
-        Prompt(box=box),
-        Prompt(mask=mask),
-        Prompt(points, two, low_res=logits),
-    ]
 
 
 def test_is_a_segmenter(nano: NanoSegmenter) -> None:
@@ -74,7 +57,7 @@ def test_fits_its_budget() -> None:
 @pytest.mark.parametrize("size", [(45, 80), (80, 45), (64, 64), (1, 200), (333, 7), (1, 1)])
 def test_any_size_of_image(nano: NanoSegmenter, size: tuple[int, int]) -> None:
     """The grid covers the image with unit columns, whose lengths are kept; masks have its size."""
-    features = nano.encode(_image(*size))
+    features = nano.encode(noise(*size))
     rows, columns = input_size(size, 410_000)
     assert features.image_size == size
     assert features.grid.shape == (12, rows // 8, columns // 8)
@@ -98,7 +81,7 @@ def test_input_stays_within_bounds() -> None:
 
 def test_a_batch_of_different_prompts_is_decoded_as_each_alone(nano: NanoSegmenter) -> None:
     """Points, boxes, masks and logits in one call give what each gives by itself; also beyond a batch."""
-    features, prompts = nano.encode(_image()), _prompts()
+    features, prompts = nano.encode(noise()), prompts_of_each_kind(LOW_RES)
     together = nano.decode(features, prompts * 2)
     assert 2 * len(prompts) > MAX_BATCH
     assert together.logits.shape == (10, 3, 45, 80)
@@ -113,7 +96,7 @@ def test_a_batch_of_different_prompts_is_decoded_as_each_alone(nano: NanoSegment
 def test_one_mask_is_the_best_of_three(nano: NanoSegmenter) -> None:
     """Without multimask the candidate of the highest score is left, and picking is the same as asking for
     all."""
-    features, prompts = nano.encode(_image()), _prompts()
+    features, prompts = nano.encode(noise()), prompts_of_each_kind(LOW_RES)
     many, one = nano.decode(features, prompts), nano.decode(features, prompts, multimask=False)
     assert one.logits.shape == (5, 1, 45, 80)
     pick = many.scores.argmax(dim=1)
@@ -124,7 +107,7 @@ def test_one_mask_is_the_best_of_three(nano: NanoSegmenter) -> None:
 
 def test_no_prompt_no_mask(nano: NanoSegmenter) -> None:
     """An empty sequence gives N = 0."""
-    found = nano.decode(nano.encode(_image()), [])
+    found = nano.decode(nano.encode(noise()), [])
     assert found.logits.shape == (0, 3, 45, 80)
     assert found.scores.shape == (0, 3)
     assert found.low_res.shape[0] == 0
@@ -132,7 +115,7 @@ def test_no_prompt_no_mask(nano: NanoSegmenter) -> None:
 
 def test_guidance_by_similarity_counts_for_its_own_object(nano: NanoSegmenter) -> None:
     """Similarity changes the mask of the object that it is of, and no other."""
-    features, prompts = nano.encode(_image()), _prompts()[:2]
+    features, prompts = nano.encode(noise()), prompts_of_each_kind(LOW_RES)[:2]
     similarity = torch.rand(features.grid.shape[1:], generator=torch.Generator().manual_seed(0))
     plain = nano.decode(features, prompts).logits
     guided = nano.decode(features, prompts, guidance=[Guidance(similarity), Guidance()]).logits
@@ -145,10 +128,10 @@ def test_a_network_that_knows_nothing_leaves_a_mask_as_it_is() -> None:
     segmenter = NanoSegmenter(NanoNetwork(NanoConfig((8, 8, 12, 16, 16), (0, 0, 1, 1, 0), 12)))
     mask = np.zeros((64, 96), bool)
     mask[16:40, 24:80] = True
-    found = segmenter.decode(segmenter.encode(_image(64, 96)), [Prompt(mask=mask)])
+    found = segmenter.decode(segmenter.encode(noise(64, 96)), [Prompt(mask=mask)])
     assert ((found.logits[0] > 0).numpy() == mask).all()
     again = Prompt(low_res=found.low_res[0, 0].numpy())
-    again = segmenter.decode(segmenter.encode(_image(64, 96)), [again])
+    again = segmenter.decode(segmenter.encode(noise(64, 96)), [again])
     assert ((again.logits[0] > 0).numpy() == mask).mean() > 0.98
 
 
@@ -191,7 +174,7 @@ def test_similarity_cue_keeps_order_and_ignores_scale() -> None:
 def test_a_mask_of_another_size_is_refused(nano: NanoSegmenter) -> None:
     """The message names both sizes."""
     with pytest.raises(PromptError, match=r"\(45, 80\), got \(10, 10\)"):
-        nano.decode(nano.encode(_image()), [Prompt(mask=np.ones((10, 10), bool))])
+        nano.decode(nano.encode(noise()), [Prompt(mask=np.ones((10, 10), bool))])
 
 
 def test_no_weights_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,7 +205,7 @@ def test_other_files_are_refused(tmp_path: Path, checkpoint: Path) -> None:
 def test_bfloat16_is_about_the_same(checkpoint: Path, nano: NanoSegmenter) -> None:
     """Results of lower precision come out in float32, and near."""
     other = build_segmenter("nano", checkpoint=checkpoint, dtype="bfloat16")
-    found = other.decode(other.encode(_image()), _prompts()).logits
-    expected = nano.decode(nano.encode(_image()), _prompts()).logits
+    found = other.decode(other.encode(noise()), prompts_of_each_kind(LOW_RES)).logits
+    expected = nano.decode(nano.encode(noise()), prompts_of_each_kind(LOW_RES)).logits
     assert found.dtype == torch.float32
     assert ((found > 0) == (expected > 0)).float().mean() > 0.95

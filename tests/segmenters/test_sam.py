@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
+from prompts_of_each_kind import noise, prompts_of_each_kind
 
 from vos.errors import ModelError, PromptError
 from vos.prompt import Prompt
@@ -16,6 +16,8 @@ from vos.segmenters.base import Guidance, Segmenter
 from vos.segmenters.sam import SamSegmenter
 from vos.segmenters.sam_preprocess import mask_to_low_res, resized_size, to_input, upscale
 from vos.testing import tiny_sam_checkpoint
+
+LOW_RES = (32, 32)
 
 
 @pytest.fixture(scope="module")
@@ -30,26 +32,6 @@ def sam(checkpoint: Path) -> SamSegmenter:
     return segmenter
 
 
-def _image(height: int = 45, width: int = 80, seed: int = 0) -> NDArray[np.uint8]:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def _prompts(shape: tuple[int, int] = (45, 80)) -> list[Prompt]:
-    one, two = np.array([1], dtype=np.int64), np.array([1, 0], dtype=np.int64)
-    points = np.array([[30, 20], [70, 5]], dtype=np.float32)
-    box = np.array([10, 5, 60, 40], dtype=np.float32)
-    mask = np.zeros(shape, dtype=bool)
-    mask[10:30, 20:60] = True
-    logits = np.random.default_rng(5).standard_normal((32, 32)).astype(np.float32)
-    return [
-        Prompt(points[:1], one),
-        Prompt(points, two, box),
-        Prompt(box=box),
-        Prompt(mask=mask),
-        Prompt(points, two, low_res=logits),
-    ]
-
-
 def test_is_a_segmenter(sam: SamSegmenter) -> None:
     """It has the verbs of the seam."""
     assert isinstance(sam, Segmenter)
@@ -59,7 +41,7 @@ def test_is_a_segmenter(sam: SamSegmenter) -> None:
 @pytest.mark.parametrize("size", [(45, 80), (80, 45), (64, 64), (1, 200), (333, 7)])
 def test_grid_covers_the_image_with_unit_columns(sam: SamSegmenter, size: tuple[int, int]) -> None:
     """Padding is cropped; columns have length 1, and their lengths before that are kept."""
-    features = sam.encode(_image(*size))
+    features = sam.encode(noise(*size))
     height, width = resized_size(size, 128)
     assert features.image_size == size
     assert features.grid.shape == (32, max(1, round(height / 16)), max(1, round(width / 16)))
@@ -70,7 +52,7 @@ def test_grid_covers_the_image_with_unit_columns(sam: SamSegmenter, size: tuple[
 
 def test_a_batch_of_different_prompts_is_decoded_as_each_alone(sam: SamSegmenter) -> None:
     """Points, boxes, masks and logits in one call give what each gives by itself."""
-    features, prompts = sam.encode(_image()), _prompts()
+    features, prompts = sam.encode(noise()), prompts_of_each_kind(LOW_RES)
     together = sam.decode(features, prompts)
     assert together.logits.shape == (5, 3, 45, 80)
     assert together.low_res.shape == (5, 3, 32, 32)
@@ -83,7 +65,7 @@ def test_a_batch_of_different_prompts_is_decoded_as_each_alone(sam: SamSegmenter
 def test_splitting_a_batch_changes_nothing(checkpoint: Path, sam: SamSegmenter) -> None:
     """More prompts than fit are decoded in several calls, in order."""
     small = SamSegmenter(sam.network, max_batch=2)
-    features, prompts = sam.encode(_image()), _prompts()
+    features, prompts = sam.encode(noise()), prompts_of_each_kind(LOW_RES)
     torch.testing.assert_close(
         small.decode(features, prompts).low_res, sam.decode(features, prompts).low_res, atol=1e-5, rtol=1e-5
     )
@@ -91,16 +73,16 @@ def test_splitting_a_batch_changes_nothing(checkpoint: Path, sam: SamSegmenter) 
 
 def test_single_mask_is_another_token(sam: SamSegmenter) -> None:
     """``multimask=False`` gives one candidate, which is none of the three."""
-    features = sam.encode(_image())
-    single = sam.decode(features, _prompts(), multimask=False)
-    multi = sam.decode(features, _prompts())
+    features = sam.encode(noise())
+    single = sam.decode(features, prompts_of_each_kind(LOW_RES), multimask=False)
+    multi = sam.decode(features, prompts_of_each_kind(LOW_RES))
     assert single.logits.shape == (5, 1, 45, 80)
     assert not torch.isclose(multi.low_res, single.low_res).all(dim=(2, 3)).any()
 
 
 def test_no_prompts(sam: SamSegmenter) -> None:
     """No prompts give no masks, of the right shape."""
-    features = sam.encode(_image())
+    features = sam.encode(noise())
     none = sam.decode(features, [])
     assert none.logits.shape == (0, 3, 45, 80)
     assert sam.decode(features, [], multimask=False).scores.shape == (0, 1)
@@ -109,8 +91,11 @@ def test_no_prompts(sam: SamSegmenter) -> None:
 
 def test_best_upscales_only_what_it_picks(sam: SamSegmenter) -> None:
     """Picking before and after all candidates were brought to image size is the same."""
-    features = sam.encode(_image())
-    lazy, eager = sam.decode(features, _prompts()), sam.decode(features, _prompts())
+    features = sam.encode(noise())
+    lazy, eager = (
+        sam.decode(features, prompts_of_each_kind(LOW_RES)),
+        sam.decode(features, prompts_of_each_kind(LOW_RES)),
+    )
     assert eager.logits.shape[1] == 3
     np.testing.assert_allclose(lazy.best()[0], eager.best()[0], atol=1e-6)
     assert "logits" not in lazy.__dict__
@@ -118,7 +103,7 @@ def test_best_upscales_only_what_it_picks(sam: SamSegmenter) -> None:
 
 def test_guidance_changes_the_masks_of_its_object_only(sam: SamSegmenter) -> None:
     """A target embedding guides the object it is given for; similarity guides too; none is as before."""
-    features, prompts = sam.encode(_image()), _prompts()[:2]
+    features, prompts = sam.encode(noise()), prompts_of_each_kind(LOW_RES)[:2]
     plain = sam.decode(features, prompts).low_res
     none = sam.decode(features, prompts, guidance=[Guidance(), Guidance()]).low_res
     torch.testing.assert_close(none, plain)
@@ -135,15 +120,17 @@ def test_guidance_changes_the_masks_of_its_object_only(sam: SamSegmenter) -> Non
 
 def test_guidance_by_a_flat_similarity_is_finite(sam: SamSegmenter) -> None:
     """A similarity without contrast, or of one cell, biases nothing and breaks nothing."""
-    features = sam.encode(_image(1, 200))
+    features = sam.encode(noise(1, 200))
     for similarity in (torch.zeros(features.grid.shape[1:]), torch.ones(1, 1)):
-        found = sam.decode(features, _prompts((1, 200))[:1], guidance=[Guidance(similarity)])
+        found = sam.decode(
+            features, prompts_of_each_kind(LOW_RES, (1, 200))[:1], guidance=[Guidance(similarity)]
+        )
         assert bool(torch.isfinite(found.low_res).all())
 
 
 def test_prompts_that_do_not_fit_are_refused(sam: SamSegmenter) -> None:
     """Logits of another grid and masks of another size are named with both sizes."""
-    features = sam.encode(_image())
+    features = sam.encode(noise())
     with pytest.raises(PromptError, match=r"low_res must be \(32, 32\), got \(8, 8\)"):
         sam.decode(features, [Prompt(low_res=np.zeros((8, 8), dtype=np.float32))])
     with pytest.raises(PromptError, match=r"mask must have the size of the image, \(45, 80\), got \(4, 4\)"):
@@ -152,7 +139,7 @@ def test_prompts_that_do_not_fit_are_refused(sam: SamSegmenter) -> None:
 
 def test_deterministic(sam: SamSegmenter) -> None:
     """The same image and prompts give the same bits."""
-    first, second = (sam.decode(sam.encode(_image()), _prompts()) for _ in range(2))
+    first, second = (sam.decode(sam.encode(noise()), prompts_of_each_kind(LOW_RES)) for _ in range(2))
     assert torch.equal(first.low_res, second.low_res)
     assert torch.equal(first.logits, second.logits)
 
@@ -161,8 +148,8 @@ def test_deterministic(sam: SamSegmenter) -> None:
 def test_half_precision_is_near(checkpoint: Path, sam: SamSegmenter, dtype: str, tolerance: float) -> None:
     """Fewer bits give nearly the same masks; results are float32 all the same."""
     half = build_segmenter("sam-vit-b", checkpoint=checkpoint, dtype=dtype)
-    found = half.decode(half.encode(_image()), _prompts())
-    wanted = sam.decode(sam.encode(_image()), _prompts())
+    found = half.decode(half.encode(noise()), prompts_of_each_kind(LOW_RES))
+    wanted = sam.decode(sam.encode(noise()), prompts_of_each_kind(LOW_RES))
     assert found.logits.dtype == found.low_res.dtype == found.scores.dtype == torch.float32
     assert float((found.low_res - wanted.low_res).abs().max()) < tolerance
     assert float((found.low_res - wanted.low_res).abs().max()) > 0
@@ -172,9 +159,9 @@ def test_mobile_sam_from_a_tiny_checkpoint(tmp_path: Path) -> None:
     """A small TinyViT loads and segments; its name is checked."""
     path = tiny_sam_checkpoint(tmp_path / "tiny.pt", kind="tiny-vit")
     mobile = build_segmenter("mobile-sam", checkpoint=path)
-    features = mobile.encode(_image())
+    features = mobile.encode(noise())
     assert features.grid.shape == (32, 36, 64)
-    assert mobile.decode(features, _prompts()[:2]).logits.shape == (2, 3, 45, 80)
+    assert mobile.decode(features, prompts_of_each_kind(LOW_RES)[:2]).logits.shape == (2, 3, 45, 80)
     with pytest.raises(ModelError, match="is a MobileSAM checkpoint, not SAM ViT-B; use --model mobile-sam"):
         build_segmenter("sam-vit-b", checkpoint=path)
 
