@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vos.matching.mistakes import LEAST_LEFT, mistakes, patches
+from vos.matching.mistakes import BELIEVED, LEAST_LEFT, mistaken, mistakes, patches
 
 
 def _picture() -> tuple[np.ndarray, np.ndarray]:
@@ -42,6 +42,23 @@ def test_what_is_missed_is_the_objects_and_what_is_spilt_is_not() -> None:
         assert (mask & ~missed).sum() >= LEAST_LEFT * mask.sum()
         kinds.add((bool(missed.any()), bool(spill.any())))
     assert kinds == {(False, False), (True, False), (False, True), (True, True)}
+
+
+def test_most_cues_agree_on_mistakes() -> None:
+    """A cue has all mistakes or none, keeps its certainty, and takes part as often as it should."""
+    picture, mask = _picture()
+    right = np.where(mask, 0.7, -0.4).astype(np.float32)
+    took_part = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        missed, spill = mistakes(mask, picture, np.random.default_rng(seed))
+        wrong = np.where(missed, -0.7, np.where(spill, 0.4, right)).astype(np.float32)
+        if not (missed | spill).any():
+            continue
+        for cue in mistaken(np.stack([right] * 3), mask, picture, rng):
+            assert (cue == right).all() or (cue == wrong).all()
+            took_part.append((cue == wrong).all())
+    assert np.mean(took_part) == pytest.approx(BELIEVED, abs=0.1)
 
 
 def test_same_chance_same_mistakes() -> None:

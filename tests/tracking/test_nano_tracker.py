@@ -14,13 +14,15 @@ from vos.masks import Segmentation
 from vos.matching.appearance import AppearanceSettings
 from vos.segmenters import build_segmenter
 from vos.segmenters.nano import NanoSegmenter
+from vos.segmenters.nano_cues import CUES
 from vos.segmenters.nano_network import NanoConfig, NanoNetwork
 from vos.testing import Scene, scene, tiny_nano_checkpoint
 from vos.tracking import build_tracker
 from vos.tracking.base import Tracker
 from vos.tracking.builtin import BuiltinSettings, BuiltinTracker
 from vos.tracking.nano import NanoSettings, NanoTracker, padded, smaller
-from vos.tracking.nano_tune import Reference, TuneSettings, made_up_cues, tune
+from vos.tracking.nano_cues import ENGINE_CUES, made_up_cues
+from vos.tracking.nano_tune import Reference, TuneSettings, tune
 from vos.tracking.snapshot import dump_state, load_state
 
 ENGINE = BuiltinSettings(appearance=AppearanceSettings(views=2, samples=500, iterations=60, batch=256))
@@ -148,7 +150,9 @@ def _error(segmenter: NanoSegmenter, clip: Scene) -> float:
     picture, (height, width) = padded(clip.frames[0].image)
     truth = np.zeros(picture.shape[:2], bool)
     truth[:height, :width] = clip.labels[0] > 0
-    cues = torch.from_numpy(np.stack([made_up_cues(truth, rng, ROUGH) for _ in range(6)]))
+    cues = torch.zeros(6, len(CUES), *truth.shape)
+    for row in cues:
+        row[list(ENGINE_CUES)] = torch.from_numpy(made_up_cues(truth, picture, rng, ROUGH))
     with torch.inference_mode():
         pyramid = segmenter.network.encoder(segmenter.to_input(picture[None]))
         logits = segmenter.network.decoder(pyramid, cues)[0]

@@ -18,19 +18,19 @@ from torch import Tensor
 
 from vos.errors import InputError
 from vos.masks import tight_box
-from vos.matching.mistakes import mistakes
+from vos.matching.mistakes import mistaken
 from vos.matching.rough import RoughSettings, roughen
 from vos.segmenters.nano_cues import BOX, CARRIED, CUES, LOOKS, MASK, OFF, ON, ROUGH, point_plane
-from vos.tracking.nano_cues import ENGINE_CUES
+from vos.tracking.nano_cues import ENGINE_CUES, made_up_cues
 
 from .photographs import Photographs
 
 Floats = NDArray[np.float32]
 
+ROUGHNESS = (0.05, 0.5)
+"""Least and greatest, of what a tracker might have believed of a photograph."""
 STILL_PIXELS = 45_000
 """Photographs are brought to about the size of the recordings."""
-BELIEVED = 0.75
-"""Share of the cues that agree on a mistake."""
 
 
 @dataclass(frozen=True)
@@ -151,11 +151,11 @@ class Recordings:
         if prompted:
             cues, ambiguous = _prompted(truth, rng)
         elif still:
-            cues = _imagined(truth, picture, settings, rng)
+            cues = _tracked(made_up_cues(truth, picture, rng, ROUGHNESS), settings, rng)
         else:
             own = np.stack([_warp_cue(cue, look, side) for cue in shot.cues])
             if rng.random() < settings.mistaken:
-                own = _mistaken(own, truth, picture, rng)
+                own = mistaken(own, truth, picture, rng)
             cues = _tracked(own, settings, rng)
         picture, reference = _relit(picture, reference, settings, rng)
         similar = rng.random() > (0.5 if prompted else 2 * settings.forgotten)
@@ -184,30 +184,6 @@ class Recordings:
         picture = np.asarray(cv2.resize(cutout.image, shape, interpolation=cv2.INTER_AREA), np.uint8)
         mask = cv2.resize(cutout.mask.astype(np.float32), shape, interpolation=cv2.INTER_AREA) >= 0.5
         return _Shot(picture, mask, np.zeros((0, *mask.shape), np.int8), picture, mask)
-
-
-def _imagined(
-    truth: NDArray[np.bool_], picture: NDArray[np.uint8], settings: SampleSettings, rng: np.random.Generator
-) -> Floats:
-    """(C, S, S) cues that a tracker might have had."""
-    plain = RoughSettings().times(float(rng.uniform(0.05, 0.5)))
-    own = np.stack([rng.uniform(0.4, 1.0) * (2 * roughen(truth, rng, plain) - 1) for _ in ENGINE_CUES])
-    noise = cv2.resize(rng.standard_normal((10, 10)).astype(np.float32), truth.shape[::-1])
-    own[-1] = np.clip(own[-1] + 0.3 * noise, -1, 1)
-    return _tracked(_mistaken(own.astype(np.float32), truth, picture, rng), settings, rng)
-
-
-def _mistaken(
-    own: Floats, truth: NDArray[np.bool_], picture: NDArray[np.uint8], rng: np.random.Generator
-) -> Floats:
-    """(3, S, S) cues of a tracker that has missed some patches and taken in others: most cues agree on it."""
-    missed, spill = mistakes(truth, picture, rng)
-    wrong = own.copy()
-    for cue in wrong:
-        if rng.random() < BELIEVED:
-            cue[missed] = -np.abs(cue[missed])
-            cue[spill] = np.abs(cue[spill])
-    return wrong
 
 
 def _tracked(own: Sequence[Floats], settings: SampleSettings, rng: np.random.Generator) -> Floats:

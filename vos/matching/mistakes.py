@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Bools = NDArray[np.bool_]
+Floats = NDArray[np.float32]
 
 PATCHES = 24
 SMALL = 40
@@ -23,6 +24,8 @@ REACH = 0.3
 """Spill lies within this distance of the object, in object sizes."""
 LEAST_LEFT = 0.4
 """At least this part of the object is never missed."""
+BELIEVED = 0.75
+"""Share of the cues that agree on a mistake."""
 
 
 def patches(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.int64]:
@@ -67,6 +70,17 @@ def mistakes(
     for k in _some(outside, rng, most):
         spill |= near & (which == k)
     return missed, spill
+
+
+def mistaken(cues: Floats, mask: Bools, picture: NDArray[np.uint8], rng: np.random.Generator) -> Floats:
+    """(C, h, w) cues, above 0 on the object, of a tracker that has made mistakes: most cues agree on them."""
+    missed, spill = mistakes(mask, picture, rng)
+    wrong = cues.copy()
+    for cue in wrong:
+        if rng.random() < BELIEVED:
+            cue[missed] = -np.abs(cue[missed])
+            cue[spill] = np.abs(cue[spill])
+    return wrong
 
 
 def _some(counts: NDArray[np.int64], rng: np.random.Generator, most: int) -> NDArray[np.int64]:

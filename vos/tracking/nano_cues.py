@@ -1,10 +1,13 @@
-"""What the built-in engine believes, as cues for the compact network."""
+"""What the built-in engine believes, or might believe, as cues for the compact network."""
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..matching.mistakes import mistaken
+from ..matching.rough import RoughSettings, roughen
 from ..segmenters.nano_cues import CARRIED, LOOKS, MASK, MASK_LOGIT
 from .sight import Sight
 
@@ -15,6 +18,10 @@ ENGINE_CUES = (MASK, CARRIED, LOOKS)
 LOOKS_LOGIT = 5.0
 """Log-odds of looks that a cue of 1 stands for."""
 LEAST = 1e-6
+SURE = (0.4, 1.0)
+"""Least and greatest certainty of the cues that are made up."""
+UNSTEADY = 0.3
+"""Spread of the noise in looks that are made up."""
 
 
 def engine_cues(sight: Sight) -> Floats:
@@ -30,6 +37,24 @@ def engine_cues(sight: Sight) -> Floats:
         cues[k, 1] *= trust * quality
     cues[:, 2] = np.clip(against_rivals(sight.log_looks) / LOOKS_LOGIT, -1, 1)
     return cues
+
+
+def made_up_cues(
+    mask: NDArray[np.bool_],
+    picture: NDArray[np.uint8],
+    rng: np.random.Generator,
+    roughness: tuple[float, float],
+) -> Floats:
+    """(3, h, w) float32 cues that the engine might have about an (h, w) mask in an (h, w, 3) RGB picture.
+
+    They are rough to the least, the greatest or a middling ``roughness``, each in its own way, and most of
+    them agree on mistakes that follow the picture.
+    """
+    rough = RoughSettings().times(float(rng.uniform(*roughness)))
+    own = np.stack([rng.uniform(*SURE) * (2 * roughen(mask, rng, rough) - 1) for _ in ENGINE_CUES])
+    noise = cv2.resize(rng.standard_normal((10, 10)).astype(np.float32), mask.shape[::-1])
+    own[ENGINE_CUES.index(LOOKS)] += UNSTEADY * noise
+    return mistaken(np.clip(own, -1, 1).astype(np.float32), mask, picture, rng)
 
 
 def against_rivals(scores: Floats) -> Floats:

@@ -18,15 +18,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..matching.augmentation import VOID, ViewSettings, fill, view
-from ..matching.rough import RoughSettings, roughen
 from ..segmenters.nano import NanoSegmenter
-from ..segmenters.nano_cues import CARRIED, CUES, LOOKS, MASK
+from ..segmenters.nano_cues import CUES
 from ..segmenters.nano_network import NanoNetwork, Pyramid
-
-SURE = (0.3, 1.0)
-"""Least and greatest certainty of the belief that is made up."""
-LOOKS_KNOWN = 0.7
-"""Share of the examples that come with looks."""
+from .nano_cues import ENGINE_CUES, made_up_cues
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +45,7 @@ class TuneSettings:
     side: int = 224
     """Views are cut to squares of this many pixels around an object."""
     rate: float = 1e-4
-    roughness: tuple[float, float] = (0.1, 0.8)
+    roughness: tuple[float, float] = (0.05, 0.5)
     """Least and greatest roughness of the masks that are made up."""
     seed: int = 0
 
@@ -84,7 +79,9 @@ def tune(
         optimiser = torch.optim.AdamW(parts, lr=settings.rate, weight_decay=0.0)
         for _ in range(settings.steps):
             chosen = rng.integers(len(pictures), size=min(settings.batch, len(pictures)))
-            cues = np.stack([made_up_cues(masks[i], rng, settings.roughness) for i in chosen])
+            cues = np.zeros((len(chosen), len(CUES), settings.side, settings.side), np.float32)
+            for row, i in enumerate(chosen):
+                cues[row, list(ENGINE_CUES)] = made_up_cues(masks[i], pictures[i], rng, settings.roughness)
             truth = torch.from_numpy(np.stack([masks[i] for i in chosen])).float().to(tuned.device)
             logits, _ = network.decoder(_rows(pyramid, chosen), torch.from_numpy(cues).to(tuned.device))
             loss = mask_loss(logits, truth[:, None].expand_as(logits)).mean()
@@ -104,24 +101,6 @@ def mask_loss(logits: Tensor, truth: Tensor) -> Tensor:
     common = (share * truth).sum(dim=(2, 3))
     dice = 1 - (2 * common + 1) / (share.sum(dim=(2, 3)) + truth.sum(dim=(2, 3)) + 1)
     return 2 * entropy + dice
-
-
-def made_up_cues(
-    mask: NDArray[np.bool_], rng: np.random.Generator, roughness: tuple[float, float]
-) -> NDArray[np.float32]:
-    """(C, h, w) float32 cues such as the engine might have about an (h, w) mask, wrong in places."""
-    rough = RoughSettings().times(float(rng.uniform(*roughness)))
-
-    def wrong() -> NDArray[np.float32]:
-        certainty = np.float32(rng.uniform(*SURE))
-        return certainty * (2 * roughen(mask, rng, rough) - 1)
-
-    cues = np.zeros((len(CUES), *mask.shape), np.float32)
-    cues[MASK], cues[CARRIED] = wrong(), wrong()
-    if rng.random() < LOOKS_KNOWN:
-        noise = cv2.resize(rng.standard_normal((12, 12)).astype(np.float32), mask.shape[::-1])
-        cues[LOOKS] = np.clip(wrong() + 0.4 * noise, -1, 1)
-    return cues
 
 
 def _examples(
