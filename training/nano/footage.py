@@ -1,10 +1,10 @@
 """Real motion: clips without masks, in which a teacher says what is a person, a dog, a car.
 
 ``python -m training.nano.footage --clips FOLDER --teacher FILE.tflite --out FOLDER`` adds recordings to those
-of made-up clips. The teacher is a small network for 21 classes, asked twice, the second time in the mirror;
-where it contradicts itself, and along the contours, which it draws coarsely, nothing is known, and the
-engine is taken to be right. Of its classes only this is used: what belongs together. It runs with
-``ai-edge-litert``; nothing of it becomes part of the network that is trained.
+of made-up clips, others with another ``--seed``. The teacher is a small network for 21 classes, asked twice,
+the second time in the mirror; where it contradicts itself, and along the contours, which it draws coarsely,
+nothing is known, and the engine is taken to be right. Of its classes only this is used: what belongs
+together. It runs with ``ai-edge-litert``; nothing of it becomes part of the network that is trained.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 import vos
 from vos.prompt import Prompt
 from vos.segmenters.builtin import BuiltinSegmenter
+from vos.segmenters.nano import build_nano
 
 from .clips import Clip
 from .recordings import ENGINE, UNKNOWN, record, save
@@ -184,10 +185,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--each", type=int, default=30, help="clips tried for a video")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--checkpoint", type=Path, help="let this network judge while it is recorded")
     options = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     teacher, settings = Teacher(options.teacher), FootageSettings()
+    judge = build_nano(checkpoint=options.checkpoint) if options.checkpoint else None
     options.out.mkdir(parents=True, exist_ok=True)
     for number, path in enumerate(sorted(options.clips.glob("*.mp4"))):
         rng = np.random.default_rng((options.seed, number))
@@ -195,7 +198,8 @@ def main() -> None:
         maps = [asked_twice(teacher, frame) for frame in frames]
         kept = 0
         for clip in clips_of(frames, maps, options.each, rng, settings):
-            save(record(clip, rng, ENGINE), options.out / f"{path.stem}-{kept:03d}.npz")
+            name = f"{path.stem}-{options.seed}-{kept:03d}.npz"
+            save(record(clip, rng, ENGINE, judge), options.out / name)
             kept += 1
         print(f"{path.name}: {kept} of {options.each}", flush=True)
 
