@@ -83,13 +83,11 @@ def segment(
 
 def _check_output(output: Path, files: list[Path], overwrite: bool) -> None:
     from vos.errors import OutputError
-    from vos.files import make_folder
 
     stems = [path.stem for path in files]
     twice = next((stem for stem in stems if stems.count(stem) > 1), None)
     if twice is not None:
         raise OutputError(f"two images are named {twice!r} and would share {output / twice}.png; rename one")
-    make_folder(output)
     there = next((output / f"{stem}.png" for stem in stems if (output / f"{stem}.png").exists()), None)
     if there is not None and not overwrite:
         raise OutputError(f"{there} is already there; choose another folder, or --overwrite")
@@ -109,9 +107,10 @@ def _choose_layers(
 
 
 def _write(output: Path, path: Path, result: ImageClasses, names: tuple[str, ...]) -> dict[str, Any]:
-    from vos.files import write_bytes_atomic
+    from vos.files import make_folder, write_bytes_atomic
     from vos.writers.index_png import encode_index_png
 
+    make_folder(output)
     write_bytes_atomic(output / f"{path.stem}.png", encode_index_png(result.labels))
     classes = {
         name: {

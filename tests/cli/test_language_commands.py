@@ -95,6 +95,7 @@ def test_mistakes(
     """Each has its exit code, and says what is allowed or what to try."""
     result = run("segment", pictures / "scene0.png", *arguments, "-o", tmp_path / "out")
     assert (result.exit_code, message in result.stderr) == (code, True), result.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_images_that_are_not_there(run: Run, tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ def test_the_cache_is_tried_without_a_folder(
 
 
 def test_a_model_without_cross_attention(frames: Path, tmp_path: Path) -> None:
-    """Text and image that never meet inside the model give no maps: exit code 4."""
+    """Text and image that never meet inside the model give no maps: exit code 4, said in one line."""
     folder = save_random_blip(tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
     config["text_config"]["is_decoder"] = False
@@ -167,6 +167,7 @@ def test_a_model_without_cross_attention(frames: Path, tmp_path: Path) -> None:
     result = run(frames, "--class", "red circle", "--finder-weights", folder, "-o", tmp_path / "out")
     assert result.exit_code == 4, result.stderr
     assert "cross-attention" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_a_class_outside_a_closed_vocabulary(frames: Path, tmp_path: Path) -> None:

@@ -36,14 +36,18 @@ def test_a_blip_folder_comes_back_as_saved(attention_golden, tmp_path: Path):
     assert not torch.equal(maps[0], maps[1])
 
 
-def test_a_checkpoint_without_a_matching_head_is_refused(attention_golden, tmp_path: Path):
-    """The library would fill the head with random numbers and go on."""
+def test_a_checkpoint_without_a_matching_head_is_refused(
+    attention_golden, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    """The library would fill the head with random numbers, print a table, and go on."""
     model = build_model(attention_golden.description)
     del model.itm_head
     model.save_pretrained(tmp_path)
     tokenizer([]).save_pretrained(tmp_path)
+    capfd.readouterr()
     with pytest.raises(ModelError, match=r"lacks 2 weights, such as itm_head\.bias"):
         build_language_model("blip", checkpoint=tmp_path)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_damaged_checkpoint_is_refused(attention_golden, tmp_path: Path):
@@ -54,6 +58,12 @@ def test_a_damaged_checkpoint_is_refused(attention_golden, tmp_path: Path):
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(ModelError, match="hf download"):
         build_language_model("blip", checkpoint=tmp_path)
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path):
+    """It is called that, not a failure to reach the network."""
+    with pytest.raises(ModelError, match=r"no such folder.*hf download"):
+        build_language_model("blip", checkpoint=tmp_path / "none")
 
 
 def test_a_language_model_folder_comes_back_as_saved(tmp_path: Path):

@@ -23,14 +23,16 @@ def load_pretrained(
     from safetensors import SafetensorError
 
     try:
-        with _without_bars():
+        with _silence():
             model, info = model_class.from_pretrained(
                 str(checkpoint), local_files_only=True, output_loading_info=True, dtype=dtype
             )
             processor = processor_class.from_pretrained(str(checkpoint), local_files_only=True)
     except (OSError, ValueError, KeyError, AttributeError, RuntimeError, SafetensorError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ModelError(f"no usable {model_class.__name__} at {checkpoint}: {reason} {hint}") from error
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(". ")
+        if isinstance(error, OSError) and not Path(checkpoint).exists():
+            reason = "there is no such folder, and no model of that name in the local Hugging Face cache"
+        raise ModelError(f"no usable {model_class.__name__} at {checkpoint}: {reason}. {hint}") from error
     absent = sorted(info["missing_keys"])
     if absent:
         raise ModelError(
@@ -41,14 +43,17 @@ def load_pretrained(
 
 
 @contextlib.contextmanager
-def _without_bars() -> Iterator[None]:
-    """The library draws a progress bar for weights that are there in a moment."""
+def _silence() -> Iterator[None]:
+    """No progress bar for weights that are there in a moment, and no table of those that are not: what is
+    wrong with them is for the error to say, in a line."""
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
+    bar, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     finally:
-        if shown:
+        logging.set_verbosity(verbosity)
+        if bar:
             logging.enable_progress_bar()
