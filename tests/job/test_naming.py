@@ -159,6 +159,19 @@ def test_no_more_than_asked_for(run: Run, clip: Scene) -> None:
 
 
 @pytest.mark.parametrize(
+    ("points", "settings", "dogs"),
+    [(True, {}, 1), (True, {"newcomer": 0.7}, 2), (False, {}, 2)],
+)
+def test_a_newcomer_is_as_sure_as_the_first(
+    run: Run, clip: Scene, points: bool, settings: dict[str, float], dogs: int
+) -> None:
+    """Where attention is read a new track needs nine tenths of its class's best score; a box needs none."""
+    run.finder = ScriptedFinder(clip, NAMES, score={1: 0.9, 3: 0.7}, points=points)
+    record = run("dog", "cat", detect_every=3, **settings)
+    assert sorted(record["names"].values()) == ["cat", *["dog"] * dogs]
+
+
+@pytest.mark.parametrize(
     ("names", "settings", "message"),
     [
         (("bird",), {}, "found no 'bird' in frames 0 to 23, looking at every 4th"),
@@ -224,7 +237,13 @@ def test_stride_counts_frames_that_are_read(run: Run) -> None:
 
 def test_settings_are_checked() -> None:
     """Values out of range."""
-    for bad in ({"instances": 0}, {"detect_every": 0}, {"same_object": 0.0}, {"min_score": 1.5}):
+    for bad in (
+        {"instances": 0},
+        {"detect_every": 0},
+        {"same_object": 0.0},
+        {"min_score": 1.5},
+        {"newcomer": 2.0},
+    ):
         with pytest.raises(ValueError, match=next(iter(bad))):
             dataclasses.replace(ClassSettings(), **bad)
 

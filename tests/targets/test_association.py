@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from vos.masks import Segmentation
@@ -49,6 +51,13 @@ def test_new_ones_and_other_classes():
     assert result.followed == {2: 1}
     part = associate([at(10, width=2)], tracked((1, 10)), {1: "dog"}, {})
     assert (part.followed, part.new) == ({}, ())
+
+
+def test_what_draws_attention_tells_who_is_meant():
+    """A mask beside a track, of a point on it, is no new object: the mask is wrong."""
+    beside = replace(at(30), point=(12, 10))
+    assert associate([beside], tracked((1, 10)), {1: "dog"}, {}).new == ()
+    assert associate([replace(beside, point=(32, 10))], tracked((1, 10)), {1: "dog"}, {}).new == (0,)
 
 
 def test_lost_ones_come_back_to_where_they_are_nearest():

@@ -66,6 +66,21 @@ def test_the_prompt_with_the_better_mask_counts(clip: Scene, right: str) -> None
     assert np.array_equal(found.mask, truth)
 
 
+def test_a_mask_that_ran_away_gives_way_to_one_that_did_not(clip: Scene) -> None:
+    """However sure the segmenter is of it: one of a find's prompts made a mask of everything."""
+
+    class Sure(ScriptedSegmenter):
+        def decode(self, features, prompts, **options):
+            candidates = super().decode(features, prompts, **options)
+            candidates.logits[::2] = 10  # of the points without the box
+            candidates.scores[::2] = 2
+            return candidates
+
+    finder = ScriptedFinder(clip, {1: "dog"}, points=True)
+    (found,) = class_instances(clip.frames[0], ["dog"], finder, Sure(clip))
+    assert np.array_equal(found.mask, clip.labels[0] == 1)
+
+
 def test_one_object_has_one_name(clip: Scene) -> None:
     """Two finds with one mask: the better one stays, whatever it is called."""
     box = clip.boxes[0][1]

@@ -91,8 +91,8 @@ class ClassPrompting(PromptSource):
                 return
             missed = frame.index
         raise PromptError(
-            f"found no {_any_of(self._asked)} in frames {wanted.start} to {seen}, looking at every "
-            f"{every * wanted.step}{_ordinal(every * wanted.step)}; check the names, look at more frames "
+            f"found no {_any_of(self._asked)} in frames {wanted.start} to {seen}, looking at "
+            f"{_every(every * wanted.step)}; check the names, look at more frames "
             "(--search-every, --search-frames, --start), accept weaker finds (--min-score), "
             "or show the object with --box or --point"
         )
@@ -187,10 +187,11 @@ class ClassPrompting(PromptSource):
     def _welcome(
         self, rows: Sequence[int], instances: Sequence[ClassInstance], known: Segmentation
     ) -> list[int]:
-        """Of new objects, those that are wanted: no more in sight than so many of each class."""
+        """Of new objects, those that are wanted: sure ones, and only so many of each class in sight."""
+        rows = [row for row in rows if self._is_sure(instances[row])]
         most = self._settings.instances
         if most is None:
-            return list(rows)
+            return rows
         visible = [self.names[object_id] for object_id in object_ids(known.labels)]
         welcome = []
         for row in rows:
@@ -199,6 +200,13 @@ class ClassPrompting(PromptSource):
                 visible.append(name)
                 welcome.append(row)
         return welcome
+
+    def _is_sure(self, instance: ClassInstance) -> bool:
+        """Whether a find has enough of a score to begin a track, given those of its class that did."""
+        if instance.point is None:
+            return True
+        scores = (entry["score"] for entry in self._found.values() if entry["name"] == instance.name)
+        return instance.score >= self._settings.newcomer * max(scores, default=0.0)
 
     def _note(self, frame: Frame, object_id: int, instance: ClassInstance, *, is_new: bool) -> None:
         entry = {"frame": frame.index, "score": round(instance.score, 6)}
@@ -234,8 +242,9 @@ def _any_of(names: Sequence[str]) -> str:
     return " or ".join(repr(name) for name in names)
 
 
-def _ordinal(number: int) -> str:
-    """The ending of "every 5th"."""
-    if number % 100 in (11, 12, 13):
-        return "th"
-    return {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+def _every(number: int) -> str:
+    """ "every 5th", "every one"."""
+    if number == 1:
+        return "every one"
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"every {number}{'th' if number % 100 in (11, 12, 13) else ending}"

@@ -42,9 +42,9 @@ def associate(
     """Tell followed, returned and new objects apart.
 
     Finds go to tracks of their class by the assignment with the largest sum of mask IoU, pairs below
-    :data:`MATCH_IOU` left out. A find that lies mostly on tracks without being one of them is dropped. The
-    others go to the lost tracks of their class (no pixel in ``tracked``), by the smallest sum of distances to
-    where these were seen last; what remains is new.
+    :data:`MATCH_IOU` left out. A find that is none of them is dropped if it lies mostly on tracks, or if
+    what drew most attention does. The others go to the lost tracks of their class (no pixel in ``tracked``),
+    by the smallest sum of distances to where these were seen last; what remains is new.
 
     Args:
         instances: found in one frame.
@@ -64,13 +64,20 @@ def associate(
         row: visible[column] for row, column in assign(overlaps) if overlaps[row, column] >= MATCH_IOU
     }
     free = [
-        row
-        for row, mask in enumerate(masks)
-        if row not in followed and (mask & (tracked.labels > 0)).sum() <= MOSTLY * mask.sum()
+        row for row, entry in enumerate(instances) if row not in followed and not _on_track(entry, tracked)
     ]
     lost = [i for i in names if i not in visible and i in last_place] if reseed else []
     returned = _returned(instances, free, lost, names, last_place)
     return Association(followed, returned, tuple(row for row in free if row not in returned))
+
+
+def _on_track(entry: ClassInstance, tracked: Segmentation) -> bool:
+    """Whether a find shows what is followed: by most of its mask, or by what drew most attention to it."""
+    followed = tracked.labels > 0
+    if entry.point is not None and followed[entry.point[1], entry.point[0]]:
+        return True
+    mask = entry.mask
+    return bool((mask & followed).sum() > MOSTLY * mask.sum())
 
 
 def assign(gains: NDArray[np.float64]) -> list[tuple[int, int]]:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 
 EXPLAINED = 0.6
-"""Share of a mask's pixels that draw attention to its name, relative to the best mask of the name."""
+"""Share of a mask's pixels that draw attention to its name, at least, relative to the best mask of the
+name."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,9 @@ class ClassSettings:
     """Frames between two looks for new objects once tracking has begun; None: no such looks."""
     reseed: bool = True
     """Whether a find that matches no object in sight goes on as a lost object of its class."""
+    newcomer: float = 0.9
+    """Score that a find of attention needs to begin a track once the run has begun, relative to the best of
+    its class so far: where nothing new is there, attention still goes somewhere."""
 
     def __post_init__(self) -> None:
         for name in ("instances", "search_every", "search_frames", "detect_every"):
@@ -93,8 +97,10 @@ class ClassSettings:
                 raise ValueError(f"classes.{name} must be 1 or more, got {value}")
         if not 0 < self.same_object <= 1:
             raise ValueError(f"classes.same_object must be above 0 and at most 1, got {self.same_object}")
-        if self.min_score is not None and not 0 <= self.min_score <= 1:
-            raise ValueError(f"classes.min_score must be 0 to 1, got {self.min_score}")
+        for name in ("min_score", "newcomer"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise ValueError(f"classes.{name} must be 0 to 1, got {value}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +112,8 @@ class ClassInstance:
     """The finder's, 0..1."""
     logits: NDArray[np.float32]
     """(H, W), cut at 0; some pixel is above."""
+    point: tuple[int, int] | None = None
+    """(x, y) where the name draws most attention; None from a plain detector."""
 
     @property
     def mask(self) -> NDArray[np.bool_]:
@@ -134,7 +142,7 @@ def class_instances(
     if not found:
         return []
     logits = logits_of(frame.image, found, segmenter)
-    seen = _explained(found, logits > 0)
+    seen = [row for row, mask in enumerate(logits > 0) if mask.any()]
     if not seen:
         return []
     best_first = suppress(
@@ -144,10 +152,13 @@ def class_instances(
     instances: list[ClassInstance] = []
     for name in names:
         rows = [row for row in kept if found[row].name == name][: settings.instances]
-        instances += [
-            ClassInstance(name, float(np.clip(found[row].score, 0, 1)), logits[row]) for row in rows
-        ]
+        instances += [_instance(found[row], logits[row]) for row in rows]
     return instances
+
+
+def _instance(found: Found, logits: NDArray[np.float32]) -> ClassInstance:
+    point = None if found.pair is None else found.pair.positive
+    return ClassInstance(found.name, float(np.clip(found.score, 0, 1)), logits, point)
 
 
 def prompts_of(found: Found) -> list[Prompt]:
@@ -164,8 +175,9 @@ def prompts_of(found: Found) -> list[Prompt]:
 def logits_of(image: NDArray[np.uint8], found: Sequence[Found], segmenter: Segmenter) -> NDArray[np.float32]:
     """(N, H, W) logits of N finds after the cascade: the prompt, then with the mask, then with its box.
 
-    Of a find's prompts the one counts whose mask the segmenter thinks most of; the first of equals. All
-    prompts of all finds are decoded in one call.
+    Of a find's prompts the one counts whose mask the segmenter thinks most of, the first of equals, among
+    those that show what the find's name is about (:data:`EXPLAINED`); where none does, the logits show
+    nothing. All prompts of all finds are decoded in one call.
     """
     from ..tracking.refine import keep_best, refine
 
@@ -176,31 +188,32 @@ def logits_of(image: NDArray[np.uint8], found: Sequence[Found], segmenter: Segme
     for use_box in (False, True):
         kept = refine(segmenter, features, asked, kept, use_box=use_box)
     logits: NDArray[np.float32] = kept.logits.float().cpu().numpy()
-    scores = kept.scores.tolist()
-    best: dict[int, int] = {}
-    for i, (row, _) in enumerate(prompts):
-        if row not in best or scores[i] > scores[best[row]]:
-            best[row] = i
-    return logits[[best[row] for row in range(len(found))]]
+    rows = [row for row, _ in prompts]
+    scores = np.where(_explained(found, rows, logits > 0), kept.scores.float().cpu().numpy(), -np.inf)
+    result = np.full((len(found), *logits.shape[1:]), -1, np.float32)
+    for row in range(len(found)):
+        best = max((i for i, its in enumerate(rows) if its == row), key=scores.__getitem__)
+        if scores[best] > -np.inf:
+            result[row] = logits[best]
+    return result
 
 
-def _explained(found: Sequence[Found], masks: NDArray[np.bool_]) -> list[int]:
-    """Rows of the finds whose (N, H, W) mask is not empty and shows what draws the name's attention.
+def _explained(found: Sequence[Found], rows: Sequence[int], masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(P,) which of (P, H, W) masks, of finds ``rows``, show something that draws the name's attention.
 
     A mask that ran away from its region (over the ground, say) holds little of what its name is about.
     The best mask of the name is the measure, for attention may cover an object or only its telling parts.
     """
-    shares = np.zeros(len(found))
-    for row, (entry, mask) in enumerate(zip(found, masks, strict=True)):
-        maps = [other.values > 0 for other in found if other.name == entry.name and other.values is not None]
+    names = [found[row].name for row in rows]
+    shares = np.zeros(len(rows))
+    best: dict[str, float] = {}
+    for i, (name, mask) in enumerate(zip(names, masks, strict=True)):
+        maps = [other.values > 0 for other in found if other.name == name and other.values is not None]
         if mask.any():
-            shares[row] = float(np.any(maps, axis=0)[mask].mean()) if maps else 1.0
-    rows = []
-    for row, entry in enumerate(found):
-        best = max(shares[other] for other, rival in enumerate(found) if rival.name == entry.name)
-        if shares[row] > 0 and shares[row] >= EXPLAINED * best:
-            rows.append(row)
-    return rows
+            shares[i] = float(np.any(maps, axis=0)[mask].mean()) if maps else 1.0
+        best[name] = max(best.get(name, 0.0), shares[i])
+    least = np.array([EXPLAINED * best[name] for name in names])
+    return (shares > 0) & (shares >= least)
 
 
 def label_instances(instances: Iterable[ClassInstance], ids: Sequence[int]) -> NDArray[np.uint8]:
