@@ -67,18 +67,20 @@ def test_the_prompt_with_the_better_mask_counts(clip: Scene, right: str) -> None
 
 
 def test_a_mask_that_ran_away_gives_way_to_one_that_did_not(clip: Scene) -> None:
-    """However sure the segmenter is of it: one of a find's prompts made a mask of everything."""
+    """However sure the segmenter is of it; but it speaks against a find that is not the best of its name."""
 
     class Sure(ScriptedSegmenter):
         def decode(self, features, prompts, **options):
             candidates = super().decode(features, prompts, **options)
-            candidates.logits[::2] = 10  # of the points without the box
+            candidates.logits[::2] = 10  # of the points without the box: everything
             candidates.scores[::2] = 2
             return candidates
 
-    finder = ScriptedFinder(clip, {1: "dog"}, points=True)
-    (found,) = class_instances(clip.frames[0], ["dog"], finder, Sure(clip))
-    assert np.array_equal(found.mask, clip.labels[0] == 1)
+    finder = ScriptedFinder(clip, NAMES, score={1: 0.7, 3: 0.9}, points=True)
+    found = class_instances(clip.frames[0], ["dog", "cat"], finder, Sure(clip))
+    assert [entry.name for entry in found] == ["dog", "cat"]
+    for entry, object_id in zip(found, (3, 2), strict=True):
+        assert np.array_equal(entry.mask, clip.labels[0] == object_id)
 
 
 def test_one_object_has_one_name(clip: Scene) -> None:

@@ -175,9 +175,10 @@ def prompts_of(found: Found) -> list[Prompt]:
 def logits_of(image: NDArray[np.uint8], found: Sequence[Found], segmenter: Segmenter) -> NDArray[np.float32]:
     """(N, H, W) logits of N finds after the cascade: the prompt, then with the mask, then with its box.
 
-    Of a find's prompts the one counts whose mask the segmenter thinks most of, the first of equals, among
-    those that show what the find's name is about (:data:`EXPLAINED`); where none does, the logits show
-    nothing. All prompts of all finds are decoded in one call.
+    Of a find's prompts the one counts whose mask the segmenter thinks most of; the first of equals. If that
+    mask does not show what draws the name's attention (:data:`EXPLAINED`), the logits show nothing; but the
+    best find of a name falls back on the prompt whose mask does. ``found`` is best first; all prompts of all
+    finds are decoded in one call.
     """
     from ..tracking.refine import keep_best, refine
 
@@ -189,12 +190,16 @@ def logits_of(image: NDArray[np.uint8], found: Sequence[Found], segmenter: Segme
         kept = refine(segmenter, features, asked, kept, use_box=use_box)
     logits: NDArray[np.float32] = kept.logits.float().cpu().numpy()
     rows = [row for row, _ in prompts]
-    scores = np.where(_explained(found, rows, logits > 0), kept.scores.float().cpu().numpy(), -np.inf)
+    explained, scores = _explained(found, rows, logits > 0), kept.scores.tolist()
     result = np.full((len(found), *logits.shape[1:]), -1, np.float32)
-    for row in range(len(found)):
-        best = max((i for i, its in enumerate(rows) if its == row), key=scores.__getitem__)
-        if scores[best] > -np.inf:
-            result[row] = logits[best]
+    named: set[str] = set()
+    for row, entry in enumerate(found):
+        own = sorted((i for i, its in enumerate(rows) if its == row), key=lambda i: -scores[i])
+        if entry.name not in named:
+            own = [i for i in own if explained[i]]
+        if own and explained[own[0]]:
+            result[row] = logits[own[0]]
+        named.add(entry.name)
     return result
 
 
