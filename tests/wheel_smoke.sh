@@ -16,4 +16,11 @@ env/bin/vos --version
 env/bin/vos demo -o "$work/out" --quick --quiet
 test -s "$work/out/run.json"
 test -s "$work/out/overlay.mp4"
+
+# The network that comes with the package: no cache, no connection, tuned to the first frame.
+demo=$(env/bin/python -c 'from importlib.resources import files; print(files("vos") / "assets" / "demo")')
+VOS_OFFLINE=1 VOS_HOME="$work/none" env/bin/vos track "$demo/clip.mp4" -m "$demo/first_mask.png" \
+  --model nano --tune --end 3 -o "$work/nano" --quiet
+test "$(ls "$work/nano/masks" | wc -l)" -eq 3
+test ! -e "$work/none"
 echo "wheel: ok"

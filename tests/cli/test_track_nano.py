@@ -62,16 +62,18 @@ def test_it_tracks(given: Path, tmp_path: Path, how: list[str]) -> None:
     np.testing.assert_array_equal(np.asarray(Image.open(first)), expected)
 
 
-def test_without_weights_it_says_what_to_do(
+def test_it_tracks_with_the_weights_of_the_package(
     given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Exit code 4: how to train some, the option that takes them, and the model that needs none."""
+    """Nothing to fetch: offline, and with an empty cache, the object is followed."""
     monkeypatch.setenv("VOS_HOME", str(tmp_path / "empty"))
-    result = track(given, tmp_path / "out")
-    assert result.exit_code == 4
-    for word in ("training.nano.train", "--checkpoint", "--model builtin"):
-        assert word in result.output
-    assert not (tmp_path / "out").exists()
+    monkeypatch.setenv("VOS_OFFLINE", "1")
+    result = track(given, tmp_path / "out", "--config", str(given / "quick.yaml"))
+    assert result.exit_code == 0, result.output
+    for path in sorted((given / "masks").glob("*.png")):
+        found = np.asarray(Image.open(tmp_path / "out" / "masks" / path.name)) > 0
+        truth = np.asarray(Image.open(path)) > 0
+        assert (found & truth).sum() > 0.8 * (found | truth).sum()
 
 
 def test_unusable_weights_are_refused(given: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from vos.errors import ModelError, PromptError
 from vos.prompt import Prompt
 from vos.segmenters import build_segmenter
 from vos.segmenters.base import Guidance, Segmenter
-from vos.segmenters.nano import MAX_BATCH, NanoSegmenter, input_size
+from vos.segmenters.nano import MAX_BATCH, NanoSegmenter, input_size, packaged_weights
 from vos.segmenters.nano_cues import BOX, MASK, MASK_LOGIT, OFF, ON, ROUGH, SIMILAR, prompt_cues
 from vos.segmenters.nano_network import (
     NanoConfig,
@@ -177,15 +178,17 @@ def test_a_mask_of_another_size_is_refused(nano: NanoSegmenter) -> None:
         nano.decode(nano.encode(noise()), [Prompt(mask=np.ones((10, 10), bool))])
 
 
-def test_no_weights_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exit code 4, and how to come by weights; found in the weights folder once they are there."""
-    monkeypatch.setenv("VOS_HOME", str(tmp_path))
-    with pytest.raises(ModelError, match=r"training\.nano\.train.*--checkpoint") as error:
+def test_the_weights_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They load without a network, and are as small as they should be; a package without them says so."""
+    monkeypatch.setenv("VOS_OFFLINE", "1")
+    segmenter = build_segmenter("nano")
+    assert isinstance(segmenter, NanoSegmenter)
+    assert sum(p.numel() for p in segmenter.network.parameters()) <= 4_000_000
+    assert packaged_weights().stat().st_size <= 10_000_000
+    monkeypatch.setattr(resources, "files", lambda package: tmp_path)
+    with pytest.raises(ModelError, match=r"weights of nano are missing.*--checkpoint") as error:
         build_segmenter("nano")
     assert error.value.exit_code == 4
-    (tmp_path / "weights").mkdir()
-    tiny_nano_checkpoint(tmp_path / "weights" / "nano.safetensors")
-    build_segmenter("nano")
 
 
 def test_other_files_are_refused(tmp_path: Path, checkpoint: Path) -> None:

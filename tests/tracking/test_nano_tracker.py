@@ -14,13 +14,13 @@ from vos.masks import Segmentation
 from vos.matching.appearance import AppearanceSettings
 from vos.segmenters import build_segmenter
 from vos.segmenters.nano import NanoSegmenter
-from vos.segmenters.nano_cues import CUES
+from vos.segmenters.nano_cues import CUES, LOOKS
 from vos.segmenters.nano_network import NanoConfig, NanoNetwork
 from vos.testing import Scene, scene, tiny_nano_checkpoint
 from vos.tracking import build_tracker
 from vos.tracking.base import Tracker
 from vos.tracking.builtin import BuiltinSettings, BuiltinTracker
-from vos.tracking.nano import NanoSettings, NanoTracker, padded, smaller
+from vos.tracking.nano import NanoSettings, NanoTracker, padded, shared_out, smaller
 from vos.tracking.nano_cues import ENGINE_CUES, made_up_cues
 from vos.tracking.nano_tune import Reference, TuneSettings, tune
 from vos.tracking.snapshot import dump_state, load_state
@@ -66,7 +66,7 @@ def test_a_network_that_knows_nothing_leaves_the_engine_alone() -> None:
     own = _follow(BuiltinTracker(ENGINE), clip)
     judged = _follow(NanoTracker(_segmenter(), NanoSettings(engine=ENGINE)), clip)
     for one, other in zip(own, judged, strict=True):
-        assert np.mean(one.labels == other.labels) > 0.998
+        assert np.mean(one.labels == other.labels) > 0.9995
     assert set(judged[-1].ids) == set(clip.ids)
 
 
@@ -77,6 +77,34 @@ def test_the_network_is_heard_as_far_as_its_strength() -> None:
     assert not any(result.labels.any() for result in _follow(heard, clip))
     unheard = NanoTracker(_segmenter(-40.0), NanoSettings(engine=ENGINE, strength=0))
     assert all(result.labels.any() for result in _follow(unheard, clip))
+
+
+def test_which_of_two_objects_it_is_stays_with_the_engine() -> None:
+    """What is an object's and what is background follows the network; among objects the engine decides, and
+    the network where the engine thinks of none."""
+    judged = np.array([[0.2, 0.9, 0.2], [0.1, 0.05, 0.1], [0.7, 0.05, 0.7]], np.float32)[..., None]
+    belief = np.array([[0.1, 0.1, 1.0], [0.8, 0.6, 0.0], [0.1, 0.3, 0.0]], np.float32)[..., None]
+    shared = shared_out(judged, belief)
+    np.testing.assert_allclose(shared.sum(axis=0), 1, atol=1e-6)
+    np.testing.assert_array_equal(shared[0], judged[0])
+    assert shared[:, :, 0].argmax(axis=0).tolist() == [1, 0, 2]
+    one = np.stack([judged[0], 1 - judged[0]])
+    np.testing.assert_allclose(shared_out(one, np.stack([belief[0], 1 - belief[0]])), one, atol=1e-6)
+
+
+@pytest.mark.parametrize("looks", [0.0, 0.5])
+def test_looks_are_told_as_far_as_they_are_trusted(looks: float) -> None:
+    """The network is shown so much of what colours say, and all of what else the engine knows."""
+    clip, seen = _clip("moving"), []
+    for told in (looks, 1.0):
+        segmenter = _segmenter()
+        segmenter.network.decoder.register_forward_pre_hook(lambda _, given: seen.append(given[1].clone()))
+        _follow(NanoTracker(segmenter, NanoSettings(engine=ENGINE, looks=told)), clip)
+    some, full = seen[: len(seen) // 2], seen[len(seen) // 2 :]
+    assert full[0][:, LOOKS].abs().max() > 0.5
+    for one, other in zip(some, full, strict=True):
+        torch.testing.assert_close(one[:, LOOKS], looks * other[:, LOOKS])
+        torch.testing.assert_close(one[:, :LOOKS], other[:, :LOOKS])
 
 
 def test_goes_on_from_a_snapshot(checkpoint: Path) -> None:
@@ -178,8 +206,8 @@ def test_pictures_are_brought_to_size() -> None:
     np.testing.assert_array_equal(whole[50], picture[32])
 
 
-def test_built_by_name(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings and --tune arrive; what it cannot do is refused; without weights it says how to get them."""
+def test_built_by_name(checkpoint: Path) -> None:
+    """Settings and --tune arrive; what it cannot do is refused."""
     tracker = build_tracker("nano", checkpoint=str(checkpoint), settings={"strength": 0.5}, tune=True)
     assert isinstance(tracker, NanoTracker)
     assert tracker.judge.settings.strength == 0.5
@@ -188,9 +216,6 @@ def test_built_by_name(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.Mon
         build_tracker("nano", checkpoint=str(checkpoint), settings={"strength": 2.0})
     with pytest.raises(ModelError, match="parity"):
         build_tracker("nano", checkpoint=str(checkpoint), method="parity")
-    monkeypatch.setenv("VOS_HOME", str(tmp_path))
-    with pytest.raises(ModelError, match=r"training\.nano\.train"):
-        build_tracker("nano")
     for wrong in ({"steps": 0}, {"side": 40}, {"rate": 0.0}):
         with pytest.raises(SettingsError):
             build_tracker("nano", checkpoint=str(checkpoint), settings={"tuning": wrong})

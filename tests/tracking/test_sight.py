@@ -8,7 +8,7 @@ import pytest
 from vos.matching.appearance import AppearanceSettings
 from vos.testing import scene
 from vos.tracking.builtin import BuiltinSettings, BuiltinTracker
-from vos.tracking.nano_cues import against_rivals, combined, engine_cues
+from vos.tracking.nano_cues import against_rivals, changed, engine_cues
 from vos.tracking.sight import Sight
 
 QUICK = BuiltinSettings(appearance=AppearanceSettings(views=2, samples=500, iterations=40, batch=256))
@@ -52,7 +52,7 @@ def test_the_judge_is_obeyed() -> None:
 
 
 def test_cues_are_above_zero_where_the_object_wins() -> None:
-    """Belief and looks against the strongest rival; all cues lie in -1..1; logits go back to who wins."""
+    """Belief and looks against the strongest rival; all cues lie in -1..1."""
     seen: list[Sight] = []
 
     def finish(sight: Sight) -> np.ndarray:
@@ -67,7 +67,18 @@ def test_cues_are_above_zero_where_the_object_wins() -> None:
         winner = sight.belief.argmax(axis=0)
         for k in range(len(sight.ids)):
             assert np.mean((cues[k, 0] > 0) == (winner == k + 1)) > 0.999  # but for ties
-        assert np.mean(combined(cues[:, 0]).argmax(axis=0) == winner) > 0.999
+
+
+def test_a_change_of_log_odds() -> None:
+    """No change leaves a belief as it is; by log 3, the odds of an object against the others triple."""
+    belief = np.array([0.2, 0.5, 0.3], np.float32).reshape(3, 1, 1)
+    change = np.zeros((2, 1, 1), np.float32)
+    np.testing.assert_allclose(changed(belief, change), belief, atol=1e-5)
+    change[0] = np.log(3)
+    odds = changed(belief, change)[:, 0, 0]
+    assert odds.sum() == pytest.approx(1, abs=1e-6)
+    assert odds[1] / odds[0] == pytest.approx(3 * 0.5 / 0.2, rel=1e-4)
+    assert odds[1] / odds[2] == pytest.approx(3 * 0.5 / 0.3, rel=1e-4)
 
 
 def test_rivals_of_one_object() -> None:

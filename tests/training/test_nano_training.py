@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from training.nano import recordings as recordings_module
 from training.nano import train as training
 from training.nano.clips import ClipSettings, make_clip
 from training.nano.losses import candidate_loss, match, quality_loss
+from training.nano.mean import mean_of
 from training.nano.photographs import Photographs
 from training.nano.recordings import Recording, disturbed, record
 from training.nano.samples import Recordings, SampleSettings
@@ -24,7 +25,7 @@ from vos.matching.appearance import AppearanceSettings
 from vos.segmenters import build_segmenter
 from vos.segmenters.nano import NanoSegmenter
 from vos.segmenters.nano_cues import BOX, CARRIED, LOOKS, MASK, OFF, ON, SIMILAR
-from vos.segmenters.nano_network import NanoConfig, NanoNetwork, Pyramid
+from vos.segmenters.nano_network import NanoConfig, NanoNetwork, Pyramid, half_precision
 from vos.testing import tiny_nano_checkpoint
 from vos.tracking.builtin import BuiltinSettings
 
@@ -265,3 +266,15 @@ def test_what_cannot_be_done_is_said(recordings_folder: Path, tmp_path: Path) ->
         SampleSettings(side=100)
     with pytest.raises(ValueError, match="steps must be at least 1"):
         _recipe(steps=0)
+
+
+def test_the_mean_of_checkpoints(tmp_path: Path) -> None:
+    """Every weight is the mean of the files' weights; networks of other sizes are refused."""
+    files = [tiny_nano_checkpoint(tmp_path / f"{seed}.safetensors", seed) for seed in (1, 2)]
+    one, two = (load_file(path) for path in files)
+    mean = mean_of(files).state_dict()
+    for name, value in one.items():
+        torch.testing.assert_close(mean[name], (value.float() + two[name].float()) / 2)
+    save_file(half_precision(NanoNetwork(NanoConfig((8, 8, 16, 16, 16)))), tmp_path / "other.safetensors")
+    with pytest.raises(ModelError, match="checkpoints of one run"):
+        mean_of([files[0], tmp_path / "other.safetensors"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import resources
 from pathlib import Path
 
 import cv2
@@ -32,13 +33,11 @@ from .nano_network import (
     similarity_cue,
 )
 from .sam import check_device, check_dtype
-from .weights import weights_folder
 
 PIXELS = 410_000
 """An image is brought to at most about this many pixels: 854x480."""
 MAX_BATCH = 8
 """Prompts decoded at once; more are split, which bounds memory and changes nothing."""
-FILE = "nano.safetensors"
 LEAST_LENGTH = 1e-12
 
 
@@ -167,18 +166,27 @@ def input_size(image_size: tuple[int, int], pixels: int) -> tuple[int, int]:
 def build_nano(
     *, checkpoint: str | Path | None = None, device: str = "cpu", dtype: str = "float32"
 ) -> NanoSegmenter:
-    """The segmenter from ``checkpoint``, or from ``nano.safetensors`` in the weights folder.
+    """The segmenter with the weights that come with the package, or with those in ``checkpoint``.
 
     Raises:
         ModelError: if weights are missing, unusable or another model's, or device or dtype cannot be used.
     """
     check_device(device)
     check_dtype(dtype)
-    path = weights_folder() / FILE if checkpoint is None else Path(checkpoint)
-    if checkpoint is None and not path.exists():
-        raise ModelError(
-            f"no weights of nano come with this version, and there are none at {path}; train them with "
-            "`python -m training.nano.train` (docs/nano.md) and give the file with --checkpoint FILE, or "
-            "choose --model builtin, which needs none"
-        )
+    path = packaged_weights() if checkpoint is None else Path(checkpoint)
     return NanoSegmenter(network_from(load_state(path), str(path)), device=device, dtype=dtype)
+
+
+def packaged_weights() -> Path:
+    """The file that ``training/nano`` made and ``docs/nano.md`` describes.
+
+    Raises:
+        ModelError: if the package came without it.
+    """
+    path = Path(str(resources.files("vos").joinpath("assets", "nano", "nano.safetensors")))
+    if not path.is_file():
+        raise ModelError(
+            f"the weights of nano are missing from {path}; install the package again, give others with "
+            "--checkpoint FILE, or choose --model builtin, which needs none"
+        )
+    return path

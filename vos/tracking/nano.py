@@ -22,15 +22,20 @@ from ..matching.appearance import Given
 from ..matching.grid_mask import grid_mask
 from ..matching.recall import recall_similarity, sample_columns
 from ..segmenters.nano import NanoSegmenter
-from ..segmenters.nano_cues import CUES, MASK, MASK_LOGIT, SIMILAR
+from ..segmenters.nano_cues import CUES, LOOKS, MASK, MASK_LOGIT, SIMILAR
 from ..segmenters.nano_network import STRIDE, Pyramid, similarity_cue
 from .builtin import BuiltinSettings, BuiltinTracker
 from .builtin_step import window_of
-from .nano_cues import ENGINE_CUES, combined, engine_cues
+from .nano_cues import ENGINE_CUES, changed, engine_cues
 from .nano_tune import Reference, TuneSettings, tune
 from .sight import Sight
 
 Floats = NDArray[np.float32]
+
+
+NONE = 0.1
+"""Probability of all objects together at which the engine counts as thinking of none."""
+LEAST = 1e-9
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,9 @@ class NanoSettings:
 
     strength: float = 1.0
     """How much of the network's change, in logits, is made: 0 is the engine alone."""
+    looks: float = 0.5
+    """How much of what colours say the network is told. Made-up clips have more telling colours than the
+    world: there the network learned to trust them too much."""
     pixels: int = 80_000
     """Size of the picture that the network sees; larger ones than it was trained on help little."""
     columns: int = 256
@@ -49,8 +57,9 @@ class NanoSettings:
     engine: BuiltinSettings = field(default_factory=BuiltinSettings)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.strength <= 1:
-            raise ValueError(f"strength must be in 0..1, got {self.strength}")
+        for name in ("strength", "looks"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in 0..1, got {getattr(self, name)}")
         if self.columns < 1:
             raise ValueError(f"columns must be at least 1, got {self.columns}")
 
@@ -78,7 +87,8 @@ class NanoJudge:
         known = self._learned(sight)
         own = engine_cues(sight)
         change = self._change(known, sight.picture, own)
-        return combined(MASK_LOGIT * own[:, 0] + np.float32(self.settings.strength) * change)
+        judged = changed(sight.belief, np.float32(self.settings.strength) * change)
+        return shared_out(judged, sight.belief)
 
     @torch.inference_mode()
     def _change(self, known: _Known, picture: NDArray[np.uint8], own: Floats) -> Floats:
@@ -93,6 +103,7 @@ class NanoJudge:
             for channel, plane in zip(ENGINE_CUES, planes, strict=True):
                 cues[k, channel, : inner[0], : inner[1]] = torch.from_numpy(_resized(plane, small))
         cues = cues.to(segmenter.device)
+        cues[:, LOOKS] *= self.settings.looks
         cues[:, SIMILAR] = similarity_planes(pyramid, known.remembered, shown.shape[:2])
         logits, _ = network.decoder(pyramid, cues.to(segmenter.dtype))
         # A belief is not ambiguous: all candidates learned to mend it, and their mean is steadier than one.
@@ -111,6 +122,17 @@ class NanoJudge:
             remembered = recollect(segmenter, references, sight.ids, settings.columns)
             self._known = known = _Known(sight.given, remembered, segmenter)
         return known
+
+
+def shared_out(judged: Floats, belief: Floats) -> Floats:
+    """(1 + K, h, w) probabilities: what is an object's by ``judged``, shared out among objects by ``belief``.
+
+    The network tells objects from what surrounds them. Which of several that look alike is the engine's to
+    say, who knows where each of them was; the network is heard where the engine thinks of none.
+    """
+    shares = belief[1:] + np.float32(NONE) * judged[1:]
+    share = (1 - judged[0]) / np.maximum(shares.sum(axis=0), LEAST)
+    return np.concatenate([judged[:1], shares * share])
 
 
 def as_judged(given: Given, settings: NanoSettings) -> Reference:

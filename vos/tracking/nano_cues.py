@@ -66,9 +66,10 @@ def against_rivals(scores: Floats) -> Floats:
     return result
 
 
-def combined(logits: Floats) -> Floats:
-    """(1 + K, h, w) float32 probabilities from (K, h, w) logits of each object against its rivals."""
-    scores = np.concatenate([np.zeros_like(logits[:1]), logits])
+def changed(belief: Floats, change: Floats) -> Floats:
+    """(1 + K, h, w) probabilities: ``belief`` after a (K, h, w) change of each object's log-odds."""
+    scores = np.log(belief + LEAST)
+    scores[1:] += change
     powers = np.exp(scores - scores.max(axis=0))
     result: Floats = powers / powers.sum(axis=0)
     return result

@@ -38,13 +38,13 @@ class Reference:
 class TuneSettings:
     """How the network is fitted to the given frames."""
 
-    steps: int = 80
+    steps: int = 120
     examples: int = 24
     """Made-up views; each is encoded once, and seen again with other rough masks."""
     batch: int = 4
     side: int = 224
     """Views are cut to squares of this many pixels around an object."""
-    rate: float = 1e-4
+    rate: float = 2e-4
     roughness: tuple[float, float] = (0.05, 0.5)
     """Least and greatest roughness of the masks that are made up."""
     seed: int = 0
