@@ -111,7 +111,8 @@ def engine_options(command: F) -> F:
         click.option(
             "--model",
             metavar="NAME",
-            help="Engine: builtin (default, no weights), mobile-sam, sam-vit-b, -l, -h, nano, target.",
+            help="Engine: builtin (default), nano (its weights are included), mobile-sam, sam-vit-b, -l, -h, "
+            "target.",
         ),
     ):
         command = option(command)
