@@ -323,14 +323,17 @@ def test_an_output_place_that_cannot_be_used(given: Path, tmp_path: Path, place:
         assert files(out) == {"masks": b"mine"}
 
 
-def start(given: Path, out: Path, *more: str, seconds: float = 0.03) -> subprocess.Popen[str]:
-    """The usual command line in a process of its own, slow enough to be met in the middle."""
+def start(given: Path, out: Path, *more: str, waits_at: int = -1) -> subprocess.Popen[str]:
+    """The usual command line in a process of its own, slow enough to be met in the middle.
+
+    It stays at frame ``waits_at`` until a signal comes.
+    """
     return subprocess.Popen(
         [sys.executable, str(DRIVER), *arguments(given, out, *more)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "DRIFT_SECONDS": str(seconds)},
+        env={**os.environ, "DRIFT_SECONDS": "0.03", "DRIFT_WAITS_AT": str(waits_at)},
     )
 
 
@@ -349,7 +352,7 @@ def count_masks(out: Path) -> int:
 def test_stopped_by_a_signal(given: Path, tmp_path: Path, whole: dict[str, bytes], number: int) -> None:
     """Exit 130, a line that says how far it got and how to go on; then --resume gives the same bytes."""
     out = tmp_path / "out"
-    with start(given, out) as process:
+    with start(given, out, waits_at=8) as process:
         wait_for(lambda: count_masks(out) >= 8, process)
         process.send_signal(number)
         stdout, stderr = process.communicate()

@@ -1,7 +1,7 @@
 """``vos`` with one more engine, ``drift``, for tests that need a process of its own.
 
-Its labels depend on every step since ``begin``, and a step takes as long as DRIFT_SECONDS says, so that a
-signal can be sent in the middle.
+Its labels depend on every step since ``begin``. A step takes as long as DRIFT_SECONDS says, and that of frame
+DRIFT_WAITS_AT half a minute more, so that a signal can be sent in the middle.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ class SlowTracker(DriftingTracker):
     def step(self, frame: Frame, given: Segmentation | None = None) -> Segmentation:
         """As slow as asked for."""
         time.sleep(float(os.environ.get("DRIFT_SECONDS", "0")))
+        if str(frame.index) == os.environ.get("DRIFT_WAITS_AT"):
+            time.sleep(30)
         return super().step(frame, given)
 
 
