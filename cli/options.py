@@ -94,7 +94,7 @@ def engine_options(command: F) -> F:
             "--tune",
             is_flag=True,
             default=None,
-            help="Fit a promptable model to the first frame (PerSAM-F).",
+            help="Fit the model to the first frame (of SAM: PerSAM-F); not for builtin.",
         ),
         click.option(
             "--checkpoint", metavar="FILE", help="File with the model's weights; else they are in the cache."

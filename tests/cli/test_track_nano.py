@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,10 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from vos_cli.main import cli
 
+from vos.masks import Segmentation
+from vos.segmenters.weights import sha256_of
 from vos.testing import scene, tiny_nano_checkpoint, write_images, write_labels
+from vos.tracking.nano import NanoTracker
 
 QUICK = """
 tracker:
@@ -89,3 +94,34 @@ def test_unusable_weights_are_refused(given: Path, tmp_path: Path) -> None:
     )
     assert result.exit_code == 4, result.output
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_does_not_go_on_with_other_weights(
+    given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record says which weights and settings; a stopped run refuses others under the same name."""
+    weights, out = tmp_path / "mine.safetensors", tmp_path / "out"
+    tiny_nano_checkpoint(weights, seed=3)
+    how = ["--checkpoint", str(weights), "--config", str(given / "quick.yaml")]
+
+    step, steps = NanoTracker.step, []
+
+    def stopping(self: NanoTracker, *rest: Any) -> Segmentation:
+        steps.append(rest)
+        if len(steps) == 3:
+            raise KeyboardInterrupt
+        return step(self, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(NanoTracker, "step", stopping)
+        assert track(given, out, *how).exit_code == 130
+    tiny_nano_checkpoint(weights, seed=4)
+    result = track(given, out, *how, "--resume")
+    assert result.exit_code != 0
+    assert "weights.sha256" in result.output
+    tiny_nano_checkpoint(weights, seed=3)
+    assert track(given, out, *how, "--resume").exit_code == 0
+    record = json.loads((out / "run.json").read_text())
+    assert record["weights"]["sha256"] == sha256_of(weights)
+    assert record["engine"]["looks"] == 0.5
+    assert record["engine"]["tuning"]["steps"] == 2

@@ -15,7 +15,7 @@ from vos.errors import ModelError, PromptError
 from vos.prompt import Prompt
 from vos.segmenters import build_segmenter
 from vos.segmenters.base import Guidance, Segmenter
-from vos.segmenters.nano import MAX_BATCH, NanoSegmenter, input_size, packaged_weights
+from vos.segmenters.nano import MAX_BATCH, NanoSegmenter, input_size
 from vos.segmenters.nano_cues import BOX, MASK, MASK_LOGIT, OFF, ON, ROUGH, SIMILAR, prompt_cues
 from vos.segmenters.nano_network import (
     NanoConfig,
@@ -24,6 +24,7 @@ from vos.segmenters.nano_network import (
     network_from,
     similarity_cue,
 )
+from vos.segmenters.weights import packaged_nano
 from vos.testing import tiny_nano_checkpoint, tiny_sam_checkpoint
 
 LOW_RES = (16, 24)
@@ -184,7 +185,7 @@ def test_the_weights_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     segmenter = build_segmenter("nano")
     assert isinstance(segmenter, NanoSegmenter)
     assert sum(p.numel() for p in segmenter.network.parameters()) <= 4_000_000
-    assert packaged_weights().stat().st_size <= 10_000_000
+    assert packaged_nano().stat().st_size <= 10_000_000
     monkeypatch.setattr(resources, "files", lambda package: tmp_path)
     with pytest.raises(ModelError, match=r"weights of nano are missing.*--checkpoint") as error:
         build_segmenter("nano")

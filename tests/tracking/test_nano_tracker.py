@@ -211,11 +211,14 @@ def test_built_by_name(checkpoint: Path) -> None:
     tracker = build_tracker("nano", checkpoint=str(checkpoint), settings={"strength": 0.5}, tune=True)
     assert isinstance(tracker, NanoTracker)
     assert tracker.judge.settings.strength == 0.5
-    assert tracker.judge.settings.tune
+    assert tracker.settings is tracker.judge.settings
+    assert tracker.settings.tune
     with pytest.raises(SettingsError, match="strength must be in"):
         build_tracker("nano", checkpoint=str(checkpoint), settings={"strength": 2.0})
     with pytest.raises(ModelError, match="parity"):
         build_tracker("nano", checkpoint=str(checkpoint), method="parity")
-    for wrong in ({"steps": 0}, {"side": 40}, {"rate": 0.0}):
+    with pytest.raises(SettingsError, match="pixels must be at least 1"):
+        build_tracker("nano", checkpoint=str(checkpoint), settings={"pixels": -5})
+    for wrong in ({"steps": 0}, {"side": 40}, {"rate": 0.0}, {"rate": np.nan}, {"roughness": (0.9, 0.1)}):
         with pytest.raises(SettingsError):
             build_tracker("nano", checkpoint=str(checkpoint), settings={"tuning": wrong})

@@ -63,7 +63,7 @@ class Recording:
 
     ids: tuple[int, ...]
     reference: NDArray[np.uint8]
-    """(h, w, 3) RGB: the given frame, in the engine's window."""
+    """(h, w, 3) RGB: the given frame, at the scale of the engine's window."""
     reference_labels: NDArray[np.uint8]
     frames: tuple[Recorded, ...]
 

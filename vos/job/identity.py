@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import MediaError
 from ..prompt import Target
+from ..segmenters.weights import weights_file
 from ..targets.classes import ClassNames
 from .folder import Layout
 from .settings import TrackSettings
@@ -56,6 +57,7 @@ def identity_of(
         "version": own_version(),
         "settings": dataclasses.asdict(settings),
         "engine": _as_dict(engine),
+        "weights": fingerprint_weights(settings.model, settings.checkpoint),
         "input": source,
         "targets": describe_targets(targets),
         "outputs": made,
@@ -72,6 +74,12 @@ def _as_dict(settings: object) -> dict[str, Any]:
 def fingerprint(paths: Sequence[Path], *, is_images: bool) -> dict[str, Any]:
     """What tells this input from another: see :func:`fingerprint_file` and :func:`fingerprint_images`."""
     return fingerprint_images(paths) if is_images else fingerprint_file(paths[0])
+
+
+def fingerprint_weights(model: str, checkpoint: str | None) -> dict[str, Any] | None:
+    """Size and SHA-256 of the file with a model's weights; None for a model without any."""
+    path = weights_file(model, checkpoint)
+    return None if path is None else fingerprint_file(path)
 
 
 def fingerprint_file(path: str | os.PathLike[str]) -> dict[str, Any]:

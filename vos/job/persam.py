@@ -32,7 +32,7 @@ from ..writers.coco import CocoWriter
 from ..writers.drawing import draw_overlay
 from ..writers.index_png import encode_index_png
 from .folder import PROGRAM, Layout, RunFolder, claim
-from .identity import fingerprint_file, own_version, versions
+from .identity import fingerprint_file, fingerprint_weights, own_version, versions
 from .persam_reference import Reference, build_segmenter_of, learn_reference
 from .persam_settings import PersamRunSettings
 from .summary import Progress
@@ -304,6 +304,7 @@ def _identity(
     return {
         "version": own_version(),
         "settings": dataclasses.asdict(settings),
+        "weights": fingerprint_weights(settings.model, settings.checkpoint),
         "reference": {
             "image": fingerprint_file(reference.image),
             "mask": fingerprint_file(reference.mask),

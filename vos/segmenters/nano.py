@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 
 import cv2
@@ -19,7 +18,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..errors import ModelError
 from ..prompt import Prompt
 from .base import Candidates, FrameFeatures, Guidance, LazyCandidates
 from .checkpoints import load_state
@@ -33,6 +31,7 @@ from .nano_network import (
     similarity_cue,
 )
 from .sam import check_device, check_dtype
+from .weights import packaged_nano
 
 PIXELS = 410_000
 """An image is brought to at most about this many pixels: 854x480."""
@@ -173,20 +172,5 @@ def build_nano(
     """
     check_device(device)
     check_dtype(dtype)
-    path = packaged_weights() if checkpoint is None else Path(checkpoint)
+    path = packaged_nano() if checkpoint is None else Path(checkpoint)
     return NanoSegmenter(network_from(load_state(path), str(path)), device=device, dtype=dtype)
-
-
-def packaged_weights() -> Path:
-    """The file that ``training/nano`` made and ``docs/nano.md`` describes.
-
-    Raises:
-        ModelError: if the package came without it.
-    """
-    path = Path(str(resources.files("vos").joinpath("assets", "nano", "nano.safetensors")))
-    if not path.is_file():
-        raise ModelError(
-            f"the weights of nano are missing from {path}; install the package again, give others with "
-            "--checkpoint FILE, or choose --model builtin, which needs none"
-        )
-    return path

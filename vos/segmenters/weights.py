@@ -6,11 +6,23 @@ import hashlib
 import os
 import sys
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 from ..errors import ModelError
 
-__all__ = ["WEIGHTS", "Weights", "is_offline", "locate", "published", "sha256_of", "verify", "weights_folder"]
+__all__ = [
+    "WEIGHTS",
+    "Weights",
+    "is_offline",
+    "locate",
+    "packaged_nano",
+    "published",
+    "sha256_of",
+    "verify",
+    "weights_file",
+    "weights_folder",
+]
 
 _META = "https://dl.fbaipublicfiles.com/segment_anything/"
 
@@ -124,6 +136,36 @@ def locate(name: str) -> Path:
             f"fetch it again with `vos models download {name} --force`, or give a file with --checkpoint FILE"
         )
     return path
+
+
+def packaged_nano() -> Path:
+    """The weights of ``nano``, which come with the package; ``docs/nano.md`` describes them.
+
+    Raises:
+        ModelError: if the package came without them.
+    """
+    path = Path(str(resources.files("vos").joinpath("assets", "nano", "nano.safetensors")))
+    if not path.is_file():
+        raise ModelError(
+            f"the weights of nano are missing from {path}; install the package again, give others with "
+            "--checkpoint FILE, or choose --model builtin, which needs none"
+        )
+    return path
+
+
+def weights_file(model: str, checkpoint: str | Path | None) -> Path | None:
+    """The file that a model's weights are read from; None for a model without any, or where they are not
+    here."""
+    if checkpoint is not None:
+        path = Path(checkpoint)
+        path = path / "model.safetensors" if path.is_dir() else path
+    elif model == "nano":
+        path = packaged_nano()
+    elif model in WEIGHTS:
+        path = weights_folder() / WEIGHTS[model].file
+    else:
+        return None
+    return path if path.is_file() else None
 
 
 def verify(weights: Weights, path: Path) -> None:

@@ -19,20 +19,24 @@ METHODS = ("target", "parity")
 """How a promptable model is made to follow: our target tracker, or the published PerSAM video scripts."""
 
 
+NO_WEIGHTS = ("builtin", "target")
+
+
 def _builtin(*, settings: Mapping[str, Any] | None = None, device: str, dtype: str, **others: Any) -> Tracker:
     """The engine without weights; of ``others`` it takes nothing."""
     from .builtin import BuiltinSettings, BuiltinTracker
 
     if others.get("checkpoint"):
+        with_weights = ", ".join(name for name in TRACKERS if name not in NO_WEIGHTS)
         raise ModelError(
             f"the built-in engine has no weights, so there is nothing to load {others['checkpoint']} into; "
-            f"choose the model that the checkpoint is of: {', '.join(m for m in TRACKERS if 'sam' in m)}"
+            f"choose the model that the checkpoint is of: {with_weights}"
         )
     if others.get("tune") or others.get("method", "target") != "target":
         others_there_are = ", ".join(name for name in TRACKERS if name != "builtin")
         raise ModelError(
-            "tuning and the parity recipe are for promptable models, and the built-in engine is none (it "
-            f"always learns from the first frame); choose one of {others_there_are}"
+            "tuning and the parity recipe are not for the built-in engine, which is not promptable and "
+            f"always learns from the first frame; choose one of {others_there_are} (nano knows no parity)"
         )
     return BuiltinTracker(override(BuiltinSettings(), settings or {}), device, dtype)
 

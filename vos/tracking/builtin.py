@@ -63,9 +63,14 @@ class BuiltinTracker:
                 f"the built-in engine runs on the CPU in float32, not on {device} in {dtype}; "
                 "leave out the device and the number format, or choose another model"
             )
-        self.settings = settings or BuiltinSettings()
+        self._settings = settings or BuiltinSettings()
         self._finish = finish
         self._video: Video | None = None
+
+    @property
+    def settings(self) -> object:
+        """What a run is recorded with."""
+        return self._settings
 
     def begin(self, frame: Frame, given: Segmentation) -> Segmentation:
         """Start a video; see :class:`~vos.tracking.base.Tracker`.
@@ -89,7 +94,7 @@ class BuiltinTracker:
         check_size(frame, self._video.labels)
         if given is not None:
             check_size(frame, given.labels)
-        video = advance(self._video, frame.image, self.settings, self._finish)
+        video = advance(self._video, frame.image, self._settings, self._finish)
         if given is not None:
             labels = corrected(video.labels, given)
             video = self._taught(frame.image, labels, video.objects, video.given, given)
@@ -117,11 +122,11 @@ class BuiltinTracker:
         for object_id in given.ids:
             area = float(np.count_nonzero(labels == object_id))
             known[object_id] = ObjectState(object_id, 1.0, 0, area)
-        told = (*told, Given(image, labels.copy(), window_of(labels, self.settings).scale))
-        if len(told) > self.settings.max_given:  # the first frame is never forgotten
-            told = (told[0], *told[len(told) - self.settings.max_given + 1 :])
+        told = (*told, Given(image, labels.copy(), window_of(labels, self._settings).scale))
+        if len(told) > self._settings.max_given:  # the first frame is never forgotten
+            told = (told[0], *told[len(told) - self._settings.max_given + 1 :])
         ids = sorted(known)
-        looks = fit(told, ids, self.settings.appearance)
+        looks = fit(told, ids, self._settings.appearance)
         return Video(image, labels, tuple(known[k] for k in ids), told, looks, unadapted(looks), None)
 
 

@@ -60,8 +60,9 @@ class NanoSettings:
         for name in ("strength", "looks"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in 0..1, got {getattr(self, name)}")
-        if self.columns < 1:
-            raise ValueError(f"columns must be at least 1, got {self.columns}")
+        for name in ("pixels", "columns"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,3 +217,8 @@ class NanoTracker(BuiltinTracker):
         chosen = settings or NanoSettings()
         self.judge = NanoJudge(network, chosen)
         super().__init__(chosen.engine, finish=self.judge)
+
+    @property
+    def settings(self) -> NanoSettings:
+        """Of the network and of the engine: what a run is recorded with."""
+        return self.judge.settings

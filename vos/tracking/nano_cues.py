@@ -47,8 +47,8 @@ def made_up_cues(
 ) -> Floats:
     """(3, h, w) float32 cues that the engine might have about an (h, w) mask in an (h, w, 3) RGB picture.
 
-    They are rough to the least, the greatest or a middling ``roughness``, each in its own way, and most of
-    them agree on mistakes that follow the picture.
+    They are about as rough, somewhere between the least and the greatest ``roughness``, each in its own way;
+    and most of them agree on mistakes that follow the picture.
     """
     rough = RoughSettings().times(float(rng.uniform(*roughness)))
     own = np.stack([rng.uniform(*SURE) * (2 * roughen(mask, rng, rough) - 1) for _ in ENGINE_CUES])

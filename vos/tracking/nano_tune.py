@@ -55,10 +55,14 @@ class TuneSettings:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.side < 32 or self.side % 32:
             raise ValueError(f"side must be a multiple of 32, got {self.side}")
-        if self.rate <= 0:
-            raise ValueError(f"rate must be positive, got {self.rate}")
+        if not 0 < self.rate < float("inf"):
+            raise ValueError(f"rate must be positive and finite, got {self.rate}")
+        if not 0 <= self.roughness[0] <= self.roughness[1]:
+            raise ValueError(f"roughness must be two numbers from 0 up in order, got {self.roughness}")
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def tune(
     segmenter: NanoSegmenter, references: tuple[Reference, ...], ids: tuple[int, ...], settings: TuneSettings
 ) -> NanoSegmenter:
@@ -74,20 +78,19 @@ def tune(
     tuned = NanoSegmenter(network, device=str(segmenter.device), pixels=segmenter.pixels)
     with torch.no_grad():
         pyramid = network.encoder(tuned.to_input(np.stack(pictures)))
-    with torch.inference_mode(False), torch.enable_grad():
-        parts = _small_part(network)
-        optimiser = torch.optim.AdamW(parts, lr=settings.rate, weight_decay=0.0)
-        for _ in range(settings.steps):
-            chosen = rng.integers(len(pictures), size=min(settings.batch, len(pictures)))
-            cues = np.zeros((len(chosen), len(CUES), settings.side, settings.side), np.float32)
-            for row, i in enumerate(chosen):
-                cues[row, list(ENGINE_CUES)] = made_up_cues(masks[i], pictures[i], rng, settings.roughness)
-            truth = torch.from_numpy(np.stack([masks[i] for i in chosen])).float().to(tuned.device)
-            logits, _ = network.decoder(_rows(pyramid, chosen), torch.from_numpy(cues).to(tuned.device))
-            loss = mask_loss(logits, truth[:, None].expand_as(logits)).mean()
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
+    parts = _small_part(network)
+    optimiser = torch.optim.AdamW(parts, lr=settings.rate, weight_decay=0.0)
+    for _ in range(settings.steps):
+        chosen = rng.integers(len(pictures), size=min(settings.batch, len(pictures)))
+        cues = np.zeros((len(chosen), len(CUES), settings.side, settings.side), np.float32)
+        for row, i in enumerate(chosen):
+            cues[row, list(ENGINE_CUES)] = made_up_cues(masks[i], pictures[i], rng, settings.roughness)
+        truth = torch.from_numpy(np.stack([masks[i] for i in chosen])).float().to(tuned.device)
+        logits, _ = network.decoder(_rows(pyramid, chosen), torch.from_numpy(cues).to(tuned.device))
+        loss = mask_loss(logits, truth[:, None].expand_as(logits)).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
     return NanoSegmenter(
         network, device=str(segmenter.device), dtype=_name(segmenter.dtype), pixels=tuned.pixels
     )
