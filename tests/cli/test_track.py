@@ -334,6 +334,8 @@ def start(given: Path, out: Path, *more: str, waits_at: int = -1) -> subprocess.
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "DRIFT_SECONDS": "0.03", "DRIFT_WAITS_AT": str(waits_at)},
+        # A shell's background jobs ignore Ctrl-C, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
