@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +19,13 @@ from vos.segmenters.weights import sha256_of
 from vos.testing import scene, tiny_nano_checkpoint, write_images, write_labels
 from vos.tracking.nano import NanoTracker
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 QUICK = """
 tracker:
   engine: {appearance: {views: 2, samples: 400, iterations: 40, batch: 128}}
   tuning: {steps: 2, examples: 2, side: 64}
 """
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny networks are slower on several threads when the machine is busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

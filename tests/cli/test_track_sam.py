@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +14,10 @@ from vos_cli.main import cli
 
 from vos.testing import scene, tiny_sam_checkpoint, write_images, write_labels
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SIZE = (61, 84)
 COUNT = 5
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny networks are slower on several threads when the machine is busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ Models with weights are built from a small checkpoint that nobody trained: promi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +17,11 @@ from vos.prompt import Prompt
 from vos.segmenters import SEGMENTERS, build_segmenter
 from vos.segmenters.base import Candidates, Guidance, Segmenter
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SIZES = [(61, 84), (84, 61), (33, 33), (7, 5)]
 """(H, W) of images; odd, tall, and tiny ones."""
 KINDS = ["points", "box", "mask", "low_res", "points and box", "mask and box", "all"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small pictures are slower on several threads when the machine is busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module", params=sorted(SEGMENTERS))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
-import torch
 
 from vos.errors import InputError, ModelError
 from vos.evaluation import region_similarity
@@ -20,14 +18,7 @@ from vos.tracking.builtin import BuiltinSettings, BuiltinTracker
 from vos.tracking.given import corrected
 from vos.tracking.snapshot import dump_state, load_state
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small pictures are slower on several threads when the machine is busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 QUICK = BuiltinSettings(appearance=AppearanceSettings(views=4, samples=2000, iterations=200, batch=1024))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,18 +24,12 @@ from vos.tracking.nano_cues import ENGINE_CUES, made_up_cues
 from vos.tracking.nano_tune import Reference, TuneSettings, tune
 from vos.tracking.snapshot import dump_state, load_state
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ENGINE = BuiltinSettings(appearance=AppearanceSettings(views=2, samples=500, iterations=60, batch=256))
 TUNING = TuneSettings(steps=3, examples=3, batch=2, side=64)
 ROUGH = (0.9, 1.1)
 TINY = NanoConfig((8, 8, 12, 16, 16), (0, 0, 1, 1, 0), 12)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

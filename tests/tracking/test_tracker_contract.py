@@ -6,12 +6,11 @@ keep their books is not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from vos.errors import InputError
 from vos.evaluation import region_similarity
@@ -22,6 +21,8 @@ from vos.tracking import TRACKERS, build_tracker
 from vos.tracking.base import Tracker
 from vos.tracking.snapshot import dump_state, load_state
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SIZE = (61, 85)
 KNOWING = {"builtin", "target"}
 """Engines that see without weights, so that what they find can be held against the truth."""
@@ -30,15 +31,6 @@ QUICK = {"builtin": LEARNING, "nano": {"engine": LEARNING}}
 """Settings of engines that learn from the first frame: the scenes are easy, less learning does."""
 
 Build = Callable[[str], Tracker]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small pictures are slower on several threads when the machine is busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

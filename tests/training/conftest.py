@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from vos.testing import scene, write_images, write_labels
 
@@ -19,12 +18,8 @@ if str(ROOT) not in sys.path:
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
+def same_sums_everywhere(one_thread: None) -> None:
     """Sums come out the same whatever the machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
