@@ -44,8 +44,8 @@ def run(way: str) -> dict[str, Any]:
     import torch
     from transformers import LlamaConfig, LlamaModel
 
-    from vos.language.flow import FlowStream, aggregate_heads, flow_rows
-    from vos.language.flow_capture import LayerStore, capturing
+    from vos.detectors.vl_sam.attention_capture import LayerStore, capturing
+    from vos.detectors.vl_sam.attention_flow import FlowStream, aggregate_heads, flow_rows
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -93,7 +93,7 @@ def probabilities(model: dict[str, int], tokens: int) -> int:
 
 def computed_memory() -> dict[str, float]:
     """MiB that each way keeps or needs at once, beside the plain pass, for the shape of a 7B model."""
-    from vos.language.flow_capture import _BLOCK
+    from vos.detectors.vl_sam.attention_capture import _BLOCK
 
     square = SEVEN_B_TOKENS**2
     # Scores, masked scores and probabilities of one group of heads, in float32.

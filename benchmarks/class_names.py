@@ -2,7 +2,7 @@
 
 Two tables, on scenes the model was not trained on and nothing was chosen on:
 
-- masks of single scenes, by what the segmenter is told of a find: mean IoU of the best find of every shape,
+- masks of single scenes, by what the backbone is told of a find: mean IoU of the best find of every shape,
   and the share of shapes with an IoU above one half;
 - videos in which shapes come in later: J&F of every shape's own track (tracks go to shapes of their class by
   the assignment with the largest sum, over the frames from the one the shape appears in), with and without
@@ -23,18 +23,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vos.backbones.base import Backbone
+from vos.backbones.refinement import keep_best, refine
+from vos.backbones.registry import build_backbone
+from vos.detectors.base import Found
+from vos.detectors.registry import build_finder
+from vos.detectors.synthetic.world import CLASS_NAMES, WorldScene, world_scene
 from vos.evaluation import contour_accuracy, region_similarity
-from vos.job import TrackSettings, track_video
-from vos.language.finder import Found
-from vos.language.finders import build_finder
-from vos.language.synthetic_world import CLASS_NAMES, WorldScene, world_scene
-from vos.prompt import Prompt, Target
-from vos.segmenters import build_segmenter
-from vos.segmenters.base import Segmenter
-from vos.targets.association import assign
-from vos.targets.classes import ClassNames, ClassSettings, logits_of, prompts_of
+from vos.prompting.association import assign
+from vos.prompting.class_names import ClassNames, ClassSettings, logits_of, prompts_of
+from vos.prompts import Prompt, Target
+from vos.runs import TrackSettings, track_video
 from vos.testing import write_images
-from vos.tracking.refine import keep_best, refine
 from vos.video import open_video
 
 SCENES = range(1_400_000, 1_400_040)
@@ -59,31 +59,29 @@ def iou(one: Masks, other: Masks) -> float:
     return float((one & other).sum() / max(int((one | other).sum()), 1))
 
 
-def cascade(image: NDArray[np.uint8], prompts: Sequence[Prompt], segmenter: Segmenter) -> Masks:
+def cascade(image: NDArray[np.uint8], prompts: Sequence[Prompt], backbone: Backbone) -> Masks:
     """(N, H, W) masks after three passes."""
-    features = segmenter.encode(image)
-    kept = keep_best(segmenter.decode(features, prompts))
+    features = backbone.encode(image)
+    kept = keep_best(backbone.decode(features, prompts))
     for use_box in (False, True):
-        kept = refine(segmenter, features, prompts, kept, use_box=use_box)
+        kept = refine(backbone, features, prompts, kept, use_box=use_box)
     return kept.masks
 
 
-def masks_by_prompt(
-    image: NDArray[np.uint8], found: Sequence[Found], segmenter: Segmenter
-) -> dict[str, Masks]:
-    """(N, H, W) masks of the finds, by what the segmenter is told."""
+def masks_by_prompt(image: NDArray[np.uint8], found: Sequence[Found], backbone: Backbone) -> dict[str, Masks]:
+    """(N, H, W) masks of the finds, by what the backbone is told."""
     told = [prompts_of(entry) for entry in found]
     return {
         "the region itself": np.stack([entry.values > 0 for entry in found if entry.values is not None]),
-        "points": cascade(image, [pair for pair, _ in told], segmenter),
-        "points and box": cascade(image, [both for _, both in told], segmenter),
-        "both, the better one": logits_of(image, found, segmenter) > 0,
+        "points": cascade(image, [pair for pair, _ in told], backbone),
+        "points and box": cascade(image, [both for _, both in told], backbone),
+        "both, the better one": logits_of(image, found, backbone) > 0,
     }
 
 
 def score_prompts() -> list[dict[str, Any]]:
     """The first table."""
-    finder, segmenter = build_finder("synthetic"), build_segmenter("builtin")
+    finder, backbone = build_finder("synthetic"), build_backbone("builtin")
     scores: dict[str, list[float]] = {}
     for seed in SCENES:
         first, second, _ = names_of(seed)
@@ -91,7 +89,7 @@ def score_prompts() -> list[dict[str, Any]]:
         found = finder.find(world.image, [first, second])
         if not found:
             raise SystemExit(f"nothing found in scene {seed}: the table needs a row for it")
-        for told, masks in masks_by_prompt(world.image, found, segmenter).items():
+        for told, masks in masks_by_prompt(world.image, found, backbone).items():
             for label, name in enumerate(world.names, start=1):
                 truth = world.scene.labels[0] == label
                 rivals = [

@@ -21,9 +21,9 @@ import torch
 from common import RESULTS, write_json
 
 from vos.testing import scene
-from vos.tracking import builtin_step
-from vos.tracking.builtin import BuiltinSettings, BuiltinTracker
-from vos.tracking.carry import dense_flow
+from vos.trackers.classical import step as builtin_step
+from vos.trackers.classical.tracker import ClassicalSettings, ClassicalTracker
+from vos.trackers.flow_warping import dense_flow
 
 SIZE = (480, 854)
 STAGES = {
@@ -59,9 +59,9 @@ def run(what: str, frames: int) -> dict[str, Any]:
     for name, label in STAGES.items():
         setattr(builtin_step, name, timed(originals[name], spent, label))
     try:
-        tracker = BuiltinTracker()
+        tracker = ClassicalTracker()
         start = time.perf_counter()
-        tracker.begin(clip.frames[0], clip.segmentation(0))
+        tracker.start(clip.frames[0], clip.targets(0))
         begin = time.perf_counter() - start
         start = time.perf_counter()
         for frame in clip.frames[1:]:
@@ -130,7 +130,7 @@ def main() -> None:
         "size": SIZE,
         "frames": arguments.frames,
         "threads": {"torch": torch.get_num_threads(), "opencv": cv2.getNumThreads()},
-        "engine": asdict(BuiltinSettings()),
+        "engine": asdict(ClassicalSettings()),
     }
     write_json(arguments.json, "engine", settings, rows)
 

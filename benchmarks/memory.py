@@ -24,8 +24,8 @@ import av
 from common import RESULTS, write_json
 from sam import CONFIGS
 
+from vos.formats.index_png import encode_index_png
 from vos.testing import stream, write_sam_checkpoint
-from vos.writers.index_png import encode_index_png
 
 SIZE = (480, 854)
 

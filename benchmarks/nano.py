@@ -17,11 +17,11 @@ import cv2
 import torch
 from common import RESULTS, write_json
 
-from vos.segmenters.nano import build_nano
+from vos.backbones.nano.backbone import build_nano
 from vos.testing import scene
-from vos.tracking.base import Tracker
-from vos.tracking.builtin import BuiltinTracker
-from vos.tracking.nano import NanoSettings, NanoTracker
+from vos.trackers.base import Tracker
+from vos.trackers.classical.tracker import ClassicalTracker
+from vos.trackers.nano.tracker import NanoSettings, NanoTracker
 
 SIZE = (480, 854)
 SCENES = {"one object": "moving", "seven objects": "crowd"}
@@ -32,7 +32,7 @@ def run(make: Callable[[], Tracker], what: str, frames: int) -> dict[str, Any]:
     clip = scene(what, num_frames=frames + 2, size=SIZE, noise=3)
     tracker = make()
     start = time.perf_counter()
-    tracker.begin(clip.frames[0], clip.segmentation(0))
+    tracker.start(clip.frames[0], clip.targets(0))
     tracker.step(clip.frames[1])
     begun = time.perf_counter()
     for frame in clip.frames[2:]:
@@ -54,7 +54,7 @@ def main() -> None:
     cv2.setNumThreads(arguments.threads)
     network = build_nano()
     engines: dict[str, Callable[[], Tracker]] = {
-        "builtin": BuiltinTracker,
+        "builtin": ClassicalTracker,
         "nano": lambda: NanoTracker(network),
         "nano --tune": lambda: NanoTracker(network, NanoSettings(tune=True)),
     }

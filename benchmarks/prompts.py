@@ -1,4 +1,4 @@
-"""How good the built-in segmenter is at every kind of prompt, beside GrabCut given the same prompt.
+"""How good the built-in backbone is at every kind of prompt, beside GrabCut given the same prompt.
 
 Objects are the first frames of DAVIS (one object each) and a seeded choice of objects of the training sets,
 from the half of their images that is kept for measuring (:func:`held_out`). Seconds are processor time of one
@@ -24,10 +24,10 @@ import torch
 from common import data_root, write_json
 from numpy.typing import NDArray
 
-from vos.masks import tight_box
-from vos.prompt import Prompt
-from vos.segmenters import build_segmenter
-from vos.segmenters.base import Segmenter
+from vos.backbones.base import Backbone
+from vos.backbones.registry import build_backbone
+from vos.ops.boxes import tight_box
+from vos.prompts import Prompt
 
 Bools = NDArray[np.bool_]
 
@@ -203,20 +203,20 @@ def largest_part(mask: Bools) -> Bools:
 
 
 class Builtin:
-    """The built-in segmenter; an image is encoded once."""
+    """The built-in backbone; an image is encoded once."""
 
     def __init__(self) -> None:
-        self.segmenter: Segmenter = build_segmenter("builtin")
+        self.backbone: Backbone = build_backbone("builtin")
         self.case: Case | None = None
         self.encode_seconds: list[float] = []
 
     def __call__(self, case: Case, prompt: Prompt) -> Answer:
         if self.case is not case:
             start = time.process_time()
-            self.features, self.case = self.segmenter.encode(case.image), case
+            self.features, self.case = self.backbone.encode(case.image), case
             self.encode_seconds.append(time.process_time() - start)
         start = time.process_time()
-        candidates = self.segmenter.decode(self.features, [prompt])
+        candidates = self.backbone.decode(self.features, [prompt])
         seconds = time.process_time() - start
         masks = [mask.numpy() for mask in candidates.logits[0] > 0]
         return Answer(masks[int(candidates.scores[0].argmax())], seconds, masks)

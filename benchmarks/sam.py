@@ -18,12 +18,12 @@ import torch
 from common import write_json
 from torch import Tensor, nn
 
-from vos.matching.scale_weights import fit_scale_weights
-from vos.prompt import Prompt
-from vos.segmenters.base import FrameFeatures, Guidance
-from vos.segmenters.sam import SamSegmenter
-from vos.segmenters.sam_network import SamConfig, build_network
-from vos.segmenters.tiny_vit import TinyViTConfig
+from vos.backbones.base import FrameFeatures, Guidance
+from vos.backbones.sam.backbone import SamBackbone
+from vos.backbones.sam.network import SamConfig, build_network
+from vos.backbones.sam.tiny_vit import TinyViTConfig
+from vos.backbones.scale_weights import fit_scale_weights
+from vos.prompts import Prompt
 from vos.testing.tiny_sam import random_sam_state
 
 CONFIGS = {"mobile-sam": SamConfig(encoder=TinyViTConfig()), "sam-vit-b": SamConfig()}
@@ -56,7 +56,7 @@ def prompts(count: int, low_res: bool) -> list[Prompt]:
     return made
 
 
-def decoding(sam: SamSegmenter, features: FrameFeatures, repeats: int) -> dict[str, Any]:
+def decoding(sam: SamBackbone, features: FrameFeatures, repeats: int) -> dict[str, Any]:
     """One pass for 1, 2 and 5 objects in one batch, and 5 one after the other."""
     result: dict[str, Any] = {}
     for count in (1, 2, 5):
@@ -69,7 +69,7 @@ def decoding(sam: SamSegmenter, features: FrameFeatures, repeats: int) -> dict[s
     return result
 
 
-def fitting(sam: SamSegmenter, features: FrameFeatures, naive_steps: int) -> dict[str, Any]:
+def fitting(sam: SamBackbone, features: FrameFeatures, naive_steps: int) -> dict[str, Any]:
     """The fit of 1,000 steps, and for a few steps the reference's way: a decoder pass and autograd each."""
     target = torch.zeros(SIZE, dtype=torch.bool, device=sam.device)
     target[100:300, 200:500] = True
@@ -115,7 +115,7 @@ def difference(found: Tensor, wanted: Tensor) -> dict[str, float]:
     }
 
 
-def outputs(sam: SamSegmenter, features: FrameFeatures) -> dict[str, Tensor]:
+def outputs(sam: SamBackbone, features: FrameFeatures) -> dict[str, Tensor]:
     """The arrays whose error is reported."""
     points, refined = prompts(2, low_res=False), prompts(2, low_res=True)
     embedding = features.columns.mean(dim=(1, 2))
@@ -141,7 +141,7 @@ def measure(model: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     wanted: dict[str, Tensor] = {}
     for dtype in arguments.dtypes:
-        sam = SamSegmenter(build_network(state, model), device=arguments.device, dtype=dtype)
+        sam = SamBackbone(build_network(state, model), device=arguments.device, dtype=dtype)
         features = sam.encode(coarse)
         entry: dict[str, Any] = {"model": model, "dtype": dtype}
         entry["encode"] = timed(lambda sam=sam: sam.encode(coarse), arguments.repeats)

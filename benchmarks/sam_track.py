@@ -20,22 +20,22 @@ import torch
 from common import RESULTS, write_json
 from sam import CONFIGS
 
-from vos.job import TrackSettings, track_video
-from vos.segmenters.base import Candidates, FrameFeatures
-from vos.segmenters.sam import SamSegmenter
-from vos.segmenters.sam_network import build_network
-from vos.targets import parse_targets
+from vos.backbones.base import Candidates, FrameFeatures
+from vos.backbones.sam.backbone import SamBackbone
+from vos.backbones.sam.network import build_network
+from vos.prompting.parsing import parse_targets
+from vos.runs import TrackSettings, track_video
 from vos.testing import scene, write_images, write_labels
 from vos.testing.tiny_sam import random_sam_state
-from vos.tracking.base import Tracker
-from vos.tracking.parity import ParityTracker
-from vos.tracking.target import TargetTracker
+from vos.trackers.base import Tracker
+from vos.trackers.persam.as_published import PublishedPersamTracker
+from vos.trackers.persam.tracker import PersamTracker
 from vos.video import open_video
 
 SIZE = (480, 854)
 
 
-class TimedSam(SamSegmenter):
+class TimedSam(SamBackbone):
     """Counts the time spent encoding and decoding; masks at image size are decoding too."""
 
     seconds: dict[str, float]
@@ -63,7 +63,7 @@ class TimedSam(SamSegmenter):
 
 def measure(folder: Path, sam: TimedSam, method: str, objects: int) -> dict[str, Any]:
     """One run over the clip in ``folder``; the first frame is left out, it has no decoding."""
-    tracker: Tracker = TargetTracker(sam) if method == "target" else ParityTracker(sam)
+    tracker: Tracker = PersamTracker(sam) if method == "target" else PublishedPersamTracker(sam)
     with open_video(folder / "images") as video:
         targets = parse_targets(masks=[folder / "masks" / "00000.png"], video=video)[:objects]
         sam.seconds = {"encode": 0.0, "decode": 0.0}

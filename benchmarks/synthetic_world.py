@@ -22,13 +22,13 @@ import common
 import numpy as np
 import torch
 
-from vos.evaluation.semantic import SemanticCounts
-from vos.language import build_language_model
-from vos.language.blip import BlipMatcher, EncodedPrompts
-from vos.language.prompts import build_prompts
-from vos.language.protocol import SemanticRecipe, one_shot, score
-from vos.language.segment import SegmentSettings, rank_layers
-from vos.language.synthetic_world import (
+from vos.detectors.attention.blip import BlipMatcher, EncodedPrompts
+from vos.detectors.attention.protocol import SemanticRecipe, one_shot, score
+from vos.detectors.attention.registry import build_language_model
+from vos.detectors.attention.segment import SegmentSettings, rank_layers
+from vos.detectors.attention.text_prompts import build_prompts
+from vos.detectors.attention.tuning import TuningSettings
+from vos.detectors.synthetic.world import (
     CLASS_NAMES,
     DAYLIGHT,
     DUSK,
@@ -36,7 +36,7 @@ from vos.language.synthetic_world import (
     world_scene,
     world_vocabulary,
 )
-from vos.language.tuning import TuningSettings
+from vos.evaluation.semantic import SemanticCounts
 
 SCORED = range(1_000_000, 1_000_080)
 RANKED = range(1_100_000, 1_100_060)

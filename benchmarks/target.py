@@ -1,6 +1,6 @@
 """The target tracker against the published PerSAM video recipe, one improvement after the other.
 
-The built-in segmenter sits in SAM's place in all of them, so what differs is the tracker. Every row adds one
+The built-in backbone sits in SAM's place in all of them, so what differs is the tracker. Every row adds one
 thing to the row above::
 
     python benchmarks/target.py --data ../shared/data --work out/target
@@ -18,7 +18,7 @@ import cv2
 import torch
 from common import RESULTS, data_root, write_json
 
-from vos.job.benchmark import BENCHMARK_SETTINGS, benchmark_davis
+from vos.runs.benchmark import BENCHMARK_SETTINGS, benchmark_davis
 from vos.settings import override
 
 SETS = {"DAVIS 2016/dev": ("DAVIS", "2016/dev"), "schoolgirls": ("DAVIS-2017-240p", "2017/val")}

@@ -83,7 +83,7 @@ def davis(
     OUT/<sequence>/<frame>.png is the layout of a DAVIS submission. A run that was stopped goes on with
     --resume, where sequences that are done are not tracked again.
     """
-    from vos.job.benchmark import BENCHMARK_SETTINGS, benchmark_davis
+    from vos.runs.benchmark import BENCHMARK_SETTINGS, benchmark_davis
     from vos.settings import override
 
     settings = override(BENCHMARK_SETTINGS, load_config(config), flags)
@@ -137,7 +137,7 @@ def perseg(
     ROOT has Images/<object>/ and Annotations/<object>/. An object is learned from its image 00 and looked for
     in the others. OUT/<object>/<image>.png is what vos evaluate-perseg reads.
     """
-    from vos.job.perseg import benchmark_perseg
+    from vos.runs.perseg import benchmark_perseg
     from vos.settings import override
 
     settings = override(persam_settings(config, recipe, flags), {"outputs": ["masks"]})

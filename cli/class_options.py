@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from vos.language.finders import FINDERS
+from vos.detectors.registry import FINDERS
 
 from .language_options import class_option, finder_options
 
@@ -20,7 +20,7 @@ FLAGS = {
     "search_frames": "search_frames",
     "detect_every": "detect_every",
 }
-"""Parameter of the command -> field of :class:`vos.targets.classes.ClassSettings`."""
+"""Parameter of the command -> field of :class:`vos.prompting.class_names.ClassSettings`."""
 
 
 def class_options(command: Any) -> Any:

@@ -42,8 +42,8 @@ def demo(
     same pass each other, one leaves and comes back, one turns fast; a ball rolls out of sight behind blocks.
     Writes masks, an overlay video, COCO annotations and scores to OUT, and the clip itself to OUT/input.
     """
-    from vos.job import TrackSettings
-    from vos.job.demo import NAMES, SUBSET, track_demo
+    from vos.runs import TrackSettings
+    from vos.runs.demo import NAMES, SUBSET, track_demo
     from vos.settings import override
 
     settings = override(TrackSettings(), load_config(config), flags)

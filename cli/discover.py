@@ -89,14 +89,14 @@ def discover(
 ) -> None:
     """Find the objects in an image, a folder of images, or a video, without being told their names.
 
-    A vision-language model says what it sees; the attention of its words says where; a segmenter makes
+    A vision-language model says what it sees; the attention of its words says where; a backbone makes
     masks. Writes OUT/annotations.json (COCO: names, boxes, masks, scores) and OUT/pictures/*.png.
 
     \b
     vos discover street.jpg --finder-weights llava-1.5-7b-hf -o out
     vos discover clip.mp4 --every 50 --questions 10 --tiles --finder-weights llava-1.5-7b-hf -o out
     """
-    from vos.job.discover import DiscoverRunSettings, discover_video
+    from vos.runs.discover import DiscoverRunSettings, discover_video
     from vos.settings import override
     from vos.video import open_video
     from vos.video.source import find_source

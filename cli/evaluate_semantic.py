@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from vos.detectors.attention.protocol import SemanticRecipe, SemanticScores
     from vos.evaluation.semantic import SemanticCounts
     from vos.evaluation.semantic_data import LabelledImage
-    from vos.language.protocol import SemanticRecipe, SemanticScores
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ def evaluate_semantic(
     "paper" scores on the padded square canvas of the network, as the paper does; "original" scores at the
     resolution of the images and, with --one-shot, leaves out every image the model was tuned on.
     """
+    from vos.detectors.attention.protocol import SemanticRecipe, score
+    from vos.detectors.attention.protocol import one_shot as run_one_shot
+    from vos.detectors.attention.text_prompts import build_prompts, load_vocabulary
     from vos.evaluation.semantic_data import read_list
-    from vos.language.prompts import build_prompts, load_vocabulary
-    from vos.language.protocol import SemanticRecipe, score
-    from vos.language.protocol import one_shot as run_one_shot
     from vos.settings import override
 
     recipe = override(SemanticRecipe(), load_config(f"semantic-{dataset}"), load_config(config))

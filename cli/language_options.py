@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from vos.language.blip import BlipMatcher, EncodedPrompts
+    from vos.detectors.attention.blip import BlipMatcher, EncodedPrompts
 
 F = TypeVar("F", bound=Callable[..., Any])
 MATCHERS = ("blip", "synthetic")
@@ -82,7 +82,7 @@ def build_matcher(
         ModelError: if its weights are not there.
         SettingsError: for a canvas that the model's patches do not fill.
     """
-    from vos.language.finder import load_matcher
+    from vos.detectors.attention.detector import load_matcher
 
     matcher = load_matcher(finder or MATCHERS[0], weights=finder_weights, tuned=tuned, device=device)
     if canvas is not None:
@@ -96,7 +96,7 @@ def encode_names(matcher: BlipMatcher, names: Iterable[str], *, multi_prompt: bo
     Raises:
         PromptError: for names that are empty, repeated, unknown to a closed model, or too many.
     """
-    from vos.language.prompts import build_prompts, vocabulary_for
+    from vos.detectors.attention.text_prompts import build_prompts, vocabulary_for
 
     vocabulary = vocabulary_for(list(names), matcher.lexicon)
     return matcher.encode_prompts(build_prompts(vocabulary, multi=multi_prompt))

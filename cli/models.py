@@ -29,7 +29,7 @@ def model_names(command: Callable[..., Any]) -> Callable[..., Any]:
 @verbosity
 def list_(as_json: bool, quiet: bool) -> None:
     """List the models that have weights, and which of them are here."""
-    from vos.segmenters.weights import WEIGHTS, weights_folder
+    from vos.backbones.weights.catalog import WEIGHTS, weights_folder
 
     folder = weights_folder()
     rows = [
@@ -59,8 +59,8 @@ def list_(as_json: bool, quiet: bool) -> None:
 @verbosity
 def download(names: tuple[str, ...], force: bool, quiet: bool) -> None:
     """Fetch the weights of each MODEL, going on where an earlier attempt broke off."""
-    from vos.segmenters.download import download as fetch
-    from vos.segmenters.weights import published
+    from vos.backbones.weights.catalog import published
+    from vos.backbones.weights.download import download as fetch
 
     from .progress import progress_bar
 
@@ -77,7 +77,7 @@ def download(names: tuple[str, ...], force: bool, quiet: bool) -> None:
 @click.argument("name", metavar="MODEL")
 def path(name: str) -> None:
     """Print where the weights of MODEL are; fails (exit 4) where they are not here."""
-    from vos.segmenters.weights import locate
+    from vos.backbones.weights.catalog import locate
 
     click.echo(locate(name))
 
@@ -87,8 +87,8 @@ def path(name: str) -> None:
 @verbosity
 def verify(names: tuple[str, ...], quiet: bool) -> None:
     """Check that the weights of each MODEL are the published ones, byte for byte (sha256)."""
-    from vos.segmenters.weights import locate, published
-    from vos.segmenters.weights import verify as check
+    from vos.backbones.weights.catalog import locate, published
+    from vos.backbones.weights.catalog import verify as check
 
     for name in names:
         file = locate(name)

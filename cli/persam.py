@@ -54,7 +54,7 @@ def persam_settings(config: str | None, recipe: str | None, flags: dict[str, Any
     Raises:
         SettingsError: for an unknown recipe or setting.
     """
-    from vos.job.persam_settings import PersamRunSettings
+    from vos.runs.persam_settings import PersamRunSettings
     from vos.settings import override
 
     named = load_config(None if recipe is None else f"persam-{recipe.removeprefix('persam-')}")
@@ -114,8 +114,8 @@ def persam(
     vos persam photos/ --reference dog.jpg --reference-mask dog.png -o out
     vos persam a.jpg b.jpg --reference dog.jpg --reference-mask dog.png --objects 5 --model mobile-sam -o out
     """
-    from vos.job.persam import persam_images
-    from vos.job.persam_reference import Reference
+    from vos.runs.persam import persam_images
+    from vos.runs.persam_reference import Reference
     from vos.settings import override
 
     settings = persam_settings(config, recipe, flags)

@@ -40,8 +40,8 @@ def rank_layers(
     all images; CoV, variation between them) and is decided in each (H_image, mean entropy). Natural
     logarithms. The best two layers are what `vos segment --layers auto` uses.
     """
+    from vos.detectors.attention.segment import rank_layers as rank
     from vos.errors import InputError
-    from vos.language.segment import rank_layers as rank
 
     files = expand(images)
     if len(files) < 2:

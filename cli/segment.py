@@ -20,8 +20,8 @@ from .language_options import (
 from .options import verbosity
 
 if TYPE_CHECKING:
-    from vos.language.blip import BlipMatcher, EncodedPrompts
-    from vos.language.segment import ImageClasses
+    from vos.detectors.attention.blip import BlipMatcher, EncodedPrompts
+    from vos.detectors.attention.segment import ImageClasses
 
 
 @click.command()
@@ -63,7 +63,7 @@ def segment(
     Writes DIR/<image>.png, whose values are 0 for background and 1, 2, ... for the classes in the order
     given, and DIR/classes.json with their names and how well each matches each image.
     """
-    from vos.language.segment import SegmentSettings, segment_images
+    from vos.detectors.attention.segment import SegmentSettings, segment_images
 
     files = expand(images)
     _check_output(output, files, overwrite)
@@ -96,8 +96,8 @@ def _check_output(output: Path, files: list[Path], overwrite: bool) -> None:
 def _choose_layers(
     layers: str | None, matcher: BlipMatcher, encoded: EncodedPrompts, files: list[Path]
 ) -> tuple[int, ...] | None:
+    from vos.detectors.attention.segment import rank_layers
     from vos.errors import SettingsError
-    from vos.language.segment import rank_layers
 
     if layers != "auto":
         return parse_layers(layers)
@@ -108,7 +108,7 @@ def _choose_layers(
 
 def _write(output: Path, path: Path, result: ImageClasses, names: tuple[str, ...]) -> dict[str, Any]:
     from vos.files import make_folder, write_bytes_atomic
-    from vos.writers.index_png import encode_index_png
+    from vos.formats.index_png import encode_index_png
 
     make_folder(output)
     write_bytes_atomic(output / f"{path.stem}.png", encode_index_png(result.labels))

@@ -103,10 +103,10 @@ def track(
     vos track clip.mp4 --class dog --class "red car" --detect-every 25 -o out
     """
     from vos.errors import PromptError
-    from vos.job import TrackSettings, track_video
+    from vos.prompting.class_names import ClassNames
+    from vos.prompting.parsing import parse_targets
+    from vos.runs import TrackSettings, track_video
     from vos.settings import override
-    from vos.targets import parse_targets
-    from vos.targets.classes import ClassNames
     from vos.video import open_video, parse_size
 
     if flags["size"] is not None:

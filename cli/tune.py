@@ -11,8 +11,8 @@ from .language_options import build_matcher, encode_names, matcher_options, pars
 from .options import verbosity
 
 if TYPE_CHECKING:
-    from vos.language.blip import BlipMatcher
-    from vos.language.tuning import Support
+    from vos.detectors.attention.blip import BlipMatcher
+    from vos.detectors.attention.tuning import Support
 
 
 @click.command()
@@ -48,8 +48,8 @@ def tune(
 
     What is not under an image's mask is background in it, so choose images without the other classes.
     """
-    from vos.language.tuning import TuningSettings, save_tuned
-    from vos.language.tuning import tune as run
+    from vos.detectors.attention.tuning import TuningSettings, save_tuned
+    from vos.detectors.attention.tuning import tune as run
     from vos.settings import override
 
     split = [_split(text) for text in supports]
@@ -83,10 +83,10 @@ def _split(text: str) -> tuple[Path, Path, str]:
 def _support(matcher: BlipMatcher, image: Path, mask: Path, label: int) -> Support:
     import numpy as np
 
+    from vos.detectors.attention.tuning import make_support
     from vos.errors import PromptError
     from vos.evaluation.label_png import read_label_png
-    from vos.language.tuning import make_support
-    from vos.masks import VOID
+    from vos.results import VOID
     from vos.video.images import read_image
 
     marked = read_label_png(mask)

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from vos.segmenters.base import FrameFeatures
-from vos.segmenters.sam import SamSegmenter
-from vos.segmenters.sam_network import SamConfig, SamNetwork, build_network
-from vos.segmenters.tiny_vit import TinyViTConfig
+from vos.backbones.base import FrameFeatures
+from vos.backbones.sam.backbone import SamBackbone
+from vos.backbones.sam.network import SamConfig, SamNetwork, build_network
+from vos.backbones.sam.tiny_vit import TinyViTConfig
 
 CONFIGS = {"vit_t": SamConfig(encoder=TinyViTConfig()), "vit_b": SamConfig()}
 
@@ -63,9 +63,9 @@ def golden_state(model: str) -> dict[str, torch.Tensor]:
 
 
 @lru_cache(maxsize=2)
-def segmenter(model: str) -> SamSegmenter:
+def backbone(model: str) -> SamBackbone:
     """The recorded runs' model, built once."""
-    return SamSegmenter(build_network(golden_state(model), model))
+    return SamBackbone(build_network(golden_state(model), model))
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -76,7 +76,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 @lru_cache(maxsize=16)
 def encoded(model: str, path: Path) -> FrameFeatures:
     """Features of an input image; each image is encoded once in a test run."""
-    return segmenter(model).encode(read_image(path))
+    return backbone(model).encode(read_image(path))
 
 
 def synthetic(key: str, shape: tuple[int, ...]) -> torch.Tensor:

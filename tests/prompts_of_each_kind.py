@@ -1,11 +1,11 @@
-"""An image of noise, and prompts of every kind for it: what any segmenter must answer."""
+"""An image of noise, and prompts of every kind for it: what any backbone must answer."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vos.prompt import Prompt
+from vos.prompts import Prompt
 
 
 def noise(height: int = 45, width: int = 80, seed: int = 0) -> NDArray[np.uint8]:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from vos.detectors.base import Found
+from vos.detectors.points import point_pair
 from vos.errors import PromptError
-from vos.language.finder import Found
-from vos.language.points import point_pair
-from vos.masks import tight_box
+from vos.ops.boxes import tight_box
 from vos.testing import Scene
 
 
@@ -44,7 +44,7 @@ class ScriptedFinder:
         self._index = {frame.image.tobytes(): frame.index for frame in reversed(scene.frames)}
 
     def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Found]:
-        """See :class:`vos.language.finder.Finder`."""
+        """See :class:`vos.detectors.base.Finder`."""
         index = self._index[image.tobytes()]
         self.asked.append((index, tuple(names)))
         for name in names:

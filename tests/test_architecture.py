@@ -13,7 +13,7 @@ import pytest
 import vos
 
 ROOT = Path(__file__).resolve().parent.parent
-NOUNS = {"errors", "files", "frame", "masks", "prompt"}
+NOUNS = {"errors", "files", "frame", "prompts", "results", "ops"}
 LIBRARY = {
     path.stem if path.suffix else path.name
     for path in (ROOT / "vos").iterdir()
@@ -24,19 +24,19 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "files": {"errors"},
     "frame": set(),
-    "masks": set(),
-    "prompt": {"masks"},
+    "results": set(),
+    "prompts": {"results"},
     "settings": {"errors"},
+    "ops": {"results"},
     "video": NOUNS | {"settings"},
-    "writers": NOUNS | {"settings"},
+    "formats": NOUNS | {"settings"},
     "evaluation": NOUNS | {"settings"},
-    "matching": NOUNS | {"settings", "segmenters.base"},
-    "segmenters": NOUNS | {"settings", "matching"},
-    "tracking": NOUNS | {"settings", "matching", "segmenters"},
-    "language": NOUNS | {"settings", "segmenters", "matching", "testing", "evaluation.semantic"},
-    "targets": NOUNS | {"settings", "segmenters", "language", "matching", "tracking.refine"},
-    "testing": NOUNS | {"settings", "segmenters"},
-    "job": LIBRARY - {"job", "testing"},
+    "backbones": NOUNS | {"settings"},
+    "trackers": NOUNS | {"settings", "backbones"},
+    "detectors": NOUNS | {"settings", "backbones", "testing", "evaluation.semantic"},
+    "prompting": NOUNS | {"settings", "video", "backbones", "detectors", "trackers"},
+    "testing": NOUNS | {"settings", "backbones", "trackers"},
+    "runs": LIBRARY - {"runs", "testing"},
 }
 """Part of ``vos`` -> the parts it may import, besides itself."""
 
@@ -44,13 +44,14 @@ WITHOUT_TORCH = (
     "errors",
     "files",
     "frame",
-    "masks",
-    "prompt",
+    "prompts",
+    "results",
     "settings",
+    "ops",
     "video",
-    "writers",
+    "formats",
     "evaluation",
-    "job",
+    "runs",
 )
 
 
@@ -125,7 +126,7 @@ def loaded_by(code: str) -> set[str]:
         ("from vos_cli.main import cli; cli(['probe', '--help'])", {"torch"}),
         ("import vos.evaluation.davis", {"torch", "av"}),
         ("import vos; vos.open_video", {"torch"}),
-        ("import vos.writers.overlay, vos.writers.coco", {"torch"}),
+        ("import vos.formats.overlay, vos.formats.coco", {"torch"}),
     ],
 )
 def test_what_is_not_imported(code: str, absent: set[str]) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from vos_cli.main import cli
 
-from vos.job.demo import NAMES, NUM_FRAMES, QUICK_FRAMES, demo_clip, demo_targets
+from vos.runs.demo import NAMES, NUM_FRAMES, QUICK_FRAMES, demo_clip, demo_targets
 from vos.video import open_video
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "docs" / "demo"

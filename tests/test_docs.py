@@ -9,15 +9,19 @@ import sys
 import types
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from vos import errors
 from vos.errors import VosError
-from vos.job import TrackSettings, identity, run, track_video
-from vos.prompt import Prompt, Target
+from vos.formats.registry import WRITERS
+from vos.prompts import Prompt, Target, mask_targets
+from vos.runs import TrackSettings, track_video
+from vos.runs import fingerprint as identity
+from vos.runs import track as run
 from vos.testing import ScriptedTracker, scene, write_images
+from vos.trackers.base import Tracker
 from vos.video import open_video
-from vos.writers import WRITERS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -52,9 +56,9 @@ def code_block(page: str, name: str) -> dict[str, object]:
 
 def test_the_writer_in_the_documentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The example of a writer can be registered, asked for, and stopped and gone on with."""
-    module = types.ModuleType("vos.writers.boxes")
+    module = types.ModuleType("vos.formats.boxes")
     vars(module).update(code_block("extending.md", "BoxWriter"))
-    monkeypatch.setitem(sys.modules, "vos.writers.boxes", module)
+    monkeypatch.setitem(sys.modules, "vos.formats.boxes", module)
     monkeypatch.setitem(WRITERS, "boxes", (".boxes", "BoxWriter"))
     clip = scene("crossing", num_frames=8, size=(30, 40))
     write_images(clip, tmp_path / "images")
@@ -81,3 +85,16 @@ def test_run_json_is_documented() -> None:
     source = inspect.getsource(identity.identity_of) + inspect.getsource(run._Run._finish)
     for field in re.findall(r'^\s+"(\w+)":', source, flags=re.MULTILINE):
         assert f"`{field}`" in text, field
+
+
+def test_the_tracker_in_the_documentation() -> None:
+    """The example of a tracker keeps the contract: masks stay, corrections and new objects are taken."""
+    tracker = code_block("extending.md", "StandStill")["StandStill"]()  # type: ignore[operator]
+    clip = scene("crossing", num_frames=3, size=(30, 40))
+    assert isinstance(tracker, Tracker)
+    tracker.start(clip.frames[0], mask_targets(clip.labels[0], (1,)))
+    joined = tracker.step(clip.frames[1], mask_targets(clip.labels[1], (2,), 1))
+    assert joined.ids == (1, 2)
+    assert np.array_equal(joined.mask(2), clip.labels[1] == 2)
+    tracker.remove(1)
+    assert tracker.step(clip.frames[2]).ids == (2,)

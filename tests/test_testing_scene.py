@@ -34,7 +34,7 @@ def test_every_scene_is_well_formed_at_odd_sizes(kind):
     assert [frame.index for frame in clip.frames] == list(range(9))
     assert {frame.image.shape for frame in clip.frames} == {(61, 83, 3)}
     assert set(np.unique(clip.labels)) == {0, *clip.ids}
-    assert set(clip.segmentation(0).ids) == set(clip.boxes[0])
+    assert set(clip.result(0).ids) == set(clip.boxes[0])
 
 
 def test_same_seed_same_bytes_and_another_seed_another_video():

@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from vos.masks import Segmentation
-from vos.prompt import Prompt
-from vos.segmenters.base import Guidance, Segmenter
-from vos.testing import ScriptedSegmenter, ScriptedTracker, Shape, line, scene
-from vos.tracking.base import Tracker
-from vos.tracking.propagate import propagate
+from vos.backbones.base import Backbone, Guidance
+from vos.prompts import Prompt, mask_targets
+from vos.testing import ScriptedBackbone, ScriptedTracker, Shape, line, scene
+from vos.trackers.base import Tracker
+from vos.trackers.propagate import propagate
 
 SHAPES = [Shape(1, line((11.5, 15.5)), 8.0, "box"), Shape(4, line((35.5, 15.5)), 8.0, "box")]
 
@@ -27,13 +26,13 @@ def points(*xy, labels=None):
 
 def test_scripted_models_fit_the_protocols(clip):
     """They can stand wherever a model stands."""
-    assert isinstance(ScriptedSegmenter(clip), Segmenter)
+    assert isinstance(ScriptedBackbone(clip), Backbone)
     assert isinstance(ScriptedTracker(clip), Tracker)
 
 
 def test_features_are_unit_columns_that_cover_the_image(clip):
     """The grid has one cell per 8 pixels, the last ones smaller, and every column has length 1."""
-    features = ScriptedSegmenter(clip).encode(clip.frames[0].image)
+    features = ScriptedBackbone(clip).encode(clip.frames[0].image)
     assert features.grid.shape == (3, 5, 7)
     assert features.image_size == (37, 50)
     assert torch.allclose(features.grid.norm(dim=0), torch.ones(5, 7))
@@ -42,7 +41,7 @@ def test_features_are_unit_columns_that_cover_the_image(clip):
 
 def test_objects_of_one_look_have_one_feature(clip):
     """With ``looks`` two objects cannot be told apart by their features."""
-    grid = ScriptedSegmenter(clip, looks={4: 1}).encode(clip.frames[0].image).grid
+    grid = ScriptedBackbone(clip, looks={4: 1}).encode(clip.frames[0].image).grid
     assert grid.shape[0] == 2
     assert torch.allclose(grid[:, 1, 1], grid[:, 1, 4].new_tensor([0.0, 1.0]))
     assert torch.allclose(grid[:, 1, 3], torch.tensor([0.5, 0.5]) / np.sqrt(0.5))
@@ -60,8 +59,8 @@ def test_objects_of_one_look_have_one_feature(clip):
 )
 def test_every_kind_of_prompt_finds_its_object(clip, prompt):
     """Points by majority of the positive ones; box, mask and low-res logits by overlap."""
-    segmenter = ScriptedSegmenter(clip)
-    candidates = segmenter.decode(segmenter.encode(clip.frames[1].image), [prompt])
+    backbone = ScriptedBackbone(clip)
+    candidates = backbone.decode(backbone.encode(clip.frames[1].image), [prompt])
     logits, scores = candidates.best()
     assert np.array_equal(logits[0] > 0, clip.labels[1] == 4)
     assert scores[0] == pytest.approx(0.9)
@@ -69,75 +68,72 @@ def test_every_kind_of_prompt_finds_its_object(clip, prompt):
 
 def test_low_res_logits_can_be_fed_back(clip):
     """The decoder's own answer is a prompt for the same object."""
-    segmenter = ScriptedSegmenter(clip)
-    features = segmenter.encode(clip.frames[0].image)
-    first = segmenter.decode(features, [points((10, 10))], multimask=False)
+    backbone = ScriptedBackbone(clip)
+    features = backbone.encode(clip.frames[0].image)
+    first = backbone.decode(features, [points((10, 10))], multimask=False)
     assert first.low_res.shape == (1, 1, 10, 13)
-    again = segmenter.decode(features, [Prompt(low_res=first.low_res[0, 0].numpy())], multimask=False)
+    again = backbone.decode(features, [Prompt(low_res=first.low_res[0, 0].numpy())], multimask=False)
     assert torch.equal(first.logits, again.logits)
 
 
 def test_candidates_are_part_whole_and_box(clip):
     """Three masks, the whole one scored best; one with ``multimask=False``; empty off every object."""
-    segmenter = ScriptedSegmenter(clip)
-    features = segmenter.encode(clip.frames[0].image)
-    three = segmenter.decode(features, [points((10, 10)), points((49, 0))])
+    backbone = ScriptedBackbone(clip)
+    features = backbone.encode(clip.frames[0].image)
+    three = backbone.decode(features, [points((10, 10)), points((49, 0))])
     assert (three.logits > 0).sum(dim=(2, 3)).tolist() == [[128, 256, 256], [0, 0, 0]]
     assert three.scores[1].tolist() == [0, 0, 0]
-    assert segmenter.decode(features, [points((10, 10))], multimask=False).logits.shape == (1, 1, 37, 50)
-    assert segmenter.decode(features, []).logits.shape == (0, 3, 37, 50)
+    assert backbone.decode(features, [points((10, 10))], multimask=False).logits.shape == (1, 1, 37, 50)
+    assert backbone.decode(features, []).logits.shape == (0, 3, 37, 50)
 
 
-def test_segmenter_records_what_it_was_asked(clip):
+def test_backbone_records_what_it_was_asked(clip):
     """Frames encoded, prompts, guidance and multimask are there for a test to look at."""
-    segmenter = ScriptedSegmenter(clip)
-    features = segmenter.encode(clip.frames[2].image)
+    backbone = ScriptedBackbone(clip)
+    features = backbone.encode(clip.frames[2].image)
     prompt, guidance = points((10, 10)), Guidance(torch.zeros(5, 7), torch.zeros(3))
-    segmenter.decode(features, [prompt], guidance=[guidance], multimask=False)
-    assert segmenter.encoded == [2]
-    assert segmenter.calls[0].frame_index == 2
-    assert segmenter.calls[0].prompts[0] is prompt
-    assert segmenter.calls[0].guidance[0] is guidance
-    assert segmenter.calls[0].multimask is False
+    backbone.decode(features, [prompt], guidance=[guidance], multimask=False)
+    assert backbone.encoded == [2]
+    assert backbone.calls[0].frame_index == 2
+    assert backbone.calls[0].prompts[0] is prompt
+    assert backbone.calls[0].guidance[0] is guidance
+    assert backbone.calls[0].multimask is False
 
 
-def test_segmenter_refuses_an_image_it_does_not_know(clip):
+def test_backbone_refuses_an_image_it_does_not_know(clip):
     """A wrong image cannot pass as a frame of the scene."""
     with pytest.raises(ValueError, match="not a frame"):
-        ScriptedSegmenter(clip).encode(np.zeros((37, 50, 3), np.uint8))
+        ScriptedBackbone(clip).encode(np.zeros((37, 50, 3), np.uint8))
 
 
 def test_tracker_shows_only_what_it_was_given(clip):
     """Object 4 is not tracked until the user names it, and obeys the user where it is named."""
-    told = np.zeros((37, 50), np.uint8)
-    told[0, 0] = 4
-    given = {
-        0: Segmentation(0, np.where(clip.labels[0] == 1, 1, 0).astype(np.uint8), {1: 1.0}),
-        1: Segmentation(1, told, {4: 1.0}),
-    }
+    corner = np.zeros((37, 50), np.uint8)
+    corner[0, 0] = 4
+    given = {0: mask_targets(clip.labels[0], (1,)), 1: mask_targets(corner, (4,), 1)}
     tracker = ScriptedTracker(clip)
-    results = [s for _, s in propagate(clip.frames, tracker, lambda frame: given.get(frame.index))]
+    results = [s for _, s in propagate(clip.frames, tracker, lambda frame: given.get(frame.index, ()))]
     assert np.unique(results[0].labels).tolist() == [0, 1]
     assert (results[1].labels == 4).sum() == 1
     assert np.array_equal(results[2].labels, clip.labels[2])
-    assert results[2].scores == pytest.approx({1: 0.99**2, 4: 0.99**2})
-    assert tracker.calls == [("begin", 0, (1,)), ("step", 1, (4,)), ("step", 2, ())]
+    assert results[2].confidence == pytest.approx({1: 0.99**2, 4: 0.99**2})
+    assert tracker.calls == [("start", 0, (1,)), ("step", 1, (4,)), ("step", 2, ())]
 
 
 def test_tracker_state_carries_over(clip):
-    """A second tracker goes on where the first one stopped; begin forgets all."""
+    """A second tracker goes on where the first one stopped; start forgets all."""
     first, second = ScriptedTracker(clip), ScriptedTracker(clip)
-    first.begin(clip.frames[0], clip.segmentation(0))
+    first.start(clip.frames[0], clip.targets(0))
     first.step(clip.frames[1])
-    second.set_state(first.get_state())
-    assert second.step(clip.frames[2]).scores == first.step(clip.frames[2]).scores
-    assert second.begin(clip.frames[0], Segmentation(0, clip.labels[0] * 0, {2: 1.0})).ids == (2,)
-    assert second.step(clip.frames[1]).scores == {2: 0.99}
+    second.load(first.save())
+    assert second.step(clip.frames[2]).confidence == first.step(clip.frames[2]).confidence
+    assert second.start(clip.frames[0], mask_targets(clip.labels[0] * 0, (2,), 0)).ids == (2,)
+    assert second.step(clip.frames[1]).confidence == {2: 0.99}
 
 
 def test_tracker_fails_when_told_to(clip):
     """A caller's answer to a failure or to Ctrl-C can be tested."""
     tracker = ScriptedTracker(clip, raise_at=1, error=KeyboardInterrupt())
-    tracker.begin(clip.frames[0], clip.segmentation(0))
+    tracker.start(clip.frames[0], clip.targets(0))
     with pytest.raises(KeyboardInterrupt):
         tracker.step(clip.frames[1])

@@ -11,10 +11,10 @@ from types import ModuleType
 import pytest
 import torch
 
-from vos.language.blip import BlipMatcher
-from vos.language.prompts import build_prompts
-from vos.language.segment import SegmentSettings, segment_images
-from vos.language.synthetic_world import world_scene, world_vocabulary
+from vos.detectors.attention.blip import BlipMatcher
+from vos.detectors.attention.segment import SegmentSettings, segment_images
+from vos.detectors.attention.text_prompts import build_prompts
+from vos.detectors.synthetic.world import world_scene, world_vocabulary
 
 SCRIPT = Path(__file__).resolve().parent.parent / "training" / "synthetic_blip.py"
 

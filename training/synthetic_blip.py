@@ -31,11 +31,11 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from vos.language.attention import CrossAttentionTap
-from vos.language.class_maps import token_relevance
-from vos.language.preprocess import STATISTICS
-from vos.language.prompts import TEMPLATE
-from vos.language.synthetic_world import CLASS_NAMES, GROUNDS, WORDS, world_scene, world_vocabulary
+from vos.detectors.attention.class_maps import token_relevance
+from vos.detectors.attention.cross_attention import CrossAttentionTap
+from vos.detectors.attention.preprocess import STATISTICS
+from vos.detectors.attention.text_prompts import TEMPLATE
+from vos.detectors.synthetic.world import CLASS_NAMES, GROUNDS, WORDS, world_scene, world_vocabulary
 
 HELD_OUT = 1_000_000
 """Scenes from this seed on are never trained on."""

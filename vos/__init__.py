@@ -17,40 +17,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .backbones.registry import build_backbone as build_backbone
     from .errors import VosError as VosError
     from .evaluation.davis import evaluate_davis as evaluate_davis
     from .frame import Frame as Frame
     from .frame import VideoInfo as VideoInfo
-    from .job import TrackSettings as TrackSettings
-    from .job import TrackSummary as TrackSummary
-    from .job import track_video as track_video
-    from .masks import MaskSet as MaskSet
-    from .masks import Segmentation as Segmentation
-    from .prompt import Prompt as Prompt
-    from .prompt import Target as Target
-    from .segmenters import build_segmenter as build_segmenter
-    from .targets import parse_targets as parse_targets
-    from .tracking import build_tracker as build_tracker
-    from .tracking.propagate import propagate as propagate
+    from .prompting.parsing import parse_targets as parse_targets
+    from .prompts import Prompt as Prompt
+    from .prompts import Target as Target
+    from .results import FrameResult as FrameResult
+    from .runs import TrackSettings as TrackSettings
+    from .runs import TrackSummary as TrackSummary
+    from .runs import track_video as track_video
+    from .trackers.propagate import propagate as propagate
+    from .trackers.registry import build_tracker as build_tracker
     from .video import open_video as open_video
 
 _HOME = {
     "Frame": ".frame",
-    "MaskSet": ".masks",
-    "Prompt": ".prompt",
-    "Segmentation": ".masks",
-    "Target": ".prompt",
-    "TrackSettings": ".job",
-    "TrackSummary": ".job",
+    "Prompt": ".prompts",
+    "FrameResult": ".results",
+    "Target": ".prompts",
+    "TrackSettings": ".runs",
+    "TrackSummary": ".runs",
     "VideoInfo": ".frame",
     "VosError": ".errors",
-    "build_segmenter": ".segmenters",
-    "build_tracker": ".tracking",
+    "build_backbone": ".backbones.registry",
+    "build_tracker": ".trackers.registry",
     "evaluate_davis": ".evaluation.davis",
     "open_video": ".video",
-    "parse_targets": ".targets",
-    "propagate": ".tracking.propagate",
-    "track_video": ".job",
+    "parse_targets": ".prompting.parsing",
+    "propagate": ".trackers.propagate",
+    "track_video": ".runs",
 }
 """Public name -> the module it comes from."""
 

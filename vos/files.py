@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from vos.errors import OutputError
+from .errors import OutputError
 
 PART_SUFFIX = ".part"
 

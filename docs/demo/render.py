@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from toyroom import darkroom, film
 from toyroom.story import FPS, NUM_FRAMES
 
-from vos.masks import davis_palette
+from vos.results import davis_palette
 
 MASK_FOLDER = Path("Annotations/480p/demo")
 """Where DAVIS keeps the masks of a sequence called ``demo``."""

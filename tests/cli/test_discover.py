@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from language.tiny_vlm import tiny_llava
+from detectors.tiny_vlm import tiny_llava
 from PIL import Image
 from pycocotools import mask as coco_mask
 from vos_cli.main import cli
 
-from vos import language
-from vos.language.vlm import VisionLanguageModel
+from vos.detectors.attention import registry as language
+from vos.detectors.vl_sam.vlm import VisionLanguageModel
+from vos.formats.discoveries import DiscoveriesWriter
 from vos.testing import scene, write_images, write_video
-from vos.writers.discoveries import DiscoveriesWriter
 
 SAID = "a red car , two dogs ."
 SIZE = (64, 90)
@@ -136,7 +136,7 @@ def test_a_recipe_and_flags(given: Path, built: list[dict[str, Any]], tmp_path: 
 
 def test_interrupted(given: Path, built: list[dict[str, Any]], tmp_path: Path, monkeypatch: Any) -> None:
     """Ctrl-C: exit code 130, and what was done is on disk."""
-    import vos.job.discover as job
+    import vos.runs.discover as job
 
     discover, calls = job.discover, []
 
@@ -166,7 +166,7 @@ def test_saved_weights_and_missing_ones(given: Path, tmp_path: Path, monkeypatch
     assert result.exit_code == 0, result.stderr
     missing = run("discover", picture, *options, tmp_path / "nowhere", "-o", tmp_path / "none")
     assert (missing.exit_code, "hf download" in missing.stderr) == (4, True)
-    monkeypatch.setattr("vos.job.discover.CHECKPOINT", "nobody/has-this")
+    monkeypatch.setattr("vos.runs.discover.CHECKPOINT", "nobody/has-this")
     cached = run("discover", picture, "-o", tmp_path / "none")
     assert (cached.exit_code, "nobody/has-this" in cached.stderr) == (4, True)
     assert not (tmp_path / "none").exists()

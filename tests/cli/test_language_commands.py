@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner, Result
-from language.random_blip import CANVAS, save_random_blip
+from detectors.random_blip import CANVAS, save_random_blip
 from PIL import Image
 from vos_cli.main import cli
 
-from vos.language.synthetic_world import WorldScene, world_scene
+from vos.detectors.synthetic.world import WorldScene, world_scene
 
 Run = Callable[..., Result]
 

@@ -16,8 +16,8 @@ from PIL import Image
 from pycocotools.coco import COCO
 from vos_cli.main import cli
 
+from vos.backbones.weights.checkpoints import load_state
 from vos.evaluation import region_similarity
-from vos.segmenters.checkpoints import load_state
 from vos.testing import Shape, line, scene, tiny_sam_checkpoint
 
 RED, BLUE = (196, 70, 56), (58, 92, 190)
@@ -236,19 +236,19 @@ def test_an_image_that_changed_is_done_again(given: Path, tmp_path: Path) -> Non
 
 def test_an_interrupted_run_goes_on(given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After Ctrl-C in the second image --resume does the rest, and ends with the same bytes."""
-    from vos.segmenters.builtin import BuiltinSegmenter
+    from vos.backbones.classical.backbone import GraphCutBackbone
 
     images = [given / f"{name}.png" for name in ("one", "three", "none")]
     assert run(given, tmp_path / "whole", *images).exit_code == 0
-    encode, calls = BuiltinSegmenter.encode, []
+    encode, calls = GraphCutBackbone.encode, []
 
-    def stop(self: BuiltinSegmenter, image: np.ndarray) -> object:
+    def stop(self: GraphCutBackbone, image: np.ndarray) -> object:
         calls.append(image)
         if len(calls) == 3:  # the reference, the first image, the second
             raise KeyboardInterrupt
         return encode(self, image)
 
-    monkeypatch.setattr(BuiltinSegmenter, "encode", stop)
+    monkeypatch.setattr(GraphCutBackbone, "encode", stop)
     result = run(given, tmp_path / "out", *images)
     assert result.exit_code == 130
     assert "1 image is done of 3" in result.stderr

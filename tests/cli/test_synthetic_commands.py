@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from vos_cli.main import cli
 
-from vos.language.synthetic_world import CLASS_NAMES, DUSK, WorldScene, world_scene, write_world
+from vos.detectors.synthetic.world import CLASS_NAMES, DUSK, WorldScene, world_scene, write_world
 
 NAMES = ("--class", "red circle", "--class", "blue square")
 

@@ -24,8 +24,8 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from vos_cli.main import cli
 
+from vos.formats.index_png import encode_index_png
 from vos.testing import Scene, scene, write_images, write_labels, write_video
-from vos.writers.index_png import encode_index_png
 
 DRIVER = Path(__file__).with_name("vos_with_drift.py")
 SIZE = (48, 65)

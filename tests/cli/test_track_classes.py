@@ -10,18 +10,20 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from language.random_blip import save_random_blip
-from language.tiny_detectors import SAVED
-from language.tiny_vlm import tiny_llava
+from detectors.random_blip import save_random_blip
+from detectors.tiny_detectors import SAVED
+from detectors.tiny_vlm import tiny_llava
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from scripted_finder import ScriptedFinder
 from vos_cli.main import cli
 
+from vos.detectors import open_vocabulary as detectors
+from vos.detectors import registry as finders
+from vos.detectors.synthetic.world import world_scene
+from vos.detectors.vl_sam import detector as vlm_finder
+from vos.detectors.vl_sam.vlm import VisionLanguageModel
 from vos.evaluation import region_similarity
-from vos.language import detectors, finders, vlm_finder
-from vos.language.synthetic_world import world_scene
-from vos.language.vlm import VisionLanguageModel
 from vos.testing import Scene, Shape, scene, write_images
 from vos.testing.shapes import line, shuttle
 

@@ -14,10 +14,10 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from vos_cli.main import cli
 
-from vos.masks import Segmentation
-from vos.segmenters.weights import sha256_of
+from vos.backbones.weights.catalog import sha256_of
+from vos.results import FrameResult
 from vos.testing import scene, tiny_nano_checkpoint, write_images, write_labels
-from vos.tracking.nano import NanoTracker
+from vos.trackers.nano.tracker import NanoTracker
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -98,11 +98,11 @@ def test_a_run_does_not_go_on_with_other_weights(
 
     step, steps = NanoTracker.step, []
 
-    def stopping(self: NanoTracker, *rest: Any) -> Segmentation:
+    def stopping(self: NanoTracker, *rest: Any, **options: Any) -> FrameResult:
         steps.append(rest)
         if len(steps) == 3:
             raise KeyboardInterrupt
-        return step(self, *rest)
+        return step(self, *rest, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(NanoTracker, "step", stopping)

@@ -74,7 +74,7 @@ def test_mobile_sam_tracks_from_a_point(given: Path, tmp_path: Path) -> None:
 
 def test_the_network_is_loaded_once(given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A large network is not held twice, once for the prompts and once for tracking."""
-    from vos.segmenters import sam as module
+    from vos.backbones.sam import backbone as module
 
     loads: list[object] = []
     load_state = module.load_state

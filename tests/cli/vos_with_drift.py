@@ -9,27 +9,29 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "job"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "runs"))
 
-from job_fakes import DriftingTracker
+from run_fakes import DriftingTracker
 
 from vos.frame import Frame
-from vos.masks import Segmentation
-from vos.tracking import TRACKERS
+from vos.prompts import Target
+from vos.results import FrameResult
+from vos.trackers.registry import TRACKERS
 
 
 class SlowTracker(DriftingTracker):
     """Takes its time."""
 
-    def step(self, frame: Frame, given: Segmentation | None = None) -> Segmentation:
+    def step(self, frame: Frame, prompts: Sequence[Target] = (), *, commit: bool = True) -> FrameResult:
         """As slow as asked for."""
         time.sleep(float(os.environ.get("DRIFT_SECONDS", "0")))
         if str(frame.index) == os.environ.get("DRIFT_WAITS_AT"):
             time.sleep(30)
-        return super().step(frame, given)
+        return super().step(frame, prompts, commit=commit)
 
 
 def build(**options: Any) -> SlowTracker:

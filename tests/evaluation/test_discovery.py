@@ -11,7 +11,7 @@ import pytest
 
 from vos.errors import EvaluationError
 from vos.evaluation.discovery import evaluate_discovery
-from vos.writers.discoveries import DiscoveriesWriter
+from vos.formats.discoveries import DiscoveriesWriter
 
 SIZE = (40, 60)
 

@@ -18,8 +18,8 @@ from vos.errors import EvaluationError, MediaError
 from vos.evaluation.boundary_iou import boundary, boundary_iou
 from vos.evaluation.label_png import read_foreground_png
 from vos.evaluation.perseg import evaluate_perseg
+from vos.formats.index_png import encode_index_png
 from vos.testing import scene
-from vos.writers.index_png import encode_index_png
 
 OBJECTS = ("cat", "toy 00")
 """The second has the stem of the reference in its name, which empties it in PerSAM's own script."""

@@ -43,11 +43,11 @@ def recordings_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three recorded clips of textures."""
     from training.nano.clips import ClipSettings, make_clip
     from training.nano.recordings import record, save
-    from vos.matching.appearance import AppearanceSettings
-    from vos.tracking.builtin import BuiltinSettings
+    from vos.trackers.classical.appearance import AppearanceSettings
+    from vos.trackers.classical.tracker import ClassicalSettings
 
     folder = tmp_path_factory.mktemp("recordings")
-    engine = BuiltinSettings(
+    engine = ClassicalSettings(
         pixels=6000, appearance=AppearanceSettings(views=2, samples=400, iterations=30, batch=128)
     )
     for number in range(3):

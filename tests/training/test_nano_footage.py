@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from training.nano.clips import Clip
 from training.nano.footage import FootageSettings, asked_twice, clips_of, follow, labels_of, objects
 from training.nano.recordings import UNKNOWN, record
-from vos.matching.appearance import AppearanceSettings
 from vos.testing import scene
-from vos.tracking.builtin import BuiltinSettings
+from vos.trackers.classical.appearance import AppearanceSettings
+from vos.trackers.classical.tracker import ClassicalSettings
 
 DOG, CAR = 12, 7
-ENGINE = BuiltinSettings(
+ENGINE = ClassicalSettings(
     pixels=6000, appearance=AppearanceSettings(views=2, samples=400, iterations=30, batch=128)
 )
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from training.nano.sights import keep, kept, score
+from vos.backbones.nano.backbone import NanoBackbone
+from vos.backbones.nano.network import NanoConfig, NanoNetwork
 from vos.evaluation.davis_layout import read_davis_set
-from vos.matching.appearance import AppearanceSettings
-from vos.segmenters.nano import NanoSegmenter
-from vos.segmenters.nano_network import NanoConfig, NanoNetwork
-from vos.tracking.builtin import BuiltinSettings
-from vos.tracking.nano import NanoSettings
+from vos.trackers.classical.appearance import AppearanceSettings
+from vos.trackers.classical.tracker import ClassicalSettings
+from vos.trackers.nano.tracker import NanoSettings
 
-ENGINE = BuiltinSettings(appearance=AppearanceSettings(views=2, samples=400, iterations=40, batch=128))
+ENGINE = ClassicalSettings(appearance=AppearanceSettings(views=2, samples=400, iterations=40, batch=128))
 
 
 def test_beliefs_are_kept_and_scored(tmp_path: Path, small_davis: Callable[[Path], Path]) -> None:
@@ -32,6 +32,6 @@ def test_beliefs_are_kept_and_scored(tmp_path: Path, small_davis: Callable[[Path
     settings = NanoSettings(engine=ENGINE)
     engine = score(None, frames, settings)
     assert engine > 60
-    assert score(NanoSegmenter(network), frames, settings) == pytest.approx(engine, abs=0.5)
+    assert score(NanoBackbone(network), frames, settings) == pytest.approx(engine, abs=0.5)
     torch.nn.init.constant_(network.decoder.masks.bias, -40.0)
-    assert score(NanoSegmenter(network), frames, settings) == 0
+    assert score(NanoBackbone(network), frames, settings) == 0

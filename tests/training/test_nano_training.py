@@ -20,14 +20,14 @@ from training.nano.photographs import Photographs
 from training.nano.recordings import Recording, disturbed, record
 from training.nano.samples import Recordings, SampleSettings
 from training.nano.train import Recipe, Run, begin_with, resume, save, start, train
+from vos.backbones.nano.backbone import NanoBackbone
+from vos.backbones.nano.cues import BOX, CARRIED, LOOKS, MASK, OFF, ON, SIMILAR
+from vos.backbones.nano.network import NanoConfig, NanoNetwork, Pyramid, half_precision
+from vos.backbones.registry import build_backbone
 from vos.errors import InputError, ModelError
-from vos.matching.appearance import AppearanceSettings
-from vos.segmenters import build_segmenter
-from vos.segmenters.nano import NanoSegmenter
-from vos.segmenters.nano_cues import BOX, CARRIED, LOOKS, MASK, OFF, ON, SIMILAR
-from vos.segmenters.nano_network import NanoConfig, NanoNetwork, Pyramid, half_precision
 from vos.testing import tiny_nano_checkpoint
-from vos.tracking.builtin import BuiltinSettings
+from vos.trackers.classical.appearance import AppearanceSettings
+from vos.trackers.classical.tracker import ClassicalSettings
 
 TINY = NanoConfig((8, 8, 12, 16, 16), (0, 0, 1, 1, 0), 12)
 
@@ -195,9 +195,9 @@ def test_a_network_may_judge_while_it_is_recorded() -> None:
     """What it decides is gone on from; what is recorded is the engine's belief."""
     torch.manual_seed(0)
     network = NanoNetwork(TINY)
-    own = _recorded(NanoSegmenter(network))
+    own = _recorded(NanoBackbone(network))
     torch.nn.init.constant_(network.decoder.masks.bias, -40.0)
-    gone = _recorded(NanoSegmenter(network))
+    gone = _recorded(NanoBackbone(network))
     plain = _recorded(None)
     assert (plain.frames[0].cues[0, 0] > 0).any()
     np.testing.assert_array_equal(gone.frames[0].cues, plain.frames[0].cues)
@@ -207,13 +207,13 @@ def test_a_network_may_judge_while_it_is_recorded() -> None:
         assert np.mean((one.cues[:, 0] > 0) == (other.cues[:, 0] > 0)) > 0.99
 
 
-def _recorded(segmenter: NanoSegmenter | None) -> Recording:
+def _recorded(backbone: NanoBackbone | None) -> Recording:
     """The same clip, undisturbed but for the network."""
-    engine = BuiltinSettings(
+    engine = ClassicalSettings(
         pixels=6000, appearance=AppearanceSettings(views=2, samples=400, iterations=30, batch=128)
     )
     rng = np.random.default_rng(1)
-    return record(make_clip(None, rng, ClipSettings(height=(64, 80), frames=3)), rng, engine, segmenter)
+    return record(make_clip(None, rng, ClipSettings(height=(64, 80), frames=3)), rng, engine, backbone)
 
 
 def test_the_commands_make_recordings_a_log_and_a_model(
@@ -247,7 +247,7 @@ def test_the_commands_make_recordings_a_log_and_a_model(
     with (out / "log.csv").open(newline="") as rows:
         assert [row["step"] for row in csv.DictReader(rows)] == ["1", "2"]
     (weights,) = out.glob("*.safetensors")
-    build_segmenter("nano", checkpoint=weights)
+    build_backbone("nano", checkpoint=weights)
     assert weights.stat().st_size < 10_000_000
     with pytest.raises(SystemExit, match="--resume"):
         training.main()

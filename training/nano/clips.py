@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vos.masks import tight_box
-from vos.matching.augmentation import fill
+from vos.ops.boxes import tight_box
+from vos.trackers.classical.augmentation import fill
 
 from .photographs import Cutout, Photographs, drawn
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from vos.errors import InputError
-from vos.job.benchmark import BENCHMARK_SETTINGS, benchmark_davis
+from vos.runs.benchmark import BENCHMARK_SETTINGS, benchmark_davis
 
 from .train import Recipe, export, start
 

@@ -20,9 +20,9 @@ import torch
 from numpy.typing import NDArray
 
 import vos
-from vos.prompt import Prompt
-from vos.segmenters.builtin import BuiltinSegmenter
-from vos.segmenters.nano import build_nano
+from vos.backbones.classical.backbone import GraphCutBackbone
+from vos.backbones.nano.backbone import build_nano
+from vos.prompts import Prompt
 
 from .clips import Clip
 from .recordings import ENGINE, UNKNOWN, record, save
@@ -56,7 +56,7 @@ class FootageSettings:
     growth: float = 1.6
     """Largest factor between its areas there."""
     agreed: float = 0.8
-    """Least IoU of the teacher's object with what the built-in segmenter makes of it."""
+    """Least IoU of the teacher's object with what the built-in backbone makes of it."""
 
 
 class Teacher:
@@ -137,7 +137,7 @@ def clips_of(
     settings: FootageSettings,
 ) -> Iterator[Clip]:
     """At most ``count`` clips of one video; ``maps`` are :func:`asked_twice` of its frames."""
-    segmenter = BuiltinSegmenter()
+    backbone = GraphCutBackbone()
     for _ in range(count):
         stride = int(rng.integers(settings.strides[0], settings.strides[1] + 1))
         start = int(rng.integers(max(1, len(frames) - stride * settings.frames)))
@@ -149,7 +149,7 @@ def clips_of(
         shown = follow(rough, number, [maps[t] for t in times[1:]], settings)
         if len(shown) + 1 < settings.least:
             continue
-        first = segmenter.decode(segmenter.encode(frames[start]), [Prompt(mask=rough)], multimask=False)
+        first = backbone.decode(backbone.encode(frames[start]), [Prompt(mask=rough)], multimask=False)
         mask = first.logits[0, 0].numpy() > 0
         if (mask & rough).sum() < settings.agreed * (mask | rough).sum():
             continue

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vos.matching.recall import recall_similarity
-from vos.segmenters.nano_network import Pyramid, similarity_cue
-from vos.tracking.nano_tune import mask_loss
+from vos.backbones.nano.network import Pyramid, similarity_cue
+from vos.trackers.knn_matching import recall_similarity
+from vos.trackers.nano.tuning import mask_loss
 
 TEMPERATURE = 0.07
 """Difference in cosine that makes a cell e times as likely the object's, in the matching loss."""
@@ -50,7 +50,7 @@ def match(
 
     Returns:
         A scalar loss: cross-entropy of who owns each cell, by its nearest remembered columns, as the tracker
-        asks (:mod:`vos.matching.recall`). And (N, h, w) ``similar`` cues, without gradient; 0 where the
+        asks (:mod:`vos.trackers.knn_matching`). And (N, h, w) ``similar`` cues, without gradient; 0 where the
         object or the rest of the reference covers no cell.
     """
     columns, remembered = (F.normalize(p.columns.float(), dim=1) for p in (here, there))

@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from vos.backbones.nano.network import NanoNetwork, half_precision, network_from
+from vos.backbones.weights.checkpoints import load_state
 from vos.errors import ModelError, VosError
-from vos.segmenters.checkpoints import load_state
-from vos.segmenters.nano_network import NanoNetwork, half_precision, network_from
 
 
 def mean_of(checkpoints: Sequence[Path]) -> NanoNetwork:

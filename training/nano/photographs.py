@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vos.errors import InputError, MediaError
-from vos.masks import tight_box
+from vos.ops.boxes import tight_box
 from vos.testing.shapes import OUTLINES
 from vos.testing.texture import texture, window
 

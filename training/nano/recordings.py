@@ -20,21 +20,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vos.backbones.nano.backbone import NanoBackbone, build_nano
 from vos.frame import Frame
-from vos.masks import Segmentation, object_ids
-from vos.matching.appearance import AppearanceSettings
-from vos.segmenters.nano import NanoSegmenter, build_nano
-from vos.tracking.builtin import BuiltinSettings, BuiltinTracker
-from vos.tracking.nano import NanoJudge, NanoSettings
-from vos.tracking.nano_cues import engine_cues
-from vos.tracking.sight import Sight
+from vos.prompts import mask_targets
+from vos.results import object_ids
+from vos.trackers.classical.appearance import AppearanceSettings
+from vos.trackers.classical.frame_context import Sight
+from vos.trackers.classical.tracker import ClassicalSettings, ClassicalTracker
+from vos.trackers.nano.cues import engine_cues
+from vos.trackers.nano.tracker import NanoJudge, NanoSettings
 
 from .clips import Clip, ClipSettings, make_clip
 from .photographs import SETS, Photographs
 
 Floats = NDArray[np.float32]
 
-ENGINE = BuiltinSettings(
+ENGINE = ClassicalSettings(
     pixels=45_000, appearance=AppearanceSettings(views=6, samples=3000, iterations=250, batch=1024)
 )
 """The engine on small pictures, learning less from the first frame: it errs a little more."""
@@ -52,7 +53,7 @@ class Recorded:
     picture: NDArray[np.uint8]
     """(h, w, 3) RGB."""
     cues: NDArray[np.int8]
-    """(K, 3, h, w): see :func:`vos.tracking.nano_cues.engine_cues`, times 127."""
+    """(K, 3, h, w): see :func:`vos.trackers.nano.cues.engine_cues`, times 127."""
     truth: NDArray[np.uint8]
     """(h, w): 0, or the object's label."""
 
@@ -71,12 +72,12 @@ class Recording:
 def record(
     clip: Clip,
     rng: np.random.Generator,
-    settings: BuiltinSettings = ENGINE,
-    segmenter: NanoSegmenter | None = None,
+    settings: ClassicalSettings = ENGINE,
+    backbone: NanoBackbone | None = None,
 ) -> Recording:
     """Follow the targets through a clip from the truth of its first frame.
 
-    With a ``segmenter`` the engine goes on from what that network makes of its belief, as it will when the
+    With a ``backbone`` the engine goes on from what that network makes of its belief, as it will when the
     network is used: what comes of a network's own mistakes can then be learned from (DAgger, Ross et al.,
     2011). What is recorded is the belief before the network's judgement.
     """
@@ -88,10 +89,10 @@ def record(
         return disturbed(belief, rng) if rng.random() < DISTURBED else belief
 
     settings = replace(settings, appearance=replace(settings.appearance, seed=int(rng.integers(1 << 30))))
-    judge = None if segmenter is None else NanoJudge(segmenter, NanoSettings(engine=settings))
-    tracker = BuiltinTracker(settings, finish=finish)
+    judge = None if backbone is None else NanoJudge(backbone, NanoSettings(engine=settings))
+    tracker = ClassicalTracker(settings, finish=finish)
     ids = object_ids(clip.labels[0])
-    tracker.begin(Frame(0, clip.images[0], "0"), Segmentation(0, clip.labels[0], dict.fromkeys(ids, 1.0)))
+    tracker.start(Frame(0, clip.images[0], "0"), mask_targets(clip.labels[0], ids))
     frames = []
     for t, image in enumerate(clip.images[1:], start=1):
         tracker.step(Frame(t, image, str(t)))
@@ -169,13 +170,13 @@ def main() -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     photographs = Photographs(options.data, options.sets)
-    segmenter = build_nano(checkpoint=options.checkpoint) if options.checkpoint else None
+    backbone = build_nano(checkpoint=options.checkpoint) if options.checkpoint else None
     options.out.mkdir(parents=True, exist_ok=True)
     for number in range(options.first, options.first + options.clips):
         path = options.out / f"{number:06d}.npz"
         if not path.exists():
             rng = np.random.default_rng((options.seed, number))
-            save(record(make_clip(photographs, rng, ClipSettings()), rng, ENGINE, segmenter), path)
+            save(record(make_clip(photographs, rng, ClipSettings()), rng, ENGINE, backbone), path)
 
 
 if __name__ == "__main__":

@@ -16,12 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vos.backbones.nano.cues import BOX, CARRIED, CUES, LOOKS, MASK, OFF, ON, ROUGH, point_plane
 from vos.errors import InputError
-from vos.masks import tight_box
-from vos.matching.mistakes import mistaken
-from vos.matching.rough import RoughSettings, roughen
-from vos.segmenters.nano_cues import BOX, CARRIED, CUES, LOOKS, MASK, OFF, ON, ROUGH, point_plane
-from vos.tracking.nano_cues import ENGINE_CUES, made_up_cues
+from vos.ops.boxes import tight_box
+from vos.trackers.nano.cues import ENGINE_CUES, made_up_cues
+from vos.trackers.nano.mask_perturbation import RoughSettings, roughen
+from vos.trackers.nano.region_errors import mistaken
 
 from .photographs import Photographs
 

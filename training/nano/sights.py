@@ -16,18 +16,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vos.backbones.nano.backbone import NanoBackbone, build_nano
 from vos.errors import VosError
 from vos.evaluation import region_similarity
 from vos.evaluation.davis_layout import DavisSequence, read_davis_set
 from vos.evaluation.label_png import read_label_png
-from vos.masks import Segmentation
-from vos.matching.appearance import Given
-from vos.segmenters.nano import NanoSegmenter, build_nano
-from vos.tracking.builtin import BuiltinSettings, BuiltinTracker
-from vos.tracking.carry import Carried, Correspondence
-from vos.tracking.nano import NanoJudge, NanoSettings
-from vos.tracking.sight import Sight
-from vos.tracking.window import Window
+from vos.ops.crop import Window
+from vos.prompts import mask_targets
+from vos.trackers.classical.appearance import Given
+from vos.trackers.classical.frame_context import Sight
+from vos.trackers.classical.tracker import ClassicalSettings, ClassicalTracker
+from vos.trackers.flow_warping import Carried, Correspondence
+from vos.trackers.nano.tracker import NanoJudge, NanoSettings
 from vos.video import open_video
 
 EVERY = 8
@@ -49,7 +49,7 @@ def keep(
     sequence: DavisSequence,
     folder: Path,
     every: int = EVERY,
-    settings: BuiltinSettings | None = None,
+    settings: ClassicalSettings | None = None,
 ) -> None:
     """Follow what is not background in a sequence, and write what is believed of some frames."""
     sights: list[Sight] = []
@@ -58,13 +58,13 @@ def keep(
         sights.append(sight)
         return sight.belief
 
-    tracker = BuiltinTracker(settings, finish=finish)
+    tracker = ClassicalTracker(settings, finish=finish)
     folder.mkdir(parents=True, exist_ok=True)
     with open_video(davis / "JPEGImages" / "480p" / sequence.name) as video:
         for frame, annotation in zip(video, sequence.annotations, strict=True):
             labels = (read_label_png(annotation) > 0).astype(np.uint8)
             if frame.index == 0:
-                tracker.begin(frame, Segmentation(0, labels, {1: 1.0}))
+                tracker.start(frame, mask_targets(labels, (1,), 0))
                 np.savez(folder / "given.npz", image=frame.image, labels=labels)
                 continue
             tracker.step(frame)
@@ -88,9 +88,9 @@ def kept(folder: Path) -> list[Kept]:
     return frames
 
 
-def score(segmenter: NanoSegmenter | None, frames: list[Kept], settings: NanoSettings) -> float:
+def score(backbone: NanoBackbone | None, frames: list[Kept], settings: NanoSettings) -> float:
     """Mean J in percent over the frames of a sequence; of the engine's belief where there is no network."""
-    judge = None if segmenter is None else NanoJudge(segmenter, settings)
+    judge = None if backbone is None else NanoJudge(backbone, settings)
     results = []
     for frame in frames:
         sight = frame.sight
@@ -150,8 +150,8 @@ def main() -> None:
         frames = {sequence.name: kept(options.folder / sequence.name) for sequence in sequences}
         settings = NanoSettings(tune=options.tune)
         for path in (None, *options.checkpoints):
-            segmenter = None if path is None else build_nano(checkpoint=path)
-            rows = {name: score(segmenter, some, settings) for name, some in frames.items()}
+            backbone = None if path is None else build_nano(checkpoint=path)
+            rows = {name: score(backbone, some, settings) for name, some in frames.items()}
             each = " ".join(f"{name} {value:.1f}" for name, value in rows.items())
             print(f"{path or 'engine'}: J {np.mean(list(rows.values())):.2f}  {each}", flush=True)
     except VosError as error:

@@ -32,10 +32,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from vos.backbones.nano.cues import MASK, SIMILAR
+from vos.backbones.nano.network import NanoConfig, NanoNetwork, Pyramid, half_precision, network_from
+from vos.backbones.weights.checkpoints import load_state
 from vos.errors import InputError, ModelError, VosError
-from vos.segmenters.checkpoints import load_state
-from vos.segmenters.nano_cues import MASK, SIMILAR
-from vos.segmenters.nano_network import NanoConfig, NanoNetwork, Pyramid, half_precision, network_from
 
 from .losses import candidate_loss, match, quality_loss
 from .photographs import SETS, Photographs

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EvaluationError
-from ..masks import VOID
+from ..results import VOID
 from .boundary import contour_accuracies
 from .davis_layout import DavisSequence, DavisSet, read_davis_set
 from .label_png import read_label_png

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..masks import VOID
+from ..results import VOID
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EvaluationError
-from ..masks import VOID
+from ..results import VOID
 
 
 @dataclass(frozen=True, eq=False)

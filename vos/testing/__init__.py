@@ -10,13 +10,13 @@
     tracker = ScriptedTracker(clip)
 
 Everything is drawn with NumPy from a seed, so a scene is the same on every machine. No torch is imported
-until :class:`ScriptedSegmenter` is used or a checkpoint is written.
+until :class:`ScriptedBackbone` is used or a checkpoint is written.
 """
 
 from .files import write_images, write_labels, write_video
 from .kinds import KINDS
 from .scene import Scene, scene, stream
-from .scripted import DecodeCall, ScriptedSegmenter, ScriptedTracker
+from .scripted import DecodeCall, ScriptedBackbone, ScriptedTracker
 from .shapes import OUTLINES, Shape, line, loop, shuttle
 from .tiny_nano import tiny_nano_checkpoint
 from .tiny_sam import tiny_sam_checkpoint, write_sam_checkpoint
@@ -26,7 +26,7 @@ __all__ = [
     "SCENES",
     "DecodeCall",
     "Scene",
-    "ScriptedSegmenter",
+    "ScriptedBackbone",
     "ScriptedTracker",
     "Shape",
     "line",

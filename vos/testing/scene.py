@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..frame import Frame
-from ..masks import Segmentation, object_ids, tight_box
+from ..ops.boxes import tight_box
+from ..prompts import Target, mask_targets
+from ..results import FrameResult, Source, object_ids
 from .kinds import KINDS, Stage
 from .shapes import Path, Shape, line
 from .texture import random_generator, texture, window
@@ -39,10 +41,14 @@ class Scene:
         """(T, H, W) bool masks of one object."""
         return self.labels == object_id
 
-    def segmentation(self, index: int) -> Segmentation:
-        """The truth of one frame with the objects visible in it, as given to a tracker."""
+    def result(self, index: int) -> FrameResult:
+        """The truth of one frame with the objects visible in it."""
         labels = self.labels[index]
-        return Segmentation(index, labels.copy(), dict.fromkeys(object_ids(labels), 1.0))
+        return FrameResult(index, labels.copy(), dict.fromkeys(object_ids(labels), 1.0), source=Source.USER)
+
+    def targets(self, index: int) -> list[Target]:
+        """The objects visible in one frame, prompted with their true masks."""
+        return mask_targets(self.labels[index], frame_index=index)
 
     def __len__(self) -> int:
         return len(self.frames)

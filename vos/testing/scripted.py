@@ -1,4 +1,4 @@
-"""A segmenter and a tracker that know the answer: stand-ins for models, which record what they were asked."""
+"""A backbone and a tracker that know the answer: stand-ins for models, which record what they were asked."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..frame import Frame
-from ..masks import Segmentation, object_ids
-from ..prompt import Prompt
+from ..prompts import Prompt, Target
+from ..results import FrameResult, Labels, object_ids
+from ..trackers.base import TrackerInfo
+from ..trackers.mask_tracker import MaskPrompts, MaskTracker, check_size
 from .scene import Scene
 
 if TYPE_CHECKING:
-    from ..segmenters.base import Candidates, FrameFeatures, Guidance
+    from ..backbones.base import Candidates, FrameFeatures, Guidance
 
 LOGIT = 10.0
 """Scripted masks have logits of plus or minus this."""
@@ -23,7 +25,7 @@ LOGIT = 10.0
 
 @dataclass(frozen=True, eq=False)
 class DecodeCall:
-    """One call of :meth:`ScriptedSegmenter.decode`."""
+    """One call of :meth:`ScriptedBackbone.decode`."""
 
     frame_index: int
     prompts: tuple[Prompt, ...]
@@ -31,8 +33,8 @@ class DecodeCall:
     multimask: bool
 
 
-class ScriptedSegmenter:
-    """A :class:`~vos.segmenters.base.Segmenter` that knows the true masks of a scene.
+class ScriptedBackbone:
+    """A :class:`~vos.backbones.base.Backbone` that knows the true masks of a scene.
 
     An image is recognised by its pixels. A prompt asks for the object under most of its positive points,
     else the one that overlaps its box, mask or low-res logits best; a prompt that meets no object gets
@@ -61,6 +63,7 @@ class ScriptedSegmenter:
         accepts_guidance: bool = True,
     ) -> None:
         self.accepts_guidance = accepts_guidance
+        self.device = "cpu"
         self.encoded: list[int] = []
         """Frame index of every ``encode``, in order."""
         self.calls: list[DecodeCall] = []
@@ -78,7 +81,7 @@ class ScriptedSegmenter:
         """
         import torch
 
-        from ..segmenters.base import FrameFeatures
+        from ..backbones.base import FrameFeatures
 
         index = self._index.get(image.tobytes())
         if index is None:
@@ -106,7 +109,7 @@ class ScriptedSegmenter:
         """True masks of the objects that the prompts ask for; K is 3 or, without ``multimask``, 1."""
         import torch
 
-        from ..segmenters.base import Candidates
+        from ..backbones.base import Candidates
 
         index = int(features.context)
         told = None if guidance is None else tuple(guidance)
@@ -126,11 +129,21 @@ class ScriptedSegmenter:
         return Candidates(torch.from_numpy(logits), torch.from_numpy(low_res), torch.from_numpy(scores))
 
 
-class ScriptedTracker:
-    """A :class:`~vos.tracking.base.Tracker` that knows the true labels of a scene.
+@dataclass(frozen=True, eq=False)
+class ScriptedState:
+    """State of a :class:`ScriptedTracker`."""
 
-    It shows only objects it was given, and where the user corrects a frame it obeys there. The score of an
-    object is 0.99 to the power of the steps since ``begin``, so a state that was not carried over shows.
+    ids: tuple[int, ...]
+    steps: int
+    """Since ``start``."""
+    labels: Labels
+
+
+class ScriptedTracker(MaskTracker[ScriptedState]):
+    """A :class:`~vos.trackers.base.Tracker` that knows the true labels of a scene.
+
+    It shows only objects it was given, and where the user corrects a frame it obeys there. The confidence of
+    an object is 0.99 to the power of the steps since ``start``, so a state that was not carried over shows.
 
     Args:
         labels: (T, H, W) uint8 truth, or a scene.
@@ -146,41 +159,57 @@ class ScriptedTracker:
         error: BaseException | None = None,
     ) -> None:
         self.calls: list[tuple[str, int, tuple[int, ...]]] = []
-        """``("begin" or "step", frame index, ids given)`` of every call, in order."""
+        """``("start", "step" or "preview", frame index, ids prompted)`` of every call, in order."""
+        super().__init__()
         self._labels = labels.labels if isinstance(labels, Scene) else labels
         self._raise_at = raise_at
         self._error = error if error is not None else RuntimeError("scripted failure")
-        self._ids: tuple[int, ...] = ()
-        self._steps = 0
 
-    def begin(self, frame: Frame, given: Segmentation) -> Segmentation:
-        """``given``, with score 1 for every object."""
-        self.calls.append(("begin", frame.index, given.ids))
-        self._ids, self._steps = given.ids, 0
-        return Segmentation(frame.index, given.labels.copy(), dict.fromkeys(given.ids, 1.0))
+    @property
+    def info(self) -> TrackerInfo:
+        """Masks only; no settings."""
+        return TrackerInfo(None)
 
-    def step(self, frame: Frame, given: Segmentation | None = None) -> Segmentation:
-        """The truth at ``frame.index`` for the objects known, overruled by what is given."""
-        told = given.ids if given is not None else ()
-        self.calls.append(("step", frame.index, told))
+    def start(self, frame: Frame, prompts: Sequence[Target]) -> FrameResult:
+        """The prompted masks, with confidence 1 for every object."""
+        self.calls.append(("start", frame.index, tuple(sorted(t.object_id for t in prompts))))
+        return super().start(frame, prompts)
+
+    def step(self, frame: Frame, prompts: Sequence[Target] = (), *, commit: bool = True) -> FrameResult:
+        """The truth at ``frame.index`` for the objects known, overruled by what is prompted."""
+        kind = "step" if commit else "preview"
+        self.calls.append((kind, frame.index, tuple(sorted(t.object_id for t in prompts))))
         if frame.index == self._raise_at:
             raise self._error
-        self._steps += 1
-        self._ids = tuple(sorted({*self._ids, *told}))
+        return super().step(frame, prompts, commit=commit)
+
+    def _learn(self, state: ScriptedState | None, frame: Frame, prompts: MaskPrompts) -> ScriptedState:
+        if state is None:
+            return ScriptedState(prompts.ids, 0, prompts.labels)
+        ids = tuple(sorted({*state.ids, *prompts.ids}))
+        return ScriptedState(ids, state.steps, prompts.over(state.labels))
+
+    def _advance(self, state: ScriptedState, frame: Frame) -> ScriptedState:
+        check_size(frame, state.labels.shape)
         truth = self._labels[frame.index]
-        labels = np.where(np.isin(truth, self._ids) & ~np.isin(truth, told), truth, 0).astype(np.uint8)
-        if given is not None:
-            labels[given.labels > 0] = given.labels[given.labels > 0]
-        scores = {i: 1.0 if i in told else 0.99**self._steps for i in self._ids}
-        return Segmentation(frame.index, labels, scores)
+        labels = np.where(np.isin(truth, state.ids), truth, 0).astype(truth.dtype)
+        return ScriptedState(state.ids, state.steps + 1, labels)
 
-    def get_state(self) -> dict[str, Any]:
-        """The ids known and the number of steps."""
-        return {"ids": list(self._ids), "steps": self._steps}
+    def _without(self, state: ScriptedState, object_id: int) -> ScriptedState:
+        labels = np.where(state.labels == object_id, 0, state.labels).astype(state.labels.dtype)
+        return ScriptedState(tuple(i for i in state.ids if i != object_id), state.steps, labels)
 
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Go on where ``get_state`` was taken."""
-        self._ids, self._steps = tuple(state["ids"]), int(state["steps"])
+    def _known(self, state: ScriptedState) -> tuple[int, ...]:
+        return state.ids
+
+    def _result(self, state: ScriptedState, frame: Frame) -> FrameResult:
+        return FrameResult(frame.index, state.labels.copy(), dict.fromkeys(state.ids, 0.99**state.steps))
+
+    def _to_dict(self, state: ScriptedState) -> dict[str, Any]:
+        return {"ids": list(state.ids), "steps": state.steps, "labels": state.labels}
+
+    def _from_dict(self, state: dict[str, Any]) -> ScriptedState:
+        return ScriptedState(tuple(state["ids"]), int(state["steps"]), state["labels"])
 
 
 def _asked_for(prompt: Prompt, labels: NDArray[np.uint8]) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..masks import MAX_OBJECTS
+from ..results import MAX_OBJECTS
 from .texture import sample, texture
 
 Path = Callable[[float], tuple[float, float]]

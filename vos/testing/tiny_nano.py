@@ -13,7 +13,7 @@ def tiny_nano_checkpoint(path: str | Path, seed: int = 0) -> Path:
     import torch
     from safetensors.torch import save_file
 
-    from ..segmenters.nano_network import NanoConfig, NanoNetwork, half_precision
+    from ..backbones.nano.network import NanoConfig, NanoNetwork, half_precision
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..segmenters.sam_network import SamConfig
+    from ..backbones.sam.network import SamConfig
 
 Kind = Literal["vit", "tiny-vit"]
 
@@ -24,11 +24,11 @@ def tiny_sam_checkpoint(
     ``tiny-vit`` as ``mobile-sam`` (always 1024 pixels, so it is slower). Importing this imports no torch,
     calling it does.
     """
-    from ..segmenters.sam_decoder import DecoderConfig
-    from ..segmenters.sam_network import SamConfig
-    from ..segmenters.sam_prompts import PromptConfig
-    from ..segmenters.sam_vit import ViTConfig
-    from ..segmenters.tiny_vit import TinyViTConfig
+    from ..backbones.sam.image_encoder import ViTConfig
+    from ..backbones.sam.mask_decoder import DecoderConfig
+    from ..backbones.sam.network import SamConfig
+    from ..backbones.sam.prompt_encoder import PromptConfig
+    from ..backbones.sam.tiny_vit import TinyViTConfig
 
     encoder: ViTConfig | TinyViTConfig
     if kind == "vit":
@@ -55,7 +55,7 @@ def random_sam_state(config: SamConfig, seed: int = 0) -> dict[str, Tensor]:
     """Entry name -> weights of a scale that keeps activations near 1 through all layers."""
     import torch
 
-    from ..segmenters.sam_network import SamNetwork
+    from ..backbones.sam.network import SamNetwork
 
     generator = np.random.default_rng(seed)
     with torch.device("meta"):

@@ -1,5 +1,0 @@
-"""Fixtures for runs."""
-
-from job_fakes import clip, reader, settings, source, video
-
-__all__ = ["clip", "reader", "settings", "source", "video"]

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vos.trackers.classical.motion import MotionSettings, fit_motion, motion_scores
+
+HEIGHT, WIDTH = 96, 128
+
+
+def panning(dx: float = 2.0, dy: float = 0.0) -> np.ndarray:
+    flow = np.empty((HEIGHT, WIDTH, 2), np.float32)
+    flow[..., 0], flow[..., 1] = dx, dy
+    return flow
+
+
+def box(y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[y0:y1, x0:x1] = True
+    return mask
+
+
+def test_a_motion_is_found_in_spite_of_something_that_moves_otherwise() -> None:
+    """An affine field comes back to a tenth of a pixel, and its noise is not that of the outliers."""
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
+    truth = np.stack([1 + 0.02 * x, 0.5 - 0.01 * y], axis=-1)
+    flow = truth.copy()
+    flow[30:70, 40:90] += 8
+    found = fit_motion(flow, np.ones((HEIGHT, WIDTH), bool), quadratic=False)
+    assert found is not None
+    assert np.abs(found[0] - truth).max() < 0.1
+    assert found[1] == pytest.approx(0.5)
+
+
+def test_what_stands_still_is_spoken_against_and_what_moves_along_is_spoken_for() -> None:
+    """A blob that was taken for part of the object stands still; a part of the object was missed."""
+    flow = panning()
+    flow[30:60, 40:100] = -6  # the object
+    expected = box(30, 60, 40, 70) | box(5, 20, 40, 60)  # misses the right end, includes a still blob
+    score = motion_scores(flow, expected[None].astype(np.float32), MotionSettings())[0]
+    assert score[30:60, 40:70].mean() > 1
+    assert score[8:17, 43:57].max() < -1
+    halo = int(MotionSettings().halo)
+    assert score[35:55, 70 + halo : 95].min() > 1
+    assert score[80:, :].max() < -1
+
+
+def test_evidence_for_the_object_is_damped_right_outside_of_it() -> None:
+    """Flow carries motion over the outline, so there only part of it is believed."""
+    flow = panning()
+    flow[24:66, 34:86] = -6  # six pixels more than the object on each side
+    score = motion_scores(flow, box(30, 60, 40, 80)[None].astype(np.float32), MotionSettings())[0]
+    loud = motion_scores(flow, box(30, 60, 40, 80)[None].astype(np.float32), MotionSettings(halo_share=1.0))[
+        0
+    ]
+    assert 0 < score[45, 36] < 0.3 * loud[45, 36]
+    assert np.array_equal(score[30:60, 40:80], loud[30:60, 40:80])
+
+
+@pytest.mark.parametrize("case", ["moves with the rest", "reflection", "tiny", "everything", "off"])
+def test_motion_that_does_not_tell_says_nothing(case: str) -> None:
+    """No evidence where object and background move alike, where the surroundings move with the object, where
+    there are too few pixels, or where motion is turned off."""
+    flow, mask, settings = panning(), box(30, 60, 40, 80), MotionSettings()
+    flow[30:60, 40:80] = -6
+    if case == "moves with the rest":
+        flow = panning()
+    elif case == "reflection":
+        flow[:80, 20:100] = -6
+    elif case == "tiny":
+        mask = box(30, 34, 40, 44)
+    elif case == "everything":
+        mask = box(0, HEIGHT, 0, WIDTH)
+    else:
+        settings = MotionSettings(weight=0.0)
+    score = motion_scores(flow, mask[None].astype(np.float32), settings)[0]
+    assert np.abs(score).max() < 0.3
+
+
+def test_every_object_has_a_motion_of_its_own() -> None:
+    """Two objects that move apart are each spoken for where they are, and against where the other is."""
+    flow = panning()
+    flow[10:40, 20:60] = -6
+    flow[55:85, 70:110] = 9
+    masks = np.stack([box(10, 40, 20, 60), box(55, 85, 70, 110)]).astype(np.float32)
+    scores = motion_scores(flow, masks, MotionSettings())
+    for k, (mine, other) in enumerate([(box(15, 35, 25, 55), box(60, 80, 75, 105))] * 2):
+        here, there = (mine, other) if k == 0 else (other, mine)
+        assert scores[k][here].min() > 1
+        assert scores[k][there].max() < 1

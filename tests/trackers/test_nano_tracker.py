@@ -1,0 +1,217 @@
+"""The built-in engine with the compact network for a judge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vos.backbones.nano.backbone import NanoBackbone
+from vos.backbones.nano.cues import CUES, LOOKS
+from vos.backbones.nano.network import NanoConfig, NanoNetwork
+from vos.backbones.registry import build_backbone
+from vos.errors import ModelError, SettingsError
+from vos.prompts import mask_targets
+from vos.results import FrameResult
+from vos.runs.state import dump_state, load_state
+from vos.testing import Scene, scene, tiny_nano_checkpoint
+from vos.trackers.base import Tracker
+from vos.trackers.classical.appearance import AppearanceSettings
+from vos.trackers.classical.tracker import ClassicalSettings, ClassicalTracker
+from vos.trackers.nano.cues import ENGINE_CUES, made_up_cues
+from vos.trackers.nano.tracker import NanoSettings, NanoTracker, padded, shared_out, smaller
+from vos.trackers.nano.tuning import Reference, TuneSettings, tune
+from vos.trackers.registry import build_tracker
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+ENGINE = ClassicalSettings(appearance=AppearanceSettings(views=2, samples=500, iterations=60, batch=256))
+TUNING = TuneSettings(steps=3, examples=3, batch=2, side=64)
+ROUGH = (0.9, 1.1)
+TINY = NanoConfig((8, 8, 12, 16, 16), (0, 0, 1, 1, 0), 12)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_nano_checkpoint(tmp_path_factory.mktemp("weights") / "tiny.safetensors", seed=3)
+
+
+def _clip(name: str = "touching") -> Scene:
+    return scene(name, num_frames=4, size=(61, 83))
+
+
+def _backbone(opinion: float = 0.0) -> NanoBackbone:
+    torch.manual_seed(0)
+    network = NanoNetwork(TINY)
+    torch.nn.init.constant_(network.decoder.masks.bias, opinion)
+    return NanoBackbone(network)
+
+
+def _follow(tracker: Tracker, clip: Scene) -> list[FrameResult]:
+    tracker.start(clip.frames[0], clip.targets(0))
+    return [tracker.step(frame) for frame in clip.frames[1:]]
+
+
+def test_a_network_that_knows_nothing_leaves_the_engine_alone() -> None:
+    """A fresh network changes no label: training starts from the engine's score."""
+    clip = _clip()
+    own = _follow(ClassicalTracker(ENGINE), clip)
+    judged = _follow(NanoTracker(_backbone(), NanoSettings(engine=ENGINE)), clip)
+    for one, other in zip(own, judged, strict=True):
+        assert np.mean(one.labels == other.labels) > 0.9995
+    assert set(judged[-1].ids) == set(clip.ids)
+
+
+def test_the_network_is_heard_as_far_as_its_strength() -> None:
+    """A network that sees nothing but background is obeyed, and at strength 0 it is not."""
+    clip = _clip("moving")
+    heard = NanoTracker(_backbone(-40.0), NanoSettings(engine=ENGINE))
+    assert not any(result.labels.any() for result in _follow(heard, clip))
+    unheard = NanoTracker(_backbone(-40.0), NanoSettings(engine=ENGINE, strength=0))
+    assert all(result.labels.any() for result in _follow(unheard, clip))
+
+
+def test_which_of_two_objects_it_is_stays_with_the_engine() -> None:
+    """What is an object's and what is background follows the network; among objects the engine decides, and
+    the network where the engine thinks of none."""
+    judged = np.array([[0.2, 0.9, 0.2], [0.1, 0.05, 0.1], [0.7, 0.05, 0.7]], np.float32)[..., None]
+    belief = np.array([[0.1, 0.1, 1.0], [0.8, 0.6, 0.0], [0.1, 0.3, 0.0]], np.float32)[..., None]
+    shared = shared_out(judged, belief)
+    np.testing.assert_allclose(shared.sum(axis=0), 1, atol=1e-6)
+    np.testing.assert_array_equal(shared[0], judged[0])
+    assert shared[:, :, 0].argmax(axis=0).tolist() == [1, 0, 2]
+    one = np.stack([judged[0], 1 - judged[0]])
+    np.testing.assert_allclose(shared_out(one, np.stack([belief[0], 1 - belief[0]])), one, atol=1e-6)
+
+
+@pytest.mark.parametrize("looks", [0.0, 0.5])
+def test_looks_are_told_as_far_as_they_are_trusted(looks: float) -> None:
+    """The network is shown so much of what colours say, and all of what else the engine knows."""
+    clip, seen = _clip("moving"), []
+    for told in (looks, 1.0):
+        backbone = _backbone()
+        backbone.network.decoder.register_forward_pre_hook(lambda _, given: seen.append(given[1].clone()))
+        _follow(NanoTracker(backbone, NanoSettings(engine=ENGINE, looks=told)), clip)
+    some, full = seen[: len(seen) // 2], seen[len(seen) // 2 :]
+    assert full[0][:, LOOKS].abs().max() > 0.5
+    for one, other in zip(some, full, strict=True):
+        torch.testing.assert_close(one[:, LOOKS], looks * other[:, LOOKS])
+        torch.testing.assert_close(one[:, :LOOKS], other[:, :LOOKS])
+
+
+def test_goes_on_from_a_snapshot(checkpoint: Path) -> None:
+    """A state that went through bytes, in a new tracker, gives the same labels; tuned as well."""
+    clip = _clip()
+    for tuned in (False, True):
+        settings = NanoSettings(engine=ENGINE, tune=tuned, tuning=TUNING, pixels=2000)
+
+        def fresh(settings: NanoSettings = settings) -> Tracker:
+            return NanoTracker(_tiny(checkpoint), settings)
+
+        whole = _follow(fresh(), clip)
+        first = fresh()
+        first.start(clip.frames[0], clip.targets(0))
+        first.step(clip.frames[1])
+        second = fresh()
+        second.load(load_state(dump_state(first.save())))
+        rest = [second.step(frame) for frame in clip.frames[2:]]
+        for one, other in zip(whole[1:], rest, strict=True):
+            np.testing.assert_array_equal(one.labels, other.labels)
+
+
+def _tiny(checkpoint: Path) -> NanoBackbone:
+    backbone = build_backbone("nano", checkpoint=checkpoint)
+    assert isinstance(backbone, NanoBackbone)
+    return backbone
+
+
+def test_a_correction_is_taken_and_remembered(checkpoint: Path) -> None:
+    """A given mask at a later frame is shown as given, and a new object is followed from there on."""
+    clip = _clip()
+    tracker = NanoTracker(_tiny(checkpoint), NanoSettings(engine=ENGINE))
+    tracker.start(clip.frames[0], mask_targets(clip.labels[0], (1,)))
+    told = tracker.step(clip.frames[1], clip.targets(1))
+    np.testing.assert_array_equal(told.labels, clip.labels[1])
+    assert set(tracker.step(clip.frames[2]).ids) == set(clip.ids)
+
+
+def test_tuning_fits_the_last_layers_alone() -> None:
+    """Given frames change the decoder's last layers, nothing else; twice the same; the original is kept."""
+    backbone = _backbone()
+    before = {k: v.clone() for k, v in backbone.network.state_dict().items()}
+    clip = _clip()
+    references = (Reference(clip.frames[0].image, clip.labels[0]),)
+    tuned, again = (tune(backbone, references, tuple(clip.ids), TUNING) for _ in range(2))
+    after = tuned.network.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all(name.startswith(("decoder.join.2", "decoder.fine", "decoder.masks")) for name in changed)
+    assert all(torch.equal(value, again.network.state_dict()[name]) for name, value in after.items())
+    assert all(torch.equal(value, backbone.network.state_dict()[name]) for name, value in before.items())
+
+
+def test_tuning_learns_to_mend() -> None:
+    """After tuning the network mends rough masks of the object better than before."""
+    backbone, clip = _backbone(), _clip("moving")
+    references = (Reference(clip.frames[0].image, clip.labels[0]),)
+    tuned = tune(
+        backbone,
+        references,
+        tuple(clip.ids),
+        TuneSettings(steps=200, examples=4, side=64, rate=3e-2, roughness=ROUGH),
+    )
+    assert _error(tuned, clip) < 0.8 * _error(backbone, clip)
+
+
+def _error(backbone: NanoBackbone, clip: Scene) -> float:
+    """Share of wrong pixels after mending six rough masks of the first frame."""
+    rng = np.random.default_rng(7)
+    picture, (height, width) = padded(clip.frames[0].image)
+    truth = np.zeros(picture.shape[:2], bool)
+    truth[:height, :width] = clip.labels[0] > 0
+    cues = torch.zeros(6, len(CUES), *truth.shape)
+    for row in cues:
+        row[list(ENGINE_CUES)] = torch.from_numpy(made_up_cues(truth, picture, rng, ROUGH))
+    with torch.inference_mode():
+        pyramid = backbone.network.encoder(backbone.to_input(picture[None]))
+        logits = backbone.network.decoder(pyramid, cues)[0]
+    return float(((logits > 0).numpy() != truth).mean())
+
+
+def test_nothing_to_tune_on() -> None:
+    """Objects that are not to be seen in the given frames leave the network as it is."""
+    backbone = _backbone()
+    reference = Reference(np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40), np.uint8))
+    assert tune(backbone, (reference,), (1,), TUNING) is backbone
+
+
+def test_pictures_are_brought_to_size() -> None:
+    """Smaller where they are too large, never larger; padded to multiples of 32 by their border."""
+    assert smaller((100, 200), 5000) == (50, 100)
+    assert smaller((30, 40), 5000) == (30, 40)
+    picture = np.random.default_rng(0).integers(0, 256, (33, 64, 3), dtype=np.uint8)
+    whole, size = padded(picture)
+    assert whole.shape == (64, 64, 3)
+    assert size == (33, 64)
+    np.testing.assert_array_equal(whole[:33], picture)
+    np.testing.assert_array_equal(whole[50], picture[32])
+
+
+def test_built_by_name(checkpoint: Path) -> None:
+    """Settings and --tune arrive; what it cannot do is refused."""
+    tracker = build_tracker("nano", checkpoint=str(checkpoint), settings={"strength": 0.5}, tune=True)
+    assert isinstance(tracker, NanoTracker)
+    assert tracker.judge.settings.strength == 0.5
+    assert tracker.info.settings is tracker.judge.settings
+    assert tracker.judge.settings.tune
+    with pytest.raises(SettingsError, match="strength must be in"):
+        build_tracker("nano", checkpoint=str(checkpoint), settings={"strength": 2.0})
+    with pytest.raises(ModelError, match="parity"):
+        build_tracker("nano", checkpoint=str(checkpoint), method="parity")
+    with pytest.raises(SettingsError, match="pixels must be at least 1"):
+        build_tracker("nano", checkpoint=str(checkpoint), settings={"pixels": -5})
+    for wrong in ({"steps": 0}, {"side": 40}, {"rate": 0.0}, {"rate": np.nan}, {"roughness": (0.9, 0.1)}):
+        with pytest.raises(SettingsError):
+            build_tracker("nano", checkpoint=str(checkpoint), settings={"tuning": wrong})

@@ -1,0 +1,211 @@
+"""What every video engine promises, whichever it is: an engine added to the table is tested here too.
+
+Engines with weights run on a small checkpoint that nobody trained, so what they find is left open; that they
+keep their books is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vos.errors import InputError
+from vos.evaluation import region_similarity
+from vos.frame import Frame
+from vos.prompts import mask_targets
+from vos.results import FrameResult, Source
+from vos.runs.state import dump_state, load_state
+from vos.testing import Scene, scene
+from vos.trackers.base import Tracker
+from vos.trackers.registry import TRACKERS, build_tracker
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SIZE = (61, 85)
+KNOWING = {"builtin", "target"}
+"""Engines that see without weights, so that what they find can be held against the truth."""
+LEARNING = {"appearance": {"views": 4, "samples": 2000, "iterations": 200, "batch": 1024}}
+QUICK = {"builtin": LEARNING, "nano": {"engine": LEARNING}}
+"""Settings of engines that learn from the first frame: the scenes are easy, less learning does."""
+
+Build = Callable[[str], Tracker]
+
+
+@pytest.fixture(scope="module")
+def build(tiny_weights: Callable[[str], dict[str, Path]]) -> Build:
+    """Name -> a new engine of that name."""
+
+    def one(name: str) -> Tracker:
+        options = {key: str(value) for key, value in tiny_weights(name).items()}
+        return build_tracker(name, settings=QUICK.get(name), **options)
+
+    return one
+
+
+@pytest.fixture(scope="module")
+def clip() -> Scene:
+    """An object that moves, six frames, odd sizes."""
+    return scene("moving", num_frames=6, size=SIZE, seed=2)
+
+
+# The command line tests add an engine of their own, "drift", where they share a process with these.
+every_engine = pytest.mark.parametrize("name", sorted(set(TRACKERS) - {"drift"}))
+
+
+def same(a: FrameResult, b: FrameResult) -> bool:
+    """Whether two results are equal to the bit."""
+    equal = np.array_equal(a.labels, b.labels) and dict(a.confidence) == dict(b.confidence)
+    return equal and a.frame_index == b.frame_index
+
+
+@every_engine
+def test_a_video_from_first_frame_to_last(name: str, build: Build, clip: Scene) -> None:
+    """``start`` gives the masks back with score 1; every frame gets labels, and a score for every object."""
+    tracker, given = build(name), clip.result(0)
+    first = tracker.start(clip.frames[0], clip.targets(0))
+    assert np.array_equal(first.labels, given.labels)
+    assert dict(first.confidence) == dict.fromkeys(given.ids, 1.0)
+    for frame in clip.frames[1:]:
+        found = tracker.step(frame)
+        assert found.frame_index == frame.index
+        assert found.labels.shape == SIZE
+        assert found.labels.dtype == np.uint8
+        assert found.ids == given.ids
+        assert set(np.unique(found.labels)) <= {0, *given.ids}
+        assert all(0 <= score <= 1 for score in found.confidence.values())
+        assert set(found.source.values()) == {Source.TRACKED}
+        soft = found.probabilities
+        assert soft.shape == (len(given.ids), *SIZE)
+        assert soft.min() >= 0
+        assert soft.max() <= 1
+
+
+@every_engine
+def test_a_step_that_is_not_committed_changes_nothing(name: str, build: Build, clip: Scene) -> None:
+    """A preview shows what the step then gives, and the state is as it was."""
+    tracker, other = build(name), build(name)
+    for one in (tracker, other):
+        one.start(clip.frames[0], clip.targets(0))
+    before = dump_state(tracker.save())
+    shown = tracker.step(clip.frames[1], commit=False)
+    assert dump_state(tracker.save()) == before
+    assert same(shown, tracker.step(clip.frames[1]))
+    other.step(clip.frames[1])
+    preview = tracker.step(clip.frames[2], clip.targets(2), commit=False)
+    assert np.array_equal(preview.labels, clip.labels[2])
+    assert same(tracker.step(clip.frames[2]), other.step(clip.frames[2]))
+
+
+@every_engine
+def test_a_removed_object_is_gone(name: str, build: Build) -> None:
+    """The other objects keep their ids; the removed one has no pixel and is not known any more."""
+    clip = scene("crossing", num_frames=4, size=SIZE, seed=2)
+    tracker = build(name)
+    tracker.start(clip.frames[0], clip.targets(0))
+    tracker.step(clip.frames[1])
+    tracker.remove(1)
+    tracker.remove(9)
+    found = tracker.step(clip.frames[2])
+    assert found.ids == (2,)
+    assert not found.mask(1).any()
+
+
+@every_engine
+def test_a_state_goes_on_in_another_engine_to_the_bit(name: str, build: Build, clip: Scene) -> None:
+    """A state survives being written as bytes, and taking it changes nothing of what follows."""
+    one, other = build(name), build(name)
+    one.start(clip.frames[0], clip.targets(0))
+    one.step(clip.frames[1])
+    saved = dump_state(one.save())
+    wanted = [one.step(frame) for frame in clip.frames[2:]]
+    other.load(load_state(saved))
+    assert all(same(other.step(f), w) for f, w in zip(clip.frames[2:], wanted, strict=True))
+    one.load(load_state(saved))
+    assert all(same(one.step(f), w) for f, w in zip(clip.frames[2:], wanted, strict=True))
+
+
+@every_engine
+def test_begin_forgets_what_went_before(name: str, build: Build, clip: Scene) -> None:
+    """A second video, of another size and with other objects, is as in a new engine."""
+    used, new = build(name), build(name)
+    before = scene("crossing", num_frames=3, size=(45, 51), seed=1)
+    used.start(before.frames[0], before.targets(0))
+    used.step(before.frames[1])
+    for tracker in (used, new):
+        tracker.start(clip.frames[0], clip.targets(0))
+    assert all(same(used.step(frame), new.step(frame)) for frame in clip.frames[1:4])
+
+
+@every_engine
+def test_what_the_user_says_is_what_the_frame_gets(name: str, build: Build, clip: Scene) -> None:
+    """A correction replaces the object, a new one joins with its id, and both stay known."""
+    tracker = build(name)
+    tracker.start(clip.frames[0], mask_targets(np.roll(clip.labels[0], 9, axis=1), (1,), 0))
+    tracker.step(clip.frames[1])
+    told = clip.labels[2].copy()
+    corner = np.zeros(SIZE, bool)
+    corner[:9, :9] = True
+    told[corner & (told == 0)] = 7
+    found = tracker.step(clip.frames[2], mask_targets(told, (1, 7), 2))
+    assert np.array_equal(found.labels, told)
+    assert found.ids == (1, 7)
+    assert tracker.step(clip.frames[3]).ids == (1, 7)
+
+
+@every_engine
+@pytest.mark.parametrize("size", [(33, 47), (9, 70)], ids=lambda s: f"{s[1]}x{s[0]}")
+def test_sizes_that_no_network_likes(name: str, build: Build, size: tuple[int, int]) -> None:
+    """Odd and very flat pictures are followed like any other."""
+    video, tracker = scene("still", num_frames=3, size=size, seed=1), build(name)
+    labels = np.zeros(size, np.uint8)
+    labels[3:7, 10:21] = 1
+    tracker.start(video.frames[0], mask_targets(labels, (1,), 0))
+    for frame in video.frames[1:]:
+        assert tracker.step(frame).labels.shape == size
+
+
+@every_engine
+def test_errors_say_what_is_wrong(name: str, build: Build, clip: Scene) -> None:
+    """A step before the first frame, or a frame of another size, is the user's mistake, not a crash."""
+    tracker = build(name)
+    with pytest.raises(InputError):
+        tracker.step(clip.frames[0])
+    tracker.start(clip.frames[0], clip.targets(0))
+    smaller = Frame(1, clip.frames[1].image[:-2, :-3], "00001")
+    with pytest.raises(InputError):
+        tracker.step(smaller)
+
+
+@pytest.mark.parametrize("name", sorted(KNOWING))
+def test_a_correction_is_followed_from_there(name: str, build: Build) -> None:
+    """After a wrong start, what was corrected stays right."""
+    clip = scene("moving", num_frames=6, size=(121, 164), seed=2)
+    tracker = build(name)
+    tracker.start(clip.frames[0], mask_targets(np.roll(clip.labels[0], 60, axis=1), (1,), 0))
+    tracker.step(clip.frames[1])
+    tracker.step(clip.frames[2], clip.targets(2))
+    for frame in clip.frames[3:]:
+        found = tracker.step(frame)
+        assert region_similarity(found.mask(1), clip.labels[frame.index] == 1) > 0.8
+
+
+@pytest.mark.parametrize("name", sorted(KNOWING))
+def test_the_score_falls_when_an_object_is_gone(name: str, build: Build) -> None:
+    """An object out of the picture scores less than half of what it did while it was there."""
+    clip = scene("leaves", num_frames=24, size=(121, 164), seed=2)
+    tracker = build(name)
+    tracker.start(clip.frames[0], clip.targets(0))
+    seen, gone = [], []
+    for frame in clip.frames[1:14]:
+        visible = int((clip.labels[frame.index] == 1).sum())
+        score = tracker.step(frame).confidence[1]
+        if visible > 0.8 * int((clip.labels[0] == 1).sum()):
+            seen.append(score)
+        elif not visible:
+            gone.append(score)
+    assert seen, "the scene is to show the object"
+    assert gone, "the scene is to hide the object"
+    assert gone[-1] < 0.5 * np.mean(seen)

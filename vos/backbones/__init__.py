@@ -1,0 +1,1 @@
+"""Promptable image models: encode an image once, decode any number of prompts."""

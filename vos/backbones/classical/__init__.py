@@ -1,0 +1,1 @@
+"""A promptable backbone without learned weights: minimum cuts over image regions."""

@@ -1,0 +1,179 @@
+"""A promptable backbone without learned weights: minimum cuts over regions, many hypotheses, and a judge.
+
+It answers points, boxes, rough masks and low-res logits, alone or together, on any CPU. What it knows of
+objects is what Gestalt psychology knew: they have a contour of contrast, look different from what surrounds
+them, are more compact than not, and lie where they were pointed at. So it is good where colours tell objects
+apart and poor where it takes knowing what a dog is; ``docs/prompts.md`` says how good.
+
+The steps, each in a file of its own: regions of one look (``builtin_regions``) of a window of the image at a
+suitable scale (``builtin_view``); what the prompt says of them (``builtin_evidence``); hypotheses, which
+minimise an energy (``builtin_energy``, ``builtin_search``); how good each looks (``builtin_quality``).
+The contour is that of the regions: cutting its pixels anew was measured to do harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...ops.boxes import tight_box
+from ...prompts import Prompt
+from ..base import Candidates, FrameFeatures, Guidance
+from .energy import Bools
+from .features import dense_grid
+from .hypotheses import search
+from .quality import choose, predicted_quality
+from .regions import Floats
+from .unary import gather
+from .working_crop import View, look_at, window_around
+
+IMAGE_PIXELS = 110_000
+"""Pixels of the whole image at working scale."""
+WINDOW_PIXELS = 60_000
+"""Pixels of the window around an object whose place is known."""
+MARGIN = 0.35
+"""Surroundings of a box or a rough mask that are looked at, in mean sides of the box."""
+LOW_RES_STRIDE = 4
+LOGIT = 8.0
+"""Logits well within (and off) the object."""
+SOFTNESS = 1.0
+"""Width in pixels at working scale over which logits fall along the contour."""
+
+
+@dataclass(frozen=True, eq=False)
+class BuiltinContext:
+    """What :meth:`GraphCutBackbone.decode` needs of an image."""
+
+    image: NDArray[np.uint8]
+    whole: View
+
+
+class GraphCutBackbone:
+    """A :class:`~vos.backbones.base.Backbone` without learned weights.
+
+    With ``multimask`` there are three candidates, the three hypotheses that together most likely hold a good
+    one, from small to large. Every candidate obeys the prompt: positive points are inside, negative ones
+    outside, and nothing is outside the box. Scores are predicted IoUs. Guidance, where given, is evidence
+    like any other; only its similarity is used.
+    """
+
+    accepts_guidance = True
+    device = "cpu"
+
+    def encode(self, image: NDArray[np.uint8]) -> FrameFeatures:
+        """Features of an (H, W, 3) uint8 RGB image: regions at working scale and a grid for matching."""
+        height, width = image.shape[:2]
+        whole = look_at(image, (0, 0, width, height), IMAGE_PIXELS, zoom=1.0)
+        grid = torch.from_numpy(dense_grid(whole.image))
+        return FrameFeatures(grid, (height, width), BuiltinContext(image, whole))
+
+    @torch.inference_mode()
+    def decode(
+        self,
+        features: FrameFeatures,
+        prompts: Sequence[Prompt],
+        *,
+        guidance: Sequence[Guidance] | None = None,
+        multimask: bool = True,
+    ) -> Candidates:
+        """Masks of every prompt: K = 3, or the best one alone without ``multimask``."""
+        context: BuiltinContext = features.context
+        height, width = features.image_size
+        count = 3 if multimask else 1
+        logits = np.empty((len(prompts), count, height, width), np.float32)
+        scores = np.empty((len(prompts), count), np.float32)
+        for row, prompt in enumerate(prompts):
+            similarity = None if guidance is None else guidance[row].similarity
+            logits[row], scores[row] = _decode_one(
+                context, prompt, None if similarity is None else similarity.cpu().float().numpy(), count
+            )
+        return Candidates(
+            torch.from_numpy(logits), torch.from_numpy(_shrink(logits)), torch.from_numpy(scores)
+        )
+
+
+def _decode_one(
+    context: BuiltinContext, prompt: Prompt, similarity: Floats | None, count: int
+) -> tuple[Floats, Floats]:
+    """(count, H, W) logits of one prompt, from small to large, and their (count,) scores."""
+    view = _view_for(context, prompt)
+    evidence = gather(view, prompt, similarity)
+    found = search(view.regions, evidence)
+    quality = predicted_quality(view.regions, evidence, found)
+    picked = choose(view.regions, found, quality, count)
+    picked.sort(key=lambda k: float(found[k] @ view.regions.area))
+    logits = np.stack([_to_logits(view, prompt, found[k][view.regions.labels]) for k in picked])
+    return logits, quality[picked]
+
+
+def _view_for(context: BuiltinContext, prompt: Prompt) -> View:
+    """The window that the prompt is about; the whole image for points alone."""
+    size = context.whole.image_size
+    box = prompt.box
+    if prompt.mask is not None or prompt.low_res is not None:
+        box = _union(box, _extent(prompt, size))
+    if box is None:
+        return context.whole
+    if prompt.points is not None:
+        on = prompt.points[prompt.labels == 1]
+        box = _union(box, np.concatenate([on.min(axis=0), on.max(axis=0)]) if len(on) else None)
+    return look_at(context.image, window_around(np.asarray(box), size, MARGIN), WINDOW_PIXELS)
+
+
+def _extent(prompt: Prompt, size: tuple[int, int]) -> NDArray[np.floating] | None:
+    """The box of a rough mask or of low-res logits, in image pixels; None if they are empty."""
+    if prompt.mask is not None:
+        box = tight_box(prompt.mask)
+        return None if box is None else np.asarray(box, np.float32)
+    assert prompt.low_res is not None
+    box = tight_box(prompt.low_res > 0)
+    if box is None:
+        return None
+    (height, width), (high, wide) = size, prompt.low_res.shape
+    x0, y0, x1, y1 = box
+    return np.array(
+        [x0 * width / wide, y0 * height / high, (x1 + 1) * width / wide - 1, (y1 + 1) * height / high - 1]
+    )
+
+
+def _union(
+    one: NDArray[np.floating] | None, other: NDArray[np.floating] | None
+) -> NDArray[np.floating] | None:
+    """The smallest box around two."""
+    if one is None or other is None:
+        return other if one is None else one
+    return np.concatenate([np.minimum(one[:2], other[:2]), np.maximum(one[2:], other[2:])])
+
+
+def _to_logits(view: View, prompt: Prompt, mask: Bools) -> Floats:
+    """(H, W) logits of an (h, w) mask in view pixels; the prompt is obeyed to the pixel."""
+    soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), SOFTNESS, borderType=cv2.BORDER_REPLICATE)
+    logits = LOGIT * (2 * view.to_image(soft, outside=0.0) - 1)
+    height, width = logits.shape
+    if prompt.box is not None:
+        x0, y0, x1, y1 = (round(float(v)) for v in prompt.box)
+        inside = np.zeros(logits.shape, bool)
+        inside[max(y0, 0) : y1 + 1, max(x0, 0) : x1 + 1] = True
+        logits = np.where(inside, logits, np.minimum(logits, -LOGIT))
+    if prompt.points is not None and prompt.labels is not None:
+        for (x, y), label in zip(prompt.points, prompt.labels, strict=True):
+            pixel = int(np.clip(round(float(y)), 0, height - 1)), int(np.clip(round(float(x)), 0, width - 1))
+            sign = 1 if label == 1 else -1
+            logits[pixel] = sign * max(sign * float(logits[pixel]), 1.0)
+    return logits.astype(np.float32)
+
+
+def _shrink(logits: Floats) -> Floats:
+    """(N, K, H, W) logits on the low-res grid (N, K, h, w)."""
+    count, per, height, width = logits.shape
+    size = max(1, -(-width // LOW_RES_STRIDE)), max(1, -(-height // LOW_RES_STRIDE))
+    low_res = np.empty((count, per, size[1], size[0]), np.float32)
+    for row in range(count):
+        for k in range(per):
+            low_res[row, k] = cv2.resize(logits[row, k], size, interpolation=cv2.INTER_AREA)
+    return low_res

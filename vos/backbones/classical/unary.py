@@ -1,0 +1,226 @@
+"""What a prompt says of the regions of a view, in the terms of the energy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...prompts import Prompt
+from .energy import Bools, geodesic
+from .regions import Floats, Regions
+from .working_crop import View, resized
+
+RADII = (0.05, 0.1, 0.2, 0.35)
+"""Sizes of an object around a click, as the radius of a disc of the same area in square roots of the
+image."""
+SHRINK = (0.4, 0.65, 0.95)
+"""Sizes of the ellipse in a box that the search starts from, 1 touching the sides."""
+CLICK_REACH = 2.0
+"""Geodesic distance over which a click speaks for its surroundings."""
+CLICK_WEIGHT = 1.0
+ENCLOSED_WEIGHT = 0.2
+"""Weight of being cut off by contrast from what lies outside the box."""
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Where one search starts."""
+
+    on: Floats
+    """(n,) weights of the regions the object's colours are first taken from."""
+    off: Floats
+    """(n,) weights of those the background's colours are first taken from."""
+    prior: Floats
+    """(n,) evidence from position alone, -1..1 or so."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """All that is known before looks are compared."""
+
+    starts: tuple[Start, ...]
+    """None with a rough mask, which is where its own search starts."""
+    biases: tuple[float, ...]
+    """Constant evidence added: one search for each, small to large objects."""
+    lean: Floats
+    """(n,) evidence that holds in every round."""
+    seeds: Bools
+    """(n,) regions that are on the object for sure."""
+    barred: Bools
+    """(n,) regions that are not for sure."""
+    keep_prior: float
+    """Weight of a start's prior in the last round; it is 0.5 before."""
+    smoothness: float
+    one_piece: bool
+    """Whether the object hangs together with the seeds."""
+    box: tuple[float, float, float, float] | None = None
+    """Edges of the box in view coordinates."""
+    rough: Floats | None = None
+    """(h, w) rough mask in view pixels, 0..1."""
+    clicks: Floats | None = None
+    """(P, 2) positive points in view coordinates."""
+    off_clicks: Floats | None = None
+    """(Q, 2) negative points in view coordinates."""
+
+
+def gather(view: View, prompt: Prompt, similarity: Floats | None) -> Evidence:
+    """What ``prompt`` says of ``view``; ``similarity`` (h, w) is a guide's, on any grid over the image."""
+    regions = view.regions
+    on_points, off_points = _split_points(view, prompt)
+    seeds, off_seeds = _clicked(regions, on_points, off_points)
+    rough = _rough(view, prompt)
+    box = None if prompt.box is None else view.edges(prompt.box)
+    barred = off_seeds.copy()
+    if box is not None:
+        barred |= _outside(regions, box) & ~seeds
+    lean = _click_lean(regions, seeds, off_seeds)
+    if similarity is not None:
+        lean = lean + _guided(view, similarity)
+    base = Evidence(
+        starts=(),
+        biases=(),
+        lean=lean,
+        seeds=seeds,
+        barred=barred,
+        keep_prior=0.0,
+        smoothness=12.0,
+        one_piece=False,
+        box=box,
+        rough=rough,
+        clicks=on_points,
+        off_clicks=off_points,
+    )
+    if rough is not None:
+        return replace(base, smoothness=3.0)
+    if box is not None:
+        return _of_box(regions, base, box)
+    return _of_points(view, base)
+
+
+def _split_points(view: View, prompt: Prompt) -> tuple[Floats | None, Floats | None]:
+    """Positive and negative points in view coordinates; None where there are none."""
+    if prompt.points is None or prompt.labels is None:
+        return None, None
+    points = view.points(prompt.points)
+    on, off = points[prompt.labels == 1], points[prompt.labels == 0]
+    return (on if len(on) else None), (off if len(off) else None)
+
+
+def _clicked(regions: Regions, on_points: Floats | None, off_points: Floats | None) -> tuple[Bools, Bools]:
+    """(n,) regions clicked on, and those clicked off; a region clicked both ways is neither."""
+    on, off = np.zeros(len(regions), bool), np.zeros(len(regions), bool)
+    if on_points is not None:
+        on[regions.at(on_points)] = True
+    if off_points is not None:
+        off[regions.at(off_points)] = True
+    return on & ~off, off & ~on
+
+
+def _rough(view: View, prompt: Prompt) -> Floats | None:
+    """(h, w) rough mask as probability in view pixels: the prompt's mask, or its low-res logits."""
+    if prompt.mask is not None:
+        return view.values(prompt.mask.astype(np.float32))
+    if prompt.low_res is not None:
+        probability = 1 / (1 + np.exp(-np.clip(prompt.low_res.astype(np.float32), -30, 30)))
+        return view.values(resized(np.asarray(probability, dtype=np.float32), view.image_size))
+    return None
+
+
+def _outside(regions: Regions, box: tuple[float, float, float, float]) -> Bools:
+    """(n,) regions that lie mostly outside the box; at least the one in its middle does not."""
+    height, width = regions.size
+    x0, y0, x1, y1 = (round(v) for v in box)
+    inside = np.zeros((height, width), np.float32)
+    inside[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = 1
+    outside = regions.mean(inside) <= 0.5
+    middle = np.array([[(box[0] + box[2] - 1) / 2, (box[1] + box[3] - 1) / 2]], np.float32)
+    outside[regions.at(middle)] = False
+    return outside
+
+
+def _click_lean(regions: Regions, on: Bools, off: Bools) -> Floats:
+    """(n,) what clicks say of the regions around them, less across contrast."""
+    lean = np.zeros(len(regions), np.float32)
+    for seeds, sign in ((on, 1), (off, -1)):
+        if seeds.any():
+            distance = geodesic(regions, seeds, threshold=0.0, per_pixel=0.05)
+            lean += sign * CLICK_WEIGHT * np.exp(-distance / CLICK_REACH)
+    return lean
+
+
+def _guided(view: View, similarity: Floats) -> Floats:
+    """(n,) evidence from a similarity map: its distance from its own mean, in standard deviations."""
+    regions = view.regions
+    spread = float(similarity.std())
+    if spread < 1e-6:
+        return np.zeros(len(regions), np.float32)
+    standard = (similarity - similarity.mean()) / spread
+    return np.clip(regions.mean(view.values(resized(standard, view.image_size))) - 1, -1, 1) * np.float32(0.5)
+
+
+def _of_points(view: View, base: Evidence) -> Evidence:
+    """Searches from geodesic discs of several sizes around the clicks."""
+    regions = view.regions
+    if base.clicks is None:  # nothing but negative points: the object is the rest
+        rest = (~base.barred).astype(np.float32)
+        start = Start(rest, base.barred.astype(np.float32), np.zeros(len(regions), np.float32))
+        return replace(base, starts=(start,), biases=(0.0, 0.15, 0.3), keep_prior=0.0, smoothness=8.0)
+    side = float(np.prod(regions.size)) ** 0.5
+    away = np.min(
+        [np.sqrt(((regions.centre - click) ** 2).sum(axis=1)) for click in base.clicks], axis=0
+    ).astype(np.float32)
+    clicked = np.zeros(len(regions), bool)
+    clicked[regions.at(base.clicks)] = True
+    order = np.argsort(geodesic(regions, clicked, threshold=0.0, per_pixel=0.015), kind="stable")
+    covered = np.cumsum(regions.area[order])
+    starts = []
+    for share in RADII:
+        radius = share * side
+        disc = np.zeros(len(regions), bool)
+        disc[order[: 1 + np.searchsorted(covered, np.pi * radius**2)]] = True
+        disc = (disc & ~base.barred) | clicked
+        on = disc * np.exp(-(away**2) / (2 * (1.5 * radius) ** 2))
+        off = np.where(disc, 0, np.minimum(1, away / (2 * radius))) + 0.5 * (regions.rim > 0) + base.barred
+        starts.append(
+            Start(on.astype(np.float32), off.astype(np.float32), np.clip(1 - away / (1.5 * radius), -2, 1))
+        )
+    return replace(
+        base, starts=tuple(starts), biases=(-0.15, 0.0, 0.15), keep_prior=0.5, smoothness=8.0, one_piece=True
+    )
+
+
+def _of_box(regions: Regions, base: Evidence, box: tuple[float, float, float, float]) -> Evidence:
+    """Searches from ellipses of several sizes in the box; what lies outside is background."""
+    x0, y0, x1, y1 = box
+    middle, half = np.array([x0 + x1 - 1, y0 + y1 - 1]) / 2, np.array([x1 - x0, y1 - y0]) / 2
+    radius = np.sqrt((((regions.centre - middle) / half) ** 2).sum(axis=1)).astype(np.float32)
+    inside = ~base.barred
+    off = base.barred + 0.5 * (inside & (radius > 1.1))
+    starts = []
+    for shrink in SHRINK:
+        on = inside & (radius < shrink)
+        if not on.any():
+            on = inside
+        starts.append(
+            Start(
+                on.astype(np.float32),
+                off.astype(np.float32),
+                np.clip(2 * (shrink + 0.2 - radius), -1, 1).astype(np.float32),
+            )
+        )
+    # And one from all of the box alike, for objects that are not in its middle.
+    starts.append(
+        Start(inside.astype(np.float32), base.barred.astype(np.float32), np.zeros(len(regions), np.float32))
+    )
+    lean = base.lean + ENCLOSED_WEIGHT * _enclosed(regions, base.barred)
+    return replace(base, starts=tuple(starts), biases=(-0.3, 0.0, 0.3), lean=lean, keep_prior=0.0)
+
+
+def _enclosed(regions: Regions, outside: Bools) -> Floats:
+    """(n,) -1..1, how much contrast lies between every region and the outside, against the mean inside."""
+    if not outside.any() or outside.all():
+        return np.zeros(len(regions), np.float32)
+    distance = geodesic(regions, outside, threshold=0.5, per_pixel=0.02)
+    mean = float(np.average(distance[~outside], weights=regions.area[~outside]))
+    return np.clip(distance / max(mean, 1e-6) - 1, -1, 1)

@@ -1,0 +1,59 @@
+"""A frame is encoded once, whoever asks for its features."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..prompts import Prompt
+from .base import Backbone, Candidates, FrameFeatures, Guidance
+
+
+class FeatureCache:
+    """A :class:`~vos.backbones.base.Backbone` that keeps the features of the images seen last.
+
+    Tracker, prompts, previews and detectors that share one see each frame encoded once. An image is
+    recognised by being the same array, which therefore must not be written to.
+
+    Args:
+        backbone: does the work.
+        capacity: images whose features are kept.
+    """
+
+    def __init__(self, backbone: Backbone, capacity: int = 2) -> None:
+        self.backbone = backbone
+        self._kept: deque[tuple[NDArray[np.uint8], FrameFeatures]] = deque(maxlen=capacity)
+
+    @property
+    def accepts_guidance(self) -> bool:
+        """See :class:`~vos.backbones.base.Backbone`."""
+        return self.backbone.accepts_guidance
+
+    @property
+    def device(self) -> torch.device | str:
+        """See :class:`~vos.backbones.base.Backbone`."""
+        return self.backbone.device
+
+    def encode(self, image: NDArray[np.uint8]) -> FrameFeatures:
+        """See :class:`~vos.backbones.base.Backbone`."""
+        for kept, features in self._kept:
+            if kept is image:
+                return features
+        features = self.backbone.encode(image)
+        self._kept.append((image, features))
+        return features
+
+    def decode(
+        self,
+        features: FrameFeatures,
+        prompts: Sequence[Prompt],
+        *,
+        guidance: Sequence[Guidance] | None = None,
+        multimask: bool = True,
+    ) -> Candidates:
+        """See :class:`~vos.backbones.base.Backbone`."""
+        return self.backbone.decode(features, prompts, guidance=guidance, multimask=multimask)

@@ -1,0 +1,1 @@
+"""nano: a compact promptable network of our own; see docs/nano.md."""

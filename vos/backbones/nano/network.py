@@ -1,0 +1,231 @@
+"""The compact network: an image encoder, and a light decoder that reads cues about one object.
+
+Both are plain residual convolutions, which a CPU runs well. The encoder makes features at strides 2 to 32
+and, at stride 8, columns of unit length for matching. The decoder takes the cues
+(:mod:`vos.backbones.nano.cues`) down the same strides beside the image's features and comes up again, a
+U-Net (Ronneberger et al., 2015) whose image half is shared by all objects. What it gives is added to the
+logits of the ``mask`` cue: a network that knows nothing leaves a belief as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ...errors import ModelError
+from ..sam.network import check_finite
+from .cues import CUES, MASK, MASK_LOGIT
+
+STRIDE = 32
+"""Inputs have multiples of this many rows and columns."""
+GRID_STRIDE = 8
+LOW_RES_STRIDE = 4
+LEAST_SPREAD = 1e-6
+
+
+@dataclass(frozen=True)
+class NanoConfig:
+    """Sizes of the network; those of a checkpoint are read off its tensors."""
+
+    widths: tuple[int, int, int, int, int] = (16, 32, 64, 128, 160)
+    """Channels at strides 2, 4, 8, 16 and 32."""
+    depths: tuple[int, int, int, int, int] = (0, 1, 2, 2, 2)
+    """Residual blocks of the encoder at each stride."""
+    columns: int = 48
+    """Channels of the columns for matching."""
+    candidates: int = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Pyramid:
+    """What the encoder knows of B images of (h, w) pixels."""
+
+    levels: tuple[Tensor, ...]
+    """(B, C_i, h / s, w / s) for s = 2, 4, 8, 16, 32."""
+    columns: Tensor
+    """(B, C, h / 8, w / 8), not normalised."""
+
+
+class Block(nn.Module):
+    """x + conv(relu(conv(x))), rectified."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.first_norm = nn.BatchNorm2d(width)
+        self.second = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.second_norm = nn.BatchNorm2d(width)
+        nn.init.zeros_(self.second_norm.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) to the same."""
+        inner = F.relu(self.first_norm(self.first(x)))
+        return F.relu(x + self.second_norm(self.second(inner)))
+
+
+class Down(nn.Module):
+    """A convolution of stride 2, and blocks."""
+
+    def __init__(self, inputs: int, width: int, depth: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, width, 3, stride=2, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(width)
+        self.blocks = nn.Sequential(*(Block(width) for _ in range(depth)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) to (B, C', h / 2, w / 2)."""
+        result: Tensor = self.blocks(F.relu(self.norm(self.conv(x))))
+        return result
+
+
+class Encoder(nn.Module):
+    """Image to :class:`Pyramid`."""
+
+    def __init__(self, config: NanoConfig) -> None:
+        super().__init__()
+        inputs = (3, *config.widths[:-1])
+        self.stages = nn.ModuleList(
+            Down(i, width, depth)
+            for i, width, depth in zip(inputs, config.widths, config.depths, strict=True)
+        )
+        self.lateral = nn.ModuleList(nn.Conv2d(width, config.columns, 1) for width in config.widths[2:])
+        self.mix = nn.Conv2d(config.columns, config.columns, 3, padding=1)
+
+    def forward(self, images: Tensor) -> Pyramid:
+        """(B, 3, h, w) in -1..1, h and w multiples of 32."""
+        levels = []
+        for stage in self.stages:
+            images = stage(images)
+            levels.append(images)
+        fine, middle, coarse = (
+            lateral(level) for lateral, level in zip(self.lateral, levels[2:], strict=True)
+        )
+        columns = fine + _to(middle + _to(coarse, middle), fine)
+        return Pyramid(tuple(levels), self.mix(F.relu(columns)))
+
+
+class Decoder(nn.Module):
+    """Pyramid and cues to masks and their predicted quality."""
+
+    def __init__(self, config: NanoConfig) -> None:
+        super().__init__()
+        two, four, *coarser = config.widths
+        self.read = nn.Conv2d(len(CUES), four, 4, stride=4, bias=False)
+        self.read_norm = nn.BatchNorm2d(four)
+        self.read_block = Block(four)
+        self.down = nn.ModuleList(
+            Down(above, width, 1) for above, width in zip((four, *coarser[:-1]), coarser, strict=True)
+        )
+        self.up = nn.ModuleList(
+            nn.Conv2d(below, width, 1)
+            for below, width in zip(coarser[::-1], (*coarser[-2::-1], four), strict=True)
+        )
+        self.join = nn.ModuleList(Block(width) for width in (*coarser[-2::-1], four))
+        self.fine = nn.Conv2d(four, two, 1)
+        self.masks = nn.Conv2d(two, config.candidates, 3, padding=1)
+        nn.init.zeros_(self.masks.weight)
+        assert self.masks.bias is not None
+        nn.init.zeros_(self.masks.bias)
+        self.quality = nn.Sequential(nn.Linear(four + coarser[-1], 64), nn.ReLU(), nn.Linear(64, 1))
+        self.which = nn.Parameter(torch.zeros(config.candidates, four + coarser[-1]))
+        nn.init.normal_(self.which, std=0.1)
+
+    def forward(self, pyramid: Pyramid, cues: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (N, K, h, w) and predicted IoUs as logits (N, K), from cues (N, C, h, w).
+
+        The pyramid is of one image, or of N.
+        """
+        two, four, *coarser = pyramid.levels
+        x = self.read_block(F.relu(self.read_norm(self.read(cues)) + four))
+        passed = [x]
+        for down, level in zip(self.down, coarser, strict=True):
+            x = down(x) + level
+            passed.append(x)
+        deepest = x.mean(dim=(2, 3))
+        for up, join, skip in zip(self.up, self.join, passed[-2::-1], strict=True):
+            x = join(skip + _to(up(x), skip))
+        change = self.masks(F.relu(_to(self.fine(x), two) + two))
+        logits = MASK_LOGIT * cues[:, MASK : MASK + 1] + _to(change, cues)
+        return logits, self._quality(x, deepest, logits)
+
+    def _quality(self, x: Tensor, deepest: Tensor, logits: Tensor) -> Tensor:
+        """(N, K) logits of the predicted IoU: from what lies under each mask, and from the whole."""
+        share = torch.sigmoid(F.avg_pool2d(logits.detach(), LOW_RES_STRIDE)).to(x.dtype)
+        total = share.sum(dim=(2, 3)).clamp_min(1.0)
+        under = torch.einsum("nkhw,nchw->nkc", share, x) / total[..., None]
+        whole = deepest[:, None].expand(-1, share.shape[1], -1)
+        judged: Tensor = self.quality(torch.cat([under, whole], dim=2) + self.which)
+        return judged[..., 0]
+
+
+class NanoNetwork(nn.Module):
+    """Encoder and decoder."""
+
+    def __init__(self, config: NanoConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or NanoConfig()
+        self.encoder = Encoder(self.config)
+        self.decoder = Decoder(self.config)
+
+
+def similarity_cue(similarity: Tensor, size: tuple[int, int]) -> Tensor:
+    """(..., h, w) cue in -1..1 from (..., g, g') similarity by any measure; its order and spread count."""
+    mean = similarity.mean(dim=(-2, -1), keepdim=True)
+    spread = (similarity - mean).square().mean(dim=(-2, -1), keepdim=True).sqrt().clamp_min(LEAST_SPREAD)
+    cue = torch.tanh((similarity - mean) / (2 * spread))
+    flat = cue.reshape(1, -1, *cue.shape[-2:])
+    resized = F.interpolate(flat, size, mode="bilinear", align_corners=False)
+    return resized.reshape(*cue.shape[:-2], *size)
+
+
+def network_from(state: Mapping[str, Tensor], source: str) -> NanoNetwork:
+    """The network whose weights ``state`` holds, in float32.
+
+    Raises:
+        ModelError: naming ``source``, if they are another network's, or not all finite.
+    """
+    check_finite(dict(state), source)
+    try:
+        network = NanoNetwork(_config_of(state))
+        counters = {k: v for k, v in network.state_dict().items() if not v.is_floating_point()}
+        network.load_state_dict({**counters, **{name: value.float() for name, value in state.items()}})
+    except (KeyError, RuntimeError, IndexError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(
+            f"{source} is not a checkpoint of nano ({reason}); train one as docs/nano.md says, or give the "
+            "name of the model that the file is of"
+        ) from error
+    return network.eval()
+
+
+def half_precision(network: NanoNetwork) -> dict[str, Tensor]:
+    """The weights as they are stored: float16, counters left out."""
+    return {
+        name: value.detach().cpu().half().contiguous()
+        for name, value in network.state_dict().items()
+        if value.is_floating_point()
+    }
+
+
+def _config_of(state: Mapping[str, Tensor]) -> NanoConfig:
+    widths, depths = [], []
+    for stage in range(5):
+        widths.append(state[f"encoder.stages.{stage}.conv.weight"].shape[0])
+        depth = 0
+        while f"encoder.stages.{stage}.blocks.{depth}.first.weight" in state:
+            depth += 1
+        depths.append(depth)
+    columns = state["encoder.mix.weight"].shape[0]
+    candidates = state["decoder.masks.weight"].shape[0]
+    a, b, c, d, e = widths
+    v, w, x, y, z = depths
+    return NanoConfig((a, b, c, d, e), (v, w, x, y, z), columns, candidates)
+
+
+def _to(x: Tensor, like: Tensor) -> Tensor:
+    """``x`` at the rows and columns of ``like``."""
+    return F.interpolate(x, like.shape[-2:], mode="bilinear", align_corners=False)

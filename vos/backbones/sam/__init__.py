@@ -1,0 +1,1 @@
+"""SAM (ViT-B, ViT-L, ViT-H) and MobileSAM."""

@@ -1,0 +1,187 @@
+"""Published weights: where they come from, where they are kept, whether they are what was published."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from ...errors import ModelError
+
+__all__ = [
+    "WEIGHTS",
+    "Weights",
+    "is_offline",
+    "locate",
+    "packaged_nano",
+    "published",
+    "sha256_of",
+    "verify",
+    "weights_file",
+    "weights_folder",
+]
+
+_META = "https://dl.fbaipublicfiles.com/segment_anything/"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One published file."""
+
+    name: str
+    """The model's name: ``--model`` and the argument of ``vos models download``."""
+    file: str
+    url: str
+    size: int
+    """Bytes."""
+    sha256: str
+    licence: str
+
+
+WEIGHTS: dict[str, Weights] = {
+    weights.name: weights
+    for weights in (
+        Weights(
+            "mobile-sam",
+            "mobile_sam.pt",
+            "https://raw.githubusercontent.com/ChaoningZhang/MobileSAM/"
+            "f706ad9c4eb7f219c00d9050e46328518ffb65d2/weights/mobile_sam.pt",
+            40_728_226,
+            "6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
+            "Apache-2.0",
+        ),
+        # The hexadecimal digits in Meta's file names are the beginning of the file's MD5.
+        Weights(
+            "sam-vit-b",
+            "sam_vit_b_01ec64.pth",
+            f"{_META}sam_vit_b_01ec64.pth",
+            375_042_383,
+            "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+            "Apache-2.0",
+        ),
+        Weights(
+            "sam-vit-l",
+            "sam_vit_l_0b3195.pth",
+            f"{_META}sam_vit_l_0b3195.pth",
+            1_249_524_607,
+            "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
+            "Apache-2.0",
+        ),
+        Weights(
+            "sam-vit-h",
+            "sam_vit_h_4b8939.pth",
+            f"{_META}sam_vit_h_4b8939.pth",
+            2_564_550_879,
+            "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
+            "Apache-2.0",
+        ),
+    )
+}
+"""Name -> published file."""
+
+
+def published(name: str) -> Weights:
+    """The published weights of that name.
+
+    Raises:
+        ModelError: for a name that is not in :data:`WEIGHTS`.
+    """
+    if name not in WEIGHTS:
+        raise ModelError(
+            f"no published weights are known as {name!r}; choose one of {', '.join(sorted(WEIGHTS))}"
+        )
+    return WEIGHTS[name]
+
+
+def weights_folder() -> Path:
+    """Where weights are kept: ``$VOS_HOME/weights``, or ``vos/weights`` in the platform's cache folder."""
+    home = os.environ.get("VOS_HOME")
+    if home:
+        return Path(home).expanduser() / "weights"
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "vos" / "weights"
+
+
+def is_offline() -> bool:
+    """Whether ``VOS_OFFLINE`` forbids the network (set, and neither empty nor 0)."""
+    return os.environ.get("VOS_OFFLINE", "") not in ("", "0")
+
+
+def locate(name: str) -> Path:
+    """The file with the weights of ``name`` in the cache folder. Nothing is downloaded.
+
+    Raises:
+        ModelError: if it is not there, or is shorter or longer than the published file.
+    """
+    weights = published(name)
+    path = weights_folder() / weights.file
+    try:
+        size = path.stat().st_size
+    except OSError:
+        raise ModelError(
+            f"the weights of {name} are not at {path}; fetch them ({weights.size / 1e6:.0f} MB) with "
+            f"`vos models download {name}`, or give a file with --checkpoint FILE"
+        ) from None
+    if size != weights.size:
+        raise ModelError(
+            f"{path} has {size} bytes where {weights.size} were published; "
+            f"fetch it again with `vos models download {name} --force`, or give a file with --checkpoint FILE"
+        )
+    return path
+
+
+def packaged_nano() -> Path:
+    """The weights of ``nano``, which come with the package; ``docs/nano.md`` describes them.
+
+    Raises:
+        ModelError: if the package came without them.
+    """
+    path = Path(str(resources.files("vos").joinpath("assets", "nano", "nano.safetensors")))
+    if not path.is_file():
+        raise ModelError(
+            f"the weights of nano are missing from {path}; install the package again, give others with "
+            "--checkpoint FILE, or choose --model builtin, which needs none"
+        )
+    return path
+
+
+def weights_file(model: str, checkpoint: str | Path | None) -> Path | None:
+    """The file that a model's weights are read from; None for a model without any, or where they are not
+    here."""
+    if checkpoint is not None:
+        path = Path(checkpoint)
+        path = path / "model.safetensors" if path.is_dir() else path
+    elif model == "nano":
+        path = packaged_nano()
+    elif model in WEIGHTS:
+        path = weights_folder() / WEIGHTS[model].file
+    else:
+        return None
+    return path if path.is_file() else None
+
+
+def verify(weights: Weights, path: Path) -> None:
+    """Raise ModelError unless ``path`` holds exactly the published bytes."""
+    try:
+        found = sha256_of(path)
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
+    if found != weights.sha256:
+        raise ModelError(
+            f"{path} is not the published file of {weights.name}: its sha256 is {found}, published is "
+            f"{weights.sha256}; fetch it again with `vos models download {weights.name} --force`"
+        )
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

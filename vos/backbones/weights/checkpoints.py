@@ -1,0 +1,86 @@
+"""Reading checkpoint files without running what is in them."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...errors import ModelError
+
+_WRAPPERS = ("model", "state_dict", "model_state_dict")
+"""Keys under which training scripts put the weights."""
+
+
+def load_state(path: str | Path) -> dict[str, Tensor]:
+    """Entry name -> tensor on the CPU, of a ``.safetensors`` file, its folder, or a pickled state dict.
+
+    Pickles go through ``torch.load(weights_only=True)``, which builds tensors and nothing else.
+
+    Raises:
+        ModelError: if the file is missing, truncated, holds anything but tensors, or is of another format.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "model.safetensors"
+    try:
+        with path.open("rb") as file:
+            head = file.read(9)
+    except OSError as error:
+        raise ModelError(f"cannot read checkpoint {path}: {error.strerror or error}") from error
+    if not head:
+        raise ModelError(f"checkpoint {path} is empty; fetch the file again")
+    if head[8:] == b"{":  # eight bytes of header length, then JSON
+        return _load_safetensors(path)
+    return _tensors(_load_pickle(path), path)
+
+
+def _load_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        state: dict[str, Tensor] = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(
+            f"checkpoint {path} is truncated or damaged ({error}); fetch the file again"
+        ) from error
+    return state
+
+
+def _load_pickle(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "Weights only load failed" in str(error):
+            raise ModelError(
+                f"checkpoint {path} was refused: it is a pickle of more than tensors, which could run "
+                "any code when loaded; use the publisher's file, or have its tensors saved as .safetensors"
+            ) from error
+        raise ModelError(f"checkpoint {path} is truncated or damaged; fetch the file again") from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(
+            f"checkpoint {path} is truncated, damaged or no checkpoint at all ({reason}); "
+            "PyTorch .pth/.pt files and .safetensors are understood"
+        ) from error
+
+
+def _tensors(content: Any, path: Path) -> dict[str, Tensor]:
+    for key in _WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not content:
+        raise ModelError(
+            f"checkpoint {path} holds {type(content).__name__}, not a mapping of names to tensors"
+        )
+    for name, value in content.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise ModelError(
+                f"checkpoint {path} holds {type(value).__name__} under {name!r} where a tensor is expected"
+            )
+    return dict(content)

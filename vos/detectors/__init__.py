@@ -1,0 +1,1 @@
+"""Detectors: class names, or nothing, in; detections out."""

@@ -1,0 +1,1 @@
+"""Segmentation from the cross-attention of an image-text matching model (BLIP)."""

@@ -1,0 +1,41 @@
+"""Names in, places out: the seam between vision-language models and what uses them to prompt a backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .points import PointPair
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """One instance of a named class in one image; coordinates are pixels of the image."""
+
+    name: str
+    """As it was asked for."""
+    score: float
+    """Confidence in 0..1, comparable within a finder."""
+    box: tuple[int, int, int, int]
+    """x0, y0, x1, y1, inclusive pixel indices."""
+    values: NDArray[np.float32] | None
+    """(H, W) map in 0..1 of where the name is, this instance's part of it; None from a plain detector."""
+    pair: PointPair | None
+    """A point on it and one off it; None from a plain detector."""
+
+
+@runtime_checkable
+class Finder(Protocol):
+    """Finds named classes in images."""
+
+    def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Found]:
+        """All instances of all names in an (H, W, 3) uint8 RGB image, best first; none is an empty list.
+
+        Raises:
+            PromptError: for a name the model cannot know.
+        """
+        ...

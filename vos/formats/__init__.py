@@ -1,0 +1,1 @@
+"""Annotation and video formats, one module each."""

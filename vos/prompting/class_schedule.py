@@ -1,0 +1,257 @@
+"""A run that is told class names: where the objects first appear, and whom to follow from then on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import PromptError
+from ..frame import Frame
+from ..prompts import Prompt, Target
+from ..results import MAX_OBJECTS, FrameResult, Source, object_ids
+from .association import associate, centre
+from .class_names import ClassInstance, ClassNames, ClassSettings, class_instances, label_instances
+from .schedule import PromptSchedule
+
+if TYPE_CHECKING:
+    from ..backbones.base import Backbone
+    from ..detectors.base import Finder
+    from ..video import Video
+
+logger = logging.getLogger(__name__)
+
+
+class ClassPrompts(PromptSchedule):
+    """Looks for objects by name, first to begin with, then for those that come later.
+
+    The search goes through the video until some class is found, looking at every ``search_every``-th frame
+    and, once there is something, at the frames just before: the run begins where the first object appears.
+    A class that is still missing then is looked for at the same pace within the frames to be searched, and
+    with ``detect_every`` new objects of all classes are looked for to the end. An object that is followed
+    keeps its id and the tracker's mask: finds are matched to tracks, see :mod:`vos.prompting.association`.
+
+    Args:
+        asked: the classes.
+        settings: see :class:`~vos.prompting.class_names.ClassSettings`.
+        finder: knows what the names look like.
+        make_backbone: makes the model that turns finds into masks; called once, when there is one.
+    """
+
+    def __init__(
+        self,
+        asked: ClassNames,
+        settings: ClassSettings,
+        finder: Finder,
+        make_backbone: Callable[[], Backbone],
+    ) -> None:
+        self.names: dict[int, str] = {}
+        self.first_given = {}
+        self._asked = asked.names
+        self._settings = settings
+        self._finder = finder
+        self._make_backbone = make_backbone
+        self._backbone: Backbone | None = None
+        self._wanted = range(0)
+        self._first: list[Target] = []
+        """The prompts that the run begins with."""
+        self._found: dict[str, dict[str, Any]] = {}
+        """Id -> where the object was found."""
+        self._returned: list[dict[str, Any]] = []
+        self._last_place: dict[int, tuple[float, float]] = {}
+        self._warnings: list[str] = []
+
+    def check(self, wanted: range) -> None:
+        """Remember which frames are read."""
+        self._wanted = wanted
+
+    def prepare(self, video: Video, wanted: range, searched: Callable[[int, int | None], None]) -> None:
+        """Search for the first frame that shows some object of the classes.
+
+        Raises:
+            PromptError: if there is none in the frames to be searched, or a name cannot be known.
+        """
+        every, most = self._settings.search_every, self._settings.search_frames
+        stop = min(wanted.stop, wanted.start + most * wanted.step)
+        total = video.estimate_frames()
+        missed, seen = wanted.start - wanted.step, wanted.start
+        for number, frame in enumerate(video.frames(wanted.start, stop)):
+            seen = frame.index
+            if number % every:
+                continue
+            instances = self._look(frame)
+            searched(number + 1, most if total is None else min(total, most))
+            if instances:
+                for earlier in video.frames(missed + wanted.step, frame.index):
+                    before = self._look(earlier)
+                    if before:
+                        frame, instances = earlier, before
+                        break
+                self._begin(frame, instances)
+                return
+            missed = frame.index
+        raise PromptError(
+            f"found no {_any_of(self._asked)} in frames {wanted.start} to {seen}, looking at "
+            f"{_every(every * wanted.step)}; check the names, look at more frames "
+            "(--search-every, --search-frames, --start), accept weaker finds (--min-score), "
+            "or show the object with --box or --point"
+        )
+
+    def needs_known(self, frame: Frame) -> bool:
+        """Whether this is a frame to look for more objects in."""
+        if not self._first or frame.index <= self._first[0].frame_index:
+            return False
+        return self._is_detection(frame) or bool(self._to_search(frame))
+
+    def forward(self, frame: Frame, known: FrameResult | None = None) -> Sequence[Target]:
+        """The objects that begin, or come back, in this frame, as masks."""
+        if self._first and frame.index == self._first[0].frame_index:
+            return self._first
+        if known is None or not self.needs_known(frame):
+            return ()
+        instances = self._look(frame)
+        if not self._is_detection(frame):
+            instances = [entry for entry in instances if entry.name in self._to_search(frame)]
+        return self._prompts(frame, instances, known)
+
+    def observe(self, result: FrameResult) -> None:
+        """Remember where every object is seen."""
+        if self._settings.detect_every is not None and self._settings.reseed:
+            for object_id in object_ids(result.labels):
+                self._last_place[object_id] = centre(result.mask(object_id))
+
+    def warnings(self, last_index: int) -> list[str]:
+        """Classes of which nothing was found, and objects beyond what a label map holds."""
+        missing = self._missing()
+        return [*self._warnings, *([f"found no {_any_of(missing)}"] if missing else [])]
+
+    def facts(self) -> dict[str, Any]:
+        """Where every object was found, and where a lost one came back."""
+        return {"found": self._found, "returned": self._returned}
+
+    def get_state(self) -> dict[str, Any]:
+        """The beginning, and the objects so far."""
+        return {
+            "first": [[t.frame_index, t.object_id, t.prompt.mask, t.confidence] for t in self._first],
+            "names": dict(self.names),
+            "found": self._found,
+            "returned": self._returned,
+            "last_place": {k: list(place) for k, place in self._last_place.items()},
+            "warnings": list(self._warnings),
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on where ``get_state`` was taken, without searching again."""
+        self._first = [_detected(*entry) for entry in state["first"]]
+        self.names.clear()
+        self.names.update(state["names"])
+        self._found, self._returned = state["found"], state["returned"]
+        self._last_place = {k: (x, y) for k, (x, y) in state["last_place"].items()}
+        self._warnings = state["warnings"]
+
+    def _look(self, frame: Frame) -> list[ClassInstance]:
+        if self._backbone is None:
+            self._backbone = self._make_backbone()
+        return class_instances(frame, self._asked, self._finder, self._backbone, self._settings)
+
+    def _begin(self, frame: Frame, instances: Sequence[ClassInstance]) -> None:
+        nothing = FrameResult(frame.index, np.zeros(frame.size, dtype=np.uint8))
+        self._first = self._prompts(frame, instances, nothing)
+        for object_id, name in self.names.items():
+            logger.info("object %d is a %s, found in frame %d", object_id, name, frame.index)
+
+    def _prompts(self, frame: Frame, instances: Sequence[ClassInstance], known: FrameResult) -> list[Target]:
+        """Returned and new objects as masks, with ids; tracks keep the pixels they have."""
+        if not instances:
+            return []
+        result = associate(instances, known, self.names, self._last_place, reseed=self._settings.reseed)
+        rows = [*result.returned, *self._accepted(result.new, instances, known)]
+        free = (id_ for id_ in range(1, MAX_OBJECTS + 1) if id_ not in self.names)
+        given = [(row, result.returned.get(row) or next(free, 0)) for row in rows]
+        if any(object_id == 0 for _, object_id in given):
+            self._warnings = [f"more than {MAX_OBJECTS} objects were found; the others are not tracked"]
+            given = [(row, object_id) for row, object_id in given if object_id]
+        if not given:
+            return []
+        labels = label_instances([instances[row] for row, _ in given], [object_id for _, object_id in given])
+        labels[known.labels > 0] = 0
+        targets = []
+        for row, object_id in given:
+            mask = labels == object_id
+            if mask.any():
+                self._note(frame, object_id, instances[row], is_new=object_id not in self.names)
+                targets.append(_detected(frame.index, object_id, mask, instances[row].score))
+        return sorted(targets, key=lambda target: target.object_id)
+
+    def _accepted(
+        self, rows: Sequence[int], instances: Sequence[ClassInstance], known: FrameResult
+    ) -> list[int]:
+        """Of new objects, those that are wanted: sure ones, and only so many of each class in sight."""
+        rows = [row for row in rows if self._is_confident(instances[row])]
+        most = self._settings.instances
+        if most is None:
+            return rows
+        visible = [self.names[object_id] for object_id in object_ids(known.labels)]
+        accepted = []
+        for row in rows:
+            name = instances[row].name
+            if visible.count(name) < most:
+                visible.append(name)
+                accepted.append(row)
+        return accepted
+
+    def _is_confident(self, instance: ClassInstance) -> bool:
+        """Whether a find has enough of a score to begin a track, given those of its class that did."""
+        if instance.point is None:
+            return True
+        scores = (entry["score"] for entry in self._found.values() if entry["name"] == instance.name)
+        return instance.score >= self._settings.newcomer * max(scores, default=0.0)
+
+    def _note(self, frame: Frame, object_id: int, instance: ClassInstance, *, is_new: bool) -> None:
+        entry = {"frame": frame.index, "score": round(instance.score, 6)}
+        if is_new:
+            self.names[object_id] = instance.name
+            self._found[str(object_id)] = {"name": instance.name, **entry}
+        else:
+            self._returned.append({"id": object_id, **entry})
+
+    def _position(self, frame: Frame) -> int:
+        """How many frames were read before this one."""
+        return (frame.index - self._wanted.start) // self._wanted.step
+
+    def _is_detection(self, frame: Frame) -> bool:
+        every = self._settings.detect_every
+        if every is None or not self._first:
+            return False
+        begun = (self._first[0].frame_index - self._wanted.start) // self._wanted.step
+        return (self._position(frame) - begun) % every == 0
+
+    def _to_search(self, frame: Frame) -> tuple[str, ...]:
+        """Classes that were not found yet, if this is a frame to search for them in."""
+        position = self._position(frame)
+        if position >= self._settings.search_frames or position % self._settings.search_every:
+            return ()
+        return self._missing()
+
+    def _missing(self) -> tuple[str, ...]:
+        return tuple(name for name in self._asked if name not in self.names.values())
+
+
+def _detected(frame_index: int, object_id: int, mask: NDArray[np.bool_], confidence: float) -> Target:
+    prompt = Prompt(mask=mask)
+    return Target(object_id, prompt, frame_index, source=Source.DETECTED, confidence=confidence)
+
+
+def _any_of(names: Sequence[str]) -> str:
+    return " or ".join(repr(name) for name in names)
+
+
+def _every(number: int) -> str:
+    """ "every 5th", "every one"."""
+    if number == 1:
+        return "every one"
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"every {number}{'th' if number % 100 in (11, 12, 13) else ending}"

@@ -1,0 +1,207 @@
+"""From the prompts of a frame to the masks of its objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import PromptError
+from ..frame import Frame
+from ..ops.boxes import tight_box
+from ..ops.overlap import nested_logits_to_labels, paint_small_on_top
+from ..prompts import Prompt, Target
+from ..results import FrameResult, Labels, Source
+from ..trackers.base import ALL_PROMPTS, Tracker, TrackerInfo
+from .checks import check_targets
+from .merge import merge_targets
+
+if TYPE_CHECKING:
+    from ..backbones.base import Backbone, FrameFeatures
+
+Masks = NDArray[np.bool_]
+Floats = NDArray[np.float32]
+
+
+def needs_backbone(target: Target) -> bool:
+    """Whether a backbone is needed to know the target's mask: the prompt is more than a mask."""
+    prompt = target.prompt
+    return prompt.mask is None or prompt.points is not None or prompt.box is not None
+
+
+def decode_prompts(
+    frame: Frame,
+    targets: Sequence[Target],
+    backbone: Backbone | None,
+    known: FrameResult | None = None,
+) -> list[Target]:
+    """All targets of a frame as masks that do not overlap, one target per object, ascending by id.
+
+    Masks pass through with their own source and confidence. Everything else is decoded by the backbone in one
+    call and refined once; a mask that comes with points or a box is a rough one. Where masks overlap, those
+    given win over those decoded; a given one that is smaller wins over a larger one, and so does a decoded
+    one that lies mostly within another; else the higher logit decides.
+
+    Args:
+        frame: the frame that the targets belong to.
+        targets: at least one, all of this frame.
+        backbone: not needed, and may be None, if all targets are masks.
+        known: what is known of this frame without the targets, for instance by tracking. An object in it
+            that a target gives points for is corrected from there instead of being segmented from nothing.
+
+    Raises:
+        PromptError: if a target does not fit the frame, or is not found in it.
+        ValueError: without targets, with targets of another frame, or without a backbone that is needed.
+    """
+    targets = merge_targets(targets)
+    if not targets or any(target.frame_index != frame.index for target in targets):
+        raise ValueError(f"need targets of frame {frame.index}, got {[t.frame_index for t in targets]}")
+    check_targets(targets, frame.size)
+    to_decode = [target for target in targets if needs_backbone(target)]
+    given = [target for target in targets if not needs_backbone(target)]
+    labels: Labels = np.zeros(frame.size, dtype=np.uint8)
+    quality: dict[int, float] = {}
+    if to_decode:
+        if backbone is None:
+            raise ValueError(f"points and boxes need a backbone: objects {[t.object_id for t in to_decode]}")
+        prompts = [_with_known(target, known) for target in to_decode]
+        logits, scores = _decode(backbone, frame, prompts)
+        _refuse_empty(to_decode, logits > 0, frame)
+        labels = nested_logits_to_labels(logits, [target.object_id for target in to_decode])
+        for target, score in zip(to_decode, scores, strict=True):
+            quality[target.object_id] = float(np.clip(score, 0.0, 1.0))
+    if given:
+        masks = [target.prompt.mask for target in given if target.prompt.mask is not None]
+        over = paint_small_on_top(masks, [target.object_id for target in given])
+        labels = np.where(over > 0, over, labels)
+    _refuse_hidden(targets, labels, frame)
+    decoded = []
+    for target in sorted(targets, key=lambda target: target.object_id):
+        prompt = Prompt(mask=labels == target.object_id)
+        if target.object_id in quality:
+            confidence = quality[target.object_id]
+            target = replace(target, prompt=prompt, source=Source.DECODED, confidence=confidence)
+        else:
+            target = replace(target, prompt=prompt)
+        decoded.append(target)
+    return decoded
+
+
+class PromptDecodingTracker:
+    """A :class:`~vos.trackers.base.Tracker` that takes every kind of prompt, over one that takes masks only.
+
+    Args:
+        tracker: takes masks.
+        make_backbone: makes the model that decodes points and boxes; called once, when one is needed.
+    """
+
+    def __init__(self, tracker: Tracker, make_backbone: Callable[[], Backbone]) -> None:
+        self._tracker = tracker
+        self._make_backbone = make_backbone
+        self._backbone: Backbone | None = None
+
+    @property
+    def info(self) -> TrackerInfo:
+        """That of the tracker underneath, with all kinds of prompts."""
+        return replace(self._tracker.info, accepts=ALL_PROMPTS)
+
+    def start(self, frame: Frame, prompts: Sequence[Target]) -> FrameResult:
+        """See :class:`~vos.trackers.base.Tracker`."""
+        return self._tracker.start(frame, self._decoded(frame, prompts, None))
+
+    def step(self, frame: Frame, prompts: Sequence[Target] = (), *, commit: bool = True) -> FrameResult:
+        """See :class:`~vos.trackers.base.Tracker`; points on a known object correct its tracked mask."""
+        if not prompts:
+            return self._tracker.step(frame, commit=commit)
+        refines = any(needs_backbone(t) and t.prompt.points is not None for t in prompts)
+        known = self._tracker.step(frame, commit=False) if refines else None
+        return self._tracker.step(frame, self._decoded(frame, prompts, known), commit=commit)
+
+    def remove(self, object_id: int) -> None:
+        """See :class:`~vos.trackers.base.Tracker`."""
+        self._tracker.remove(object_id)
+
+    def save(self) -> dict[str, Any]:
+        """See :class:`~vos.trackers.base.Tracker`."""
+        return self._tracker.save()
+
+    def load(self, state: dict[str, Any]) -> None:
+        """See :class:`~vos.trackers.base.Tracker`."""
+        self._tracker.load(state)
+
+    def _decoded(self, frame: Frame, prompts: Sequence[Target], known: FrameResult | None) -> list[Target]:
+        if self._backbone is None and any(map(needs_backbone, prompts)):
+            self._backbone = self._make_backbone()
+        return decode_prompts(frame, prompts, self._backbone, known)
+
+
+def _with_known(target: Target, known: FrameResult | None) -> Prompt:
+    """The target's prompt, with the known mask of its object as rough mask where only points are given."""
+    prompt = target.prompt
+    if known is None or prompt.points is None or prompt.box is not None or prompt.mask is not None:
+        return prompt
+    mask = known.mask(target.object_id)
+    return replace(prompt, mask=mask) if mask.any() else prompt
+
+
+def _decode(backbone: Backbone, frame: Frame, prompts: Sequence[Prompt]) -> tuple[Floats, Floats]:
+    """(N, H, W) logits and (N,) scores: all prompts at once, then once more with what came out.
+
+    The second pass gets the mask and its box on top of the prompt, as in PerSAM's refinement. It stands
+    unless it leaves nothing.
+    """
+    features = backbone.encode(frame.image)
+    logits, low_res, scores = _pass(backbone, features, prompts)
+    boxes = [tight_box(mask) for mask in logits > 0]
+    around = [
+        replace(
+            prompt,
+            mask=None,
+            low_res=low,
+            box=np.asarray(box, dtype=np.float32) if prompt.box is None else prompt.box,
+        )
+        if box
+        else prompt
+        for prompt, low, box in zip(prompts, low_res, boxes, strict=True)
+    ]
+    refined, _, refined_scores = _pass(backbone, features, around)
+    lost = [row for row, mask in enumerate(refined > 0) if not mask.any()]
+    refined[lost], refined_scores[lost] = logits[lost], scores[lost]
+    return refined, refined_scores
+
+
+def _pass(
+    backbone: Backbone, features: FrameFeatures, prompts: Sequence[Prompt]
+) -> tuple[Floats, Floats, Floats]:
+    """Logits (N, H, W), low-res logits (N, h, w) and score (N,) of each prompt's best candidate."""
+    candidates = backbone.decode(features, prompts, multimask=True)
+    logits, scores = candidates.best()
+    pick = candidates.scores.argmax(dim=1).cpu().numpy()
+    low_res = candidates.low_res.cpu().numpy()[np.arange(len(pick)), pick]
+    return logits, low_res, scores
+
+
+def _refuse_empty(targets: Sequence[Target], masks: Masks, frame: Frame) -> None:
+    for target, mask in zip(targets, masks, strict=True):
+        if not mask.any():
+            raise PromptError(
+                f"no object found for {_named(target)} in frame {frame.index}; "
+                "try a box around it, more points, or a mask"
+            )
+
+
+def _refuse_hidden(targets: Sequence[Target], labels: Labels, frame: Frame) -> None:
+    for target in targets:
+        if not (labels == target.object_id).any():
+            raise PromptError(
+                f"{_named(target)} in frame {frame.index} is wholly covered by other objects; "
+                "check that no two prompts mean the same object, or mark what is not part of the others with "
+                "negative points (--point ID:x,y,-)"
+            )
+
+
+def _named(target: Target) -> str:
+    return f"object {target.object_id}" + (f" ({target.name})" if target.name else "")

@@ -1,0 +1,98 @@
+"""Who to follow: from masks, points, boxes and prompt files to the first segmentation.
+
+Two steps, because a point cannot be judged before its frame is seen: :func:`parse_targets` turns what the
+user wrote into :class:`~vos.prompts.Target`; when the frame comes, :func:`decode_prompts` turns its
+targets into masks.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from ..errors import PromptError
+from ..frame import Frame, VideoInfo
+from ..prompts import Target
+from .box import parse_box
+from .checks import check_targets
+from .decoding import decode_prompts, needs_backbone
+from .mask import parse_mask
+from .merge import merge_targets
+from .point import parse_point
+from .prompt_file import parse_prompt_file
+
+__all__ = [
+    "TARGET_SOURCES",
+    "check_targets",
+    "decode_prompts",
+    "merge_targets",
+    "needs_backbone",
+    "parse_targets",
+]
+
+TARGET_SOURCES: dict[str, Callable[[str, int], list[Target]]] = {
+    "mask": parse_mask,
+    "point": parse_point,
+    "box": parse_box,
+    "prompts": parse_prompt_file,
+}
+"""Kind of prompt -> function of (what the user wrote, frame index it speaks of unless it says otherwise).
+
+To add a source, write one file here and add one line.
+"""
+
+
+class FrameSource(Protocol):
+    """What is asked of a video here: how large its frames are and which one is read first."""
+
+    @property
+    def info(self) -> VideoInfo: ...
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+
+def parse_targets(
+    *,
+    masks: Sequence[str | os.PathLike[str]] = (),
+    points: Sequence[str] = (),
+    boxes: Sequence[str] = (),
+    prompt_files: Sequence[str | os.PathLike[str]] = (),
+    frame: int | None = None,
+    video: FrameSource | None = None,
+) -> list[Target]:
+    """The targets that flags and files speak of; what is said of one object in one frame is one target.
+
+    Coordinates and masks are in pixels of the frames as they are read, after any resizing on reading.
+
+    Args:
+        masks: index or 0/255 images, ``.npy`` files, folders with an image per object.
+        points: ``ID:x,y``, ``ID:x,y,+`` or ``ID:x,y,-``.
+        boxes: ``ID:x0,y0,x1,y1`` with inclusive pixel indices.
+        prompt_files: JSON files as described in docs/prompts.md.
+        frame: index of the frame that all of these speak of unless they say otherwise. None is the first
+            frame of ``video``, or 0 without one.
+        video: the frames to come, so that what does not fit them is refused before any work is done.
+
+    Raises:
+        PromptError: for anything malformed, missing, contradictory or outside the frames of ``video``.
+    """
+    told = [
+        *(("mask", os.fspath(path)) for path in masks),
+        *(("point", text) for text in points),
+        *(("box", text) for text in boxes),
+        *(("prompts", os.fspath(path)) for path in prompt_files),
+    ]
+    if not told:
+        raise PromptError(
+            "nobody to follow: give a mask (-m first.png), a point (--point 1:x,y), "
+            "a box (--box 1:x0,y0,x1,y1), a prompt file (--prompts prompts.json) or a class (--class dog)"
+        )
+    if frame is None:
+        frame = 0 if video is None else next((first.index for first in video), 0)
+    if frame < 0:
+        raise PromptError(f"frame {frame} is negative; frames are counted from 0")
+    targets = merge_targets([target for kind, text in told for target in TARGET_SOURCES[kind](text, frame)])
+    if video is not None:
+        check_targets(targets, (video.info.height, video.info.width))
+    return targets

@@ -1,0 +1,59 @@
+"""The small language of the flags: ``ID:numbers``."""
+
+from __future__ import annotations
+
+import math
+
+from ..errors import PromptError
+from ..results import MAX_OBJECTS
+
+
+def split_flag(text: str, form: str) -> tuple[int, list[str]]:
+    """Object id and the comma-separated rest of ``ID:a,b,...``.
+
+    ``form`` is what the flag should look like, for messages.
+
+    Raises:
+        PromptError: without a colon, or with an id that is not in 1..254.
+    """
+    head, colon, rest = text.partition(":")
+    if not colon:
+        raise PromptError(f"{text!r} does not say which object it is about; write {form}")
+    return object_id(head.strip(), f"in {text!r}"), [part.strip() for part in rest.split(",")]
+
+
+def object_id(value: object, where: str) -> int:
+    """``value`` (an int, or its digits) as an object id.
+
+    Raises:
+        PromptError: unless it is a whole number in 1..254.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise PromptError(f"object id {value!r} {where} is not a whole number; ids are 1 to {MAX_OBJECTS}")
+    try:
+        number = int(value)
+    except ValueError:
+        raise PromptError(
+            f"object id {value!r} {where} is not a whole number; ids are 1 to {MAX_OBJECTS}"
+        ) from None
+    if not 1 <= number <= MAX_OBJECTS:
+        reason = {0: "0 is the background", 255: "255 is void (no label)"}.get(number, "out of range")
+        raise PromptError(f"object id {number} {where}: {reason}; ids are 1 to {MAX_OBJECTS}")
+    return number
+
+
+def coordinate(value: object, where: str) -> float:
+    """``value`` (a number, or its text) as a finite coordinate in pixels, 0 or more.
+
+    Raises:
+        PromptError: for anything else.
+    """
+    try:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ValueError
+        number = float(value)
+    except ValueError:
+        raise PromptError(f"coordinate {value!r} {where} is not a number") from None
+    if not math.isfinite(number) or number < 0:
+        raise PromptError(f"coordinate {value!r} {where} is outside the image; the upper left pixel is 0,0")
+    return number

@@ -1,0 +1,292 @@
+"""Track a whole data set from its first annotations, and score it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import InterruptedRunError, OutputError, PartialResultError, PromptError, SettingsError
+from ..files import write_text_atomic
+from ..prompts import Target, mask_targets
+from ..results import VOID
+from .folder import Layout, is_taken
+from .models import build_tracker_of
+from .settings import TrackSettings
+from .summary import Progress, TrackSummary
+from .track import track_video
+
+if TYPE_CHECKING:
+    from ..evaluation.report import Report
+    from ..trackers.base import Tracker
+
+BENCHMARK_SETTINGS = TrackSettings(outputs=("masks",))
+"""Masks only: an overlay of a whole data set is for those who ask for it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Benchmark:
+    """The scores of a data set and what it took."""
+
+    report: Report
+    settings: TrackSettings
+    runs: dict[str, TrackSummary]
+    """By sequence, in the order of the set."""
+
+    @property
+    def seconds_per_frame(self) -> float:
+        """Reading, tracking and writing, over all frames of the set."""
+        seconds = sum(run.seconds["total"] for run in self.runs.values())
+        return seconds / max(sum(run.frames for run in self.runs.values()), 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report's document with ``seconds_per_frame``, ``settings`` and ``runs`` added."""
+        runs = [
+            {
+                "sequence": sequence,
+                "frames": run.frames,
+                "objects": len(run.objects),
+                "seconds": run.seconds,
+                "seconds_per_frame": run.seconds_per_frame,
+            }
+            for sequence, run in self.runs.items()
+        ]
+        return {
+            **self.report.to_dict(),
+            "seconds_per_frame": self.seconds_per_frame,
+            "settings": dataclasses.asdict(self.settings),
+            "runs": runs,
+        }
+
+    def to_json(self) -> str:
+        """:meth:`to_dict` as text."""
+        return json.dumps(self.to_dict(), allow_nan=False) + "\n"
+
+    def write_json(self, path: str | os.PathLike[str]) -> None:
+        """Write the document, all of it or nothing.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        write_text_atomic(path, self.to_json())
+
+    def table(self) -> str:
+        """The report's table, and the time."""
+        frames = sum(run.frames for run in self.runs.values())
+        return f"{self.report.table()}{frames} frames, {self.seconds_per_frame:.3f} s a frame\n"
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """One sequence to track; travels to another process."""
+
+    sequence: str
+    images: Path
+    annotation: Path
+    one_object: bool
+    layout: Layout
+    settings: TrackSettings
+    resume: bool
+    overwrite: bool
+
+
+def benchmark_davis(
+    root: str | os.PathLike[str],
+    subset: str,
+    output: str | os.PathLike[str],
+    settings: TrackSettings = BENCHMARK_SETTINGS,
+    *,
+    task: str = "semi-supervised",
+    resolution: str = "480p",
+    sequences: Sequence[str] | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    jobs: int = 1,
+    progress: Callable[[str, Progress | None], None] | None = None,
+) -> Benchmark:
+    """Track every sequence of a DAVIS set from its first annotation, and score all.
+
+    Masks go to ``output/<sequence>/<frame>.png``, first frames included, which is the layout of a DAVIS
+    submission; the record of a sequence goes to ``output/runs/<sequence>.json``. Sequences that are
+    finished are not tracked again with ``resume``.
+
+    Args:
+        root: folder with ``JPEGImages``, ``Annotations`` and ``ImageSets``.
+        subset: a list below ``ImageSets``: ``2016/val``.
+        output: folder for the results, made where absent.
+        settings: of every run. All frames are read, at the size they have.
+        task: ``semi-supervised`` or ``unsupervised``.
+        resolution: folder below ``JPEGImages`` and ``Annotations``.
+        sequences: track and score only these.
+        resume: go on with what is there.
+        overwrite: replace what earlier runs left there.
+        jobs: processes, each with a sequence of its own and its share of the cores.
+        progress: called with a sequence and how far it is; with more than one process only when it is
+            done (None).
+
+    Raises:
+        EvaluationError: unknown set or sequence, or annotations that show no object.
+        VosError: see :func:`vos.track_video`.
+    """
+    from ..evaluation.davis import evaluate_davis
+    from ..evaluation.davis_layout import read_davis_set
+
+    _refuse_selection(settings)
+    davis = read_davis_set(root, subset, task, resolution, sequences=sequences)
+    todo = [
+        _Job(
+            sequence.name,
+            Path(root) / "JPEGImages" / resolution / sequence.name,
+            sequence.annotations[0],
+            davis.one_object,
+            Layout.of_sequence(output, sequence.name),
+            settings,
+            resume,
+            overwrite,
+        )
+        for sequence in davis.sequences
+    ]
+    if not (resume or overwrite):
+        _refuse_results(todo, Path(output))
+    runs = dict(_run_all(todo, settings, jobs, progress or (lambda sequence, progress: None)))
+    report = evaluate_davis(output, root, subset, task, resolution=resolution, sequences=sequences)
+    return Benchmark(report, settings, {job.sequence: runs[job.sequence] for job in todo})
+
+
+def first_targets(annotation: Path, *, one_object: bool) -> list[Target]:
+    """The objects of a sequence's first annotation; void is background.
+
+    Args:
+        annotation: index PNG.
+        one_object: whatever is not background is object 1 (DAVIS 2016).
+
+    Raises:
+        PromptError: if it shows no object.
+        MediaError: if it cannot be read.
+    """
+    from ..evaluation.label_png import read_label_png
+
+    labels = read_label_png(annotation)
+    labels = (labels > 0).astype(np.uint8) if one_object else np.where(labels == VOID, 0, labels)
+    targets = mask_targets(labels)
+    if not targets:
+        raise PromptError(f"{annotation} shows no object to follow")
+    return targets
+
+
+def _run_all(
+    todo: Sequence[_Job],
+    settings: TrackSettings,
+    jobs: int,
+    progress: Callable[[str, Progress | None], None],
+) -> Iterator[tuple[str, TrackSummary]]:
+    if jobs < 1:
+        raise SettingsError(f"jobs must be 1 or more, got {jobs}")
+    if jobs == 1 or len(todo) == 1:
+        tracker = build_tracker_of(settings)
+        for job in todo:
+            yield job.sequence, _track(job, tracker, partial(progress, job.sequence))
+            progress(job.sequence, None)
+        return
+    yield from _run_in_processes(todo, min(jobs, len(todo)), progress)
+
+
+def _run_in_processes(
+    todo: Sequence[_Job], workers: int, progress: Callable[[str, Progress | None], None]
+) -> Iterator[tuple[str, TrackSummary]]:
+    threads = max((os.cpu_count() or 1) // workers, 1)
+    before = set(multiprocessing.active_children())
+    # Spawned: a fork would copy locks that other threads hold.
+    pool = ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), initializer=_set_up_worker, initargs=(threads,)
+    )
+    done = 0
+    try:
+        for future in as_completed([pool.submit(_track_in_worker, job) for job in todo]):
+            sequence, summary = future.result()
+            progress(sequence, None)
+            done += 1
+            yield sequence, summary
+    except KeyboardInterrupt as error:
+        raise InterruptedRunError(
+            f"interrupted: {done} of {len(todo)} sequences are done; the same command with --resume goes on"
+        ) from error
+    except BrokenProcessPool as error:
+        raise PartialResultError(
+            f"a process was killed from outside, perhaps for want of memory; {done} of {len(todo)} sequences "
+            "are done: go on with --resume and fewer --jobs"
+        ) from error
+    finally:
+        # What still runs is not needed any more, and as safe to kill as any run.
+        for child in set(multiprocessing.active_children()) - before:
+            child.terminate()
+        pool.shutdown(cancel_futures=True)
+
+
+def _track(job: _Job, tracker: Tracker, progress: Callable[[Progress], None] | None = None) -> TrackSummary:
+    """Track one sequence; the engine serves one after the other, since a model may take long to load."""
+    from ..video import open_video
+
+    targets = first_targets(job.annotation, one_object=job.one_object)
+    with open_video(job.images, reader=job.settings.reader) as video:
+        return track_video(
+            video,
+            targets,
+            job.layout,
+            job.settings,
+            resume=job.resume,
+            overwrite=job.overwrite,
+            progress=progress,
+            tracker=tracker,
+        )
+
+
+_worker_tracker: list[Tracker] = []
+"""The engine of a worker process, once it has one; empty in any other process."""
+
+
+def _set_up_worker(threads: int) -> None:
+    """Let a worker use its share of the cores, before anything that counts them is imported.
+
+    Ctrl-C reaches all processes of a terminal: the parent alone decides what happens.
+    """
+    import cv2
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    cv2.setNumThreads(threads)
+
+
+def _track_in_worker(job: _Job) -> tuple[str, TrackSummary]:
+    if not _worker_tracker:
+        _worker_tracker.append(build_tracker_of(job.settings))
+    return job.sequence, _track(job, _worker_tracker[0])
+
+
+def _refuse_selection(settings: TrackSettings) -> None:
+    for name in ("start", "end", "stride", "size"):
+        value = getattr(settings, name)
+        if value != getattr(BENCHMARK_SETTINGS, name):
+            raise SettingsError(f"setting {name} is {value}: a benchmark reads all frames at their size")
+    if "masks" not in settings.outputs:
+        raise SettingsError("setting outputs lacks masks: they are what is scored")
+
+
+def _refuse_results(todo: Sequence[_Job], output: Path) -> None:
+    taken = [job.sequence for job in todo if is_taken(job.layout)]
+    if taken:
+        raise OutputError(
+            f"{output} holds results of {len(taken)} of the {len(todo)} sequences, such as {taken[0]}: "
+            "give --resume to go on with them, --overwrite to replace them, or another folder"
+        )

@@ -1,0 +1,362 @@
+"""PerSAM over images: learn a target from one image and its mask, cut it out of many others.
+
+Images do not depend on each other, so an image that cannot be read costs nothing but itself, and a run that
+was stopped goes on with the images that are not done. Importing this imports torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..backbones.base import Backbone
+from ..errors import InterruptedRunError, MediaError, OutputError, PartialResultError
+from ..evaluation.label_png import read_label_png
+from ..files import make_folder, output_error, remove_leftovers, write_bytes_atomic, write_text_atomic
+from ..formats.coco import CocoWriter
+from ..formats.drawing import draw_overlay
+from ..formats.index_png import encode_index_png
+from ..frame import Frame
+from ..results import FrameResult
+from ..video.images import read_image
+from .fingerprint import fingerprint_file, fingerprint_weights, own_version, versions
+from .folder import PROGRAM, Layout, RunFolder, claim
+from .persam_reference import Reference, build_backbone_of, learn_reference
+from .persam_settings import PersamRunSettings
+from .summary import Progress
+
+logger = logging.getLogger(__name__)
+
+SHOWN = 3
+"""So many failed images are named in an error; ``run.json`` names all."""
+
+
+@dataclass(frozen=True)
+class PersamSummary:
+    """What a finished run did."""
+
+    output: Path
+    files: dict[str, str]
+    """Output's name -> path."""
+    images: int
+    """Images that are done."""
+    instances: int
+    """Instances found in them that have pixels."""
+    seconds: dict[str, float]
+    """Wall-clock seconds ``learn``, ``read``, ``find``, ``write``, over all parts of a stopped run."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**dataclasses.asdict(self), "output": str(self.output)}
+
+
+def persam_images(
+    images: Sequence[Path],
+    reference: Reference,
+    output: str | os.PathLike[str] | Layout,
+    settings: PersamRunSettings | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    backbone: Backbone | None = None,
+) -> PersamSummary:
+    """Find the target of ``reference`` in every image and write masks, overlays, annotations and a record.
+
+    Args:
+        images: files, whose stems name the results. The reference image may be among them.
+        reference: the target.
+        output: folder for the results, made where absent.
+        settings: everything else.
+        resume: do what an earlier run of the same settings left to do: images it did not get to, could
+            not read, or that have changed since.
+        overwrite: remove what an earlier run left in ``output``.
+        progress: called after every image.
+        backbone: model to use in place of the one that the settings name.
+
+    Raises:
+        PromptError, SettingsError, OutputError, MediaError, ModelError: before the first image is done;
+            nothing is left behind then.
+        PartialResultError: images could not be read, all others are done; or the disk is full.
+        InterruptedRunError: Ctrl-C or SIGTERM.
+    """
+    settings = settings or PersamRunSettings()
+    layout = output if isinstance(output, Layout) else image_layout(output)
+    _refuse_same_names(images)
+    earlier = _overlays_of(layout) if overwrite else []
+    identity = _identity(images, reference, settings, layout)
+    with claim(layout, identity, resume=resume, overwrite=overwrite) as folder:
+        _remove(earlier)
+        run = _Run(images, reference, settings, folder, identity, progress)
+        return run.go(backbone)
+
+
+def image_layout(folder: str | os.PathLike[str]) -> Layout:
+    """``vos persam``: everything in one folder."""
+    root = Path(folder)
+    paths = {
+        "masks": root / "masks",
+        "overlay": root / "overlay",
+        "coco": root / "annotations.json",
+        "run": root / "run.json",
+    }
+    return Layout(root, paths, root / ".work")
+
+
+@dataclass
+class _State:
+    """How far a run is."""
+
+    done: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Stem -> the image's entry in ``run.json``."""
+    seconds: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("learn", "read", "find", "write"), 0.0)
+    )
+
+
+class _Run:
+    """One run in progress."""
+
+    def __init__(
+        self,
+        images: Sequence[Path],
+        reference: Reference,
+        settings: PersamRunSettings,
+        folder: RunFolder,
+        identity: dict[str, Any],
+        progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self.images = images
+        self.reference = reference
+        self.settings = settings
+        self.folder = folder
+        self.layout = folder.layout
+        self.identity = identity
+        self.report = progress or (lambda progress: None)
+        self.failed: dict[Path, str] = {}
+        self.state = self._restored()
+
+    def go(self, backbone: Backbone | None) -> PersamSummary:
+        """All of it; an end before its time is told in terms of what is on disk."""
+        try:
+            todo = [path for path in self.images if not self._is_done(path)]
+            if todo:
+                self._find_in_all(todo, backbone or build_backbone_of(self.settings))
+            elif self.folder.finished is not None:
+                logger.info("the run in %s was finished already", self.layout.folder)
+            return self._finish()
+        except KeyboardInterrupt as error:
+            raise InterruptedRunError(f"interrupted: {self._whereabouts()}") from error
+        except OutputError as error:
+            if not self.state.done:
+                raise
+            raise PartialResultError(f"{error}; {self._whereabouts()}") from error
+        finally:
+            if not self.state.done:
+                self.folder.forget()
+
+    def _restored(self) -> _State:
+        """What earlier processes have done of this run."""
+        finished = self.folder.finished
+        if finished is not None:
+            return _State({entry["name"]: entry for entry in finished["frames"]}, dict(finished["timings"]))
+        saved = self.folder.checkpoint
+        return _State() if saved is None else _State(saved["done"], saved["seconds"])
+
+    def _is_done(self, path: Path) -> bool:
+        """Whether there is a result of just this image."""
+        entry = self.state.done.get(path.stem)
+        if entry is None:
+            return False
+        with contextlib.suppress(MediaError):
+            if fingerprint_file(path)["sha256"] == entry["sha256"] and self._mask_path(path).is_file():
+                return True
+        del self.state.done[path.stem]
+        return False
+
+    def _mask_path(self, image: Path) -> Path:
+        return self.layout.paths["masks"] / f"{image.stem}.png"
+
+    def _find_in_all(self, todo: list[Path], backbone: Backbone) -> None:
+        with self._timed("learn"):
+            find = learn_reference(self.reference, self.settings, backbone)
+        for name in ("masks", "overlay"):
+            if name in self.settings.outputs:
+                remove_leftovers(make_folder(self.layout.paths[name]))
+        total = len(self.images)
+        for path in todo:
+            try:
+                with self._timed("read"):
+                    image = read_image(path)
+                    known = fingerprint_file(path)
+            except MediaError as error:
+                logger.warning("%s; going on with the other images", error)
+                self.failed[path] = str(error)
+                continue
+            with self._timed("find"):
+                segmentation = find(self.images.index(path), image)
+            with self._timed("write"):
+                self._write(path, image, segmentation, known)
+            self.report(Progress("images", len(self.state.done), total))
+
+    def _write(
+        self, path: Path, image: NDArray[np.uint8], segmentation: FrameResult, known: dict[str, Any]
+    ) -> None:
+        """Results of one image; the mask last, for where it is the others are."""
+        self.folder.note_mask(path.stem)
+        if "overlay" in self.settings.outputs:
+            drawn = draw_overlay(image, segmentation)
+            write_bytes_atomic(self.layout.paths["overlay"] / f"{path.stem}.jpg", _encode_jpeg(drawn))
+        write_bytes_atomic(self._mask_path(path), encode_index_png(segmentation.labels))
+        areas = np.bincount(segmentation.labels.ravel(), minlength=256)
+        self.state.done[path.stem] = {
+            "index": segmentation.frame_index,
+            "name": path.stem,
+            "path": os.path.abspath(path),
+            "sha256": known["sha256"],
+            "objects": {
+                str(number): {"score": round(score, 6), "area": int(areas[number])}
+                for number, score in segmentation.confidence.items()
+            },
+        }
+        self.folder.save_checkpoint({"done": self.state.done, "seconds": self.state.seconds})
+
+    def _finish(self) -> PersamSummary:
+        """Annotations and record of all that is done; then the images that are not are an error."""
+        if not self.state.done:
+            first = next(iter(self.failed.values()))
+            more = f"; nor can the {len(self.failed) - 1} others be used" if len(self.failed) > 1 else ""
+            raise MediaError(f"{first}{more}")
+        entries = [self.state.done[path.stem] for path in self.images if path.stem in self.state.done]
+        if "coco" in self.settings.outputs:
+            with self._timed("write"):
+                self._write_annotations(entries)
+        instances = sum(o["area"] > 0 for entry in entries for o in entry["objects"].values())
+        record = {
+            "program": PROGRAM,
+            **self.identity,
+            "versions": versions(),
+            "frames": entries,
+            "counts": {"images": len(entries), "instances": instances},
+            "failed": {str(path): reason for path, reason in self.failed.items()},
+            "timings": {name: round(value, 3) for name, value in self.state.seconds.items()},
+        }
+        make_folder(self.layout.paths["run"].parent)
+        write_text_atomic(self.layout.paths["run"], json.dumps(record, indent=2) + "\n")
+        self.folder.finish()
+        if self.failed:
+            reasons = list(self.failed.values())
+            more = f"; and {len(reasons) - SHOWN} more, see run.json" if len(reasons) > SHOWN else ""
+            raise PartialResultError(
+                f"{len(reasons)} of {len(self.images)} images could not be used: "
+                f"{'; '.join(reasons[:SHOWN])}{more}. {_images(len(entries))} done, in {self.layout.folder}; "
+                "the same command with --resume tries the rest again"
+            )
+        files = {name: str(self.layout.paths[name]) for name in (*self.settings.outputs, "run")}
+        seconds = dict(record["timings"])
+        return PersamSummary(self.layout.folder, files, len(entries), instances, seconds)
+
+    def _write_annotations(self, entries: list[dict[str, Any]]) -> None:
+        """``annotations.json``, from the masks on disk: it cannot say anything else than they do."""
+        make_folder(self.layout.paths["coco"].parent)
+        with CocoWriter(self.layout.paths["coco"]) as writer:
+            for entry in entries:
+                labels = read_label_png(self.layout.paths["masks"] / f"{entry['name']}.png")
+                scores = {int(number): o["score"] for number, o in entry["objects"].items()}
+                no_pixels = np.zeros((0, 0, 3), dtype=np.uint8)  # annotations are made of labels alone
+                frame = Frame(entry["index"], no_pixels, entry["name"])
+                writer.write(frame, FrameResult(entry["index"], labels, scores))
+
+    def _whereabouts(self) -> str:
+        if not self.state.done:
+            return "no image was done, and nothing is left behind"
+        return (
+            f"{_images(len(self.state.done))} done of {len(self.images)}, with complete masks in "
+            f"{self.layout.paths['masks']}; the same command with --resume goes on"
+        )
+
+    @contextlib.contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.state.seconds[part] += time.perf_counter() - start
+
+
+def _identity(
+    images: Sequence[Path], reference: Reference, settings: PersamRunSettings, layout: Layout
+) -> dict[str, Any]:
+    """What a run must have in common with a stopped one to go on with it."""
+    folders = {os.path.dirname(os.path.abspath(path)) for path in images}
+    return {
+        "version": own_version(),
+        "settings": dataclasses.asdict(settings),
+        "weights": fingerprint_weights(settings.model, settings.checkpoint),
+        "reference": {
+            "image": fingerprint_file(reference.image),
+            "mask": fingerprint_file(reference.mask),
+            "object_id": reference.object_id,
+        },
+        "input": {
+            "path": os.path.commonpath(folders) if folders else None,
+            "images": [path.stem for path in images],
+        },
+        "outputs": {
+            name: os.path.relpath(layout.paths[name], layout.folder) for name in (*settings.outputs, "run")
+        },
+    }
+
+
+def _refuse_same_names(images: Sequence[Path]) -> None:
+    if not images:
+        raise MediaError("no images were given")
+    seen: dict[str, Path] = {}
+    for path in images:
+        if path.stem in seen:
+            raise MediaError(
+                f"{seen[path.stem]} and {path} have the same name {path.stem!r}, which would name "
+                "the results of both; rename one, or leave it out"
+            )
+        seen[path.stem] = path
+
+
+def _overlays_of(layout: Layout) -> list[Path]:
+    """The overlay pictures that an earlier run named as its own; the masks are the claim's to remove."""
+    names: list[str] = []
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        names += [entry["name"] for entry in json.loads(layout.paths["run"].read_text("utf-8"))["frames"]]
+    with contextlib.suppress(OSError):
+        names += (layout.work / "written").read_text("utf-8").splitlines()
+    return [layout.paths["overlay"] / f"{Path(name).name}.jpg" for name in names]
+
+
+def _remove(paths: Sequence[Path]) -> None:
+    try:
+        for path in paths:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise output_error(path, error) from error
+
+
+def _encode_jpeg(image: NDArray[np.uint8]) -> bytes:
+    """(H, W, 3) uint8 RGB as JPEG."""
+    done, data = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 90])
+    assert done
+    return data.tobytes()
+
+
+def _images(count: int) -> str:
+    return "1 image is" if count == 1 else f"{count} images are"

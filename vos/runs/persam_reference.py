@@ -1,0 +1,138 @@
+"""From a reference image and its mask to a function that finds the target in other images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..backbones.base import Backbone, FrameFeatures
+from ..backbones.classical.backbone import GraphCutBackbone
+from ..backbones.registry import build_backbone
+from ..errors import PromptError, SettingsError
+from ..prompting.mask import read_masks
+from ..results import FrameResult
+from ..trackers.persam.feature_geometry import AlignedView, ContrastView, ReferenceView, View
+from ..trackers.persam.images import LearnedTarget, learn_target
+from ..trackers.persam.instances import find_instances, similarity_threshold, to_labels
+from ..video.images import read_image
+from .persam_settings import PersamRunSettings
+
+LOWEST_RED = 124
+"""A red value of the foreground below this selects no cell of the reference's grid (section 2.1)."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What is to be found: an image file and the file of a mask in it."""
+
+    image: Path
+    mask: Path
+    object_id: int | None = None
+    """Which object of the mask, where it shows several."""
+
+
+def build_backbone_of(settings: PersamRunSettings) -> Backbone:
+    """The model that the settings name.
+
+    Raises:
+        ModelError: unknown, or its weights are missing or unusable.
+    """
+    if settings.model == "builtin":
+        return build_backbone("builtin")
+    options: dict[str, Any] = {"device": settings.device, "dtype": settings.dtype}
+    if settings.checkpoint is not None:
+        options["checkpoint"] = settings.checkpoint
+    return build_backbone(settings.model, **options)
+
+
+def learn_reference(
+    reference: Reference, settings: PersamRunSettings, backbone: Backbone
+) -> Callable[[int, NDArray[np.uint8]], FrameResult]:
+    """A function of an image's number and pixels: the target of ``reference`` in it."""
+    image = read_image(reference.image)
+    mask, level = _read_mask(reference, settings)
+    features = backbone.encode(image)
+    view = _view(settings, backbone, features, mask, level)
+    try:
+        target: LearnedTarget = learn_target(backbone, features, mask, settings, view)
+    except PromptError as error:
+        raise PromptError(f"{reference.mask}: {error}") from error
+    threshold = similarity_threshold(features, mask, target, view)
+    del features
+
+    def find(number: int, image: NDArray[np.uint8]) -> FrameResult:
+        instances = find_instances(
+            backbone,
+            backbone.encode(image),
+            target,
+            settings,
+            view,
+            limit=settings.objects,
+            threshold=threshold,
+        )
+        # Predicted qualities are not bounded, and in half precision may be NaN; confidences are in 0..1.
+        qualities = np.nan_to_num([instance.found.score for instance in instances], nan=0.0).clip(0, 1)
+        scores = {n: float(quality) for n, quality in enumerate(qualities, start=1)}
+        return FrameResult(number, to_labels(instances), scores)
+
+    return find
+
+
+def _view(
+    settings: PersamRunSettings,
+    backbone: Backbone,
+    features: FrameFeatures,
+    mask: NDArray[np.bool_],
+    level: int,
+) -> View:
+    """How features are read; ``level`` is the red value of the reference mask's foreground."""
+    name = settings.view
+    if name == "auto":
+        name = "contrast" if isinstance(backbone, GraphCutBackbone) else "aligned"
+    if name == "aligned" or mask.shape != features.image_size:  # the latter is for learn_target to refuse
+        return AlignedView()
+    if name == "contrast":
+        return ContrastView.of_reference(features, mask)
+    from ..backbones.sam.backbone import SamBackbone
+
+    if not isinstance(backbone, SamBackbone):
+        raise SettingsError(
+            f"the reference's view is one of SAM's padded square, which {settings.model} does not have; "
+            "give --model mobile-sam, sam-vit-b, sam-vit-l or sam-vit-h"
+        )
+    return ReferenceView(backbone, level)
+
+
+def _read_mask(reference: Reference, settings: PersamRunSettings) -> tuple[NDArray[np.bool_], int]:
+    """(H, W) bool mask of the target, and the red value that its foreground has in the file.
+
+    Raises:
+        PromptError, MediaError: if it cannot be read, is empty, or shows several objects.
+    """
+    if settings.view == "reference":
+        red = read_image(reference.mask)[..., 0]
+        level = int(red.max(initial=0))
+        if 0 < level < LOWEST_RED:
+            raise PromptError(
+                f"the foreground of {reference.mask} has the red value {level}: the published program takes "
+                f"masks for pictures and sees nothing below {LOWEST_RED}; save it with 128 or 255, "
+                "or leave out --recipe parity"
+            )
+        return red > 0, level
+    masks = read_masks(reference.mask)
+    wanted = reference.object_id
+    if wanted is None and len(masks) > 1:
+        raise PromptError(
+            f"{reference.mask} shows {len(masks)} objects ({', '.join(map(str, list(masks)[:5]))}), but a "
+            "target is one: say which with --reference-id"
+        )
+    if wanted is not None and wanted not in masks:
+        raise PromptError(
+            f"{reference.mask} shows no object {wanted}, but {', '.join(map(str, list(masks)[:5]))}"
+        )
+    return (next(iter(masks.values())) if wanted is None else masks[wanted]), 255

@@ -1,0 +1,71 @@
+"""The settings of a run: everything that decides what its results are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ..formats.drawing import OverlaySettings
+from ..formats.registry import WRITERS
+from ..prompting.class_names import ClassSettings
+
+
+@dataclass(frozen=True)
+class TrackSettings:
+    """Settings of :func:`vos.track_video`: the words are those of the flags and of the keys of a recipe.
+
+    Raises:
+        ValueError: for a value out of range.
+    """
+
+    model: str = "builtin"
+    """A name in :data:`vos.trackers.registry.TRACKERS`."""
+    device: str = "cpu"
+    """Where a network runs: ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """What a network computes in."""
+    checkpoint: str | None = None
+    """File with the network's weights, in place of the weights cache."""
+    method: Literal["target", "parity"] = "target"
+    """How a promptable model is made to follow: our tracker, or the published PerSAM scripts, with quirks."""
+    tune: bool = False
+    """Fit a promptable model to the given frame (PerSAM-F)."""
+    start: int = 0
+    """First frame to read, counted over the whole video."""
+    end: int | None = None
+    """Frame to stop before; None: the end of the video."""
+    stride: int = 1
+    """Read every so-manieth frame, from ``start`` on."""
+    size: tuple[int, int] | int | None = None
+    """(width, height), or the shorter side, that frames are scaled to as they are read; None: as they are."""
+    reader: str = "auto"
+    """How files are read: a name in :data:`vos.video.READERS`."""
+    outputs: tuple[str, ...] = ("masks", "overlay", "coco")
+    """What to write besides ``run.json``: names in :data:`vos.formats.registry.WRITERS`."""
+    overlay: OverlaySettings = field(default_factory=OverlaySettings)
+    """Looks of the overlay video."""
+    tracker: dict = field(default_factory=dict)
+    """The engine's own settings, laid over its defaults."""
+    classes: ClassSettings = field(default_factory=ClassSettings)
+    """How objects are found that are told by the names of their classes."""
+    checkpoint_every: int = 25
+    """Frames between two points at which a stopped run can go on."""
+
+    def reading(self) -> dict[str, Any]:
+        """The options of :func:`vos.open_video` that are settings of a run."""
+        names = ("start", "end", "stride", "size", "reader")
+        return {name: getattr(self, name) for name in names}
+
+    def __post_init__(self) -> None:
+        if self.start < 0:
+            raise ValueError(f"start must be 0 or more, got {self.start}")
+        if self.end is not None and self.end <= self.start:
+            raise ValueError(f"end must be after start ({self.start}), got {self.end}")
+        if self.stride < 1:
+            raise ValueError(f"stride must be 1 or more, got {self.stride}")
+        known = tuple(name for name in WRITERS if name != "run")
+        for name in self.outputs:
+            if name not in known:
+                raise ValueError(f"unknown output {name!r}; choose of {', '.join(known)}")
+        if self.checkpoint_every < 1:
+            raise ValueError(f"checkpoint_every must be 1 or more, got {self.checkpoint_every}")

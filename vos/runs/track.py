@@ -1,0 +1,374 @@
+"""A run: read, track, write, frame by frame, so that it can be stopped and gone on with at any moment."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InterruptedRunError, MediaError, OutputError, PartialResultError, PromptError
+from ..files import make_folder
+from ..formats.base import VideoFacts, Writer
+from ..formats.registry import build_writer
+from ..formats.run_record import RunWriter
+from ..frame import Frame
+from ..prompting.class_names import ClassNames
+from ..prompting.class_schedule import ClassPrompts
+from ..prompting.decoding import PromptDecodingTracker
+from ..prompting.schedule import PromptSchedule, UserPrompts
+from ..prompts import Target
+from ..results import FrameResult
+from ..trackers.base import ALL_PROMPTS
+from ..trackers.propagate import PromptsAt, propagate
+from .backward import BackwardStore, merge
+from .fingerprint import identity_of, versions
+from .folder import PROGRAM, Layout, RunFolder, claim
+from .models import backbone_of, build_finder_of, build_tracker_of
+from .settings import TrackSettings
+from .summary import Progress, TrackSummary
+
+if TYPE_CHECKING:
+    from ..backbones.base import Backbone
+    from ..detectors.base import Finder
+    from ..trackers.base import Tracker
+    from ..video import Video
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class _State:
+    """How far a run is: all that its next frame depends on, besides tracker and writers."""
+
+    stage: str = "forward"
+    done: int = 0
+    """Frames of this stage that are done."""
+    started: bool = False
+    """Whether the tracker holds a video."""
+    complete: bool = False
+    """Whether all frames are done and only the final files are missing."""
+    last_index: int = -1
+    """Index of the last frame of the forward stage that is done."""
+    objects: list[int] = field(default_factory=list)
+    seconds: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("read", "track", "write", "total"), 0.0)
+    )
+
+
+def track_video(
+    video: Video,
+    targets: Sequence[Target] | ClassNames,
+    output: str | os.PathLike[str] | Layout,
+    settings: TrackSettings | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    tracker: Tracker | None = None,
+    backbone: Backbone | None = None,
+    finder: Finder | None = None,
+) -> TrackSummary:
+    """Follow ``targets`` through ``video`` and write the results.
+
+    Objects may be given in any frame: what comes before the frame in which an object is given first is
+    tracked backwards in time. Objects told by the names of their classes are looked for from the first frame
+    on, and followed from where they first appear. One frame is in memory at a time, and every file under its
+    final name is complete whatever happens.
+
+    Args:
+        video: the frames, see :func:`vos.open_video`.
+        targets: who to follow, see :mod:`vos.prompting.parsing`; or the names of their classes.
+        output: folder for the results, made where absent.
+        settings: everything else; what concerns reading is for the record only.
+        resume: go on with a run that was stopped; the result is the same, to the byte, timings apart.
+        overwrite: remove what an earlier run left in ``output``.
+        progress: called after every frame.
+        tracker: engine to use in place of the one that ``settings.model`` names.
+        backbone: turns points and boxes into masks, in place of the one that goes with the engine.
+        finder: looks for class names, in place of the one that ``settings.classes`` name.
+
+    Raises:
+        PromptError, SettingsError, OutputError, MediaError, ModelError: before the first frame is done;
+            nothing is left behind then.
+        PartialResultError: later on: the disk is full, the video damaged.
+        InterruptedRunError: Ctrl-C or SIGTERM.
+    """
+    settings = settings or TrackSettings()
+    layout = output if isinstance(output, Layout) else Layout.of_video(output)
+
+    def make_backbone() -> Backbone:  # called once there is a tracker: a network is loaded once
+        if not built:
+            built.append(backbone_of(engine) if backbone is None else backbone)
+        return built[0]
+
+    built: list[Backbone] = []
+    prompting: PromptSchedule
+    if isinstance(targets, ClassNames):
+        finder = build_finder_of(settings) if finder is None else finder
+        prompting = ClassPrompts(targets, settings.classes, finder, make_backbone)
+    else:
+        prompting = UserPrompts(targets)
+    wanted = _wanted(video, settings)
+    prompting.check(wanted)
+    engine = tracker or build_tracker_of(settings)
+    if engine.info.accepts != ALL_PROMPTS:
+        engine = PromptDecodingTracker(engine, make_backbone)
+    identity = identity_of(video, targets, settings, engine, layout)
+    with claim(layout, identity, resume=resume, overwrite=overwrite) as folder:
+        if folder.finished is not None:
+            folder.finish()
+            logger.info("the run in %s was finished already", layout.folder)
+            return TrackSummary.of_record(layout, folder.finished)
+        run = _Run(video, wanted, prompting, engine, settings, folder, identity, progress)
+        return run.go()
+
+
+class _Run:
+    """One run in progress; its public methods are called in the order they stand in."""
+
+    def __init__(
+        self,
+        video: Video,
+        wanted: range,
+        prompting: PromptSchedule,
+        tracker: Tracker,
+        settings: TrackSettings,
+        folder: RunFolder,
+        identity: dict[str, Any],
+        progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self.video = video
+        self.wanted = wanted
+        self.prompting = prompting
+        self.tracker = tracker
+        self.settings = settings
+        self.folder = folder
+        self.layout = folder.layout
+        self.identity = identity
+        self.report = progress or (lambda progress: None)
+        self.writers: dict[str, Writer] = {}
+        needs_backward = prompting.last_start() > wanted.start
+        self.state = _State(stage="backward" if needs_backward else "forward")
+        self.backward = BackwardStore(self.layout.work / "backward") if needs_backward else None
+        self.since = time.perf_counter()
+        """Up to here the total time is counted."""
+        self.fresh = 0
+        """Frames done by this process."""
+
+    def go(self) -> TrackSummary:
+        """All of it; an end before its time is told in terms of what is on disk."""
+        try:
+            self._restore()
+            if self.folder.checkpoint is None:
+                self._prepare()
+            if self.state.stage == "backward":
+                self._track_backward()
+            if not self.state.complete:
+                self._track_forward()
+            return self._finish()
+        except KeyboardInterrupt as error:
+            raise InterruptedRunError(f"interrupted: {self._whereabouts()}") from error
+        except (OutputError, MediaError) as error:
+            if not self._has_frames:
+                raise
+            raise PartialResultError(f"{error}; {self._whereabouts()}") from error
+        finally:
+            if not self._has_frames:
+                self.writers.clear()
+                self.folder.forget()
+
+    @property
+    def _has_frames(self) -> bool:
+        return self.fresh > 0 or self.folder.resumed
+
+    def _whereabouts(self) -> str:
+        if not self._has_frames:
+            return "no frame was done, and nothing is left behind"
+        if self.state.stage == "backward":
+            return f"{_frames(self.state.done)} done of those before the prompts; --resume goes on"
+        return (
+            f"{_frames(self.state.done)} done, with complete masks in {self.layout.paths['masks']}; "
+            "the same command with --resume goes on"
+        )
+
+    def _restore(self) -> None:
+        """Writers and tracker as the latest checkpoint has them."""
+        facts = VideoFacts(self.video.info.fps, self.prompting.names)
+        options: dict[str, dict[str, Any]] = {"overlay": {"settings": self.settings.overlay}}
+        for name in (*self.settings.outputs, "run"):
+            path = self.layout.paths[name]
+            make_folder(path.parent)
+            work = self.layout.work / name
+            self.writers[name] = build_writer(name, path, work=work, facts=facts, **options.get(name, {}))
+        saved = self.folder.checkpoint
+        if saved is None:
+            return
+        self.state = _State(**saved["state"])
+        if self.state.last_index >= self.wanted.stop or (
+            self.state.complete and saved["stop"] != self.wanted.stop
+        ):
+            raise OutputError(
+                f"{self.layout.folder} is done up to frame {self.state.last_index} already, "
+                "which does not go with this --end: give the same, or --overwrite to start anew"
+            )
+        for name, writer in self.writers.items():
+            writer.restore(saved["writers"][name])
+        self.prompting.set_state(saved["prompting"])
+        if self.state.started:
+            self.tracker.load(saved["tracker"])
+        logger.info("going on after %d frames (%s)", self.state.done, self.state.stage)
+
+    def _prepare(self) -> None:
+        def searched(done: int, total: int | None) -> None:
+            self.report(Progress("search", done, total))
+
+        with self._timed("track"):
+            self.prompting.prepare(self.video, self.wanted, searched)
+
+    def _track_backward(self) -> None:
+        """From the latest frame in which an object is given first to the first frame read."""
+        assert self.backward is not None
+        last = self.prompting.last_start()
+        stop = last + 1 - self.state.done * self.wanted.step
+        frames = self.video.frames(self.wanted.start, stop, reverse=True)
+        total = len(range(self.wanted.start, last + 1, self.wanted.step))
+        for frame, segmentation in self._tracked(frames, self.prompting.backward):
+            if self.state.done == 0 and frame.index != last:
+                raise PromptError(f"a prompt is for frame {last}, but the last frame is {frame.index}")
+            with self._timed("write"):
+                self.backward.write(segmentation)
+            self._advance(total)
+        self.state = dataclasses.replace(self.state, stage="forward", done=0, started=False)
+        self._save_checkpoint()
+
+    def _track_forward(self) -> None:
+        """From the first frame read to the last, everything written as it comes."""
+        start = self.wanted.start + self.state.done * self.wanted.step
+        total = self.video.estimate_frames()
+        for frame, segmentation in self._tracked(self.video.frames(start), self._forward_prompts):
+            with self._timed("write"):
+                if self.backward is not None and frame.index < self.prompting.last_start():
+                    before = self.backward.read(frame)
+                    segmentation = merge(segmentation, before, self.prompting.first_given)
+                self.prompting.observe(segmentation)
+                self.state.objects = sorted({*self.state.objects, *segmentation.ids})
+                if "masks" in self.writers:
+                    self.folder.note_mask(frame.name)
+                for writer in self.writers.values():
+                    writer.write(frame, segmentation)
+            self.state.last_index = frame.index
+            self._advance(total)
+        self.state.complete = True
+        self._save_checkpoint()
+
+    def _forward_prompts(self, frame: Frame) -> Sequence[Target]:
+        """The prompts of a frame; new detections are compared with what tracking alone gives."""
+        if not (self.state.started and self.prompting.needs_known(frame)):
+            return self.prompting.forward(frame)
+        return self.prompting.forward(frame, self.tracker.step(frame, commit=False))
+
+    def _tracked(self, frames: Iterator[Frame], prompts: PromptsAt) -> Iterator[tuple[Frame, FrameResult]]:
+        """Frames with their segmentation; the time that reading and tracking take is counted."""
+
+        def prompts_at(frame: Frame) -> Sequence[Target]:
+            given = prompts(frame)
+            self.state.started = self.state.started or bool(given)
+            return given
+
+        results = propagate(self._read(frames), self.tracker, prompts_at, started=self.state.started)
+        seconds = self.state.seconds
+        while True:
+            start, read_before = time.perf_counter(), seconds["read"]
+            result = next(results, None)
+            seconds["track"] += time.perf_counter() - start - (seconds["read"] - read_before)
+            if result is None:
+                return
+            yield result
+
+    def _read(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        while True:
+            with self._timed("read"):
+                frame = next(frames, None)
+            if frame is None:
+                return
+            yield frame
+
+    @contextlib.contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.state.seconds[part] += time.perf_counter() - start
+
+    def _advance(self, total: int | None) -> None:
+        """One more frame of this stage is done."""
+        self.state.done += 1
+        self.fresh += 1
+        if self.state.done % self.settings.checkpoint_every == 0:
+            self._save_checkpoint()
+        self.report(Progress(self.state.stage, self.state.done, total))
+
+    def _save_checkpoint(self) -> None:
+        """Secure everything so far: first the pieces of all results, then, in one rename, that they count."""
+        with self._timed("write"):
+            writers = {name: writer.checkpoint() for name, writer in self.writers.items()}
+            now = time.perf_counter()
+            self.state.seconds["total"] += now - self.since
+            self.since = now
+            self.folder.save_checkpoint(
+                {
+                    "state": dataclasses.asdict(self.state),
+                    "stop": self.wanted.stop,
+                    "prompting": self.prompting.get_state(),
+                    "tracker": self.tracker.save() if self.state.started else None,
+                    "writers": writers,
+                }
+            )
+
+    def _finish(self) -> TrackSummary:
+        """Put the final files in place, ``run.json`` last, and clear away the rest."""
+        state = self.state
+        warnings = self.prompting.warnings(state.last_index)
+        for warning in warnings:
+            logger.warning(warning)
+        record = self.writers.pop("run")
+        assert isinstance(record, RunWriter)
+        with self._timed("write"):
+            for writer in self.writers.values():
+                writer.close()
+        state.seconds["total"] += time.perf_counter() - self.since
+        record.header = {"program": PROGRAM, **self.identity, "versions": versions()}
+        record.footer = {
+            "counts": {"frames": self._frames_done(), "objects": state.objects},
+            "names": {str(object_id): name for object_id, name in sorted(self.prompting.names.items())},
+            **self.prompting.facts(),
+            "warnings": warnings,
+            "timings": {name: round(value, 3) for name, value in state.seconds.items()},
+        }
+        record.close()
+        self.folder.finish()
+        logger.info("%s", ", ".join(f"{name} {value:.1f} s" for name, value in state.seconds.items()))
+        return TrackSummary.of_record(self.layout, {**record.header, **record.footer})
+
+    def _frames_done(self) -> int:
+        return len(range(self.wanted.start, self.state.last_index + 1, self.wanted.step))
+
+
+def _frames(count: int) -> str:
+    return "1 frame is" if count == 1 else f"{count} frames are"
+
+
+def _wanted(video: Video, settings: TrackSettings) -> range:
+    """Indices of the frames to read; the end is a large number where it is not known yet."""
+    count = video.info.num_frames
+    stop = sys.maxsize if settings.end is None else settings.end
+    if count is not None:
+        stop = min(stop, settings.start + count * settings.stride)
+    return range(settings.start, stop, settings.stride)

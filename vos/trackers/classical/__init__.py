@@ -1,0 +1,1 @@
+"""The classical tracker: optical flow and an online appearance model; no learned weights."""

@@ -1,0 +1,172 @@
+"""A classifier of pixels, learned from the given frame of one video and from nothing else.
+
+One class for the background and one for each object: objects compete with each other and with the background.
+The inputs are the descriptors of :mod:`vos.backbones.classical.descriptors`; the examples are drawn from
+the given frame and from made-up views of it (:mod:`vos.trackers.classical.augmentation`), as many of
+objects as of background, so that the log-probabilities speak of looks alone and not of size. Everything in
+the first frame that is not an object is a negative, the look-alike at the other end of the picture too.
+
+What is learned from the given frame is never changed. Beside it lives a copy that goes on learning from the
+engine's own results (:mod:`vos.trackers.classical.online_update`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...backbones.classical.descriptors import describe
+from ...results import Labels
+from .augmentation import ViewSettings, fill, view
+from .classifier import Batch, Learner, forward, initial_weights, learn
+from .sampling import draw
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class AppearanceSettings:
+    """How the classifier is built and learned."""
+
+    hidden: tuple[int, int] = (48, 32)
+    """Widths of the two hidden layers; twice as many gained nothing."""
+    views: int = 10
+    """Pictures per given frame: the frame and made-up views of it."""
+    samples: int = 6000
+    """Pixels drawn from each."""
+    near: float = 0.3
+    """Half of the background pixels are drawn within this distance of an object, in object sizes."""
+    iterations: int = 600
+    batch: int = 2048
+    rate: float = 3e-3
+    """Learning rate of Adam at the start; it falls to a tenth of it."""
+    decay: float = 1e-3
+    """Weight decay."""
+    noise: float = 0.3
+    """Noise on the inputs while learning, in standard deviations of each input: what keeps the network from
+    being certain of what it has never seen. Worth 2 points; twice as much blurs outlines."""
+    averaged: float = 0.5
+    """Share of the steps whose weights are averaged: one network depends less on chance."""
+    certainty: float = 5.0
+    """Clip of the outputs, so that looks alone never overrule all else."""
+    kept: int = 12_000
+    """Examples of the given frames that are kept to be learned again beside newer ones."""
+    seed: int = 0
+    view: ViewSettings = field(default_factory=ViewSettings)
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """A frame whose labels are known."""
+
+    image: NDArray[np.uint8]
+    """(H, W, 3) uint8 RGB."""
+    labels: Labels
+    """(H, W)."""
+    scale: float
+    """Size of the pictures that will be classified over size of the frame."""
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Pixels to learn from."""
+
+    inputs: NDArray[np.float16]
+    """(N, C) normalised descriptors; half precision, since noise is added anyway."""
+    classes: NDArray[np.uint8]
+    """(N,) 0 for background, else the object's position in ``ids`` from 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class Appearance:
+    """What was learned from the given frames."""
+
+    ids: tuple[int, ...]
+    """Objects in the order of the classes 1..K; class 0 is the background."""
+    mean: Floats
+    """(C,) float32, subtracted from descriptors."""
+    spread: Floats
+    """(C,) float32, descriptors are divided by it."""
+    weights: tuple[Floats, ...]
+    """Of the network: see :mod:`vos.trackers.classical.classifier`."""
+    examples: Examples
+    """A part of what it was learned from."""
+
+    def normalised(self, descriptors: Floats) -> Floats:
+        """Network inputs of (N, C) descriptors."""
+        return (descriptors - self.mean) / self.spread
+
+
+def fit(given: Sequence[Given], ids: Sequence[int], settings: AppearanceSettings) -> Appearance:
+    """Learn to tell the objects ``ids`` and the background apart."""
+    drawn = [_examples(frame, ids, settings, number) for number, frame in enumerate(given)]
+    descriptors = np.concatenate([x for x, _ in drawn])
+    classes = np.concatenate([y for _, y in drawn])
+    mean = descriptors.mean(axis=0)
+    spread = descriptors.std(axis=0) + np.float32(1e-3)
+    inputs = (descriptors - mean) / spread
+    start = Learner.starting_from(
+        initial_weights(inputs.shape[1], settings.hidden, 1 + len(ids), settings.seed)
+    )
+    average_from = int(settings.iterations * (1 - settings.averaged))
+    _, weights = learn(start, _batches(inputs, classes, settings), settings.decay, average_from)
+    keep = np.random.default_rng((settings.seed, len(given))).permutation(len(inputs))[: settings.kept]
+    examples = Examples(inputs[keep].astype(np.float16), classes[keep].astype(np.uint8))
+    return Appearance(tuple(ids), mean, spread, weights, examples)
+
+
+def log_probabilities(
+    model: Appearance, weights: Sequence[Floats], descriptors: Floats, certainty: float
+) -> Floats:
+    """(1 + K, H, W) float32 log-probabilities of background and objects for (H, W, C) descriptors.
+
+    ``weights`` are the model's own or those of a copy that went on learning.
+    """
+    height, width, size = descriptors.shape
+    layers = [torch.from_numpy(w) for w in weights]
+    # The normalisation is folded into the first layer: one pass over the descriptors less.
+    layers[0] = layers[0] / torch.from_numpy(model.spread)[:, None]
+    layers[1] = layers[1] - torch.from_numpy(model.mean) @ layers[0]
+    with torch.no_grad():
+        outputs = forward(layers, torch.from_numpy(descriptors.reshape(-1, size)))
+        result = torch.log_softmax(outputs.clamp(-certainty, certainty), dim=1)
+    return np.ascontiguousarray(result.numpy().T).reshape(-1, height, width)
+
+
+def _batches(inputs: Floats, classes: NDArray[np.int64], settings: AppearanceSettings) -> Iterator[Batch]:
+    """Random batches with noise on the inputs and a falling learning rate."""
+    rng = np.random.default_rng(settings.seed)
+    for number in range(settings.iterations):
+        chosen = rng.integers(len(inputs), size=settings.batch)
+        noise = rng.standard_normal((settings.batch, inputs.shape[1]), dtype=np.float32)
+        rate = settings.rate * (1 - 0.9 * number / settings.iterations)
+        yield inputs[chosen] + np.float32(settings.noise) * noise, classes[chosen], rate
+
+
+def _examples(
+    given: Given, ids: Sequence[int], settings: AppearanceSettings, number: int
+) -> tuple[Floats, NDArray[np.int64]]:
+    """Descriptors (N, C) and classes (N,) drawn from a frame and from views of it."""
+    rng = np.random.default_rng((settings.seed, number))
+    height, width = given.labels.shape
+    size = (max(8, round(width * given.scale)), max(8, round(height * given.scale)))
+    pictures = [
+        (
+            cv2.resize(given.image, size, interpolation=cv2.INTER_AREA),
+            cv2.resize(given.labels, size, interpolation=cv2.INTER_NEAREST),
+        )
+    ]
+    background = fill(given.image, given.labels)
+    while len(pictures) < settings.views:
+        pictures.append(view(given.image, given.labels, background, given.scale, settings.view, rng))
+    descriptors, classes = [], []
+    for image, labels in pictures:
+        index, drawn = draw(labels, ids, settings.samples, settings.near, rng)
+        descriptors.append(describe(image).reshape(labels.size, -1)[index])
+        classes.append(drawn)
+    return np.concatenate(descriptors), np.concatenate(classes)

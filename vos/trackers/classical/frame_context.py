@@ -1,0 +1,37 @@
+"""What the built-in engine makes of a frame, for a judge who has the last word about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...ops.crop import Window
+from ..flow_warping import Carried
+from .appearance import Given
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """One frame in the window around the objects, with all that was heard about it."""
+
+    window: Window
+    picture: NDArray[np.uint8]
+    """(h, w, 3) uint8 RGB, the window at working resolution."""
+    ids: tuple[int, ...]
+    """Of the K objects, in the order of all that follows."""
+    belief: Floats
+    """(1 + K, h, w) float32 probabilities of background and objects; they sum to 1."""
+    carried: Carried
+    log_looks: Floats
+    """(1 + K, h, w) float32 log-probabilities by looks."""
+    given: tuple[Given, ...]
+    """The frames that the user has given masks of, the first one first."""
+
+
+Finish = Callable[[Sight], Floats]
+"""From what the engine believes to what is believed in its place: (1 + K, h, w) float32, summing to 1."""

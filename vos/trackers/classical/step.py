@@ -1,0 +1,253 @@
+"""One frame of the built-in engine, from the state before it to the state after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ...backbones.classical.descriptors import describe, to_lab
+from ...ops.crop import Window, choose_window
+from ...ops.overlap import argmax_labels
+from ...results import Labels, labels_to_masks
+from ..flow_warping import Carried, CarrySettings, carry, vote
+from .appearance import Appearance, AppearanceSettings, Given, log_probabilities
+from .augmentation import VOID
+from .components import PartSettings, drop_strays
+from .frame_context import Finish, Sight
+from .local_colours import LocalColourSettings, local_colours
+from .mean_field import SmoothSettings, smooth
+from .motion import MotionSettings, motion_scores
+from .online_update import AdaptationSettings, Adapted, adapt
+from .unary import Evidence, FusionSettings, confidence, from_looks, from_the_past
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ClassicalSettings:
+    """Settings of the built-in engine; nothing is chosen per video. What each is worth:
+    ``docs/engine.md``."""
+
+    pixels: int = 100_000
+    """Size of the working picture: half the resolution of 854x480. 60,000 loses 1.4 points."""
+    margin: float = 0.6
+    """Room around the objects, as a fraction of the longest side of the largest."""
+    margin_pixels: int = 40
+    """Room around the objects added to that: small objects move by more than their own size."""
+    gaps: tuple[int, ...] = (4,)
+    """Labels are also carried straight from this many frames before: chained step by step they drift. Worth 4
+    points."""
+    max_given: int = 4
+    """Given frames (the first and the newest corrections) that the classifier learns from."""
+    steady: float = 0.7
+    """The classifier learns on only from frames in which no object's area changed by more than this
+    factor."""
+    learn_gap: float = 4.0
+    """Background nearer to an object than this, in pixels of the working picture, is not learned on from."""
+    usual_rate: float = 0.03
+    """How fast an object's usual area shrinks with it; it grows at once."""
+    carry: CarrySettings = field(default_factory=CarrySettings)
+    fusion: FusionSettings = field(default_factory=FusionSettings)
+    motion: MotionSettings = field(default_factory=MotionSettings)
+    local: LocalColourSettings = field(default_factory=LocalColourSettings)
+    smooth: SmoothSettings = field(default_factory=SmoothSettings)
+    parts: PartSettings = field(default_factory=PartSettings)
+    appearance: AppearanceSettings = field(default_factory=AppearanceSettings)
+    adaptation: AdaptationSettings = field(default_factory=AdaptationSettings)
+
+
+@dataclass(frozen=True)
+class ObjectState:
+    """One object between two frames."""
+
+    object_id: int
+    score: float
+    """Confidence in the newest frame."""
+    frames_lost: int
+    """Frames in a row in which the object has covered no pixel."""
+    usual_area: float
+    """Pixels of the frame that the object covers when nothing hides it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """An earlier frame and its labels."""
+
+    image: NDArray[np.uint8]
+    labels: Labels
+
+
+@dataclass(frozen=True, eq=False)
+class Belief:
+    """Label probabilities of a frame, in the window that was worked on."""
+
+    window: Window
+    values: Floats
+    """(1 + K, h, w) float32, the background first."""
+
+
+@dataclass(frozen=True, eq=False)
+class Video:
+    """All that a step needs from the frames before."""
+
+    image: NDArray[np.uint8]
+    labels: Labels
+    objects: tuple[ObjectState, ...]
+    """In the order of their ids, as in ``looks``."""
+    given: tuple[Given, ...]
+    looks: Appearance
+    adapted: Adapted
+    evidence: Evidence | None
+    """None right after a given frame."""
+    past: tuple[Past, ...] = ()
+    """Frames before the newest one, oldest first: as many as the longest gap needs."""
+    belief: Belief | None = None
+    """Soft masks of the newest frame; None right after a given frame, and after loading. No step needs it."""
+
+    def probabilities(self) -> Floats:
+        """(N, H, W) float32 in 0..1, in the order of ``objects``."""
+        if self.belief is None:
+            return labels_to_masks(self.labels, [o.object_id for o in self.objects]).astype(np.float32)
+        whole = np.zeros((len(self.objects), *self.labels.shape), np.float32)
+        window = self.belief.window
+        whole[:, window.y0 : window.y1, window.x0 : window.x1] = window.enlarge(self.belief.values[1:])
+        return whole
+
+
+def advance(
+    video: Video, image: NDArray[np.uint8], settings: ClassicalSettings, finish: Finish | None = None
+) -> Video:
+    """The video one frame later.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        finish: has the last word about what each pixel is, before strays are dropped.
+    """
+    if not video.objects:
+        return replace(video, image=image, belief=None)
+    # An object that has gone out of sight may come back anywhere.
+    lost = any(o.frames_lost > 0 and o.usual_area > 0 for o in video.objects)
+    window = window_of(video.labels, settings, everywhere=lost)
+    picture = window.cut(image)
+    lab = to_lab(picture)
+    carried = _carried(video, window, picture, lab, settings)
+
+    descriptors = describe(picture)
+    log_looks = _log_looks(video, descriptors, settings)
+    scores = from_the_past(carried, settings.carry.good, settings.fusion)
+    scores += settings.fusion.looks * from_looks(
+        log_looks, window, video.evidence, carried, settings.fusion.heard
+    )
+    scores[1:] += motion_scores(carried.correspondence.flow(), carried.masks, settings.motion)
+    if settings.local.weight:
+        scores += settings.local.weight * local_colours(_softmax(scores), lab, settings.local)
+    belief = smooth(scores, lab, settings.smooth)
+    if finish is not None:
+        belief = finish(Sight(window, picture, video.looks.ids, belief, carried, log_looks, video.given))
+    looks = np.exp(log_looks)
+    usual = [o.usual_area * window.scale**2 for o in video.objects]
+    belief = drop_strays(belief, carried.masks, looks, usual, settings.parts)
+
+    small = belief.argmax(axis=0)
+    adapted = _adapted(video, carried, descriptors, small, looks, settings)
+    labels = np.zeros_like(video.labels)
+    labels[window.y0 : window.y1, window.x0 : window.x1] = argmax_labels(
+        window.enlarge(belief), video.looks.ids
+    )
+    objects = tuple(
+        _next_state(state, labels, score, settings)
+        for state, score in zip(video.objects, confidence(belief, carried, log_looks), strict=True)
+    )
+    longest = max([gap for gap in settings.gaps if gap > 1], default=1)
+    past = (*video.past, Past(video.image, video.labels))
+    return replace(
+        video,
+        past=past[max(0, len(past) - longest + 1) :],
+        image=image,
+        labels=labels,
+        objects=objects,
+        adapted=adapted,
+        evidence=Evidence(window, log_looks),
+        belief=Belief(window, belief),
+    )
+
+
+def window_of(labels: Labels, settings: ClassicalSettings, everywhere: bool = False) -> Window:
+    """The window around all objects in ``labels``; the whole frame where there are none, or on demand."""
+    return choose_window(labels, settings.margin, settings.margin_pixels, settings.pixels, everywhere)
+
+
+def _carried(
+    video: Video, window: Window, picture: NDArray[np.uint8], lab: Floats, settings: ClassicalSettings
+) -> Carried:
+    """The labels of the frame before and of some earlier ones, carried to this picture, put to the vote."""
+
+    def straight_from(image: NDArray[np.uint8], labels: Labels) -> Carried:
+        before = window.cut(image)
+        masks = [window.cut((labels == o.object_id).astype(np.float32)) for o in video.objects]
+        return carry(before, picture, (to_lab(before), lab), np.stack(masks), settings.carry)
+
+    carried = straight_from(video.image, video.labels)
+    for gap in settings.gaps:
+        if 1 < gap <= len(video.past) + 1:
+            earlier = video.past[1 - gap]
+            carried = vote(carried, straight_from(earlier.image, earlier.labels))
+    return carried
+
+
+def _log_looks(video: Video, descriptors: Floats, settings: ClassicalSettings) -> Floats:
+    """Log-probabilities by looks: of the classifier as learned, and of the copy that learned on."""
+    share, certainty = settings.adaptation.share, settings.appearance.certainty
+    learned = log_probabilities(video.looks, video.looks.weights, descriptors, certainty)
+    if share == 0 or not video.adapted.recent:
+        return learned
+    on = log_probabilities(video.looks, video.adapted.learner.weights, descriptors, certainty)
+    return (1 - share) * learned + share * on
+
+
+def _adapted(
+    video: Video,
+    carried: Carried,
+    descriptors: Floats,
+    found: NDArray[np.int64],
+    looks: Floats,
+    settings: ClassicalSettings,
+) -> Adapted:
+    """The copy of the classifier after it has learned from this frame, or as it was where that is not safe.
+
+    ``found`` are the classes (h, w) of the working picture.
+    """
+    if settings.adaptation.share == 0:
+        return video.adapted
+    labels = np.full(found.shape, VOID, dtype=np.uint8)
+    for k, (object_id, mask) in enumerate(zip(video.looks.ids, carried.masks, strict=True), start=1):
+        here, before = found == k, mask > 0.5
+        now, then = np.count_nonzero(here), np.count_nonzero(before)
+        if not settings.steady * then <= now <= then / settings.steady:
+            return video.adapted
+        labels[here & before] = object_id
+    gap = cv2.distanceTransform((found == 0).astype(np.uint8), cv2.DIST_L2, 3)
+    labels[(found == 0) & (gap > settings.learn_gap) & (carried.masks.sum(axis=0) < 0.05)] = 0
+    return adapt(video.adapted, video.looks, descriptors, labels, looks, settings.adaptation)
+
+
+def _next_state(state: ObjectState, labels: Labels, score: float, settings: ClassicalSettings) -> ObjectState:
+    """Usual area follows growth at once, shrinking slowly, and vanishing not at all."""
+    area = float(np.count_nonzero(labels == state.object_id))
+    usual = state.usual_area
+    if area > usual:
+        usual = area
+    elif area > 0.3 * usual:
+        usual += settings.usual_rate * (area - usual)
+    if area == 0:
+        return ObjectState(state.object_id, 0.0, state.frames_lost + 1, usual)
+    return ObjectState(state.object_id, score, 0, usual)
+
+
+def _softmax(scores: Floats) -> Floats:
+    powers = np.exp(scores - scores.max(axis=0))
+    result: Floats = powers / powers.sum(axis=0)
+    return result

@@ -1,0 +1,153 @@
+"""The built-in video engine: no learned weights, any object, on the CPU.
+
+Two witnesses speak about every pixel of a new frame, and one energy hears them together:
+
+- *time*: the previous labels, carried along optical flow, trusted as far as flow there and back agree
+  (:mod:`vos.trackers.flow_warping`);
+- *looks*: a small classifier learned from the given frame (:mod:`vos.trackers.classical.appearance`),
+beside a copy of it that goes on learning from the engine's own results
+(:mod:`vos.trackers.classical.online_update`).
+
+Their log-probabilities add up (:mod:`vos.trackers.classical.unary`), colours on both sides of the outline
+correct it (:mod:`vos.trackers.classical.local_colours`), mean field makes neighbours agree
+(:mod:`vos.trackers.classical.mean_field`), and pieces that came from nowhere are dropped
+(:mod:`vos.trackers.classical.components`). All objects and the background compete in one label field, so
+several objects cost little more than one. The work is done in a window around the objects
+(:mod:`vos.ops.crop`). One frame of it is in :mod:`vos.trackers.classical.step`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import ModelError
+from ...frame import Frame
+from ...ops.crop import Window
+from ...results import FrameResult, Labels
+from ..base import TrackerInfo
+from ..mask_tracker import MaskPrompts, MaskTracker, check_size
+from .appearance import Appearance, Examples, Given, fit
+from .classifier import Learner
+from .frame_context import Finish
+from .online_update import Adapted, unadapted
+from .step import ClassicalSettings, ObjectState, Past, Video, advance, window_of
+from .unary import Evidence
+
+__all__ = ["ClassicalSettings", "ClassicalTracker", "ObjectState"]
+
+
+class ClassicalTracker(MaskTracker[Video]):
+    """The classical engine as a :class:`~vos.trackers.base.Tracker`.
+
+    Args:
+        settings: see :class:`ClassicalSettings`.
+        device, dtype: only "cpu" and "float32" are possible.
+        finish: refines the probabilities of every frame; see :mod:`vos.trackers.classical.frame_context`.
+
+    Raises:
+        ModelError: for another device or dtype.
+    """
+
+    def __init__(
+        self,
+        settings: ClassicalSettings | None = None,
+        device: str = "cpu",
+        dtype: str = "float32",
+        finish: Finish | None = None,
+    ) -> None:
+        super().__init__()
+        if str(device) != "cpu" or dtype != "float32":
+            raise ModelError(
+                f"the built-in engine runs on the CPU in float32, not on {device} in {dtype}; "
+                "leave out the device and the number format, or choose another model"
+            )
+        self._settings = settings or ClassicalSettings()
+        self._finish = finish
+
+    @property
+    def info(self) -> TrackerInfo:
+        """See :class:`~vos.trackers.base.Tracker`."""
+        return TrackerInfo(self._settings)
+
+    def _learn(self, state: Video | None, frame: Frame, prompts: MaskPrompts) -> Video:
+        labels = prompts.labels.copy() if state is None else prompts.over(state.labels)
+        known = {} if state is None else {o.object_id: o for o in state.objects}
+        for object_id in prompts.ids:
+            area = float(np.count_nonzero(labels == object_id))
+            known[object_id] = ObjectState(object_id, 1.0, 0, area)
+        scale = window_of(labels, self._settings).scale
+        given = (*(() if state is None else state.given), Given(frame.image, labels.copy(), scale))
+        if len(given) > self._settings.max_given:  # the first frame is never forgotten
+            given = (given[0], *given[len(given) - self._settings.max_given + 1 :])
+        return self._fitted(frame.image, labels, known, given)
+
+    def _fitted(
+        self,
+        image: NDArray[np.uint8],
+        labels: Labels,
+        known: dict[int, ObjectState],
+        given: tuple[Given, ...],
+    ) -> Video:
+        ids = sorted(known)
+        looks = fit(given, ids, self._settings.appearance)
+        return Video(image, labels, tuple(known[k] for k in ids), given, looks, unadapted(looks), None)
+
+    def _advance(self, state: Video, frame: Frame) -> Video:
+        check_size(frame, state.labels.shape)
+        return advance(state, frame.image, self._settings, self._finish)
+
+    def _without(self, state: Video, object_id: int) -> Video:
+        def cleared(labels: Labels) -> Labels:
+            return np.where(labels == object_id, 0, labels).astype(labels.dtype)
+
+        given = tuple(replace(g, labels=cleared(g.labels)) for g in state.given)
+        known = {o.object_id: o for o in state.objects if o.object_id != object_id}
+        return self._fitted(state.image, cleared(state.labels), known, given)
+
+    def _known(self, state: Video) -> tuple[int, ...]:
+        return tuple(o.object_id for o in state.objects)
+
+    def _result(self, state: Video, frame: Frame) -> FrameResult:
+        confidence = {o.object_id: o.score for o in state.objects}
+        return FrameResult(frame.index, state.labels.copy(), confidence, probabilities=state.probabilities)
+
+    def _to_dict(self, state: Video) -> dict[str, Any]:
+        return asdict(replace(state, belief=None))
+
+    def _from_dict(self, state: dict[str, Any]) -> Video:
+        return _video_from(state)
+
+
+def _video_from(state: dict[str, Any]) -> Video:
+    """The value that ``asdict`` took apart."""
+    looks, adapted, evidence = state["looks"], state["adapted"], state["evidence"]
+    learner = adapted["learner"]
+    return Video(
+        state["image"],
+        state["labels"],
+        tuple(ObjectState(**o) for o in state["objects"]),
+        tuple(Given(**g) for g in state["given"]),
+        Appearance(
+            tuple(looks["ids"]),
+            looks["mean"],
+            looks["spread"],
+            tuple(looks["weights"]),
+            Examples(**looks["examples"]),
+        ),
+        Adapted(
+            Learner(
+                tuple(learner["weights"]),
+                tuple(learner["first"]),
+                tuple(learner["second"]),
+                learner["steps"],
+            ),
+            tuple(Examples(**e) for e in adapted["recent"]),
+            adapted["updates"],
+        ),
+        None if evidence is None else Evidence(Window(**evidence["window"]), evidence["log_looks"]),
+        tuple(Past(**p) for p in state["past"]),
+    )

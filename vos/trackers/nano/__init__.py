@@ -1,0 +1,1 @@
+"""The nano tracker: the classical tracker refined by the compact network."""

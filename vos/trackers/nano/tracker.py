@@ -1,0 +1,226 @@
+"""The built-in engine with the compact network for a judge: ``--model nano``.
+
+The engine proposes, from motion and colours, which tell *this* object from others; the network disposes,
+for it knows what contours and objects look like. It reads the engine's belief, the carried mask, what
+colours say, and similarity with the given frames in its own features, and changes the belief. What it
+decides goes on through the rest of the engine: it is carried to the next frame and learned from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...backbones.grid_mask import grid_mask
+from ...backbones.nano.backbone import NanoBackbone
+from ...backbones.nano.cues import CUES, LOOKS, MASK, MASK_LOGIT, SIMILAR
+from ...backbones.nano.network import STRIDE, Pyramid, similarity_cue
+from ..base import TrackerInfo
+from ..classical.appearance import Given
+from ..classical.frame_context import Sight
+from ..classical.step import window_of
+from ..classical.tracker import ClassicalSettings, ClassicalTracker
+from ..knn_matching import recall_similarity, sample_columns
+from .cues import ENGINE_CUES, changed, engine_cues
+from .tuning import Reference, TuneSettings, tune
+
+Floats = NDArray[np.float32]
+
+
+NONE = 0.1
+"""Probability of all objects together at which the engine counts as thinking of none."""
+LEAST = 1e-9
+
+
+@dataclass(frozen=True)
+class NanoSettings:
+    """Settings of the engine with the network."""
+
+    strength: float = 1.0
+    """How much of the network's change, in logits, is made: 0 is the engine alone."""
+    looks: float = 0.5
+    """How much of what colours say the network is told. Made-up clips have more telling colours than the
+    world: there the network learned to trust them too much."""
+    pixels: int = 80_000
+    """Size of the picture that the network sees; larger ones than it was trained on help little."""
+    columns: int = 256
+    """Feature columns remembered of an object in a given frame; the rest has four times as many."""
+    tune: bool = False
+    """Fit a small part of the network to the given frames."""
+    tuning: TuneSettings = field(default_factory=TuneSettings)
+    engine: ClassicalSettings = field(default_factory=ClassicalSettings)
+
+    def __post_init__(self) -> None:
+        for name in ("strength", "looks"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in 0..1, got {getattr(self, name)}")
+        for name in ("pixels", "columns"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What follows from the given frames: it is made anew when they change, and is no state."""
+
+    given: tuple[Given, ...]
+    remembered: tuple[tuple[Tensor, Tensor], ...]
+    """Per object: feature columns (C, m) of it and of all else."""
+    network: NanoBackbone
+
+
+class NanoJudge:
+    """A :data:`~vos.trackers.classical.frame_context.Finish`: the engine's belief, corrected by the
+    network."""
+
+    def __init__(self, backbone: NanoBackbone, settings: NanoSettings) -> None:
+        self.backbone = backbone
+        self.settings = settings
+        self._known: _Known | None = None
+
+    def __call__(self, sight: Sight) -> Floats:
+        """(1 + K, h, w) float32 probabilities."""
+        known = self._learned(sight)
+        own = engine_cues(sight)
+        change = self._change(known, sight.picture, own)
+        judged = changed(sight.belief, np.float32(self.settings.strength) * change)
+        return shared_out(judged, sight.belief)
+
+    @torch.inference_mode()
+    def _change(self, known: _Known, picture: NDArray[np.uint8], own: Floats) -> Floats:
+        """(K, h, w) float32: what the network adds to the logits of the engine's (K, 3, h, w) cues."""
+        size = picture.shape[:2]
+        small = smaller(size, self.settings.pixels)
+        shown, inner = padded(_resized(picture, small))
+        backbone, network = known.network, known.network.network
+        pyramid = network.encoder(backbone.to_input(shown[None]))
+        cues = torch.zeros(len(own), len(CUES), *shown.shape[:2])
+        for k, planes in enumerate(own):
+            for channel, plane in zip(ENGINE_CUES, planes, strict=True):
+                cues[k, channel, : inner[0], : inner[1]] = torch.from_numpy(_resized(plane, small))
+        cues = cues.to(backbone.device)
+        cues[:, LOOKS] *= self.settings.looks
+        cues[:, SIMILAR] = similarity_planes(pyramid, known.remembered, shown.shape[:2])
+        logits, _ = network.decoder(pyramid, cues.to(backbone.dtype))
+        # A belief is not ambiguous: all candidates learned to mend it, and their mean is steadier than one.
+        mended = logits.float().mean(dim=1)
+        change = (mended - MASK_LOGIT * cues[:, MASK])[:, : inner[0], : inner[1]].cpu().numpy()
+        return np.stack([cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR) for plane in change])
+
+    def _learned(self, sight: Sight) -> _Known:
+        """What is known of the objects, from the given frames."""
+        known = self._known
+        if known is None or [id(g) for g in known.given] != [id(g) for g in sight.given]:
+            settings, backbone = self.settings, self.backbone
+            references = tuple(as_judged(given, settings) for given in sight.given)
+            if settings.tune:
+                backbone = tune(backbone, references, sight.ids, settings.tuning)
+            remembered = recollect(backbone, references, sight.ids, settings.columns)
+            self._known = known = _Known(sight.given, remembered, backbone)
+        return known
+
+
+def shared_out(judged: Floats, belief: Floats) -> Floats:
+    """(1 + K, h, w) probabilities: what is an object's by ``judged``, shared out among objects by ``belief``.
+
+    The network tells objects from what surrounds them. Which of several that look alike is the engine's to
+    say, who knows where each of them was; the network is heard where the engine thinks of none.
+    """
+    shares = belief[1:] + np.float32(NONE) * judged[1:]
+    share = (1 - judged[0]) / np.maximum(shares.sum(axis=0), LEAST)
+    return np.concatenate([judged[:1], shares * share])
+
+
+def as_judged(given: Given, settings: NanoSettings) -> Reference:
+    """A given frame in the window, and at the size, in which a frame like it is judged."""
+    window = window_of(given.labels, settings.engine)
+    picture = window.cut(given.image)
+    size = smaller(picture.shape[:2], settings.pixels)
+    part = np.ascontiguousarray(given.labels[window.y0 : window.y1, window.x0 : window.x1])
+    labels = cv2.resize(part, size[::-1], interpolation=cv2.INTER_NEAREST)
+    return Reference(_resized(picture, size), np.asarray(labels, np.uint8))
+
+
+@torch.inference_mode()
+def recollect(
+    backbone: NanoBackbone, references: tuple[Reference, ...], ids: tuple[int, ...], limit: int
+) -> tuple[tuple[Tensor, Tensor], ...]:
+    """Per object its unit feature columns (C, m) in the references, and those of all else there."""
+    on: list[list[Tensor]] = [[] for _ in ids]
+    off: list[list[Tensor]] = [[] for _ in ids]
+    for reference in references:
+        picture, (height, width) = padded(reference.picture)
+        columns = backbone.network.encoder(backbone.to_input(picture[None])).columns[0]
+        grid = F.normalize(columns.float(), dim=0)
+        cells = (grid.shape[1], grid.shape[2])
+        for k, object_id in enumerate(ids):
+            here, rest = torch.zeros(2, *picture.shape[:2], dtype=torch.bool)
+            here[:height, :width] = torch.from_numpy(reference.labels == object_id)
+            rest[:height, :width] = torch.from_numpy(reference.labels != object_id)
+            covered = grid_mask(here, cells)
+            on[k].append(sample_columns(grid, covered.to(grid.device), limit))
+            off[k].append(
+                sample_columns(grid, (grid_mask(rest, cells) & ~covered).to(grid.device), 4 * limit)
+            )
+    return tuple((torch.cat(a, dim=1), torch.cat(b, dim=1)) for a, b in zip(on, off, strict=True))
+
+
+def similarity_planes(
+    pyramid: Pyramid, remembered: tuple[tuple[Tensor, Tensor], ...], size: tuple[int, ...]
+) -> Tensor:
+    """(K, h, w) cue: how much more a place looks like each object than like the rest; 0 if either is
+    unknown."""
+    grid = F.normalize(pyramid.columns[0].float(), dim=0)
+    planes = []
+    for on, off in remembered:
+        if on.shape[1] and off.shape[1]:
+            difference = recall_similarity(grid, on) - recall_similarity(grid, off)
+            planes.append(similarity_cue(difference, (size[0], size[1])))
+        else:
+            planes.append(grid.new_zeros(size[0], size[1]))
+    return torch.stack(planes)
+
+
+def smaller(size: tuple[int, ...], pixels: int) -> tuple[int, int]:
+    """(h, w) of a picture of ``size`` brought to at most about ``pixels``."""
+    scale = min(1.0, float(np.sqrt(pixels / (size[0] * size[1]))))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _resized(values: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """(H, W) or (H, W, C) values averaged to ``size``."""
+    if values.shape[:2] == size:
+        return values
+    return np.asarray(cv2.resize(values, size[::-1], interpolation=cv2.INTER_AREA))
+
+
+def padded(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """A picture continued at the right and below to multiples of 32, and its own (h, w)."""
+    height, width = picture.shape[:2]
+    down, right = -height % STRIDE, -width % STRIDE
+    whole = cv2.copyMakeBorder(picture, 0, down, 0, right, cv2.BORDER_REPLICATE)
+    return whole, (height, width)
+
+
+class NanoTracker(ClassicalTracker):
+    """The built-in engine with the network for a judge, as a :class:`~vos.trackers.base.Tracker`.
+
+    Its state is the engine's: what the network was told of the objects follows from the given frames.
+    """
+
+    def __init__(self, network: NanoBackbone, settings: NanoSettings | None = None) -> None:
+        chosen = settings or NanoSettings()
+        self.judge = NanoJudge(network, chosen)
+        super().__init__(chosen.engine, finish=self.judge)
+
+    @property
+    def info(self) -> TrackerInfo:
+        """See :class:`~vos.trackers.base.Tracker`; settings of the network and of the engine."""
+        return TrackerInfo(self.judge.settings, device=str(self.judge.backbone.device))

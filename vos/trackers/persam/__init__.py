@@ -1,0 +1,1 @@
+"""PerSAM: personalised segmentation over a promptable backbone, on images and on video."""

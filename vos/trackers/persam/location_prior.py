@@ -1,0 +1,66 @@
+"""Where the target seems to be: similarity at image size, and points at its extremes (PerSAM, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def location_prior(similarity: Tensor, image_size: tuple[int, int]) -> Tensor:
+    """(H, W) prior from an (h, w) similarity map whose grid covers the image exactly."""
+    return F.interpolate(similarity[None, None], image_size, mode="bilinear", align_corners=False)[0, 0]
+
+
+def padded_location_prior(similarity: Tensor, to_image: Callable[[Tensor], Tensor]) -> Tensor:
+    """(H, W) prior S from the (g, g) map of a padded square, as the reference makes it.
+
+    ``to_image`` is the backbone's U(.), (N, K, 4g, 4g) to (N, K, H, W). With it there are three successive
+    bilinear resizes, which is not numerically the same as one.
+    """
+    fourfold = F.interpolate(similarity[None, None], scale_factor=4, mode="bilinear", align_corners=False)
+    return to_image(fourfold)[0, 0]
+
+
+def positive_points(prior: Tensor, count: int) -> Tensor:
+    """(count, 2) int64 xy of the highest values of an (H, W) prior, best first.
+
+    There is no suppression of neighbours: two points are normally adjacent pixels.
+    """
+    return _points(prior, prior.flatten().topk(min(count, prior.numel())).indices)
+
+
+def negative_points(prior: Tensor, count: int) -> Tensor:
+    """(count, 2) int64 xy of the lowest values of an (H, W) prior, lowest first."""
+    return _points(prior, prior.flatten().topk(min(count, prior.numel()), largest=False).indices)
+
+
+def _points(prior: Tensor, index: Tensor) -> Tensor:
+    width = prior.shape[1]
+    return torch.stack([index % width, index // width], dim=1)
+
+
+def attention_bias(prior: Tensor, grid: int) -> Tensor:
+    """(grid, grid) bias g in 0..1 from an (H, W) prior S, as the reference makes it (section 4.1).
+
+    S covers the image but is stretched over the whole padded grid, so for images that are not square
+    the bias is not aligned with the features; :func:`aligned_attention_bias` is.
+    A prior that is the same everywhere, for which the reference has no value, gives a bias of one half.
+    """
+    standard = (prior - prior.mean()) / _spread(prior, 1e-12)
+    resized = F.interpolate(standard[None, None], (grid, grid), mode="bilinear", align_corners=False)
+    return torch.sigmoid(resized)[0, 0]
+
+
+def aligned_attention_bias(prior: Tensor, cells: tuple[int, int], grid: int) -> Tensor:
+    """(grid, grid) bias from an (H, W) prior, on the (h, w) ``cells`` of the image; 0 in the padding."""
+    standard = (prior - prior.mean()) / _spread(prior, 1e-6)
+    resized = F.interpolate(standard[None, None], cells, mode="bilinear", align_corners=False)[0, 0]
+    return F.pad(torch.sigmoid(resized), (0, grid - cells[1], 0, grid - cells[0]))
+
+
+def _spread(prior: Tensor, lowest: float) -> Tensor:
+    """Unbiased standard deviation, at least ``lowest``; of a single value there is none."""
+    return prior.std().clamp_min(lowest) if prior.numel() > 1 else prior.new_ones(())

@@ -1,0 +1,336 @@
+"""One frame of the target tracker, from the state before it to the state after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...backbones.base import Backbone, Candidates, FrameFeatures
+from ...backbones.classical.descriptors import to_lab
+from ...backbones.grid_mask import grid_mask
+from ...backbones.refinement import Pass, keep, keep_mix, refine
+from ...backbones.scale_weights import fit_scale_weights
+from ...ops.crop import choose_window
+from ...ops.overlap import logits_to_labels
+from ...results import Labels, labels_to_masks
+from ..flow_warping import CarrySettings, carry
+from ..knn_matching import compete, recall_similarity, sample_columns
+from ..mask_tracker import MaskPrompts
+from .memory import ObjectMemory
+from .track_prompts import Aim, AimSettings, aim
+
+Image = NDArray[np.uint8]
+Masks = NDArray[np.bool_]
+Floats = NDArray[np.float32]
+
+FLOW_MARGIN = 0.6
+"""Room around the objects where flow is computed, as a fraction of the longest side of the largest."""
+FLOW_MARGIN_PIXELS = 40
+PLAUSIBLE = 5.0
+"""A lost object comes back at most so many times larger or smaller than it went."""
+
+
+@dataclass(frozen=True)
+class PersamTrackerSettings:
+    """Settings of the target tracker. What each is worth on real video: ``docs/target.md``."""
+
+    recent: int = 4
+    """Confident frames remembered beside the given ones; 0: the given ones alone, as published."""
+    remember_every: int = 5
+    """Frames between two that are remembered."""
+    max_given: int = 4
+    """Given frames (the first and the newest corrections) remembered of an object."""
+    columns: int = 256
+    """Feature columns remembered of an object in one frame; the background has four times as many."""
+    compete: bool = True
+    """Objects and background compete for every cell; else each object is looked for by itself."""
+    temperature: float = 0.05
+    """Difference in cosine that makes one owner e times as likely as another."""
+    agree: float = 1.0
+    """Weight of the IoU with the carried mask, beside the predicted quality, in the choice of a candidate; 0:
+    quality alone, as published."""
+    reacquire: bool = True
+    """Look for lost objects in the whole frame; else where they were last seen, as published."""
+    refinement: int = 2
+    """Passes after the first: 0 to 2."""
+    tune: bool = False
+    """PerSAM-F: fit two scale weights per object on the frame it is given in."""
+    tune_steps: int = 800
+    learning_rate: float = 4e-4
+    lost_below: float = 0.3
+    """Confidence by looks below which an object in sight counts as lost."""
+    found_above: float = 0.6
+    """Confidence by looks above which a lost object counts as found."""
+    sure_above: float = 0.7
+    """Confidence by looks above which a frame may be remembered."""
+    flow_pixels: int = 100_000
+    """Size of the picture that optical flow is computed on."""
+    aim: AimSettings = field(default_factory=AimSettings)
+    carry: CarrySettings = field(default_factory=CarrySettings)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.refinement <= 2:
+            raise ValueError(f"refinement must be 0, 1 or 2, got {self.refinement}")
+        for name in ("remember_every", "max_given", "columns", "tune_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.recent < 0:
+            raise ValueError(f"recent must be 0 or more, got {self.recent}")
+        if self.temperature <= 0 or self.learning_rate <= 0:
+            raise ValueError("temperature and learning_rate must be positive")
+
+
+@dataclass(frozen=True, eq=False)
+class PersamState:
+    """All that a step needs from the frames before."""
+
+    image: Image
+    labels: Labels
+    background: ObjectMemory
+    objects: tuple[ObjectMemory, ...]
+    """In the order in which they were given; a slot is never taken by another object."""
+    since: int = 0
+    """Frames since one was remembered."""
+    logits: Tensor | None = None
+    """(N, H, W) of the newest frame, -inf for objects that are not visible; None right after a prompted
+    frame, and after loading. No step needs it."""
+
+    def without(self, object_id: int) -> PersamState:
+        """Without one of its objects."""
+        objects = tuple(slot for slot in self.objects if slot.object_id != object_id)
+        labels = np.where(self.labels == object_id, 0, self.labels).astype(self.labels.dtype)
+        return replace(self, objects=objects, labels=labels, logits=None)
+
+    def probabilities(self) -> Floats:
+        """(N, H, W) float32 in 0..1, objects in the order of their ids."""
+        ids = [slot.object_id for slot in self.objects]
+        rows = np.argsort(ids)
+        if self.logits is None:
+            return labels_to_masks(self.labels, np.array(ids)[rows].tolist()).astype(np.float32)
+        soft: Floats = self.logits.sigmoid().cpu().numpy()
+        return soft[rows]
+
+
+def advance(
+    backbone: Backbone,
+    video: PersamState,
+    image: Image,
+    features: FrameFeatures,
+    settings: PersamTrackerSettings,
+) -> PersamState:
+    """The video one frame later; ``features`` are of ``image``, (H, W, 3) uint8 RGB."""
+    if not video.objects:
+        return replace(video, image=image, labels=np.zeros_like(video.labels))
+    shares = owner_shares(features, video, settings)
+    aims = _aims(video, image, features, shares, settings)
+    found = _cascade(backbone, features, video.objects, aims, settings)
+    scores = [_confidence(features, mask, share) for mask, share in zip(found.masks, shares[1:], strict=True)]
+    seen = [_is_seen(*row, settings) for row in zip(video.objects, aims, found.masks, scores, strict=True)]
+    planes = found.logits.clone()
+    planes[[n for n, visible in enumerate(seen) if not visible]] = -torch.inf
+    labels = logits_to_labels(planes.cpu().numpy(), [slot.object_id for slot in video.objects])
+    objects = []
+    for slot, score, visible in zip(video.objects, scores, seen, strict=True):
+        mask = labels == slot.object_id
+        if visible and mask.any():
+            objects.append(replace(slot, last_mask=mask, last_score=score, frames_lost=0))
+        else:
+            objects.append(replace(slot, last_score=0.0, frames_lost=slot.frames_lost + 1))
+    after = replace(
+        video, image=image, labels=labels, objects=tuple(objects), since=video.since + 1, logits=planes
+    )
+    return _remember(after, features, settings) if after.since >= settings.remember_every else after
+
+
+def learn(
+    backbone: Backbone,
+    video: PersamState | None,
+    image: Image,
+    features: FrameFeatures,
+    labels: Labels,
+    given: MaskPrompts,
+    settings: PersamTrackerSettings,
+) -> PersamState:
+    """The video after the user has said ``given`` of this frame, with which (H, W) ``labels`` agree."""
+    slots = {slot.object_id: slot for slot in video.objects} if video else {}
+    off = sample_columns(features.grid, _cells_off(features, labels), 4 * settings.columns)
+    for object_id in given.ids:
+        mask = labels == object_id
+        cells = _cells(features, mask)
+        columns = sample_columns(features.grid, cells, settings.columns)
+        known = slots.get(object_id)
+        if known is None:
+            embedding = features.columns[:, cells].mean(dim=1) if bool(cells.any()) else _nothing(features)
+            known = ObjectMemory(object_id, (columns,), embedding)
+        else:
+            known = known.given_again(columns, off, settings.max_given)
+        known = replace(known, last_mask=mask, last_score=1.0, frames_lost=0)
+        if settings.tune and mask.any():
+            known = replace(known, weights=_tuned(backbone, features, known, settings))
+        slots[object_id] = known
+    if video is None:
+        background = ObjectMemory(0, (off,), _nothing(features))
+    else:
+        on = torch.cat([slots[object_id].anchor[-1] for object_id in given.ids], dim=1)
+        background = video.background.given_again(off, on, settings.max_given)
+    # What a correction took from another object is no longer where that object was seen last.
+    objects = tuple(
+        replace(slot, last_mask=labels == slot.object_id) if (labels == slot.object_id).any() else slot
+        for slot in slots.values()
+    )
+    return PersamState(image, labels, background, objects)
+
+
+def owner_shares(features: FrameFeatures, video: PersamState, settings: PersamTrackerSettings) -> Tensor:
+    """(1 + N, h, w) probability that a cell is the background's, or each object's, by looks."""
+    owners = (video.background, *video.objects)
+    similar = [recall_similarity(features.grid, torch.cat(owner.columns(), dim=1)) for owner in owners]
+    return compete(torch.stack(similar), settings.temperature)
+
+
+def _aims(
+    video: PersamState, image: Image, features: FrameFeatures, shares: Tensor, settings: PersamTrackerSettings
+) -> list[Aim]:
+    """Where to look for each object."""
+    carried, qualities = _carried(video, image, settings)
+    aims = []
+    for n, slot in enumerate(video.objects):
+        lost = slot.frames_lost > 0 and settings.reacquire
+        if settings.compete:
+            belief = shares[n + 1]
+        else:
+            belief = recall_similarity(features.grid, torch.cat(slot.columns(), dim=1))
+        expected = None if lost else carried[n]
+        aims.append(aim(features, belief, slot.embedding, expected, qualities[n], settings.aim))
+    return aims
+
+
+def _carried(
+    video: PersamState, image: Image, settings: PersamTrackerSettings
+) -> tuple[Sequence[Floats], Sequence[float]]:
+    """(H, W) float32 masks in 0..1 of all objects, moved to this frame, and how far to trust them."""
+    last = [np.zeros(video.labels.shape, bool) if o.last_mask is None else o.last_mask for o in video.objects]
+    if not settings.aim.carried_mask:
+        return [mask.astype(np.float32) for mask in last], [1.0] * len(last)
+    window = choose_window(video.labels, FLOW_MARGIN, FLOW_MARGIN_PIXELS, settings.flow_pixels)
+    before, now = window.cut(video.image), window.cut(image)
+    masks = np.stack([window.cut(mask.astype(np.float32)) for mask in last])
+    moved = carry(before, now, (to_lab(before), to_lab(now)), masks, settings.carry)
+    whole = np.zeros((len(last), *video.labels.shape), np.float32)
+    whole[:, window.y0 : window.y1, window.x0 : window.x1] = window.enlarge(moved.masks)
+    return list(whole), moved.qualities
+
+
+def _cascade(
+    backbone: Backbone,
+    features: FrameFeatures,
+    objects: Sequence[ObjectMemory],
+    aims: Sequence[Aim],
+    settings: PersamTrackerSettings,
+) -> Pass:
+    """All passes, all objects in one batch each."""
+
+    def choose(candidates: Candidates) -> Pass:
+        return keep(candidates, _agreeing(candidates, aims, settings.agree))
+
+    guidance = [a.guidance for a in aims if a.guidance is not None]
+    candidates = backbone.decode(features, [a.first for a in aims], guidance=guidance or None)
+    weights = [slot.weights for slot in objects if slot.weights is not None]
+    found = keep_mix(candidates, torch.stack(weights)) if settings.tune else choose(candidates)
+    for _ in range(settings.refinement):
+        found = refine(backbone, features, [a.points for a in aims], found, choose=choose)
+    return found
+
+
+def _agreeing(candidates: Candidates, aims: Sequence[Aim], weight: float) -> Tensor:
+    """(N,) int64: the candidate of the best predicted quality and agreement with motion."""
+    merit = candidates.scores.clone()
+    if weight:
+        masks = candidates.logits > 0
+        for n, one in enumerate(aims):
+            if one.expected is not None:
+                where = torch.from_numpy(one.expected).to(masks.device)
+                common = (masks[n] & where).flatten(1).sum(dim=1)
+                union = (masks[n] | where).flatten(1).sum(dim=1).clamp_min(1)
+                merit[n] += weight * one.trust * common / union
+    return merit.argmax(dim=1)
+
+
+def _confidence(features: FrameFeatures, mask: Masks, share: Tensor) -> float:
+    """Mean probability by looks of the cells under the mask; 0 for an empty one."""
+    cells = _cells(features, mask)
+    return float(share[cells].mean()) if bool(cells.any()) else 0.0
+
+
+def _is_seen(
+    slot: ObjectMemory, one: Aim, mask: Masks, score: float, settings: PersamTrackerSettings
+) -> bool:
+    """Whether what the decoder found is the object."""
+    if not mask.any():
+        return False
+    if not settings.reacquire:
+        return True
+    if one.expected is not None:
+        return score >= settings.lost_below
+    area, last = int(mask.sum()), 0 if slot.last_mask is None else int(slot.last_mask.sum())
+    return score >= settings.found_above and last / PLAUSIBLE <= area <= last * PLAUSIBLE
+
+
+def _remember(video: PersamState, features: FrameFeatures, settings: PersamTrackerSettings) -> PersamState:
+    """With this frame in the recent memory of all objects that are sure, if any is."""
+    if settings.recent == 0:
+        return video
+    sure = [slot.last_score >= settings.sure_above for slot in video.objects]
+    if not any(sure):
+        return video
+    objects = []
+    for slot, certain in zip(video.objects, sure, strict=True):
+        if certain:
+            cells = _cells(features, video.labels == slot.object_id)
+            columns = sample_columns(features.grid, cells, settings.columns)
+            slot = slot.remembering(columns, settings.recent)
+        objects.append(slot)
+    background = video.background
+    if all(sure):  # else an object that was missed would be learned as background
+        columns = sample_columns(features.grid, _cells_off(features, video.labels), 4 * settings.columns)
+        background = background.remembering(columns, settings.recent)
+    return replace(video, objects=tuple(objects), background=background, since=0)
+
+
+def _tuned(
+    backbone: Backbone,
+    features: FrameFeatures,
+    slot: ObjectMemory,
+    settings: PersamTrackerSettings,
+) -> Tensor:
+    """(3,) scale weights with which the first pass gives the given mask back (PerSAM-F, section 8)."""
+    assert slot.last_mask is not None
+    belief = recall_similarity(features.grid, torch.cat(slot.columns(), dim=1))
+    asked = aim(features, belief, slot.embedding, slot.last_mask.astype(np.float32), 1.0, settings.aim)
+    guidance = None if asked.guidance is None else [asked.guidance]
+    logits = backbone.decode(features, [asked.first], guidance=guidance).logits[0]
+    target = torch.from_numpy(slot.last_mask).to(logits.device)
+    fit = fit_scale_weights(logits, target, steps=settings.tune_steps, learning_rate=settings.learning_rate)
+    return fit.weights
+
+
+def _cells(features: FrameFeatures, mask: Masks) -> Tensor:
+    """(h, w) bool cells of the grid under an (H, W) mask."""
+    height, width = features.grid.shape[1:]
+    return grid_mask(torch.from_numpy(np.ascontiguousarray(mask)).to(features.grid.device), (height, width))
+
+
+def _cells_off(features: FrameFeatures, labels: Labels) -> Tensor:
+    """(h, w) bool cells that no object touches."""
+    height, width = features.grid.shape[1:]
+    off = torch.from_numpy(labels == 0).to(features.grid.device).float()
+    return torch.nn.functional.interpolate(off[None, None], (height, width), mode="area")[0, 0] > 0.999
+
+
+def _nothing(features: FrameFeatures) -> Tensor:
+    return features.grid.new_zeros(features.grid.shape[0])

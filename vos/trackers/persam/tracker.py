@@ -1,0 +1,113 @@
+"""The target tracker: PerSAM on video over any promptable backbone, made to last.
+
+What the published recipe (:mod:`.parity`) lacks, each a setting that can be turned off:
+
+- slots are fixed: an object that is lost keeps its own, and comes back under its own name;
+- memory: beside the first frame, which is never forgotten, some recent frames that were tracked with
+  confidence (:mod:`.memory`, :mod:`vos.trackers.knn_matching`);
+- motion: the last mask, carried by optical flow (:mod:`.carry`), says where to look and is the mask prompt;
+- competition: a cell belongs to the object, or the background, that it resembles most;
+- choice: of the decoder's candidates the one is kept that agrees with motion, not only the best-looking;
+- re-acquisition: a lost object is looked for in the whole frame, and believed only when it looks right.
+
+All objects of a frame are decoded in one batch, in up to three passes (:mod:`.refine`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...backbones.base import Backbone
+from ...frame import Frame
+from ...results import FrameResult
+from ..base import TrackerInfo
+from ..mask_tracker import MaskPrompts, MaskTracker, check_size
+from .memory import ObjectMemory
+from .step import PersamState, PersamTrackerSettings, advance, learn
+
+__all__ = ["PersamTracker", "PersamTrackerSettings"]
+
+
+class PersamTracker(MaskTracker[PersamState]):
+    """See the module; a :class:`~vos.trackers.base.Tracker` over any backbone."""
+
+    def __init__(self, backbone: Backbone, settings: PersamTrackerSettings | None = None) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.settings = settings or PersamTrackerSettings()
+
+    @property
+    def info(self) -> TrackerInfo:
+        """See :class:`~vos.trackers.base.Tracker`."""
+        device = str(self.backbone.device)
+        return TrackerInfo(self.settings, device=device, backbone=self.backbone)
+
+    @torch.inference_mode()
+    def _learn(self, state: PersamState | None, frame: Frame, prompts: MaskPrompts) -> PersamState:
+        features = self.backbone.encode(frame.image)
+        labels = prompts.labels.copy() if state is None else prompts.over(state.labels)
+        return learn(self.backbone, state, frame.image, features, labels, prompts, self.settings)
+
+    @torch.inference_mode()
+    def _advance(self, state: PersamState, frame: Frame) -> PersamState:
+        check_size(frame, state.labels.shape)
+        features = self.backbone.encode(frame.image)
+        return advance(self.backbone, state, frame.image, features, self.settings)
+
+    def _without(self, state: PersamState, object_id: int) -> PersamState:
+        return state.without(object_id)
+
+    def _known(self, state: PersamState) -> tuple[int, ...]:
+        return tuple(sorted(slot.object_id for slot in state.objects))
+
+    def _result(self, state: PersamState, frame: Frame) -> FrameResult:
+        confidence = {slot.object_id: slot.last_score for slot in state.objects}
+        return FrameResult(frame.index, state.labels.copy(), confidence, probabilities=state.probabilities)
+
+    def _to_dict(self, state: PersamState) -> dict[str, Any]:
+        return {
+            "image": state.image,
+            "labels": state.labels,
+            "since": state.since,
+            "owners": [_to_arrays(slot) for slot in (state.background, *state.objects)],
+        }
+
+    def _from_dict(self, state: dict[str, Any]) -> PersamState:
+        device = self.backbone.device
+        background, *objects = (_from_arrays(slot, device) for slot in state["owners"])
+        return PersamState(state["image"], state["labels"], background, tuple(objects), state["since"])
+
+
+def _to_arrays(slot: ObjectMemory) -> dict[str, Any]:
+    """The fields of a memory with arrays in place of tensors."""
+    fields = {name: getattr(slot, name) for name in slot.__dataclass_fields__}
+    return {
+        name: [part.cpu().numpy() for part in value]
+        if isinstance(value, tuple)
+        else value.cpu().numpy()
+        if isinstance(value, Tensor)
+        else value
+        for name, value in fields.items()
+    }
+
+
+def _from_arrays(fields: dict[str, Any], device: str | torch.device) -> ObjectMemory:
+    """The value that :func:`_to_arrays` took apart."""
+
+    def tensor(array: Any) -> Tensor:
+        return torch.from_numpy(np.array(array)).to(device)
+
+    weights = fields["weights"]
+    return ObjectMemory(
+        **{
+            **fields,
+            "anchor": tuple(map(tensor, fields["anchor"])),
+            "recent": tuple(map(tensor, fields["recent"])),
+            "embedding": tensor(fields["embedding"]),
+            "weights": None if weights is None else tensor(weights),
+        }
+    )
