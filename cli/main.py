@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "track": "Cut objects out of a video and follow them from frame to frame.",
     "evaluate": "Score masks against ground truth: J, F and J&F, as DAVIS does.",
     "benchmark": "Track and score a whole data set in one go.",
+    "batch": "Track thousands of videos, on one machine or many.",
     "probe": "Say what is in a video: size, rate, frames, what is unusual.",
     "persam": "Cut out of images what one image and its mask show.",
     "evaluate-perseg": "Score masks against the PerSeg data set: mIoU, mAcc and boundary IoU.",

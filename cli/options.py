@@ -127,21 +127,9 @@ def load_config(config: str | None) -> dict[str, Any]:
     """
     if config is None:
         return {}
-    from importlib import resources
+    from vos.settings import named_recipe
 
-    from vos.errors import SettingsError
-    from vos.settings import load_recipe
-
-    if Path(config).suffix in (".yaml", ".yml") or Path(config).exists():
-        return load_recipe(config)
-    recipes = {Path(entry.name).stem: entry for entry in resources.files("vos_configs").iterdir()}
-    names = sorted(name for name, entry in recipes.items() if entry.name.endswith(".yaml"))
-    if config not in names:
-        raise SettingsError(
-            f"no recipe {config!r}; give a .yaml file, or one of: {', '.join(names) or 'none are installed'}"
-        )
-    with resources.as_file(recipes[config]) as path:
-        return load_recipe(path)
+    return named_recipe(config)
 
 
 STDOUT = "-"

@@ -7,6 +7,7 @@
     │   ├── PromptError                    a mask, point, box or prompt file is not usable
     │   ├── SettingsError                  an unknown or invalid setting
     │   ├── OutputError                    the output place cannot be used (exists, read-only, ...)
+    │   │   └── BusyError                  another process is writing there
     │   └── EvaluationError                results and ground truth do not fit together
     ├── MediaError                exit 3   a video, image or folder cannot be read
     ├── ModelError                exit 4   a model is unknown, or its weights are missing or unusable
@@ -39,6 +40,10 @@ class SettingsError(InputError):
 
 class OutputError(InputError):
     """The output place cannot be used: it exists, is read-only, or is not a folder."""
+
+
+class BusyError(OutputError):
+    """Another process is writing to the output place."""
 
 
 class EvaluationError(InputError):

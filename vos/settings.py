@@ -11,6 +11,7 @@ import difflib
 import types
 import typing
 from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,6 +38,25 @@ def load_recipe(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise SettingsError(f"recipe {path} must hold a mapping of settings, got {type(content).__name__}")
     return content
+
+
+def named_recipe(recipe: str | Path) -> dict[str, Any]:
+    """The overrides in a recipe: a YAML file, or the name of a recipe that comes with the program.
+
+    Raises:
+        SettingsError: naming the recipes there are.
+    """
+    if Path(recipe).suffix in (".yaml", ".yml") or Path(recipe).exists():
+        return load_recipe(recipe)
+    recipes = {Path(entry.name).stem: entry for entry in resources.files("vos_configs").iterdir()}
+    names = sorted(name for name, entry in recipes.items() if entry.name.endswith(".yaml"))
+    if recipe not in names:
+        raise SettingsError(
+            f"no recipe {str(recipe)!r}; give a .yaml file, or one of: "
+            f"{', '.join(names) or 'none are installed'}"
+        )
+    with resources.as_file(recipes[str(recipe)]) as path:
+        return load_recipe(path)
 
 
 def override(defaults: T, *layers: Mapping[str, Any]) -> T:

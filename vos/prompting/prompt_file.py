@@ -41,7 +41,15 @@ def parse_prompt_file(text: str, frame: int) -> list[Target]:
         PromptError: if the file is missing or malformed; the message says where in it.
     """
     path = Path(text)
-    content = _load(path)
+    return parse_prompt_content(_load(path), path, frame)
+
+
+def parse_prompt_content(content: Mapping[str, Any], path: Path, frame: int) -> list[Target]:
+    """The targets in the content of a prompt file; ``path`` names it, and masks are relative to its folder.
+
+    Raises:
+        PromptError: if it is malformed; the message says where in it.
+    """
     _check_keys(content, FILE_KEYS, str(path))
     version = content.get("version")
     if version != VERSION or isinstance(version, bool):

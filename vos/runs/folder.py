@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from ..errors import OutputError
+from ..errors import BusyError, OutputError
 from ..files import make_folder, output_error, remove_leftovers, write_bytes_atomic, write_text_atomic
 from ..formats.registry import WRITERS, writer_class
 from .state import dump_state, load_state
@@ -305,7 +305,7 @@ def _lock(path: Path, folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise OutputError(
+            raise BusyError(
                 f"another process is writing to {folder}: wait for it, or choose another folder"
             ) from None
         except OSError:

@@ -1,0 +1,110 @@
+"""Names of the files of a batch.
+
+::
+
+    OUT/batch.json                      what the batch is; made by the first worker, compared by the others
+    OUT/tasks/<aa>/<id>/                what `vos track` leaves
+    OUT/state/<aa>/<id>.done.json       written last: the task is done
+    OUT/state/<aa>/<id>.fail.<n>.json   attempt n failed
+    OUT/state/<aa>/<id>.lease.<g>       who works on it
+    OUT/workers/<worker>.jsonl          log of one worker
+
+``<aa>``: the first two hexadecimal digits of SHA-256 of the id, so that no folder grows large.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .store import PARALLEL, Store
+
+BATCH = "batch.json"
+SCHEMA = 1
+"""Version of these files; it changes when one means something else than before."""
+
+_STATE = re.compile(r"(?P<id>.+)\.(?:(?P<done>done\.json)|fail\.(?P<fail>\d+)\.json|lease\.(?P<lease>\d+))")
+
+
+def prefix(task_id: str) -> str:
+    """``<aa>`` of a task."""
+    return hashlib.sha256(task_id.encode()).hexdigest()[:2]
+
+
+def task_folder(task_id: str) -> str:
+    """Folder of a task's results."""
+    return f"tasks/{prefix(task_id)}/{task_id}"
+
+
+def done_name(task_id: str) -> str:
+    """The done marker."""
+    return f"state/{prefix(task_id)}/{task_id}.done.json"
+
+
+def fail_name(task_id: str, attempt: int) -> str:
+    """The record of a failed attempt, from 1."""
+    return f"state/{prefix(task_id)}/{task_id}.fail.{attempt}.json"
+
+
+def lease_name(task_id: str, generation: int) -> str:
+    """A lease, from 1."""
+    return f"state/{prefix(task_id)}/{task_id}.lease.{generation}"
+
+
+def dump(document: Mapping[str, Any]) -> bytes:
+    """A JSON document as bytes, the same for equal documents."""
+    return (json.dumps(document, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def parse(data: bytes | None) -> dict[str, Any] | None:
+    """The JSON object in ``data``; None where there is none, or it was cut off."""
+    try:
+        document = json.loads(data) if data else None
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
+@dataclass
+class TaskFiles:
+    """What there is of one task."""
+
+    done: bool = False
+    fails: list[int] = field(default_factory=list)
+    """Attempts, ascending."""
+    lease: int = 0
+    """The highest generation; 0 without a lease."""
+
+
+def survey(store: Store) -> dict[str, TaskFiles]:
+    """State files by task id, from one listing per folder: a snapshot, for reports and for a first look."""
+    found: dict[str, TaskFiles] = {}
+    for name in _state_names(store):
+        match = _STATE.fullmatch(name)
+        if match is None:
+            continue
+        files = found.setdefault(match["id"], TaskFiles())
+        if match["done"]:
+            files.done = True
+        elif match["fail"]:
+            files.fails = sorted([*files.fails, int(match["fail"])])
+        else:
+            files.lease = max(files.lease, int(match["lease"]))
+    return found
+
+
+def _state_names(store: Store) -> Iterator[str]:
+    folders = [f"state/{k:02x}" for k in range(256)]
+    if store.is_local:
+        for folder in folders:
+            yield from store.names(folder)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(PARALLEL) as threads:
+        for names in threads.map(store.names, folders):
+            yield from names

@@ -1,0 +1,146 @@
+"""Leases: which worker works on a task, by files that can only be created once.
+
+Lease ``g`` of a task is the file ``<id>.lease.<g>``. Whoever creates lease ``g + 1`` after lease ``g`` has
+expired has the task. A worker renews its lease by rewriting its own file, and gives the task up once a
+higher lease exists. On one machine a lease ends with its process. Two workers can still do one task, when
+one was frozen between looking and writing;
+results are deterministic and complete or absent, so this costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from .layout import done_name, dump, lease_name, parse
+from .store import Store
+
+Clock = Callable[[], float]
+"""Seconds since the epoch."""
+
+LEASE_SECONDS = 600.0
+SKEW_SECONDS = 30.0
+"""By how much the clocks of two workers may differ."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A task that this worker holds."""
+
+    task_id: str
+    generation: int
+
+
+class Leases:
+    """Takes, renews and releases leases for one worker.
+
+    Args:
+        store: the batch.
+        worker: its name.
+        seconds: how long a lease lasts without renewal.
+        skew: how much later than its end a lease of another worker counts as expired.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        worker: str,
+        *,
+        seconds: float = LEASE_SECONDS,
+        skew: float = SKEW_SECONDS,
+        clock: Clock = time.time,
+    ) -> None:
+        self.store = store
+        self.worker = worker
+        self.seconds = seconds
+        self.skew = skew
+        self.clock = clock
+
+    def take(self, task_id: str) -> Lease | None:
+        """The task, unless it is done or another worker has it."""
+        if self.store.exists(done_name(task_id)):
+            return None
+        generation = 1
+        while (data := self.store.read(lease_name(task_id, generation))) is not None:
+            if not self._is_expired(data):
+                return None
+            generation += 1
+        if not self.store.create(lease_name(task_id, generation), self._content(self.clock() + self.seconds)):
+            return None
+        lease = Lease(task_id, generation)
+        if self.store.exists(done_name(task_id)):  # finished between the two looks
+            self.release(lease)
+            return None
+        return lease
+
+    def renew(self, lease: Lease) -> bool:
+        """Extend the lease; False once another worker has taken the task."""
+        if not self.holds(lease):
+            return False
+        self._write(lease, self.clock() + self.seconds)
+        return True
+
+    def holds(self, lease: Lease) -> bool:
+        """Whether no other worker has taken the task since."""
+        return not self.store.exists(lease_name(lease.task_id, lease.generation + 1))
+
+    def release(self, lease: Lease) -> None:
+        """Let others take the task now."""
+        self._write(lease, 0.0)
+
+    def is_live(self, task_id: str, generation: int) -> bool:
+        """Whether a lease exists and has not expired."""
+        data = self.store.read(lease_name(task_id, generation)) if generation else None
+        return data is not None and not self._is_expired(data)
+
+    def _write(self, lease: Lease, expires: float) -> None:
+        self.store.write(lease_name(lease.task_id, lease.generation), self._content(expires))
+
+    def _content(self, expires: float) -> bytes:
+        return dump(
+            {
+                "worker": self.worker,
+                "host": socket.gethostname(),
+                "machine": machine(),
+                "pid": os.getpid(),
+                "time": self.clock(),
+                "expires": expires,
+            }
+        )
+
+    def _is_expired(self, data: bytes) -> bool:
+        """One that cannot be read was cut off by the end of its writer."""
+        content: dict[str, Any] = parse(data) or {}
+        if content.get("machine") == machine() and not _is_alive(int(content.get("pid", 0))):
+            return True
+        return float(content.get("expires", 0.0)) + self.skew < self.clock()
+
+
+@cache
+def machine() -> str:
+    """What tells where a process id counts: this boot of this machine, and the container.
+
+    A random text where the system does not tell, so that nothing is concluded from process ids there.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return os.urandom(16).hex()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True

@@ -1,0 +1,91 @@
+"""Masks of a batch as tar shards for ``webdataset``: one sample per frame, the same bytes every time."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from ...files import make_folder, replacing
+from .layout import parse
+from .store import Store
+
+MAX_BYTES = 10**9
+MAX_SAMPLES = 10_000
+"""A shard is closed before it would have more than either."""
+
+Members = list[tuple[str, bytes]]
+
+
+def write_shards(
+    store: Store,
+    report: Mapping[str, Any],
+    folder: Path,
+    *,
+    max_bytes: int = MAX_BYTES,
+    max_samples: int = MAX_SAMPLES,
+) -> list[Path]:
+    """Write ``masks-000000.tar``, ... with the frames of all done tasks, in order of id and frame.
+
+    The key of a sample is ``<task>/<frame name>``; its members are ``.mask.png``, the index PNG, and
+    ``.json`` with ``frame``, ``time`` and ``objects`` (confidence and area by object id), as in ``run.json``.
+
+    Args:
+        store: the batch.
+        report: see :func:`~vos.runs.batch.report.report_of`.
+        folder: for the shards, made where absent.
+        max_bytes, max_samples: of a shard.
+
+    Raises:
+        OutputError: a shard cannot be written.
+    """
+    make_folder(folder)
+    samples = (
+        members for row in report["tasks"] if row["state"] == "done" for members in _samples(store, row)
+    )
+    paths: list[Path] = []
+    pending = next(samples, None)
+    while pending is not None:
+        path = folder / f"masks-{len(paths):06d}.tar"
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            pending = _fill(file, pending, samples, max_bytes, max_samples)
+        paths.append(path)
+    return paths
+
+
+def _fill(
+    file: IO[bytes], first: Members, samples: Iterator[Members], max_bytes: int, max_samples: int
+) -> Members | None:
+    """Write one shard; the sample that did not fit any more."""
+    pending: Members | None = first
+    count, size = 0, 0
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        while pending is not None and count < max_samples:
+            needed = sum(_tar_size(data) for _, data in pending)
+            if count and size + needed > max_bytes:
+                break
+            for name, data in pending:
+                info = tarfile.TarInfo(name)  # time 0, owner 0: the same bytes every time
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+            count, size = count + 1, size + needed
+            pending = next(samples, None)
+    return pending
+
+
+def _tar_size(data: bytes) -> int:
+    return tarfile.BLOCKSIZE * (1 + -(-len(data) // tarfile.BLOCKSIZE))
+
+
+def _samples(store: Store, row: Mapping[str, Any]) -> Iterator[Members]:
+    record = parse(store.read(f"{row['place']}/run.json"))
+    for frame in () if record is None else record["frames"]:
+        mask = store.read(f"{row['place']}/masks/{frame['name']}.png")
+        if mask is None:
+            continue
+        key = f"{row['id']}/{frame['name']}"
+        facts = {"frame": frame["index"], "time": frame["time"], "objects": frame["objects"]}
+        yield [(f"{key}.json", json.dumps(facts, sort_keys=True).encode()), (f"{key}.mask.png", mask)]
