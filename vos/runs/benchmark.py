@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +19,7 @@ from ..prompts import Target, mask_targets
 from ..results import VOID
 from .folder import Layout, is_taken
 from .models import build_tracker_of
+from .pool import ProcessPool, Report, run_all
 from .settings import TrackSettings
 from .summary import Progress, TrackSummary
 from .track import track_video
@@ -205,33 +202,27 @@ def _run_all(
 def _run_in_processes(
     todo: Sequence[_Job], workers: int, progress: Callable[[str, Progress | None], None]
 ) -> Iterator[tuple[str, TrackSummary]]:
-    threads = max((os.cpu_count() or 1) // workers, 1)
-    before = set(multiprocessing.active_children())
-    # Spawned: a fork would copy locks that other threads hold.
-    pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_set_up_worker, initargs=(threads,)
-    )
+    pool = ProcessPool(_track_in_worker, workers, threads=max((os.cpu_count() or 1) // workers, 1))
     done = 0
     try:
-        for future in as_completed([pool.submit(_track_in_worker, job) for job in todo]):
-            sequence, summary = future.result()
-            progress(sequence, None)
-            done += 1
-            yield sequence, summary
+        for event in run_all(pool, {job.sequence: job for job in todo}):
+            if event.kind == "failed":
+                raise event.value
+            if event.kind == "died":
+                raise PartialResultError(
+                    f"a process was killed from outside, perhaps for want of memory; {done} of {len(todo)} "
+                    "sequences are done: go on with --resume and fewer --jobs"
+                )
+            if event.kind == "done":
+                progress(event.key, None)
+                done += 1
+                yield event.key, event.value
     except KeyboardInterrupt as error:
         raise InterruptedRunError(
             f"interrupted: {done} of {len(todo)} sequences are done; the same command with --resume goes on"
         ) from error
-    except BrokenProcessPool as error:
-        raise PartialResultError(
-            f"a process was killed from outside, perhaps for want of memory; {done} of {len(todo)} sequences "
-            "are done: go on with --resume and fewer --jobs"
-        ) from error
     finally:
-        # What still runs is not needed any more, and as safe to kill as any run.
-        for child in set(multiprocessing.active_children()) - before:
-            child.terminate()
-        pool.shutdown(cancel_futures=True)
+        pool.close()  # what still runs is not needed any more, and as safe to kill as any run
 
 
 def _track(job: _Job, tracker: Tracker, progress: Callable[[Progress], None] | None = None) -> TrackSummary:
@@ -256,22 +247,10 @@ _worker_tracker: list[Tracker] = []
 """The engine of a worker process, once it has one; empty in any other process."""
 
 
-def _set_up_worker(threads: int) -> None:
-    """Let a worker use its share of the cores, before anything that counts them is imported.
-
-    Ctrl-C reaches all processes of a terminal: the parent alone decides what happens.
-    """
-    import cv2
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    cv2.setNumThreads(threads)
-
-
-def _track_in_worker(job: _Job) -> tuple[str, TrackSummary]:
+def _track_in_worker(job: _Job, report: Report) -> TrackSummary:
     if not _worker_tracker:
         _worker_tracker.append(build_tracker_of(job.settings))
-    return job.sequence, _track(job, _worker_tracker[0])
+    return _track(job, _worker_tracker[0])
 
 
 def _refuse_selection(settings: TrackSettings) -> None:
