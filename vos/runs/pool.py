@@ -138,7 +138,7 @@ class ProcessPool:
     """Spawned processes that keep their state from task to task and do not outlive this one.
 
     Args:
-        function: importable by name; unpickled in the worker after its environment is set.
+        function: importable by name.
         workers: processes.
         threads: for OpenMP, OpenCV and torch in each worker.
         environments: variables of each worker in turn, such as ``CUDA_VISIBLE_DEVICES``.
@@ -188,9 +188,9 @@ class ProcessPool:
 
     def _start(self, slot: _Slot) -> None:
         ours, theirs = self._context.Pipe()
-        arguments = (theirs, dict(slot.environment), self._function)
-        slot.process = self._context.Process(target=_serve, args=arguments, daemon=True)
-        slot.process.start()
+        slot.process = self._context.Process(target=_serve, args=(theirs, self._function), daemon=True)
+        with _environment(slot.environment):
+            slot.process.start()
         theirs.close()
         slot.connection, slot.tasks = ours, 0
 
@@ -294,12 +294,26 @@ def _events_of(
         yield Event(key, "failed", error)
 
 
-def _serve(connection: Connection, environment: Mapping[str, str], function: bytes) -> None:
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Variables for a process that is started inside the block: libraries read them as they are loaded."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _serve(connection: Connection, function: bytes) -> None:
     """Life of a worker process. Signals are for the parent, which decides what happens."""
     for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    os.environ.update(environment)
     tasks: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
     stopped: set[str] = set()
     threading.Thread(target=_listen, args=(connection, tasks, stopped), daemon=True).start()

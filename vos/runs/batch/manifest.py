@@ -277,7 +277,11 @@ def _spooled(source: IO[bytes] | gzip.GzipFile) -> IO[bytes]:
 def _from_csv(source: IO[bytes], path: str) -> IO[bytes]:
     """The rows as JSON lines."""
     rows = csv.DictReader(io.TextIOWrapper(source, encoding="utf-8-sig", newline=""))
-    unknown = [name for name in rows.fieldnames or () if name not in FLAT]
+    try:
+        columns = rows.fieldnames or ()
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SettingsError(f"{path}, line 1: {error}") from error
+    unknown = [name for name in columns if name not in FLAT]
     if unknown:
         nested = [name for name in unknown if name in CHECKS]
         hint = "is for JSON lines only" if nested else f"is not known; known: {', '.join(sorted(FLAT))}"

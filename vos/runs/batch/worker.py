@@ -278,6 +278,7 @@ class Worker:
             "meta": self.manifest.task(task_id).meta,
         }
         self.store.write(done_name(task_id), dump(marker))
+        self.leases.release(running.lease)
         self._tally.done.add(task_id)
         self._tally.done_here += 1
         if record.frames:
