@@ -1,0 +1,190 @@
+"""Status, report, and what is merged from all tasks."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from batch_fakes import FRAMES, FakeClock, drift_task, many, record_of, simulated, write_manifest
+
+from vos.runs import TrackSettings
+from vos.runs.batch import read_manifest, run_batch
+from vos.runs.batch.layout import done_name, dump, fail_name
+from vos.runs.batch.leases import Leases
+from vos.runs.batch.progress import JsonLines, Metrics
+from vos.runs.batch.report import merged_coco, report_of, retry, status_of, table_csv
+from vos.runs.batch.store import LocalStore
+from vos.runs.batch.webdataset import write_shards
+
+SETTINGS = TrackSettings(model="drift", outputs=("masks", "coco"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    """A batch of seven tasks in every state: a to c done, d running, e stale, f failed, g waiting."""
+    return LocalStore(tmp_path / "out")
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Any:
+    """Its tasks."""
+    return read_manifest(write_manifest(tmp_path / "m.jsonl", [{**many(1)[0], "id": k} for k in "abcdefg"]))
+
+
+@pytest.fixture
+def mixed(store: LocalStore, clock: FakeClock) -> LocalStore:
+    """Every state."""
+    for k, task_id in enumerate("abc"):
+        record = record_of(task_id, frames=10 * (k + 1)).as_dict()
+        extra = {"worker": "w", "attempt": 1, "finished": clock.now + k, "meta": None, "id": task_id}
+        store.write(done_name(task_id), dump({**record, **extra}))
+    leases = Leases(store, "w", seconds=60, clock=clock)
+    leases.take("e")
+    clock.now += 100
+    leases.take("d")
+    for task_id, kind, message in (("f", "media", "cut\nin line 2"), ("x", "media", "cut\nin line 3")):
+        store.write(fail_name(task_id, 1), dump({"kind": kind, "message": message}))
+    return store
+
+
+def test_status(mixed: LocalStore, manifest: Any, clock: FakeClock) -> None:
+    """Every task has one state; the time left is at the rate of the last ones."""
+    status = status_of(mixed, manifest, clock=clock)
+    assert status.states == dict(
+        zip("abcdefg", ["done"] * 3 + ["running", "stale", "failed", "waiting"], strict=True)
+    )
+    assert status.counts == {"done": 3, "running": 1, "stale": 1, "failed": 1, "waiting": 1}
+    assert status.frames == 60
+    assert status.seconds_per_frame == pytest.approx(0.5 / 20)
+    assert status.seconds_left == pytest.approx(3.0)  # three tasks at one per second
+    assert sum(status_of(mixed, clock=clock).counts.values()) == 7  # without a manifest: x, but no g
+
+
+def test_report(mixed: LocalStore, manifest: Any) -> None:
+    """Totals, failures by kind and first line, and tasks that the manifest lacks; the same every time."""
+    report = report_of(mixed, manifest)
+    assert report["totals"]["tasks"] == {"done": 3, "failed": 1, "waiting": 3}
+    assert report["totals"]["seconds"]["total"] == 1.5
+    assert report["failures"] == [{"kind": "media", "message": "cut", "tasks": ["f"]}]
+    assert report["not_in_manifest"] == ["x"]
+    assert [row["id"] for row in report["tasks"]] == list("abcdefg")
+    assert json.dumps(report_of(mixed, manifest)) == json.dumps(report)
+    assert report_of(mixed)["failures"][0]["tasks"] == ["f", "x"]
+    rows = list(csv.DictReader(io.StringIO(table_csv(report))))
+    assert [row["state"] for row in rows] == ["done"] * 3 + ["waiting"] * 2 + ["failed", "waiting"]
+    assert rows[1]["frames"] == "20"
+
+
+def test_retry(mixed: LocalStore) -> None:
+    """Failures of a kind, or all, are cleared; done tasks are left alone."""
+    assert retry(mixed, ("oom",)) == []
+    assert retry(mixed, ("media",)) == ["f", "x"]
+    assert not mixed.exists(fail_name("f", 1))
+    assert retry(mixed) == []
+
+
+def test_workers_in_the_report(tmp_path: Path) -> None:
+    """What each did."""
+    manifest = write_manifest(tmp_path / "m.jsonl", many(4))
+    run_batch(manifest, tmp_path / "out", run=simulated)
+    (worker,) = report_of(LocalStore(tmp_path / "out"))["workers"]
+    assert (worker["tasks"], worker["frames"], worker["ended"]) == (4, 4, "finished")
+    assert 0 <= worker["idle_seconds"] <= worker["seconds"]
+
+
+@pytest.fixture(scope="module")
+def tracked(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
+    """Six clips tracked."""
+    output = tmp_path_factory.mktemp("batch")
+    run_batch(clips, output, SETTINGS, run=drift_task)
+    return LocalStore(output)
+
+
+def test_merged_annotations(tracked: LocalStore) -> None:
+    """One COCO document with a video per task, and every id once."""
+    merged = json.loads("".join(merged_coco(tracked, report_of(tracked))))
+    assert [video["name"] for video in merged["videos"]] == [f"clip{k}" for k in range(6)]
+    assert [image["id"] for image in merged["images"]] == list(range(1, 6 * FRAMES + 1))
+    assert [item["id"] for item in merged["annotations"]] == list(range(1, len(merged["annotations"]) + 1))
+    videos = {image["id"]: image["video_id"] for image in merged["images"]}
+    assert all(videos[item["image_id"]] == item["video_id"] for item in merged["annotations"])
+    own = json.loads((tracked.read("tasks/7b/clip0/annotations.json") or b"").decode())
+    ours = [item for item in merged["annotations"] if item["video_id"] == 1]
+    assert [item["segmentation"] for item in ours] == [item["segmentation"] for item in own["annotations"]]
+    for image in merged["images"]:
+        assert tracked.exists(image["file_name"])
+
+
+def test_tar_shards(tracked: LocalStore, tmp_path: Path) -> None:
+    """Samples in order of task and frame, members together, limits kept, the same bytes every time."""
+    report = report_of(tracked)
+    paths = write_shards(tracked, report, tmp_path / "a", max_samples=25)
+    assert [path.name for path in paths] == [f"masks-{k:06d}.tar" for k in range(3)]
+    names = []
+    for path in paths:
+        with tarfile.open(path) as tar:
+            assert len(tar.getnames()) <= 50
+            names += tar.getnames()
+            assert {(info.mtime, info.uid, info.uname) for info in tar} == {(0, 0, "")}
+    expected = [f"clip{k}/{n:05d}" for k in range(6) for n in range(FRAMES)]
+    assert names == [name + suffix for name in expected for suffix in (".json", ".mask.png")]
+    again = write_shards(tracked, report, tmp_path / "b", max_samples=25)
+    assert [path.read_bytes() for path in again] == [path.read_bytes() for path in paths]
+    with tarfile.open(paths[0]) as tar:
+        member = tar.extractfile("clip0/00003.mask.png")
+        assert member is not None
+        assert member.read() == tracked.read("tasks/7b/clip0/masks/00003.png")
+    small = write_shards(tracked, report, tmp_path / "c", max_bytes=5000)
+    assert len(small) > 6
+
+
+def test_shards_read_back(tracked: LocalStore, tmp_path: Path) -> None:
+    """By the webdataset package itself."""
+    webdataset = pytest.importorskip("webdataset")
+    (path,) = write_shards(tracked, report_of(tracked), tmp_path)
+    samples = list(webdataset.WebDataset(str(path), shardshuffle=False))
+    assert len(samples) == 6 * FRAMES
+    assert set(samples[0]) >= {"__key__", "json", "mask.png"}
+
+
+def test_progress_as_json() -> None:
+    """Progress at most once per second, ends of tasks always."""
+    lines: list[dict[str, Any]] = []
+    now = [0.0]
+    observe = JsonLines(lambda line: lines.append(json.loads(line)), clock=lambda: now[0])
+    observe("started", "a", {})
+    for frame in range(1, 31):
+        now[0] += 0.1
+        observe("progress", "a", {"stage": "forward", "done": frame, "total": 30})
+    observe("done", "a", {"frames": 30, "seconds": 3.0})
+    observe("tick", "", {})
+    assert [line["event"] for line in lines] == ["started", *["progress"] * 3, "done"]
+    assert lines[2]["frame"] == 11
+    assert lines[2]["fps"] == pytest.approx(10)
+    assert set(lines[2]) == {"event", "task", "stage", "frame", "frames", "fps", "rss"}
+
+
+def test_metrics(tmp_path: Path) -> None:
+    """Text of Prometheus, written every 15 s and when asked to."""
+    now = [0.0]
+    metrics = Metrics(tmp_path / "vos.prom", clock=lambda: now[0])
+    counts = {"done": 1, "failed": 1, "running": 0, "elsewhere": 0, "waiting": 3}
+    metrics("done", "a", {"frames": 30, "seconds": 3.5})
+    metrics("failed", "b", {"kind": "media", "message": "x"})
+    metrics("tick", "", counts)
+    first = metrics.path.read_text()
+    assert 'vos_batch_tasks{state="waiting"} 3\n' in first
+    assert "vos_batch_frames_total 30\n" in first
+    assert "vos_batch_seconds_total 3.5\n" in first
+    assert 'vos_batch_failures_total{kind="media"} 1\n' in first
+    metrics("done", "c", {"frames": 1, "seconds": 0.5})
+    metrics("tick", "", counts)
+    assert metrics.path.read_text() == first
+    now[0] = 15
+    metrics("tick", "", counts)
+    assert "vos_batch_frames_total 31\n" in metrics.path.read_text()
