@@ -49,6 +49,10 @@ def test_files(store: Store, tmp_path: Path) -> None:
     assert store.read("a/b.json") == b"22"
     assert store.read("a/log") == b"x\ny\n"
     assert store.names("a") == ["b.json", "log"]
+    store.write("s/00/x", b"")
+    store.write("s/01/y", b"")
+    assert sorted(store.names_below("s")) == ["x", "y"]
+    assert list(store.names_below("none")) == []
     assert store.exists("a/log")
     store.remove("a/log")
     store.remove("a/log")

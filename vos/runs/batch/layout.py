@@ -17,11 +17,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .store import PARALLEL, Store
+from .store import Store
 
 BATCH = "batch.json"
 SCHEMA = 1
@@ -81,9 +81,9 @@ class TaskFiles:
 
 
 def survey(store: Store) -> dict[str, TaskFiles]:
-    """State files by task id, from one listing per folder: a snapshot, for reports and for a first look."""
+    """State files by task id: a snapshot, for reports and for a first look."""
     found: dict[str, TaskFiles] = {}
-    for name in _state_names(store):
+    for name in store.names_below("state"):
         match = _STATE.fullmatch(name)
         if match is None:
             continue
@@ -95,16 +95,3 @@ def survey(store: Store) -> dict[str, TaskFiles]:
         else:
             files.lease = max(files.lease, int(match["lease"]))
     return found
-
-
-def _state_names(store: Store) -> Iterator[str]:
-    folders = [f"state/{k:02x}" for k in range(256)]
-    if store.is_local:
-        for folder in folders:
-            yield from store.names(folder)
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(PARALLEL) as threads:
-        for names in threads.map(store.names, folders):
-            yield from names

@@ -62,6 +62,10 @@ class Store(Protocol):
         """Names of the files directly in a folder, sorted; empty where there is no such folder."""
         ...
 
+    def names_below(self, folder: str) -> Iterator[str]:
+        """Names, without their folders, of all files in a folder and in those directly inside it."""
+        ...
+
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
         ...
@@ -180,6 +184,11 @@ class LocalStore:
         except (FileNotFoundError, NotADirectoryError):
             return []
 
+    def names_below(self, folder: str) -> Iterator[str]:
+        """See :class:`Store`."""
+        for inner in self.names(folder):
+            yield from self.names(f"{folder}/{inner}")
+
     def remove(self, name: str) -> None:
         """See :class:`Store`."""
         self._path(name).unlink(missing_ok=True)
@@ -277,6 +286,12 @@ class RemoteStore:
             )
         except FileNotFoundError:
             return []
+
+    def names_below(self, folder: str) -> Iterator[str]:
+        """See :class:`Store`: one listing of a prefix."""
+        self.fs.invalidate_cache()
+        for path in self.fs.find(self._path(folder)):
+            yield str(path).rsplit("/", 1)[-1]
 
     def remove(self, name: str) -> None:
         """See :class:`Store`."""
