@@ -19,7 +19,7 @@ from ..prompts import Target, mask_targets
 from ..results import VOID
 from .folder import Layout, is_taken
 from .models import build_tracker_of
-from .pool import ProcessPool, Report, run_all
+from .pool import ProcessPool, run_all
 from .settings import TrackSettings
 from .summary import Progress, TrackSummary
 from .track import track_video
@@ -247,7 +247,7 @@ _worker_tracker: list[Tracker] = []
 """The engine of a worker process, once it has one; empty in any other process."""
 
 
-def _track_in_worker(job: _Job, report: Report) -> TrackSummary:
+def _track_in_worker(job: _Job, report: Callable[[Any], None]) -> TrackSummary:
     if not _worker_tracker:
         _worker_tracker.append(build_tracker_of(job.settings))
     return _track(job, _worker_tracker[0])

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal, Protocol
 
@@ -196,19 +197,20 @@ class ProcessPool:
 
     def wait(self, timeout: float) -> list[Event]:
         """See :class:`Pool`."""
-        busy = {slot.connection: slot for slot in self._slots if slot.key is not None}
+        busy = {slot.connection: slot for slot in self._slots if slot.key is not None and slot.connection}
         if not busy:
             time.sleep(timeout)
             return []
         found: list[Event] = []
         for connection in wait(list(busy), timeout):
-            found += self._receive(busy[connection])  # type: ignore[index]
+            found += self._receive(busy[connection])  # type: ignore[index]  # one of those given
         return found
 
     def _receive(self, slot: _Slot) -> list[Event]:
         """All that a worker has sent, or its death."""
         assert slot.connection is not None
         assert slot.key is not None
+        key = slot.key
         found: list[Event] = []
         try:
             while slot.key is not None and slot.connection.poll():
@@ -222,7 +224,7 @@ class ProcessPool:
                         self._retire(slot)
         except (EOFError, OSError):
             slot.process.join(JOIN_SECONDS)
-            found.append(Event(slot.key, "died", slot.process.exitcode))
+            found.append(Event(key, "died", slot.process.exitcode))
             slot.key = None
             self._retire(slot)
         return found
@@ -324,7 +326,7 @@ def _serve(connection: Connection, function: bytes) -> None:
 
     while True:
         key, argument = tasks.get()
-        for event in _events_of(key, run, argument, send, lambda key=key: key in stopped):
+        for event in _events_of(key, run, argument, send, partial(stopped.__contains__, key)):
             try:
                 send(event)
             except (TypeError, AttributeError, pickle.PicklingError):

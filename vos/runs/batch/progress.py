@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ class Metrics:
         )
 
 
-def _metric(name: str, kind: str, text: str, values: list[tuple[str, float]]) -> str:
+def _metric(name: str, kind: str, text: str, values: Sequence[tuple[str, float]]) -> str:
     lines = [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
     lines += [f"{name}{{{labels}}} {value:g}" if labels else f"{name} {value:g}" for labels, value in values]
     return "\n".join(lines) + "\n"

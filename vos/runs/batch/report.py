@@ -212,7 +212,8 @@ def _workers(store: Store) -> list[dict[str, Any]]:
 
 def _busy(lines: list[dict[str, Any]]) -> float:
     """Seconds in which at least one task ran."""
-    busy, running, since = 0.0, set(), 0.0
+    running: set[str] = set()
+    busy, since = 0.0, 0.0
     for line in lines:
         if line["what"] == "taken":
             since = since if running else line["time"]
@@ -245,7 +246,8 @@ def merged_coco(store: Store, report: Mapping[str, Any]) -> Iterator[str]:
     ``videos`` has an entry per task; images carry ``video_id``. The annotations of one task are in memory
     at a time.
     """
-    videos, categories = [], {}
+    videos: list[dict[str, Any]] = []
+    categories: dict[str, int] = {}
     images: list[str] = []
     annotation_id = 0
     yield '{"annotations": ['
