@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import batch_driver
+import click
 import pytest
 import yaml
 from batch_fakes import results
@@ -153,10 +154,11 @@ def test_the_arguments_for_kubernetes_are_those_of_the_command() -> None:
 
     document = yaml.safe_load((ROOT / "docs/scale-out/kubernetes.yaml").read_text())
     (container,) = document["spec"]["template"]["spec"]["containers"]
-    group = cli.get_command(None, "batch")  # type: ignore[arg-type]
-    command = group.commands["run"]  # type: ignore[union-attr]
+    parent = click.Context(cli, **cli.context_settings)
+    group = cli.get_command(parent, "batch")
+    assert isinstance(group, click.Group)
     assert container["args"][:2] == ["batch", "run"]
-    command.make_context("run", container["args"][2:])
+    group.commands["run"].make_context("run", container["args"][2:], parent=parent)
 
 
 def test_the_image() -> None:
