@@ -36,7 +36,8 @@ ALLOWED: dict[str, set[str]] = {
     "detectors": NOUNS | {"settings", "backbones", "testing", "evaluation.semantic"},
     "prompting": NOUNS | {"settings", "video", "backbones", "detectors", "trackers"},
     "testing": NOUNS | {"settings", "backbones", "trackers"},
-    "runs": LIBRARY - {"runs", "testing"},
+    "runs": LIBRARY - {"runs", "projects", "testing"},
+    "projects": LIBRARY - {"projects", "testing"},
 }
 """Part of ``vos`` -> the parts it may import, besides itself."""
 
@@ -52,6 +53,7 @@ WITHOUT_TORCH = (
     "formats",
     "evaluation",
     "runs",
+    "projects",
 )
 
 

@@ -1,0 +1,69 @@
+"""Projects: annotations of videos that keep every correction, track only what a correction touches, and
+show the doubtful frames first.
+
+::
+
+    from vos.projects import Project, track_project
+
+    with Project.create("clip.vosproject") as project:
+        video = project.add_video("clip.mp4")
+        dog = project.add_object("dog")
+        project.anchor(video.key, 0, dog, mask)           # (H, W) bool
+        track_project(project)                            # everything stale or unknown
+        project.anchor(video.key, 40, dog, better_mask)
+        track_project(project)                            # the two intervals beside frame 40, nothing else
+        project.frame(video.key, 41).labels               # (H, W) uint8: what is shown
+
+Names are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .events import Draft as Draft
+    from .events import Event as Event
+    from .events import JournalError as JournalError
+    from .project import ConflictError as ConflictError
+    from .project import Project as Project
+    from .project_file import ProjectSettings as ProjectSettings
+    from .project_file import ProjectVideo as ProjectVideo
+    from .shown import ShownMask as ShownMask
+    from .spans import Span as Span
+    from .spans import SpanMap as SpanMap
+    from .state import Anchor as Anchor
+    from .state import FrameState as FrameState
+    from .state import Interval as Interval
+    from .state import ObjectInfo as ObjectInfo
+    from .state import State as State
+    from .state import Track as Track
+
+_HOME = {
+    "Anchor": ".state",
+    "ConflictError": ".project",
+    "Draft": ".events",
+    "Event": ".events",
+    "FrameState": ".state",
+    "Interval": ".state",
+    "JournalError": ".events",
+    "ObjectInfo": ".state",
+    "Project": ".project",
+    "ProjectSettings": ".project_file",
+    "ProjectVideo": ".project_file",
+    "ShownMask": ".shown",
+    "Span": ".spans",
+    "SpanMap": ".spans",
+    "State": ".state",
+    "Track": ".state",
+}
+"""Public name -> the module it comes from."""
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name], __name__), name)

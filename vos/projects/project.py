@@ -1,0 +1,429 @@
+"""A project: videos, objects, corrections and results in one folder that survives anything.
+
+::
+
+    PROJECT/
+      project.json             version, id, videos, settings
+      journal/<writer>.jsonl   what each annotator did: events, only ever appended
+      blobs/ab/<sha256>.png    masks that were given
+      blobs/ab/<sha256>.rle    tracked masks
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..results import FrameResult
+from ..video import Video
+from .blobs import BlobStore
+from .checks import complete
+from .events import MAX_PROJECT_OBJECT, VERSION, Draft, Event, now
+from .folding import apply, fold
+from .history import History, history, undo_drafts
+from .journal import SUFFIX, JournalWriter, read_journal, writer_name
+from .project_file import ProjectFile, ProjectSettings, ProjectVideo
+from .shown import ShownMask, shown_frame, shown_mask
+from .state import State
+
+Mask = NDArray[np.bool_]
+
+JOURNALS = "journal"
+BLOBS = "blobs"
+
+
+class ConflictError(InputError):
+    """Others appended events first; nothing was appended. :attr:`events` are theirs."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        kinds = ", ".join(sorted({event.kind for event in events}))
+        super().__init__(
+            f"{len(events)} events were appended in between ({kinds}): look at them, and try again"
+        )
+        self.events = list(events)
+
+
+class Project:
+    """A project that is open, for reading and, unless ``read_only``, for appending as one writer.
+
+    Use :meth:`create` and :meth:`open`. All methods may be called from any thread. Whatever a method has
+    returned from is on the disk.
+    """
+
+    def __init__(self, folder: Path, writer: str, *, read_only: bool) -> None:
+        self.folder = folder
+        self.writer = writer
+        """Name of the journal that is written to."""
+        self.blobs = BlobStore(folder / BLOBS)
+        self._lock = threading.RLock()
+        self._listeners: list[Callable[[Sequence[Event]], None]] = []
+        self._events: dict[str, list[Event]] = {}
+        self._sizes: dict[str, int] = {}
+        self._state: State | None = None
+        self._journal: JournalWriter | None = None
+        self._file = ProjectFile(folder)
+        path = folder / JOURNALS / f"{writer}{SUFFIX}"
+        if not read_only:
+            self._journal = JournalWriter(path)
+            self._events[writer] = list(self._journal.events)
+        self.cut = self._journal.cut if self._journal else 0
+        """Bytes of an event that an earlier process was killed in the middle of writing, now cut off."""
+        try:
+            self.refresh()
+            later = {event.kind for event in self.events() if event.version > VERSION}
+            if later and not read_only:
+                raise InputError(
+                    f"{folder} holds events of a later version of this program ({', '.join(sorted(later))}): "
+                    "install that version, or open the project read-only"
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    @classmethod
+    def create(
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        annotator: str | None = None,
+        settings: ProjectSettings | None = None,
+    ) -> Project:
+        """Make an empty project and open it.
+
+        Raises:
+            OutputError: if the folder is there and not empty, or cannot be made.
+            InputError: for a name of the annotator that cannot be used.
+        """
+        writer = writer_name(annotator)
+        root = Path(folder)
+        ProjectFile.create(root, settings)
+        return cls(root, writer, read_only=False)
+
+    @classmethod
+    def open(
+        cls, folder: str | os.PathLike[str], *, annotator: str | None = None, read_only: bool = False
+    ) -> Project:
+        """Open a project that is there.
+
+        Args:
+            folder: that holds ``project.json``.
+            annotator: whose journal is written to, by default the user's.
+            read_only: write nothing; as many as like may have it open so.
+
+        Raises:
+            InputError: if it is no project, or another process has it open as the same annotator.
+            JournalError: if a journal is damaged.
+        """
+        return cls(Path(folder), writer_name(annotator), read_only=read_only)
+
+    def close(self) -> None:
+        """Let go of the journal; idempotent."""
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # What the project is about
+
+    @property
+    def id(self) -> str:
+        """Random, the same in all copies of the project."""
+        return self._file.id
+
+    @property
+    def videos(self) -> Mapping[str, ProjectVideo]:
+        """The videos by key, in the order they were added."""
+        return self._file.videos
+
+    def video(self, key: str | None = None) -> ProjectVideo:
+        """The video of that key; without one, the only video there is.
+
+        Raises:
+            InputError: naming the videos there are.
+        """
+        return self._file.video(key)
+
+    def add_video(self, source: str | os.PathLike[str], key: str | None = None) -> ProjectVideo:
+        """Add a video file or a folder of images; it stays where it is.
+
+        Args:
+            source: see :func:`vos.open_video`.
+            key: its name in the project, by default made of the file's.
+
+        Raises:
+            MediaError: if it cannot be read.
+            InputError: if the key is taken or cannot be used.
+        """
+        with self._lock:
+            video = self._file.add_video(source, key)
+            self._state = None
+        return video
+
+    def open_video(self, key: str | None = None) -> Video:
+        """The frames of a video.
+
+        Raises:
+            MediaError: if it is no longer where it was, or is another one.
+        """
+        return self._file.open_video(key)
+
+    @property
+    def settings(self) -> ProjectSettings:
+        """How the project tracks."""
+        return self._file.settings
+
+    def change_settings(self, **changes: Any) -> ProjectSettings:
+        """Change settings for what is tracked from now on; None leaves one as it is.
+
+        Raises:
+            SettingsError: for an unknown setting, or a value of the wrong type.
+        """
+        with self._lock:
+            self._file.change_settings(changes)
+        return self.settings
+
+    # What happened, and what it adds up to
+
+    @property
+    def state(self) -> State:
+        """What all events add up to; immutable, so it stays as it is while others append."""
+        with self._lock:
+            if self._state is None:
+                self._state = fold(self.events(), {v.key: v.frames for v in self.videos.values()})
+            return self._state
+
+    @property
+    def counter(self) -> int:
+        """Of the latest event, 0 without events; see :meth:`append`."""
+        with self._lock:
+            return max((events[-1].counter for events in self._events.values() if events), default=0)
+
+    @property
+    def view(self) -> dict[str, int]:
+        """Writer -> number of its events known here."""
+        with self._lock:
+            return {name: len(events) for name, events in sorted(self._events.items()) if events}
+
+    def events(self, after: int = 0) -> list[Event]:
+        """The events with a counter above ``after``, in the total order."""
+        with self._lock:
+            found = [e for events in self._events.values() for e in events if e.counter > after]
+        return sorted(found, key=lambda event: event.order)
+
+    def subscribe(self, listener: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
+        """Have ``listener`` called with events as they are appended or read; the answer ends that.
+
+        It is called in the thread that appends, which waits for it.
+        """
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def refresh(self) -> list[Event]:
+        """Read what others have appended since; the new events."""
+        new: list[Event] = []
+        with self._lock:
+            for path in sorted((self.folder / JOURNALS).glob(f"*{SUFFIX}")):
+                name = path.name.removesuffix(SUFFIX)
+                if self._journal is not None and name == self.writer:
+                    continue
+                known = self._events.setdefault(name, [])
+                start = self._sizes.get(name, 0)
+                if path.stat().st_size == start:
+                    continue
+                reading = read_journal(path, start, len(known))
+                known.extend(reading.events)
+                self._sizes[name] = reading.size
+                new.extend(reading.events)
+            if new:
+                self._state = None
+        self._tell(new)
+        return new
+
+    def append(self, drafts: Sequence[Draft], expect: int | None = None) -> list[Event]:
+        """Append events, all or none.
+
+        Args:
+            drafts: at least one; what they mean is checked first.
+            expect: the :attr:`counter` that the caller has seen.
+
+        Returns:
+            The events, once they are on the disk.
+
+        Raises:
+            InputError: for a draft that cannot be, or a project that is open read-only.
+            ConflictError: if ``expect`` is old.
+            OutputError: if the disk is full.
+        """
+        with self._lock:
+            if self._journal is None:
+                raise InputError(f"{self.folder} is open read-only, or closed: nothing can be changed")
+            if expect is not None and expect != self.counter:
+                raise ConflictError(self.events(expect))
+            completed = complete(drafts, self)
+            seen = {name: count for name, count in self.view.items() if name != self.writer}
+            own, counter, time = self._events.setdefault(self.writer, []), self.counter, now()
+            events = [
+                Event(
+                    self.writer,
+                    len(own) + 1 + row,
+                    counter + 1 + row,
+                    draft.kind,
+                    dict(draft.payload),
+                    time,
+                    seen,
+                    (row, len(completed)),
+                )
+                for row, draft in enumerate(completed)
+            ]
+            self._journal.append(events)
+            own.extend(events)
+            if self._state is not None:
+                if any(event.kind == "undo" for event in events):
+                    self._state = None
+                else:
+                    for event in events:
+                        self._state = apply(self._state, event)
+        self._tell(events)
+        return events
+
+    # What annotators do
+
+    def add_object(
+        self, name: str = "", category: str = "", color: str | None = None, object_id: int | None = None
+    ) -> int:
+        """Add an object; its id, by default the smallest that was never used.
+
+        Raises:
+            InputError: if there are 254 objects already.
+        """
+        with self._lock:
+            if object_id is None:
+                object_id = next(
+                    (k for k in range(1, MAX_PROJECT_OBJECT + 1) if k not in self.state.objects), None
+                )
+                if object_id is None:
+                    raise InputError(f"a project holds at most {MAX_PROJECT_OBJECT} objects")
+            payload = {"object": object_id, "name": name, "category": category, "color": color}
+            self.append([Draft("object", payload)])
+        return object_id
+
+    def anchor(
+        self,
+        video: str,
+        frame: int,
+        object_id: int,
+        mask: Mask | None,
+        *,
+        origin: str = "drawn",
+        prompt: Mapping[str, Any] | None = None,
+        by: Mapping[str, Any] | None = None,
+    ) -> Event:
+        """Say what the mask of an object in a frame is, whatever any tracker says.
+
+        Args:
+            mask: (H, W) bool; None, or an empty one: the object is absent.
+            origin: how it came about: one of :data:`vos.projects.events.ORIGINS`.
+            prompt: points, box or strokes that it was made of, for the record.
+            by: the model that made it, for the record.
+
+        Raises:
+            InputError: for an unknown video, frame or object, or a mask of another size.
+        """
+        payload: dict[str, Any] = {"video": video, "frame": frame, "object": object_id, "origin": origin}
+        payload["mask"] = None if mask is None or not mask.any() else self.put_mask(video, mask)
+        payload |= {key: dict(value) for key, value in (("prompt", prompt), ("by", by)) if value is not None}
+        return self.append([Draft("anchor", payload)])[0]
+
+    def put_mask(self, video: str, mask: Mask) -> str:
+        """Store a mask, to be named by an ``anchor`` event; its digest.
+
+        Raises:
+            InputError: if it is not as large as the frames.
+        """
+        size = self.video(video).size
+        if mask.shape != size or mask.dtype != np.bool_:
+            raise InputError(
+                f"the mask is {mask.shape[::-1]} {mask.dtype}, frames of {video!r} are {size[::-1]}: "
+                "give a boolean mask of their size"
+            )
+        return self.blobs.put_mask(mask)
+
+    def review(
+        self,
+        video: str,
+        first: int,
+        last: int,
+        state: str,
+        objects: Sequence[int] | None = None,
+        note: str = "",
+    ) -> Event:
+        """Accept, reject or reopen what is shown in ``first`` to ``last``.
+
+        Args:
+            state: ``accepted`` locks the masks as they are, ``rejected`` marks them, ``open`` undoes both.
+            objects: ids; None for all that are visible.
+        """
+        payload: dict[str, Any] = {"video": video, "first": first, "last": last, "state": state}
+        payload |= {} if objects is None else {"objects": list(objects)}
+        payload |= {"note": note} if note else {}
+        return self.append([Draft("review", payload)])[0]
+
+    def undo(self, event_id: str | None = None) -> list[Event]:
+        """Undo an event, by default this writer's last action; the events appended, none if there is none."""
+        done = self.history.done
+        ids = (event_id,) if event_id else (done[-1] if done else ())
+        return self.append(undo_drafts(ids)) if ids else []
+
+    def redo(self) -> list[Event]:
+        """Redo what :meth:`undo` undid last; the events appended, none if there is nothing to redo."""
+        undone = self.history.undone
+        return self.append(undo_drafts(undone[-1])) if undone else []
+
+    @property
+    def history(self) -> History:
+        """What this writer can undo and redo."""
+        with self._lock:
+            return history(self._events.get(self.writer, ()))
+
+    # What is shown
+
+    def frame(self, video: str, frame: int) -> FrameResult:
+        """All objects of a frame of which something is known, overlaps resolved: what is exported."""
+        entry = self.check_frame(video, frame)
+        return shown_frame(self.state, self.blobs, video, frame, entry.size)
+
+    def shown(self, video: str, frame: int, object_id: int) -> ShownMask | None:
+        """One object's own mask in a frame, before overlaps; None where nothing is known."""
+        entry = self.check_frame(video, frame)
+        return shown_mask(self.state, self.blobs, video, frame, object_id, entry.size)
+
+    def check_frame(self, video: str, frame: int) -> ProjectVideo:
+        """The video, if it has such a frame.
+
+        Raises:
+            InputError: naming the frames that there are.
+        """
+        entry = self.video(video)
+        if not 0 <= frame < entry.frames:
+            raise InputError(f"frame {frame} of {video!r}: it has the frames 0 to {entry.frames - 1}")
+        return entry
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        if events:
+            for listener in list(self._listeners):
+                listener(events)

@@ -1,0 +1,182 @@
+"""``project.json``: the videos and settings of a project. It changes by write-aside and rename only."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError, MediaError, OutputError
+from ..files import make_folder, write_text_atomic
+from ..runs.fingerprint import fingerprint, own_version
+from ..settings import override
+from ..video import Video, open_video
+from .events import VERSION
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover
+    fcntl = None  # type: ignore[assignment]
+
+NAME = "project.json"
+
+
+@dataclass(frozen=True)
+class ProjectSettings:
+    """How a project tracks; kept in ``project.json``."""
+
+    model: str = "builtin"
+    """A name in :data:`vos.trackers.registry.TRACKERS`."""
+    device: str = "cpu"
+    dtype: str = "float32"
+    checkpoint: str | None = None
+    """File with the model's weights, in place of the weights cache."""
+    tune: bool = False
+    tracker: dict = field(default_factory=dict)
+    """The tracker's own settings, laid over its defaults."""
+    memory: int = 4
+    """Further anchors of an object that the tracker is shown before an interval; 0 to show none."""
+
+
+@dataclass(frozen=True)
+class ProjectVideo:
+    """A video of a project."""
+
+    key: str
+    """Its name in the project."""
+    path: str
+    """Where it is, relative to the project's folder or absolute."""
+    width: int
+    height: int
+    frames: int
+    fps: float | None
+    fingerprint: Mapping[str, Any]
+    """Size and SHA-256, see :func:`vos.runs.fingerprint.fingerprint`."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.height, self.width
+
+
+class ProjectFile:
+    """``project.json`` of a project.
+
+    Raises:
+        InputError: if there is none, or it is damaged or of a later version.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / NAME
+        self.load()
+
+    @classmethod
+    def create(cls, folder: Path, settings: ProjectSettings | None = None) -> ProjectFile:
+        """A new one, in a folder that is made or empty.
+
+        Raises:
+            OutputError: if the folder is not empty, or cannot be made.
+        """
+        if folder.is_dir() and any(folder.iterdir()):
+            raise OutputError(f"{folder} is not empty; choose a new folder for the project")
+        make_folder(folder)
+        content = {
+            "version": VERSION,
+            "id": secrets.token_hex(16),
+            "created_by": f"vos {own_version()}",
+            "settings": asdict(settings or ProjectSettings()),
+            "videos": {},
+        }
+        write_text_atomic(folder / NAME, json.dumps(content, indent=2) + "\n")
+        return cls(folder)
+
+    def load(self) -> None:
+        """Read what is there now."""
+        try:
+            content = json.loads(self.path.read_text(encoding="utf-8"))
+            version, self.id = content["version"], str(content["id"])
+            self.videos = {key: ProjectVideo(key, **entry) for key, entry in content["videos"].items()}
+        except FileNotFoundError as error:
+            raise InputError(
+                f"{self.folder} is not a project: it holds no {NAME}; make one with vos project new"
+            ) from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{self.path} is not the file of a project: {error}") from error
+        if version > VERSION:
+            raise InputError(
+                f"{self.path} is of version {version}, this program knows {VERSION}: install a later one"
+            )
+        self.settings = override(ProjectSettings(), content.get("settings", {}))
+        self._content: dict[str, Any] = content
+
+    def video(self, key: str | None = None) -> ProjectVideo:
+        """The video of that key; without one, the only video there is.
+
+        Raises:
+            InputError: naming the videos there are.
+        """
+        if key is None and len(self.videos) == 1:
+            return next(iter(self.videos.values()))
+        if key is None or key not in self.videos:
+            known = ", ".join(self.videos) or "none: add one first"
+            asked = "say which video is meant" if key is None else f"there is no video {key!r}"
+            raise InputError(f"{asked}; the project has {known}")
+        return self.videos[key]
+
+    def add_video(self, source: str | os.PathLike[str], key: str | None = None) -> ProjectVideo:
+        """See :meth:`vos.projects.Project.add_video`."""
+        with open_video(source) as opened:
+            info, frames = opened.info, opened.count_frames()
+            found = fingerprint(opened.paths, is_images=opened.is_images)
+        path = Path(source).resolve()
+        name = key or re.sub(r"[^\w-]+", "-", path.stem if path.is_file() else path.name).strip("-").lower()
+        if not re.fullmatch(r"[\w-]{1,100}", name):
+            raise InputError(f"video key {name!r}: use letters, digits, - and _")
+        root = self.folder.resolve()
+        text = os.path.relpath(path, root) if path.is_relative_to(root.parent) else str(path)
+        video = ProjectVideo(name, text, info.width, info.height, frames, info.fps, found)
+        with self._changed() as content:
+            if name in self.videos:
+                raise InputError(f"the project has a video {name!r} already; give another key (--key)")
+            entry = asdict(video)
+            del entry["key"]
+            content["videos"][name] = entry
+        return video
+
+    def change_settings(self, changes: Mapping[str, Any]) -> None:
+        """See :meth:`vos.projects.Project.change_settings`."""
+        with self._changed() as content:
+            content["settings"] = asdict(override(self.settings, changes))
+
+    def open_video(self, key: str | None = None) -> Video:
+        """See :meth:`vos.projects.Project.open_video`."""
+        video = self.video(key)
+        path = Path(os.path.normpath(self.folder.resolve() / video.path))
+        if not path.exists():
+            raise MediaError(
+                f"the video {video.key!r} is no longer at {path}; put it back, or correct its path "
+                f"in {self.path}"
+            )
+        opened = open_video(path)
+        if (opened.info.height, opened.info.width) != video.size:
+            opened.close()
+            raise MediaError(f"{path} has other frames than the video {video.key!r} of the project had")
+        return opened
+
+    @contextlib.contextmanager
+    def _changed(self) -> Iterator[dict[str, Any]]:
+        """What the file holds, to be changed; one process at a time does that."""
+        with (self.folder / ".lock").open("w") as file:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            self.load()
+            yield self._content
+            write_text_atomic(self.path, json.dumps(self._content, indent=2) + "\n")
+            self.load()
