@@ -59,5 +59,10 @@ def paint(masks: NDArray[np.bool_], ids: Sequence[int]) -> Labels:
 
 def paint_small_on_top(masks: Sequence[NDArray[np.bool_]], ids: Sequence[int]) -> Labels:
     """(H, W) labels of N (H, W) masks, at least one; where masks overlap the smaller wins."""
-    order = sorted(range(len(ids)), key=lambda row: -int(masks[row].sum()))
+    return paint_by(masks, ids, [int(mask.sum()) for mask in masks])
+
+
+def paint_by(masks: Sequence[NDArray[np.bool_]], ids: Sequence[int], keys: Sequence[Any]) -> Labels:
+    """(H, W) labels of N (H, W) masks, at least one; where masks overlap the smallest key wins."""
+    order = sorted(range(len(ids)), key=lambda row: keys[row], reverse=True)
     return paint(np.stack([masks[row] for row in order]), [ids[row] for row in order])

@@ -23,6 +23,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .engine import Engine as Engine
+    from .engine import engine_of as engine_of
     from .events import Draft as Draft
     from .events import Event as Event
     from .events import JournalError as JournalError
@@ -39,14 +41,20 @@ if TYPE_CHECKING:
     from .state import ObjectInfo as ObjectInfo
     from .state import State as State
     from .state import Track as Track
+    from .tracking import Job as Job
+    from .tracking import TrackProgress as TrackProgress
+    from .tracking import pending_jobs as pending_jobs
+    from .tracking import track_project as track_project
 
 _HOME = {
     "Anchor": ".state",
     "ConflictError": ".project",
     "Draft": ".events",
+    "Engine": ".engine",
     "Event": ".events",
     "FrameState": ".state",
     "Interval": ".state",
+    "Job": ".tracking",
     "JournalError": ".events",
     "ObjectInfo": ".state",
     "Project": ".project",
@@ -57,6 +65,10 @@ _HOME = {
     "SpanMap": ".spans",
     "State": ".state",
     "Track": ".state",
+    "TrackProgress": ".tracking",
+    "engine_of": ".engine",
+    "pending_jobs": ".tracking",
+    "track_project": ".tracking",
 }
 """Public name -> the module it comes from."""
 

@@ -139,7 +139,7 @@ class BlobStore:
 
     def _load_mask(self, digest: str) -> Mask:
         with Image.open(io.BytesIO(self._bytes(digest, MASK))) as image:
-            mask: Mask = np.asarray(image.convert("1"))
+            mask: Mask = np.asarray(image.convert("L")) > 0
         mask.flags.writeable = False
         return mask
 

@@ -154,6 +154,7 @@ _OBJECTS = Field(
     f"a list of object ids in 1..{MAX_PROJECT_OBJECT}",
     lambda value: isinstance(value, list) and all(map(_is_object, value)),
 )
+_FRAMES = Field("a list of frame indices", lambda value: isinstance(value, list) and all(map(_is_int, value)))
 _MAPPING = Field("a JSON object", lambda value: isinstance(value, dict))
 _COLOR = Field("#rrggbb or null", lambda value: value is None or _matches(r"#[0-9a-fA-F]{6}", value))
 _MASK = Field(
@@ -181,7 +182,14 @@ KINDS: dict[str, tuple[dict[str, Field], dict[str, Field]]] = {
     "unanchor": ({"video": _TEXT, "frame": _FRAME, "object": _OBJECT}, {}),
     "tracked": (
         {**_RANGE, "objects": _OBJECTS, "from": _MAPPING, "pieces": _MAPPING},
-        {"engine": _MAPPING, "signals": _MAPPING, "view": _MAPPING, "kept": _FLAG},
+        {
+            "engine": _MAPPING,
+            "switch": _MAPPING,
+            "signals": _MAPPING,
+            "view": _MAPPING,
+            "memory": _FRAMES,
+            "rebuilt": _FLAG,
+        },
     ),
     "review": (
         {**_RANGE, "state": _choice(REVIEW_STATES)},

@@ -219,6 +219,11 @@ class Project:
         with self._lock:
             return {name: len(events) for name, events in sorted(self._events.items()) if events}
 
+    def snapshot(self) -> tuple[State, dict[str, int]]:
+        """State and :attr:`view` of one moment."""
+        with self._lock:
+            return self.state, self.view
+
     def events(self, after: int = 0) -> list[Event]:
         """The events with a counter above ``after``, in the total order."""
         with self._lock:
@@ -345,7 +350,8 @@ class Project:
             InputError: for an unknown video, frame or object, or a mask of another size.
         """
         payload: dict[str, Any] = {"video": video, "frame": frame, "object": object_id, "origin": origin}
-        payload["mask"] = None if mask is None or not mask.any() else self.put_mask(video, mask)
+        digest = None if mask is None else self.put_mask(video, mask)
+        payload["mask"] = digest if mask is not None and mask.any() else None
         payload |= {key: dict(value) for key, value in (("prompt", prompt), ("by", by)) if value is not None}
         return self.append([Draft("anchor", payload)])[0]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..ops.overlap import paint
-from ..results import FrameResult, Source
+from ..ops.overlap import paint_by
+from ..results import FrameResult, Labels, Source
 from .blobs import BlobStore, unpack
 from .state import Anchor, FrameState, Result, State
 
@@ -84,13 +84,14 @@ def resolve(masks: list[ShownMask], frame: int, size: tuple[int, int]) -> FrameR
     """The result of a frame with these masks, see :func:`shown_frame`."""
 
     def precedence(shown: ShownMask) -> tuple[object, ...]:
-        later_first = tuple(-part if isinstance(part, int) else _reversed(part) for part in shown.order)
+        later_first = (-shown.order[0], _reversed(shown.order[1]), -shown.order[2])
         area = int(np.count_nonzero(shown.mask))
         return _RANK.get(shown.state, 2), later_first, -shown.confidence, area, shown.object_id
 
-    ordered = sorted(masks, key=precedence, reverse=True)  # painted last wins
-    stack = np.stack([shown.mask for shown in ordered]) if ordered else np.zeros((0, *size), bool)
-    labels = paint(stack, [shown.object_id for shown in ordered])
+    labels: Labels = np.zeros(size, np.uint8)
+    if masks:
+        ids = [shown.object_id for shown in masks]
+        labels = paint_by([shown.mask for shown in masks], ids, [precedence(shown) for shown in masks])
     return FrameResult(
         frame,
         labels,

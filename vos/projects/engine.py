@@ -1,0 +1,64 @@
+"""Which tracker a project tracks with, and how that is recorded."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..runs.fingerprint import fingerprint_weights, own_version
+from ..runs.models import build_tracker_of
+from ..runs.settings import TrackSettings
+from ..settings import override
+from .project_file import ProjectSettings
+
+if TYPE_CHECKING:
+    from ..trackers.base import Tracker
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A tracker by what it is made from."""
+
+    build: Callable[[], Tracker]
+    record: Mapping[str, Any]
+    """What results are recorded with: as JSON, and the same only for the same results."""
+
+
+def engine_of(settings: ProjectSettings) -> Engine:
+    """The tracker that the settings name.
+
+    Raises:
+        ModelError: unknown, or its weights are missing.
+        SettingsError: a tracker setting is unknown or wrong.
+    """
+    options = {key: value for key, value in dataclasses.asdict(settings).items() if key != "memory"}
+    run = override(TrackSettings(), options)
+    tracker = build_tracker_of(run)
+    weights = fingerprint_weights(settings.model, settings.checkpoint)
+    record = {
+        "name": settings.model,
+        "version": own_version(),
+        "options": options,
+        "settings": digest_of(tracker.info.settings),
+        "weights": None if weights is None else weights["sha256"],
+    }
+    return Engine(lambda: tracker, record)
+
+
+def recorded_engine(record: Mapping[str, Any]) -> Engine:
+    """The tracker that results were recorded with.
+
+    Raises:
+        ModelError, SettingsError: as :func:`engine_of`.
+    """
+    return engine_of(override(ProjectSettings(), record["options"]))
+
+
+def digest_of(settings: Any) -> str:
+    """SHA-256 of a dataclass of settings; of nothing for None."""
+    values = dataclasses.asdict(settings) if dataclasses.is_dataclass(settings) else {}  # type: ignore[arg-type]
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
