@@ -28,10 +28,21 @@ if TYPE_CHECKING:
     from .events import Draft as Draft
     from .events import Event as Event
     from .events import JournalError as JournalError
+    from .maintenance import check as check
+    from .maintenance import collect_garbage as collect_garbage
+    from .merging import agreement as agreement
+    from .merging import merge as merge
     from .project import ConflictError as ConflictError
     from .project import Project as Project
     from .project_file import ProjectSettings as ProjectSettings
     from .project_file import ProjectVideo as ProjectVideo
+    from .queue import QueueItem as QueueItem
+    from .queue import ReviewQueue as ReviewQueue
+    from .queue import accept_confident as accept_confident
+    from .queue import doubt as doubt
+    from .queue import review_queue as review_queue
+    from .replay import rebuild as rebuild
+    from .replay import replay as replay
     from .shown import ShownMask as ShownMask
     from .spans import Span as Span
     from .spans import SpanMap as SpanMap
@@ -60,14 +71,25 @@ _HOME = {
     "Project": ".project",
     "ProjectSettings": ".project_file",
     "ProjectVideo": ".project_file",
+    "QueueItem": ".queue",
+    "ReviewQueue": ".queue",
     "ShownMask": ".shown",
     "Span": ".spans",
     "SpanMap": ".spans",
     "State": ".state",
     "Track": ".state",
     "TrackProgress": ".tracking",
+    "accept_confident": ".queue",
+    "agreement": ".merging",
+    "check": ".maintenance",
+    "collect_garbage": ".maintenance",
+    "doubt": ".queue",
     "engine_of": ".engine",
+    "merge": ".merging",
     "pending_jobs": ".tracking",
+    "rebuild": ".replay",
+    "replay": ".replay",
+    "review_queue": ".queue",
     "track_project": ".tracking",
 }
 """Public name -> the module it comes from."""

@@ -26,6 +26,8 @@ from ..ops.rle import pack_mask, unpack_mask
 PIECE_FRAMES = 50
 """Frames of one piece."""
 MASK, PIECE = ".png", ".rle"
+BLOBS = "blobs"
+"""Their folder in a project."""
 
 Mask = NDArray[np.bool_]
 

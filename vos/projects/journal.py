@@ -24,6 +24,8 @@ except ImportError:  # pragma: no cover  (Windows: two writers of one name are n
     fcntl = None  # type: ignore[assignment]
 
 SUFFIX = ".jsonl"
+JOURNALS = "journal"
+"""Their folder in a project."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,10 @@ class JournalWriter:
         Raises:
             OutputError: if they cannot be written; the journal is as before.
         """
-        data = b"".join(event.line() for event in events)
+        self.extend(b"".join(event.line() for event in events), events)
+
+    def extend(self, data: bytes, events: Sequence[Event]) -> None:
+        """As :meth:`append`, for the lines of a copy of this journal."""
         try:
             # One write for the whole line; a disk that is nearly full can take a part of it.
             if os.write(self._file, data) != len(data):

@@ -24,20 +24,17 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..results import FrameResult
 from ..video import Video
-from .blobs import BlobStore
+from .blobs import BLOBS, BlobStore
 from .checks import complete
 from .events import MAX_PROJECT_OBJECT, VERSION, Draft, Event, now
 from .folding import apply, fold
 from .history import History, history, undo_drafts
-from .journal import SUFFIX, JournalWriter, read_journal, writer_name
+from .journal import JOURNALS, SUFFIX, JournalWriter, read_journal, writer_name
 from .project_file import ProjectFile, ProjectSettings, ProjectVideo
 from .shown import ShownMask, shown_frame, shown_mask
 from .state import State
 
 Mask = NDArray[np.bool_]
-
-JOURNALS = "journal"
-BLOBS = "blobs"
 
 
 class ConflictError(InputError):
