@@ -29,6 +29,8 @@ COMMANDS: dict[str, str] = {
     "evaluate-semantic": "Score class label maps over a data set by mean IoU.",
     "discover": "Find the objects in images or a video without being told their names.",
     "evaluate-discovery": "Score what was discovered: recall and precision whatever the names.",
+    "project": "Annotate videos: keep corrections, track only what they touch.",
+    "review": "Print the frames of a project that are most in doubt.",
     "models": "Fetch and check the weights of models.",
 }
 """Command -> its line in ``vos --help``. The command ``a-b`` is the object ``a_b`` in ``cli/a_b.py``."""

@@ -9,7 +9,7 @@ import pytest
 
 from vos.errors import InputError
 from vos.projects import Draft, FrameState, Project, pending_jobs, track_project
-from vos.projects.replay import rebuild, replay
+from vos.projects.replaying import rebuild, replay
 
 from .drifting import FRAMES, drifting, new_project, square
 

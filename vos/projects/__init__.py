@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from .queue import accept_confident as accept_confident
     from .queue import doubt as doubt
     from .queue import review_queue as review_queue
-    from .replay import rebuild as rebuild
-    from .replay import replay as replay
+    from .replaying import rebuild as rebuild
+    from .replaying import replay as replay
     from .shown import ShownMask as ShownMask
     from .spans import Span as Span
     from .spans import SpanMap as SpanMap
@@ -87,8 +87,8 @@ _HOME = {
     "engine_of": ".engine",
     "merge": ".merging",
     "pending_jobs": ".tracking",
-    "rebuild": ".replay",
-    "replay": ".replay",
+    "rebuild": ".replaying",
+    "replay": ".replaying",
     "review_queue": ".queue",
     "track_project": ".tracking",
 }

@@ -1,0 +1,369 @@
+"""``vos project``: annotations of videos that keep every correction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from .options import json_flag, print_json, verbosity
+from .track import prompt_options
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@click.group(short_help="Annotate videos: keep corrections, track only what they touch.")
+def project() -> None:
+    """Annotate videos: keep corrections, and track only what they touch.
+
+    A project is a folder. What annotators do is appended to its journals and never lost; undo takes it back.
+
+    \b
+    vos project new clip.mp4 --box 1:120,80,310,400 -o clip.vosproject
+    vos project track clip.vosproject
+    vos review clip.vosproject
+    vos project add clip.vosproject -m better.png --frame 40
+    vos project track clip.vosproject
+    """
+
+
+def project_folder(command: F) -> F:
+    """The argument PROJECT. The command gets ``folder: Path``."""
+    return click.argument("folder", metavar="PROJECT", type=click.Path(path_type=Path))(command)
+
+
+def annotator_option(command: F) -> F:
+    """``--annotator NAME``. The command gets ``annotator``."""
+    return click.option(
+        "--annotator", metavar="NAME", help="Whose journal is written to; the user's name unless given."
+    )(command)
+
+
+def _count(number: int, what: str) -> str:
+    """``1 interval``, ``2 intervals``."""
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def video_option(command: F) -> F:
+    """``--video KEY``. The command gets ``video``."""
+    return click.option("--video", metavar="KEY", help="Video of the project; needed if it has several.")(
+        command
+    )
+
+
+@project.command()
+@click.argument("source", metavar="VIDEO")
+@prompt_options
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="PROJECT",
+    help="Folder for the project.",
+)
+@click.option("--model", metavar="NAME", help="Tracker: builtin (default), nano, mobile-sam, ...")
+@annotator_option
+@verbosity
+def new(
+    source: str,
+    masks: tuple[Path, ...],
+    points: tuple[str, ...],
+    boxes: tuple[str, ...],
+    prompts: tuple[Path, ...],
+    frame: int | None,
+    output: Path,
+    model: str | None,
+    annotator: str | None,
+    quiet: bool,
+) -> None:
+    """Make a project for VIDEO, with the objects prompted, if any."""
+    from vos.projects import Project, ProjectSettings
+    from vos.projects.prompting import anchor_targets
+    from vos.prompting.parsing import parse_targets
+    from vos.settings import override
+    from vos.video import open_video
+
+    given = {"masks": masks, "points": points, "boxes": boxes, "prompt_files": prompts}
+    with open_video(source) as video:
+        targets = parse_targets(video=video, frame=frame, **given) if any(given.values()) else []
+    settings = override(ProjectSettings(), {"model": model})
+    with Project.create(output, annotator=annotator, settings=settings) as created:
+        entry = created.add_video(source)
+        anchors = anchor_targets(created, entry.key, targets)
+    if not quiet:
+        click.echo(
+            f"{output}: video {entry.key}, {entry.frames} frames of {entry.width}x{entry.height}, "
+            f"{_count(len(anchors), 'mask')} given"
+        )
+        click.echo(f"next: vos project track {output}")
+
+
+@project.command()
+@project_folder
+@click.argument("source", metavar="[VIDEO]", required=False)
+@click.option("--key", metavar="KEY", help="Name of the added video in the project.")
+@prompt_options
+@video_option
+@annotator_option
+@verbosity
+def add(
+    folder: Path,
+    source: str | None,
+    key: str | None,
+    masks: tuple[Path, ...],
+    points: tuple[str, ...],
+    boxes: tuple[str, ...],
+    prompts: tuple[Path, ...],
+    frame: int | None,
+    video: str | None,
+    annotator: str | None,
+    quiet: bool,
+) -> None:
+    """Add a VIDEO, or say what the masks of objects in a frame are: new objects and corrections.
+
+    \b
+    vos project add P second.mp4
+    vos project add P -m corrected.png --frame 40
+    """
+    from vos.projects import Project
+    from vos.projects.prompting import anchor_targets
+    from vos.prompting.parsing import parse_targets
+
+    given = {"masks": masks, "points": points, "boxes": boxes, "prompt_files": prompts}
+    if source is None and not any(given.values()):
+        raise click.UsageError("nothing to add: give a VIDEO, or masks, points, boxes or prompts")
+    with Project.open(folder, annotator=annotator) as opened:
+        if source is not None:
+            entry = opened.add_video(source, key)
+            if not quiet:
+                click.echo(f"video {entry.key}: {entry.frames} frames of {entry.width}x{entry.height}")
+        else:
+            entry = opened.video(video)
+        if any(given.values()):
+            with opened.open_video(entry.key) as frames:
+                targets = parse_targets(video=frames, frame=frame, **given)
+            for event in anchor_targets(opened, entry.key, targets):
+                if not quiet:
+                    click.echo(f"object {event.payload['object']} in frame {event.payload['frame']}")
+
+
+@project.command()
+@project_folder
+@video_option
+@annotator_option
+@json_flag
+@verbosity
+def track(folder: Path, video: str | None, annotator: str | None, as_json: bool, quiet: bool) -> None:
+    """Track what is stale or unknown, and nothing else.
+
+    Each interval counts as soon as it is done: after Ctrl-C the same command continues.
+    """
+    from vos.projects import Project, TrackProgress, track_project
+
+    from .progress import progress_bar
+
+    with Project.open(folder, annotator=annotator) as opened, progress_bar(quiet=quiet) as advance:
+
+        def report(progress: TrackProgress) -> None:
+            advance(f"frames {progress.job.first}-{progress.job.last}", progress.done, progress.total)
+
+        events = track_project(opened, video, progress=report)
+    summary = [{key: event.payload[key] for key in ("video", "objects", "first", "last")} for event in events]
+    if as_json:
+        print_json(summary)
+    elif not quiet:
+        click.echo(
+            f"{_count(len(events), 'interval')} tracked" if events else "nothing to track: all is up to date"
+        )
+
+
+@project.command()
+@project_folder
+@json_flag
+@verbosity
+def status(folder: Path, as_json: bool, quiet: bool) -> None:
+    """Print videos, objects, and how many frames are in which state."""
+    from vos.projects import Project
+    from vos.projects.summary import summarize
+
+    with Project.open(folder, read_only=True) as opened:
+        summary = summarize(opened)
+    if as_json:
+        print_json(summary)
+        return
+    for key, video in summary["videos"].items():
+        click.echo(f"{key}: {video['frames']} frames of {video['width']}x{video['height']}")
+        for entry in video["objects"]:
+            counts = ", ".join(f"{count} {state}" for state, count in entry["states"].items())
+            name = f" {entry['name']}" if entry["name"] else ""
+            click.echo(f"  object {entry['object']}{name}: {counts}")
+        for first, last, who in video["assigned"]:
+            click.echo(f"  frames {first}-{last}: {who}")
+    click.echo(f"to track: {_count(summary['pending'], 'interval')}; conflicts: {summary['conflicts']}")
+
+
+@project.command()
+@project_folder
+@json_flag
+@verbosity
+def check(folder: Path, as_json: bool, quiet: bool) -> None:
+    """Verify every line and every mask; exit code 1 if something is wrong."""
+    import dataclasses
+
+    from vos.projects import check as check_project
+
+    found = check_project(folder)
+    if as_json:
+        print_json(dataclasses.asdict(found))
+    else:
+        for problem in found.problems:
+            click.echo(problem)
+        if not quiet:
+            click.echo(
+                f"{found.events} events, {found.blobs} blobs ({found.unused} unused), "
+                f"{len(found.problems)} problems"
+            )
+    if found.problems:
+        raise click.exceptions.Exit(1)
+
+
+@project.command()
+@project_folder
+@verbosity
+def gc(folder: Path, quiet: bool) -> None:
+    """Remove masks that no event mentions and that are older than a day."""
+    from vos.projects import collect_garbage
+
+    removed, size = collect_garbage(folder)
+    if not quiet:
+        click.echo(f"{removed} blobs removed, {size / 1e6:.1f} MB")
+
+
+@project.command()
+@project_folder
+@click.argument("other", metavar="OTHER", type=click.Path(path_type=Path))
+@verbosity
+def merge(folder: Path, other: Path, quiet: bool) -> None:
+    """Bring into PROJECT what OTHER, a copy of it, has more; OTHER stays as it is."""
+    from vos.projects import merge as merge_projects
+
+    merged = merge_projects(folder, other)
+    if not quiet:
+        click.echo(f"{merged.events} events, {merged.blobs} blobs, {merged.videos} videos")
+
+
+@project.command()
+@project_folder
+@click.option("--frames", required=True, metavar="A:B", help="Frames A to B, both included.")
+@click.option("--to", "to", required=True, metavar="NAME", help="The annotator who is to work on them.")
+@video_option
+@annotator_option
+@verbosity
+def split(folder: Path, frames: str, to: str, video: str | None, annotator: str | None, quiet: bool) -> None:
+    """Mark a range of frames as somebody's to work on."""
+    import re
+
+    from vos.projects import Draft, Project
+
+    match = re.fullmatch(r"(\d+):(\d+)", frames)
+    if match is None:
+        raise click.UsageError(f"--frames {frames!r}: write A:B, such as 0:99, both included")
+    with Project.open(folder, annotator=annotator) as opened:
+        key = opened.video(video).key
+        payload = {"video": key, "first": int(match[1]), "last": int(match[2]), "to": to}
+        opened.append([Draft("assign", payload)])
+    if not quiet:
+        click.echo(f"frames {match[1]}-{match[2]} of {key}: {to}")
+
+
+@project.command()
+@project_folder
+@json_flag
+@verbosity
+def replay(folder: Path, as_json: bool, quiet: bool) -> None:
+    """Run all tracking again as it was recorded, and compare; exit code 1 if a mask differs."""
+    import dataclasses
+
+    from vos.projects import Project
+    from vos.projects import replay as replay_project
+
+    from .progress import progress_bar
+
+    with Project.open(folder, read_only=True) as opened, progress_bar(quiet=quiet) as advance:
+        outcomes = replay_project(opened, progress=lambda done, total: advance("replay", done, total))
+    different = [outcome for outcome in outcomes if outcome.differs]
+    if as_json:
+        print_json([dataclasses.asdict(outcome) for outcome in outcomes])
+    elif not quiet:
+        for outcome in different:
+            objects = ", ".join(map(str, outcome.differs))
+            click.echo(f"{outcome.event}: object {objects} differs; {outcome.reason or 'reason unknown'}")
+        click.echo(f"{len(outcomes) - len(different)} of {len(outcomes)} intervals are the same")
+    if different:
+        raise click.exceptions.Exit(1)
+
+
+@project.command()
+@project_folder
+@video_option
+@annotator_option
+@verbosity
+def rebuild(folder: Path, video: str | None, annotator: str | None, quiet: bool) -> None:
+    """Track a video from its anchors and accepted frames alone, whatever was tracked before."""
+    from vos.projects import Project
+    from vos.projects import rebuild as rebuild_project
+
+    from .progress import progress_bar
+
+    with Project.open(folder, annotator=annotator) as opened, progress_bar(quiet=quiet) as advance:
+        events = rebuild_project(opened, video, progress=lambda done, total: advance("rebuild", done, total))
+    if not quiet:
+        click.echo(f"{_count(len(events), 'interval')} rebuilt")
+
+
+@project.command()
+@project_folder
+@json_flag
+@verbosity
+def agree(folder: Path, as_json: bool, quiet: bool) -> None:
+    """Measure how far annotators agree, on the frames that two of them settled."""
+    from vos.projects import Project, agreement
+
+    with Project.open(folder, read_only=True) as opened:
+        found = [one.as_dict() for one in agreement(opened)]
+    if as_json:
+        print_json(found)
+        return
+    for one in found:
+        click.echo(
+            f"{one['video']}, object {one['object']}, {' and '.join(one['writers'])}: "
+            f"J&F {100 * one['j_and_f']:.1f} on {one['frames']} frames, worst frame {one['worst_frame']}"
+        )
+    if not found and not quiet:
+        click.echo("no frame was given or accepted by two annotators")
+
+
+@project.command()
+@project_folder
+@video_option
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Folder for prompts.json and the masks beside it.",
+)
+@verbosity
+def prompts(folder: Path, video: str | None, output: Path, quiet: bool) -> None:
+    """Write the anchors as a prompt file for vos track."""
+    from vos.projects import Project
+    from vos.projects.prompting import write_prompts
+
+    with Project.open(folder, read_only=True) as opened:
+        path = write_prompts(opened, output, video)
+    if not quiet:
+        click.echo(path)

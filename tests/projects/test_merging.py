@@ -1,0 +1,161 @@
+"""Several annotators: merging copies, conflicts, agreement; and keeping a project whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vos.errors import InputError, MediaError
+from vos.projects import (
+    ConflictError,
+    Draft,
+    JournalError,
+    Project,
+    agreement,
+    check,
+    collect_garbage,
+    merge,
+    review_queue,
+    track_project,
+)
+
+from .drifting import drifting, new_project, square
+
+CLIP = "clip"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A project and its copy, in which nobody works."""
+    with new_project(tmp_path) as project:
+        project.anchor(CLIP, 0, 1, square(2, 2))
+        track_project(project, engine=drifting())
+    shutil.copytree(tmp_path / "project", tmp_path / "copy")
+    return tmp_path
+
+
+def test_masks_given_without_knowing_of_each_other_are_a_conflict(folder: Path) -> None:
+    """It comes first in the queue until somebody who has seen both gives the mask again."""
+    with Project.open(folder / "project", annotator="anna") as anna:
+        anna.anchor(CLIP, 5, 1, square(4, 4))
+    with Project.open(folder / "copy", annotator="ben") as ben:
+        ben.anchor(CLIP, 5, 1, square(5, 5))
+    assert merge(folder / "project", folder / "copy").events == 1
+    with Project.open(folder / "project", annotator="anna") as anna:
+        item = review_queue(anna).items[0]
+        assert (item.frame, item.reasons[0].signal) == (5, "conflict")
+        assert "anna" in item.reasons[0].text
+        assert "ben" in item.reasons[0].text
+        assert len(check(folder / "project").problems) == 1
+        (one,) = agreement(anna)
+        assert (one.object_id, one.frames, one.worst) == (1, 1, 5)
+        assert one.iou == pytest.approx(25 / 47)
+        anna.anchor(CLIP, 5, 1, square(4, 5))
+        assert anna.state.conflicts == {}
+
+
+def test_accepting_another_result_is_a_verdict(folder: Path) -> None:
+    """What was accepted stays, though another writer tracked something else before that was known."""
+    with Project.open(folder / "copy", annotator="ben") as ben:
+        ben.review(CLIP, 4, 6, "accepted")
+    with Project.open(folder / "project", annotator="anna") as anna:
+        anna.anchor(CLIP, 8, 1, square(9, 9))
+        track_project(anna, engine=drifting())
+        anna.review(CLIP, 4, 6, "accepted")
+        accepted = anna.frame(CLIP, 5).labels
+    merge(folder / "project", folder / "copy")
+    with Project.open(folder / "project", annotator="anna") as anna:
+        (one,) = agreement(anna)
+        assert one.frames == 3
+        assert one.iou < 1
+        np.testing.assert_array_equal(anna.frame(CLIP, 5).labels, accepted)
+
+
+def test_other_projects_and_forked_journals_are_refused(folder: Path) -> None:
+    """Nothing is changed then."""
+    for name in ("project", "copy"):
+        with Project.open(folder / name, annotator="anna") as project:
+            project.add_object(name)
+    before = (folder / "project" / "journal" / "anna.jsonl").read_bytes()
+    with pytest.raises(JournalError, match="two people worked under one name"):
+        merge(folder / "project", folder / "copy")
+    assert (folder / "project" / "journal" / "anna.jsonl").read_bytes() == before
+    Project.create(folder / "new").close()
+    with pytest.raises(InputError, match="different projects"):
+        merge(folder / "project", folder / "new")
+
+
+def test_an_old_counter_is_a_conflict(folder: Path) -> None:
+    """Nothing is appended, and the events in between are named."""
+    with Project.open(folder / "project", annotator="anna") as project:
+        counter = project.counter
+        project.add_object("three")
+        with pytest.raises(ConflictError) as caught:
+            project.append([Draft("remove", {"object": 1})], expect=counter)
+        assert [event.kind for event in caught.value.events] == ["object"]
+        project.append([Draft("remove", {"object": 1})], expect=project.counter)
+        assert project.state.visible == (2, 3)
+
+
+def test_others_are_read_while_they_write(folder: Path) -> None:
+    """Two annotators in one folder."""
+    with (
+        Project.open(folder / "project", annotator="anna") as anna,
+        Project.open(folder / "project", annotator="ben") as ben,
+    ):
+        seen: list[str] = []
+        stop = ben.subscribe(lambda events: seen.extend(event.kind for event in events))
+        anna.add_object("three")
+        assert [event.kind for event in ben.refresh()] == ["object"]
+        assert ben.refresh() == []
+        assert seen == ["object"]
+        stop()
+        assert ben.state == anna.state
+        ben.anchor(CLIP, 3, 3, square(1, 1))
+        anna.refresh()
+        assert ben.state == anna.state
+
+
+def test_garbage_is_what_nobody_mentions_and_is_old(folder: Path) -> None:
+    """What was undone is still mentioned."""
+    root = folder / "project"
+    with Project.open(root, annotator="anna") as project:
+        project.anchor(CLIP, 3, 1, square(3, 3))
+        project.undo()
+        project.put_mask(CLIP, square(7, 7))
+    assert check(root).unused == 1
+    assert collect_garbage(root)[0] == 0
+    for path in (root / "blobs").glob("??/*"):
+        os.utime(path, (time.time() - 90_000,) * 2)
+    assert collect_garbage(root)[0] == 1
+    assert check(root).problems == ()
+    assert check(root).unused == 0
+
+
+def test_check_finds_damaged_and_missing_masks(folder: Path) -> None:
+    """By name."""
+    paths = sorted((folder / "project" / "blobs").glob("??/*"))
+    paths[0].write_bytes(paths[0].read_bytes()[:-1])
+    paths[1].unlink()
+    problems = check(folder / "project").problems
+    assert [p for p in problems if paths[0].name in p and "damaged" in p]
+    assert [p for p in problems if paths[1].name in p and "missing" in p]
+
+
+def test_a_moved_video_and_a_later_version_say_what_to_do(folder: Path) -> None:
+    """In one line."""
+    shutil.move(folder / "clip", folder / "elsewhere")
+    with (
+        Project.open(folder / "project", annotator="anna") as project,
+        pytest.raises(MediaError, match=r"no longer at .*; put it back"),
+    ):
+        project.open_video()
+    file = folder / "project" / "project.json"
+    file.write_text(file.read_text().replace('"version": 1', '"version": 2'))
+    with pytest.raises(InputError, match="version 2, this program knows 1"):
+        Project.open(folder / "project")
