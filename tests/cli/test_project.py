@@ -1,0 +1,83 @@
+"""``vos project`` and ``vos review``, from a new project to an accepted one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from vos_cli.main import cli
+
+from vos.testing import scene, write_images, write_labels
+
+
+def vos(*arguments: object, code: int = 0) -> Result:
+    """Run a command."""
+    result = CliRunner().invoke(cli, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip with its labels."""
+    folder = tmp_path_factory.mktemp("clip")
+    rendered = scene("crossing", num_frames=6, size=(60, 80))
+    write_images(rendered, folder / "images")
+    write_labels(rendered, folder / "labels")
+    return folder
+
+
+def test_from_new_to_accepted(clip: Path, tmp_path: Path) -> None:
+    """Every command on the way."""
+    project = tmp_path / "project"
+    vos("project", "new", clip / "images", "-m", clip / "labels" / "00000.png", "-o", project)
+    (interval,) = json.loads(vos("project", "track", project, "--json").output)
+    assert interval == {"video": "images", "objects": [1, 2], "first": 1, "last": 5}
+    assert "up to date" in vos("project", "track", project).output
+    queue = json.loads(vos("review", project, "--json").output)
+    assert set(queue) == {"items", "uncertain", "settled"}
+
+    shutil.copytree(project, tmp_path / "copy")
+    mask = clip / "labels" / "00003.png"
+    vos("project", "add", project, "-m", mask, "--frame", 3, "--annotator", "anna")
+    vos("project", "add", project, "--point", "1:20,30", "--frame", 4, "--annotator", "anna")
+    vos("project", "add", tmp_path / "copy", "-m", mask, "--frame", 3, "--annotator", "ben")
+    assert vos("project", "merge", project, tmp_path / "copy").output.startswith("2 events")
+    assert "J&F 100.0 on 1 frames" in vos("project", "agree", project).output
+    problems = vos("project", "check", project, code=1).output
+    assert problems.count("without knowing of each other") == 2
+
+    vos("project", "track", project)
+    assert "intervals are the same" in vos("project", "replay", project).output
+    assert "rebuilt" in vos("project", "rebuild", project).output
+    vos("project", "split", project, "--frames", "0:2", "--to", "ben")
+    vos("project", "gc", project)
+    vos("review", project, "--accept", "u<1")
+    summary = json.loads(vos("project", "status", project, "--json").output)
+    states = [entry["states"] for entry in summary["videos"]["images"]["objects"]]
+    assert all(set(found) == {"anchor", "accepted"} for found in states)
+    assert summary["videos"]["images"]["assigned"] == [[0, 2, "ben"]]
+
+    prompts = tmp_path / "prompts"
+    path = vos("project", "prompts", project, "-o", prompts).output.strip()
+    again = tmp_path / "again"
+    vos("project", "new", clip / "images", "--prompts", path, "-o", again)
+    summary = json.loads(vos("project", "status", again, "--json").output)
+    assert [e["states"]["anchor"] for e in summary["videos"]["images"]["objects"]] == [3, 2]
+
+
+def test_bad_input_is_one_line(clip: Path, tmp_path: Path) -> None:
+    """Which says what to do, and leaves nothing behind."""
+    assert "is not a project" in vos("project", "status", tmp_path, code=2).output
+    output = tmp_path / "project"
+    wrong = ("project", "new", clip / "images", "--box", "1:0,0,500,5", "-o", output)
+    assert "Traceback" not in vos(*wrong, code=2).output
+    assert not output.exists()
+    vos("project", "new", clip / "images", "-o", output)
+    assert "is not empty" in vos("project", "new", clip / "images", "-o", output, code=2).output
+    assert "nothing to add" in vos("project", "add", output, code=2).output
+    assert "write A:B" in vos("project", "split", output, "--frames", "3", "--to", "x", code=2).output
+    assert "write u<NUMBER" in vos("review", output, "--accept", "all", code=2).output
