@@ -48,7 +48,10 @@ class FrameSource(Protocol):
 
 @runtime_checkable
 class Restartable(Protocol):
-    """A tracker that can begin at another frame and keep what it has learned of the objects."""
+    """A tracker that can begin at another frame and keep what it has learned of the objects.
+
+    :class:`vos.trackers.mask_tracker.MaskTracker` is one.
+    """
 
     def restart(self, frame: Frame, prompts: Sequence[Target]) -> FrameResult:
         """As ``start``, with the masks of all objects, but what was learned stays."""

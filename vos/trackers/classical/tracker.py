@@ -30,7 +30,7 @@ from ...ops.crop import Window
 from ...results import FrameResult, Labels
 from ..base import TrackerInfo
 from ..mask_tracker import MaskPrompts, MaskTracker, check_size
-from .appearance import Appearance, Examples, Given, fit
+from .appearance import Appearance, Examples, Given, fit, refit
 from .classifier import Learner
 from .frame_context import Finish
 from .online_update import Adapted, unadapted
@@ -84,6 +84,14 @@ class ClassicalTracker(MaskTracker[Video]):
         if len(given) > self._settings.max_given:  # the first frame is never forgotten
             given = (given[0], *given[len(given) - self._settings.max_given + 1 :])
         return self._fitted(frame.image, labels, known, given)
+
+    def _relearn(self, state: Video, frame: Frame, prompts: MaskPrompts) -> Video:
+        scale = window_of(prompts.labels, self._settings).scale
+        given = Given(frame.image, prompts.labels.copy(), scale)
+        areas = {k: float(np.count_nonzero(prompts.labels == k)) for k in prompts.ids}
+        objects = tuple(ObjectState(k, 1.0, 0, area) for k, area in sorted(areas.items()))
+        looks = refit(state.looks, given, self._settings.appearance)
+        return Video(frame.image, given.labels, objects, (given,), looks, unadapted(looks), None)
 
     def _fitted(
         self,
