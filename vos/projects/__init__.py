@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .engine import Engine as Engine
     from .engine import engine_of as engine_of
+    from .events import ConflictError as ConflictError
     from .events import Draft as Draft
     from .events import Event as Event
     from .events import JournalError as JournalError
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from .maintenance import collect_garbage as collect_garbage
     from .merging import agreement as agreement
     from .merging import merge as merge
-    from .project import ConflictError as ConflictError
     from .project import Project as Project
     from .project_file import ProjectSettings as ProjectSettings
     from .project_file import ProjectVideo as ProjectVideo
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Anchor": ".state",
-    "ConflictError": ".project",
+    "ConflictError": ".events",
     "Draft": ".events",
     "Engine": ".engine",
     "Event": ".events",

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from datetime import UTC, datetime
@@ -90,6 +90,17 @@ class Event:
         """The line of the journal, with checksum and line end."""
         body = _dump(self.as_dict())
         return f'{body[:-1]},"crc":"{zlib.crc32(body.encode()):08x}"}}\n'.encode()
+
+
+class ConflictError(InputError):
+    """Others appended events first; nothing was appended. :attr:`events` are theirs."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        kinds = ", ".join(sorted({event.kind for event in events}))
+        super().__init__(
+            f"{len(events)} events were appended in between ({kinds}): look at them, and try again"
+        )
+        self.events = list(events)
 
 
 def parse_line(line: bytes) -> Event:

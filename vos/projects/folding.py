@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from .events import Event
-from .spans import SpanMap, gaps
+from .spans import Span, SpanMap, gaps
 from .state import (
     Anchor,
     Conflict,
@@ -153,10 +153,8 @@ def _basis(state: State, event_id: str, object_id: int | None) -> Sides:
 
 def _not_accepted(track: Track, first: int, last: int) -> list[tuple[int, int]]:
     """The ranges that tracking may change; what is tracked below an anchor shows when that is taken away."""
-    accepted: SpanMap[bool] = SpanMap()
-    for span in track.reviews.within(first, last):
-        if span.value.state == "accepted":
-            accepted = accepted.set(span.first, span.last, True)
+    reviews = track.reviews.within(first, last)
+    accepted = SpanMap.of(Span(r.first, r.last, True) for r in reviews if r.value.state == "accepted")
     return list(gaps(first, last, accepted))
 
 
@@ -191,11 +189,8 @@ def _reviewed(state: State, track: Track, event: Event, object_id: int) -> Itera
     for low, high, result_event, result_object in event.payload.get("pins", {}).get(str(object_id), []):
         result = Result(result_event, result_object, _basis(state, result_event, result_object))
         seen = seen.set(low, high, result)
-    anchors: SpanMap[bool] = SpanMap()
-    for frame in track.anchors:
-        anchors = anchors.set(frame, frame, True)
     for span in seen.within(first, last):
-        for low, high in gaps(span.first, span.last, anchors):
+        for low, high in gaps(span.first, span.last, track.anchored):
             yield low, high, span.value
 
 

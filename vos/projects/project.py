@@ -26,7 +26,7 @@ from ..results import FrameResult
 from ..video import Video
 from .blobs import BLOBS, BlobStore
 from .checks import complete
-from .events import MAX_PROJECT_OBJECT, VERSION, Draft, Event, now
+from .events import MAX_PROJECT_OBJECT, VERSION, ConflictError, Draft, Event, now
 from .folding import apply, fold
 from .history import History, history, undo_drafts
 from .journal import JOURNALS, SUFFIX, JournalWriter, read_journal, writer_name
@@ -35,17 +35,6 @@ from .shown import ShownMask, shown_frame, shown_mask
 from .state import State
 
 Mask = NDArray[np.bool_]
-
-
-class ConflictError(InputError):
-    """Others appended events first; nothing was appended. :attr:`events` are theirs."""
-
-    def __init__(self, events: Sequence[Event]) -> None:
-        kinds = ", ".join(sorted({event.kind for event in events}))
-        super().__init__(
-            f"{len(events)} events were appended in between ({kinds}): look at them, and try again"
-        )
-        self.events = list(events)
 
 
 class Project:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -32,6 +32,11 @@ class SpanMap(Generic[T]):
 
     spans: tuple[Span[T], ...] = ()
     """In order, without overlaps; neighbours that touch have different values."""
+
+    @classmethod
+    def of(cls, spans: Iterable[Span[T]]) -> SpanMap[T]:
+        """A map of spans that do not overlap, in any order."""
+        return cls(_joined(spans))
 
     def __iter__(self) -> Iterator[Span[T]]:
         return iter(self.spans)
@@ -74,7 +79,7 @@ def gaps(first: int, last: int, taken: SpanMap[T]) -> Iterator[tuple[int, int]]:
         yield start, last
 
 
-def _joined(spans: list[Span[T]]) -> tuple[Span[T], ...]:
+def _joined(spans: Iterable[Span[T]]) -> tuple[Span[T], ...]:
     joined: list[Span[T]] = []
     for span in sorted(spans, key=lambda span: span.first):
         if joined and joined[-1].last + 1 == span.first and joined[-1].value == span.value:

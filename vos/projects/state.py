@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from .events import Event
-from .spans import SpanMap, gaps
+from .spans import Span, SpanMap, gaps
 
 Sides = tuple[str | None, str | None]
 """Ids of the barriers before and after an interval; None is an end of the video."""
@@ -111,16 +111,20 @@ class Track:
     reviews: SpanMap[Review] = field(default_factory=SpanMap)
 
     @cached_property
+    def anchored(self) -> SpanMap[bool]:
+        """The frames with anchors."""
+        return SpanMap.of(Span(frame, frame, True) for frame in self.anchors)
+
+    @cached_property
     def barriers(self) -> SpanMap[str]:
         """The locked frames, anchors and accepted ones, with the id of the event their masks come from."""
-        barriers: SpanMap[str] = SpanMap()
+        spans = [Span(frame, frame, anchor.event) for frame, anchor in self.anchors.items()]
         for review in self.reviews:
             if review.value.state == "accepted":
                 for span in self.results.within(review.first, review.last):
-                    barriers = barriers.set(span.first, span.last, span.value.event)
-        for frame, anchor in self.anchors.items():
-            barriers = barriers.set(frame, frame, anchor.event)
-        return barriers
+                    for first, last in gaps(span.first, span.last, self.anchored):
+                        spans.append(Span(first, last, span.value.event))
+        return SpanMap.of(spans)
 
     @cached_property
     def intervals(self) -> tuple[Interval, ...]:
@@ -133,12 +137,12 @@ class Track:
     @cached_property
     def stale(self) -> SpanMap[bool]:
         """The frames whose tracked mask comes from barriers that have changed since."""
-        stale: SpanMap[bool] = SpanMap()
-        for interval in self.intervals:
-            for span in self.results.within(interval.first, interval.last):
-                if not is_fresh(span.value, interval.sides):
-                    stale = stale.set(span.first, span.last, True)
-        return stale
+        return SpanMap.of(
+            Span(span.first, span.last, True)
+            for interval in self.intervals
+            for span in self.results.within(interval.first, interval.last)
+            if not is_fresh(span.value, interval.sides)
+        )
 
     @cached_property
     def pending(self) -> tuple[Interval, ...]:
