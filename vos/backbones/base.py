@@ -105,7 +105,11 @@ class LazyCandidates(Candidates):
 
 @runtime_checkable
 class Backbone(Protocol):
-    """A promptable image model."""
+    """A promptable image model.
+
+    One whose decoded masks were compared with the truth also has ``quality_models``, from which
+    :func:`vos.backbones.expected_quality.expected_quality` predicts J; of others the predicted IoU is taken.
+    """
 
     @property
     def accepts_guidance(self) -> bool:

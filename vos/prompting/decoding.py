@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backbones.expected_quality import expected_quality
 from ..errors import PromptError
 from ..frame import Frame
 from ..ops.boxes import tight_box
@@ -20,7 +21,8 @@ from .checks import check_targets
 from .merge import merge_targets
 
 if TYPE_CHECKING:
-    from ..backbones.base import Backbone, FrameFeatures
+    from ..backbones.base import Backbone, Candidates
+    from ..backbones.expected_quality import Models
 
 Masks = NDArray[np.bool_]
 Floats = NDArray[np.float32]
@@ -148,13 +150,14 @@ def _with_known(target: Target, known: FrameResult | None) -> Prompt:
 
 
 def _decode(backbone: Backbone, frame: Frame, prompts: Sequence[Prompt]) -> tuple[Floats, Floats]:
-    """(N, H, W) logits and (N,) scores: all prompts at once, then once more with what came out.
+    """(N, H, W) logits and (N,) expected J: all prompts at once, then once more with what came out.
 
     The second pass gets the mask and its box on top of the prompt, as in PerSAM's refinement. It stands
     unless it leaves nothing.
     """
     features = backbone.encode(frame.image)
-    logits, low_res, scores = _pass(backbone, features, prompts)
+    candidates = backbone.decode(features, prompts, multimask=True)
+    logits, low_res, scores = _best(candidates)
     boxes = [tight_box(mask) for mask in logits > 0]
     around = [
         replace(
@@ -167,17 +170,20 @@ def _decode(backbone: Backbone, frame: Frame, prompts: Sequence[Prompt]) -> tupl
         else prompt
         for prompt, low, box in zip(prompts, low_res, boxes, strict=True)
     ]
-    refined, _, refined_scores = _pass(backbone, features, around)
+    refined, _, refined_scores = _best(backbone.decode(features, around, multimask=True))
     lost = [row for row, mask in enumerate(refined > 0) if not mask.any()]
     refined[lost], refined_scores[lost] = logits[lost], scores[lost]
+    models: Models | None = getattr(backbone, "quality_models", None)
+    if models is not None:  # the refined score knows nothing of what the mask was decoded from
+        for row, prompt in enumerate(prompts):
+            if prompt.mask is None and prompt.low_res is None:
+                first = candidates.scores[row].cpu().numpy(), candidates.low_res[row].cpu().numpy() > 0
+                refined_scores[row] = expected_quality(models, prompt, *first, refined[row] > 0)
     return refined, refined_scores
 
 
-def _pass(
-    backbone: Backbone, features: FrameFeatures, prompts: Sequence[Prompt]
-) -> tuple[Floats, Floats, Floats]:
+def _best(candidates: Candidates) -> tuple[Floats, Floats, Floats]:
     """Logits (N, H, W), low-res logits (N, h, w) and score (N,) of each prompt's best candidate."""
-    candidates = backbone.decode(features, prompts, multimask=True)
     logits, scores = candidates.best()
     pick = candidates.scores.argmax(dim=1).cpu().numpy()
     low_res = candidates.low_res.cpu().numpy()[np.arange(len(pick)), pick]

@@ -22,8 +22,10 @@ import torch
 from numpy.typing import NDArray
 
 from ...ops.boxes import tight_box
+from ...ops.monotone_logistic import load_models
 from ...prompts import Prompt
 from ..base import Candidates, FrameFeatures, Guidance
+from ..expected_quality import Models
 from .energy import Bools
 from .features import dense_grid
 from .hypotheses import search
@@ -64,6 +66,11 @@ class GraphCutBackbone:
 
     accepts_guidance = True
     device = "cpu"
+
+    @property
+    def quality_models(self) -> Models:
+        """For :func:`vos.backbones.expected_quality.expected_quality`."""
+        return load_models("graph_cut")
 
     def encode(self, image: NDArray[np.uint8]) -> FrameFeatures:
         """Features of an (H, W, 3) uint8 RGB image: regions at working scale and a grid for matching."""

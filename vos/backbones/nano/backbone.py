@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...ops.monotone_logistic import load_models
 from ...prompts import Prompt
 from ..base import Candidates, FrameFeatures, Guidance, LazyCandidates
+from ..expected_quality import Models
 from ..sam.backbone import check_device, check_dtype
 from ..weights.catalog import packaged_nano
 from ..weights.checkpoints import load_state
@@ -46,6 +48,11 @@ class NanoBackbone:
     """The compact network behind the :class:`~vos.backbones.base.Backbone` seam."""
 
     accepts_guidance = True
+
+    @property
+    def quality_models(self) -> Models:
+        """For :func:`vos.backbones.expected_quality.expected_quality`; fitted to the packaged weights."""
+        return load_models("nano")
 
     def __init__(
         self, network: NanoNetwork, *, device: str = "cpu", dtype: str = "float32", pixels: int = PIXELS

@@ -16,12 +16,13 @@ from ..flow_warping import Carried, CarrySettings, carry, vote
 from .appearance import Appearance, AppearanceSettings, Given, log_probabilities
 from .augmentation import VOID
 from .components import PartSettings, drop_strays
+from .confidence import Confidence, ReferenceStatistics, Signals, measure
 from .frame_context import Finish, Sight
 from .local_colours import LocalColourSettings, local_colours
 from .mean_field import SmoothSettings, smooth
 from .motion import MotionSettings, motion_scores
 from .online_update import AdaptationSettings, Adapted, adapt
-from .unary import Evidence, FusionSettings, confidence, from_looks, from_the_past
+from .unary import Evidence, FusionSettings, from_looks, from_the_past
 
 Floats = NDArray[np.float32]
 
@@ -65,11 +66,15 @@ class ObjectState:
 
     object_id: int
     score: float
-    """Confidence in the newest frame."""
+    """Confidence in the newest frame: expected J, in 0..1."""
     frames_lost: int
     """Frames in a row in which the object has covered no pixel."""
     usual_area: float
     """Pixels of the frame that the object covers when nothing hides it."""
+    reference: ReferenceStatistics
+    """Of the object's newest prompted mask."""
+    frames_since: int = 0
+    """Frames since that mask."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,12 +123,17 @@ class Video:
 
 
 def advance(
-    video: Video, image: NDArray[np.uint8], settings: ClassicalSettings, finish: Finish | None = None
+    video: Video,
+    image: NDArray[np.uint8],
+    settings: ClassicalSettings,
+    confidence: Confidence,
+    finish: Finish | None = None,
 ) -> Video:
     """The video one frame later.
 
     Args:
         image: (H, W, 3) uint8 RGB.
+        confidence: expected J of a mask with these signals.
         finish: has the last word about what each pixel is, before strays are dropped.
     """
     if not video.objects:
@@ -136,7 +146,7 @@ def advance(
     carried = _carried(video, window, picture, lab, settings)
 
     descriptors = describe(picture)
-    log_looks = _log_looks(video, descriptors, settings)
+    log_looks, learned = _log_looks(video, descriptors, settings)
     scores = from_the_past(carried, settings.carry.good, settings.fusion)
     scores += settings.fusion.looks * from_looks(
         log_looks, window, video.evidence, carried, settings.fusion.heard
@@ -157,9 +167,10 @@ def advance(
     labels[window.y0 : window.y1, window.x0 : window.x1] = argmax_labels(
         window.enlarge(belief), video.looks.ids
     )
+    signals = _signals(video, belief, carried, (np.exp(learned), looks), lab, window.scale)
     objects = tuple(
-        _next_state(state, labels, score, settings)
-        for state, score in zip(video.objects, confidence(belief, carried, log_looks), strict=True)
+        _next_state(state, labels, 0.0 if measured is None else confidence(measured), settings)
+        for state, measured in zip(video.objects, signals, strict=True)
     )
     longest = max([gap for gap in settings.gaps if gap > 1], default=1)
     past = (*video.past, Past(video.image, video.labels))
@@ -198,14 +209,14 @@ def _carried(
     return carried
 
 
-def _log_looks(video: Video, descriptors: Floats, settings: ClassicalSettings) -> Floats:
-    """Log-probabilities by looks: of the classifier as learned, and of the copy that learned on."""
+def _log_looks(video: Video, descriptors: Floats, settings: ClassicalSettings) -> tuple[Floats, Floats]:
+    """Log-probabilities by looks: of the classifier with the copy that learned on, and without it."""
     share, certainty = settings.adaptation.share, settings.appearance.certainty
     learned = log_probabilities(video.looks, video.looks.weights, descriptors, certainty)
     if share == 0 or not video.adapted.recent:
-        return learned
+        return learned, learned
     on = log_probabilities(video.looks, video.adapted.learner.weights, descriptors, certainty)
-    return (1 - share) * learned + share * on
+    return (1 - share) * learned + share * on, learned
 
 
 def _adapted(
@@ -234,6 +245,29 @@ def _adapted(
     return adapt(video.adapted, video.looks, descriptors, labels, looks, settings.adaptation)
 
 
+def _signals(
+    video: Video, belief: Floats, carried: Carried, looks: tuple[Floats, Floats], lab: Floats, scale: float
+) -> list[Signals | None]:
+    """The signals of each object's mask; ``looks`` are (1 + K, h, w) as learned, and as learned on."""
+    labels = belief.argmax(axis=0)
+    return [
+        measure(
+            belief[k],
+            labels == k,
+            carried.masks[k - 1],
+            carried.qualities[k - 1],
+            carried.trusts[k - 1],
+            looks[0][k],
+            looks[1][k],
+            lab,
+            scale,
+            state.frames_since + 1,
+            state.reference,
+        )
+        for k, state in enumerate(video.objects, start=1)
+    ]
+
+
 def _next_state(state: ObjectState, labels: Labels, score: float, settings: ClassicalSettings) -> ObjectState:
     """Usual area follows growth at once, shrinking slowly, and vanishing not at all."""
     area = float(np.count_nonzero(labels == state.object_id))
@@ -243,8 +277,12 @@ def _next_state(state: ObjectState, labels: Labels, score: float, settings: Clas
     elif area > 0.3 * usual:
         usual += settings.usual_rate * (area - usual)
     if area == 0:
-        return ObjectState(state.object_id, 0.0, state.frames_lost + 1, usual)
-    return ObjectState(state.object_id, score, 0, usual)
+        score, lost = 0.0, state.frames_lost + 1
+    else:
+        lost = 0
+    return replace(
+        state, score=score, frames_lost=lost, usual_area=usual, frames_since=state.frames_since + 1
+    )
 
 
 def _softmax(scores: Floats) -> Floats:

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...backbones.classical.descriptors import to_lab
 from ...errors import ModelError
 from ...frame import Frame
 from ...ops.crop import Window
@@ -32,6 +33,7 @@ from ..base import TrackerInfo
 from ..mask_tracker import MaskPrompts, MaskTracker, check_size
 from .appearance import Appearance, Examples, Given, fit, refit
 from .classifier import Learner
+from .confidence import Confidence, ReferenceStatistics, fitted_confidence, reference_statistics
 from .frame_context import Finish
 from .online_update import Adapted, unadapted
 from .step import ClassicalSettings, ObjectState, Past, Video, advance, window_of
@@ -47,6 +49,7 @@ class ClassicalTracker(MaskTracker[Video]):
         settings: see :class:`ClassicalSettings`.
         device, dtype: only "cpu" and "float32" are possible.
         finish: refines the probabilities of every frame; see :mod:`vos.trackers.classical.frame_context`.
+        confidence: expected J of a mask with these signals, in 0..1; None: the model fitted to this tracker.
 
     Raises:
         ModelError: for another device or dtype.
@@ -58,6 +61,7 @@ class ClassicalTracker(MaskTracker[Video]):
         device: str = "cpu",
         dtype: str = "float32",
         finish: Finish | None = None,
+        confidence: Confidence | None = None,
     ) -> None:
         super().__init__()
         if str(device) != "cpu" or dtype != "float32":
@@ -67,6 +71,7 @@ class ClassicalTracker(MaskTracker[Video]):
             )
         self._settings = settings or ClassicalSettings()
         self._finish = finish
+        self._confidence = confidence or fitted_confidence("classical")
 
     @property
     def info(self) -> TrackerInfo:
@@ -76,10 +81,15 @@ class ClassicalTracker(MaskTracker[Video]):
     def _learn(self, state: Video | None, frame: Frame, prompts: MaskPrompts) -> Video:
         labels = prompts.labels.copy() if state is None else prompts.over(state.labels)
         known = {} if state is None else {o.object_id: o for o in state.objects}
+        window = window_of(labels, self._settings)
+        scale, lab = window.scale, to_lab(window.cut(frame.image))
         for object_id in prompts.ids:
-            area = float(np.count_nonzero(labels == object_id))
-            known[object_id] = ObjectState(object_id, 1.0, 0, area)
-        scale = window_of(labels, self._settings).scale
+            mask = labels == object_id
+            confidence = prompts.confidence[object_id]
+            reference = reference_statistics(
+                window.cut(mask.astype(np.float32)) > 0.5, lab, confidence, scale
+            )
+            known[object_id] = ObjectState(object_id, confidence, 0, float(np.count_nonzero(mask)), reference)
         given = (*(() if state is None else state.given), Given(frame.image, labels.copy(), scale))
         if len(given) > self._settings.max_given:  # the first frame is never forgotten
             given = (given[0], *given[len(given) - self._settings.max_given + 1 :])
@@ -106,7 +116,7 @@ class ClassicalTracker(MaskTracker[Video]):
 
     def _advance(self, state: Video, frame: Frame) -> Video:
         check_size(frame, state.labels.shape)
-        return advance(state, frame.image, self._settings, self._finish)
+        return advance(state, frame.image, self._settings, self._confidence, self._finish)
 
     def _without(self, state: Video, object_id: int) -> Video:
         def cleared(labels: Labels) -> Labels:
@@ -137,7 +147,9 @@ def _video_from(state: dict[str, Any]) -> Video:
     return Video(
         state["image"],
         state["labels"],
-        tuple(ObjectState(**o) for o in state["objects"]),
+        tuple(
+            ObjectState(**{**o, "reference": ReferenceStatistics(**o["reference"])}) for o in state["objects"]
+        ),
         tuple(Given(**g) for g in state["given"]),
         Appearance(
             tuple(looks["ids"]),

@@ -89,17 +89,3 @@ def from_looks(
     found = carried.correspondence
     here = before.window.transfer(before.log_looks, window)
     return log_looks - heard * found.trust * np.stack([found.pull(said) for said in here])
-
-
-def confidence(belief: Floats, carried: Carried, log_looks: Floats) -> list[float]:
-    """Score in 0..1 of each object: inside its mask, trusted belief times probability by looks; 0 if not
-    seen."""
-    scores = []
-    for k in range(1, len(belief)):
-        mask = belief.argmax(axis=0) == k
-        if not mask.any():
-            scores.append(0.0)
-            continue
-        trusted = float((carried.trusts[k - 1] * belief[k])[mask].mean())
-        scores.append(min(1.0, trusted * float(np.exp(log_looks[k][mask]).mean())))
-    return scores

@@ -24,6 +24,7 @@ from ...backbones.nano.cues import CUES, LOOKS, MASK, MASK_LOGIT, SIMILAR
 from ...backbones.nano.network import STRIDE, Pyramid, similarity_cue
 from ..base import TrackerInfo
 from ..classical.appearance import Given
+from ..classical.confidence import Confidence, fitted_confidence
 from ..classical.frame_context import Sight
 from ..classical.step import window_of
 from ..classical.tracker import ClassicalSettings, ClassicalTracker
@@ -215,10 +216,16 @@ class NanoTracker(ClassicalTracker):
     Its state is the engine's: what the network was told of the objects follows from the given frames.
     """
 
-    def __init__(self, network: NanoBackbone, settings: NanoSettings | None = None) -> None:
+    def __init__(
+        self,
+        network: NanoBackbone,
+        settings: NanoSettings | None = None,
+        confidence: Confidence | None = None,
+    ) -> None:
+        """``confidence`` as in :class:`~vos.trackers.classical.tracker.ClassicalTracker`."""
         chosen = settings or NanoSettings()
         self.judge = NanoJudge(network, chosen)
-        super().__init__(chosen.engine, finish=self.judge)
+        super().__init__(chosen.engine, finish=self.judge, confidence=confidence or fitted_confidence("nano"))
 
     @property
     def info(self) -> TrackerInfo:
