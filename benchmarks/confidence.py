@@ -5,8 +5,8 @@ tenth of the sequences, and asked about those::
 
     python -m benchmarks.confidence records [--json benchmarks/results/confidence.json]
 
-The reliability curve becomes ``docs/images/confidence.svg``, the tables of ``docs/confidence.md`` are those of
-:func:`table`.
+The reliability curve becomes ``docs/images/confidence.svg``; the table of ``docs/confidence.md`` is the one
+that is printed.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def draw(rows: Sequence[Mapping[str, Any]]) -> str:
             f'<path d="M{x0} {y0}L{x0 + side} {y0 - side}" stroke="#888" stroke-dasharray="4"/>'
             f'<text x="{x0 + side / 2}" y="{y0 - side - 8}" text-anchor="middle">{tracker}</text>'
             f'<text x="{x0 + side / 2}" y="{y0 + 32}" text-anchor="middle">confidence</text>'
-            f'<text transform="translate({x0 - 30} {y0 - side / 2}) rotate(-90)" text-anchor="middle">J</text>'
+            f'<text x="{x0 - 40}" y="{y0 - side / 2}">J</text>'
         )
         for tick in (0, 0.5, 1):
             parts.append(

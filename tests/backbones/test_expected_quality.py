@@ -1,0 +1,77 @@
+"""The expected J of decoded masks: what speaks for one, and that it is never certain."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vos.backbones.classical.backbone import GraphCutBackbone
+from vos.backbones.expected_quality import decoding_signals, expected_quality
+from vos.ops.monotone_logistic import load_models
+from vos.prompting.first_masks import first_segmentation
+from vos.prompts import Prompt, Target
+from vos.testing import scene
+
+SIZE = (60, 80)
+
+
+def square(left: int, width: int = 32) -> np.ndarray:
+    """(60, 80) bool with a square of this width, its left edge at a column."""
+    mask = np.zeros(SIZE, bool)
+    mask[8 : 8 + width, left : left + width] = True
+    return mask
+
+
+def signals(prompt: Prompt, mask: np.ndarray, *candidates: np.ndarray) -> dict[str, float]:
+    """Signals of a mask whose only candidate is, unless said otherwise, the mask itself."""
+    return decoding_signals(prompt, np.array([0.4, 0.9]), np.stack(candidates or (mask,)), mask)
+
+
+def click(x: float, y: float) -> Prompt:
+    return Prompt(points=np.array([[x, y]], np.float32), labels=np.array([1]))
+
+
+def test_agreement_depth_and_size() -> None:
+    """Disjoint candidates do not agree; a click in the middle is deeper than one at the edge."""
+    whole, other = square(8), square(44)
+    middle = signals(click(24, 24), whole, whole, other)
+    assert middle["agreement"] == 0
+    assert signals(click(24, 24), whole, whole, whole)["agreement"] == pytest.approx(1)
+    assert middle["depth"] > 0.9
+    assert signals(click(9, 24), whole)["depth"] < 0.2
+    assert signals(click(24, 24), square(8, 16))["smallness"] > middle["smallness"]
+
+
+@pytest.mark.parametrize("name", ["graph_cut", "nano"])
+@pytest.mark.parametrize("kind", ["points", "box"])
+def test_better_signals_never_lower_the_expectation(name: str, kind: str) -> None:
+    """Raising any one signal raises expected J or leaves it, in 0..1."""
+    model = load_models(name)[kind]
+    middle = {"score": 0.5, "agreement": 0.5, "depth": 0.5, "smallness": 3.0}
+    for signal in middle:
+        values = [model({**middle, signal: value}) for value in np.linspace(0, 1, 5) * 2 * middle[signal]]
+        assert values == sorted(values)
+        assert 0 <= values[0] <= values[-1] <= 1
+
+
+def test_an_empty_mask_has_no_quality() -> None:
+    """Nothing decoded has J 0."""
+    empty = np.zeros(SIZE, bool)
+    quality = expected_quality(load_models("graph_cut"), click(24, 24), np.array([0.9]), empty[None], empty)
+    assert quality == 0
+
+
+def test_decoded_first_masks_are_below_one() -> None:
+    """A mask decoded from a click or box is never certain; one that the user drew is."""
+    clip = scene("moving", size=(120, 160))
+    mask = clip.labels[0] == clip.ids[0]
+    row, column = np.argwhere(mask).mean(axis=0)
+    box = np.array(clip.boxes[0][clip.ids[0]], np.float32)
+    prompts = {"click": click(column, row), "box": Prompt(box=box), "mask": Prompt(mask=mask)}
+    found = {
+        name: first_segmentation(clip.frames[0], [Target(1, prompt)], GraphCutBackbone()).confidence[1]
+        for name, prompt in prompts.items()
+    }
+    assert found["mask"] == 1
+    assert 0 < found["click"] < 1
+    assert 0 < found["box"] < 1
