@@ -8,7 +8,7 @@ import pytest
 from vos.backbones.classical.backbone import GraphCutBackbone
 from vos.backbones.expected_quality import decoding_signals, expected_quality
 from vos.ops.monotone_logistic import load_models
-from vos.prompting.first_masks import first_segmentation
+from vos.prompting.decoding import decode_prompts
 from vos.prompts import Prompt, Target
 from vos.testing import scene
 
@@ -69,7 +69,7 @@ def test_decoded_first_masks_are_below_one() -> None:
     box = np.array(clip.boxes[0][clip.ids[0]], np.float32)
     prompts = {"click": click(column, row), "box": Prompt(box=box), "mask": Prompt(mask=mask)}
     found = {
-        name: first_segmentation(clip.frames[0], [Target(1, prompt)], GraphCutBackbone()).confidence[1]
+        name: decode_prompts(clip.frames[0], [Target(1, prompt)], GraphCutBackbone())[0].confidence
         for name, prompt in prompts.items()
     }
     assert found["mask"] == 1

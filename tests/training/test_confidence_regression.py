@@ -42,7 +42,7 @@ def test_a_sequence_is_never_asked_about_by_a_model_that_knows_it() -> None:
 
 
 def test_measures_on_known_cases() -> None:
-    """A perfect ranking has AUROC 1, a reversed one 0, ties 0.5; a calibrated one has no calibration error."""
+    """A perfect ranking has AUROC 1, a reversed one 0, ties 0.5; calibration errors are known."""
     j = np.array([0.1, 0.3, 0.6, 0.9])
     assert auroc(j, j < 0.5) == 1
     assert auroc(-j, j < 0.5) == 0

@@ -32,9 +32,8 @@ from vos.evaluation import region_similarity
 from vos.files import make_folder, write_text_atomic
 from vos.frame import Frame
 from vos.ops.boxes import tight_box
-from vos.prompting.first_masks import first_segmentation
+from vos.prompting.decoding import decode_prompts
 from vos.prompts import Prompt, Target
-from vos.results import FrameResult
 from vos.trackers.classical.confidence import Signals
 from vos.trackers.classical.tracker import ClassicalTracker
 from vos.trackers.nano.tracker import NanoTracker
@@ -104,8 +103,7 @@ def record_decoding(backbone: Backbone, sequence: Annotated) -> list[Row]:
 
 
 def _decoded(backbone: Backbone, frame: Frame, prompt: Prompt, truth: Mask) -> Row:
-    found = first_segmentation(frame, [Target(1, prompt, frame.index)], backbone)
-    mask = found.mask(1)
+    mask = _mask_of(frame, prompt, backbone)
     candidates = backbone.decode(backbone.encode(frame.image), [prompt])
     scores, low_res = candidates.scores[0].cpu().numpy(), candidates.low_res[0].cpu().numpy() > 0
     count = 0 if prompt.points is None else len(prompt.points)
@@ -149,8 +147,13 @@ def _first_mask(frame: Frame, truth: Mask, start: str) -> Mask:
         prompt = box_prompt(truth)
     else:
         prompt = Prompt(points=np.array([deepest(truth)], np.float32), labels=np.array([1]))
-    found: FrameResult = first_segmentation(frame, [Target(1, prompt)], GraphCutBackbone())
-    return found.mask(1)
+    return _mask_of(frame, prompt, GraphCutBackbone())
+
+
+def _mask_of(frame: Frame, prompt: Prompt, backbone: Backbone) -> Mask:
+    mask = decode_prompts(frame, [Target(1, prompt, frame.index)], backbone)[0].prompt.mask
+    assert mask is not None
+    return mask
 
 
 def box_prompt(truth: Mask) -> Prompt:

@@ -40,7 +40,7 @@ class MonotoneLogistic:
 
 @cache
 def load_models(name: str) -> Mapping[str, MonotoneLogistic]:
-    """The models fitted to a tracker or backbone, by their purpose, of ``vos/assets/confidence/NAME.json``."""
+    """The models of a tracker or backbone by their purpose, from ``vos/assets/confidence/NAME.json``."""
     path = files("vos").joinpath("assets", "confidence", f"{name}.json")
     models = json.loads(path.read_text(encoding="utf-8"))["models"]
     return {kind: MonotoneLogistic(**model) for kind, model in models.items()}

@@ -66,7 +66,7 @@ class Signals:
     online_agreement: float
     """1 - mean difference of the reference frames' appearance model and of the one updated online."""
     no_lookalikes: float
-    """Minus the logarithm of 1 + the area outside the mask that looks like the object, over that of the mask."""
+    """Minus the logarithm of 1 + the area that looks like the object, outside the mask, over the mask's."""
     warp_agreement: float
     """Soft IoU of the mask's probabilities and the masks warped from earlier frames."""
     flow_quality: float
