@@ -115,6 +115,14 @@ def test_signals_of_a_right_mask() -> None:
     assert signals["interior"] == pytest.approx(signals["reference_interior"])
 
 
+@pytest.mark.parametrize("mask", [np.ones(SIZE, bool), disc((40, 50), 0)], ids=["whole image", "pixel"])
+def test_extreme_masks_have_a_confidence(mask: np.ndarray) -> None:
+    """A mask without a contour, and one of a pixel, have one in 0..1."""
+    signals = measured(mask, mask)
+    assert all(np.isfinite(value) for value in asdict(signals).values())
+    assert 0 <= fitted_confidence("classical")(signals) <= 1
+
+
 def test_falls_when_the_object_is_lost() -> None:
     """Confidence is 0 while the object is out of the picture, and in 0..1 in every frame."""
     clip = scene("leaves", num_frames=12, size=(96, 128))

@@ -157,6 +157,7 @@ def measure(
     near = (outside > 0) & (outside <= max(RIM, NEAR * size))
     scope = here | near
     strip = np.where(here, inside, outside) <= STRIP
+    strip = strip if strip.any() else here  # the mask fills the image
     probability, warped, appearance, updated = (v[box] for v in (probability, warped, appearance, updated))
     on = appearance[here]
     like -= float(np.count_nonzero(on > EXAMPLE))

@@ -23,10 +23,21 @@ class ObjectMemory:
     last_mask: NDArray[np.bool_] | None = None
     """(H, W) bool where the object was seen last; None for the background."""
     last_score: float = 1.0
+    """Mean probability by appearance of the cells under the newest mask; 0 where the object was not found."""
+    last_quality: float = 1.0
+    """The decoder's predicted IoU of the newest mask, in 0..1."""
+    reference_confidence: float = 1.0
+    """Expected J of the newest prompted mask."""
     frames_lost: int = 0
     """Frames in a row in which the object was not found."""
     weights: Tensor | None = None
     """(3,) scale weights of PerSAM-F; None unless tuned."""
+
+    @property
+    def confidence(self) -> float:
+        """Of the newest mask, in 0..1: whether it is the object, how good its contour is said to be, and how
+        good the mask was that the object is known from. A product of the three, not calibrated."""
+        return self.last_score * self.last_quality * self.reference_confidence
 
     def columns(self) -> tuple[Tensor, ...]:
         """All that is remembered, given frames first."""

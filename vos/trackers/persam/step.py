@@ -130,15 +130,19 @@ def advance(
     aims = _aims(video, image, features, shares, settings)
     found = _cascade(backbone, features, video.objects, aims, settings)
     scores = [_confidence(features, mask, share) for mask, share in zip(found.masks, shares[1:], strict=True)]
+    # Predicted qualities are not bounded, and in half precision may be NaN.
+    qualities = found.scores.float().nan_to_num(0.0).clamp(0, 1).tolist()
     seen = [_is_seen(*row, settings) for row in zip(video.objects, aims, found.masks, scores, strict=True)]
     planes = found.logits.clone()
     planes[[n for n, visible in enumerate(seen) if not visible]] = -torch.inf
     labels = logits_to_labels(planes.cpu().numpy(), [slot.object_id for slot in video.objects])
     objects = []
-    for slot, score, visible in zip(video.objects, scores, seen, strict=True):
+    for slot, score, quality, visible in zip(video.objects, scores, qualities, seen, strict=True):
         mask = labels == slot.object_id
         if visible and mask.any():
-            objects.append(replace(slot, last_mask=mask, last_score=score, frames_lost=0))
+            objects.append(
+                replace(slot, last_mask=mask, last_score=score, last_quality=quality, frames_lost=0)
+            )
         else:
             objects.append(replace(slot, last_score=0.0, frames_lost=slot.frames_lost + 1))
     after = replace(
@@ -169,7 +173,14 @@ def learn(
             known = ObjectMemory(object_id, (columns,), embedding)
         else:
             known = known.given_again(columns, off, settings.max_given)
-        known = replace(known, last_mask=mask, last_score=1.0, frames_lost=0)
+        known = replace(
+            known,
+            last_mask=mask,
+            last_score=1.0,
+            last_quality=1.0,
+            reference_confidence=given.confidence[object_id],
+            frames_lost=0,
+        )
         if settings.tune and mask.any():
             known = replace(known, weights=_tuned(backbone, features, known, settings))
         slots[object_id] = known

@@ -65,7 +65,7 @@ class PersamTracker(MaskTracker[PersamState]):
         return tuple(sorted(slot.object_id for slot in state.objects))
 
     def _result(self, state: PersamState, frame: Frame) -> FrameResult:
-        confidence = {slot.object_id: slot.last_score for slot in state.objects}
+        confidence = {slot.object_id: slot.confidence for slot in state.objects}
         return FrameResult(frame.index, state.labels.copy(), confidence, probabilities=state.probabilities)
 
     def _to_dict(self, state: PersamState) -> dict[str, Any]:
