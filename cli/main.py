@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import keyword
 import signal
 import traceback
 from collections.abc import Iterator
@@ -31,9 +32,14 @@ COMMANDS: dict[str, str] = {
     "evaluate-discovery": "Score what was discovered: recall and precision whatever the names.",
     "project": "Annotate videos: keep corrections, track only what they touch.",
     "review": "Print the frames of a project that are most in doubt.",
+    "export": "Write masks in the formats of annotation tools and data sets.",
+    "import": "Read annotations made elsewhere, as masks and prompts for a video.",
+    "convert": "Convert annotations from one format to another.",
+    "formats": "List the annotation formats, what is exact and what is lost.",
     "models": "Fetch and check the weights of models.",
 }
-"""Command -> its line in ``vos --help``. The command ``a-b`` is the object ``a_b`` in ``cli/a_b.py``."""
+"""Command -> its line in ``vos --help``. The command ``a-b`` is the object ``a_b`` in ``cli/a_b.py``;
+one that is a word of Python's, ``import``, has ``_`` at its end there."""
 
 INTERNAL_ERROR = 1
 INTERRUPTED = InterruptedRunError.exit_code
@@ -54,7 +60,7 @@ class LazyGroup(click.Group):
         """Import the command's module."""
         if cmd_name not in COMMANDS:
             return None
-        name = cmd_name.replace("-", "_")
+        name = cmd_name.replace("-", "_") + "_" * keyword.iskeyword(cmd_name)
         command: click.Command = getattr(import_module(f".{name}", __package__), name)
         return command
 

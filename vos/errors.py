@@ -5,6 +5,7 @@
     VosError                      exit 1
     ├── InputError                exit 2   something the caller asked for cannot be done as asked
     │   ├── PromptError                    a mask, point, box or prompt file is not usable
+    │   ├── FormatError                    an annotation file is damaged, or not what it should be
     │   ├── SettingsError                  an unknown or invalid setting
     │   ├── OutputError                    the output place cannot be used (exists, read-only, ...)
     │   │   └── BusyError                  another process is writing there
@@ -32,6 +33,10 @@ class InputError(VosError):
 
 class PromptError(InputError):
     """A mask, point, box or prompt file is not usable."""
+
+
+class FormatError(InputError):
+    """An annotation file is damaged, is of another format, or does not fit its video."""
 
 
 class SettingsError(InputError):

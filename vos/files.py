@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,6 +75,45 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        raise
+
+
+@contextlib.contextmanager
+def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a new, empty folder beside ``path`` to fill; it becomes ``path`` when the block ends well.
+
+    An existing folder is replaced, with all that is in it: ask before whether it may be. On any exception,
+    Ctrl-C included, the temporary folder is removed and ``path`` is as before.
+
+    Raises:
+        OutputError: the folder around it is missing, read-only or full, or a file is in the way.
+    """
+    final = Path(path)
+    token = os.urandom(4).hex()
+    temporary = final.with_name(f".{final.name}.{token}{PART_SUFFIX}")
+    before = final.with_name(f".{final.name}.{token}.old{PART_SUFFIX}")
+    try:
+        temporary.mkdir()
+    except OSError as error:
+        raise output_error(final, error) from error
+    try:
+        try:
+            yield temporary
+        except OSError as error:
+            if error.errno in _WRITE_ERRNOS:
+                raise output_error(final, error) from error
+            raise
+        try:
+            if final.is_dir():
+                os.rename(final, before)
+            os.rename(temporary, final)
+        except OSError as error:
+            if before.is_dir() and not final.exists():
+                os.rename(before, final)
+            raise output_error(final, error) from error
+        shutil.rmtree(before, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 

@@ -24,6 +24,8 @@ class Frame:
     """Output stem, unique in the video: ``00000`` for frame 0 of a file, the image's own stem in a folder."""
     time: float | None = None
     """Presentation time in seconds, None where the source has none."""
+    file_name: str | None = None
+    """Name of the image file with its suffix, in a folder of images; None for a frame of a video file."""
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:

@@ -1,1 +1,50 @@
-"""Annotation and video formats, one module each."""
+"""Annotation formats, one module each, reading and writing, behind :data:`vos.formats.registry.FORMATS`.
+
+::
+
+    from vos import formats
+
+    annotations = formats.read("out")  # a run, or any file or folder of a known format
+    for frame, result in annotations:
+        ...
+    formats.write(annotations, "annotations.xml", "cvat-video", names={1: "dog"})
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .guessing import guess_format as guess_format
+    from .importing import import_masks as import_masks
+    from .importing import match_to_video as match_to_video
+    from .reading import Annotations as Annotations
+    from .registry import FORMATS as FORMATS
+    from .transfer import Written as Written
+    from .transfer import export as export
+    from .transfer import read as read
+    from .transfer import select as select
+    from .transfer import write as write
+
+_HOME = {
+    "Annotations": ".reading",
+    "FORMATS": ".registry",
+    "Written": ".transfer",
+    "export": ".transfer",
+    "guess_format": ".guessing",
+    "import_masks": ".importing",
+    "match_to_video": ".importing",
+    "read": ".transfer",
+    "select": ".transfer",
+    "write": ".transfer",
+}
+"""Public name -> the module it comes from."""
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name], __name__), name)

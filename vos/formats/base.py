@@ -12,6 +12,7 @@ an uninterrupted writer leaves, provided that both made their checkpoints at the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,15 @@ class VideoFacts:
     """Frames per second, where the frames carry no time of their own; None: unknown."""
     names: Mapping[int, str] = field(default_factory=dict)
     """Name of an object by id, for those that have one; may grow while frames are written."""
+    categories: Mapping[int, str] = field(default_factory=dict)
+    """Category of an object by id; an object without one has its name for category."""
+    sequence: str = "video"
+    """Name of the video in formats that hold several, safe as a file name."""
+
+
+def safe_name(text: str) -> str:
+    """The text as a safe file name: characters other than letters, digits and ``._-`` become ``_``."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", text).strip(".") or "video"
 
 
 class Writer(Protocol):

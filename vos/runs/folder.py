@@ -25,7 +25,7 @@ from typing import IO, Any
 
 from ..errors import BusyError, OutputError
 from ..files import make_folder, output_error, remove_leftovers, write_bytes_atomic, write_text_atomic
-from ..formats.registry import WRITERS, writer_class
+from ..formats.registry import FORMATS, writers
 from .state import dump_state, load_state
 
 try:
@@ -53,7 +53,8 @@ class Layout:
     def of_video(cls, folder: str | os.PathLike[str]) -> Layout:
         """``vos track``: everything in one folder under the writers' own names."""
         root = Path(folder)
-        return cls(root, {name: root / writer_class(name).default_name for name in WRITERS}, root / ".work")
+        names = writers(internal=True)
+        return cls(root, {name: root / FORMATS[name].default_name for name in names}, root / ".work")
 
     @classmethod
     def of_sequence(cls, folder: str | os.PathLike[str], sequence: str) -> Layout:
@@ -61,8 +62,8 @@ class Layout:
         root = Path(folder)
         runs = root / "runs"
         paths = {
-            name: runs / f"{sequence}.{name}{Path(writer_class(name).default_name).suffix}"
-            for name in WRITERS
+            name: runs / f"{sequence}.{name}{Path(FORMATS[name].default_name).suffix}"
+            for name in writers(internal=True)
         }
         paths |= {"masks": root / sequence, "run": runs / f"{sequence}.json"}
         return cls(root, paths, root / ".work" / sequence)

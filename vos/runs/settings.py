@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..formats.drawing import OverlaySettings
-from ..formats.registry import WRITERS
+from ..formats.registry import writers
 from ..prompting.class_names import ClassSettings
 
 
@@ -41,7 +41,7 @@ class TrackSettings:
     reader: str = "auto"
     """How files are read: a name in :data:`vos.video.READERS`."""
     outputs: tuple[str, ...] = ("masks", "overlay", "coco")
-    """What to write besides ``run.json``: names in :data:`vos.formats.registry.WRITERS`."""
+    """What to write besides ``run.json``: names in :data:`vos.formats.registry.FORMATS`."""
     overlay: OverlaySettings = field(default_factory=OverlaySettings)
     """Looks of the overlay video."""
     tracker: dict = field(default_factory=dict)
@@ -63,7 +63,7 @@ class TrackSettings:
             raise ValueError(f"end must be after start ({self.start}), got {self.end}")
         if self.stride < 1:
             raise ValueError(f"stride must be 1 or more, got {self.stride}")
-        known = tuple(name for name in WRITERS if name != "run")
+        known = tuple(writers())
         for name in self.outputs:
             if name not in known:
                 raise ValueError(f"unknown output {name!r}; choose of {', '.join(known)}")

@@ -43,7 +43,7 @@ class ImageReader:
         """See :meth:`vos.video.base.Reader.read`."""
         for index in existing(wanted, len(self.paths)):
             path = self.paths[index]
-            yield Frame(index, self._read(path), path.stem)
+            yield Frame(index, self._read(path), path.stem, file_name=path.name)
 
     def count_frames(self) -> int:
         """Number of images."""

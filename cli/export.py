@@ -1,0 +1,107 @@
+"""``vos export``: masks of a run in the formats of other tools."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .format_options import (
+    describe_losses,
+    digest,
+    format_option_flag,
+    naming_options,
+    parse_names,
+    parse_selection,
+    parse_settings,
+    selection_options,
+    tell,
+)
+from .options import json_flag, output_folder, print_json, verbosity
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option(
+    "-f", "--format", "formats", multiple=True, required=True, metavar="FORMAT", help="See `vos formats`."
+)
+@output_folder
+@naming_options
+@selection_options
+@format_option_flag
+@click.option(
+    "--images",
+    type=click.Choice(["none", "copy", "link"]),
+    default="none",
+    show_default=True,
+    help="Put the frames' images where the format has them (needs --video); link: hard links where possible.",
+)
+@click.option("--video", metavar="VIDEO", help="The video that the masks are of.")
+@click.option("--overwrite", is_flag=True, help="Replace an earlier export.")
+@json_flag
+@verbosity
+def export(
+    source: Path,
+    formats: tuple[str, ...],
+    output: Path,
+    names: tuple[str, ...],
+    categories: tuple[str, ...],
+    sequence: str | None,
+    frames: str | None,
+    objects: str | None,
+    settings: tuple[str, ...],
+    images: str,
+    video: str | None,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Write the masks of SOURCE, the folder of a run or of index PNGs, in one or more formats.
+
+    OUT is made whole or not at all; OUT/export.json says what is in it and what was lost. An OUT that ends in
+    .zip becomes an archive.
+
+    \b
+    vos export out -f coco -f yolo -o exported
+    vos export out -f cvat-video --name 1:dog -o task.zip
+    vos export out -f davis --images copy --video clip.mp4 -o set
+    """
+    from vos.errors import SettingsError
+    from vos.formats.transfer import export as export_annotations
+    from vos.formats.transfer import read, select
+
+    if images != "none" and video is None:
+        raise SettingsError(f"--images {images} needs --video: the video that the masks are of")
+    selection, options = parse_selection(frames, objects), parse_settings(settings)
+    arguments: dict[str, Any] = {
+        "names": parse_names(names, "--name"),
+        "categories": parse_names(categories, "--category"),
+    }
+    annotations = select(read(source, "masks"), **selection)
+    with ExitStack() as stack:
+        if images != "none" and video is not None:
+            from vos.video import open_video
+
+            arguments["pictures"] = stack.enter_context(open_video(video))
+            arguments["link"] = images == "link"
+        written = export_annotations(
+            annotations,
+            output,
+            formats,
+            sequence=sequence or (Path(video).stem if video else None),
+            options=options,
+            overwrite=overwrite,
+            source={"path": str(source), "sha256": digest(source)},
+            **arguments,
+        )
+    for result in written:
+        tell(describe_losses([f"{result.format}: {n}" for n in result.notes], result.losses), quiet=quiet)
+    if as_json:
+        print_json([result.as_dict() for result in written])
+    elif not quiet:
+        for result in written:
+            click.echo(
+                f"{result.format:20} {result.frames} frames, {len(result.objects)} objects: {result.path}"
+            )

@@ -1,0 +1,161 @@
+"""Options that the commands around annotation formats share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from vos.video import Video
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def naming_options(command: F) -> F:
+    """Names of objects and of the video. The command gets ``names``, ``categories`` and ``sequence``."""
+    for option in (
+        click.option("--sequence", metavar="NAME", help="Name of the video in formats that hold several."),
+        click.option(
+            "--category",
+            "categories",
+            multiple=True,
+            metavar="ID:CATEGORY",
+            help="Category of an object; an object without one has its name for category.",
+        ),
+        click.option("--name", "names", multiple=True, metavar="ID:NAME", help="Name of an object."),
+    ):
+        command = option(command)
+    return command
+
+
+def selection_options(command: F) -> F:
+    """What of the annotations to take. The command gets ``frames`` and ``objects``."""
+    for option in (
+        click.option("--objects", metavar="ID,ID", help="Only these objects."),
+        click.option("--frames", metavar="A:B:STEP", help="Only frames A, A+STEP, ... before B."),
+    ):
+        command = option(command)
+    return command
+
+
+def format_option_flag(command: F) -> F:
+    """``-O key=value``. The command gets ``settings``."""
+    return click.option(
+        "-O",
+        "--option",
+        "settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="An option of the format, see docs/formats.md.",
+    )(command)
+
+
+def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
+    """``key=value`` pairs; ``track-ids`` is ``track_ids``, values are read as YAML."""
+    import yaml
+
+    from vos.errors import SettingsError
+
+    values: dict[str, Any] = {}
+    for text in texts:
+        key, sign, value = text.partition("=")
+        if not sign or not key:
+            raise SettingsError(f"-O takes KEY=VALUE, got {text!r}")
+        try:
+            values[key.replace("-", "_")] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            values[key.replace("-", "_")] = value
+    return values
+
+
+def parse_names(texts: Sequence[str], flag: str) -> dict[int, str]:
+    """``ID:NAME`` pairs by id."""
+    from vos.errors import SettingsError
+    from vos.results import check_object_ids
+
+    names: dict[int, str] = {}
+    for text in texts:
+        number, sign, name = text.partition(":")
+        if not sign or not name.strip() or not number.strip().isdigit():
+            raise SettingsError(f"{flag} takes ID:NAME, such as 1:dog, got {text!r}")
+        object_id = int(number)
+        if object_id in names:
+            raise SettingsError(f"{flag} names object {object_id} twice")
+        try:
+            check_object_ids([object_id])
+        except ValueError as error:
+            raise SettingsError(f"{flag} {text}: {error}") from None
+        names[object_id] = name.strip()
+    return names
+
+
+def parse_selection(frames: str | None, objects: str | None) -> dict[str, Any]:
+    """The arguments of :func:`vos.formats.select`."""
+    from vos.errors import SettingsError
+
+    chosen: dict[str, Any] = {}
+    if frames is not None:
+        parts = frames.split(":")
+        if len(parts) > 3 or not all(part.strip().isdigit() or not part.strip() for part in parts):
+            raise SettingsError(f"--frames takes A:B:STEP, such as 0:100 or ::5, got {frames!r}")
+        numbers = [int(part) if part.strip() else None for part in parts] + [None, None]
+        chosen = {
+            "start": numbers[0] or 0,
+            "end": numbers[1],
+            "stride": 1 if numbers[2] is None else numbers[2],
+        }
+        if chosen["stride"] < 1 or (chosen["end"] is not None and chosen["end"] <= chosen["start"]):
+            raise SettingsError(f"--frames {frames}: B must be after A, and STEP 1 or more")
+    if objects is not None:
+        try:
+            chosen["objects"] = [int(part) for part in objects.split(",")]
+        except ValueError:
+            raise SettingsError(f"--objects takes ids, such as 1,3, got {objects!r}") from None
+    return chosen
+
+
+def parse_frame_size(text: str | None) -> tuple[int, int] | None:
+    """(height, width) of ``WIDTHxHEIGHT``."""
+    from vos.errors import SettingsError
+
+    if text is None:
+        return None
+    width, sign, height = text.lower().partition("x")
+    if not sign or not width.isdigit() or not height.isdigit() or not int(width) or not int(height):
+        raise SettingsError(f"--size takes WIDTHxHEIGHT, got {text!r}")
+    return int(height), int(width)
+
+
+def frame_names(video: Video) -> tuple[list[str], list[str] | None]:
+    """Names of all frames of a video, and of its image files where it is images."""
+    if video.is_images:
+        return [path.stem for path in video.paths], [path.name for path in video.paths]
+    return [f"{index:05d}" for index in range(video.count_frames())], None
+
+
+def describe_losses(notes: Sequence[str], losses: Mapping[str, Any]) -> list[str]:
+    """Lines about what was lost, for stderr."""
+    lines = list(notes)
+    for name, value in losses.items():
+        if isinstance(value, Mapping):
+            value = ", ".join(f"{n} of object {k}" for k, n in value.items())
+        lines.append(f"lost: {name.replace('_', ' ')}: {value}")
+    return lines
+
+
+def tell(lines: Sequence[str], *, quiet: bool) -> None:
+    """Lines on stderr."""
+    if not quiet:
+        for line in lines:
+            click.echo(f"vos: {line}", err=True)
+
+
+def digest(path: Path) -> str | None:
+    """SHA-256 of the record of a run, or of a file."""
+    import hashlib
+
+    record = path / "run.json" if path.is_dir() else path
+    return hashlib.sha256(record.read_bytes()).hexdigest() if record.is_file() else None

@@ -1,0 +1,158 @@
+"""COCO JSON of any tool: run lengths of both kinds, polygons, boxes; with or without videos and tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..ops.polygons import fill
+from ..ops.rle import Counts, check_size, encode_counts, parse_coco_rle
+from .reading import (
+    Annotations,
+    BoxPrompt,
+    IdMap,
+    Request,
+    choose_sequence,
+    frame_numbers,
+    load_json,
+    merged,
+    natural_key,
+)
+from .records import UNNAMED, FrameRecord, ObjectMask
+
+
+def read_coco(path: Path, request: Request) -> Annotations:
+    """Masks by image. What belongs together is told by ``object_id``, ``track_id``, ``instance_id`` or
+    ``attributes.track_id``; without any, every annotation is an object of its own."""
+    data = load_json(path)
+    if not isinstance(data, dict):
+        raise ValueError("it holds a list: results without images; give the file with images and annotations")
+    images, sequence, fps = _images_of_video(data, request, path)
+    annotations: dict[Any, list[dict[str, Any]]] = {image["id"]: [] for image in images}
+    known = {image["id"] for image in data["images"]}
+    for annotation in data["annotations"]:
+        if annotation["image_id"] not in known:
+            raise ValueError(f"an annotation is of image {annotation['image_id']!r}, which is not there")
+        if annotation["image_id"] in annotations:
+            annotations[annotation["image_id"]].append(annotation)
+    chosen = [a for image in images for a in annotations[image["id"]]]
+    ids = IdMap(
+        [*(t.get("object_id", t["id"]) for t in data.get("tracks", ()) if "id" in t), *map(_identity, chosen)]
+    )
+    names, categories = _names(data, chosen, ids)
+    notes = ids.notes()
+    if chosen and not any(_has_track(a) for a in chosen):
+        notes.append("no annotation has a track id: every annotation is an object of its own")
+    stems = [Path(str(image["file_name"])).stem for image in images]
+    numbers = _numbers(images, stems)
+
+    def records() -> Iterator[FrameRecord]:
+        for image, number, stem in zip(images, numbers, stems, strict=True):
+            size = check_size([image["height"], image["width"]])
+            masks = [
+                ObjectMask(
+                    ids[_identity(a)], counts, a.get("score"), a.get("source"), int(a.get("z_order", 0))
+                )
+                for a in annotations[image["id"]]
+                if (counts := _counts(a, size)) is not None
+            ]
+            file_name = str(image["file_name"]).rsplit("/", 1)[-1]
+            yield FrameRecord(number, stem, size, merged(masks, size), file_name, image.get("time"))
+
+    boxes = [
+        BoxPrompt(number, stem, ids[_identity(a)], _box(a["bbox"]))
+        for image, number, stem in zip(images, numbers, stems, strict=True)
+        for a in annotations[image["id"]]
+        if not a.get("segmentation") and a.get("bbox")
+    ]
+    return Annotations(records, sequence, names, categories, fps, boxes, notes, ids.changed)
+
+
+def _images_of_video(
+    data: dict[str, Any], request: Request, path: Path
+) -> tuple[list[dict[str, Any]], str, float | None]:
+    images = data["images"]
+    videos = {str(video.get("name", video["id"])): video for video in data.get("videos") or ()}
+    if not videos:
+        return images, path.stem, None
+    sequence = choose_sequence(list(videos), request.sequence)
+    video = videos[sequence]
+    return [i for i in images if i.get("video_id") == video["id"]], sequence, video.get("fps")
+
+
+def _numbers(images: list[dict[str, Any]], stems: list[str]) -> list[int]:
+    for key in ("frame_index", "frame_id"):
+        if all(type(image.get(key)) is int and image[key] >= 0 for image in images):
+            numbers = [image[key] for image in images]
+            break
+    else:
+        order = sorted(range(len(stems)), key=lambda n: natural_key(stems[n]))
+        images[:] = [images[n] for n in order]
+        stems[:] = [stems[n] for n in order]
+        numbers = frame_numbers(stems)
+    order = sorted(range(len(numbers)), key=lambda n: numbers[n])
+    images[:] = [images[n] for n in order]
+    stems[:] = [stems[n] for n in order]
+    return [numbers[n] for n in order]
+
+
+def _has_track(annotation: dict[str, Any]) -> bool:
+    attributes = annotation.get("attributes")
+    return any(annotation.get(key) is not None for key in ("object_id", "track_id", "instance_id")) or (
+        isinstance(attributes, dict) and attributes.get("track_id") is not None
+    )
+
+
+def _identity(annotation: dict[str, Any]) -> Any:
+    for key in ("object_id", "track_id", "instance_id"):
+        if annotation.get(key) is not None:
+            return annotation[key]
+    attributes = annotation.get("attributes")
+    if isinstance(attributes, dict) and attributes.get("track_id") is not None:
+        return attributes["track_id"]
+    return annotation["id"]
+
+
+def _names(
+    data: dict[str, Any], annotations: list[dict[str, Any]], ids: IdMap
+) -> tuple[dict[int, str], dict[int, str]]:
+    """Names and categories of objects: a category that is only the name, or none, is left out."""
+    listed = {category["id"]: str(category["name"]) for category in data.get("categories", ())}
+    categories = {
+        ids[_identity(a)]: listed[a["category_id"]] for a in annotations if a.get("category_id") in listed
+    }
+    names: dict[int, str] = {}
+    for track in data.get("tracks", ()):
+        if "name" in track and "id" in track:
+            object_id = ids[track.get("object_id", track["id"])]
+            names[object_id] = str(track["name"])
+            if track.get("category_id") in listed:
+                categories[object_id] = listed[track["category_id"]]
+    if not names:
+        names = dict(categories)
+    categories = {k: text for k, text in categories.items() if text != names.get(k) and text != UNNAMED}
+    names = {k: text for k, text in names.items() if text != UNNAMED and text != categories.get(k)}
+    return names, categories
+
+
+def _counts(annotation: dict[str, Any], size: tuple[int, int]) -> Counts | None:
+    """Of a mask or of polygons; None where there are none."""
+    segmentation = annotation.get("segmentation")
+    if not segmentation:
+        return None
+    if isinstance(segmentation, dict):
+        return parse_coco_rle(segmentation, size)
+    paths = []
+    for polygon in segmentation:
+        if len(polygon) < 6 or len(polygon) % 2:
+            raise ValueError(f"a polygon of annotation {annotation.get('id')} has {len(polygon)} numbers")
+        paths.append(np.array(polygon, dtype=np.float64).reshape(-1, 2))
+    return encode_counts(fill(paths, size))
+
+
+def _box(values: Any) -> tuple[int, int, int, int]:
+    x, y, width, height = (float(value) for value in values)
+    return round(x), round(y), round(x + width) - 1, round(y + height) - 1

@@ -1,0 +1,207 @@
+"""Annotations of others made to fit a video of ours: matched frames, one size, index PNGs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ..errors import FormatError, OutputError
+from ..files import make_folder, replacing_folder, write_text_atomic
+from ..ops.boxes import Box
+from ..ops.rle import label_counts
+from .reading import Annotations, BoxPrompt
+from .records import FrameRecord, dumps
+
+PROGRAM = "vos"
+SUMMARY = "import.json"
+PROMPTS = "prompts.json"
+
+
+def match_to_video(
+    annotations: Annotations,
+    names: Sequence[str],
+    size: tuple[int, int],
+    *,
+    file_names: Sequence[str] | None = None,
+    skip_missing: bool = False,
+) -> Annotations:
+    """The annotations with the frames and the size of a video.
+
+    Frames are matched by name where all names are the video's, else by index. Masks of another size are
+    scaled by nearest neighbour if both sides differ by the same factor.
+
+    Args:
+        annotations: of any origin.
+        names: of all frames of the video, by index.
+        size: (height, width) of its frames.
+        file_names: of its image files, by index.
+        skip_missing: leave out frames that the video does not have.
+
+    Raises:
+        FormatError: a frame is not there, or the size is another.
+    """
+    index_of = {name: index for index, name in enumerate(names)}
+    heads = [(r.index, r.name, r.file_name) for r in annotations.records()]
+    heads += [(prompt.frame_index, prompt.frame_name, None) for prompt in annotations.boxes]
+    by_name = [_by_name(name, file_name, index_of) for _, name, file_name in heads]
+    by_index = [index if index < len(names) else None for index, _, _ in heads]
+    named, counted = (sum(found is not None for found in way) for way in (by_name, by_index))
+    use_names = named == len(heads) or named > counted
+    chosen = by_name if use_names else by_index
+    if None in chosen and not skip_missing:
+        index, name, _ = heads[chosen.index(None)]
+        raise FormatError(
+            f"frame {name!r} (index {index}) is not in the video, which has {len(names)} frames: "
+            "give --skip-missing to leave such frames out"
+        )
+    place = {(index, name): found for (index, name, _), found in zip(heads, chosen, strict=True)}
+    notes = list(annotations.notes)
+    if None in chosen:
+        notes.append(f"{chosen.count(None)} frames that the video does not have were left out")
+    scaled: set[tuple[int, int]] = set()
+
+    def records() -> Iterator[FrameRecord]:
+        for record in annotations.records():
+            index = place[record.index, record.name]
+            if index is None:
+                continue
+            if record.size != size:
+                factor(record.size, size)
+                record = _resized(record, size)
+            file_name = file_names[index] if file_names else None
+            yield replace(record, index=index, name=names[index], file_name=file_name)
+
+    for record in annotations.records():
+        if record.size != size and record.size not in scaled:
+            factor(record.size, size)
+            scaled.add(record.size)
+            notes.append(
+                f"masks of {record.size[1]}x{record.size[0]} were scaled to {size[1]}x{size[0]} "
+                "by nearest neighbour"
+            )
+    boxes = [
+        replace(prompt, frame_index=found, frame_name=names[found], box=box)
+        for prompt in annotations.boxes
+        if (found := place[prompt.frame_index, prompt.frame_name]) is not None
+        and (box := _inside(prompt.box, size)) is not None
+    ]
+    return replace(annotations, records=records, boxes=boxes, notes=notes)
+
+
+def _by_name(name: str, file_name: str | None, index_of: Mapping[str, int]) -> int | None:
+    found = index_of.get(name)
+    return index_of.get(Path(file_name).stem) if found is None and file_name else found
+
+
+def factor(size: tuple[int, int], wanted: tuple[int, int]) -> Fraction:
+    """By how much both sides differ, (height, width) each.
+
+    Raises:
+        FormatError: they differ by different factors.
+    """
+    for of_one, other in ((0, 1), (1, 0)):
+        ratio = Fraction(wanted[of_one], size[of_one])
+        if abs(size[other] * ratio - wanted[other]) < 1:
+            return ratio
+    raise FormatError(
+        f"masks are {size[1]}x{size[0]}, the video {wanted[1]}x{wanted[0]}: "
+        "width and height may differ by one common factor only"
+    )
+
+
+def _resized(record: FrameRecord, size: tuple[int, int]) -> FrameRecord:
+    """Nearest neighbour; pixels that several objects claim are decided before."""
+    labels, _ = record.labels()
+    larger = cv2.resize(labels, (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
+    counts = label_counts(larger)
+    nothing = np.array([size[0] * size[1]], dtype=np.int64)
+    objects = tuple(
+        replace(found, counts=counts.get(found.object_id, nothing), z_order=0) for found in record.objects
+    )
+    return replace(record, size=size, objects=objects)
+
+
+def _inside(box: Box, size: tuple[int, int]) -> Box | None:
+    x0, y0, x1, y1 = max(box[0], 0), max(box[1], 0), min(box[2], size[1] - 1), min(box[3], size[0] - 1)
+    return (x0, y0, x1, y1) if x0 <= x1 and y0 <= y1 else None
+
+
+def import_masks(
+    annotations: Annotations,
+    output: str | os.PathLike[str],
+    *,
+    names: Mapping[int, str] | None = None,
+    source: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Write ``masks/<name>.png``, ``prompts.json`` (boxes without masks), ``import.json``; all or none.
+
+    Args:
+        annotations: see :func:`match_to_video`.
+        output: the folder to make.
+        names: of objects, laid over those of the annotations.
+        source: where they come from, for the record.
+        overwrite: replace an earlier import.
+
+    Returns:
+        What ``import.json`` holds.
+
+    Raises:
+        OutputError: something is there already, or the place cannot be used.
+        FormatError: the annotations turn out damaged.
+    """
+    from .layouts import encode_png
+
+    output = Path(output)
+    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
+        ours = (output / SUMMARY).is_file()
+        if not (ours and overwrite):
+            hint = "give --overwrite to replace it, or choose" if ours else "choose"
+            raise OutputError(f"{output} is there already: {hint} another place")
+    make_folder(output.parent)
+    all_names = {**annotations.names, **(names or {})}
+    frames: list[dict[str, Any]] = []
+    ids: set[int] = set()
+    with replacing_folder(output) as temporary:
+        (temporary / "masks").mkdir()
+        for frame, result in annotations:
+            data = encode_png(result.labels, wide=result.labels.dtype != np.uint8)
+            (temporary / "masks" / f"{frame.name}.png").write_bytes(data)
+            frames.append({"index": frame.index, "name": frame.name})
+            ids.update(result.ids)
+        if annotations.boxes:
+            write_text_atomic(temporary / PROMPTS, dumps(_prompts(annotations.boxes, all_names)) + "\n")
+        summary = {
+            "program": PROGRAM,
+            "source": dict(source or {}),
+            "sequence": annotations.sequence,
+            "frames": frames,
+            "objects": sorted(ids),
+            "names": {str(k): name for k, name in sorted(all_names.items())},
+            "categories": {str(k): name for k, name in sorted(annotations.categories.items())},
+            "ids": annotations.ids,
+            "boxes": len(annotations.boxes),
+            "overlapping_pixels": annotations.overlap,
+            "notes": annotations.notes,
+        }
+        write_text_atomic(temporary / SUMMARY, dumps(summary) + "\n")
+    return summary
+
+
+def _prompts(boxes: Sequence[BoxPrompt], names: Mapping[int, str]) -> dict[str, Any]:
+    targets = []
+    for prompt in sorted(boxes, key=lambda p: (p.frame_index, p.object_id)):
+        target: dict[str, Any] = {
+            "id": prompt.object_id,
+            "frame": prompt.frame_index,
+            "box": list(prompt.box),
+        }
+        targets.append(target | ({"name": names[prompt.object_id]} if prompt.object_id in names else {}))
+    return {"version": 1, "targets": targets}

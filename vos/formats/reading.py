@@ -1,0 +1,326 @@
+"""What every reader of annotations gives, and what readers share: files that may be damaged or hostile."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element, TreeBuilder
+from xml.parsers import expat
+
+import numpy as np
+from PIL import Image
+
+from ..errors import FormatError, VosError
+from ..frame import Frame
+from ..ops.boxes import Box
+from ..ops.rle import MAX_PIXELS
+from ..results import MAX_OBJECT_ID, VOID, FrameResult, Source
+from .records import FrameRecord, ObjectMask
+
+LARGEST_FILE = 2 << 30
+"""Bytes of a text file that is read whole."""
+
+
+@dataclass(frozen=True)
+class BoxPrompt:
+    """A box without a mask: a hint of where an object is, for the tracker."""
+
+    frame_index: int
+    frame_name: str
+    object_id: int
+    box: Box
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the caller of a reader knows."""
+
+    sequence: str | None = None
+    """Which of several videos; None: the only one."""
+    size: tuple[int, int] | None = None
+    """(height, width) of the frames, for formats that do not say."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Annotations:
+    """The masks of one video, wherever they come from.
+
+    Iterating yields a :class:`~vos.frame.Frame` (without picture) and a :class:`~vos.results.FrameResult` per
+    frame, in order, and reads one frame at a time; it may be repeated.
+    """
+
+    records: Callable[[], Iterator[FrameRecord]]
+    sequence: str = "video"
+    names: dict[int, str] = field(default_factory=dict)
+    """Of the objects that have one."""
+    categories: dict[int, str] = field(default_factory=dict)
+    """Of the objects that have one besides their name."""
+    fps: float | None = None
+    boxes: list[BoxPrompt] = field(default_factory=list)
+    """Boxes without masks."""
+    notes: list[str] = field(default_factory=list)
+    """What was changed or left out, for people."""
+    ids: dict[str, int] = field(default_factory=dict)
+    """Id in the file -> ours, for ids that were given a new number."""
+    overlap: int = 0
+    """Pixels that several objects claimed, in the latest time through the frames."""
+
+    def __iter__(self) -> Iterator[tuple[Frame, FrameResult]]:
+        self.overlap = 0
+        for record in self.records():
+            labels, overlap = record.labels()
+            self.overlap += overlap
+            yield record.frame(), _result(record, labels)
+
+
+def _result(record: FrameRecord, labels: np.ndarray) -> FrameResult:
+    confidence = {o.object_id: 1.0 if o.confidence is None else o.confidence for o in record.objects}
+    source = {o.object_id: Source(o.source) if o.source else Source.USER for o in record.objects}
+    return FrameResult(record.index, labels, confidence, source=source)
+
+
+_FAULTS = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    expat.ExpatError,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+"""What goes wrong with a damaged file, in our code and in Pillow's."""
+
+
+@contextlib.contextmanager
+def reading(path: Path, title: str) -> Iterator[None]:
+    """Whatever a damaged file leads to becomes one line that names the file.
+
+    Raises:
+        FormatError: for it.
+    """
+    try:
+        yield
+    except VosError:
+        raise
+    except FileNotFoundError as error:
+        raise FormatError(f"cannot read {error.filename or path}: there is no such file") from error
+    except _FAULTS as error:
+        raise FormatError(f"cannot read {path} as {title}: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, KeyError):
+        return f"{error.args[0]!r} is missing" if error.args else "something is missing"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, TypeError | AttributeError | IndexError):
+        return f"a value is not of the kind that belongs there ({error})"
+    text = " ".join(str(error).split())
+    return text or type(error).__name__
+
+
+def guarded(annotations: Annotations, path: Path, title: str) -> Annotations:
+    """The annotations, with what goes wrong in the middle of them told as :func:`reading` does."""
+
+    def records() -> Iterator[FrameRecord]:
+        with reading(path, title):
+            frames = annotations.records()
+        while True:
+            with reading(path, title):
+                record = next(frames, None)
+            if record is None:
+                return
+            yield record
+
+    return replace(annotations, records=records)
+
+
+def load_text(path: Path) -> str:
+    """A UTF-8 file, whole.
+
+    Raises:
+        ValueError: it is too large or not UTF-8.
+    """
+    if path.is_dir():
+        raise ValueError("it is a folder")
+    size = path.stat().st_size
+    if size > LARGEST_FILE:
+        raise ValueError(f"it has {size} bytes; up to {LARGEST_FILE} are read")
+    return path.read_text(encoding="utf-8-sig")
+
+
+def load_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    try:
+        return json.loads(load_text(path), parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is not JSON ({error})") from None
+
+
+def _refuse_constant(text: str) -> float:
+    raise ValueError(f"{text} is not a number that JSON has")
+
+
+def load_xml(path: Path) -> Element:
+    """The root of an XML file; document types and entities, which can be bombs, are refused.
+
+    Raises:
+        ValueError: it is not XML, or has a document type.
+    """
+    builder = TreeBuilder()
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler = builder.start
+    parser.EndElementHandler = builder.end
+    parser.CharacterDataHandler = builder.data
+    parser.StartDoctypeDeclHandler = _refuse_doctype
+    try:
+        parser.Parse(load_text(path), True)
+    except expat.ExpatError as error:
+        raise ValueError(f"it is not XML ({error})") from None
+    return builder.close()
+
+
+def _refuse_doctype(*_: Any) -> None:
+    raise ValueError("it has a document type, which is not read")
+
+
+def load_labels(path: Path) -> np.ndarray:
+    """(H, W) uint8 or uint16: the numbers of an index or grey PNG, as they are stored.
+
+    Raises:
+        ValueError: it is no image, a colour image, or has more than 16 bits.
+        OSError: it cannot be read.
+    """
+    with Image.open(path) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise ValueError(f"it has {image.width}x{image.height} pixels; up to {MAX_PIXELS} are read")
+        values = np.asarray(image)
+        mode = image.mode
+    if values.dtype == bool:
+        return values.astype(np.uint8)
+    if values.ndim == 3 and mode in ("RGB", "RGBA") and (values[..., :1] == values[..., :3]).all():
+        values = values[..., 0]
+    if values.ndim != 2:
+        raise ValueError("it is a colour picture; masks are index PNG (with a palette) or grey")
+    if values.dtype not in (np.uint8, np.uint16):
+        if values.dtype.kind not in "iu" or values.min() < 0 or values.max() > 0xFFFF:
+            raise ValueError(f"it has {mode} pixels; masks have whole numbers of 8 or 16 bits")
+        values = values.astype(np.uint16)
+    return values
+
+
+def load_image_size(path: Path) -> tuple[int, int]:
+    """(height, width) of an image, from its header."""
+    with Image.open(path) as image:
+        return image.height, image.width
+
+
+def natural_key(text: str) -> list[Any]:
+    """Sorts ``frame10`` behind ``frame9``."""
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.findall(r"\d+|\D+", text)]
+
+
+def frame_numbers(names: Sequence[str]) -> list[int]:
+    """Frame indices of files by their stems: the numbers they end in where all have one and no two are equal,
+    else their places."""
+    ends = [re.search(r"\d+$", name) for name in names]
+    numbers = [int(end[0]) for end in ends if end]
+    if len(numbers) == len(names) == len(set(numbers)) and max(numbers, default=0) < 1 << 31:
+        return numbers
+    return list(range(len(names)))
+
+
+class IdMap:
+    """Object ids of a file as ours: kept where they are whole numbers in range, else given new ones.
+
+    Args:
+        ids: all ids of the file in order of appearance, numbers or text.
+    """
+
+    def __init__(self, ids: Iterable[Any]) -> None:
+        distinct = list(dict.fromkeys(str(value) for value in ids))
+        kept = {text: number for text in distinct if (number := _own_number(text)) is not None}
+        # "1" and "01" are two objects of the file.
+        if len(set(kept.values())) < len(kept):
+            kept = {}
+        self.changed: dict[str, int] = {}
+        taken, free = set(kept.values()), 1
+        for text in distinct:
+            if text in kept:
+                continue
+            while free in taken or free == VOID:
+                free += 1
+            if free > MAX_OBJECT_ID:
+                raise ValueError(f"there are more than {MAX_OBJECT_ID - 1} objects")
+            self.changed[text] = free
+            taken.add(free)
+        self._numbers = kept | self.changed
+
+    def __getitem__(self, value: Any) -> int:
+        return self._numbers[str(value)]
+
+    def notes(self) -> list[str]:
+        """What to tell the user."""
+        if not self.changed:
+            return []
+        shown = ", ".join(f"{text} is {number}" for text, number in list(self.changed.items())[:5])
+        more = f", and {len(self.changed) - 5} more" if len(self.changed) > 5 else ""
+        return [f"ids outside 1..{MAX_OBJECT_ID}, 255, or not numbers have new ones: {shown}{more}"]
+
+
+def _own_number(text: str) -> int | None:
+    if not re.fullmatch(r"[0-9]{1,5}", text):
+        return None
+    number = int(text)
+    return number if 1 <= number <= MAX_OBJECT_ID and number != VOID else None
+
+
+def choose_sequence(found: Sequence[str], wanted: str | None) -> str:
+    """The sequence asked for, or the only one.
+
+    Raises:
+        FormatError: there is none, it is not there, or there are several to choose from.
+    """
+    if not found:
+        raise ValueError("there is no video in it")
+    listed = ", ".join(found[:8]) + (", ..." if len(found) > 8 else "")
+    if wanted is None and len(found) > 1:
+        raise FormatError(
+            f"there are {len(found)} videos to choose from ({listed}): give one with --sequence"
+        )
+    if wanted is not None and wanted not in found:
+        raise FormatError(f"there is no video {wanted!r}; there is {listed}")
+    return found[0] if wanted is None else wanted
+
+
+def merged(masks: Iterable[ObjectMask], size: tuple[int, int]) -> tuple[ObjectMask, ...]:
+    """Masks by id, ascending; several of one object become their union."""
+    from ..ops.rle import decode_counts, encode_counts
+
+    by_id: dict[int, ObjectMask] = {}
+    for found in masks:
+        before = by_id.get(found.object_id)
+        if before is None:
+            by_id[found.object_id] = found
+        else:
+            union = decode_counts(before.counts, size) | decode_counts(found.counts, size)
+            by_id[found.object_id] = replace(before, counts=encode_counts(union))
+    return tuple(by_id[object_id] for object_id in sorted(by_id))

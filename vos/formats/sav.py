@@ -1,0 +1,222 @@
+"""SA-V: a binary PNG per object and frame, or one JSON with the run lengths of all masklets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..ops.rle import coco_rle, counts_area, parse_coco_rle
+from .layouts import LayoutOptions, LayoutWriter, encode_png
+from .reading import (
+    Annotations,
+    IdMap,
+    Request,
+    choose_sequence,
+    frame_numbers,
+    load_json,
+    load_labels,
+    natural_key,
+)
+from .records import FrameRecord, ObjectMask, RecordedVideo, RecordWriter, dumps
+
+_RATE = 4
+"""SA-V annotates every fourth frame, and its viewer expects that."""
+_SMALL, _MEDIUM = 32**2, 96**2
+
+
+class SavWriter(LayoutWriter):
+    """``Annotations_6fps/<sequence>/000/00000.png``: 0 and 1, also where the object is absent."""
+
+    def masks_folder(self) -> Path:
+        """Below ``Annotations_6fps``."""
+        return Path("Annotations_6fps", self.facts.sequence)
+
+    def images_folder(self) -> Path:
+        """Below ``JPEGImages_24fps``."""
+        return Path("JPEGImages_24fps", self.facts.sequence)
+
+    def assemble(self, video: RecordedVideo, out: Path) -> None:
+        """One folder per object."""
+        folders = {object_id: out / self.masks_folder() / f"{object_id:03d}" for object_id in video.ids}
+        (out / self.masks_folder()).mkdir(parents=True)
+        for folder in folders.values():
+            folder.mkdir()
+        nothing: bytes | None = None
+        for record in self.kept(video):
+            nothing = nothing or encode_png(np.zeros(record.size, np.uint8), wide=False)
+            masks = {found.object_id: record.mask(found) for found in record.visible}
+            for object_id, folder in folders.items():
+                data = encode_png(masks[object_id], wide=False) if object_id in masks else nothing
+                (folder / f"{self.stem(record)}.png").write_bytes(data)
+        (out / f"sav_{self.options.split}.txt").write_text(
+            f"{video.sequence}\n", encoding="utf-8", newline="\n"
+        )
+
+
+def read_sav(path: Path, request: Request) -> Annotations:
+    """The folders of one sequence; objects are numbered by their folders, where those are in range."""
+    root = path / "Annotations_6fps" if (path / "Annotations_6fps").is_dir() else path
+    sequences = {p.name: p for p in sorted(root.iterdir()) if p.is_dir() and any(p.glob("*/*.png"))}
+    sequence = choose_sequence(list(sequences), request.sequence)
+    folders = sorted(
+        (p for p in sequences[sequence].iterdir() if p.is_dir()), key=lambda p: natural_key(p.name)
+    )
+    plain = {p.name: p.name.lstrip("0") or "0" for p in folders}
+    ids = IdMap(plain.values())
+    stems = sorted({p.stem for folder in folders for p in folder.glob("*.png")}, key=natural_key)
+    numbers = frame_numbers(stems)
+
+    def records() -> Iterator[FrameRecord]:
+        from ..ops.rle import encode_counts
+
+        size: Any = None
+        for number, stem in zip(numbers, stems, strict=True):
+            objects = []
+            for folder in folders:
+                file = folder / f"{stem}.png"
+                if not file.is_file():
+                    continue
+                mask = load_labels(file) > 0
+                size = size or mask.shape
+                if mask.shape != size:
+                    raise ValueError(f"{folder.name}/{file.name} is of another size than the first mask")
+                objects.append(ObjectMask(ids[plain[folder.name]], encode_counts(mask)))
+            objects.sort(key=lambda found: found.object_id)
+            yield FrameRecord(number, stem, size, tuple(objects))
+
+    return Annotations(records, sequence, notes=ids.notes(), ids=ids.changed)
+
+
+@dataclass(frozen=True)
+class SavJsonOptions(LayoutOptions):
+    """Options of the JSON."""
+
+
+class SavJsonWriter(RecordWriter):
+    """One JSON per video: ``masklet[frame][object]`` as compressed run lengths, all zeros where absent."""
+
+    Options = SavJsonOptions
+
+    def assemble(self, video: RecordedVideo, out: Path) -> None:
+        """Facts about the objects first, in one pass; the run lengths in a second."""
+        height, width = video.size
+        every = self.options.every
+        statistics = [_Statistics() for _ in video.ids]
+        edited, count, last = 0, 0, 0.0
+        for record in video.frames():
+            if record.index % every:
+                continue
+            found = {o.object_id: o for o in record.objects}
+            for object_id, facts in zip(video.ids, statistics, strict=True):
+                facts.add(count, found.get(object_id))
+            edited += any(o.is_given for o in record.objects)
+            count += 1
+            last = record.time if record.time is not None else record.index / (video.fps or 24)
+        if count < len(video.indices):
+            self.losses["frames"] = len(video.indices) - count
+        if every != _RATE:
+            self.notes.append(f"every={every}: the published viewer takes every {_RATE}th frame of the video")
+        given = any(facts.given for facts in statistics)
+        kind = "manual" if given else "auto"
+        header: dict[str, Any] = {
+            "video_id": video.sequence,
+            "video_duration": round(last, 6),
+            "video_frame_count": float(max(video.indices, default=-1) + 1),
+            "video_height": float(height),
+            "video_width": float(width),
+            "video_resolution": float(height * width),
+            "video_environment": "",
+            "video_split": self.options.split,
+        }
+        areas = [facts.mean_area for facts in statistics]
+        footer: dict[str, Any] = {
+            "masklet_id": list(video.ids),
+            "masklet_size_rel": [round(area / (height * width), 9) if height else 0.0 for area in areas],
+            "masklet_size_abs": [round(area, 3) for area in areas],
+            "masklet_size_bucket": [_bucket(area) for area in areas],
+            "masklet_visibility_changes": [facts.changes for facts in statistics],
+            "masklet_first_appeared_frame": [float(facts.first or 0) for facts in statistics],
+            "masklet_frame_count": [facts.frames for facts in statistics],
+            "masklet_edited_frame_count": [facts.given for facts in statistics],
+            "masklet_type": [kind for _ in statistics],
+            "masklet_num": len(statistics),
+        }
+        if not given:
+            footer["masklet_stability_score"] = [facts.scores for facts in statistics]
+        with out.open("w", encoding="ascii", newline="\n") as file:
+            file.write(dumps(header)[:-1] + ', "masklet": [')
+            separator = "\n"
+            for record in video.frames():
+                if record.index % every:
+                    continue
+                counts = {o.object_id: o.counts for o in record.objects}
+                nothing = np.array([height * width], dtype=np.int64)
+                masks = [coco_rle(counts.get(object_id, nothing), video.size) for object_id in video.ids]
+                file.write(separator + dumps(masks))
+                separator = ",\n"
+            file.write("\n], " + dumps(footer)[1:] + "\n")
+
+
+class _Statistics:
+    """What SA-V says about one object."""
+
+    def __init__(self) -> None:
+        self.frames = self.area = self.changes = self.given = 0
+        self.first: int | None = None
+        self.scores: list[float | None] = []
+        self._was_visible = False
+
+    @property
+    def mean_area(self) -> float:
+        """Over the frames in which it is visible."""
+        return self.area / self.frames if self.frames else 0.0
+
+    def add(self, place: int, found: ObjectMask | None) -> None:
+        """The next frame."""
+        visible = found is not None and found.area > 0
+        if visible and found is not None:
+            self.frames += 1
+            self.area += found.area
+        if found is not None:
+            self.given += found.is_given
+        if self.first is None:
+            self.first = place if visible else None
+        elif visible != self._was_visible:
+            self.changes += 1
+        self._was_visible = visible
+        self.scores.append(None if found is None else found.confidence)
+
+
+def _bucket(area: float) -> str:
+    return "small" if area < _SMALL else "medium" if area < _MEDIUM else "large"
+
+
+def read_sav_json(path: Path, request: Request) -> Annotations:
+    """Masklets; their ids are ours where they are in range. Frame k of the file is frame k * every."""
+    data = load_json(path)
+    masklets, listed = data["masklet"], data["masklet_id"]
+    ids = IdMap(int(value) for value in listed)
+    frames = int(data["video_frame_count"])
+    step = max(1, round(frames / len(masklets))) if masklets else 1
+    if masklets and -(-frames // step) != len(masklets):
+        step = 1
+    size = (int(data["video_height"]), int(data["video_width"]))
+
+    def records() -> Iterator[FrameRecord]:
+        for place, masks in enumerate(masklets):
+            if len(masks) != len(listed):
+                raise ValueError(f"frame {place} has {len(masks)} masks for {len(listed)} objects")
+            objects = [
+                ObjectMask(ids[int(value)], counts)
+                for value, mask in zip(listed, masks, strict=True)
+                if counts_area(counts := parse_coco_rle(mask, size))
+            ]
+            objects.sort(key=lambda found: found.object_id)
+            yield FrameRecord(place * step, f"{place * step:05d}", size, tuple(objects))
+
+    sequence = str(data.get("video_id") or path.stem)
+    return Annotations(records, sequence, notes=ids.notes(), ids=ids.changed)

@@ -1,0 +1,291 @@
+"""YOLO segmentation: a text file per image, a line per object: its class and one closed outline in 0..1.
+
+Coordinates are ``(x + 0.25) / width``: Ultralytics multiplies and truncates, supervision rounds, and both
+find pixel ``x`` again; with ``x + 0.5`` the rounding ones would move half of the outline by a pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import yaml
+
+from ..ops.polygons import Ring, at_least_three, closed_path, fill, rings
+from ..ops.rle import encode_counts
+from .linking import link_by_iou
+from .reading import (
+    Annotations,
+    BoxPrompt,
+    IdMap,
+    Request,
+    frame_numbers,
+    load_image_size,
+    load_text,
+    merged,
+    natural_key,
+)
+from .records import FrameRecord, ObjectMask, RecordedVideo, RecordWriter, dumps
+
+_INSIDE = 0.25
+_MANY_WRONG = 0.02
+"""Share of wrong pixels from which on the writer recommends ``pieces=split``."""
+_SMALLEST = 10
+"""Ultralytics refuses images with fewer pixels a side."""
+
+
+@dataclass(frozen=True)
+class YoloOptions:
+    """Options of the writer.
+
+    Raises:
+        ValueError: for a value out of range.
+    """
+
+    split: str = "train"
+    """``train``, ``val`` or ``test``."""
+    pieces: Literal["join", "split", "largest"] = "join"
+    """One line for an object in several pieces, a line for each, or only the largest."""
+    epsilon: float = 0.0
+    """Simplify outlines by up to so many pixels; 0 is exact."""
+    track_ids: bool = False
+    """Put the object id at the end of every line: read by CVAT and supervision, not by Ultralytics."""
+
+    def __post_init__(self) -> None:
+        if self.split not in ("train", "val", "test"):
+            raise ValueError(f"split must be train, val or test, got {self.split!r}")
+        if self.epsilon < 0:
+            raise ValueError(f"epsilon must be 0 or more, got {self.epsilon}")
+
+
+class YoloWriter(RecordWriter):
+    """``data.yaml``, ``labels/<split>/<sequence>_<name>.txt``, ``<split>.txt``."""
+
+    Options = YoloOptions
+    is_folder = True
+
+    def image_path(self, record: FrameRecord) -> Path | None:
+        """Beside the labels."""
+        suffix = Path(record.image_name).suffix
+        return Path("images", self.options.split, f"{self._stem(record)}{suffix}")
+
+    def _stem(self, record: FrameRecord) -> str:
+        return f"{self.facts.sequence}_{record.name}"
+
+    def assemble(self, video: RecordedVideo, out: Path) -> None:
+        """A file per frame; one without objects is empty."""
+        numbers = {name: n - 1 for name, n in video.categories().items()}
+        split = self.options.split
+        (out / "labels" / split).mkdir(parents=True)
+        wrong: dict[int, int] = {}
+        total: dict[int, int] = {}
+        duplicates, images = 0, []
+        for record in video.frames():
+            lines: list[str] = []
+            for found in record.visible:
+                mask = record.mask(found)
+                drawn, paths = self._outlines(mask)
+                error = int((drawn ^ mask).sum())
+                wrong[found.object_id] = wrong.get(found.object_id, 0) + error
+                total[found.object_id] = total.get(found.object_id, 0) + found.area
+                number = numbers[video.category(found.object_id)]
+                lines += [self._line(number, path, record.size, found.object_id) for path in paths]
+            duplicates += len(lines) - len(set(lines))
+            text = "".join(line + "\n" for line in lines)
+            (out / "labels" / split / f"{self._stem(record)}.txt").write_text(
+                text, encoding="ascii", newline="\n"
+            )
+            images.append(str(self.image_path(record)))
+        (out / f"{split}.txt").write_text("".join(f"{i}\n" for i in images), encoding="utf-8", newline="\n")
+        (out / "data.yaml").write_text(self._data(numbers), encoding="utf-8", newline="\n")
+        self._report(video, wrong, total, duplicates)
+
+    def _outlines(self, mask: np.ndarray) -> tuple[np.ndarray, list[Ring]]:
+        """What the paths of a mask fill, and the paths."""
+        pieces = rings(mask, epsilon=self.options.epsilon)
+        if self.options.pieces == "largest":
+            pieces = pieces[:1]
+        if self.options.pieces == "join":
+            paths = [closed_path([ring for outer, holes in pieces for ring in (outer, *holes)])]
+        else:
+            paths = [closed_path([outer, *holes]) for outer, holes in pieces]
+        size = (mask.shape[0], mask.shape[1])
+        return fill(paths, size), [at_least_three(path) for path in paths]
+
+    def _line(self, number: int, path: Ring, size: tuple[int, int], object_id: int) -> str:
+        scaled = (path + _INSIDE) / np.array([size[1], size[0]])
+        values = " ".join(f"{value:.6f}" for value in scaled.ravel().tolist())
+        return f"{number} {values}" + (f" {object_id}" if self.options.track_ids else "")
+
+    def _data(self, numbers: Mapping[str, int]) -> str:
+        split = self.options.split
+        folders = {"train": f"images/{split}", "val": f"images/{split}"} | {split: f"images/{split}"}
+        lines = ["path: .", *(f"{key}: {folder}" for key, folder in folders.items()), "names:"]
+        lines += [f"  {number}: {dumps(name)}" for name, number in numbers.items()]
+        return "\n".join(lines if numbers else [*lines[:-1], "names: {}"]) + "\n"
+
+    def _report(
+        self, video: RecordedVideo, wrong: Mapping[int, int], total: Mapping[int, int], duplicates: int
+    ) -> None:
+        self.losses["wrong_pixels"] = {str(k): n for k, n in wrong.items() if n}
+        many = [k for k, n in wrong.items() if n > _MANY_WRONG * total[k]]
+        if many and self.options.pieces == "join":
+            self.notes.append(
+                f"objects {', '.join(map(str, many))} are in several pieces, whose bridges are more than "
+                f"{_MANY_WRONG:.0%} of their pixels: pieces=split writes a line for each piece"
+            )
+        if duplicates:
+            self.notes.append(
+                f"{duplicates} lines are equal to another of their image; Ultralytics drops one"
+            )
+        if video.indices and min(video.size) < _SMALLEST:
+            self.notes.append(f"Ultralytics refuses images with less than {_SMALLEST} pixels a side")
+
+
+def read_yolo(path: Path, request: Request) -> Annotations:
+    """Outlines and boxes of every label file; ids where the lines end with one.
+
+    Without ids every line is an object of its own, unless the option ``link=iou`` joins those that overlap in
+    neighbouring frames.
+    """
+    files = _label_files(path)
+    stems = [file.stem for file in files]
+    prefix = _common_prefix(stems)
+    numbers = frame_numbers([stem[len(prefix) :] for stem in stems])
+    names = _class_names(path)
+    parsed = [_Label(file, names) for file in files]
+    has_ids = any(label.has_ids for label in parsed)
+    ids = IdMap(identity for n, label in enumerate(parsed) for identity in label.identities(n))
+    categories: dict[int, str] = {}
+    boxes: list[BoxPrompt] = []
+    sizes = [_size(path, file, request) for file in files]
+    for n, (label, size) in enumerate(zip(parsed, sizes, strict=True)):
+        for identity, number, values in zip(label.identities(n), label.classes, label.values, strict=True):
+            categories[ids[identity]] = names.get(number, f"class {number}")
+            if len(values) == 4:
+                boxes.append(
+                    BoxPrompt(numbers[n], stems[n][len(prefix) :], ids[identity], _box(values, size))
+                )
+
+    def records() -> Iterator[FrameRecord]:
+        for n, (label, size) in enumerate(zip(parsed, sizes, strict=True)):
+            masks = [
+                ObjectMask(
+                    ids[identity], encode_counts(fill([np.floor(values.reshape(-1, 2) * size[::-1])], size))
+                )
+                for identity, values in zip(label.identities(n), label.values, strict=True)
+                if len(values) > 4
+            ]
+            name = stems[n][len(prefix) :]
+            yield FrameRecord(numbers[n], name, size, merged(masks, size), f"{stems[n]}.jpg")
+
+    notes = (
+        []
+        if has_ids
+        else ["the labels have no ids: every outline is an object of its own (--link-iou joins them)"]
+    )
+    sequence = prefix.rstrip("_") or path.stem
+    found = Annotations(
+        records, sequence, {}, categories, None, boxes, notes + (ids.notes() if has_ids else [])
+    )
+    if request.options.get("link") == "iou" and not has_ids:
+        return link_by_iou(found)
+    return found
+
+
+def _common_prefix(stems: list[str]) -> str:
+    """What all names have before the last ``_`` that they share: the sequence's name in our files."""
+    first, last = min(stems), max(stems)
+    length = next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    return first[: first.rfind("_", 0, length) + 1]
+
+
+class _Label:
+    """One label file."""
+
+    def __init__(self, file: Path, names: Mapping[int, str]) -> None:
+        self.classes: list[int] = []
+        self.values: list[np.ndarray] = []
+        self.ids: list[int | None] = []
+        for number, line in enumerate(load_text(file).splitlines(), 1):
+            parts = line.split()
+            if not parts:
+                continue
+            try:
+                kind, values = int(parts[0]), [float(part) for part in parts[1:]]
+            except ValueError:
+                raise ValueError(f"line {number} of {file.name} is not a class and numbers") from None
+            identity = None
+            if len(values) % 2 and len(values) >= 5:
+                identity = int(values.pop())
+            if len(values) not in (4,) and (len(values) < 6 or len(values) % 2):
+                raise ValueError(f"line {number} of {file.name} has {len(values)} coordinates")
+            array = np.array(values)
+            if not np.isfinite(array).all() or array.min() < -0.5 or array.max() > 1.5:
+                raise ValueError(f"line {number} of {file.name} has a coordinate outside 0..1")
+            self.classes.append(kind)
+            self.values.append(array)
+            self.ids.append(identity)
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether lines end with an id."""
+        return any(identity is not None for identity in self.ids)
+
+    def identities(self, frame: int) -> list[str]:
+        """A key per line, the same for one object."""
+        return [
+            str(identity) if identity is not None else f"frame {frame} line {n}"
+            for n, identity in enumerate(self.ids)
+        ]
+
+
+def _label_files(path: Path) -> list[Path]:
+    root = path.parent if path.suffix in (".yaml", ".yml") else path
+    if not root.is_dir():
+        raise ValueError("it is neither a folder nor a data.yaml")
+    below = root / "labels" if (root / "labels").is_dir() else root
+    files = [f for f in below.glob("**/*.txt") if below != root or f.name not in _LISTS]
+    if not files:
+        raise ValueError("there are no label files (.txt) in it")
+    return sorted(files, key=lambda f: natural_key(f.relative_to(below).as_posix()))
+
+
+_LISTS = ("train.txt", "val.txt", "test.txt", "classes.txt")
+
+
+def _class_names(path: Path) -> dict[int, str]:
+    root = path.parent if path.suffix in (".yaml", ".yml") else path
+    for file in (path, root / "data.yaml", root / "data.yml"):
+        if file.suffix in (".yaml", ".yml") and file.is_file():
+            try:
+                names = (yaml.safe_load(load_text(file)) or {}).get("names") or {}
+            except yaml.YAMLError as error:
+                raise ValueError(f"{file.name} is not YAML ({error})") from None
+            return {
+                int(k): str(v) for k, v in (names.items() if isinstance(names, dict) else enumerate(names))
+            }
+    classes = root / "classes.txt"
+    return dict(enumerate(load_text(classes).splitlines())) if classes.is_file() else {}
+
+
+def _size(root: Path, file: Path, request: Request) -> tuple[int, int]:
+    """Of the image beside the labels, else what the caller knows."""
+    parts = list(file.parts)
+    if "labels" in parts:
+        at = len(parts) - 1 - parts[::-1].index("labels")
+        images = Path(*parts[:at], "images", *parts[at + 1 :])
+        for suffix in (".jpg", ".jpeg", ".png", ".bmp", ".webp"):
+            if images.with_suffix(suffix).is_file():
+                return load_image_size(images.with_suffix(suffix))
+    if request.size is None:
+        raise ValueError(f"there is no image for {file.name}, so its size is unknown: give --size or --video")
+    return request.size
+
+
+def _box(values: Any, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    x, y, width, height = (float(v) * n for v, n in zip(values, (size[1], size[0]) * 2, strict=True))
+    return round(x - width / 2), round(y - height / 2), round(x + width / 2) - 1, round(y + height / 2) - 1

@@ -1,0 +1,31 @@
+"""YouTube-VOS: index PNGs and ``meta.json`` with the category of every object."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .layouts import LayoutWriter, read_layout
+from .reading import Annotations, Request, load_json
+from .records import RecordedVideo, dumps
+
+
+class YouTubeVosWriter(LayoutWriter):
+    """``<split>/Annotations/<sequence>/00000.png`` and ``<split>/meta.json``."""
+
+    def describe(self, video: RecordedVideo, out: Path, visible: dict[int, list[str]]) -> None:
+        """The frames of every object."""
+        objects = {str(k): {"category": video.category(k), "frames": stems} for k, stems in visible.items()}
+        meta = {"videos": {video.sequence: {"objects": objects}}}
+        (out / self.options.split / "meta.json").write_text(
+            dumps(meta) + "\n", encoding="ascii", newline="\n"
+        )
+
+
+def read_youtube_vos(path: Path, request: Request) -> Annotations:
+    """Index PNGs, and the categories where there is a ``meta.json``."""
+    found = read_layout(path, request)
+    for meta in (path / "meta.json", *sorted(path.glob("*/meta.json"))):
+        if meta.is_file():
+            objects = load_json(meta)["videos"].get(found.sequence, {}).get("objects", {})
+            found.categories |= {int(k): str(o["category"]) for k, o in objects.items() if "category" in o}
+    return found

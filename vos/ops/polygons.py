@@ -1,0 +1,116 @@
+"""Masks as polygons along the pixels of their outline, and back.
+
+A ring is a contour through the outermost pixels of an object (integer coordinates); filling it with its
+border gives the pixels back. A hole is a ring, too: through the object's pixels around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+Ring = NDArray[np.int32]
+"""(P, 2) x, y."""
+
+
+def rings(mask: NDArray[np.bool_], *, epsilon: float = 0.0) -> list[tuple[Ring, list[Ring]]]:
+    """The pieces of an (H, W) mask: each the outer ring and the rings of its holes, largest piece first.
+
+    Args:
+        mask: what to outline.
+        epsilon: 0 keeps every pixel of the outline; more simplifies by Douglas-Peucker, up to so many pixels.
+    """
+    found, tree = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    if not found:
+        return []
+    contours = [_simplified(c, epsilon) for c in found]
+    links = tree.reshape(-1, 4)
+    pieces: dict[int, tuple[Ring, list[Ring]]] = {
+        n: (ring, []) for n, ring in enumerate(contours) if links[n][3] < 0
+    }
+    for n, ring in enumerate(contours):
+        if links[n][3] >= 0:
+            pieces[int(links[n][3])][1].append(ring)
+    return sorted(pieces.values(), key=lambda piece: -_extent(piece[0]))
+
+
+def _simplified(contour: NDArray[np.int32], epsilon: float) -> Ring:
+    if epsilon > 0:
+        contour = cv2.approxPolyDP(contour, epsilon, True)
+    ring: Ring = contour.reshape(-1, 2)
+    return ring
+
+
+def _extent(ring: Ring) -> float:
+    return float(cv2.contourArea(ring)) + len(ring) / 2
+
+
+def closed_path(pieces: Sequence[Ring]) -> Ring:
+    """One path around all rings: from the first on, the nearest remaining ring is spliced in at the nearest
+    pair of points, so that no bridge crosses another ring.
+
+    Bridges to holes run inside the object; bridges between pieces add a line one pixel wide.
+    """
+    path = np.asarray(pieces[0])
+    waiting = list(pieces[1:])
+    best = [_nearest(path, ring) for ring in waiting]
+    while waiting:
+        n = min(range(len(waiting)), key=lambda k: best[k][0])
+        ring = waiting.pop(n)
+        _, start, own = best.pop(n)
+        at = int(np.flatnonzero((path == start).all(axis=1))[0])
+        turn = np.concatenate([ring[own:], ring[: own + 1]])
+        path = np.concatenate([path[: at + 1], turn, path[at:]])
+        for k, other in enumerate(waiting):  # only the new part can be nearer
+            best[k] = min(best[k], _nearest(ring, other), key=lambda item: item[0])
+    return path
+
+
+def _nearest(path: Ring, ring: Ring) -> tuple[float, Ring, int]:
+    """Distance, point of the path and row of the ring's point of the nearest pair."""
+    distance, row = cKDTree(path).query(ring)
+    own = int(np.argmin(distance))
+    return float(distance[own]), path[int(row[own])], own
+
+
+def fill(paths: Sequence[NDArray[np.floating] | Ring], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """(H, W) mask of the union of rings, each filled with its border; coordinates are rounded."""
+    canvas = np.zeros(size, dtype=np.uint8)
+    for path in paths:
+        cv2.fillPoly(canvas, [_rounded(path)], 1)
+    return canvas.astype(bool)
+
+
+def fill_parity(paths: Sequence[NDArray[np.floating] | Ring], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """(H, W) mask of the pixels inside an odd number of rings, or on one: outer rings and holes alike."""
+    canvas = np.zeros(size, dtype=np.uint8)
+    cv2.fillPoly(canvas, [_rounded(path) for path in paths], 1)
+    return canvas.astype(bool)
+
+
+def fill_pieces(pieces: Sequence[tuple[Ring, Sequence[Ring]]], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """(H, W) mask of pieces with holes, the inverse of :func:`rings`; the ring of a hole is the object's."""
+    canvas = np.zeros(size, dtype=np.uint8)
+    for outer, holes in pieces:
+        piece = np.zeros(size, dtype=np.uint8)
+        cv2.fillPoly(piece, [_rounded(outer)], 1)
+        for hole in holes:
+            cv2.fillPoly(piece, [_rounded(hole)], 0)
+            cv2.polylines(piece, [_rounded(hole)], True, 1)
+        canvas |= piece
+    return canvas.astype(bool)
+
+
+def _rounded(path: NDArray) -> NDArray[np.int32]:
+    # A coordinate beyond any image would overflow.
+    limited = np.clip(np.nan_to_num(np.asarray(path, dtype=np.float64)), -(1 << 20), 1 << 20)
+    return np.floor(limited + 0.5).astype(np.int32).reshape(-1, 1, 2)
+
+
+def at_least_three(ring: Ring) -> Ring:
+    """The ring, its last point repeated until there are three: what polygons of many formats must have."""
+    return ring if len(ring) >= 3 else np.concatenate([ring, np.repeat(ring[-1:], 3 - len(ring), axis=0)])
