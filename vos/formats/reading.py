@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder
@@ -23,6 +25,7 @@ from ..ops.rle import MAX_PIXELS
 from ..results import MAX_OBJECT_ID, VOID, FrameResult, Source
 from .records import FrameRecord, ObjectMask
 
+_PNG, _PNG_END = b"\x89PNG", b"IEND\xaeB`\x82"
 LARGEST_FILE = 2 << 30
 """Bytes of a text file that is read whole."""
 
@@ -71,17 +74,21 @@ class Annotations:
     """Id in the file -> ours, for ids that were given a new number."""
     overlap: int = 0
     """Pixels that several objects claimed, in the latest time through the frames."""
+    guard: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
+    """Makes errors of what goes wrong with a frame."""
 
     def __iter__(self) -> Iterator[tuple[Frame, FrameResult]]:
         self.overlap = 0
         for record in self.records():
-            labels, overlap = record.labels()
+            with self.guard():
+                labels, overlap = record.labels()
+                frame, result = record.frame(), _result(record, labels)
             self.overlap += overlap
-            yield record.frame(), _result(record, labels)
+            yield frame, result
 
 
 def _result(record: FrameRecord, labels: np.ndarray) -> FrameResult:
-    confidence = {o.object_id: 1.0 if o.confidence is None else o.confidence for o in record.objects}
+    confidence = {o.object_id: 1.0 if o.confidence is None else float(o.confidence) for o in record.objects}
     source = {o.object_id: Source(o.source) if o.source else Source.USER for o in record.objects}
     return FrameResult(record.index, labels, confidence, source=source)
 
@@ -93,7 +100,7 @@ _FAULTS = (
     LookupError,
     MemoryError,
     OSError,
-    RecursionError,
+    RuntimeError,
     SyntaxError,
     TypeError,
     ValueError,
@@ -145,7 +152,7 @@ def guarded(annotations: Annotations, path: Path, title: str) -> Annotations:
                 return
             yield record
 
-    return replace(annotations, records=records)
+    return replace(annotations, records=records, guard=partial(reading, path, title))
 
 
 def load_text(path: Path) -> str:
@@ -209,7 +216,14 @@ def load_labels(path: Path) -> np.ndarray:
         ValueError: it is no image, a colour image, or has more than 16 bits.
         OSError: it cannot be read.
     """
-    with Image.open(path) as image:
+    return decode_labels(path.read_bytes())
+
+
+def decode_labels(data: bytes) -> np.ndarray:
+    """As :func:`load_labels`, of a file's content."""
+    if data.startswith(_PNG) and _PNG_END not in data:
+        raise ValueError("the PNG is cut short")
+    with Image.open(io.BytesIO(data)) as image:
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"it has {image.width}x{image.height} pixels; up to {MAX_PIXELS} are read")
         values = np.asarray(image)

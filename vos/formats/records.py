@@ -79,6 +79,10 @@ class FrameRecord:
     file_name: str | None = None
     time: float | None = None
 
+    def __post_init__(self) -> None:
+        if self.index < 0:
+            raise ValueError(f"frame {self.index} is negative; frames are counted from 0")
+
     @property
     def visible(self) -> tuple[ObjectMask, ...]:
         """The objects that cover at least one pixel."""

@@ -132,8 +132,8 @@ FORMATS: dict[str, Format] = {
         "sav",
         "sav:SavWriter",
         "sav:read_sav",
-        (MASKS, IDS, FRAMES),
-        _NO_NAMES,
+        (MASKS, IDS),
+        f"{_NO_NAMES}, the frames of a video without any object",
     ),
     "sav-json": Format(
         "SA-V JSON: masklets as run lengths",

@@ -60,7 +60,7 @@ class SavWriter(LayoutWriter):
 def read_sav(path: Path, request: Request) -> Annotations:
     """The folders of one sequence; objects are numbered by their folders, where those are in range."""
     root = path / "Annotations_6fps" if (path / "Annotations_6fps").is_dir() else path
-    sequences = {p.name: p for p in sorted(root.iterdir()) if p.is_dir() and any(p.glob("*/*.png"))}
+    sequences = {p.name: p for p in sorted(root.iterdir()) if p.is_dir()}
     sequence = choose_sequence(list(sequences), request.sequence)
     folders = sorted(
         (p for p in sequences[sequence].iterdir() if p.is_dir()), key=lambda p: natural_key(p.name)

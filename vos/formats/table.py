@@ -152,6 +152,8 @@ def read_parquet(path: Path, request: Request) -> Annotations:
             heads = file.read(columns).to_pylist()
     except pa.ArrowException as error:
         raise ValueError(str(error)) from None
+    if not heads:
+        return Annotations(lambda: iter(()), path.stem)
     sequence = choose_sequence(list(dict.fromkeys(str(row["sequence"]) for row in heads)), request.sequence)
     heads = [row for row in heads if row["sequence"] == sequence]
     ids = IdMap(row["id"] for row in heads)

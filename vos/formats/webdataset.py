@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from ..ops.rle import MAX_PIXELS
 from ..results import MAX_OBJECTS
 from .layouts import encode_png, record_of_labels
-from .reading import Annotations, Request, choose_sequence
+from .reading import Annotations, Request, choose_sequence, decode_labels
 from .records import UNNAMED, FrameRecord, ObjectMask, RecordedVideo, RecordWriter, dumps
 
 _LARGEST_MEMBER = 1 << 28
@@ -162,11 +160,7 @@ def _missing(parts: dict[str, bytes]) -> str:
 
 
 def _record(facts: dict[str, Any], data: bytes) -> FrameRecord:
-    with Image.open(io.BytesIO(data)) as image:
-        if image.width * image.height > MAX_PIXELS:
-            raise ValueError(f"a mask has {image.width}x{image.height} pixels")
-        labels = np.asarray(image)
-    found = record_of_labels(labels, int(facts["frame"]), str(facts["name"]))
+    found = record_of_labels(decode_labels(data), int(facts["frame"]), str(facts["name"]))
     visible = {o.object_id: o.counts for o in found.objects}
     nothing = np.array([found.size[0] * found.size[1]], dtype=np.int64)
     told = {int(o["id"]): o for o in facts["objects"]}

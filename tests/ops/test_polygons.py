@@ -1,0 +1,75 @@
+"""Outlines: exact with holes and pieces, and one closed path around holes."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from hypothesis import given
+from hypothesis.extra import numpy as hnp
+
+from vos.ops.polygons import at_least_three, closed_path, fill, fill_parity, fill_pieces, rings
+
+MASKS = hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24))
+
+
+@given(mask=MASKS)
+def test_rings_give_the_mask_back(mask: np.ndarray) -> None:
+    """By holes, and by parity."""
+    pieces = rings(mask)
+    assert np.array_equal(fill_pieces(pieces, mask.shape), mask)
+    everything = [ring for outer, holes in pieces for ring in (outer, *holes)]
+    assert np.array_equal(fill_parity(everything, mask.shape), mask)
+
+
+def blob(seed: int, size: int = 80) -> np.ndarray:
+    """One piece with holes inside."""
+    rng = np.random.default_rng(seed)
+    mask = np.zeros((size, size), np.uint8)
+    cv2.ellipse(mask, (size // 2, size // 2), (size // 3, size // 4), int(rng.integers(180)), 0, 360, 1, -1)
+    for _ in range(4):
+        centre = tuple(int(v) for v in rng.integers(size // 2 - 10, size // 2 + 10, 2))
+        cv2.circle(mask, centre, int(rng.integers(1, 4)), 0, -1)
+    return mask.astype(bool)
+
+
+def test_one_path_around_holes_is_exact() -> None:
+    """Truncated or rounded, the joined path fills exactly the object, holes spared."""
+    clean = [pieces[0] for seed in range(30) if len(pieces := rings(blob(seed))) == 1 and pieces[0][1]]
+    assert len(clean) >= 10
+    for outer, holes in clean:
+        mask = fill_pieces([(outer, holes)], (80, 80))
+        path = closed_path([outer, *holes])
+        assert np.array_equal(fill([path], mask.shape), mask)
+        assert np.array_equal(fill([np.floor(path + 0.25)], mask.shape), mask)
+
+
+def test_bridges_between_pieces_are_one_pixel_wide() -> None:
+    """Two squares 5 pixels apart: the path adds a line between them."""
+    mask = np.zeros((20, 30), bool)
+    mask[5:10, 2:8] = mask[5:10, 13:20] = True
+    path = closed_path([outer for outer, _ in rings(mask)])
+    wrong = fill([path], mask.shape) & ~mask
+    assert wrong.sum() == 5
+    assert not (mask & ~fill([path], mask.shape)).any()
+
+
+def test_simplified() -> None:
+    """Douglas-Peucker takes points away and stays within the distance."""
+    mask = blob(3)
+    ((exact, _),), ((rough, _),) = rings(mask), rings(mask, epsilon=2)
+    assert len(rough) < len(exact) / 2
+
+
+def test_small_rings_are_padded() -> None:
+    """One pixel is three times the same point."""
+    mask = np.zeros((5, 5), bool)
+    mask[2, 3] = True
+    ((outer, _),) = rings(mask)
+    assert at_least_three(outer).tolist() == [[3, 2]] * 3
+    assert rings(np.zeros((3, 3), bool)) == []
+
+
+def test_coordinates_beyond_the_image_are_harmless() -> None:
+    """Infinite and absurd coordinates are clipped."""
+    drawn = fill([np.array([[-1e30, -1e30], [1e30, -1e30], [np.nan, 1e30]])], (4, 4))
+    assert drawn.shape == (4, 4)
