@@ -1,0 +1,179 @@
+"""What other people's programs read in our files. Those that are not installed are skipped.
+
+``VOS_ORACLES`` is a Python interpreter of an environment that has them (``make oracles`` makes one): they cannot
+live beside each other and this package.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from annotated_clips import annotations_of, hard_clip
+from PIL import Image
+
+from vos import formats
+from vos.formats.registry import FORMATS
+from vos.results import object_ids
+
+SCRIPTS = Path(__file__).resolve().parent.parent / "oracles"
+PYTHON = os.environ.get("VOS_ORACLES") or sys.executable
+NAMES = {1: "car", 2: "person", 3: "car", 254: "dog"}
+pytestmark = pytest.mark.slow
+
+
+def ask(package: str, script: str, *arguments: object) -> list[tuple[int, int, str, np.ndarray]]:
+    """(frame, id, category, mask) as the program reads them."""
+    have = subprocess.run([PYTHON, "-c", f"import {package}"], capture_output=True, check=False)
+    if have.returncode:
+        pytest.skip(f"{package} is not installed for {PYTHON}")
+    command = [PYTHON, str(SCRIPTS / f"{script}.py"), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-500:] + done.stderr[-3000:]
+    found = []
+    for frame, number, category, (size, runs) in json.loads(done.stdout.splitlines()[-1]):
+        values = np.arange(len(runs)) % 2 == 1
+        found.append((frame, number, category, np.repeat(values, runs).reshape(size)))
+    return found
+
+
+def write(name: str, folder: Path, pictures: bool = False, **options: object) -> Path:
+    """The hard clip in that format, with pictures where asked for."""
+    path = folder / FORMATS[name].default_name
+    given = annotations_of(hard_clip(), names=NAMES)
+    formats.write(given, path, name, options=options, sequence="0007")
+    return path
+
+
+def check(
+    found: list[tuple[int, int, str, np.ndarray]], *, ids: bool = True, categories: bool = True
+) -> None:
+    """The same masks with the same ids and categories in the same frames, and no others."""
+    wanted = {
+        (frame, k if ids else 0, NAMES[k] if categories else "", (labels == k).tobytes())
+        for frame, labels in enumerate(hard_clip())
+        for k in object_ids(labels)
+    }
+    assert {
+        (frame, number if ids else 0, category if categories else "", mask.astype(bool).tobytes())
+        for frame, number, category, mask in found
+    } == wanted
+
+
+@pytest.mark.parametrize("name", ["coco", "coco-video"])
+def test_pycocotools(name: str, tmp_path: Path) -> None:
+    """COCO."""
+    check(ask("pycocotools", "read_pycocotools", write(name, tmp_path)))
+
+
+def test_sav(tmp_path: Path) -> None:
+    """SA-V JSON."""
+    check(ask("pycocotools", "read_sav_json", write("sav-json", tmp_path)), categories=False)
+
+
+@pytest.mark.parametrize("kind", ["mots", "kitti"])
+def test_trackeval_mots(kind: str, tmp_path: Path) -> None:
+    """MOTS text: frames from 1 and from 0. Our dog's class is none of theirs, but its masks are read."""
+    path = write("mots-txt", tmp_path, variant=kind)
+    found = ask("trackeval", "read_trackeval", kind, path, "0007", 5)
+    check([(frame, number % 1000, "", mask) for frame, number, _, mask in found], categories=False)
+
+
+def test_trackeval_davis(tmp_path: Path) -> None:
+    """DAVIS."""
+    path = write("davis", tmp_path)
+    found = ask("trackeval", "read_trackeval", "davis", path, "0007", 5)
+    check(found, ids=False, categories=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("datumaro", "datumaro"),
+        ("mots-png", "mots_png"),
+        ("voc", "voc_segmentation"),
+        ("cvat-images", "cvat"),
+    ],
+)
+def test_datumaro(name: str, kind: str, tmp_path: Path) -> None:
+    """Datumaro's own format, MOTS PNG, VOC and CVAT for images."""
+    path = write(name, tmp_path)
+    if name == "cvat-images":
+        folder = tmp_path / "task"
+        (folder / "images").mkdir(parents=True)
+        for index in range(5):
+            Image.new("RGB", (37, 29)).save(folder / "images" / f"{index:05d}.jpg")
+        path.rename(folder / "annotations.xml")
+        path = folder
+    found = ask("datumaro", "read_datumaro", kind, path)
+    if name == "mots-png":  # frames from 1
+        found = [(frame - 1, number % 1000, category, mask) for frame, number, category, mask in found]
+        found = [(f, n, "person" if c == "pedestrian" else c, m) for f, n, c, m in found]
+    check(found, ids=name != "voc")
+
+
+def test_supervision(tmp_path: Path) -> None:
+    """YOLO, pieces apart: every line is a detection of its class, and together they are the object."""
+    path = write("yolo", tmp_path)
+    (path / "images" / "train").mkdir(parents=True)
+    for index in range(5):
+        Image.new("RGB", (37, 29)).save(path / "images" / "train" / f"0007_{index:05d}.jpg")
+    found = ask("supervision", "read_supervision", path, "train")
+    exact = [item for item in found if item[2] != "person"]  # the object in three pieces has bridges
+    wanted = {
+        (frame, NAMES[k], (labels == k).tobytes())
+        for frame, labels in enumerate(hard_clip())
+        for k in object_ids(labels)
+        if NAMES[k] != "person"
+    }
+    assert {(frame, category, mask.astype(bool).tobytes()) for frame, _, category, mask in exact} == wanted
+    assert len(found) - len(exact) == 3
+
+
+@pytest.mark.parametrize("name", ["cvat-video", "cvat-images"])
+def test_cvat_sdk(name: str, tmp_path: Path) -> None:
+    """Run lengths of CVAT, both formats."""
+    path = write(name, tmp_path)
+    if name == "cvat-images":
+        text = path.read_text()
+        assert "<original_size><width>37</width><height>29</height>" in text
+    check(ask("cvat_sdk.masks", "read_cvat", path))
+
+
+@pytest.mark.parametrize("name", ["label-studio", "label-studio-video"])
+def test_label_studio_sdk(name: str, tmp_path: Path) -> None:
+    """Tasks are valid, and brush masks decode to ours."""
+    found = ask("label_studio_sdk.converter.brush", "read_label_studio", write(name, tmp_path))
+    if name == "label-studio":
+        check(found)
+
+
+def test_label_studio_vectors(tmp_path: Path) -> None:
+    """Outlines in video are valid."""
+    ask("label_studio_sdk", "read_label_studio", write("label-studio-video", tmp_path, shape="vector"))
+
+
+def test_darwin(tmp_path: Path) -> None:
+    """Darwin JSON."""
+    check(ask("darwin", "read_darwin", write("darwin", tmp_path)))
+
+
+def test_labelme(tmp_path: Path) -> None:
+    """labelme JSON. It opens the picture, which must be there."""
+    path = write("labelme", tmp_path)
+    for index in range(5):
+        Image.new("RGB", (37, 29)).save(path / f"{index:05d}.jpg")
+    check(ask("labelme", "read_labelme", path))
+
+
+def test_webdataset(tmp_path: Path) -> None:
+    """Tar shards, several of them."""
+    path = write("webdataset", tmp_path, samples=2)
+    shards = sorted(path.glob("*.tar"))
+    assert len(shards) == 3
+    check(ask("webdataset", "read_webdataset", *shards))
