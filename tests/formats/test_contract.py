@@ -11,7 +11,7 @@ import pytest
 
 from vos.errors import OutputError, SettingsError
 from vos.formats.base import VideoFacts, Writer
-from vos.formats.registry import WRITERS, build_writer, writer_class
+from vos.formats.registry import FORMATS, build_writer, writer_class, writers
 from vos.frame import Frame
 from vos.results import FrameResult
 
@@ -47,14 +47,16 @@ def content(path: Path) -> dict[str, bytes]:
     return {str(file.relative_to(path.parent)): file.read_bytes() for file in files}
 
 
-@pytest.fixture(params=sorted(WRITERS))
+@pytest.fixture(params=writers(internal=True))
 def make(request: pytest.FixtureRequest) -> Callable[..., Writer]:
     """Builds the writer under test: ``make(folder)`` or ``make(folder, work=None)``."""
 
     def build(folder: Path, **options: Any) -> Writer:
+        if FORMATS[request.param].requires:
+            pytest.importorskip(FORMATS[request.param].requires)
         folder.mkdir(exist_ok=True)
         options = {"work": folder.parent / f"{folder.name}.work", "facts": FACTS} | options
-        return build_writer(request.param, folder / writer_class(request.param).default_name, **options)
+        return build_writer(request.param, folder / FORMATS[request.param].default_name, **options)
 
     return build
 

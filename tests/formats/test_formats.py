@@ -93,8 +93,8 @@ def test_coco_is_read_by_pycocotools(tmp_path: Path) -> None:
     assert [
         (i["id"], i["file_name"], i["width"], i["height"], i["time"]) for i in coco.dataset["images"]
     ] == [
-        (2, "00002.png", 30, 20, 0.5),
-        (3, "00003.png", 30, 20, None),
+        (2, "00002.jpg", 30, 20, 0.5),
+        (3, "00003.jpg", 30, 20, None),
     ]
     annotations = coco.loadAnns(coco.getAnnIds())
     assert [(a["id"], a["image_id"], a["track_id"], a["score"]) for a in annotations] == [

@@ -1,119 +1,128 @@
-"""Annotations as COCO JSON with run-length masks, one annotation per visible object and frame."""
+"""COCO JSON with run-length masks, one annotation per visible object and frame; with or without videos."""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from ..files import replacing
-from ..frame import Frame
-from ..ops.rle import mask_fields
-from ..results import FrameResult, object_ids
-from .base import Blocks, VideoFacts, Writer
-
-UNNAMED = "object"
-"""Category of objects that were given no name."""
+from ..ops.polygons import at_least_three, fill, rings
+from ..ops.rle import coco_box, coco_rle
+from .records import FrameRecord, ObjectMask, RecordedVideo, RecordWriter, dumps, write_lines
 
 
-class CocoWriter(Writer):
+@dataclass(frozen=True)
+class CocoOptions:
+    """Options of both writers."""
+
+    segmentation: Literal["rle", "polygon"] = "rle"
+    """``polygon``: the outer outline of every piece; holes are lost, and counted."""
+    rle: Literal["compressed", "uncompressed"] = "compressed"
+    """Run lengths as COCO's string, or as a list of numbers."""
+
+
+class CocoWriter(RecordWriter):
     """``annotations.json``: ``images``, ``annotations``, ``categories`` and ``tracks``.
 
-    The id of an image is its frame index. Annotations are numbered from 1 in order of frame and object id
-    (COCO's own evaluation takes an annotation 0 for "none"). An object that is not visible in a frame has no
-    annotation there. Segmentations are compressed RLE strings; boxes are ``x, y, width, height``.
-
-    Args:
-        path: the file.
-        work: folder for pieces until :meth:`close`; None keeps them in memory.
-        facts: the names of the objects, which become the categories.
+    The id of an image is its frame index, that of a track the object id. Annotations are numbered from 1 in
+    order of frame and object id (COCO's own evaluation takes an annotation 0 for "none"). An object that is
+    not visible in a frame has no annotation there. Boxes are ``x, y, width, height``.
     """
 
-    default_name = "annotations.json"
+    Options = CocoOptions
 
-    def __init__(
-        self, path: str | os.PathLike[str], *, work: Path | None = None, facts: VideoFacts | None = None
-    ) -> None:
-        self.path = Path(path)
-        self._names = (facts or VideoFacts()).names  # may grow until the end
-        self._blocks = Blocks(work, ".jsonl")
-        self._lines: list[str] = []
-        self._seen: set[int] = set()
-
-    def write(self, frame: Frame, segmentation: FrameResult) -> None:
-        """Add the image and an annotation for every object that has pixels."""
-        height, width = segmentation.labels.shape
-        image = {
-            "id": frame.index,
-            "file_name": f"{frame.name}.png",
-            "width": width,
-            "height": height,
-            "frame_index": frame.index,
-            "time": frame.time,
-        }
-        ids = object_ids(segmentation.labels)
-        self._seen.update(ids, segmentation.ids)
-        annotations = [self._annotation(segmentation, object_id) for object_id in ids]
-        self._lines.append(_dumps([image, annotations]))
-
-    def _annotation(self, segmentation: FrameResult, object_id: int) -> dict[str, Any]:
-        score = segmentation.confidence.get(object_id)
-        return {
-            "image_id": segmentation.frame_index,
-            "category_id": 0,
-            "track_id": object_id,
-            **mask_fields(segmentation.mask(object_id)),
-            "iscrowd": 0,
-            "score": None if score is None else round(float(score), 6),
-        }
-
-    def checkpoint(self) -> dict[str, Any]:
-        """Close the current piece."""
-        if self._lines:
-            self._blocks.append("".join(line + "\n" for line in self._lines).encode("ascii"))
-            self._lines.clear()
-        return {"blocks": self._blocks.count, "seen": sorted(self._seen)}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on after the pieces counted in ``state``."""
-        self._blocks.count = state["blocks"]
-        self._seen = set(state["seen"])
-        self._lines.clear()
-
-    def close(self) -> None:
-        """Put the pieces together. Nothing but one piece is in memory at a time."""
-        self.checkpoint()
-        names = sorted({self._name(object_id) for object_id in self._seen})
-        category = {name: number for number, name in enumerate(names, start=1)}
-        category_of = {object_id: category[self._name(object_id)] for object_id in self._seen}
-        with replacing(self.path) as temporary, temporary.open("w", encoding="ascii", newline="\n") as file:
-            file.write('{"images": [')
-            separator = "\n"
-            for block in self._blocks:
-                for line in block.splitlines():
-                    file.write(separator + _dumps(json.loads(line)[0]))
-                    separator = ",\n"
+    def assemble(self, video: RecordedVideo, out: Path) -> None:
+        """Images in a first pass, annotations in a second."""
+        numbers = video.categories()
+        lost: dict[str, int] = {}
+        with out.open("w", encoding="ascii", newline="\n") as file:
+            file.write(self._head(video) + '"images": [')
+            write_lines(file, (self._image(n, record) for n, record in enumerate(video.frames(), start=1)))
             file.write('\n], "annotations": [')
-            number, separator = 0, "\n"
-            for block in self._blocks:
-                for line in block.splitlines():
-                    for annotation in json.loads(line)[1]:
-                        number += 1
-                        annotation["category_id"] = category_of[annotation["track_id"]]
-                        file.write(separator + _dumps({"id": number, **annotation}))
-                        separator = ",\n"
-            tracks = [
-                {"id": object_id, "name": self._name(object_id), "category_id": category_of[object_id]}
-                for object_id in sorted(self._seen)
-            ]
-            categories = [{"id": number, "name": name} for name, number in category.items()]
-            file.write(f'\n], "categories": {_dumps(categories)}, "tracks": {_dumps(tracks)}}}\n')
+            write_lines(file, self._annotations(video, numbers, lost))
+            categories = [{"id": number, "name": name} for name, number in numbers.items()]
+            tracks = [self._track(video, k, numbers) for k in video.ids]
+            file.write(f'\n], "categories": {dumps(categories)}, "tracks": {dumps(tracks)}}}\n')
+        self.losses["wrong_pixels"] = lost
 
-    def _name(self, object_id: int) -> str:
-        return self._names.get(object_id) or UNNAMED
+    def _head(self, video: RecordedVideo) -> str:
+        return "{"
+
+    def _image(self, number: int, record: FrameRecord) -> dict[str, Any]:
+        return {
+            "id": self._image_id(number, record),
+            "file_name": record.image_name,
+            "width": record.size[1],
+            "height": record.size[0],
+            "frame_index": record.index,
+            "time": record.time,
+        }
+
+    def _image_id(self, number: int, record: FrameRecord) -> int:
+        return record.index
+
+    def _annotations(
+        self, video: RecordedVideo, numbers: Mapping[str, int], lost: dict[str, int]
+    ) -> Iterator[dict[str, Any]]:
+        count = 0
+        for number, record in enumerate(video.frames(), start=1):
+            for found in record.visible:
+                count += 1
+                yield {
+                    "id": count,
+                    "image_id": self._image_id(number, record),
+                    "category_id": numbers[video.category(found.object_id)],
+                    **self._identity(video, found.object_id),
+                    "segmentation": self._segmentation(record, found, lost),
+                    "bbox": coco_box(record.box(found)),
+                    "area": float(found.area),
+                    "iscrowd": 0,
+                    "score": found.confidence,
+                    "source": found.source,
+                }
+
+    def _identity(self, video: RecordedVideo, object_id: int) -> dict[str, int]:
+        return {"track_id": object_id}
+
+    def _segmentation(self, record: FrameRecord, found: ObjectMask, lost: dict[str, int]) -> Any:
+        if self.options.segmentation == "rle":
+            if self.options.rle == "compressed":
+                return {"size": list(record.size), "counts": found.text}
+            return coco_rle(found.counts, record.size, compressed=False)
+        mask = record.mask(found)
+        outlines = [outer for outer, _ in rings(mask)]
+        wrong = int((fill(outlines, record.size) ^ mask).sum())
+        if wrong:
+            lost[str(found.object_id)] = lost.get(str(found.object_id), 0) + wrong
+        return [at_least_three(outline).ravel().tolist() for outline in outlines]
+
+    def _track(self, video: RecordedVideo, object_id: int, numbers: Mapping[str, int]) -> dict[str, Any]:
+        category = video.category(object_id)
+        return {
+            "id": self._identity(video, object_id)["track_id"],
+            "name": video.name(object_id) or category,
+            "category_id": numbers[category],
+        }
 
 
-def _dumps(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=True, allow_nan=False)
+class CocoVideoWriter(CocoWriter):
+    """With ``videos``: images and tracks count from 1, ``object_id`` is ours, ``frame_id`` the index."""
+
+    def _head(self, video: RecordedVideo) -> str:
+        height, width = video.size
+        head = {"id": 1, "name": video.sequence, "width": width, "height": height, "fps": video.fps}
+        return f'{{"videos": {dumps([head])}, '
+
+    def _image_id(self, number: int, record: FrameRecord) -> int:
+        return number
+
+    def _image(self, number: int, record: FrameRecord) -> dict[str, Any]:
+        return super()._image(number, record) | {"video_id": 1, "frame_id": record.index}
+
+    def _identity(self, video: RecordedVideo, object_id: int) -> dict[str, int]:
+        track = video.ids.index(object_id) + 1
+        return {"video_id": 1, "track_id": track, "instance_id": track, "object_id": object_id}
+
+    def _track(self, video: RecordedVideo, object_id: int, numbers: Mapping[str, int]) -> dict[str, Any]:
+        return super()._track(video, object_id, numbers) | {"object_id": object_id}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..ops.polygons import fill
-from ..ops.rle import check_size, coco_rle, encode_counts, parse_coco_rle
+from ..ops.rle import check_size, encode_counts, parse_coco_rle
 from .reading import Annotations, BoxPrompt, IdMap, Request, frame_numbers, load_json, merged
 from .records import FrameRecord, ObjectMask, RecordedVideo, RecordWriter, dumps
 
@@ -76,7 +76,7 @@ def _annotation(record: FrameRecord, found: ObjectMask, number: int, label: int)
         "group": found.object_id,
         "z_order": 0,
         "attributes": {"track_id": found.object_id},
-        "rle": coco_rle(found.counts, record.size),
+        "rle": {"counts": found.text, "size": list(record.size)},
     }
 
 

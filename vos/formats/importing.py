@@ -17,7 +17,7 @@ from ..files import make_folder, replacing_folder, write_text_atomic
 from ..ops.boxes import Box
 from ..ops.rle import label_counts
 from .reading import Annotations, BoxPrompt
-from .records import FrameRecord, dumps
+from .records import FrameRecord, ObjectMask, dumps
 
 PROGRAM = "vos"
 SUMMARY = "import.json"
@@ -123,7 +123,8 @@ def _resized(record: FrameRecord, size: tuple[int, int]) -> FrameRecord:
     counts = label_counts(larger)
     nothing = np.array([size[0] * size[1]], dtype=np.int64)
     objects = tuple(
-        replace(found, counts=counts.get(found.object_id, nothing), z_order=0) for found in record.objects
+        ObjectMask(found.object_id, counts.get(found.object_id, nothing), found.confidence, found.source)
+        for found in record.objects
     )
     return replace(record, size=size, objects=objects)
 

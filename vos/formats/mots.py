@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from ..errors import FormatError
-from ..ops.rle import check_counts, check_size, compress, decompress
+from ..ops.rle import check_counts, check_size, decompress
 from .layouts import encode_grey_png
 from .reading import (
     Annotations,
@@ -107,7 +107,7 @@ class MotsTextWriter(RecordWriter):
                 for found in record.visible:
                     kind, number = numbers.of(found.object_id)
                     frame = record.index + (0 if kitti else 1)
-                    file.write(f"{frame} {number} {kind} {height} {width} {compress(found.counts)}\n")
+                    file.write(f"{frame} {number} {kind} {height} {width} {found.text}\n")
         _write_lists(video, out, self.options)
 
 

@@ -336,5 +336,5 @@ def merged(masks: Iterable[ObjectMask], size: tuple[int, int]) -> tuple[ObjectMa
             by_id[found.object_id] = found
         else:
             union = decode_counts(before.counts, size) | decode_counts(found.counts, size)
-            by_id[found.object_id] = replace(before, counts=encode_counts(union))
+            by_id[found.object_id] = replace(before, encoded=encode_counts(union), measured=None)
     return tuple(by_id[object_id] for object_id in sorted(by_id))

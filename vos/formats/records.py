@@ -10,11 +10,11 @@ import dataclasses
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TextIO
 
 import numpy as np
 
@@ -48,18 +48,30 @@ class ObjectMask:
     """One object in one frame; it may be known there and cover no pixel."""
 
     object_id: int
-    counts: Counts
-    """COCO counts, see :mod:`vos.ops.rle`."""
+    encoded: Counts | str
+    """COCO counts, see :mod:`vos.ops.rle`, or their compressed string."""
     confidence: float | None = None
     source: str | None = None
     """A value of :class:`vos.results.Source`, None where the file does not say."""
     z_order: int = 0
     """Where masks overlap, the higher is in front."""
+    measured: tuple[int, Box | None] | None = None
+    """Area and tight box, where they are known already."""
+
+    @cached_property
+    def counts(self) -> Counts:
+        """COCO counts."""
+        return decompress(self.encoded) if isinstance(self.encoded, str) else self.encoded
+
+    @cached_property
+    def text(self) -> str:
+        """COCO's compressed string."""
+        return self.encoded if isinstance(self.encoded, str) else compress(self.encoded)
 
     @cached_property
     def area(self) -> int:
         """Number of pixels."""
-        return counts_area(self.counts)
+        return counts_area(self.counts) if self.measured is None else self.measured[0]
 
     @property
     def is_given(self) -> bool:
@@ -95,7 +107,7 @@ class FrameRecord:
 
     def box(self, found: ObjectMask) -> Box:
         """Tight box of a visible object, inclusive indices."""
-        box = counts_box(found.counts, self.size[0])
+        box = counts_box(found.counts, self.size[0]) if found.measured is None else found.measured[1]
         assert box is not None
         return box
 
@@ -139,14 +151,20 @@ class FrameRecord:
 
     def as_json(self) -> str:
         """One line, see :meth:`from_json`."""
-        objects = [[o.object_id, compress(o.counts), o.confidence, o.source] for o in self.objects]
+        objects = [
+            [o.object_id, o.text, o.confidence, o.source, o.area, self.box(o) if o.area else None]
+            for o in self.objects
+        ]
         return dumps([self.index, self.name, self.size, objects, self.file_name, self.time])
 
     @classmethod
     def from_json(cls, line: str | bytes) -> FrameRecord:
         """What :meth:`as_json` wrote."""
         index, name, size, objects, file_name, time = json.loads(line)
-        masks = tuple(ObjectMask(n, decompress(text), *rest) for n, text, *rest in objects)
+        masks = tuple(
+            ObjectMask(n, text, confidence, source, 0, (area, box))
+            for n, text, confidence, source, area, box in objects
+        )
         return cls(index, name, (size[0], size[1]), masks, file_name, time)
 
 
@@ -157,6 +175,14 @@ def _rounded(value: float | None) -> float | None:
 def dumps(value: Any) -> str:
     """JSON as all formats have it: ASCII, no NaN."""
     return json.dumps(value, ensure_ascii=True, allow_nan=False)
+
+
+def write_lines(file: TextIO, values: Iterable[Any]) -> None:
+    """The items of a JSON list, one a line."""
+    separator = "\n"
+    for value in values:
+        file.write(separator + dumps(value))
+        separator = ",\n"
 
 
 class RecordedVideo:

@@ -88,8 +88,7 @@ FORMATS: dict[str, Format] = {
         "annotations.json",
         "coco:CocoWriter",
         "coco_reader:read_coco",
-        (MASKS, IDS, NAMES, CONFIDENCE, FRAMES, TIMES),
-        "the name of an object with a category of its own",
+        _ALL,
     ),
     "run": Format("the record of a run", "run.json", "run_record:RunWriter", internal=True),
     "davis": Format(
@@ -146,7 +145,7 @@ FORMATS: dict[str, Format] = {
     "coco-video": Format(
         "COCO JSON with videos and tracks",
         "coco-video.json",
-        "coco_video:CocoVideoWriter",
+        "coco:CocoVideoWriter",
         "coco_reader:read_coco",
         _ALL,
     ),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..ops.rle import check_counts, check_size, compress, counts_centroid, decompress
+from ..ops.rle import check_counts, check_size, counts_centroid, decompress
 from .reading import Annotations, BoxPrompt, IdMap, Request, choose_sequence, load_text
 from .records import UNNAMED, FrameRecord, ObjectMask, RecordedVideo, RecordWriter
 
@@ -110,7 +110,7 @@ class ParquetWriter(RecordWriter):
                     "file_name": record.file_name,
                     "frame_height": record.size[0],
                     "frame_width": record.size[1],
-                    "rle": compress(found.counts),
+                    "rle": found.text,
                     "source": found.source,
                 }
                 batch.append(row)

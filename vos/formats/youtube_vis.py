@@ -9,7 +9,7 @@ from typing import Any
 
 from ..ops.rle import coco_box, coco_rle, parse_coco_rle
 from .reading import Annotations, IdMap, Request, choose_sequence, frame_numbers, load_json
-from .records import FrameRecord, ObjectMask, RecordedVideo, RecordWriter, dumps
+from .records import FrameRecord, ObjectMask, RecordedVideo, RecordWriter, dumps, write_lines
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class YouTubeVisWriter(RecordWriter):
         with out.open("w", encoding="ascii", newline="\n") as file:
             if self.options.predictions:
                 file.write("[")
-                _write_lines(file, objects)
+                write_lines(file, objects)
                 file.write("\n]\n")
                 return
             files = [f"{video.sequence}/{record.image_name}" for record in video.frames()]
@@ -49,7 +49,7 @@ class YouTubeVisWriter(RecordWriter):
             categories = [{"id": n, "name": name, "supercategory": "object"} for name, n in numbers.items()]
             file.write(f'{{"info": {{}}, "licenses": [], "videos": {dumps([head])}, "categories": ')
             file.write(f'{dumps(categories)}, "annotations": [')
-            _write_lines(file, objects)
+            write_lines(file, objects)
             file.write("\n]}\n")
 
     def _object(
@@ -91,13 +91,6 @@ class YouTubeVisWriter(RecordWriter):
             "bboxes": boxes,
             "areas": areas,
         }
-
-
-def _write_lines(file: Any, values: Iterator[Any]) -> None:
-    separator = "\n"
-    for value in values:
-        file.write(separator + dumps(value))
-        separator = ",\n"
 
 
 def read_youtube_vis(path: Path, request: Request) -> Annotations:
