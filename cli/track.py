@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import click
 
 from .class_options import class_options, take_class_settings
+from .format_options import parse_names
 from .options import (
     engine_options,
     existing_result,
@@ -69,6 +71,20 @@ def prompt_options(command: Any) -> Any:
 @engine_options
 @reading_options
 @existing_result
+@click.option(
+    "--write",
+    "formats",
+    multiple=True,
+    metavar="FORMAT",
+    help="Write another format, too: see `vos formats`. May be given several times.",
+)
+@click.option(
+    "--name",
+    "object_names",
+    multiple=True,
+    metavar="ID:NAME",
+    help="Name of an object.",
+)
 @click.option("--overlay/--no-overlay", default=None, help="Write OUT/overlay.mp4 (default: yes).")
 @click.option("--coco/--no-coco", default=None, help="Write OUT/annotations.json (default: yes).")
 @json_flag
@@ -85,6 +101,8 @@ def track(
     resume: bool,
     overwrite: bool,
     config: str | None,
+    formats: tuple[str, ...],
+    object_names: tuple[str, ...],
     overlay: bool | None,
     coco: bool | None,
     as_json: bool,
@@ -113,7 +131,9 @@ def track(
         flags["size"] = parse_size(flags["size"])
     classes = take_class_settings(flags)
     settings = override(TrackSettings(), load_config(config), flags, {"classes": classes})
-    settings = override(settings, {"outputs": chosen(settings.outputs, {"overlay": overlay, "coco": coco})})
+    switches = {"overlay": overlay, "coco": coco} | dict.fromkeys(formats, True)
+    settings = override(settings, {"outputs": chosen(settings.outputs, switches)})
+    given_names = parse_names(object_names, "--name")
     with open_video(video, **settings.reading()) as source:
         if names and (masks or points or boxes or prompts or frame is not None):
             raise PromptError(
@@ -129,7 +149,7 @@ def track(
         with progress_bar(quiet=quiet) as advance:
             summary = track_video(
                 source,
-                targets,
+                named(targets, given_names),
                 output,
                 settings,
                 resume=resume,
@@ -140,6 +160,21 @@ def track(
         print_json(summary.as_dict())
     elif not quiet:
         click.echo(describe(summary))
+
+
+def named(targets: Any, names: dict[int, str]) -> Any:
+    """The targets with the names that were given for their ids."""
+    from vos.errors import PromptError
+    from vos.prompting.class_names import ClassNames
+
+    if not names:
+        return targets
+    if isinstance(targets, ClassNames):
+        raise PromptError("--name is for objects that are given; --class names what it finds by its class")
+    missing = sorted(set(names) - {target.object_id for target in targets})
+    if missing:
+        raise PromptError(f"--name is for object {missing[0]}, which no mask, point or box gives")
+    return [dataclasses.replace(t, name=names[t.object_id]) if t.object_id in names else t for t in targets]
 
 
 def chosen(outputs: tuple[str, ...], flags: dict[str, bool | None]) -> list[str]:

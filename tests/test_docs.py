@@ -14,7 +14,7 @@ import pytest
 
 from vos import errors
 from vos.errors import VosError
-from vos.formats.registry import WRITERS
+from vos.formats.registry import FORMATS, Format
 from vos.prompts import Prompt, Target, mask_targets
 from vos.runs import TrackSettings, track_video
 from vos.runs import fingerprint as identity
@@ -59,7 +59,7 @@ def test_the_writer_in_the_documentation(tmp_path: Path, monkeypatch: pytest.Mon
     module = types.ModuleType("vos.formats.boxes")
     vars(module).update(code_block("extending.md", "BoxWriter"))
     monkeypatch.setitem(sys.modules, "vos.formats.boxes", module)
-    monkeypatch.setitem(WRITERS, "boxes", (".boxes", "BoxWriter"))
+    monkeypatch.setitem(FORMATS, "boxes", Format("boxes as CSV", "boxes.csv", "boxes:BoxWriter"))
     clip = scene("crossing", num_frames=8, size=(30, 40))
     write_images(clip, tmp_path / "images")
     settings = TrackSettings(outputs=("boxes",), checkpoint_every=3)

@@ -1,7 +1,7 @@
 """What other people's programs read in our files. Those that are not installed are skipped.
 
-``VOS_ORACLES`` is a Python interpreter of an environment that has them (``make oracles`` makes one): they cannot
-live beside each other and this package.
+``VOS_ORACLES`` is a Python interpreter of an environment that has them (``make oracles`` makes one): they
+cannot live beside this package.
 """
 
 from __future__ import annotations

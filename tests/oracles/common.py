@@ -9,7 +9,7 @@ import numpy as np
 
 
 def report(masks: Iterable[tuple[int, int, str, np.ndarray]]) -> None:
-    """Print (frame, id, category, (H, W) mask) as JSON: a mask as its size and its row-by-row runs from zeros."""
+    """Print (frame, id, category, (H, W) mask) as JSON, a mask as its size and row-by-row runs."""
     print(
         json.dumps(
             [[frame, number, category, runs(np.asarray(mask))] for frame, number, category, mask in masks]

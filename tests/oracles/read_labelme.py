@@ -10,8 +10,7 @@ from common import report
 for name in ("onnxruntime", "PyQt5", "PyQt5.QtCore", "PyQt5.QtGui", "PyQt5.QtWidgets", "osam", "qtpy"):
     sys.modules.setdefault(name, mock.MagicMock())
 
-from labelme._label_file import LabelFile
-from labelme.utils.shape import shape_to_mask
+from labelme._label_file import LabelFile  # noqa: E402
 
 masks = []
 for path in sorted(Path(sys.argv[1]).glob("*.json")):

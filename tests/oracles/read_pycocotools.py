@@ -1,4 +1,4 @@
-"""pycocotools reads COCO JSON; ``track_id`` or ``object_id`` is the id, ``frame_index`` of the image the frame."""
+"""pycocotools reads COCO JSON: ids by ``object_id`` or ``track_id``, frames by ``frame_index``."""
 
 import contextlib
 import os

@@ -2,11 +2,12 @@
 
 import json
 import sys
+from pathlib import Path
 
 from common import report
 from pycocotools import mask
 
-data = json.load(open(sys.argv[1]))
+data = json.loads(Path(sys.argv[1]).read_text())
 report(
     (frame, number, "", decoded)
     for frame, masklet in enumerate(data["masklet"])

@@ -1,4 +1,4 @@
-"""TrackEval reads MOTS text (MOTSChallenge, KITTI), YouTube-VIS and DAVIS: ``KIND FOLDER SEQUENCE LENGTH``."""
+"""TrackEval reads MOTS text (MOTSChallenge, KITTI) and DAVIS: ``KIND FOLDER SEQUENCE LENGTH``."""
 
 import contextlib
 import os

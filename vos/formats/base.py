@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, Protocol, Self
 
 from ..errors import OutputError
 from ..files import make_folder, output_error, write_bytes_atomic
@@ -46,9 +46,6 @@ def safe_name(text: str) -> str:
 
 class Writer(Protocol):
     """One kind of result. As a context manager it closes on success and leaves no result on failure."""
-
-    default_name: ClassVar[str]
-    """Name of the file or folder, inside the output folder of a run."""
 
     def write(self, frame: Frame, segmentation: FrameResult) -> None:
         """Add the next frame.

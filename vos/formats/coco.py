@@ -31,6 +31,7 @@ class CocoWriter(RecordWriter):
     """
 
     Options = CocoOptions
+    one_size = False
 
     def assemble(self, video: RecordedVideo, out: Path) -> None:
         """Images in a first pass, annotations in a second."""

@@ -41,8 +41,6 @@ class IndexPngWriter(Writer):
         facts: not needed.
     """
 
-    default_name = "masks"
-
     def __init__(
         self, path: str | os.PathLike[str], *, work: Path | None = None, facts: VideoFacts | None = None
     ) -> None:

@@ -48,8 +48,6 @@ class OverlayWriter(Writer):
         settings: how it looks.
     """
 
-    default_name = "overlay.mp4"
-
     def __init__(
         self,
         path: str | os.PathLike[str],

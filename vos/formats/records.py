@@ -262,6 +262,8 @@ class RecordWriter(Writer):
 
     Options: ClassVar[type] = NoOptions
     is_folder: ClassVar[bool] = False
+    one_size: ClassVar[bool] = True
+    """Whether all frames must be of one size."""
 
     def __init__(
         self,
@@ -276,6 +278,8 @@ class RecordWriter(Writer):
         self.facts = facts or VideoFacts()
         self.notes: list[str] = []
         self.losses: dict[str, Any] = {}
+        self.files: tuple[str, ...] = ()
+        """What a folder holds, after :meth:`close`."""
         self._blocks = Blocks(work, ".jsonl")
         self._lines: list[str] = []
         self._seen: set[int] = set()
@@ -290,7 +294,7 @@ class RecordWriter(Writer):
         record = FrameRecord.of(frame, segmentation)
         if self._size is None:
             self._size = record.size
-        if record.size != self._size:
+        if record.size != self._size and self.one_size:
             raise MediaError(
                 f"frame {frame.name} is {record.size[1]}x{record.size[0]}, "
                 f"the first is {self._size[1]}x{self._size[0]}; the frames of a video are of one size"
@@ -318,6 +322,9 @@ class RecordWriter(Writer):
         video = RecordedVideo(self._blocks, self.facts, self._seen)
         with replacing_folder(self.path) if self.is_folder else replacing(self.path) as temporary:
             self.assemble(video, temporary)
+            if self.is_folder:
+                files = sorted(p for p in temporary.rglob("*") if p.is_file())
+                self.files = tuple(p.relative_to(temporary).as_posix() for p in files)
 
     def assemble(self, video: RecordedVideo, out: Path) -> None:
         """Write the file ``out``, or fill the folder ``out``, which is empty."""

@@ -27,8 +27,6 @@ class RunWriter(Writer):
         facts: not needed.
     """
 
-    default_name = "run.json"
-
     def __init__(
         self, path: str | os.PathLike[str], *, work: Path | None = None, facts: VideoFacts | None = None
     ) -> None:

@@ -18,7 +18,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -262,6 +262,7 @@ def _remove_results(layout: Layout, ours: Mapping[str, Any], finished: bool) -> 
             path = layout.paths.get(output)
             if path is not None and path.is_dir():
                 remove_leftovers(path)
+                _remove_files(path, ours.get("folders", {}).get(output, ()))
                 _remove_if_empty(path)
             elif path is not None:
                 path.unlink(missing_ok=True)
@@ -273,6 +274,16 @@ def _remove_results(layout: Layout, ours: Mapping[str, Any], finished: bool) -> 
                 entry.unlink()
     except OSError as error:
         raise OutputError(f"cannot remove the earlier result in {layout.folder}: {error}") from error
+
+
+def _remove_files(folder: Path, names: Iterable[str]) -> None:
+    """Remove files of a folder, by their paths in it, and the folders that are empty without them."""
+    paths = [folder / name for name in names if ".." not in Path(name).parts and not Path(name).is_absolute()]
+    for path in paths:
+        path.unlink(missing_ok=True)
+    inner = {parent for path in paths for parent in path.parents if folder in parent.parents}
+    for parent in sorted(inner, key=lambda p: -len(p.parts)):
+        _remove_if_empty(parent)
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

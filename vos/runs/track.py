@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InterruptedRunError, MediaError, OutputError, PartialResultError, PromptError
 from ..files import make_folder
-from ..formats.base import VideoFacts, Writer
+from ..formats.base import VideoFacts, Writer, safe_name
+from ..formats.records import RecordWriter
 from ..formats.registry import build_writer
 from ..formats.run_record import RunWriter
 from ..frame import Frame
@@ -199,7 +200,10 @@ class _Run:
 
     def _restore(self) -> None:
         """Writers and tracker as the latest checkpoint has them."""
-        facts = VideoFacts(self.video.info.fps, self.prompting.names)
+        sequence = (
+            self.video.paths[0].parent.resolve().name if self.video.is_images else self.video.paths[0].stem
+        )
+        facts = VideoFacts(self.video.info.fps, self.prompting.names, sequence=safe_name(sequence))
         options: dict[str, dict[str, Any]] = {"overlay": {"settings": self.settings.overlay}}
         for name in (*self.settings.outputs, "run"):
             path = self.layout.paths[name]
@@ -343,13 +347,18 @@ class _Run:
         with self._timed("write"):
             for writer in self.writers.values():
                 writer.close()
+        records = {name: w for name, w in self.writers.items() if isinstance(w, RecordWriter)}
+        notes = [f"{name}: {note}" for name, writer in records.items() for note in writer.notes]
+        for note in notes:
+            logger.warning(note)
         state.seconds["total"] += time.perf_counter() - self.since
         record.header = {"program": PROGRAM, **self.identity, "versions": versions()}
         record.footer = {
             "counts": {"frames": self._frames_done(), "objects": state.objects},
             "names": {str(object_id): name for object_id, name in sorted(self.prompting.names.items())},
             **self.prompting.facts(),
-            "warnings": warnings,
+            "folders": {name: writer.files for name, writer in records.items() if writer.is_folder},
+            "warnings": [*warnings, *notes],
             "timings": {name: round(value, 3) for name, value in state.seconds.items()},
         }
         record.close()
