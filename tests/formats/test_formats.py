@@ -264,7 +264,11 @@ def test_run_record(tmp_path: Path) -> None:
             "index": 4,
             "name": "00004",
             "time": 0.25,
-            "objects": {"1": {"score": 0.123457, "area": 50}, "9": {"score": 0.0, "area": 0}},
+            "file_name": None,
+            "objects": {
+                "1": {"score": 0.123457, "area": 50, "source": "tracked"},
+                "9": {"score": 0.0, "area": 0, "source": "tracked"},
+            },
         }
     ]
 

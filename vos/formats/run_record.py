@@ -19,7 +19,8 @@ from .base import Blocks, VideoFacts, Writer
 class RunWriter(Writer):
     """``run.json``: the fields of :attr:`header`, then ``frames``, then the fields of :attr:`footer`.
 
-    Each frame has ``index``, ``name``, ``time`` and ``objects``: by id, ``score`` and ``area`` in pixels.
+    Each frame has ``index``, ``name``, ``time``, ``file_name`` of an image file, and ``objects``: by id,
+    ``score``, ``area`` in pixels and ``source``.
 
     Args:
         path: the file.
@@ -37,16 +38,23 @@ class RunWriter(Writer):
         self._lines: list[str] = []
 
     def write(self, frame: Frame, segmentation: FrameResult) -> None:
-        """Add the frame's scores and areas."""
+        """Add what is known of the frame's objects."""
         areas = np.bincount(segmentation.labels.ravel(), minlength=256)
         objects = {
             str(object_id): {
                 "score": round(float(segmentation.confidence[object_id]), 6),
                 "area": int(areas[object_id]),
+                "source": segmentation.source[object_id].value,
             }
             for object_id in segmentation.ids
         }
-        line = {"index": frame.index, "name": frame.name, "time": frame.time, "objects": objects}
+        line = {
+            "index": frame.index,
+            "name": frame.name,
+            "time": frame.time,
+            "file_name": frame.file_name,
+            "objects": objects,
+        }
         self._lines.append(json.dumps(line))
 
     def checkpoint(self) -> dict[str, Any]:

@@ -1,0 +1,345 @@
+"""Files as other tools write them: polygons, boxes, tracks, missing ids, other conventions."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from annotated_clips import annotations_of, hard_clip, labels_by_index
+from PIL import Image
+
+from vos import formats
+from vos.errors import FormatError
+from vos.ops.brush import encode_brush
+from vos.ops.rle import coco_rle, encode_counts
+
+
+def square(x0: int, y0: int, x1: int, y1: int, size: tuple[int, int] = (20, 30)) -> np.ndarray:
+    """(H, W) bool, inclusive corners."""
+    mask = np.zeros(size, bool)
+    mask[y0 : y1 + 1, x0 : x1 + 1] = True
+    return mask
+
+
+def coco_file(path: Path, annotations: list[dict], **more: object) -> Path:
+    """Two images of 30x20, a category, annotations."""
+    images = [{"id": 10 + n, "file_name": f"x/img_{n:04d}.jpg", "width": 30, "height": 20} for n in (7, 3)]
+    content = {"images": images, "annotations": annotations, "categories": [{"id": 5, "name": "dog"}], **more}
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_coco_polygons_and_union(tmp_path: Path) -> None:
+    """Polygons of one annotation are one mask; frames are numbered by their names; no ids is said."""
+    polygons = [[2, 3, 8, 3, 8, 9, 2, 9], [15, 3, 20, 3, 20, 9, 15, 9]]
+    annotations = [{"id": 1, "image_id": 13, "category_id": 5, "segmentation": polygons}]
+    found = formats.read(coco_file(tmp_path / "a.json", annotations))
+    labels = labels_by_index(found)
+    assert sorted(labels) == [3, 7]
+    assert np.array_equal(labels[3] == 1, square(2, 3, 8, 9) | square(15, 3, 20, 9))
+    assert found.names == {1: "dog"}
+    assert "no annotation has a track id" in found.notes[0]
+
+
+def test_coco_boxes_are_prompts(tmp_path: Path) -> None:
+    """An annotation without a mask is a box, inclusive; identity comes from the attributes."""
+    annotations = [
+        {"id": 1, "image_id": 13, "category_id": 5, "bbox": [2, 3, 7, 7], "attributes": {"track_id": 4}},
+        {
+            "id": 2,
+            "image_id": 17,
+            "category_id": 5,
+            "segmentation": coco_rle(encode_counts(square(1, 1, 5, 5)), (20, 30)),
+            "attributes": {"track_id": 4},
+        },
+    ]
+    found = formats.read(coco_file(tmp_path / "a.json", annotations))
+    assert [(b.frame_index, b.object_id, b.box) for b in found.boxes] == [(3, 4, (2, 3, 8, 9))]
+    assert np.array_equal(labels_by_index(found)[7] == 4, square(1, 1, 5, 5))
+
+
+def test_overlap_is_decided_and_counted(tmp_path: Path) -> None:
+    """The higher z_order wins, else the smaller mask."""
+    size = (20, 30)
+
+    def annotation(number: int, mask: np.ndarray, **more: object) -> dict:
+        rle = coco_rle(encode_counts(mask), size, compressed=False)
+        return {
+            "id": number,
+            "image_id": 13,
+            "category_id": 5,
+            "track_id": number,
+            "segmentation": rle,
+            **more,
+        }
+
+    large, small = square(0, 0, 19, 9), square(5, 5, 8, 12)
+    path = coco_file(tmp_path / "a.json", [annotation(1, large), annotation(2, small)])
+    found = formats.read(path)
+    assert np.array_equal(labels_by_index(found)[3] == 2, small)
+    assert found.overlap == 4 * 5
+    path = coco_file(tmp_path / "b.json", [annotation(1, large, z_order=1), annotation(2, small)])
+    assert np.array_equal(labels_by_index(formats.read(path))[3] == 1, large)
+
+
+def test_ids_that_are_none_of_ours(tmp_path: Path) -> None:
+    """0, 255, negative and text ids get new ones, others are kept, and it is said."""
+    annotations = [
+        {"id": n, "image_id": 13, "category_id": 5, "track_id": track, "bbox": [n, 0, 2, 2]}
+        for n, track in enumerate([0, 255, "car-1", 2, 65535], start=1)
+    ]
+    found = formats.read(coco_file(tmp_path / "a.json", annotations))
+    assert [b.object_id for b in found.boxes] == [1, 3, 4, 2, 5]
+    assert found.ids == {"0": 1, "255": 3, "car-1": 4, "65535": 5}
+    assert "0 is 1" in found.notes[0]
+
+
+def test_several_videos(tmp_path: Path) -> None:
+    """One of several is chosen by name; without one they are named."""
+    path = tmp_path / "vis.json"
+    videos = [
+        {"id": n, "width": 30, "height": 20, "length": 1, "file_names": [f"{name}/00000.jpg"]}
+        for n, name in ((1, "a"), (2, "b"))
+    ]
+    annotations = [
+        {
+            "id": 1,
+            "video_id": 2,
+            "category_id": 1,
+            "segmentations": [coco_rle(encode_counts(square(1, 1, 3, 3)), (20, 30))],
+        }
+    ]
+    content = {"videos": videos, "annotations": annotations, "categories": [{"id": 1, "name": "dog"}]}
+    path.write_text(json.dumps(content))
+    with pytest.raises(FormatError, match="2 videos to choose from \\(a, b\\)"):
+        formats.read(path)
+    with pytest.raises(FormatError, match="no video 'c'"):
+        formats.read(path, sequence="c")
+    assert np.array_equal(labels_by_index(formats.read(path, sequence="b"))[0] == 1, square(1, 1, 3, 3))
+
+
+CVAT = """<annotations>
+<meta><job><original_size><width>30</width><height>20</height></original_size></job></meta>
+<track id="0" label="dog" source="manual">
+  <polygon frame="0" outside="0" keyframe="1" points="2.0,3.0;8.0,3.0;8.0,9.0;2.0,9.0" z_order="0"/>
+  <polygon frame="1" outside="0" keyframe="0" points="3.0,3.0;9.0,3.0;9.0,9.0;3.0,9.0" z_order="0"/>
+  <polygon frame="2" outside="1" keyframe="1" points="3.0,3.0;9.0,3.0;9.0,9.0;3.0,9.0" z_order="0"/>
+</track>
+<track id="1" label="car"><box frame="1" outside="0" keyframe="1" xtl="1" ytl="2" xbr="6" ybr="9"/></track>
+<track id="2" label="car"><ellipse frame="2" outside="0" keyframe="1" cx="15" cy="10" rx="5" ry="4"/></track>
+</annotations>"""
+
+
+def test_cvat_tracks_of_polygons_and_boxes(tmp_path: Path) -> None:
+    """Every shape of a track that is not outside; tracks count from 0, ours from 1."""
+    path = tmp_path / "a.xml"
+    path.write_text(CVAT)
+    found = formats.read(path)
+    labels = labels_by_index(found)
+    dog = next(k for k, label in found.categories.items() if label == "dog")
+    assert np.array_equal(labels[0] == dog, square(2, 3, 8, 9))
+    assert np.array_equal(labels[1] == dog, square(3, 3, 9, 9))
+    assert not (labels[2] == dog).any()
+    assert [(b.frame_index, b.box) for b in found.boxes] == [(1, (1, 2, 5, 8))]
+    assert (labels[2] > 0).sum() == pytest.approx(np.pi * 5 * 4, rel=0.1)
+
+
+@pytest.mark.parametrize("tracks", ["single", "polygon", "mask"])
+def test_cvat_ways_to_write_tracks(tracks: str, tmp_path: Path) -> None:
+    """All three are read; masks are exact, polygons lose holes and pieces, and say how many pixels."""
+    given = annotations_of(hard_clip(), names={1: "dog"})
+    written = formats.write(given, tmp_path / "a.xml", "cvat-video", options={"tracks": tracks})
+    found = labels_by_index(formats.read(tmp_path / "a.xml"))
+    same = all(
+        np.array_equal(found.get(n, np.zeros_like(values)), values) for n, values in enumerate(hard_clip())
+    )
+    assert same == (tracks != "polygon")
+    assert ("wrong_pixels" in written.losses) == (tracks == "polygon")
+    text = (tmp_path / "a.xml").read_text()
+    assert text.count("<track ") == {"single": 15, "polygon": 4, "mask": 4}[tracks]
+
+
+def test_cvat_images_without_track_ids(tmp_path: Path) -> None:
+    """Groups tell what belongs together; shapes without one are objects of their own."""
+    masks = '<mask label="dog" rle="0, 4" left="2" top="3" width="2" height="2" z_order="0" group_id="{}"/>'
+    images = "".join(
+        f'<image id="{n}" name="f{n}.jpg" width="30" height="20">{masks.format(group)}</image>'
+        for n, group in enumerate((7, 7))
+    )
+    path = tmp_path / "a.xml"
+    path.write_text(f"<annotations>{images}</annotations>")
+    assert [sorted(result.ids) for _, result in formats.read(path)] == [[7], [7]]
+
+
+def label_studio_task(frame: int, *regions: dict) -> dict:
+    """A task as the tool exports it."""
+    return {
+        "id": frame + 1,
+        "data": {"image": f"/data/upload/1/abc-f{frame}.jpg"},
+        "annotations": [{"result": list(regions)}],
+    }
+
+
+def region(kind: str, value: dict, number: str = "x") -> dict:
+    """A region of a 30x20 image."""
+    return {
+        "id": number,
+        "type": kind,
+        "from_name": "a",
+        "to_name": "b",
+        "original_width": 30,
+        "original_height": 20,
+        "value": value | {kind: ["dog"]},
+    }
+
+
+def test_label_studio_regions(tmp_path: Path) -> None:
+    """Brush, bitmask, polygon and rectangle of the tool's own export, which says no ids."""
+    mask = square(4, 5, 9, 12)
+    buffer = io.BytesIO()
+    Image.fromarray(mask.astype(np.uint8) * 255).save(buffer, format="PNG")
+    url = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    points = [[100 * x / 30, 100 * y / 20] for x, y in ((4, 5), (9, 5), (9, 12), (4, 12))]
+    tasks = [
+        label_studio_task(0, region("brushlabels", {"format": "rle", "rle": encode_brush(mask)}, "a")),
+        label_studio_task(1, region("bitmasklabels", {"imageDataURL": url}, "b")),
+        label_studio_task(2, region("polygonlabels", {"points": points}, "c")),
+        label_studio_task(3, region("rectanglelabels", {"x": 10, "y": 25, "width": 20, "height": 50}, "d")),
+    ]
+    path = tmp_path / "tasks.json"
+    path.write_text(json.dumps(tasks))
+    found = formats.read(path)
+    labels = labels_by_index(found)
+    for index in range(3):
+        assert np.array_equal(labels[index] > 0, mask), index
+    assert [b.box for b in found.boxes] == [(3, 5, 8, 14)]
+    assert set(found.categories.values()) == {"dog"}
+
+
+def test_label_studio_video_is_interpolated(tmp_path: Path) -> None:
+    """Between two keyframes of an enabled stretch a box moves evenly; where it is disabled there is none."""
+    keys = [
+        {"frame": 1, "enabled": True, "x": 0, "y": 0, "width": 50, "height": 50, "rotation": 0},
+        {"frame": 5, "enabled": False, "x": 40, "y": 0, "width": 50, "height": 50, "rotation": 0},
+        {"frame": 8, "enabled": True, "x": 10, "y": 10, "width": 50, "height": 50, "rotation": 0},
+    ]
+    value = {"framesCount": 9, "duration": 1, "labels": ["dog"], "sequence": keys}
+    result = [
+        {"id": "r", "type": "videorectangle", "original_width": 100, "original_height": 40, "value": value}
+    ]
+    path = tmp_path / "tasks.json"
+    path.write_text(json.dumps([{"data": {"video": "clip.mp4"}, "annotations": [{"result": result}]}]))
+    boxes = {b.frame_index: b.box for b in formats.read(path).boxes}
+    assert sorted(boxes) == [0, 1, 2, 3, 4, 7, 8]
+    assert boxes[2] == (20, 0, 69, 19)
+
+
+def test_yolo_without_ids(tmp_path: Path) -> None:
+    """Outlines are objects of their own, or joined by overlap; boxes are prompts; images tell the size."""
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "images").mkdir()
+    for index in range(3):
+        Image.new("RGB", (30, 20)).save(tmp_path / "images" / f"f_{index}.png")
+        x = 0.2 + 0.03 * index
+        outline = f"1 {x} 0.2 {x + 0.3} 0.2 {x + 0.3} 0.6 {x} 0.6\n"
+        (tmp_path / "labels" / f"f_{index}.txt").write_text(
+            outline + ("0 0.5 0.5 0.2 0.4\n" if index == 0 else "")
+        )
+    (tmp_path / "data.yaml").write_text("names: [cat, dog]\n")
+    alone = formats.read(tmp_path)
+    assert len({k for _, result in alone for k in result.ids}) == 3
+    assert [b.box for b in alone.boxes] == [(12, 6, 17, 13)]
+    joined = formats.read(tmp_path, options={"link": "iou"})
+    assert {k for _, result in joined for k in result.ids} == {1}
+    assert joined.categories[1] == "dog"
+
+
+def test_yolo_needs_a_size(tmp_path: Path) -> None:
+    """Without images and without a size it is refused, saying what to give."""
+    (tmp_path / "a.txt").write_text("0 0.1 0.1 0.5 0.1 0.5 0.5\n")
+    with pytest.raises(FormatError, match="--size or --video"):
+        formats.read(tmp_path, "yolo")
+
+
+def test_darwin_keyframes_hold(tmp_path: Path) -> None:
+    """Between two keyframes of a range the earlier polygon stays."""
+
+    def polygon(x: int) -> dict:
+        return {
+            "polygon": {"paths": [[{"x": a, "y": b} for a, b in ((x, 2), (x + 4, 2), (x + 4, 6), (x, 6))]]}
+        }
+
+    content = {
+        "version": "2.0",
+        "item": {"name": "clip.mp4", "slots": [{"width": 30, "height": 20}]},
+        "annotations": [
+            {"id": "uuid", "name": "dog", "ranges": [[1, 4]], "frames": {"1": polygon(2), "3": polygon(9)}}
+        ],
+    }
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(content))
+    labels = labels_by_index(formats.read(path))
+    assert sorted(labels) == [1, 2, 3]
+    assert np.array_equal(labels[2] > 0, square(2, 2, 6, 6))
+    assert np.array_equal(labels[3] > 0, square(9, 2, 13, 6))
+
+
+def test_labelme_polygons_and_rectangles(tmp_path: Path) -> None:
+    """Shapes without a group are objects of their own."""
+    shapes = [
+        {
+            "label": "dog",
+            "points": [[2, 3], [8, 3], [8, 9], [2, 9]],
+            "group_id": None,
+            "shape_type": "polygon",
+        },
+        {"label": "cat", "points": [[20, 10], [10, 5]], "group_id": 9, "shape_type": "rectangle"},
+    ]
+    content = {"shapes": shapes, "imagePath": "..\\x\\img1.jpg", "imageHeight": 20, "imageWidth": 30}
+    (tmp_path / "img1.json").write_text(json.dumps(content))
+    found = formats.read(tmp_path, "labelme")
+    ((frame, result),) = list(found)
+    assert frame.file_name == "img1.jpg"
+    assert np.array_equal(result.labels > 0, square(2, 3, 8, 9))
+    assert [(b.object_id, b.box) for b in found.boxes] == [(9, (10, 5, 19, 9))]
+
+
+def test_mots_ignored_regions_and_frames(tmp_path: Path) -> None:
+    """Regions to be ignored are left out; KITTI counts from 0, and frame 0 is an error for MOTSChallenge."""
+    mask = coco_rle(encode_counts(square(1, 1, 5, 5)), (20, 30))["counts"]
+    path = tmp_path / "0001.txt"
+    path.write_text(f"0 2005 2 20 30 {mask}\n0 10000 10 20 30 {mask}\n2 2005 2 20 30 {mask}\n")
+    found = formats.read(path)
+    assert {k: values.max() for k, values in labels_by_index(found).items()} == {0: 5, 2: 5}
+    assert found.categories == {5: "pedestrian"}
+    assert "1 masks of regions to be ignored" in found.notes[-1]
+    with pytest.raises(FormatError, match="counts frames from 1"):
+        formats.read(path, options={"variant": "mots"})
+
+
+def test_davis_void_and_single_foreground(tmp_path: Path) -> None:
+    """255 is void beside ids; a folder of 0/255 masks is one object."""
+    labels = np.zeros((9, 9), np.uint8)
+    labels[:3], labels[5:] = 2, 255
+    for name, values in (("void", labels), ("binary", np.where(labels == 255, 255, 0).astype(np.uint8))):
+        (tmp_path / name).mkdir()
+        Image.fromarray(values).save(tmp_path / name / "00003.png")
+    assert np.array_equal(
+        labels_by_index(formats.read(tmp_path / "void"))[3], np.where(labels == 255, 0, labels)
+    )
+    assert np.array_equal(labels_by_index(formats.read(tmp_path / "binary"))[3] == 1, labels == 255)
+
+
+def test_a_real_davis_sequence(davis_multi_root: Path, tmp_path: Path) -> None:
+    """A sequence of DAVIS 2017 through three formats and back is what it was."""
+    given = formats.select(formats.read(davis_multi_root, "davis"), end=3)
+    before = labels_by_index(given)
+    assert len(before) == 3
+    for name, file in (("youtube-vis", "a.json"), ("cvat-video", "a.xml"), ("sav", "sav")):
+        formats.write(given, tmp_path / file, name)
+        after = labels_by_index(formats.read(tmp_path / file))
+        assert all(np.array_equal(after[n], before[n]) for n in before)

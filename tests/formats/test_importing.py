@@ -1,0 +1,101 @@
+"""Annotations that are made to fit a video."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from annotated_clips import annotations_of, hard_clip, labels_by_index
+from PIL import Image
+
+from vos import formats
+from vos.errors import FormatError, OutputError
+from vos.formats.importing import factor
+from vos.formats.reading import BoxPrompt
+
+SIZE = (29, 37)
+
+
+def test_by_name(tmp_path: Path) -> None:
+    """Names that are the video's win over indices."""
+    given = annotations_of(hard_clip(2), stems=["b", "d"])
+    found = formats.match_to_video(
+        given, ["a", "b", "c", "d"], SIZE, file_names=["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
+    )
+    assert sorted(labels_by_index(found)) == [1, 3]
+    assert [(frame.name, frame.file_name) for frame, _ in found] == [("b", "b.jpg"), ("d", "d.jpg")]
+
+
+def test_by_the_name_of_the_image() -> None:
+    """Where the name is shortened (YOLO's without the sequence), the file's name is tried."""
+    given = annotations_of(hard_clip(1), stems=["x_7"], suffix=".jpg")
+    records = [r for r in given.records()]
+    assert records[0].file_name == "x_7.jpg"
+    found = formats.match_to_video(given, ["x_6", "x_7"], SIZE)
+    assert sorted(labels_by_index(found)) == [1]
+
+
+def test_by_index_and_missing_frames() -> None:
+    """Other names are matched by index; a frame that is not there is an error, or left out."""
+    given = annotations_of(hard_clip(4), stems=["p", "q", "r", "s"])
+    assert sorted(labels_by_index(formats.match_to_video(given, list("abcdef"), SIZE))) == [0, 1, 2, 3]
+    with pytest.raises(FormatError, match=r"frame 's' \(index 3\) is not in the video, which has 3 frames"):
+        formats.match_to_video(given, list("abc"), SIZE)
+    found = formats.match_to_video(given, list("abc"), SIZE, skip_missing=True)
+    assert sorted(labels_by_index(found)) == [0, 1, 2]
+    assert "1 frames that the video does not have" in found.notes[-1]
+
+
+def test_sizes() -> None:
+    """Twice the size is scaled by nearest neighbour, which is exact, and said; another shape is refused."""
+    given = annotations_of(hard_clip(2))
+    found = formats.match_to_video(given, ["00000", "00001"], (58, 74))
+    for index, labels in labels_by_index(found).items():
+        assert np.array_equal(labels, np.kron(hard_clip(2)[index], np.ones((2, 2), int)))
+    assert "masks of 37x29 were scaled to 74x58" in found.notes[0]
+    with pytest.raises(FormatError, match="masks are 37x29, the video 74x29"):
+        formats.match_to_video(given, ["00000", "00001"], (29, 74))
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted"), [((480, 854), (240, 427)), ((1080, 1920), (480, 853)), ((29, 37), (58, 74))]
+)
+def test_one_factor(size: tuple[int, int], wanted: tuple[int, int]) -> None:
+    """A shorter side that was rounded is the same factor."""
+    assert float(factor(size, wanted)) == pytest.approx(wanted[0] / size[0], rel=0.01)
+
+
+def test_import_writes_masks_prompts_and_a_record(tmp_path: Path) -> None:
+    """Index PNGs with the video's names; boxes as a prompt file that the tracker reads."""
+    from vos.prompting.parsing import parse_targets
+
+    given = annotations_of(hard_clip(2), names={1: "dog"}, stems=["b", "d"])
+    given.boxes.append(BoxPrompt(0, "b", 9, (-3, 2, 50, 8)))
+    matched = formats.match_to_video(given, ["b", "c", "d"], SIZE)
+    summary = formats.import_masks(matched, tmp_path / "out", names={2: "cat"})
+    for name, labels in (("b", hard_clip(2)[0]), ("d", hard_clip(2)[1])):
+        with Image.open(tmp_path / "out" / "masks" / f"{name}.png") as image:
+            assert np.array_equal(np.asarray(image), labels)
+    assert json.loads((tmp_path / "out" / "import.json").read_text()) == summary
+    assert summary["names"] == {"1": "dog", "2": "cat"}
+    assert [f["index"] for f in summary["frames"]] == [0, 2]
+    (target,) = parse_targets(prompt_files=[tmp_path / "out" / "prompts.json"])
+    assert target.object_id == 9
+    assert target.prompt.box is not None
+    assert target.prompt.box.tolist() == [0, 2, 36, 8]
+
+
+def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
+    """A folder that is there stays; an earlier import is replaced when asked for, another folder never."""
+    given = annotations_of(hard_clip(1))
+    formats.import_masks(given, tmp_path / "out")
+    with pytest.raises(OutputError, match="--overwrite"):
+        formats.import_masks(given, tmp_path / "out")
+    formats.import_masks(given, tmp_path / "out", overwrite=True)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("x")
+    with pytest.raises(OutputError, match="choose another place"):
+        formats.import_masks(given, tmp_path / "mine", overwrite=True)
+    assert (tmp_path / "mine" / "thesis.txt").exists()

@@ -1,0 +1,192 @@
+"""Exports: several formats at once, images, archives, options, selection."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from annotated_clips import annotations_of, files_under, hard_clip, labels_by_index
+from PIL import Image
+
+from vos import formats
+from vos.errors import FormatError, InputError, OutputError, SettingsError
+from vos.formats.registry import FORMATS
+from vos.results import Source
+from vos.testing import scene, write_images
+from vos.video import open_video
+
+
+def test_several_formats_and_a_summary(tmp_path: Path) -> None:
+    """Every format in its place, and export.json with counts and losses."""
+    given = annotations_of(hard_clip())
+    written = formats.export(given, tmp_path / "out", ["yolo", "coco"], options={"track_ids": True})
+    assert [w.path for w in written] == [tmp_path / "out" / "yolo", tmp_path / "out" / "annotations.json"]
+    summary = json.loads((tmp_path / "out" / "export.json").read_text())
+    yolo, coco = summary["formats"]
+    assert yolo["options"] == {"track_ids": True}
+    assert coco["options"] == {}
+    assert yolo["losses"]["wrong_pixels"].keys() == {"2"}
+    assert (coco["frames"], coco["objects"]) == (5, [1, 2, 3, 254])
+
+
+def test_one_folder_format_fills_the_output(tmp_path: Path) -> None:
+    """`-f davis -o SET` makes SET the data set."""
+    formats.export(annotations_of(hard_clip()), tmp_path / "set", ["davis"])
+    assert (tmp_path / "set" / "Annotations" / "480p" / "clip" / "00000.png").is_file()
+
+
+def test_archives_are_reproducible(tmp_path: Path) -> None:
+    """A .zip holds what the folder would, in the same bytes every time."""
+    given = annotations_of(hard_clip())
+    for name in ("a.zip", "b.zip"):
+        formats.export(given, tmp_path / name, ["labelme", "cvat-video"])
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        names = archive.namelist()
+    assert names == sorted(names)
+    assert "labelme/00004.json" in names
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zip", "b.zip"]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_images_of_a_folder(suffix: str, tmp_path: Path) -> None:
+    """The user's images are copied as they are where the format names them so, else encoded."""
+    clip = scene("crossing", num_frames=3, size=(30, 40))
+    paths = write_images(clip, tmp_path / "frames", suffix)
+    given = annotations_of(list(clip.labels), stems=[p.stem for p in paths], suffix=suffix)
+    with open_video(tmp_path / "frames") as video:
+        formats.write(given, tmp_path / "yolo", "yolo", pictures=video)
+        formats.write(given, tmp_path / "davis", "davis", pictures=video, link=True)
+    copied = tmp_path / "yolo" / "images" / "train" / f"clip_{paths[1].stem}{suffix}"
+    assert copied.read_bytes() == paths[1].read_bytes()
+    placed = sorted((tmp_path / "davis" / "JPEGImages" / "480p" / "clip").iterdir())
+    assert [p.name for p in placed] == ["00000.jpg", "00001.jpg", "00002.jpg"]
+    with Image.open(placed[2]) as image:
+        error = np.asarray(image).astype(int) - clip.frames[2].image
+    assert np.abs(error).mean() < 8
+    assert placed[0].samefile(paths[0]) == (suffix == ".jpg")
+
+
+def test_images_are_refused_where_there_is_no_place(tmp_path: Path) -> None:
+    """A format without images says so, and nothing is written."""
+    clip = scene("crossing", num_frames=2, size=(30, 40))
+    write_images(clip, tmp_path / "frames")
+    given = annotations_of(list(clip.labels))
+    with open_video(tmp_path / "frames") as video, pytest.raises(InputError, match="hold no images"):
+        formats.export(given, tmp_path / "out", ["coco"], pictures=video)
+    with open_video(tmp_path / "frames") as video, pytest.raises(InputError, match="has no frame 2"):
+        formats.write(annotations_of(hard_clip()), tmp_path / "out", "yolo", pictures=video)
+    assert not (tmp_path / "out").exists()
+
+
+def test_options_are_checked_before_anything_is_written(tmp_path: Path) -> None:
+    """An unknown option, and a value that is not allowed."""
+    given = annotations_of(hard_clip())
+    with pytest.raises(SettingsError, match="'epsilo'; its options are split, pieces, epsilon, track_ids"):
+        formats.write(given, tmp_path / "out", "yolo", options={"epsilo": 1})
+    with pytest.raises(SettingsError, match="pieces"):
+        formats.export(given, tmp_path / "out", ["yolo"], options={"pieces": "some"})
+    with pytest.raises(SettingsError, match=r"did you mean.*yolo"):
+        formats.write(given, tmp_path / "out", "yolos")
+    with pytest.raises(SettingsError, match="plain name"):
+        formats.write(given, tmp_path / "out", "mose", options={"split": "../up"})
+    assert not list(tmp_path.iterdir())
+
+
+def test_existing_places_are_kept(tmp_path: Path) -> None:
+    """A file is replaced when asked for, a folder never; an earlier export is."""
+    given = annotations_of(hard_clip())
+    formats.write(given, tmp_path / "a.json", "coco")
+    with pytest.raises(OutputError, match="--overwrite"):
+        formats.write(given, tmp_path / "a.json", "coco")
+    formats.write(given, tmp_path / "a.json", "coco-video", overwrite=True)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "x").write_text("x")
+    for name in ("mine", "mine/x"):
+        with pytest.raises(OutputError):
+            formats.write(given, tmp_path / name, "davis", overwrite=True)
+    with pytest.raises(OutputError):
+        formats.export(given, tmp_path / "mine", ["davis"], overwrite=True)
+    formats.export(given, tmp_path / "ours", ["davis"])
+    formats.export(given, tmp_path / "ours", ["mose"], overwrite=True)
+    assert (tmp_path / "ours" / "train").is_dir()
+
+
+def test_a_failure_on_the_way_leaves_nothing(tmp_path: Path) -> None:
+    """Damage in a late frame: no output, no leftovers, whatever the format."""
+    formats.write(annotations_of(hard_clip()), tmp_path / "masks", "masks")
+    (tmp_path / "masks" / "00003.png").write_bytes(b"no PNG")
+    given = formats.read(tmp_path / "masks")
+    before = sorted(p.name for p in tmp_path.iterdir())
+    for name in ("coco", "davis", "yolo", "npz", "masks", "webdataset"):
+        with pytest.raises(FormatError, match=r"00003\.png"):
+            formats.write(given, tmp_path / f"out{Path(FORMATS[name].default_name).suffix}", name)
+        with pytest.raises(FormatError, match=r"00003\.png"):
+            formats.export(given, tmp_path / "export", [name, "csv"])
+    assert sorted(p.name for p in tmp_path.iterdir()) == before
+
+
+def test_select() -> None:
+    """Frames and objects; indices stay."""
+    given = annotations_of(hard_clip())
+    found = labels_by_index(formats.select(given, start=1, end=4, stride=2, objects=[1, 3]))
+    assert sorted(found) == [1, 3]
+    assert np.array_equal(found[1], np.where(np.isin(hard_clip()[1], [1, 3]), hard_clip()[1], 0))
+
+
+def test_given_masks_are_marked(tmp_path: Path) -> None:
+    """What a person drew is an annotation or manual, what was tracked a prediction or automatic."""
+    for source, word, group in (
+        (Source.USER, "manual", "annotations"),
+        (Source.TRACKED, "auto", "predictions"),
+    ):
+        given = annotations_of(hard_clip(1), source=source)
+        folder = tmp_path / word
+        formats.export(given, folder, ["cvat-video", "label-studio", "sav-json"])
+        assert f'source="{word}"' in (folder / "cvat-video.xml").read_text()
+        (task,) = json.loads((folder / "label-studio" / "tasks.json").read_text())
+        assert group in task
+        assert json.loads((folder / "sav.json").read_text())["masklet_type"] == [word] * 4
+
+
+def test_every_keeps_the_multiples(tmp_path: Path) -> None:
+    """`every` leaves frames out, counts them, and keeps the names."""
+    given = annotations_of(hard_clip())
+    written = formats.write(given, tmp_path / "ytvos", "youtube-vos", options={"every": 2, "split": "valid"})
+    assert written.losses["frames"] == 2
+    names = [Path(name).name for name in files_under(tmp_path / "ytvos")]
+    assert names == ["00000.png", "00002.png", "00004.png", "meta.json"]
+    meta = json.loads((tmp_path / "ytvos" / "valid" / "meta.json").read_text())
+    assert meta["videos"]["clip"]["objects"]["2"]["frames"] == ["00000", "00002"]
+
+
+def test_a_run(tmp_path: Path) -> None:
+    """The folder of a run: names, times and confidence from run.json, images as the user named them."""
+    from vos.prompts import Prompt, Target
+    from vos.runs import TrackSettings, track_video
+    from vos.testing import ScriptedTracker
+
+    clip = scene("crossing", num_frames=4, size=(30, 40))
+    write_images(clip, tmp_path / "shot", ".jpg")
+    settings = TrackSettings(outputs=("masks", "yolo", "cvat-images"), checkpoint_every=3)
+    target = Target(1, Prompt(mask=clip.labels[0] == 1), name="dog")
+    with open_video(tmp_path / "shot") as video:
+        summary = track_video(video, [target], tmp_path / "out", settings, tracker=ScriptedTracker(clip))
+        assert (tmp_path / "out" / "yolo" / "labels" / "train" / "shot_00003.txt").is_file()
+        found = formats.read(tmp_path / "out")
+        assert found.names == {1: "dog"}
+        assert found.sequence == "shot"
+        formats.write(found, tmp_path / "again.xml", "cvat-images")
+        direct = (tmp_path / "out" / "cvat-images.xml").read_text()
+        assert (tmp_path / "again.xml").read_text() == direct
+        assert 'name="00003.jpg"' in direct
+        assert summary.files["yolo"] == str(tmp_path / "out" / "yolo")
+        (tmp_path / "out" / "yolo" / "mine.txt").write_text("x")
+        masks_only = TrackSettings(outputs=("masks",))
+        track_video(
+            video, [target], tmp_path / "out", masks_only, overwrite=True, tracker=ScriptedTracker(clip)
+        )
+    assert list(files_under(tmp_path / "out" / "yolo")) == ["yolo/mine.txt"]
