@@ -3,7 +3,6 @@
 import sys
 from xml.etree import ElementTree
 
-import numpy as np
 from common import report
 from cvat_sdk.masks import decode_mask
 
@@ -23,7 +22,5 @@ for frame, label, m in shapes:
     right, bottom = left + int(m.get("width")) - 1, top + int(m.get("height")) - 1
     points = [*map(int, m.get("rle").split(",")), left, top, right, bottom]
     number = int(m.findtext("attribute"))
-    masks.append(
-        (frame, number, label, decode_mask(np.array(points), image_width=width, image_height=height))
-    )
+    masks.append((frame, number, label, decode_mask(points, image_width=width, image_height=height)))
 report(masks)

@@ -137,7 +137,7 @@ def _write_lists(video: RecordedVideo, out: Path, options: MotsOptions) -> None:
 
 
 class MotsPngWriter(RecordWriter):
-    """``instances/000000.png`` (KITTI: ``instances/<sequence>/``), ``labels.txt`` with a class a line."""
+    """``instances/000000.png`` (KITTI: ``instances/<sequence>/``), ``instances/labels.txt``."""
 
     Options = MotsOptions
     is_folder = True
@@ -155,9 +155,11 @@ class MotsPngWriter(RecordWriter):
         for record in video.frames():
             name = f"{record.index + (0 if kitti else 1):06d}.png"
             (folder / name).write_bytes(encode_grey_png(table[record.labels()[0]]))
-        names = {number: name for name, number in numbers.classes.items() if name != "person"}
-        listed = [names.get(n, f"class {n}") for n in range(1, max(names) + 1)]
-        (out / "labels.txt").write_text("\n".join(listed) + "\n", encoding="utf-8", newline="\n")
+        names = _OFFICIAL | {numbers.classes[video.category(k)]: video.category(k) for k in video.ids}
+        listed = [" ".join(names.get(n, f"class {n}").split()) for n in range(1, max(names) + 1)]
+        (out / "instances" / "labels.txt").write_text(
+            "\n".join(listed) + "\n", encoding="utf-8", newline="\n"
+        )
 
 
 def read_mots_text(path: Path, request: Request) -> Annotations:
@@ -281,7 +283,9 @@ def read_mots_png(path: Path, request: Request) -> Annotations:
     table = np.zeros(1 << 16, np.uint16)
     for number in found:
         table[number] = ids[number]
-    listed = root.parent / "labels.txt"
+    listed = next(
+        (p for p in (root / "labels.txt", root.parent / "labels.txt") if p.is_file()), root / "labels.txt"
+    )
     names = dict(enumerate(load_text(listed).splitlines(), 1)) if listed.is_file() else dict(_OFFICIAL)
 
     def records() -> Iterator[FrameRecord]:

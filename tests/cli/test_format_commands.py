@@ -1,0 +1,176 @@
+"""vos export, import, convert, formats, and vos track --write."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+from vos_cli.main import cli
+
+from vos.formats.registry import FORMATS
+from vos.testing import Scene, scene, write_images, write_labels
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Scene:
+    """Two objects in four frames: ``frames/*.jpg`` and ``masks/*.png`` in ``tmp_path``."""
+    made = scene("crossing", num_frames=4, size=(30, 40))
+    write_images(made, tmp_path / "frames", ".jpg")
+    write_labels(made, tmp_path / "masks")
+    return made
+
+
+def vos(*arguments: object, code: int = 0) -> Result:
+    """Run a command and check how it ends."""
+    result = CliRunner().invoke(cli, [str(a) for a in arguments])
+    assert result.exit_code == code, result.output + result.stderr
+    if code:
+        assert result.stderr.count("\n") == 1 or "Usage" in result.stderr
+    return result
+
+
+def masks_in(folder: Path) -> list[np.ndarray]:
+    """All masks of a folder, in order."""
+    return [np.asarray(Image.open(path)) for path in sorted(folder.glob("*.png"))]
+
+
+def test_formats() -> None:
+    """Every format is listed, with what it loses; as JSON with everything that is known."""
+    text = vos("formats").output
+    assert "davis2016" in text
+    assert "lost: masks: boxes come back as prompts" in text
+    facts = {f["name"]: f for f in json.loads(vos("formats", "--json").output)}
+    assert set(facts) == set(FORMATS) - {"run"}
+    assert facts["cvat-video"]["exact"] is True
+    assert facts["overlay"]["reads"] is False
+    assert facts["yolo"]["needs_size"] is True
+    assert facts["coco"]["extensions"] == [".json"]
+
+
+def test_export_and_import(clip: Scene, tmp_path: Path) -> None:
+    """Out and in again: masks named as the frames, equal to what was exported."""
+    out, back = tmp_path / "out", tmp_path / "back"
+    arguments = ("-f", "cvat-video", "-f", "davis", "--name", "1:dog", "--category", "2:cat")
+    images = ("--images", "copy", "--video", tmp_path / "frames")
+    result = vos("export", tmp_path / "masks", *arguments, *images, "-o", out)
+    assert "cvat-video" in result.output
+    assert (out / "davis" / "JPEGImages" / "480p" / "frames" / "00000.jpg").is_file()
+    xml = out / "cvat-video.xml"
+    assert 'label="dog"' in xml.read_text()
+    assert 'label="cat"' in xml.read_text()
+    summary = vos("import", xml, "--video", tmp_path / "frames", "-o", back, "--json")
+    assert json.loads(summary.output)["categories"] == {"1": "dog", "2": "cat"}
+    assert all(np.array_equal(a, b) for a, b in zip(masks_in(back / "masks"), clip.labels, strict=True))
+
+
+def test_convert(clip: Scene, tmp_path: Path) -> None:
+    """Between formats, without a video; formats are found out; frames and objects chosen."""
+    a, b, c = tmp_path / "a.json", tmp_path / "b.npz", tmp_path / "c"
+    vos("convert", tmp_path / "masks", "--to", "youtube-vis", "-o", a)
+    vos("convert", a, "--to", "npz", "-o", b, "--frames", "1::2", "--objects", "2")
+    vos("convert", b, "--to", "masks", "-o", c)
+    found = masks_in(c)
+    assert len(found) == 2
+    assert np.array_equal(found[0] == 2, clip.labels[1] == 2)
+    assert set(np.unique(found[0])) <= {0, 2}
+
+
+def test_options_of_a_format(clip: Scene, tmp_path: Path) -> None:
+    """-O with dashes; track ids make YOLO keep the objects."""
+    vos(
+        "convert",
+        tmp_path / "masks",
+        "--to",
+        "yolo",
+        "-O",
+        "track-ids=true",
+        "-O",
+        "split=val",
+        "-o",
+        tmp_path / "y",
+    )
+    assert (tmp_path / "y" / "labels" / "val").is_dir()
+    vos("convert", tmp_path / "y", "--to", "masks", "--size", "40x30", "-o", tmp_path / "m")
+    assert all(np.array_equal(a, b) for a, b in zip(masks_in(tmp_path / "m"), clip.labels, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["export", "masks", "-f", "gif", "-o", "x"], "unknown format 'gif'"),
+        (["export", "masks", "-f", "yolo", "-O", "piece=all", "-o", "x"], "no option 'piece'"),
+        (["export", "masks", "-f", "yolo", "-O", "pieces", "-o", "x"], "KEY=VALUE"),
+        (["export", "masks", "-f", "coco", "--name", "dog", "-o", "x"], "1:dog"),
+        (["export", "masks", "-f", "coco", "--name", "255:dog", "-o", "x"], "255"),
+        (["export", "masks", "-f", "coco", "--name", "1:a", "--name", "1:b", "-o", "x"], "twice"),
+        (["export", "masks", "-f", "davis", "--images", "copy", "-o", "x"], "needs --video"),
+        (["export", "masks", "-f", "coco", "--frames", "5:2", "-o", "x"], "B must be after A"),
+        (["export", "masks", "-f", "coco", "--objects", "a", "-o", "x"], "--objects takes ids"),
+        (["export", "nothing", "-f", "coco", "-o", "x"], "no such file"),
+        (["convert", "masks", "--to", "overlay", "-o", "frames"], "is there already"),
+        (["convert", "masks", "--to", "yolo", "--size", "4", "-o", "x"], "WIDTHxHEIGHT"),
+        (["convert", "frames", "--to", "coco", "-o", "x"], "cannot tell which format"),
+        (["import", "masks", "--format", "run", "--video", "frames", "-o", "x"], "unknown format 'run'"),
+    ],
+)
+def test_usage_errors(
+    arguments: list[str], message: str, clip: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line that says what is allowed, exit code 2, and nothing written."""
+    monkeypatch.chdir(tmp_path)
+    before = sorted(p.name for p in tmp_path.iterdir())
+    result = vos(*arguments, code=2)
+    assert message in result.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == before
+
+
+def test_damaged_file(clip: Scene, tmp_path: Path) -> None:
+    """A damaged file is one line, and leaves nothing behind."""
+    (tmp_path / "a.xml").write_text("<annotations><track>")
+    result = vos("import", tmp_path / "a.xml", "--video", tmp_path / "frames", "-o", tmp_path / "x", code=2)
+    assert "a.xml" in result.stderr
+    assert "not XML" in result.stderr
+    assert not (tmp_path / "x").exists()
+
+
+def test_losses_are_told_on_stderr(clip: Scene, tmp_path: Path) -> None:
+    """What was lost stands on stderr, unless -q."""
+    path = tmp_path / "16"
+    assert "objects joined: 2" in vos("convert", tmp_path / "masks", "--to", "davis2016", "-o", path).stderr
+    assert not vos("convert", tmp_path / "masks", "--to", "davis2016", "-q", "-o", tmp_path / "q").stderr
+
+
+def test_track_writes_any_format(clip: Scene, tmp_path: Path) -> None:
+    """--write beside the defaults, with the name that --name gives."""
+    out = tmp_path / "out"
+    box = ",".join(map(str, clip.boxes[0][1]))
+    arguments = (
+        "track",
+        tmp_path / "frames",
+        "--box",
+        f"1:{box}",
+        "--name",
+        "1:dog",
+        "--no-overlay",
+        "-o",
+        out,
+    )
+    vos(*arguments, "--write", "labelme", "--write", "csv", "-q")
+    shapes = json.loads((out / "labelme" / "00000.json").read_text())["shapes"]
+    assert [(s["label"], s["group_id"]) for s in shapes] == [("dog", 1)]
+    assert (out / "objects.csv").is_file()
+    assert (out / "annotations.json").is_file()
+    record = json.loads((out / "run.json").read_text())
+    assert record["folders"] == {"labelme": [f"{n:05d}.json" for n in range(4)]}
+    result = vos(
+        "track", tmp_path / "frames", "--box", f"1:{box}", "--name", "2:cat", "-o", tmp_path / "no", code=2
+    )
+    assert "object 2, which no mask, point or box gives" in result.stderr
+    result = vos(
+        "track", tmp_path / "frames", "--box", f"1:{box}", "--write", "gif", "-o", tmp_path / "no", code=2
+    )
+    assert "'gif'" in result.stderr
