@@ -251,22 +251,25 @@ def counts_fields(counts: Counts, size: tuple[int, int]) -> dict[str, Any]:
 
 def pack_mask(mask: NDArray[np.bool_]) -> str:
     """An (H, W) mask as COCO's compressed counts, without its size."""
-    counts: bytes = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"]
-    return counts.decode("ascii")
+    return compress(encode_counts(mask))
 
 
 def unpack_mask(counts: str, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """The (H, W) mask that :func:`pack_mask` was given; ``size`` is (height, width)."""
-    mask: NDArray[np.bool_] = coco_mask.decode({"size": list(size), "counts": counts.encode("ascii")}) != 0
-    return mask
+    """The (H, W) mask that :func:`pack_mask` was given; ``size`` is (height, width).
+
+    Raises:
+        ValueError: as :func:`decompress` and :func:`check_counts`.
+    """
+    return decode_counts(check_counts(decompress(counts), size), size)
 
 
 def packed_iou(a: str, b: str, size: tuple[int, int]) -> float:
     """Intersection over union of two packed masks; 1 if both are empty."""
-    first, second = ({"size": list(size), "counts": counts.encode("ascii")} for counts in (a, b))
-    if not (coco_mask.area(first) or coco_mask.area(second)):
-        return 1.0
-    return float(coco_mask.iou([first], [second], [0])[0, 0])
+    first, second = unpack_mask(a, size), unpack_mask(b, size)
+    union = np.count_nonzero(first | second)
+    return np.count_nonzero(first & second) / union if union else 1.0
+
+
 def row_runs(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     """CVAT's run lengths of an (h, w) mask, usually cut to its box: zeros, ones, ... along the rows."""
     return encode_counts(mask.T)

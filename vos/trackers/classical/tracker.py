@@ -81,25 +81,31 @@ class ClassicalTracker(MaskTracker[Video]):
     def _learn(self, state: Video | None, frame: Frame, prompts: MaskPrompts) -> Video:
         labels = prompts.labels.copy() if state is None else prompts.over(state.labels)
         known = {} if state is None else {o.object_id: o for o in state.objects}
-        window = window_of(labels, self._settings)
-        scale, lab = window.scale, to_lab(window.cut(frame.image))
-        for object_id in prompts.ids:
-            mask = labels == object_id
-            confidence = prompts.confidence[object_id]
-            reference = reference_statistics(
-                window.cut(mask.astype(np.float32)) > 0.5, lab, confidence, scale
-            )
-            known[object_id] = ObjectState(object_id, confidence, 0, float(np.count_nonzero(mask)), reference)
+        known |= self._prompted(frame, labels, prompts)
+        scale = window_of(labels, self._settings).scale
         given = (*(() if state is None else state.given), Given(frame.image, labels.copy(), scale))
         if len(given) > self._settings.max_given:  # the first frame is never forgotten
             given = (given[0], *given[len(given) - self._settings.max_given + 1 :])
         return self._fitted(frame.image, labels, known, given)
 
+    def _prompted(self, frame: Frame, labels: Labels, prompts: MaskPrompts) -> dict[int, ObjectState]:
+        """State of the prompted objects, by id; ``labels`` agree with the prompts."""
+        window = window_of(labels, self._settings)
+        lab = to_lab(window.cut(frame.image))
+        objects = {}
+        for object_id, confidence in prompts.confidence.items():
+            mask = labels == object_id
+            inside = window.cut(mask.astype(np.float32)) > 0.5
+            reference = reference_statistics(inside, lab, confidence, window.scale)
+            area = float(np.count_nonzero(mask))
+            objects[object_id] = ObjectState(object_id, confidence, 0, area, reference)
+        return objects
+
     def _relearn(self, state: Video, frame: Frame, prompts: MaskPrompts) -> Video:
         scale = window_of(prompts.labels, self._settings).scale
         given = Given(frame.image, prompts.labels.copy(), scale)
-        areas = {k: float(np.count_nonzero(prompts.labels == k)) for k in prompts.ids}
-        objects = tuple(ObjectState(k, 1.0, 0, area) for k, area in sorted(areas.items()))
+        known = self._prompted(frame, given.labels, prompts)
+        objects = tuple(known[object_id] for object_id in sorted(known))
         looks = refit(state.looks, given, self._settings.appearance)
         return Video(frame.image, given.labels, objects, (given,), looks, unadapted(looks), None)
 
