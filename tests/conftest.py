@@ -59,6 +59,11 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], di
         if name in WEIGHT_FREE:
             return {}
         path = folder / f"{name}.pth"
+        if name == "edgetam":
+            pytest.importorskip("timm")
+            return {"checkpoint": path if path.exists() else vos.testing.tiny_edgetam_folder(path)}
+        if name.startswith("sam2") and not path.exists():
+            vos.testing.tiny_sam2_checkpoint(path, july=name.startswith("sam2-"))
         own = getattr(vos.testing, f"tiny_{name.replace('-', '_')}_checkpoint", None)
         if own is not None and not path.exists():
             own(path)

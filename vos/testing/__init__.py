@@ -20,6 +20,7 @@ from .scripted import DecodeCall, ScriptedBackbone, ScriptedTracker
 from .shapes import OUTLINES, Shape, line, loop, shuttle
 from .tiny_nano import tiny_nano_checkpoint
 from .tiny_sam import tiny_sam_checkpoint, write_sam_checkpoint
+from .tiny_sam2 import tiny_edgetam_folder, tiny_sam2_checkpoint
 
 __all__ = [
     "OUTLINES",
@@ -34,7 +35,9 @@ __all__ = [
     "scene",
     "shuttle",
     "stream",
+    "tiny_edgetam_folder",
     "tiny_nano_checkpoint",
+    "tiny_sam2_checkpoint",
     "tiny_sam_checkpoint",
     "write_images",
     "write_labels",

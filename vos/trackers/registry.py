@@ -80,6 +80,25 @@ def _over(
     return PersamTracker(FeatureCache(_build(backbone, **options)), target)
 
 
+def _memory(
+    name: str,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    method: str = "target",
+    tune: bool = False,
+    **options: Any,
+) -> Tracker:
+    """An engine with a memory of its own."""
+    if tune or method != "target":
+        raise ModelError(
+            f"tuning and the parity recipe are for models that are prompted in every frame, and {name} has a "
+            "memory of its own; leave them out, or choose a SAM model"
+        )
+    from .memory.tracker import MemorySettings, build_memory_tracker
+
+    return build_memory_tracker(name, settings=override(MemorySettings(), settings or {}), **options)
+
+
 def _build(backbone: str, *, device: str, dtype: str, checkpoint: str | None = None) -> Any:
     if backbone != "builtin":
         return build_backbone(backbone, device=device, dtype=dtype, checkpoint=checkpoint)
@@ -91,10 +110,22 @@ def _build(backbone: str, *, device: str, dtype: str, checkpoint: str | None = N
     return build_backbone(backbone)
 
 
+MEMORY_TRACKERS = (
+    *(
+        f"{family}-{size}"
+        for family in ("sam2.1", "sam2")
+        for size in ("tiny", "small", "base-plus", "large")
+    ),
+    "edgetam",
+)
+"""Engines with a memory of their own: SAM 2.1, SAM 2 (July 2024) and EdgeTAM."""
+
+
 TRACKERS: dict[str, Callable[..., Tracker]] = {
     "builtin": _builtin,
     **{"target" if name == "builtin" else name: partial(_over, name) for name in BACKBONES},
     "nano": _nano,
+    **{name: partial(_memory, name) for name in MEMORY_TRACKERS},
 }
 """Name (``--model`` of ``vos track``) -> builder. To add an engine, write one file here and add one line.
 

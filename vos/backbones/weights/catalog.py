@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 _META = "https://dl.fbaipublicfiles.com/segment_anything/"
+_SAM2 = "https://dl.fbaipublicfiles.com/segment_anything_2/"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,13 @@ class Weights:
     """Bytes."""
     sha256: str
     licence: str
+    published: str = ""
+    """Published results, for people: J&F of video object segmentation."""
+
+
+def _sam2(name: str, date: str, file: str, size: int, sha256: str, published: str) -> Weights:
+    """A checkpoint of SAM 2. The publisher gives no checksums; independent projects pin these."""
+    return Weights(name, file, f"{_SAM2}{date}/{file}", size, sha256, "Apache-2.0", published)
 
 
 WEIGHTS: dict[str, Weights] = {
@@ -78,9 +86,96 @@ WEIGHTS: dict[str, Weights] = {
             "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
             "Apache-2.0",
         ),
+        _sam2(
+            "sam2.1-tiny",
+            "092824",
+            "sam2.1_hiera_tiny.pt",
+            156_008_466,
+            "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69",
+            "SA-V test 76.5, MOSE val 71.8",
+        ),
+        _sam2(
+            "sam2.1-small",
+            "092824",
+            "sam2.1_hiera_small.pt",
+            184_416_285,
+            "6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38",
+            "SA-V test 76.6, MOSE val 73.5",
+        ),
+        _sam2(
+            "sam2.1-base-plus",
+            "092824",
+            "sam2.1_hiera_base_plus.pt",
+            323_606_802,
+            "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
+            "SA-V test 78.2, MOSE val 73.7",
+        ),
+        _sam2(
+            "sam2.1-large",
+            "092824",
+            "sam2.1_hiera_large.pt",
+            898_083_611,
+            "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318",
+            "SA-V test 79.5, MOSE val 74.6",
+        ),
+        _sam2(
+            "sam2-tiny",
+            "072824",
+            "sam2_hiera_tiny.pt",
+            155_906_050,
+            "65b50056e05bcb13694174f51bb6da89c894b57b75ccdf0ba6352c597c5d1125",
+            "",
+        ),
+        _sam2(
+            "sam2-small",
+            "072824",
+            "sam2_hiera_small.pt",
+            184_309_650,
+            "95949964d4e548409021d47b22712d5f1abf2564cc0c3c765ba599a24ac7dce3",
+            "",
+        ),
+        _sam2(
+            "sam2-base-plus",
+            "072824",
+            "sam2_hiera_base_plus.pt",
+            323_493_298,
+            "d0bb7f236400a49669ffdd1be617959a8b1d1065081789d7bbff88eded3a8071",
+            "",
+        ),
+        _sam2(
+            "sam2-large",
+            "072824",
+            "sam2_hiera_large.pt",
+            897_952_466,
+            "7442e4e9b732a508f80e141e7c2913437a3610ee0c77381a66658c3a445df87b",
+            "",
+        ),
     )
 }
 """Name -> published file."""
+
+
+@dataclass(frozen=True)
+class OwnWeights:
+    """Weights that are not fetched: the user puts the file in place, or gives it with ``--checkpoint``."""
+
+    file: str
+    page: str
+    """Where it is to be had."""
+    licence: str
+    note: str = ""
+    """Anything to know before."""
+
+
+OWN_WEIGHTS = {
+    "edgetam": OwnWeights(
+        "edgetam.pt",
+        "https://github.com/facebookresearch/EdgeTAM (checkpoints/edgetam.pt) or "
+        "https://huggingface.co/yonigozlan/EdgeTAM-hf",
+        "Apache-2.0",
+    ),
+}
+"""Name -> a file without published size and checksum."""
 
 
 def published(name: str) -> Weights:
@@ -121,6 +216,8 @@ def locate(name: str) -> Path:
     Raises:
         ModelError: if it is not there, or is shorter or longer than the published file.
     """
+    if name in OWN_WEIGHTS:
+        return _locate_own(name, OWN_WEIGHTS[name])
     weights = published(name)
     path = weights_folder() / weights.file
     try:
@@ -134,6 +231,17 @@ def locate(name: str) -> Path:
         raise ModelError(
             f"{path} has {size} bytes where {weights.size} were published; "
             f"fetch it again with `vos models download {name} --force`, or give a file with --checkpoint FILE"
+        )
+    return path
+
+
+def _locate_own(name: str, weights: OwnWeights) -> Path:
+    path = weights_folder() / weights.file
+    if not path.exists():
+        note = f" {weights.note}" if weights.note else ""
+        raise ModelError(
+            f"the weights of {name} are not at {path}, and are not fetched for you: get them from "
+            f"{weights.page} (licence {weights.licence}).{note} Put the file there, or give it with --checkpoint FILE"
         )
     return path
 

@@ -1,0 +1,166 @@
+"""Memory attention of SAM 2 (Ravi et al. 2024, section 4), with the savings that leave its result as it is.
+
+The weights are those of transformers' modules; the computation is ours:
+
+- Memory is 64 channels wide where attention is 256, and the value projection is linear and carries no rotary
+  encoding. So it follows the weighted sum instead of preceding it: a quarter of the multiplications there.
+- Until the first look into memory, all objects of a frame share one computation.
+- The softmax is summed up block by block (Milakov and Gimelshein 2018), so that the table of queries by keys,
+  470 MB per object at full size, never exists.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+QUERY_BLOCK = 512
+KEY_BLOCK = 2048
+"""Sizes of the blocks on a processor: what they need stays in its cache."""
+
+
+class MemoryAttention:
+    """Lets the features of a frame attend the memories of objects.
+
+    Args:
+        module: transformers' ``Sam2VideoMemoryAttention``, ``EdgeTamVideoMemoryAttention`` or that of SAM 3.
+        late_values: project values after the weighted sum (faster) rather than before it (as published).
+    """
+
+    def __init__(self, module: Any, *, late_values: bool = True) -> None:
+        self.module = module
+        self.late_values = late_values
+        self._tables: dict[torch.device, tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]] = {}
+
+    def __call__(
+        self, features: Tensor, position: Tensor, memory: Tensor, encoding: Tensor, frames: int, pointers: int
+    ) -> Tensor:
+        """(N, L, C) features fused with memory.
+
+        Args:
+            features: (1, L, C) of the frame, the same for all objects.
+            position: (1, L, C) their position encoding.
+            memory: (N, T, M) tokens of ``frames`` memories, one after another, and of ``pointers`` last.
+            encoding: (N, T, M) what is added to memory where it is a key.
+            frames: how many memories of frames there are.
+            pointers: how many tokens, the last ones, are of object pointers and carry no rotary encoding.
+        """
+        query_table, key_table = self._rotary_tables(features)
+        hidden = features + 0.1 * position
+        keys = memory + encoding
+        for layer in self.module.layers:
+            hidden = hidden + self._self_attention(layer, layer.layer_norm1(hidden), query_table)
+            attended = self._cross_attention(
+                layer.cross_attn_image, layer.layer_norm2(hidden), keys, memory,
+                query_table, key_table, frames, pointers,
+            )  # fmt: skip
+            hidden = hidden + attended
+            hidden = hidden + _feed_forward(layer, layer.layer_norm3(hidden))
+        normed: Tensor = self.module.layer_norm(hidden)
+        return normed
+
+    def _self_attention(self, layer: Any, hidden: Tensor, table: tuple[Tensor, Tensor]) -> Tensor:
+        attention = layer.self_attn
+        queries = rotate(attention.q_proj(hidden), *table)
+        keys = rotate(attention.k_proj(hidden), *table)
+        values = attention.v_proj(hidden)
+        attended = F.scaled_dot_product_attention(queries[:, None], keys[:, None], values[:, None])
+        projected: Tensor = attention.o_proj(attended[:, 0])
+        return projected
+
+    def _cross_attention(
+        self,
+        attention: Any,
+        hidden: Tensor,
+        keys: Tensor,
+        memory: Tensor,
+        query_table: tuple[Tensor, Tensor],
+        key_table: tuple[Tensor, Tensor],
+        frames: int,
+        pointers: int,
+    ) -> Tensor:
+        queries = rotate(attention.q_proj(hidden), *query_table)
+        projected_keys = _rotate_frames(attention.k_proj(keys), key_table, frames, pointers)
+        values = memory if self.late_values else attention.v_proj(memory)
+        attended = attend(queries, projected_keys, values)
+        if self.late_values:
+            attended = attention.v_proj(attended)
+        projected: Tensor = attention.o_proj(attended)
+        return projected
+
+    def _rotary_tables(self, like: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """(cosine, sine) for queries and for the rotated keys of one memory, each (L, D) float32."""
+        if like.device not in self._tables:
+            module = self.module
+            key_ids = getattr(module, "position_ids_k", module.position_ids)
+            query, key = (
+                tuple(table[0].to(like.device) for table in module.rotary_emb(like, ids.to(like.device)))
+                for ids in (module.position_ids, key_ids)
+            )
+            self._tables[like.device] = query, key
+        return self._tables[like.device]
+
+
+def attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """(N, L, V) softmax attention, scaled by the root of D.
+
+    Args:
+        queries: (N or 1, L, D).
+        keys: (N, T, D).
+        values: (N, T, V); V need not be D.
+    """
+    objects, width = len(keys), queries.shape[-1]
+    if queries.is_cuda or values.shape[-1] == width:
+        queries = queries.expand(objects, -1, -1)
+        return F.scaled_dot_product_attention(queries[:, None], keys[:, None], values[:, None])[:, 0]
+    scaled = queries * width**-0.5
+    attended = [
+        torch.cat([_attend_block(block, keys[n], values[n]) for block in one.split(QUERY_BLOCK)])
+        for n, one in enumerate(scaled.expand(objects, -1, -1))
+    ]
+    return torch.stack(attended)
+
+
+def _attend_block(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """(L, V) of a few queries: the running maximum, sum of weights and weighted sum over blocks of keys."""
+    highest = queries.new_full((len(queries), 1), -torch.inf)
+    total = torch.zeros_like(highest)
+    weighted = queries.new_zeros(len(queries), values.shape[-1])
+    for some_keys, some_values in zip(keys.split(KEY_BLOCK), values.split(KEY_BLOCK), strict=True):
+        weights = queries @ some_keys.T
+        higher = torch.maximum(highest, weights.amax(dim=1, keepdim=True))
+        weights.sub_(higher).exp_()
+        fade = highest.sub_(higher).exp_()
+        total.mul_(fade).add_(weights.sum(dim=1, keepdim=True))
+        weighted.mul_(fade).addmm_(weights, some_values)
+        highest = higher
+    return weighted.div_(total)
+
+
+def rotate(tokens: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """(..., L, D) tokens with rotary encoding (Su et al. 2021): pairs of channels turned, in float32."""
+    pairs = tokens.float().unflatten(-1, (-1, 2))
+    turned = torch.stack((-pairs[..., 1], pairs[..., 0]), dim=-1).flatten(-2)
+    return (tokens.float() * cosine + turned * sine).to(tokens.dtype)
+
+
+def _rotate_frames(keys: Tensor, table: tuple[Tensor, Tensor], frames: int, pointers: int) -> Tensor:
+    """(N, T, D) keys, the last tokens of every memory rotated; global tokens and pointers are left alone."""
+    split = keys.shape[1] - pointers
+    by_frame = keys[:, :split].unflatten(1, (frames, -1))
+    plain = by_frame.shape[2] - len(table[0])
+    rotated = rotate(by_frame[:, :, plain:], *table)
+    if plain:
+        rotated = torch.cat((by_frame[:, :, :plain], rotated), dim=2)
+    return torch.cat((rotated.flatten(1, 2), keys[:, split:]), dim=1)
+
+
+def _feed_forward(layer: Any, hidden: Tensor) -> Tensor:
+    if hasattr(layer, "mlp"):
+        result: Tensor = layer.mlp(hidden)
+        return result
+    result = layer.linear2(layer.activation(layer.linear1(hidden)))
+    return result

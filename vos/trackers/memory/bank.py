@@ -1,0 +1,182 @@
+"""What is remembered of one object: plain tensors by frame number.
+
+Frames are numbered by time ``t``, one per frame that the tracker sees.
+``direction`` is 1 forward, -1 backward.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+POINTER_REACH = 15
+"""Object pointers of so many frames before this one are attended, besides those of conditioning frames."""
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One frame of one object."""
+
+    score: float
+    """Logit of the object being there."""
+    quality: float
+    """Estimated IoU of the mask."""
+    pointer: Tensor
+    """(C,) float32."""
+    memory: Tensor | None = None
+    """(T, M) in the memory's dtype; None where none was made yet, or it is no longer needed."""
+    low_res: Tensor | None = None
+    """(h, w) float32 logits; kept of conditioning frames only where the bank is bounded."""
+    motion: float | None = None
+    """How well the mask fits the motion model, where the policy has one: IoU with the predicted box."""
+    visible: bool = True
+    """Whether the mask has any pixel."""
+    margin: float = 0.0
+    """Estimated IoU of the mask minus that of the best other candidate."""
+
+
+@dataclass
+class Bank:
+    """The memory of one object.
+
+    Args:
+        max_conditioning: keep and attend so many conditioning frames; None: all.
+        keep_first: the first prompt is always among them.
+        bounded: forget what no later frame can attend. Unbounded banks keep everything, as the published
+            program does.
+        reach: memories of so many tracked frames are kept, where the bank is bounded.
+    """
+
+    max_conditioning: int | None = 4
+    keep_first: bool = True
+    bounded: bool = True
+    reach: int = 6
+    conditioning: dict[int, Entry] = field(default_factory=dict)
+    """Frames with a prompt, by time."""
+    tracked: dict[int, Entry] = field(default_factory=dict)
+    """Frames without, by time."""
+    passed: dict[int, int] = field(default_factory=dict)
+    """Times that the object was tracked through, with the direction."""
+    first: int | None = None
+    """Time of the first prompt."""
+    state: dict[str, Any] = field(default_factory=dict)
+    """What the memory policy keeps of this object: numbers, lists and arrays. Replaced, never changed."""
+
+    def copy(self) -> Bank:
+        """A bank that can change without this one changing; tensors are shared."""
+        return dataclasses.replace(
+            self,
+            conditioning=dict(self.conditioning),
+            tracked=dict(self.tracked),
+            passed=dict(self.passed),
+            state=dict(self.state),
+        )
+
+    def condition(self, t: int, entry: Entry) -> None:
+        """Remember a frame with a prompt."""
+        self.tracked.pop(t, None)
+        self.conditioning[t] = entry
+        if self.first is None:
+            self.first = t
+        if self.bounded and self.max_conditioning is not None:
+            kept = self.attended_conditioning(t, self.conditioning)
+            self.conditioning = {k: v for k, v in self.conditioning.items() if k in kept}
+
+    def track(self, t: int, entry: Entry, direction: int) -> None:
+        """Remember a frame without a prompt."""
+        if self.bounded:
+            entry = dataclasses.replace(entry, low_res=None)
+        self.tracked[t] = entry
+        self.passed[t] = direction
+        if self.bounded:
+            self._forget(t, direction)
+
+    def pass_through(self, t: int, direction: int) -> None:
+        """The frame at ``t`` was passed in tracking, and kept its prompted mask."""
+        self.passed[t] = direction
+        if self.bounded:
+            self._forget(t, direction)
+
+    def clear_around(self, t: int, frames: int) -> None:
+        """Forget tracked frames that are at most ``frames`` away from a correction: they hold the error."""
+        self.tracked = {k: entry for k, entry in self.tracked.items() if abs(k - t) > frames}
+
+    def turn(self) -> None:
+        """The direction changes: only conditioning frames are remembered."""
+        self.tracked = {}
+
+    def attended_conditioning(self, t: int, times: Iterable[int]) -> list[int]:
+        """Which conditioning frames a frame at ``t`` attends: all, or the nearest ones.
+
+        The first prompt where :attr:`keep_first` says so; the nearest before ``t``, the nearest at or after
+        it, then the nearest of the rest.
+        """
+        times = list(times)
+        if self.max_conditioning is None or len(times) <= self.max_conditioning:
+            return times
+        before = max((k for k in times if k < t), default=None)
+        after = min((k for k in times if k >= t), default=None)
+        order = [self.first if self.keep_first else None, before, after]
+        chosen = dict.fromkeys(k for k in order if k is not None and k in times)
+        chosen |= dict.fromkeys(sorted(times, key=lambda k: abs(k - t)))
+        return list(chosen)[: self.max_conditioning]
+
+    def _forget(self, t: int, direction: int) -> None:
+        """Drop what no later frame in this direction can attend."""
+        kept = {}
+        for k, entry in self.tracked.items():
+            age = direction * (t - k)
+            if 0 <= age < POINTER_REACH:
+                old = age >= self.reach and entry.memory is not None
+                kept[k] = dataclasses.replace(entry, memory=None) if old else entry
+        self.tracked = kept
+        self.passed = {k: d for k, d in self.passed.items() if k in self.conditioning or abs(t - k) < 2}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested dicts of arrays, numbers and None."""
+        return {
+            "conditioning": {t: entry_to_dict(e) for t, e in self.conditioning.items()},
+            "tracked": {t: entry_to_dict(e) for t, e in self.tracked.items()},
+            "passed": dict(self.passed),
+            "first": self.first,
+            "state": dict(self.state),
+        }
+
+    def load(self, state: Mapping[str, Any], device: Any) -> None:
+        """Take over what :meth:`to_dict` gave."""
+        self.conditioning = {t: entry_from_dict(e, device) for t, e in state["conditioning"].items()}
+        self.tracked = {t: entry_from_dict(e, device) for t, e in state["tracked"].items()}
+        self.passed, self.first = dict(state["passed"]), state["first"]
+        self.state = dict(state["state"])
+
+
+def entry_to_dict(entry: Entry) -> dict[str, Any]:
+    """Its fields; tensors as arrays, bfloat16 as the bits in uint16."""
+    import torch
+
+    found: dict[str, Any] = {}
+    for item in dataclasses.fields(entry):
+        value = getattr(entry, item.name)
+        if isinstance(value, Tensor):
+            half = value.dtype == torch.bfloat16
+            value = (value.view(torch.uint16) if half else value).cpu().numpy()
+        found[item.name] = value
+    return found
+
+
+def entry_from_dict(fields: Mapping[str, Any], device: Any) -> Entry:
+    """What :func:`entry_to_dict` took apart."""
+    import numpy as np
+    import torch
+
+    values: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, np.ndarray):
+            tensor = torch.from_numpy(np.array(value)).to(device)
+            value = tensor.view(torch.bfloat16) if tensor.dtype == torch.uint16 else tensor
+        values[name] = value
+    return Entry(**values)
