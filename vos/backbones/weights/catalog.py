@@ -241,7 +241,8 @@ def _locate_own(name: str, weights: OwnWeights) -> Path:
         note = f" {weights.note}" if weights.note else ""
         raise ModelError(
             f"the weights of {name} are not at {path}, and are not fetched for you: get them from "
-            f"{weights.page} (licence {weights.licence}).{note} Put the file there, or give it with --checkpoint FILE"
+            f"{weights.page} (licence {weights.licence}).{note} "
+            "Put the file there, or give it with --checkpoint FILE"
         )
     return path
 
