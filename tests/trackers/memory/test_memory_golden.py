@@ -128,7 +128,7 @@ def test_edgetam_modules(naming: str, folder: Path, load: Load) -> None:
             zip((*features.fine, features.coarse), (36, 18, 9), strict=True)
         ):
             assert_close(f"feat{level}", found[..., ::step, ::step], recorded[f"feat{level}_sub"], 2e-4)
-        mask = synthetic("synthetic.mask", (1, 1, 64, 64))
+        mask = 6 * synthetic("synthetic.mask", (1, 1, 64, 64))
         low_res = F.interpolate(mask, (1024, 1024), mode="bilinear", align_corners=False)[0]
         for name, score, prompted in (("tracked", 2, False), ("clicked", 2, True), ("absent", -2, False)):
             memory = network.encode_memory(features, low_res, torch.tensor([float(score)]), prompted=prompted)

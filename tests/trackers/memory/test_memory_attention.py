@@ -1,0 +1,85 @@
+"""The savings in memory attention leave its result as it is."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from vos.testing import tiny_sam2_checkpoint
+from vos.trackers.memory import attention
+from vos.trackers.memory.loading import load_network
+from vos.trackers.memory.network import Attended, MemoryFrame, MemoryNetwork, MemoryPointer
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> MemoryNetwork:
+    """A small SAM 2.1 that nobody trained."""
+    return load_network("sam2.1-tiny", tiny_sam2_checkpoint(tmp_path_factory.mktemp("weights") / "tiny.pt"))
+
+
+@pytest.mark.parametrize("blocks", [(4, 7), (512, 2048)])
+def test_attention_in_blocks(blocks: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal to torch's, whatever the blocks; values narrower than keys, queries shared by all objects."""
+    monkeypatch.setattr(attention, "QUERY_BLOCK", blocks[0])
+    monkeypatch.setattr(attention, "KEY_BLOCK", blocks[1])
+    generator = torch.Generator().manual_seed(0)
+    queries, keys, values = (
+        5 * torch.randn(shape, generator=generator) for shape in ((1, 10, 16), (3, 33, 16), (3, 33, 4))
+    )
+    shared = queries.expand(3, -1, -1)
+    wanted = F.scaled_dot_product_attention(shared[:, None], keys[:, None], values[:, None])[:, 0]
+    assert torch.allclose(attention.attend(queries, keys, values), wanted, atol=1e-5)
+
+
+def _memories(network: MemoryNetwork, objects: int) -> list[Attended]:
+    generator = torch.Generator().manual_seed(1)
+    tokens = network.grid**2
+    return [
+        Attended(
+            [
+                MemoryFrame(torch.randn(tokens, network.memory_dim, generator=generator).bfloat16(), row)
+                for row in (6, 1, 0)
+            ],
+            [MemoryPointer(torch.randn(network.dim, generator=generator), offset) for offset in (3.0, 1.0)],
+        )
+        for _ in range(objects)
+    ]
+
+
+def test_equal_to_the_published_module(network: MemoryNetwork) -> None:
+    """transformers' memory attention on the same keys gives the same features."""
+    pixels = torch.randn(1, 3, 256, 256, generator=torch.Generator().manual_seed(2))
+    features = network.encode_pixels(pixels)
+    (attended,) = _memories(network, 1)
+    memory, encoding = network.keys(attended)
+    tokens = features.coarse.flatten(2).permute(2, 0, 1)
+    with torch.inference_mode():
+        wanted = network.model.memory_attention(
+            current_vision_features=tokens,
+            current_vision_position_embeddings=features.position.transpose(0, 1),
+            memory=memory[:, None],
+            memory_posision_embeddings=encoding[:, None],
+            num_object_pointer_tokens=4,
+        )
+    found = network.fuse(features, [attended])
+    assert torch.allclose(found[0].flatten(1).T, wanted.reshape(-1, network.dim), atol=1e-4)
+
+
+def test_values_before_or_after_the_sum(network: MemoryNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The value projection is linear and weights sum to one, so its place makes no difference."""
+    features = network.encode_pixels(torch.zeros(1, 3, 256, 256))
+    late = network.fuse(features, _memories(network, 2))
+    monkeypatch.setattr(network.attention, "late_values", False)
+    assert torch.allclose(network.fuse(features, _memories(network, 2)), late, atol=1e-4)
+
+
+def test_a_weight_scales_keys_and_not_values(network: MemoryNetwork) -> None:
+    """The sum of memory and encoding is the key, memory alone the value."""
+    tokens = torch.ones(network.grid**2, network.memory_dim)
+    plain, plain_encoding = network.keys(Attended([MemoryFrame(tokens, 0)]))
+    weighted, encoding = network.keys(Attended([MemoryFrame(tokens, 0, 1.05)]))
+    assert torch.equal(plain, weighted)
+    assert torch.allclose(weighted + encoding, 1.05 * (plain + plain_encoding), atol=1e-6)
