@@ -160,7 +160,7 @@ def test_a_truncated_file(checkpoint: Path, tmp_path: Path) -> None:
 def test_a_file_that_is_not_the_published_one(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Other bytes under the published name and size are refused; under another name they are the user's own."""
+    """Other bytes under the published name and size are refused; another name is the user's own file."""
     weights = catalog.WEIGHTS["sam2.1-tiny"]
     path = tmp_path / weights.file
     path.write_bytes(checkpoint.read_bytes())

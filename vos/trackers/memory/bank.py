@@ -7,7 +7,7 @@ Frames are numbered by time ``t``, one per frame that the tracker sees.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,8 @@ class Entry:
     """Whether the mask has any pixel."""
     margin: float = 0.0
     """Estimated IoU of the mask minus that of the best other candidate."""
+    mean_quality: float = 0.0
+    """Mean of the estimated IoU of all candidates."""
 
 
 @dataclass
@@ -48,13 +50,11 @@ class Bank:
         keep_first: the first prompt is always among them.
         bounded: forget what no later frame can attend. Unbounded banks keep everything, as the published
             program does.
-        reach: memories of so many tracked frames are kept, where the bank is bounded.
     """
 
     max_conditioning: int | None = 4
     keep_first: bool = True
     bounded: bool = True
-    reach: int = 6
     conditioning: dict[int, Entry] = field(default_factory=dict)
     """Frames with a prompt, by time."""
     tracked: dict[int, Entry] = field(default_factory=dict)
@@ -92,14 +92,10 @@ class Bank:
             entry = dataclasses.replace(entry, low_res=None)
         self.tracked[t] = entry
         self.passed[t] = direction
-        if self.bounded:
-            self._forget(t, direction)
 
     def pass_through(self, t: int, direction: int) -> None:
         """The frame at ``t`` was passed in tracking, and kept its prompted mask."""
         self.passed[t] = direction
-        if self.bounded:
-            self._forget(t, direction)
 
     def clear_around(self, t: int, frames: int) -> None:
         """Forget tracked frames that are at most ``frames`` away from a correction: they hold the error."""
@@ -125,16 +121,22 @@ class Bank:
         chosen |= dict.fromkeys(sorted(times, key=lambda k: abs(k - t)))
         return list(chosen)[: self.max_conditioning]
 
-    def _forget(self, t: int, direction: int) -> None:
-        """Drop what no later frame in this direction can attend."""
-        kept = {}
-        for k, entry in self.tracked.items():
-            age = direction * (t - k)
-            if 0 <= age < POINTER_REACH:
-                old = age >= self.reach and entry.memory is not None
-                kept[k] = dataclasses.replace(entry, memory=None) if old else entry
-        self.tracked = kept
-        self.passed = {k: d for k, d in self.passed.items() if k in self.conditioning or abs(t - k) < 2}
+    def forget(self, t: int, memories: Collection[int], pointers: Collection[int]) -> None:
+        """Drop, where the bank is bounded, what no frame after the one at ``t`` can attend.
+
+        Args:
+            t: time of the newest frame.
+            memories: times of tracked frames whose memory is still needed.
+            pointers: times of tracked frames whose pointer and scores are still needed.
+        """
+        if not self.bounded:
+            return
+        kept = {k: entry for k, entry in self.tracked.items() if k in memories or k in pointers}
+        self.tracked = {
+            k: entry if k in memories or entry.memory is None else dataclasses.replace(entry, memory=None)
+            for k, entry in kept.items()
+        }
+        self.passed = {k: d for k, d in self.passed.items() if k in self.conditioning or k == t}
 
     def to_dict(self) -> dict[str, Any]:
         """Nested dicts of arrays, numbers and None."""

@@ -112,7 +112,7 @@ class Session:
     def add(self, object_id: int) -> Track:
         """The object's track; an unknown object gets an empty one."""
         if object_id not in self.tracks:
-            bank = Bank(self.max_conditioning, self.keep_first, self.bounded, self.policy.reach)
+            bank = Bank(self.max_conditioning, self.keep_first, self.bounded)
             self.tracks[object_id] = Track(bank)
         return self.tracks[object_id]
 
@@ -159,7 +159,7 @@ class Session:
             points=xy[None] if len(labels) else None,
             labels=labels[None] if len(labels) else None,
             dense=dense,
-            multimask=len(labels) <= 1,
+            multimask=len(labels) <= self.policy.multimask_points,
             present_above=self.policy.present_above,
         )
         row, motion = 0, None
@@ -229,6 +229,7 @@ class Session:
             bank = self.tracks[k].bank
             if t in bank.conditioning:
                 bank.pass_through(t, direction)
+                bank.forget(t, *self.policy.needed(bank, t, direction))
                 found[k] = Answer(bank.conditioning[t], True)
             elif bank.conditioning:
                 running.append((k, self.policy.select(bank, t, direction)))
@@ -252,7 +253,8 @@ class Session:
         for n, (k, attended) in enumerate(group):
             entry = self._filled(dataclasses.replace(entries[n], memory=memories[n]))
             banks[n].track(t, entry, direction)
-            self.policy.remember(banks[n], t, entry, decoded.low_res[n], chosen[n][0])
+            self.policy.remember(banks[n], t, direction, decoded.low_res[n], chosen[n][0])
+            banks[n].forget(t, *self.policy.needed(banks[n], t, direction))
             answers[k] = Answer(entry, False, False, decoded.low_res[n], decoded.quality[n], attended)
         return answers
 
@@ -272,7 +274,9 @@ class Session:
         best = float(quality[row])
         margin = best - float(others.max()) if len(others) else best
         score = float(decoded.score[n])
-        return Entry(score, best, pointer, None, low_res, motion, bool((low_res > 0).any()), margin)
+        visible = bool((low_res > 0).any())
+        mean = float(quality.mean())
+        return Entry(score, best, pointer, None, low_res, motion, visible, margin, mean)
 
     def _filled(self, entry: Entry) -> Entry:
         if not self.fill_holes or entry.low_res is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from ..base import ALL_PROMPTS, TrackerInfo
 from ..mask_tracker import MaskPrompts, check_size, mask_prompts
 from .loading import load_network
 from .network import Features, MemoryNetwork
-from .policies import POLICIES, make_policy
+from .policies import POLICIES, presence
 from .preprocess import to_image, to_mask, to_points
 from .session import Answer, Session
 
@@ -103,7 +102,8 @@ class MemoryTracker:
         wanted = self.settings.num_memories or network.num_memories
         if wanted > network.num_memories:
             raise SettingsError(f"num_memories must be at most {network.num_memories}, got {wanted}")
-        self._policy = make_policy(self.settings.memory, wanted, network.max_pointers)
+        self._policy = POLICIES[self.settings.memory](wanted, network.max_pointers)
+        self._num_memories = wanted
         self._state: _State | None = None
         self._preview: _Preview | None = None
 
@@ -115,7 +115,7 @@ class MemoryTracker:
             accepts=ALL_PROMPTS,
             device=str(self.network.device),
             memory=(
-                f"constant: per object the memories of {self._policy.reach} tracked and of at most "
+                f"constant: per object the memories of {self._num_memories - 1} tracked and of at most "
                 f"{self.settings.max_conditioning} prompted frames"
             ),
         )
@@ -268,8 +268,7 @@ def confidence_of(answer: Answer) -> float:
 
     0 where it is absent (SAM 3 calls this the effective IoU).
     """
-    present = max(0.0, 2 / (1 + math.exp(-answer.entry.score)) - 1) if answer.entry.score > -50 else 0.0
-    return min(1.0, max(0.0, present * answer.entry.quality))
+    return min(1.0, max(0.0, presence(answer.entry.score) * answer.entry.quality))
 
 
 def _decoded_source(target: Target, known: tuple[int, ...]) -> Source:
