@@ -81,7 +81,7 @@ def masks_by_prompt(image: NDArray[np.uint8], found: Sequence[Found], backbone: 
 
 def score_prompts() -> list[dict[str, Any]]:
     """The first table."""
-    finder, backbone = build_finder("synthetic"), build_backbone("builtin")
+    finder, backbone = build_finder("synthetic"), build_backbone("classical")
     scores: dict[str, list[float]] = {}
     for seed in SCENES:
         first, second, _ = names_of(seed)

@@ -267,7 +267,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--sequences", default="", help="names, by commas; default: all")
     parser.add_argument("--policies", default="queue,even,random,oracle")
-    parser.add_argument("--model", default="builtin")
+    parser.add_argument("--model", default="classical")
     parser.add_argument("--frames", type=int, default=0, help="first so many frames; 0: all")
     parser.add_argument("--size", type=int, default=0, help="shorter side in pixels; 0: as it is")
     parser.add_argument("--corrections", type=int, default=max(COUNTS))

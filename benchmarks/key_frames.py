@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--sequences", default="", help="names, by commas; default: all")
     parser.add_argument("--every", default="2,3,5,10")
     parser.add_argument("--ways", default=";".join(WAYS), help="separated by semicolons")
-    parser.add_argument("--model", default="builtin")
+    parser.add_argument("--model", default="classical")
     parser.add_argument("--frames", type=int, default=0, help="first so many frames; 0: all")
     parser.add_argument("--size", type=int, default=0, help="shorter side in pixels; 0: as it is")
     parser.add_argument("--json", default=str(RESULTS / "key_frames.json"))

@@ -98,7 +98,7 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--frames", type=int, nargs="+", default=[200, 2000])
-    parser.add_argument("--model", default="builtin")
+    parser.add_argument("--model", default="classical")
     parser.add_argument("--json", type=Path, default=RESULTS / "memory.json")
     options = parser.parse_args()
     rows = []

@@ -54,7 +54,7 @@ def main() -> None:
     cv2.setNumThreads(arguments.threads)
     network = build_nano()
     engines: dict[str, Callable[[], Tracker]] = {
-        "builtin": ClassicalTracker,
+        "classical": ClassicalTracker,
         "nano": lambda: NanoTracker(network),
         "nano --tune": lambda: NanoTracker(network, NanoSettings(tune=True)),
     }

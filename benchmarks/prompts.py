@@ -206,7 +206,7 @@ class Builtin:
     """The built-in backbone; an image is encoded once."""
 
     def __init__(self) -> None:
-        self.backbone: Backbone = build_backbone("builtin")
+        self.backbone: Backbone = build_backbone("classical")
         self.case: Case | None = None
         self.encode_seconds: list[float] = []
 

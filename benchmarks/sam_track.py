@@ -23,7 +23,7 @@ from sam import CONFIGS
 from vos.backbones.base import Candidates, FrameFeatures
 from vos.backbones.sam.backbone import SamBackbone
 from vos.backbones.sam.network import build_network
-from vos.prompting.parsing import parse_targets
+from vos.prompting.parsing import load_prompts
 from vos.runs import TrackSettings, track_video
 from vos.testing import scene, write_images, write_labels
 from vos.testing.tiny_sam import random_sam_state
@@ -65,7 +65,7 @@ def measure(folder: Path, sam: TimedSam, method: str, objects: int) -> dict[str,
     """One run over the clip in ``folder``; the first frame is left out, it has no decoding."""
     tracker: Tracker = PersamTracker(sam) if method == "target" else PublishedPersamTracker(sam)
     with open_video(folder / "images") as video:
-        targets = parse_targets(masks=[folder / "masks" / "00000.png"], video=video)[:objects]
+        targets = load_prompts(masks=[folder / "masks" / "00000.png"], video=video)[:objects]
         sam.seconds = {"encode": 0.0, "decode": 0.0}
         settings = TrackSettings(outputs=("masks", "overlay", "coco"))
         summary = track_video(video, targets, folder / "out", settings, tracker=tracker, overwrite=True)

@@ -57,11 +57,11 @@ def merged(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
 
 def rungs() -> list[tuple[str, dict[str, Any]]]:
     """What is added -> settings of the run."""
-    found = [("PerSAM as published", {"model": "target", "method": "parity"})]
+    found = [("PerSAM as published", {"model": "persam", "tracker": {"variant": "as-published"}})]
     tracker: dict[str, Any] = {}
     for what, change in STEPS:
         tracker = merged(tracker, change)
-        found.append((f"+ {what}", {"model": "target", "tracker": tracker}))
+        found.append((f"+ {what}", {"model": "persam", "tracker": tracker}))
     return found
 
 

@@ -33,7 +33,7 @@ EVERY = 25
     help="Folder with a LLaVA or Qwen-VL model; without it the local Hugging Face cache is tried.",
 )
 @click.option(
-    "--model", metavar="NAME", help="What makes masks of points, as in vos track.  [default: builtin]"
+    "--model", metavar="NAME", help="What makes masks of points, as in vos track.  [default: classical]"
 )
 @click.option("--device", metavar="NAME", help="cpu (default), cuda, cuda:1, mps.")
 @click.option(

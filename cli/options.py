@@ -94,7 +94,7 @@ def engine_options(command: F) -> F:
             "--tune",
             is_flag=True,
             default=None,
-            help="Fit the model to the first frame (of SAM: PerSAM-F); not for builtin.",
+            help="Fit the network to the frames with prompts (PerSAM-F, for SAM); not for classical.",
         ),
         click.option(
             "--checkpoint", metavar="FILE", help="File with the model's weights; else they are in the cache."
@@ -109,10 +109,18 @@ def engine_options(command: F) -> F:
             help="Settings as YAML: a file, or the name of a recipe that comes with the program.",
         ),
         click.option(
-            "--model",
+            "--backbone",
             metavar="NAME",
-            help="Engine: builtin (default), nano (its weights are included), mobile-sam, sam-vit-b, -l, -h, "
-            "target.",
+            help="What --tracker persam runs over: classical (default), nano, mobile-sam, sam-vit-b, -l, -h.",
+        ),
+        click.option(
+            "--model",
+            "--tracker",
+            "model",
+            metavar="NAME",
+            help="Tracker: classical (default, no weights), nano (weights included), persam, sam2.1-tiny, "
+            "sam2.1-small, sam2.1-base-plus, sam2.1-large, edgetam; or a backbone for PerSAM: mobile-sam, "
+            "sam-vit-b, sam-vit-l, sam-vit-h.",
         ),
     ):
         command = option(command)

@@ -38,7 +38,7 @@ def persam_options(command: F) -> F:
         click.option(
             "--model",
             metavar="NAME",
-            help="builtin (default, needs no weights), mobile-sam, sam-vit-b, sam-vit-l or sam-vit-h.",
+            help="classical (default, needs no weights), mobile-sam, sam-vit-b, sam-vit-l or sam-vit-h.",
         ),
         click.option(
             "--tune/--no-tune", default=None, help="PerSAM-F: fit two weights to the reference first."

@@ -64,7 +64,7 @@ def video_option(command: F) -> F:
     metavar="PROJECT",
     help="Folder for the project.",
 )
-@click.option("--model", metavar="NAME", help="Tracker: builtin (default), nano, mobile-sam, ...")
+@click.option("--model", metavar="NAME", help="Tracker: classical (default), nano, mobile-sam, ...")
 @annotator_option
 @verbosity
 def new(
@@ -82,13 +82,13 @@ def new(
     """Make a project for VIDEO, with the objects prompted, if any."""
     from vos.projects import Project, ProjectSettings
     from vos.projects.prompting import anchor_targets
-    from vos.prompting.parsing import parse_targets
+    from vos.prompting.parsing import load_prompts
     from vos.settings import override
     from vos.video import open_video
 
     given = {"masks": masks, "points": points, "boxes": boxes, "prompt_files": prompts}
     with open_video(source) as video:
-        targets = parse_targets(video=video, frame=frame, **given) if any(given.values()) else []
+        targets = load_prompts(video=video, frame=frame, **given) if any(given.values()) else []
     settings = override(ProjectSettings(), {"model": model})
     with Project.create(output, annotator=annotator, settings=settings) as created:
         entry = created.add_video(source)
@@ -130,7 +130,7 @@ def add(
     """
     from vos.projects import Project
     from vos.projects.prompting import anchor_targets
-    from vos.prompting.parsing import parse_targets
+    from vos.prompting.parsing import load_prompts
 
     given = {"masks": masks, "points": points, "boxes": boxes, "prompt_files": prompts}
     if source is None and not any(given.values()):
@@ -144,7 +144,7 @@ def add(
             entry = opened.video(video)
         if any(given.values()):
             with opened.open_video(entry.key) as frames:
-                targets = parse_targets(video=frames, frame=frame, **given)
+                targets = load_prompts(video=frames, frame=frame, **given)
             for event in anchor_targets(opened, entry.key, targets):
                 if not quiet:
                     click.echo(f"object {event.payload['object']} in frame {event.payload['frame']}")

@@ -122,7 +122,7 @@ def track(
     """
     from vos.errors import PromptError
     from vos.prompting.class_names import ClassNames
-    from vos.prompting.parsing import parse_targets
+    from vos.prompting.parsing import load_prompts
     from vos.runs import TrackSettings, track_video
     from vos.settings import override
     from vos.video import open_video, parse_size
@@ -142,7 +142,7 @@ def track(
         targets = (
             ClassNames(names)
             if names
-            else parse_targets(
+            else load_prompts(
                 masks=masks, points=points, boxes=boxes, prompt_files=prompts, frame=frame, video=source
             )
         )

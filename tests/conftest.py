@@ -43,7 +43,7 @@ def golden(test_data: Path) -> Path:
     return _folder(test_data.parent / "golden", "golden data")
 
 
-WEIGHT_FREE = {"builtin", "target"}
+WEIGHT_FREE = {"classical", "persam"}
 """Models of the tables that load no weights."""
 
 

@@ -21,7 +21,7 @@ PROMPTS = {
 
 @pytest.fixture(scope="module")
 def backbone() -> Backbone:
-    return build_backbone("builtin")
+    return build_backbone("classical")
 
 
 @pytest.fixture(scope="module")

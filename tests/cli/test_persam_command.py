@@ -415,7 +415,7 @@ def test_a_target_smaller_than_a_cell(given: Path, tmp_path: Path) -> None:
     assert max(region_similarity(truth == k, found == 1) for k in (1, 2, 3)) > 0.9
 
 
-@pytest.mark.parametrize("model", ["builtin", "sam", "sam parity"])
+@pytest.mark.parametrize("model", ["classical", "sam", "sam parity"])
 @pytest.mark.filterwarnings("error")
 def test_images_of_extreme_shapes(given: Path, tmp_path: Path, model: str) -> None:
     """One pixel, one row, two columns, and a reference that is all target: a mask and a finite score each."""
@@ -426,7 +426,7 @@ def test_images_of_extreme_shapes(given: Path, tmp_path: Path, model: str) -> No
         Image.fromarray(random.integers(0, 255, (*size, 3), dtype=np.uint8)).save(photos / f"{name}.png")
     Image.fromarray(np.full((110, 190), 255, np.uint8)).save(tmp_path / "all.png")
     more = {
-        "builtin": (),
+        "classical": (),
         "sam": ("--model", "sam-vit-b", "--checkpoint", given / "tiny.pth"),
         "sam parity": ("--model", "sam-vit-b", "--checkpoint", given / "tiny.pth", "--recipe", "parity"),
     }[model]

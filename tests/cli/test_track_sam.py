@@ -59,7 +59,7 @@ def test_a_sam_tracks(given: Path, tmp_path: Path, how: list[str]) -> None:
     record = json.loads((tmp_path / "out" / "run.json").read_text())
     assert record["settings"]["model"] == "sam-vit-b"
     assert record["settings"]["tune"] is ("--tune" in how)
-    assert record["settings"]["method"] == ("parity" if "parity" in how else "target")
+    assert record["settings"]["tracker"] == ({"variant": "as-published"} if "parity" in how else {})
     assert len(record["frames"]) == COUNT
     assert all(set(frame["objects"]) == {"1", "2"} for frame in record["frames"])
 

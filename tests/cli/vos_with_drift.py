@@ -20,7 +20,7 @@ from run_fakes import DriftingTracker
 from vos.frame import Frame
 from vos.prompts import Target
 from vos.results import FrameResult
-from vos.trackers.registry import TRACKERS
+from vos.trackers.registry import TRACKERS, TrackerEntry
 
 
 class SlowTracker(DriftingTracker):
@@ -39,7 +39,7 @@ def build(**options: Any) -> SlowTracker:
     return SlowTracker()
 
 
-TRACKERS["drift"] = build
+TRACKERS["drift"] = TrackerEntry(f"{__name__}:build", "of the tests", "included")
 
 if __name__ == "__main__":
     from vos_cli.main import main

@@ -69,7 +69,7 @@ def test_one_factor(size: tuple[int, int], wanted: tuple[int, int]) -> None:
 
 def test_import_writes_masks_prompts_and_a_record(tmp_path: Path) -> None:
     """Index PNGs with the video's names; boxes as a prompt file that the tracker reads."""
-    from vos.prompting.parsing import parse_targets
+    from vos.prompting.parsing import load_prompts
 
     given = annotations_of(hard_clip(2), names={1: "dog"}, stems=["b", "d"])
     given.boxes.append(BoxPrompt(0, "b", 9, (-3, 2, 50, 8)))
@@ -81,7 +81,7 @@ def test_import_writes_masks_prompts_and_a_record(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out" / "import.json").read_text()) == summary
     assert summary["names"] == {"1": "dog", "2": "cat"}
     assert [f["index"] for f in summary["frames"]] == [0, 2]
-    (target,) = parse_targets(prompt_files=[tmp_path / "out" / "prompts.json"])
+    (target,) = load_prompts(prompt_files=[tmp_path / "out" / "prompts.json"])
     assert target.object_id == 9
     assert target.prompt.box is not None
     assert target.prompt.box.tolist() == [0, 2, 36, 8]

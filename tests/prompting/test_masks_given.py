@@ -10,7 +10,7 @@ from PIL import Image
 
 from vos.errors import PromptError
 from vos.prompting.mask import parse_mask
-from vos.prompting.parsing import parse_targets
+from vos.prompting.parsing import load_prompts
 from vos.results import davis_palette
 
 LABELS = np.zeros((6, 8), np.uint8)
@@ -60,8 +60,8 @@ def test_frame_index_is_kept(tmp_path: Path) -> None:
     """A mask belongs to the frame that was said."""
     path = save(tmp_path / "m.png", LABELS)
     assert [target.frame_index for target in parse_mask(str(path), 3)] == [3, 3]
-    assert [target.frame_index for target in parse_targets(masks=[path], frame=40)] == [40, 40]
-    assert [target.frame_index for target in parse_targets(masks=[path])] == [0, 0]
+    assert [target.frame_index for target in load_prompts(masks=[path], frame=40)] == [40, 40]
+    assert [target.frame_index for target in load_prompts(masks=[path])] == [0, 0]
 
 
 @pytest.mark.parametrize("kind", ["grey 8", "grey 16", "one bit", "RGB white", "palette"])

@@ -24,7 +24,7 @@ from vos.runs import TrackSettings
 from vos.runs.benchmark import BENCHMARK_SETTINGS, benchmark_davis, first_targets
 from vos.settings import override
 from vos.testing import scene, write_images, write_labels
-from vos.trackers.registry import TRACKERS
+from vos.trackers.registry import TRACKERS, TrackerEntry
 
 SETTINGS = override(BENCHMARK_SETTINGS, {"model": "drift", "checkpoint_every": 3})
 LENGTHS = {"cat": 6, "dog": 8, "emu": 7}
@@ -43,9 +43,16 @@ class Engine(DriftingTracker):
         return super().step(frame, prompts, commit=commit)
 
 
+def build_engine(**options: object) -> Engine:
+    """The tracker, which has no options."""
+    return Engine()
+
+
 @pytest.fixture(autouse=True)
 def _engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(TRACKERS, "drift", lambda **options: Engine())
+    monkeypatch.setitem(
+        TRACKERS, "drift", TrackerEntry(f"{__name__}:build_engine", "of the tests", "included")
+    )
     monkeypatch.setattr(Engine, "tracked", 0)
     monkeypatch.setattr(Engine, "stop_at", None)
 

@@ -22,7 +22,7 @@ from vos.settings import override
         ({"overlay": {"alpha": 2.0}}, r"alpha must be in 0\.\.1"),
         ({"overlay": {"alhpa": 0.5}}, "unknown setting 'overlay.alhpa'; did you mean alpha"),
         ({"dtype": "int8"}, "'float32' or 'bfloat16' or 'float16', got 'int8'"),
-        ({"modle": "builtin"}, "unknown setting 'modle'; did you mean model"),
+        ({"modle": "classical"}, "unknown setting 'modle'; did you mean model"),
     ],
 )
 def test_wrong_settings_are_refused(layer: dict[str, Any], message: str) -> None:

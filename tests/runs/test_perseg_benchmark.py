@@ -47,7 +47,7 @@ def test_results_are_where_the_evaluation_looks(root: Path, tmp_path: Path) -> N
     assert result.stdout.startswith(report.table())
     document = json.loads((tmp_path / "scores.json").read_text())
     assert document["global"] == report.global_scores()
-    assert document["settings"]["model"] == "builtin"
+    assert document["settings"]["model"] == "classical"
     assert [(run["object"], run["images"]) for run in document["runs"]] == [("apple", 2), ("box", 2)]
     files = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
     assert files == {

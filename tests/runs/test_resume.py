@@ -243,7 +243,7 @@ def test_resume_with_other_settings_is_refused(
     else:
         go(1)
     before = files(out)
-    with pytest.raises(OutputError, match=r'settings\.model was "builtin", is "other"'):
+    with pytest.raises(OutputError, match=r'settings\.model was "classical", is "other"'):
         go(1, model="other")
     with pytest.raises(OutputError, match=r"settings\.outputs was .*outputs\.overlay"):
         go(1, outputs=("masks",))

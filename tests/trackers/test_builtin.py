@@ -220,7 +220,7 @@ def test_misuse_is_explained() -> None:
     with pytest.raises(ModelError, match="CPU"):
         ClassicalTracker(device="cuda")
     with pytest.raises(ModelError, match="float32"):
-        build_tracker("builtin", dtype="float16")
+        build_tracker("classical", dtype="float16")
 
 
 def test_memory_is_bounded() -> None:

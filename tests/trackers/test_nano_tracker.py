@@ -12,7 +12,7 @@ from vos.backbones.nano.backbone import NanoBackbone
 from vos.backbones.nano.cues import CUES, LOOKS
 from vos.backbones.nano.network import NanoConfig, NanoNetwork
 from vos.backbones.registry import build_backbone
-from vos.errors import ModelError, SettingsError
+from vos.errors import SettingsError
 from vos.prompts import mask_targets
 from vos.results import FrameResult
 from vos.runs.state import dump_state, load_state
@@ -208,8 +208,8 @@ def test_built_by_name(checkpoint: Path) -> None:
     assert tracker.judge.settings.tune
     with pytest.raises(SettingsError, match="strength must be in"):
         build_tracker("nano", checkpoint=str(checkpoint), settings={"strength": 2.0})
-    with pytest.raises(ModelError, match="parity"):
-        build_tracker("nano", checkpoint=str(checkpoint), method="parity")
+    with pytest.raises(SettingsError, match="variant"):
+        build_tracker("nano", checkpoint=str(checkpoint), settings={"variant": "as-published"})
     with pytest.raises(SettingsError, match="pixels must be at least 1"):
         build_tracker("nano", checkpoint=str(checkpoint), settings={"pixels": -5})
     for wrong in ({"steps": 0}, {"side": 40}, {"rate": 0.0}, {"rate": np.nan}, {"roughness": (0.9, 0.1)}):

@@ -109,7 +109,7 @@ def test_contrast_takes_the_background_out() -> None:
     """A target that resembles its surroundings is told from them, and a whole image has no surroundings."""
     shape = Shape(1, line((40, 40)), 20, "disc", colour=(100, 104, 84), texture_seed=4)
     clip = scene([shape], num_frames=1, size=(90, 140), seed=2, noise=4)
-    backbone, mask = build_backbone("builtin"), clip.labels[0] == 1
+    backbone, mask = build_backbone("classical"), clip.labels[0] == 1
     features = backbone.encode(clip.frames[0].image)
     view = ContrastView.of_reference(features, mask)
     target = learn_target(backbone, features, mask, view=view)

@@ -127,7 +127,7 @@ def test_memory_is_bounded() -> None:
     assert np.array_equal(slot["anchor"][0], first)
 
 
-@pytest.mark.parametrize("kind", ["scripted", "builtin"])
+@pytest.mark.parametrize("kind", ["scripted", "classical"])
 def test_goes_on_from_a_saved_state(kind: str) -> None:
     """The state, through bytes, into a new tracker: the same frames come out."""
     clip = scene("crossing", num_frames=5, size=(61, 84), seed=2)
@@ -135,7 +135,7 @@ def test_goes_on_from_a_saved_state(kind: str) -> None:
     def fresh() -> PersamTracker:
         if kind == "scripted":
             return target_tracker(ScriptedBackbone(clip, stride=4), tune=True, tune_steps=5)
-        tracker = build_tracker("target")
+        tracker = build_tracker("persam")
         assert isinstance(tracker, PersamTracker)
         return tracker
 
@@ -208,7 +208,7 @@ def test_follows_with_the_builtin_backbone(name: str, floor: float) -> None:
     """``--model target``: no weights at all, plain scenes."""
     torch.set_num_threads(1)
     clip = scene(name, num_frames=4, size=(121, 164), seed=3)
-    results = follow(clip, build_tracker("target"))
+    results = follow(clip, build_tracker("persam"))
     for object_id in clip.ids:
         assert overlap(clip, results, object_id).mean() > floor
 
@@ -233,12 +233,12 @@ def test_refuses_what_it_cannot_do() -> None:
     with pytest.raises(InputError, match="20x10"):
         tracker.step(Frame(1, np.zeros((10, 20, 3), np.uint8), "00001"))
     with pytest.raises(SettingsError, match="refinement"):
-        build_tracker("target", settings={"refinement": 3})
+        build_tracker("persam", settings={"refinement": 3})
     with pytest.raises(ModelError, match="no weights"):
-        build_tracker("target", checkpoint="some.pth")
+        build_tracker("persam", checkpoint="some.pth")
     with pytest.raises(ModelError, match="no weights"):
-        build_tracker("builtin", checkpoint="some.pth")
-    with pytest.raises(ModelError, match="promptable"):
-        build_tracker("builtin", tune=True)
-    with pytest.raises(ModelError, match="unknown method"):
-        build_tracker("target", method="best")
+        build_tracker("classical", checkpoint="some.pth")
+    with pytest.raises(ModelError, match="cannot be tuned"):
+        build_tracker("classical", tune=True)
+    with pytest.raises(SettingsError, match="variant"):
+        build_tracker("persam", settings={"variant": "best"})

@@ -20,15 +20,15 @@ from vos.results import FrameResult, Source
 from vos.runs.state import dump_state, load_state
 from vos.testing import Scene, scene
 from vos.trackers.base import Tracker
-from vos.trackers.registry import TRACKERS, build_tracker
+from vos.trackers.registry import MODELS, build_tracker
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 SIZE = (61, 85)
-KNOWING = {"builtin", "target"}
+KNOWING = {"classical", "persam"}
 """Engines that see without weights, so that what they find can be held against the truth."""
 LEARNING = {"appearance": {"views": 4, "samples": 2000, "iterations": 200, "batch": 1024}}
-QUICK = {"builtin": LEARNING, "nano": {"engine": LEARNING}}
+QUICK = {"classical": LEARNING, "nano": {"engine": LEARNING}}
 """Settings of engines that learn from the first frame: the scenes are easy, less learning does."""
 
 Build = Callable[[str], Tracker]
@@ -52,7 +52,7 @@ def clip() -> Scene:
 
 
 # The command line tests add an engine of their own, "drift", where they share a process with these.
-every_engine = pytest.mark.parametrize("name", sorted(set(TRACKERS) - {"drift"}))
+every_engine = pytest.mark.parametrize("name", sorted(MODELS))
 
 
 def same(a: FrameResult, b: FrameResult) -> bool:

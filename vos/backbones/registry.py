@@ -2,45 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
+import logging
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
+from ..registry import load, unknown
 
 if TYPE_CHECKING:
     from .base import Backbone
 
-__all__ = ["BACKBONES", "build_backbone"]
+logger = logging.getLogger(__name__)
+
+__all__ = ["BACKBONES", "BackboneEntry", "backbone_name", "build_backbone"]
 
 
-def _lazy(module: str, factory: str, **fixed: Any) -> Callable[..., Backbone]:
-    """A builder that imports its module when it is called: naming a model costs nothing."""
+@dataclass(frozen=True)
+class BackboneEntry:
+    """All that others ask about a backbone."""
 
-    def build(**options: Any) -> Backbone:
-        backbone: Backbone = getattr(import_module(module, __package__), factory)(**fixed, **options)
-        return backbone
+    builder: str
+    """``module:function``; takes ``device``, ``dtype`` and ``checkpoint`` if the model has weights."""
+    help: str
+    """One line for people."""
+    weights: str = "download"
+    """``none``, ``included`` in the package, or ``download``: ``vos models download NAME``."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Fixed arguments of the builder."""
 
-    return build
 
-
-BACKBONES: dict[str, Callable[..., Backbone]] = {
-    "builtin": _lazy(".classical.backbone", "GraphCutBackbone"),
-    "mobile-sam": _lazy(".sam.backbone", "build_sam", name="mobile-sam"),
-    "nano": _lazy(".nano.backbone", "build_nano"),
-    "sam-vit-b": _lazy(".sam.backbone", "build_sam", name="sam-vit-b"),
-    "sam-vit-h": _lazy(".sam.backbone", "build_sam", name="sam-vit-h"),
-    "sam-vit-l": _lazy(".sam.backbone", "build_sam", name="sam-vit-l"),
+_SAM = "vos.backbones.sam.backbone:build_sam"
+BACKBONES: dict[str, BackboneEntry] = {
+    "classical": BackboneEntry(
+        "vos.backbones.classical.backbone:GraphCutBackbone", "graph cuts over image regions", "none"
+    ),
+    "nano": BackboneEntry("vos.backbones.nano.backbone:build_nano", "compact network", "included"),
+    "mobile-sam": BackboneEntry(_SAM, "MobileSAM (TinyViT)", options={"name": "mobile-sam"}),
+    "sam-vit-b": BackboneEntry(_SAM, "SAM ViT-B", options={"name": "sam-vit-b"}),
+    "sam-vit-l": BackboneEntry(_SAM, "SAM ViT-L", options={"name": "sam-vit-l"}),
+    "sam-vit-h": BackboneEntry(_SAM, "SAM ViT-H", options={"name": "sam-vit-h"}),
 }
-"""Name -> builder. To add a model, write one file here and add one line."""
+"""Name (``--backbone``) -> entry. To add a model, write one folder here and add one entry."""
+
+RENAMED = {"builtin": "classical"}
+"""Names of earlier versions, which are still understood."""
+
+
+def backbone_name(name: str) -> str:
+    """The name in :data:`BACKBONES`, for one of an earlier version too.
+
+    Raises:
+        ModelError: for a name that is not there.
+    """
+    if name in RENAMED:
+        logger.warning("backbone %s is called %s now; the old name will be removed", name, RENAMED[name])
+        name = RENAMED[name]
+    if name not in BACKBONES:
+        raise unknown(ModelError, "backbone", name, BACKBONES)
+    return name
 
 
 def build_backbone(name: str, **options: Any) -> Backbone:
     """The backbone of that name.
 
+    Args:
+        name: a key of :data:`BACKBONES`.
+        **options: ``device``, ``dtype`` and ``checkpoint`` (a file in place of the weights cache).
+
     Raises:
-        ModelError: for a name that is not in :data:`BACKBONES`.
+        ModelError: for an unknown name, weights that are missing or unusable, or options for a backbone that
+            has no weights.
     """
-    if name not in BACKBONES:
-        raise ModelError(f"unknown model {name!r}; choose one of {', '.join(sorted(BACKBONES))}")
-    return BACKBONES[name](**options)
+    entry = BACKBONES[backbone_name(name)]
+    if entry.weights == "none":
+        given = {k: v for k, v in options.items() if v not in (None, "cpu", "float32")}
+        if given:
+            raise ModelError(
+                f"backbone {name} has no weights and runs on the CPU in float32: leave out "
+                f"{', '.join(given)}, or choose another one"
+            )
+        options = {}
+    model: Backbone = load(entry.builder)(**entry.options, **options)
+    return model

@@ -31,7 +31,7 @@ NAME = "project.json"
 class ProjectSettings:
     """How a project tracks; kept in ``project.json``."""
 
-    model: str = "builtin"
+    model: str = "classical"
     """A name in :data:`vos.trackers.registry.TRACKERS`."""
     device: str = "cpu"
     dtype: str = "float32"

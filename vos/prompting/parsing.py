@@ -1,6 +1,6 @@
 """Who to follow: from masks, points, boxes and prompt files to the first segmentation.
 
-Two steps, because a point cannot be judged before its frame is seen: :func:`parse_targets` turns what the
+Two steps, because a point cannot be judged before its frame is seen: :func:`load_prompts` turns what the
 user wrote into :class:`~vos.prompts.Target`; when the frame comes, :func:`decode_prompts` turns its
 targets into masks.
 """
@@ -26,9 +26,9 @@ __all__ = [
     "TARGET_SOURCES",
     "check_targets",
     "decode_prompts",
+    "load_prompts",
     "merge_targets",
     "needs_backbone",
-    "parse_targets",
 ]
 
 TARGET_SOURCES: dict[str, Callable[[str, int], list[Target]]] = {
@@ -52,7 +52,7 @@ class FrameSource(Protocol):
     def __iter__(self) -> Iterator[Frame]: ...
 
 
-def parse_targets(
+def load_prompts(
     *,
     masks: Sequence[str | os.PathLike[str]] = (),
     points: Sequence[str] = (),

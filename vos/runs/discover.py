@@ -54,7 +54,7 @@ class DiscoverRunSettings:
     :data:`vos.detectors.attention.registry.LANGUAGE_MODELS`."""
     weights: str | None = None
     """Folder with its weights; None: the local cache."""
-    model: str = "builtin"
+    model: str = "classical"
     """What makes masks of points: a name in :data:`vos.backbones.registry.BACKBONES`."""
     device: str = "cpu"
     """Where both run."""
@@ -130,7 +130,7 @@ def discover_video(
         raise OutputError(f"{path} is already there; choose another folder, or --overwrite")
     asking = model or build_discoverer_of(settings)
     masking = backbone or build_backbone(
-        settings.model, **({} if settings.model == "builtin" else {"device": settings.device})
+        settings.model, **({} if settings.model == "classical" else {"device": settings.device})
     )
     make_folder(folder)
     writer = DiscoveriesWriter(path, _info(video, settings))

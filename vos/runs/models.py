@@ -28,18 +28,18 @@ def build_tracker_of(settings: TrackSettings) -> Tracker:
         device=settings.device,
         dtype=settings.dtype,
         checkpoint=settings.checkpoint,
-        method=settings.method,
+        backbone=settings.backbone,
         tune=settings.tune,
     )
 
 
 def backbone_of(tracker: Tracker) -> Backbone:
-    """The model that turns points and boxes into masks: the engine's own, or the built-in one."""
+    """The model that turns points and boxes into masks: the tracker's own, or the classical one."""
     if tracker.info.backbone is not None:
         return tracker.info.backbone
     from ..backbones.feature_cache import FeatureCache
 
-    return FeatureCache(build_backbone("builtin"))
+    return FeatureCache(build_backbone("classical"))
 
 
 def build_finder_of(settings: TrackSettings) -> Finder:

@@ -15,7 +15,7 @@ from ..backbones.classical.backbone import GraphCutBackbone
 from ..backbones.registry import build_backbone
 from ..errors import PromptError, SettingsError
 from ..prompting.mask import read_masks
-from ..results import FrameResult
+from ..results import FrameResult, Source
 from ..trackers.persam.feature_geometry import AlignedView, ContrastView, ReferenceView, View
 from ..trackers.persam.images import LearnedTarget, learn_target
 from ..trackers.persam.instances import find_instances, similarity_threshold, to_labels
@@ -42,8 +42,8 @@ def build_backbone_of(settings: PersamRunSettings) -> Backbone:
     Raises:
         ModelError: unknown, or its weights are missing or unusable.
     """
-    if settings.model == "builtin":
-        return build_backbone("builtin")
+    if settings.model == "classical":
+        return build_backbone("classical")
     options: dict[str, Any] = {"device": settings.device, "dtype": settings.dtype}
     if settings.checkpoint is not None:
         options["checkpoint"] = settings.checkpoint
@@ -54,14 +54,30 @@ def learn_reference(
     reference: Reference, settings: PersamRunSettings, backbone: Backbone
 ) -> Callable[[int, NDArray[np.uint8]], FrameResult]:
     """A function of an image's number and pixels: the target of ``reference`` in it."""
-    image = read_image(reference.image)
     mask, level = _read_mask(reference, settings)
-    features = backbone.encode(image)
-    view = _view(settings, backbone, features, mask, level)
     try:
-        target: LearnedTarget = learn_target(backbone, features, mask, settings, view)
+        return learn_target_in(read_image(reference.image), mask, settings, backbone, level)
     except PromptError as error:
         raise PromptError(f"{reference.mask}: {error}") from error
+
+
+def learn_target_in(
+    image: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
+    settings: PersamRunSettings,
+    backbone: Backbone,
+    level: int = 255,
+) -> Callable[[int, NDArray[np.uint8]], FrameResult]:
+    """A function of an image's number and pixels: the target of ``image`` under ``mask`` in it.
+
+    ``level`` is the red value of the mask's foreground, which the published programs look at.
+
+    Raises:
+        PromptError: if the mask covers no cell of the feature grid, or has another size than the image.
+    """
+    features = backbone.encode(image)
+    view = _view(settings, backbone, features, mask, level)
+    target: LearnedTarget = learn_target(backbone, features, mask, settings, view)
     threshold = similarity_threshold(features, mask, target, view)
     del features
 
@@ -78,7 +94,7 @@ def learn_reference(
         # Predicted qualities are not bounded, and in half precision may be NaN; confidences are in 0..1.
         qualities = np.nan_to_num([instance.found.score for instance in instances], nan=0.0).clip(0, 1)
         scores = {n: float(quality) for n, quality in enumerate(qualities, start=1)}
-        return FrameResult(number, to_labels(instances), scores)
+        return FrameResult(number, to_labels(instances), scores, source=Source.DETECTED)
 
     return find
 

@@ -19,7 +19,7 @@ class PersamRunSettings(PersamSettings):
         ValueError: for a value out of range.
     """
 
-    model: str = "builtin"
+    model: str = "classical"
     """A name in :data:`vos.backbones.registry.BACKBONES`."""
     checkpoint: str | None = None
     """File with the weights; None: the weights cache."""
@@ -45,8 +45,8 @@ class PersamRunSettings(PersamSettings):
                 raise ValueError(f"unknown output {name!r}; choose of {', '.join(OUTPUTS)}")
         if "masks" not in self.outputs:
             raise ValueError("outputs must have masks among them")
-        if self.checkpoint is not None and self.model == "builtin":
+        if self.checkpoint is not None and self.model == "classical":
             raise ValueError(
-                "model builtin has no weights to read from a checkpoint; name the checkpoint's model, "
+                "model classical has no weights to read from a checkpoint; name the checkpoint's model, "
                 "such as mobile-sam or sam-vit-b"
             )

@@ -18,16 +18,16 @@ class TrackSettings:
         ValueError: for a value out of range.
     """
 
-    model: str = "builtin"
-    """A name in :data:`vos.trackers.registry.TRACKERS`."""
+    model: str = "classical"
+    """A tracker or backbone, see :func:`vos.trackers.registry.split_model`."""
+    backbone: str | None = None
+    """What PerSAM runs over, a name in :data:`vos.backbones.registry.BACKBONES`; None: the classical one."""
     device: str = "cpu"
     """Where a network runs: ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """What a network computes in."""
     checkpoint: str | None = None
     """File with the network's weights, in place of the weights cache."""
-    method: Literal["target", "parity"] = "target"
-    """How a promptable model is made to follow: our tracker, or the published PerSAM scripts, with quirks."""
     tune: bool = False
     """Fit a promptable model to the given frame (PerSAM-F)."""
     start: int = 0

@@ -2,167 +2,141 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..backbones.registry import BACKBONES, build_backbone
+from ..backbones.registry import BACKBONES, backbone_name
 from ..errors import ModelError
-from ..settings import override
+from ..registry import load, unknown
 
 if TYPE_CHECKING:
     from .base import Tracker
 
-__all__ = ["TRACKERS", "build_tracker"]
+logger = logging.getLogger(__name__)
 
-METHODS = ("target", "parity")
-"""How a promptable model is made to follow: our target tracker, or the published PerSAM video scripts."""
-
-
-NO_WEIGHTS = ("builtin", "target")
+__all__ = ["MODELS", "TRACKERS", "TrackerEntry", "build_tracker", "split_model"]
 
 
-def _builtin(*, settings: Mapping[str, Any] | None = None, device: str, dtype: str, **others: Any) -> Tracker:
-    """The engine without weights; of ``others`` it takes nothing."""
-    from .classical.tracker import ClassicalSettings, ClassicalTracker
+@dataclass(frozen=True)
+class TrackerEntry:
+    """All that others ask about a tracker."""
 
-    if others.get("checkpoint"):
-        with_weights = ", ".join(name for name in TRACKERS if name not in NO_WEIGHTS)
-        raise ModelError(
-            f"the built-in engine has no weights, so there is nothing to load {others['checkpoint']} into; "
-            f"choose the model that the checkpoint is of: {with_weights}"
-        )
-    if others.get("tune") or others.get("method", "target") != "target":
-        others_there_are = ", ".join(name for name in TRACKERS if name != "builtin")
-        raise ModelError(
-            "tuning and the parity recipe are not for the built-in engine, which is not promptable and "
-            f"always learns from the first frame; choose one of {others_there_are} (nano knows no parity)"
-        )
-    return ClassicalTracker(override(ClassicalSettings(), settings or {}), device, dtype)
+    builder: str
+    """``module:function`` of ``settings`` (a mapping laid over the tracker's own), ``device``, ``dtype``,
+    ``checkpoint`` and, if it runs over a backbone, ``backbone`` (a name)."""
+    help: str
+    """One line for people."""
+    weights: str = "download"
+    """``none``, ``included`` in the package, ``download``, or ``backbone``: those of its backbone."""
+    tunable: bool = False
+    """Whether ``tune`` is one of its settings."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Fixed arguments of the builder."""
 
 
-def _nano(*, settings: Mapping[str, Any] | None = None, tune: bool = False, **options: Any) -> Tracker:
-    """The built-in engine with the compact network for a judge."""
-    if options.pop("method", "target") != "target":
-        raise ModelError(
-            "the parity recipe prompts a model, and nano mends what the built-in engine finds; "
-            "leave out --recipe parity, or choose a SAM model"
-        )
-    from ..backbones.nano.backbone import build_nano
-    from .nano.tracker import NanoSettings, NanoTracker
-
-    return NanoTracker(
-        build_nano(**options), override(NanoSettings(), settings or {}, {"tune": tune or None})
-    )
+def _memory(name: str, help: str) -> TrackerEntry:
+    return TrackerEntry("vos.trackers.memory.tracker:build", help, options={"name": name})
 
 
-def _over(
-    backbone: str,
-    *,
-    settings: Mapping[str, Any] | None = None,
-    method: str = "target",
-    tune: bool = False,
-    **options: Any,
-) -> Tracker:
-    """The engine that follows by prompting a backbone; ``options`` are the backbone's."""
-    overrides = (settings or {}, {"tune": tune or None})
-    if method == "parity":
-        from .persam.as_published import PublishedPersamSettings, PublishedPersamTracker
-        from .persam.feature_geometry import AlignedView
-
-        parity = override(PublishedPersamSettings(), *overrides)
-        view = AlignedView() if backbone == "builtin" else None
-        return PublishedPersamTracker(_build(backbone, **options), parity, view)
-    from ..backbones.feature_cache import FeatureCache
-    from .persam.tracker import PersamTracker, PersamTrackerSettings
-
-    target = override(PersamTrackerSettings(), *overrides)
-    return PersamTracker(FeatureCache(_build(backbone, **options)), target)
-
-
-def _memory(
-    name: str,
-    *,
-    settings: Mapping[str, Any] | None = None,
-    method: str = "target",
-    tune: bool = False,
-    **options: Any,
-) -> Tracker:
-    """An engine with a memory of its own."""
-    if tune or method != "target":
-        raise ModelError(
-            f"tuning and the parity recipe are for models that are prompted in every frame, and {name} has a "
-            "memory of its own; leave them out, or choose a SAM model"
-        )
-    from .memory.tracker import MemorySettings, build_memory_tracker
-
-    return build_memory_tracker(name, settings=override(MemorySettings(), settings or {}), **options)
-
-
-def _build(backbone: str, *, device: str, dtype: str, checkpoint: str | None = None) -> Any:
-    if backbone != "builtin":
-        return build_backbone(backbone, device=device, dtype=dtype, checkpoint=checkpoint)
-    if checkpoint or device != "cpu" or dtype != "float32":
-        raise ModelError(
-            "the built-in backbone has no weights and runs on the CPU in float32: leave out checkpoint, "
-            "device and number format, or choose another model"
-        )
-    return build_backbone(backbone)
-
-
-MEMORY_TRACKERS = (
-    *(
-        f"{family}-{size}"
-        for family in ("sam2.1", "sam2")
-        for size in ("tiny", "small", "base-plus", "large")
+_SIZES = ("tiny", "small", "base-plus", "large")
+TRACKERS: dict[str, TrackerEntry] = {
+    "classical": TrackerEntry(
+        "vos.trackers.classical.tracker:build", "optical flow and an online appearance model", "none"
     ),
-    "edgetam",
-)
-"""Engines with a memory of their own: SAM 2.1, SAM 2 (July 2024) and EdgeTAM."""
-
-
-TRACKERS: dict[str, Callable[..., Tracker]] = {
-    "builtin": _builtin,
-    **{"target" if name == "builtin" else name: partial(_over, name) for name in BACKBONES},
-    "nano": _nano,
-    **{name: partial(_memory, name) for name in MEMORY_TRACKERS},
+    "nano": TrackerEntry(
+        "vos.trackers.nano.tracker:build", "classical, refined by a compact network", "included", tunable=True
+    ),
+    "persam": TrackerEntry(
+        "vos.trackers.persam.tracker:build", "PerSAM over any backbone", "backbone", tunable=True
+    ),
+    **{f"sam2.1-{size}": _memory(f"sam2.1-{size}", f"SAM 2.1 {size}") for size in _SIZES},
+    **{f"sam2-{size}": _memory(f"sam2-{size}", f"SAM 2 {size} (July 2024)") for size in _SIZES},
+    "edgetam": _memory("edgetam", "EdgeTAM"),
 }
-"""Name (``--model`` of ``vos track``) -> builder. To add an engine, write one file here and add one line.
+"""Name (``--tracker``) -> entry. To add a tracker, write one folder here and add one entry."""
 
-Every backbone is an engine under its own name, but the built-in one, which is ``target``: there ``builtin``
-is an engine of its own, and the better one. ``nano`` is that engine with the network for a judge.
-"""
+MODELS = (*TRACKERS, *(name for name in BACKBONES if name not in TRACKERS))
+"""Names that ``--model`` takes: a tracker, or a backbone, which stands for PerSAM over it."""
+
+RENAMED = {"builtin": "classical", "target": "persam"}
+"""Names of earlier versions, which are still understood."""
+
+
+def split_model(model: str, backbone: str | None = None) -> tuple[str, str | None]:
+    """The tracker and the backbone that ``--model`` stands for.
+
+    Args:
+        model: a tracker, or a backbone, which stands for PerSAM over it.
+        backbone: the backbone of a tracker that runs over one; None: the classical one.
+
+    Raises:
+        ModelError: for a name that is neither, or a backbone for a tracker that has no use for one.
+    """
+    if model in RENAMED:
+        logger.warning("model %s is called %s now; the old name will be removed", model, RENAMED[model])
+        model = RENAMED[model]
+    if model not in TRACKERS:
+        if model not in BACKBONES:
+            raise unknown(ModelError, "model", model, sorted({*TRACKERS, *BACKBONES}))
+        if backbone is not None and backbone != model:
+            raise ModelError(f"--model {model} is a backbone, and --backbone {backbone} another: give one")
+        return "persam", model
+    if TRACKERS[model].weights == "backbone":
+        return model, backbone_name(backbone or "classical")
+    if backbone is not None:
+        over = ", ".join(name for name, entry in TRACKERS.items() if entry.weights == "backbone")
+        raise ModelError(f"tracker {model} does not run over a backbone; leave out {backbone}, or use {over}")
+    return model, None
 
 
 def build_tracker(
-    name: str,
+    model: str,
     *,
+    backbone: str | None = None,
     settings: Mapping[str, Any] | None = None,
     device: str = "cpu",
     dtype: str = "float32",
     checkpoint: str | None = None,
-    method: str = "target",
     tune: bool = False,
 ) -> Tracker:
-    """The video engine of that name.
+    """The tracker of that name.
 
     Args:
-        name: a key of :data:`TRACKERS`.
-        settings: laid over the engine's own settings.
+        model, backbone: see :func:`split_model`.
+        settings: laid over the tracker's own settings.
         device, dtype: where its network runs, and what it computes in.
         checkpoint: file with the network's weights, in place of the weights cache.
-        method: one of :data:`METHODS`; for models that are prompted.
-        tune: PerSAM-F, fit to the given frame; for models that are prompted.
+        tune: fit the network to the frames with prompts (PerSAM-F, for PerSAM).
 
     Raises:
-        ModelError: for a name that is not in :data:`TRACKERS`, weights that are missing or unusable, or an
-            option that the engine has no use for.
-        SettingsError: for an unknown engine setting, or one of the wrong type.
+        ModelError: for an unknown name, weights that are missing or unusable, or an option that the tracker
+            has no use for.
+        SettingsError: for an unknown tracker setting, or one of the wrong type.
     """
-    if name not in TRACKERS:
-        raise ModelError(f"unknown model {name!r}; choose one of {', '.join(sorted(TRACKERS))}")
-    if method not in METHODS:
-        raise ModelError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
-    return TRACKERS[name](
-        settings=settings, device=device, dtype=dtype, checkpoint=checkpoint, method=method, tune=tune
+    name, over = split_model(model, backbone)
+    entry = TRACKERS[name]
+    if entry.weights == "none" and (checkpoint or str(device) != "cpu" or dtype != "float32"):
+        others = ", ".join(other for other in MODELS if not _is_free(other))
+        raise ModelError(
+            f"tracker {name} has no weights and runs on the CPU in float32: leave out checkpoint, device and "
+            f"dtype, or choose one of {others}"
+        )
+    if tune and not entry.tunable:
+        tunable = ", ".join(other for other in TRACKERS if TRACKERS[other].tunable)
+        raise ModelError(f"tracker {name} cannot be tuned; leave out --tune, or choose one of {tunable}")
+    options: dict[str, Any] = {"device": device, "dtype": dtype, "checkpoint": checkpoint, **entry.options}
+    if over is not None:
+        options["backbone"] = over
+    tracker: Tracker = load(entry.builder)(
+        settings={**(settings or {}), **({"tune": True} if tune else {})}, **options
     )
+    return tracker
+
+
+def _is_free(model: str) -> bool:
+    """Whether a model has no weights."""
+    name, over = split_model(model)
+    entry = TRACKERS[name]
+    return entry.weights == "none" or (over is not None and BACKBONES[over].weights == "none")

@@ -21,9 +21,14 @@ from vos.runs.batch.tracking import track_task
 from vos.runs.pool import Report
 from vos.runs.summary import Progress
 from vos.testing import scene, write_images, write_labels
-from vos.trackers.registry import TRACKERS
+from vos.trackers.registry import TRACKERS, TrackerEntry
 
 FRAMES = 10
+
+
+def build_drifting(**options: Any) -> DriftingTracker:
+    """The tracker, which has no options."""
+    return DriftingTracker()
 
 
 def write_clips(root: Path, count: int, frames: int = FRAMES) -> Path:
@@ -49,7 +54,7 @@ def many(count: int) -> list[dict[str, Any]]:
 
 def drift_task(attempt: Attempt, report: Report) -> Record:
     """A task tracked for real, with an engine that takes no time."""
-    TRACKERS["drift"] = lambda **options: DriftingTracker()
+    TRACKERS["drift"] = TrackerEntry(f"{__name__}:build_drifting", "of the tests", "included")
     return track_task(attempt, report)
 
 

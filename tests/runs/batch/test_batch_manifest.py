@@ -35,14 +35,14 @@ def test_lines(tmp_path: Path) -> None:
         "# a comment",
         "",
         '{"video": "shots/a.mp4"}',
-        '{"video": "b", "id": "second", "model": "builtin", "meta": {"by": "me"}, "weight": 3}',
+        '{"video": "b", "id": "second", "model": "classical", "meta": {"by": "me"}, "weight": 3}',
     ]
     path.write_text("\n".join(lines))
     manifest = read_manifest(path)
     assert manifest.ids == ["a", "second"]
     assert manifest.task("a").model == "nano"
     assert manifest.task("a").points == ("1:3,4",)
-    assert manifest.task("second").model == "builtin"
+    assert manifest.task("second").model == "classical"
     assert manifest.task("second").meta == {"by": "me"}
     assert [task.id for task in manifest] == manifest.ids
     assert manifest.weight("second") == 3
@@ -171,7 +171,7 @@ def test_checking_looks_at_videos_and_prompts(clips: Path, tmp_path: Path) -> No
         {"video": "damaged.mp4", "points": "1:3,4"},
         {"video": f"{root}/clip1", "mask": "none.png"},
         {"video": f"{root}/clip2", "points": "1:300,4"},
-        {"video": f"{root}/clip3", "points": "1:3,4", "model": "builtin", "options": {"strid": 3}},
+        {"video": f"{root}/clip3", "points": "1:3,4", "model": "classical", "options": {"strid": 3}},
         {"video": f"{root}/clip4", "prompts": {"version": 1, "targets": [{"id": 1, "bx": []}]}},
         {"video": f"{root}/clip5", "boxes": "1:3,4,9,9", "stride": 3},
     ]

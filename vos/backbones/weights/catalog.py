@@ -257,7 +257,7 @@ def packaged_nano() -> Path:
     if not path.is_file():
         raise ModelError(
             f"the weights of nano are missing from {path}; install the package again, give others with "
-            "--checkpoint FILE, or choose --model builtin, which needs none"
+            "--checkpoint FILE, or choose --model classical, which needs none"
         )
     return path
 

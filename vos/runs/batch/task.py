@@ -15,7 +15,7 @@ from typing import Any
 
 from ...errors import MediaError, PromptError, SettingsError
 from ...prompting.class_names import ClassNames
-from ...prompting.parsing import FrameSource, check_targets, merge_targets, parse_targets
+from ...prompting.parsing import FrameSource, check_targets, load_prompts, merge_targets
 from ...prompting.prompt_file import parse_prompt_content
 from ...prompts import Target
 from ...settings import named_recipe, override
@@ -194,7 +194,7 @@ def targets_of(
         start: the frame that prompts belong to unless they say otherwise.
 
     Raises:
-        PromptError: see :func:`~vos.prompting.parsing.parse_targets`.
+        PromptError: see :func:`~vos.prompting.parsing.load_prompts`.
     """
     if task.classes:
         return ClassNames(task.classes)
@@ -208,7 +208,7 @@ def targets_of(
         targets += parse_prompt_content(task.prompts, place, frame)
     masks = [join(folder, mask) for mask in task.mask]
     if masks or task.points or task.boxes or files:
-        targets += parse_targets(
+        targets += load_prompts(
             masks=masks, points=task.points, boxes=task.boxes, prompt_files=files, frame=frame, video=video
         )
     merged = merge_targets(targets)

@@ -88,7 +88,7 @@ _loaded: dict[str, Tracker] = {}
 
 def loaded_tracker(settings: TrackSettings) -> Tracker:
     """The engine that the settings name; the one of the task before where it is the same."""
-    names = ("model", "device", "dtype", "checkpoint", "method", "tune", "tracker")
+    names = ("model", "device", "dtype", "checkpoint", "backbone", "tune", "tracker")
     key = repr([getattr(settings, name, None) for name in names])
     if key not in _loaded:
         _loaded.clear()  # one model is in memory at a time

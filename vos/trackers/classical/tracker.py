@@ -18,6 +18,7 @@ several objects cost little more than one. The work is done in a window around t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -25,10 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...backbones.classical.descriptors import to_lab
-from ...errors import ModelError
 from ...frame import Frame
 from ...ops.crop import Window
 from ...results import FrameResult, Labels
+from ...settings import override
 from ..base import TrackerInfo
 from ..mask_tracker import MaskPrompts, MaskTracker, check_size
 from .appearance import Appearance, Examples, Given, fit, refit
@@ -47,28 +48,17 @@ class ClassicalTracker(MaskTracker[Video]):
 
     Args:
         settings: see :class:`ClassicalSettings`.
-        device, dtype: only "cpu" and "float32" are possible.
         finish: refines the probabilities of every frame; see :mod:`vos.trackers.classical.frame_context`.
         confidence: expected J of a mask with these signals, in 0..1; None: the model fitted to this tracker.
-
-    Raises:
-        ModelError: for another device or dtype.
     """
 
     def __init__(
         self,
         settings: ClassicalSettings | None = None,
-        device: str = "cpu",
-        dtype: str = "float32",
         finish: Finish | None = None,
         confidence: Confidence | None = None,
     ) -> None:
         super().__init__()
-        if str(device) != "cpu" or dtype != "float32":
-            raise ModelError(
-                f"the built-in engine runs on the CPU in float32, not on {device} in {dtype}; "
-                "leave out the device and the number format, or choose another model"
-            )
         self._settings = settings or ClassicalSettings()
         self._finish = finish
         self._confidence = confidence or fitted_confidence("classical")
@@ -177,3 +167,14 @@ def _video_from(state: dict[str, Any]) -> Video:
         None if evidence is None else Evidence(Window(**evidence["window"]), evidence["log_looks"]),
         tuple(Past(**p) for p in state["past"]),
     )
+
+
+def build(
+    *, settings: Mapping[str, Any], device: str, dtype: str, checkpoint: str | None
+) -> ClassicalTracker:
+    """The classical tracker with ``settings`` laid over its own.
+
+    Raises:
+        SettingsError: for an unknown setting, or one of the wrong type.
+    """
+    return ClassicalTracker(override(ClassicalSettings(), settings))

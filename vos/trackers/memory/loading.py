@@ -112,7 +112,7 @@ def _check_name(name: str, found: Architecture, where: str) -> None:
     """Raise ModelError if the checkpoint is a published model other than the one asked for."""
     if found.model == name:
         return
-    family = name if name in ("edgetam", "sam3") else name.rsplit("-", 1)[0]
+    family = name if name in ("edgetam", "sam3") else name.split("-", 1)[0]
     if found.family == family and found.size in TEST_SIZES:
         return
     if (found.family, family) in (("sam2", "sam2.1"), ("sam2.1", "sam2")):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from ...frame import Frame
 from ...ops.overlap import label_lookup
 from ...prompts import Target
 from ...results import FrameResult, Labels, Source
+from ...settings import override
 from ..base import ALL_PROMPTS, TrackerInfo
 from ..mask_tracker import MaskPrompts, check_size, mask_prompts
 from .loading import load_network
@@ -304,19 +305,15 @@ def _probabilities(
     return found
 
 
-def build_memory_tracker(
-    name: str,
-    *,
-    settings: MemorySettings,
-    checkpoint: str | Path | None = None,
-    device: str = "cpu",
-    dtype: str = "float32",
+def build(
+    *, name: str, settings: Mapping[str, Any], device: str, dtype: str, checkpoint: str | Path | None
 ) -> MemoryTracker:
-    """The tracker ``name``, from ``checkpoint`` or from the weights cache.
+    """The tracker ``name`` with ``settings`` laid over its own, from ``checkpoint`` or the weights cache.
 
     Raises:
         ModelError: see :func:`vos.trackers.memory.loading.load_network`.
-        SettingsError: for settings that do not fit the network.
+        SettingsError: for an unknown setting, one of the wrong type, or one that does not fit the network.
     """
-    network = load_network(name, checkpoint, device=device, dtype=dtype, memory_dtype=settings.memory_dtype)
-    return MemoryTracker(network, settings)
+    own = override(MemorySettings(), settings)
+    network = load_network(name, checkpoint, device=device, dtype=dtype, memory_dtype=own.memory_dtype)
+    return MemoryTracker(network, own)

@@ -8,6 +8,7 @@ decides goes on through the rest of the engine: it is carried to the next frame 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,9 +20,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...backbones.grid_mask import grid_mask
-from ...backbones.nano.backbone import NanoBackbone
+from ...backbones.nano.backbone import NanoBackbone, build_nano
 from ...backbones.nano.cues import CUES, LOOKS, MASK, MASK_LOGIT, SIMILAR
 from ...backbones.nano.network import STRIDE, Pyramid, similarity_cue
+from ...settings import override
 from ..base import TrackerInfo
 from ..classical.appearance import Given
 from ..classical.confidence import Confidence, fitted_confidence
@@ -231,3 +233,14 @@ class NanoTracker(ClassicalTracker):
     def info(self) -> TrackerInfo:
         """See :class:`~vos.trackers.base.Tracker`; settings of the network and of the engine."""
         return TrackerInfo(self.judge.settings, device=str(self.judge.backbone.device))
+
+
+def build(*, settings: Mapping[str, Any], device: str, dtype: str, checkpoint: str | None) -> NanoTracker:
+    """The nano tracker with ``settings`` laid over its own.
+
+    Raises:
+        ModelError: for weights that cannot be used.
+        SettingsError: for an unknown setting, or one of the wrong type.
+    """
+    chosen = override(NanoSettings(), settings)
+    return NanoTracker(build_nano(device=device, dtype=dtype, checkpoint=checkpoint), chosen)

@@ -15,6 +15,7 @@ All objects of a frame are decoded in one batch, in up to three passes (:mod:`.r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,14 +23,22 @@ import torch
 from torch import Tensor
 
 from ...backbones.base import Backbone
+from ...backbones.feature_cache import FeatureCache
+from ...backbones.registry import BACKBONES, build_backbone
+from ...errors import SettingsError
 from ...frame import Frame
 from ...results import FrameResult
-from ..base import TrackerInfo
+from ...settings import override
+from ..base import Tracker, TrackerInfo
 from ..mask_tracker import MaskPrompts, MaskTracker, check_size
+from .feature_geometry import AlignedView
 from .memory import ObjectMemory
 from .step import PersamState, PersamTrackerSettings, advance, learn
 
-__all__ = ["PersamTracker", "PersamTrackerSettings"]
+__all__ = ["VARIANTS", "PersamTracker", "PersamTrackerSettings"]
+
+VARIANTS = ("robust", "as-published")
+"""This tracker, or the published PerSAM video scripts."""
 
 
 class PersamTracker(MaskTracker[PersamState]):
@@ -111,3 +120,29 @@ def _from_arrays(fields: dict[str, Any], device: str | torch.device) -> ObjectMe
             "weights": None if weights is None else tensor(weights),
         }
     )
+
+
+def build(
+    *, settings: Mapping[str, Any], backbone: str, device: str, dtype: str, checkpoint: str | None
+) -> Tracker:
+    """PerSAM over the backbone of that name, with ``settings`` laid over its own.
+
+    The setting ``variant`` chooses between this tracker (``robust``) and the video scripts ``as-published``.
+
+    Raises:
+        ModelError: for weights that cannot be used.
+        SettingsError: for an unknown setting, or one of the wrong type.
+    """
+    own = dict(settings)
+    variant = own.pop("variant", "robust")
+    if variant not in VARIANTS:
+        raise SettingsError(f"setting 'variant' must be {' or '.join(VARIANTS)}, got {variant!r}")
+    options = {"device": device, "dtype": dtype, "checkpoint": checkpoint}
+    if variant == "robust":
+        chosen = override(PersamTrackerSettings(), own)
+        return PersamTracker(FeatureCache(build_backbone(backbone, **options)), chosen)
+    from .as_published import PublishedPersamSettings, PublishedPersamTracker
+
+    published = override(PublishedPersamSettings(), own)
+    view = AlignedView() if BACKBONES[backbone].weights == "none" else None
+    return PublishedPersamTracker(build_backbone(backbone, **options), published, view)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from vos.errors import PromptError
 from vos.frame import Frame, VideoInfo
-from vos.prompting.parsing import TARGET_SOURCES, parse_targets
+from vos.prompting.parsing import TARGET_SOURCES, load_prompts
 
 
 class Clip:
@@ -42,7 +42,7 @@ def write_prompts(folder: Path, *targets: Any, **more: Any) -> Path:
 
 def test_points() -> None:
     """Points of one object add up, in the order given, with their signs."""
-    one, two = parse_targets(points=["2:3,4", "1:0,0,+", "2: 5.5, 6 ,-"])
+    one, two = load_prompts(points=["2:3,4", "1:0,0,+", "2: 5.5, 6 ,-"])
     assert (one.object_id, two.object_id) == (1, 2)
     assert two.prompt.points is not None
     assert two.prompt.labels is not None
@@ -53,7 +53,7 @@ def test_points() -> None:
 
 def test_box_and_points_are_one_prompt() -> None:
     """All that is said of one object in one frame is one target."""
-    (target,) = parse_targets(boxes=["7:1,2,8,9"], points=["7:3,3"])
+    (target,) = load_prompts(boxes=["7:1,2,8,9"], points=["7:3,3"])
     assert target.object_id == 7
     assert target.prompt.box is not None
     assert target.prompt.box.tolist() == [1, 2, 8, 9]
@@ -62,9 +62,9 @@ def test_box_and_points_are_one_prompt() -> None:
 
 def test_frame() -> None:
     """The frame is the one given, else the video's first, else 0."""
-    assert [t.frame_index for t in parse_targets(points=["1:1,1"], frame=6, video=Clip())] == [6]
-    assert [t.frame_index for t in parse_targets(points=["1:1,1"], video=Clip())] == [5]
-    assert [t.frame_index for t in parse_targets(points=["1:1,1"])] == [0]
+    assert [t.frame_index for t in load_prompts(points=["1:1,1"], frame=6, video=Clip())] == [6]
+    assert [t.frame_index for t in load_prompts(points=["1:1,1"], video=Clip())] == [5]
+    assert [t.frame_index for t in load_prompts(points=["1:1,1"])] == [0]
 
 
 MALFORMED = [
@@ -92,30 +92,30 @@ MALFORMED = [
 def test_malformed_flags(flag: str, text: str, message: str) -> None:
     """The message holds what was written and how to write it."""
     with pytest.raises(PromptError, match=message) as caught:
-        parse_targets(**{flag: [text]})
+        load_prompts(**{flag: [text]})
     assert text in str(caught.value) or text.split(":")[0] in str(caught.value)
 
 
 def test_nothing_given() -> None:
     """Without any prompt the ways to give one are listed."""
     with pytest.raises(PromptError, match=r"-m.*--point.*--box.*--prompts"):
-        parse_targets()
+        load_prompts()
     with pytest.raises(PromptError, match="frame -1 is negative"):
-        parse_targets(points=["1:1,1"], frame=-1)
+        load_prompts(points=["1:1,1"], frame=-1)
 
 
 def test_contradictions(tmp_path: Path) -> None:
     """Two masks, boxes or names for one object in one frame are refused; in two frames they are fine."""
     mask = save_mask(tmp_path / "m.png", slice(0, 3))
     with pytest.raises(PromptError, match="two masks for object 1 in frame 0; give each object an id"):
-        parse_targets(masks=[mask, mask])
+        load_prompts(masks=[mask, mask])
     with pytest.raises(PromptError, match="two boxes for object 2"):
-        parse_targets(boxes=["2:1,1,4,4", "2:2,2,5,5"])
+        load_prompts(boxes=["2:1,1,4,4", "2:2,2,5,5"])
     named = [{"id": 1, "name": name, "points": [[1, 1]]} for name in ("cat", "dog")]
     with pytest.raises(PromptError, match="two names for object 1 in frame 0: 'cat' and 'dog'"):
-        parse_targets(prompt_files=[write_prompts(tmp_path, *named)])
+        load_prompts(prompt_files=[write_prompts(tmp_path, *named)])
     later = write_prompts(tmp_path, {"frame": 9, "mask": "m.png"})
-    targets = parse_targets(masks=[mask], prompt_files=[later])
+    targets = load_prompts(masks=[mask], prompt_files=[later])
     assert [(t.frame_index, t.object_id) for t in targets] == [(0, 1), (9, 1)]
 
 
@@ -130,21 +130,21 @@ UNFIT = [
 @pytest.mark.parametrize(("prompts", "message"), UNFIT)
 def test_prompts_outside_the_frames(prompts: dict[str, list[str]], message: str) -> None:
     """With the video at hand, what does not fit is refused before any work is done."""
-    assert parse_targets(**prompts)
+    assert load_prompts(**prompts)
     with pytest.raises(PromptError, match=message):
-        parse_targets(**prompts, video=Clip())
+        load_prompts(**prompts, video=Clip())
 
 
 def test_last_pixel_and_exclusive_ends_fit() -> None:
     """The last pixel is inside, and so is a box that ends one past it, as other tools write it."""
-    assert parse_targets(points=["1:15,11", "1:15.9,0"], boxes=["2:0,0,16,12"], video=Clip())
+    assert load_prompts(points=["1:15,11", "1:15.9,0"], boxes=["2:0,0,16,12"], video=Clip())
 
 
 def test_mask_of_another_size(tmp_path: Path) -> None:
     """Both sizes are said."""
     path = save_mask(tmp_path / "m.png", slice(0, 3), size=(24, 32))
     with pytest.raises(PromptError, match=r"is 32x24 pixels, but the frames as read are 16x12.*--size 32x24"):
-        parse_targets(masks=[path], video=Clip())
+        load_prompts(masks=[path], video=Clip())
 
 
 def test_prompt_file(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_prompt_file(tmp_path: Path) -> None:
         {"id": 9, "frame": 41, "mask": "both.png"},
         {"frame": 42, "mask": "stack.npy"},
     )
-    targets = parse_targets(prompt_files=[path], frame=7)
+    targets = load_prompts(prompt_files=[path], frame=7)
     assert [(t.frame_index, t.object_id, t.name) for t in targets] == [
         (7, 3, "dog"),
         (40, 2, None),
@@ -213,7 +213,7 @@ def test_bad_prompt_files(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "prompts.json"
     path.write_text(text)
     with pytest.raises(PromptError, match=message) as caught:
-        parse_targets(prompt_files=[path])
+        load_prompts(prompt_files=[path])
     assert str(tmp_path) in str(caught.value)
 
 
@@ -221,8 +221,8 @@ def test_prompt_file_asks_for_an_object_that_the_mask_lacks(tmp_path: Path) -> N
     """Among several objects the id must occur; a single one is renamed."""
     np.save(tmp_path / "m.npy", np.array([[1, 2]]))
     with pytest.raises(PromptError, match="shows objects 1, 2, and not 3"):
-        parse_targets(prompt_files=[write_prompts(tmp_path, {"id": 3, "mask": "m.npy"})])
-    (target,) = parse_targets(prompt_files=[write_prompts(tmp_path, {"id": 2, "mask": "m.npy"})])
+        load_prompts(prompt_files=[write_prompts(tmp_path, {"id": 3, "mask": "m.npy"})])
+    (target,) = load_prompts(prompt_files=[write_prompts(tmp_path, {"id": 2, "mask": "m.npy"})])
     assert target.prompt.mask is not None
     assert target.prompt.mask.tolist() == [[False, True]]
 
@@ -230,9 +230,9 @@ def test_prompt_file_asks_for_an_object_that_the_mask_lacks(tmp_path: Path) -> N
 def test_missing_prompt_file(tmp_path: Path) -> None:
     """A missing file, and a folder in its place."""
     with pytest.raises(PromptError, match=r"there is no prompt file .*no.json"):
-        parse_targets(prompt_files=[tmp_path / "no.json"])
+        load_prompts(prompt_files=[tmp_path / "no.json"])
     with pytest.raises(PromptError, match="cannot read the prompt file"):
-        parse_targets(prompt_files=[tmp_path])
+        load_prompts(prompt_files=[tmp_path])
 
 
 def test_every_source_refuses_nonsense() -> None:

@@ -1,0 +1,129 @@
+"""Single images in memory: masks from prompts, from class names, and from one example."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..backbones.registry import build_backbone
+from ..detectors.registry import build_finder
+from ..frame import Frame
+from ..ops.overlap import paint
+from ..prompting.decoding import decode_prompts
+from ..prompts import Prompt, Target
+from ..results import FrameResult, Source
+
+if TYPE_CHECKING:
+    from ..backbones.base import Backbone
+    from ..detectors.base import Finder
+
+Image = NDArray[np.uint8]
+"""(H, W, 3) uint8 RGB."""
+
+
+def segment_image(
+    image: Image, prompts: Sequence[Target], *, backbone: str | Backbone = "classical", **options: Any
+) -> FrameResult:
+    """The masks of prompted objects in an image.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        prompts: points, boxes or rough masks, in pixels of ``image``; at least one.
+        backbone: a name in :data:`vos.backbones.registry.BACKBONES`, or a model.
+        **options: of the backbone's builder: ``checkpoint``, ``device``, ``dtype``.
+
+    Raises:
+        PromptError: if a prompt does not fit the image, or nothing is found for it.
+        ModelError: for an unknown backbone, or weights that are missing or unusable.
+    """
+    model = build_backbone(backbone, **options) if isinstance(backbone, str) else backbone
+    frame = Frame(0, image, "00000")
+    return _result(decode_prompts(frame, prompts, model))
+
+
+def detect(
+    image: Image,
+    names: Sequence[str],
+    *,
+    detector: str | Finder = "blip",
+    backbone: str | Backbone = "classical",
+    **options: Any,
+) -> tuple[FrameResult, dict[int, str]]:
+    """The objects of named classes in an image, with ids from 1, and the name of each.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        names: class names, such as ``["dog", "red car"]``.
+        detector: a name in :data:`vos.detectors.registry.FINDERS`, or a detector.
+        backbone: makes the masks; see :func:`segment_image`.
+        **options: of the detector: ``weights``, ``tuned``, ``min_score``, ``device``.
+
+    Raises:
+        PromptError: for a name that the detector cannot know.
+        ModelError: for an unknown detector or backbone, or weights that are missing or unusable.
+    """
+    from ..prompting.class_names import class_instances, label_instances
+
+    finder = build_finder(detector, **options) if isinstance(detector, str) else detector
+    model = build_backbone(backbone) if isinstance(backbone, str) else backbone
+    frame = Frame(0, image, "00000")
+    instances = class_instances(frame, names, finder, model)
+    if not instances:
+        return FrameResult(0, np.zeros(frame.size, np.uint8)), {}
+    ids = list(range(1, len(instances) + 1))
+    confidence = {k: entry.score for k, entry in zip(ids, instances, strict=True)}
+    result = FrameResult(0, label_instances(instances, ids), confidence, source=Source.DETECTED)
+    return result, {k: entry.name for k, entry in zip(ids, instances, strict=True)}
+
+
+def persam(
+    image: Image, mask: NDArray[np.bool_], *, backbone: str | Backbone = "classical", **settings: Any
+) -> Callable[[Image], FrameResult]:
+    """Learn a target from one image and its mask; returns a function that finds it in others.
+
+    This is PerSAM (Zhang et al. 2023), made robust; ``tune`` adds PerSAM-F.
+
+    ::
+
+        find = vos.persam(reference_image, reference_mask)
+        result = find(another_image)
+
+    Args:
+        image: (H, W, 3) uint8 RGB, the reference.
+        mask: (H, W) bool, the target in it.
+        backbone: a name, or a model; see :func:`segment_image`.
+        **settings: of :class:`~vos.runs.persam_settings.PersamRunSettings`, such as ``tune`` or ``objects``.
+
+    Raises:
+        PromptError: if the mask covers no cell of the backbone's feature grid.
+        SettingsError: for an unknown setting, or one of the wrong type.
+        ModelError: as of :func:`segment_image`.
+    """
+    from ..settings import override
+    from .persam_reference import build_backbone_of, learn_target_in
+    from .persam_settings import PersamRunSettings
+
+    name = backbone if isinstance(backbone, str) else "classical"
+    chosen = override(PersamRunSettings(), {"model": name, **settings})
+    model = build_backbone_of(chosen) if isinstance(backbone, str) else backbone
+    find = learn_target_in(image, mask, chosen, model)
+    return lambda other: find(0, other)
+
+
+def _result(targets: Sequence[Target]) -> FrameResult:
+    masks = np.stack([_mask(target.prompt) for target in targets])
+    ids = [target.object_id for target in targets]
+    return FrameResult(
+        targets[0].frame_index,
+        paint(masks, ids),
+        {target.object_id: target.confidence for target in targets},
+        source={target.object_id: target.source for target in targets},
+    )
+
+
+def _mask(prompt: Prompt) -> NDArray[np.bool_]:
+    assert prompt.mask is not None
+    return prompt.mask

@@ -1,0 +1,135 @@
+"""Tracking in memory: frames in, results out, no files.
+
+::
+
+    import vos
+
+    prompts = vos.load_prompts(boxes=["1:120,80,310,400"])
+    for result in vos.track("clip.mp4", prompts, tracker="classical"):
+        print(result.frame_index, result.labels.shape, result.confidence)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import PromptError
+from ..frame import Frame
+from ..prompting.schedule import UserPrompts
+from ..prompts import Target
+from ..results import FrameResult
+from ..trackers.base import ALL_PROMPTS, Tracker
+from ..trackers.propagate import propagate
+from ..trackers.registry import build_tracker
+
+if TYPE_CHECKING:
+    from ..backbones.base import Backbone
+    from ..video import Video
+
+Images = Iterable[Frame | NDArray[np.uint8]]
+"""Frames, or (H, W, 3) uint8 RGB images in order: from a camera, or a decoder of one's own."""
+
+
+def load_tracker(
+    name: str = "classical",
+    *,
+    settings: Mapping[str, Any] | None = None,
+    device: str = "cpu",
+    dtype: str = "float32",
+    checkpoint: str | None = None,
+) -> Tracker:
+    """A tracker that takes every kind of prompt, to be stepped through any frames.
+
+    ::
+
+        tracker = vos.load_tracker("classical")
+        result = tracker.start(vos.Frame(0, image, "0"), prompts)
+        result = tracker.step(vos.Frame(1, next_image, "1"))
+
+    Args:
+        name: a key of :data:`vos.trackers.registry.TRACKERS`.
+        settings: laid over the tracker's own.
+        device, dtype: where its network runs, and what it computes in.
+        checkpoint: file with the network's weights, in place of the weights cache.
+
+    Raises:
+        ModelError: for an unknown name, or weights that are missing or unusable.
+        SettingsError: for an unknown setting, or one of the wrong type.
+    """
+    tracker = build_tracker(name, settings=settings, device=device, dtype=dtype, checkpoint=checkpoint)
+    return with_all_prompts(tracker)
+
+
+def with_all_prompts(tracker: Tracker, backbone: Backbone | None = None) -> Tracker:
+    """``tracker``, or, if it takes masks only, one around it that decodes points and boxes first.
+
+    Args:
+        tracker: any.
+        backbone: decodes; the tracker's own unless given, or else the graph-cut backbone.
+    """
+    if tracker.info.accepts == ALL_PROMPTS:
+        return tracker
+    from ..prompting.decoding import PromptDecodingTracker
+    from .models import backbone_of
+
+    return PromptDecodingTracker(tracker, lambda: backbone or backbone_of(tracker))
+
+
+def track(
+    video: str | os.PathLike[str] | Video | Images,
+    prompts: Sequence[Target],
+    *,
+    tracker: str | Tracker = "classical",
+    **options: Any,
+) -> Iterator[FrameResult]:
+    """Track objects forward through a video; one frame is in memory at a time.
+
+    An object is tracked from the first frame it is prompted in; later prompts for it are corrections. Frames
+    before an object's first prompt do not show it: :func:`vos.track_video` also tracks backward, writes files
+    and resumes.
+
+    Args:
+        video: a path as for :func:`vos.open_video`, an open video, or any iterable of frames or
+            (H, W, 3) uint8 RGB images, numbered from 0 as they come.
+        prompts: at least one; see :func:`vos.load_prompts` and :func:`vos.mask_targets`.
+        tracker: a name, or a tracker from :func:`load_tracker`.
+        **options: of :func:`load_tracker`.
+
+    Yields:
+        The result of every frame, in order.
+
+    Raises:
+        PromptError: without prompts, for prompts that do not fit their frame, or once the video has ended
+            before the frame of a prompt.
+        MediaError: if the video cannot be read.
+        ModelError, SettingsError: as of :func:`load_tracker`.
+    """
+    schedule = UserPrompts(prompts)
+    engine = load_tracker(tracker, **options) if isinstance(tracker, str) else with_all_prompts(tracker)
+    if isinstance(video, (str, os.PathLike)):
+        from ..video import open_video
+
+        with open_video(video) as opened:
+            yield from _track(opened, schedule, engine)
+    else:
+        yield from _track(_numbered(video), schedule, engine)
+
+
+def _track(frames: Iterable[Frame], schedule: UserPrompts, tracker: Tracker) -> Iterator[FrameResult]:
+    last = -1
+    for frame, result in propagate(frames, tracker, schedule.forward):
+        last = frame.index
+        yield result
+    missed = schedule.warnings(last)
+    if missed:
+        raise PromptError(missed[0])
+
+
+def _numbered(images: Iterable[Frame | NDArray[np.uint8]]) -> Iterator[Frame]:
+    for index, image in enumerate(images):
+        yield image if isinstance(image, Frame) else Frame(index, image, f"{index:05d}")
