@@ -22,7 +22,7 @@ from typing import IO, Any
 from ...errors import InputError, SettingsError, VosError
 from ..settings import TrackSettings
 from .store import file_system, is_url, join
-from .task import CHECKS, Task, parse_task, settings_of, targets_of
+from .task import CHECKS, SETTINGS_FIELDS, Task, parse_task, settings_of, targets_of
 
 LISTS = ("mask", "points", "boxes", "classes", "outputs")
 """Fields that in CSV are separated by ``;``."""
@@ -191,9 +191,11 @@ def check_manifest(
     """
     problems: list[Problem] = []
     manifest = open_manifest(path)
+    known: dict[str, TrackSettings] = {}  # most lines of a manifest have the same settings
     for number, task in manifest.scan(problems.append):
         try:
-            resolved = settings_of(task, settings)
+            key = json.dumps([getattr(task, name) for name in (*SETTINGS_FIELDS, "recipe", "options")])
+            resolved = known.get(key) or known.setdefault(key, settings_of(task, settings))
             if probe:
                 weight = _probe(task, manifest.folder, resolved)
                 if weigh is not None:
