@@ -83,13 +83,18 @@ def track_task(attempt: Attempt, report: Report) -> Record:
 
 
 _loaded: dict[str, Tracker] = {}
-"""The engine of this process with the settings it was built from, once there is one."""
+"""The tracker of this process by the settings it was built from, once there is one."""
+
+
+NOT_OF_THE_TRACKER = frozenset(
+    ("start", "end", "stride", "size", "reader", "outputs", "overlay", "classes", "checkpoint_every")
+)
+"""Settings that the tracker is not built from."""
 
 
 def loaded_tracker(settings: TrackSettings) -> Tracker:
-    """The engine that the settings name; the one of the task before where it is the same."""
-    names = ("model", "device", "dtype", "checkpoint", "backbone", "tune", "tracker")
-    key = repr([getattr(settings, name, None) for name in names])
+    """The tracker that the settings name; the one of the task before where it is the same."""
+    key = repr({name: value for name, value in vars(settings).items() if name not in NOT_OF_THE_TRACKER})
     if key not in _loaded:
         _loaded.clear()  # one model is in memory at a time
         _loaded[key] = build_tracker_of(settings)
