@@ -2,63 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from vos.frame import Frame
 from vos.projects import Engine, Project
-from vos.results import FrameResult, Labels
-from vos.testing import scene, write_images
-from vos.trackers.base import TrackerInfo
-from vos.trackers.mask_tracker import MaskPrompts, MaskTracker
+from vos.results import FrameResult
+from vos.testing import ScriptedTracker, scene, write_images
+from vos.testing.scripted import ScriptedState
 
 SIZE = (24, 32)
 FRAMES = 12
 
 
-@dataclass(frozen=True, eq=False)
-class Drift:
-    """State of a :class:`DriftingTracker`."""
-
-    ids: tuple[int, ...]
-    steps: int
-    labels: Labels
-
-
-class DriftingTracker(MaskTracker[Drift]):
+class DriftingTracker(ScriptedTracker):
     """Moves every mask one pixel to the right per frame, whatever the image shows, and loses confidence."""
 
-    @property
-    def info(self) -> TrackerInfo:
-        """Masks only; no settings."""
-        return TrackerInfo(None)
+    def __init__(self) -> None:
+        super().__init__(np.zeros((FRAMES, *SIZE), np.uint8))
 
-    def _learn(self, state: Drift | None, frame: Frame, prompts: MaskPrompts) -> Drift:
-        if state is None:
-            return Drift(prompts.ids, 0, prompts.labels)
-        return Drift(tuple(sorted({*state.ids, *prompts.ids})), state.steps, prompts.over(state.labels))
+    def _advance(self, state: ScriptedState, frame: Frame) -> ScriptedState:
+        return replace(state, steps=state.steps + 1, labels=np.roll(state.labels, 1, axis=1))
 
-    def _advance(self, state: Drift, frame: Frame) -> Drift:
-        return Drift(state.ids, state.steps + 1, np.roll(state.labels, 1, axis=1))
-
-    def _without(self, state: Drift, object_id: int) -> Drift:
-        labels = np.where(state.labels == object_id, 0, state.labels).astype(state.labels.dtype)
-        return Drift(tuple(k for k in state.ids if k != object_id), state.steps, labels)
-
-    def _known(self, state: Drift) -> tuple[int, ...]:
-        return state.ids
-
-    def _result(self, state: Drift, frame: Frame) -> FrameResult:
+    def _result(self, state: ScriptedState, frame: Frame) -> FrameResult:
         return FrameResult(frame.index, state.labels.copy(), dict.fromkeys(state.ids, 0.9**state.steps))
-
-    def _to_dict(self, state: Drift) -> dict[str, Any]:
-        return {"ids": list(state.ids), "steps": state.steps, "labels": state.labels}
-
-    def _from_dict(self, state: dict[str, Any]) -> Drift:
-        return Drift(tuple(state["ids"]), int(state["steps"]), state["labels"])
 
 
 def drifting() -> Engine:
