@@ -76,6 +76,21 @@ def test_accepting_another_result_is_a_verdict(folder: Path) -> None:
         np.testing.assert_array_equal(anna.frame(CLIP, 5).labels, accepted)
 
 
+def test_tracking_elsewhere_does_not_change_what_was_accepted(folder: Path) -> None:
+    """Though it went over those frames, and comes later in the order of events."""
+    with Project.open(folder / "project", annotator="anna") as anna:
+        anna.review(CLIP, 4, 6, "accepted")
+        accepted = [anna.frame(CLIP, frame).labels for frame in (4, 5, 6)]
+    with Project.open(folder / "copy", annotator="ben") as ben:
+        ben.anchor(CLIP, 8, 1, square(9, 9))
+        track_project(ben, engine=drifting())
+        assert any((ben.frame(CLIP, f).labels != a).any() for f, a in zip((4, 5, 6), accepted, strict=True))
+    merge(folder / "project", folder / "copy")
+    with Project.open(folder / "project", annotator="anna") as anna:
+        for frame, labels in zip((4, 5, 6), accepted, strict=True):
+            np.testing.assert_array_equal(anna.frame(CLIP, frame).labels, labels)
+
+
 def test_other_projects_and_forked_journals_are_refused(folder: Path) -> None:
     """Nothing is changed then."""
     for name in ("project", "copy"):
