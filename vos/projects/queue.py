@@ -97,7 +97,7 @@ class ReviewQueue:
 
 @cache
 def queue_weights() -> Mapping[str, float]:
-    """Weights of the signals, fitted on development data."""
+    """Weights of the signals, by name; ``benchmarks/corrections.py --fit`` fits them."""
     text = (resources.files("vos") / "assets" / "review_queue.json").read_text(encoding="utf-8")
     weights: dict[str, float] = json.loads(text)["weights"]
     return weights
