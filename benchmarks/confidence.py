@@ -5,8 +5,7 @@ tenth of the sequences, and asked about those::
 
     python -m benchmarks.confidence records [--json benchmarks/results/confidence.json]
 
-The reliability curve becomes ``docs/images/confidence.svg``; the table of ``docs/confidence.md`` is the one
-that is printed.
+The reliability curve becomes ``docs/images/confidence.svg``, the table goes into ``docs/confidence.md``.
 """
 
 from __future__ import annotations
@@ -24,7 +23,9 @@ from training.confidence.records import DECODING_RIDGE, PROMPTS, STARTS, Records
 from training.confidence.regression import FOLDS, RIDGE, cross_validated
 from vos.files import write_text_atomic
 
+PAGE = ROOT / "docs" / "confidence.md"
 PICTURE = ROOT / "docs" / "images" / "confidence.svg"
+BEGIN, END = "<!-- scores: written by benchmarks/confidence.py -->\n", "<!-- end of scores -->"
 FEWEST = 10
 """Parts of the reliability curve with fewer masks are not drawn."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73")
@@ -34,7 +35,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73")
 def tracked_rows(records: Records, tracker: str) -> list[dict[str, Any]]:
     """A row for each start, and one for all of them."""
     samples, starts = records.tracking(tracker, held_out=True), records.starts(tracker)
-    predicted = cross_validated(samples, RIDGE)
+    predicted = cross_validated(samples, RIDGE, more=records.related(tracker, held_out=True))
     every = np.ones(len(starts), bool)
     chosen = {"all": every} | {start: starts == start for start in STARTS if (starts == start).any()}
     return [
@@ -139,7 +140,6 @@ def main() -> None:
     )
     parser.add_argument("records", type=Path)
     parser.add_argument("--json", default=str(RESULTS / "confidence.json"))
-    parser.add_argument("--svg", default=str(PICTURE))
     arguments = parser.parse_args()
     records = read_records(arguments.records)
     tracked = [row for tracker in records.tracked for row in tracked_rows(records, tracker)]
@@ -147,7 +147,9 @@ def main() -> None:
     print(table(tracked + decoded))
     settings = {"folds": FOLDS, "ridge": RIDGE, "decoding_ridge": DECODING_RIDGE}
     write_json(arguments.json, "confidence", settings, tracked + decoded)
-    write_text_atomic(arguments.svg, draw(tracked))
+    write_text_atomic(PICTURE, draw(tracked))
+    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
+    write_text_atomic(PAGE, before + BEGIN + table(tracked + decoded) + "\n" + END + rest.split(END)[1])
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ def fit_all(records: Records) -> dict[str, dict[str, Any]]:
             kind: fit(records.decoding(backbone, kind), DECODING_RIDGE).named(DECODING) for kind in PROMPTS
         }
     for tracker in records.tracked:
-        samples = records.tracking(tracker, held_out=False)
+        samples, more = records.tracking(tracker, held_out=False), records.related(tracker, held_out=False)
+        samples = samples if more is None else samples + more
         models.setdefault(tracker, {})["tracked"] = fit(samples).named(TRACKING)
     return models
 

@@ -27,6 +27,8 @@ PROMPTS = {"box": ("box",), "points": ("1 click", "2 clicks", "3 clicks")}
 """Recorded prompts by the model that they belong to."""
 STARTS = {"mask": None, "box": "box", "click": "1 click"}
 """How tracking started, and the recorded prompt that its first mask was decoded from."""
+RELATED = {"nano": "classical"}
+"""Trackers that are fitted to the records of another one as well: nano refines what it proposes."""
 DECODER = "graph_cut"
 """The backbone that decoded them."""
 DECODING_RIDGE = 0.003
@@ -62,6 +64,11 @@ class Records:
             first = 1.0 if prompt is None else expected[row["sequence"], prompt]
             rows.append({**row, "signals": {**row["signals"], "reference": reference_signal(first)}})
         return _samples(rows, TRACKING)
+
+    def related(self, tracker: str, *, held_out: bool) -> Samples | None:
+        """Tracked masks of the tracker in :data:`RELATED`, if there is one."""
+        other = RELATED.get(tracker, "")
+        return self.tracking(other, held_out=held_out) if other in self.tracked else None
 
     def starts(self, tracker: str) -> NDArray[np.str_]:
         """(n,) how each row of :meth:`tracking` was started."""

@@ -43,6 +43,13 @@ class Samples:
     def __getitem__(self, rows: Any) -> Samples:
         return Samples(self.signals[rows], self.j[rows], self.sequences[rows])
 
+    def __add__(self, other: Samples) -> Samples:
+        return Samples(
+            np.concatenate([self.signals, other.signals]),
+            np.concatenate([self.j, other.j]),
+            np.concatenate([self.sequences, other.sequences]),
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Logistic:
@@ -86,13 +93,17 @@ def fit(samples: Samples, ridge: float = RIDGE, least: float = LEAST) -> Logisti
     return Logistic(weights, float(found.x[-1] - weights @ mean))
 
 
-def cross_validated(samples: Samples, ridge: float = RIDGE, folds: int = FOLDS) -> Floats:
-    """(n,) expected J of each row by a model fitted to other sequences."""
+def cross_validated(
+    samples: Samples, ridge: float = RIDGE, folds: int = FOLDS, more: Samples | None = None
+) -> Floats:
+    """(n,) expected J of each row by a model fitted to other sequences; ``more`` is fitted to as well."""
+    every = samples if more is None else samples + more
     predicted = np.empty(len(samples.j))
-    fold = fold_of(samples.sequences, folds)
-    for number in np.unique(fold):
-        left_out = fold == number
-        predicted[left_out] = fit(samples[~left_out], ridge)(samples.signals[left_out])
+    fold = fold_of(every.sequences, folds)
+    asked = fold[: len(predicted)]
+    for number in np.unique(asked):
+        model = fit(every[fold != number], ridge)
+        predicted[asked == number] = model(samples.signals[asked == number])
     return predicted
 
 
