@@ -13,7 +13,7 @@ import pytest
 import vos
 
 ROOT = Path(__file__).resolve().parent.parent
-NOUNS = {"errors", "files", "frame", "prompts", "results", "ops"}
+NOUNS = {"errors", "files", "frame", "prompts", "results", "ops", "registry"}
 LIBRARY = {
     path.stem if path.suffix else path.name
     for path in (ROOT / "vos").iterdir()
@@ -27,6 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "results": set(),
     "prompts": {"results"},
     "settings": {"errors"},
+    "registry": {"errors"},
     "ops": {"results"},
     "video": NOUNS | {"settings"},
     "formats": NOUNS | {"settings"},
@@ -47,6 +48,7 @@ WITHOUT_TORCH = (
     "frame",
     "prompts",
     "results",
+    "registry",
     "settings",
     "ops",
     "video",

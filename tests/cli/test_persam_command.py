@@ -354,9 +354,9 @@ BAD: dict[str, tuple[Callable[[Path, Path], dict], int, str]] = {
     "checkpoint of nothing": (
         lambda f, g: {"more": ("--checkpoint", g / "tiny.pth")},
         2,
-        "model builtin has no",
+        "model classical has no",
     ),
-    "unknown model": (lambda f, g: {"more": ("--model", "sam-vit-x")}, 4, "unknown model 'sam-vit-x'"),
+    "unknown model": (lambda f, g: {"more": ("--model", "sam-vit-x")}, 4, "unknown backbone 'sam-vit-x'"),
     "unknown recipe": (lambda f, g: {"more": ("--recipe", "exact")}, 2, "persam-parity"),
     "parity of no SAM": (
         lambda f, g: {"more": ("--recipe", "parity"), **_white(f, g)},

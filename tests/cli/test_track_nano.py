@@ -84,7 +84,7 @@ def test_unusable_weights_are_refused(given: Path, tmp_path: Path) -> None:
     result = track(
         given, tmp_path / "out", "--checkpoint", str(given / "nano.safetensors"), "--recipe", "parity"
     )
-    assert result.exit_code == 4, result.output
+    assert result.exit_code == 2, result.output
     assert not (tmp_path / "out").exists()
 
 

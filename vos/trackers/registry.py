@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..backbones.registry import BACKBONES, backbone_name
-from ..errors import ModelError
+from ..errors import ModelError, SettingsError
 from ..registry import load, unknown
 
 if TYPE_CHECKING:
@@ -129,9 +129,13 @@ def build_tracker(
     options: dict[str, Any] = {"device": device, "dtype": dtype, "checkpoint": checkpoint, **entry.options}
     if over is not None:
         options["backbone"] = over
-    tracker: Tracker = load(entry.builder)(
-        settings={**(settings or {}), **({"tune": True} if tune else {})}, **options
-    )
+    chosen = {**(settings or {}), **({"tune": True} if tune else {})}
+    try:
+        tracker: Tracker = load(entry.builder)(settings=chosen, **options)
+    except SettingsError as error:
+        raise SettingsError(
+            f"tracker {name}: {error} (the recipe or --tracker settings may be for another tracker)"
+        ) from error
     return tracker
 
 
