@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from vos.errors import OutputError
-from vos.files import make_folder, remove_leftovers, replacing, write_bytes_atomic, write_text_atomic
+from vos.files import (
+    make_folder,
+    process_token,
+    remove_leftovers,
+    replacing,
+    write_bytes_atomic,
+    write_text_atomic,
+)
 
 
 def test_a_file_appears_whole(tmp_path: Path) -> None:
@@ -97,9 +104,20 @@ def test_the_new_file_can_be_read_as_any_other(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_a_killed_writer_are_swept(tmp_path: Path) -> None:
-    """Only our temporary files go."""
-    block = replacing(tmp_path / "a.png")
-    block.__enter__()  # what a killed process leaves: entered, never left
-    (tmp_path / "b.png").touch()
-    assert remove_leftovers(make_folder(tmp_path)) == 1
-    assert os.listdir(tmp_path) == ["b.png"]
+    """Only the temporary files of the file and the processes that are named go."""
+    blocks = [replacing(tmp_path / name) for name in ("a.png", "b.png")]
+    for block in blocks:
+        block.__enter__()  # what a killed process leaves: entered, never left
+    (tmp_path / ".a.png.part").touch()
+    assert remove_leftovers(tmp_path / "a.png", {"0" * 16}) == 0
+    assert remove_leftovers(tmp_path / "a.png", {process_token()}) == 1
+    assert len(os.listdir(tmp_path)) == 2
+    assert remove_leftovers(make_folder(tmp_path), {process_token()}) == 1
+    assert os.listdir(tmp_path) == [".a.png.part"]
+
+
+def test_a_name_as_long_as_the_file_system_takes(tmp_path: Path) -> None:
+    """The temporary file beside it needs no longer name."""
+    path = tmp_path / ("n" * 251 + ".png")
+    write_bytes_atomic(path, b"x")
+    assert path.read_bytes() == b"x"

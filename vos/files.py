@@ -1,22 +1,42 @@
 """Files that are complete or absent: write beside the final name, then rename.
 
 A rename within one folder is atomic, so a reader never meets half a file, whatever stops the writer.
-A writer killed outright can leave its hidden ``.<name>.<token>.part`` behind;
-:func:`remove_leftovers` sweeps them up when a run is resumed.
+A writer killed outright can leave its hidden ``.vos-<process>-<file>-<number>.part`` behind. The name says
+which process made it for which file, so that :func:`remove_leftovers` removes those of one run only.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
+import re
 import shutil
-from collections.abc import Iterator
+import zlib
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from .errors import OutputError
 
 PART_SUFFIX = ".part"
+_PART = re.compile(r"\.vos-([0-9a-f]{16})-([0-9a-f]{8})-[0-9]+\.part")
+_numbers = itertools.count()
+_token = os.urandom(8).hex()
+
+
+def process_token() -> str:
+    """16 hex digits that are in the name of every temporary file of this process."""
+    return _token
+
+
+def _renew_token() -> None:
+    global _token
+    _token = os.urandom(8).hex()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_token)
 
 _REASONS = {
     errno.ENOSPC: "the disk is full: free some space, or choose another place",
@@ -37,9 +57,10 @@ _REASONS = {
 _WRITE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO})
 
 
-def output_error(path: str | os.PathLike[str], error: OSError) -> OutputError:
+def output_error(path: str | os.PathLike[str], error: OSError | ValueError) -> OutputError:
     """The error for a failed write: the path, and what can be done about it."""
-    reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+    number, text = (error.errno, error.strerror) if isinstance(error, OSError) else (None, None)
+    reason = _REASONS.get(number or 0, text or str(error))
     return OutputError(f"cannot write {os.fspath(path)}: {reason}")
 
 
@@ -55,7 +76,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         OutputError: the folder is missing, read-only or full, or the name is taken by a folder.
     """
     final = Path(path)
-    temporary = final.with_name(f".{final.name}.{os.urandom(4).hex()}{PART_SUFFIX}")
+    temporary = _temporary_for(final)
     try:
         # Not `tempfile`: that makes files only their owner can read, and the rename would keep it so.
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
@@ -89,9 +110,7 @@ def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         OutputError: the folder around it is missing, read-only or full, or a file is in the way.
     """
     final = Path(path)
-    token = os.urandom(4).hex()
-    temporary = final.with_name(f".{final.name}.{token}{PART_SUFFIX}")
-    before = final.with_name(f".{final.name}.{token}.old{PART_SUFFIX}")
+    temporary, before = _temporary_for(final), _temporary_for(final)
     try:
         temporary.mkdir()
     except OSError as error:
@@ -143,16 +162,46 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
         OutputError: a file is in the way, or the place is read-only or full.
     """
     folder = Path(path)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise output_error(folder, error) from error
+    for attempt in range(3):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            break
+        except FileNotFoundError as error:  # another run has just removed the parent, empty for a moment
+            if attempt == 2:
+                raise output_error(folder, error) from error
+        except (OSError, ValueError) as error:
+            raise output_error(folder, error) from error
     return folder
 
 
-def remove_leftovers(folder: str | os.PathLike[str]) -> int:
-    """Remove temporary files that a killed writer left directly in ``folder``; return how many there were."""
-    leftovers = [entry for entry in Path(folder).glob(f".*{PART_SUFFIX}") if entry.is_file()]
-    for leftover in leftovers:
-        leftover.unlink(missing_ok=True)
-    return len(leftovers)
+def remove_leftovers(path: str | os.PathLike[str], tokens: Collection[str]) -> int:
+    """Remove temporary files that killed writers of ``path`` left, and return how many there were.
+
+    Args:
+        path: a file that was to be written, or a folder all of whose files were.
+        tokens: of the processes that wrote, see :func:`process_token`; files of others stay.
+    """
+    path = Path(path)
+    is_folder = path.is_dir()
+    folder, checksum = (path, None) if is_folder else (path.parent, _checksum(path.name))
+    removed = 0
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        for entry in os.scandir(folder):
+            part = _PART.fullmatch(entry.name)
+            if part is None or part[1] not in tokens or part[2] != (checksum or part[2]):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                Path(entry.path).unlink(missing_ok=True)
+            removed += 1
+    return removed
+
+
+def _temporary_for(final: Path) -> Path:
+    """Short, whatever the name: there is room for it wherever there is room for the result."""
+    return final.parent / f".vos-{_token}-{_checksum(final.name)}-{next(_numbers)}{PART_SUFFIX}"
+
+
+def _checksum(name: str) -> str:
+    return f"{zlib.crc32(os.fsencode(name)):08x}"

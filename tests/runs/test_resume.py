@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from run_fakes import DriftingTracker, SceneReader, files, target
 
-import vos.runs.folder
+import vos.runs.work_folder
 from vos.errors import InterruptedRunError, MediaError, OutputError, PartialResultError
 from vos.prompts import Target
 from vos.runs import TrackSettings, track_video
@@ -59,8 +59,10 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     monkeypatch.setattr(os, "replace", deadly)
     unlink = Path.unlink
     monkeypatch.setattr(Path, "unlink", lambda *a, **k: undeletable() or unlink(*a, **k))
-    rmtree = vos.runs.folder.shutil.rmtree
-    monkeypatch.setattr(vos.runs.folder.shutil, "rmtree", lambda *a, **k: undeletable() or rmtree(*a, **k))
+    rmtree = vos.runs.work_folder.shutil.rmtree
+    monkeypatch.setattr(
+        vos.runs.work_folder.shutil, "rmtree", lambda *a, **k: undeletable() or rmtree(*a, **k)
+    )
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 8, 13, 14, 16, 17, 22, 23, 25, 54, 57, 58, 59, 60])

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from ..files import make_folder, remove_leftovers, write_bytes_atomic
+from ..files import make_folder, write_bytes_atomic
 from ..frame import Frame
 from ..results import VOID, FrameResult, Labels, davis_palette
 from .base import VideoFacts, Writer
@@ -49,7 +47,3 @@ class IndexPngWriter(Writer):
     def write(self, frame: Frame, segmentation: FrameResult) -> None:
         """Write one mask, or leave what was there."""
         write_bytes_atomic(self.path / f"{frame.name}.png", encode_index_png(segmentation.labels))
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Masks after the checkpoint are simply written again; what a kill left half-written goes."""
-        remove_leftovers(self.path)

@@ -5,11 +5,15 @@
     OUT/masks/ overlay.mp4 ...    results, each file complete or absent
     OUT/run.json                  written last: where it is, the run is finished
     OUT/.work/                    only while the run is not finished
+        .vos-run                  marks the folder as ours: see work_folder.py
         job.json                  what the run is: compared on resume
         checkpoint                how far it got: position, state of tracker and writers
-        written                   names of the masks written so far, one a line
+        written                   the files written so far, one per line: output, tab, name
         lock                      held by the process that writes
         <output>/, backward/      pieces that become results at the end
+        new/                      of a run that replaces an earlier one: its results, until all are
+                                  complete, and in new/state/ all of the above
+        swap.json                 the replacing run is complete, and its results are being moved
 """
 
 from __future__ import annotations
@@ -17,63 +21,32 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from ..errors import BusyError, OutputError
+from ..errors import OutputError
 from ..files import make_folder, output_error, remove_leftovers, write_bytes_atomic, write_text_atomic
-from ..formats.registry import FORMATS, writers
+from . import work_folder
+from .layout import PROGRAM, Layout, read_json
+from .replace import clear_replacement, outputs_of, plan_swap, swap
 from .state import dump_state, load_state
+from .work_folder import CHECKPOINT, JOB, LOCK, MARKER, NEW, SWAP, WRITTEN, remove_if_empty
 
-try:
-    import fcntl
-except ImportError:  # pragma: no cover  (Windows: two runs into one folder are not told apart)
-    fcntl = None  # type: ignore[assignment]
+__all__ = ["PROGRAM", "Layout", "RunFolder", "claim", "differences", "is_taken"]
 
-PROGRAM = "vos"
 SHOWN = 5
-"""So many differences are named when a run cannot be gone on with."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where the results of one run go."""
-
-    folder: Path
-    """Made for the run where absent."""
-    paths: Mapping[str, Path]
-    """Writer's name -> its file or folder; ``run`` is among them."""
-    work: Path
-    """For the time of the run."""
-
-    @classmethod
-    def of_video(cls, folder: str | os.PathLike[str]) -> Layout:
-        """``vos track``: everything in one folder under the writers' own names."""
-        root = Path(folder)
-        names = writers(internal=True)
-        return cls(root, {name: root / FORMATS[name].default_name for name in names}, root / ".work")
-
-    @classmethod
-    def of_sequence(cls, folder: str | os.PathLike[str], sequence: str) -> Layout:
-        """``vos benchmark``: masks in ``<folder>/<sequence>/``, all else in ``<folder>/runs/``."""
-        root = Path(folder)
-        runs = root / "runs"
-        paths = {
-            name: runs / f"{sequence}.{name}{Path(FORMATS[name].default_name).suffix}"
-            for name in writers(internal=True)
-        }
-        paths |= {"masks": root / sequence, "run": runs / f"{sequence}.json"}
-        return cls(root, paths, root / ".work" / sequence)
+"""So many differences are named when a run cannot be resumed."""
 
 
 class RunFolder:
     """The claim of one process on the place of one run. Use :func:`claim` to get one."""
 
     def __init__(self, layout: Layout, *, made: bool) -> None:
+        self.final = layout
+        """Where the results are when the run is finished."""
         self.layout = layout
+        """Where they are written: another place where they replace earlier ones."""
         self._made = made
         self.finished: dict[str, Any] | None = None
         """The record of a finished run with the same identity, where there is one."""
@@ -83,35 +56,60 @@ class RunFolder:
         """What the latest checkpoint holds, where a stopped run goes on."""
         self._written: IO[str] | None = None
 
-    def note_mask(self, name: str) -> None:
-        """Remember that a mask of this name is ours, before it is written."""
+    @property
+    def replaces(self) -> bool:
+        """Whether the results replace earlier ones when they are complete."""
+        return self.layout is not self.final
+
+    def note(self, output: str, name: str) -> None:
+        """Remember that the file ``name`` in the folder of an output is ours, before it is written."""
         try:
             if self._written is None:
-                self._written = (self.layout.work / "written").open("a", encoding="utf-8")
-            self._written.write(name + "\n")
+                self._written = (self.layout.work / WRITTEN).open(
+                    "a", encoding="utf-8", errors="surrogateescape", newline="\n"
+                )
+            self._written.write(f"{output}\t{name}\n")
             self._written.flush()
         except OSError as error:
-            raise output_error(self.layout.work / "written", error) from error
+            raise output_error(self.layout.work / WRITTEN, error) from error
 
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
         """Replace the checkpoint, or keep the one before."""
-        write_bytes_atomic(self.layout.work / "checkpoint", dump_state(dict(state)))
+        write_bytes_atomic(self.layout.work / CHECKPOINT, dump_state(dict(state)))
 
     def finish(self) -> None:
-        """Remove what was only needed for the time of the run."""
+        """Put results in the place of those they replace, and remove what was only needed for the run."""
         self.close()
-        shutil.rmtree(self.layout.work, ignore_errors=True)
-        _remove_if_empty(self.layout.work.parent, unless=self.layout.folder)
+        if self.replaces:
+            plan_swap(self.final)
+            swap(self.final)
+        else:
+            self._clear(self.final.work)
 
     def forget(self) -> None:
         """Leave the place as if the run had never begun; for a run that has no frame to show."""
-        self.finish()
-        folder = self.layout.folder
-        for path in self.layout.paths.values():
-            _remove_if_empty(path)
-            _remove_if_empty(path.parent, unless=folder)
+        self.close()
+        layout = self.final
+        if self.replaces:
+            with contextlib.suppress(OSError):
+                work_folder.clear(layout.work / NEW / "state", layout.paths)
+                for path in self.layout.paths.values():
+                    remove_if_empty(path)
+                    remove_if_empty(path.parent)
+                remove_if_empty(layout.work / NEW)
+            if (layout.work / JOB).exists() or (layout.work / NEW).exists():
+                return
+        self._clear(layout.work)
+        for path in layout.paths.values():
+            remove_if_empty(path)
+            remove_if_empty(path.parent, unless=layout.folder)
         if self._made:
-            _remove_if_empty(folder)
+            remove_if_empty(layout.folder)
+
+    def _clear(self, work: Path) -> None:
+        with contextlib.suppress(OSError):
+            work_folder.clear(work, self.final.paths)
+        remove_if_empty(work.parent, unless=self.final.folder)
 
     def close(self) -> None:
         """Close what is open."""
@@ -122,7 +120,12 @@ class RunFolder:
 
 @contextlib.contextmanager
 def claim(
-    layout: Layout, identity: Mapping[str, Any], *, resume: bool = False, overwrite: bool = False
+    layout: Layout,
+    identity: Mapping[str, Any],
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    inputs: Sequence[Path] = (),
 ) -> Iterator[RunFolder]:
     """Take the place of a run: new, or to go on with a stopped run of the same identity.
 
@@ -131,21 +134,31 @@ def claim(
         identity: what makes the run what it is, JSON-able: a stopped run goes on only with an equal one,
             ``end`` apart.
         resume: go on with what is there; with nothing there, begin.
-        overwrite: remove what an earlier run left here, and nothing else.
+        overwrite: replace what an earlier run left here, and nothing else, once the new results are complete.
+        inputs: files that are read, none of which may be among the results.
 
     Raises:
         OutputError: results are there and neither flag says what to do; they are of another run; they are
-            not ours; another process is writing here; the place cannot be written to.
+            not ours; another process is writing here; the place cannot be written to; an input is there.
     """
+    if resume and overwrite:
+        raise OutputError("--resume and --overwrite exclude each other")
+    _refuse_inputs(layout, inputs)
     made = not layout.folder.exists()
     make_folder(layout.folder)
-    make_folder(layout.work)
-    with _lock(layout.work / "lock", layout.folder):
-        folder = RunFolder(layout, made=made)
+    folder = RunFolder(layout, made=made)
+    try:
+        work_folder.enter(layout.work, layout.folder)
+    except BaseException:
+        remove_if_empty(layout.work.parent, unless=layout.folder)
+        if made:
+            remove_if_empty(layout.folder)
+        raise
+    with work_folder.lock(layout.work / LOCK, layout.folder):
         try:
-            _look(folder, identity, resume, overwrite)
+            _enter(folder, identity, resume, overwrite)
         except BaseException:
-            if not (layout.work / "job.json").exists():
+            if not _is_started(layout):
                 folder.forget()
             raise
         try:
@@ -156,51 +169,68 @@ def claim(
 
 def is_taken(layout: Layout) -> bool:
     """Whether a finished or a stopped run is there."""
-    return layout.paths["run"].exists() or (layout.work / "job.json").exists()
+    return layout.paths["run"].exists() or _is_started(layout)
 
 
-def _look(folder: RunFolder, identity: Mapping[str, Any], resume: bool, overwrite: bool) -> None:
+def _is_started(layout: Layout) -> bool:
+    return (layout.work / JOB).exists() or (layout.replacement.work / JOB).exists()
+
+
+def _enter(folder: RunFolder, identity: Mapping[str, Any], resume: bool, overwrite: bool) -> None:
     """See what is in the place and do with it as asked."""
-    if resume and overwrite:
-        raise OutputError("--resume and --overwrite exclude each other")
-    layout = folder.layout
-    finished = _read_json(layout.paths["run"])
-    stopped = _read_json(layout.work / "job.json")
-    ours = finished if finished is not None else stopped
-    if ours is not None and ours.get("program") != PROGRAM:
+    layout = folder.final
+    if (layout.work / SWAP).exists():
+        swap(layout, keep=(LOCK, MARKER))
+    finished = read_json(layout.paths["run"])
+    stopped = read_json(layout.work / JOB)
+    replacing = read_json(layout.replacement.work / JOB)
+    earlier = finished if finished is not None else stopped
+    if earlier is not None and earlier.get("program") != PROGRAM:
         raise OutputError(f"{layout.paths['run']} was not written by this program: choose another folder")
-    if ours is None:
+    if earlier is None and replacing is None:
         _refuse_strangers(layout)
         _begin(layout, identity)
     elif overwrite:
-        _remove_results(layout, ours, finished is not None)
-        _begin(layout, identity)
+        _refuse_strangers(layout, unless=outputs_of(earlier or {}))
+        clear_replacement(layout)
+        folder.layout = layout.replacement
+        _begin(folder.layout, identity)
     elif not resume:
         what = "a finished run" if finished is not None else "a run that was stopped"
         raise OutputError(
             f"{layout.folder} holds {what}: give --resume to go on with it, --overwrite to replace it, "
             "or another folder"
         )
+    elif replacing is not None:
+        folder.layout = layout.replacement
+        _resume(folder, replacing, identity)
     elif finished is not None:
         _refuse_differences(layout, finished, identity, ("input.path",))
         folder.finished = finished
     else:
-        _refuse_differences(layout, ours, identity, ("settings.end", "input.path"))
-        folder.checkpoint = _load_checkpoint(layout)
-        folder.resumed = True
-        _begin(layout, identity)
+        assert stopped is not None
+        _resume(folder, stopped, identity)
+
+
+def _resume(folder: RunFolder, before: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
+    """Go on with the stopped run in the folder's layout."""
+    _refuse_differences(folder.layout, before, identity, ("settings.end", "input.path"))
+    folder.checkpoint = _load_checkpoint(folder.layout)
+    folder.resumed = True
+    _begin(folder.layout, identity)
 
 
 def _begin(layout: Layout, identity: Mapping[str, Any]) -> None:
+    work_folder.enter(layout.work, layout.folder)
+    known = work_folder.tokens(layout.work)
     for path in layout.paths.values():
-        if path.parent.is_dir():
-            remove_leftovers(path.parent)
+        remove_leftovers(path, known)
     text = json.dumps({"program": PROGRAM, **identity}, indent=2)
-    write_text_atomic(layout.work / "job.json", text + "\n")
+    write_text_atomic(layout.work / JOB, text + "\n")
 
 
 def _load_checkpoint(layout: Layout) -> dict[str, Any] | None:
-    path = layout.work / "checkpoint"
+    path = layout.work / CHECKPOINT
     try:
         state: dict[str, Any] = load_state(path.read_bytes())
     except FileNotFoundError:
@@ -210,12 +240,25 @@ def _load_checkpoint(layout: Layout) -> dict[str, Any] | None:
     return state
 
 
-def _refuse_strangers(layout: Layout) -> None:
-    """OutputError where a result would replace, or mix with, what nobody told us is ours."""
-    for path in layout.paths.values():
+def _refuse_strangers(layout: Layout, unless: Iterable[str] = ()) -> None:
+    """OutputError where a result would replace, or mix with, what is not known to be ours."""
+    for name, path in layout.paths.items():
         is_empty = path.is_dir() and not any(path.iterdir())
-        if path.exists() and not is_empty:
+        if name not in unless and os.path.lexists(path) and not is_empty:
             raise OutputError(f"{path} was not made by this program: remove it, or choose another folder")
+
+
+def _refuse_inputs(layout: Layout, inputs: Sequence[Path]) -> None:
+    """OutputError where an input is, or lies in, what the run writes or replaces."""
+    places = [os.path.realpath(path) for path in (*layout.paths.values(), layout.work)]
+    for path in inputs:
+        real = os.path.realpath(path)
+        for place in places:
+            if real == place or real.startswith(place + os.sep):
+                raise OutputError(
+                    f"the input {path} is among the results in {layout.folder}, which this run would "
+                    "replace: choose another output folder"
+                )
 
 
 def _refuse_differences(
@@ -248,78 +291,3 @@ def differences(
 def _short(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _remove_results(layout: Layout, ours: Mapping[str, Any], finished: bool) -> None:
-    """Remove what the run that left ``ours`` made: nothing that it did not name."""
-    names = [frame["name"] for frame in ours.get("frames", ())] if finished else []
-    with contextlib.suppress(OSError):
-        names += (layout.work / "written").read_text(encoding="utf-8").splitlines()
-    try:
-        for name in names:
-            (layout.paths["masks"] / f"{Path(name).name}.png").unlink(missing_ok=True)
-        for output in ours.get("outputs", ()):
-            path = layout.paths.get(output)
-            if path is not None and path.is_dir():
-                remove_leftovers(path)
-                _remove_files(path, ours.get("folders", {}).get(output, ()))
-                _remove_if_empty(path)
-            elif path is not None:
-                path.unlink(missing_ok=True)
-        layout.paths["run"].unlink(missing_ok=True)
-        for entry in layout.work.iterdir():
-            if entry.is_dir():
-                shutil.rmtree(entry)
-            elif entry.name != "lock":
-                entry.unlink()
-    except OSError as error:
-        raise OutputError(f"cannot remove the earlier result in {layout.folder}: {error}") from error
-
-
-def _remove_files(folder: Path, names: Iterable[str]) -> None:
-    """Remove files of a folder, by their paths in it, and the folders that are empty without them."""
-    paths = [folder / name for name in names if ".." not in Path(name).parts and not Path(name).is_absolute()]
-    for path in paths:
-        path.unlink(missing_ok=True)
-    inner = {parent for path in paths for parent in path.parents if folder in parent.parents}
-    for parent in sorted(inner, key=lambda p: -len(p.parts)):
-        _remove_if_empty(parent)
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a JSON file; an empty one where it is not ours to understand; None without a file."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _remove_if_empty(folder: Path, *, unless: Path | None = None) -> None:
-    if folder != unless:
-        with contextlib.suppress(OSError):
-            folder.rmdir()
-
-
-@contextlib.contextmanager
-def _lock(path: Path, folder: Path) -> Iterator[None]:
-    """Hold a lock that ends with the process, however it ends."""
-    if fcntl is None:  # pragma: no cover
-        yield
-        return
-    try:
-        file = path.open("a")
-    except OSError as error:
-        raise output_error(path, error) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BusyError(
-                f"another process is writing to {folder}: wait for it, or choose another folder"
-            ) from None
-        except OSError:
-            pass  # a file system without locks
-        yield

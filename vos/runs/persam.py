@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from ..backbones.base import Backbone
 from ..errors import InterruptedRunError, MediaError, OutputError, PartialResultError
 from ..evaluation.label_png import read_label_png
-from ..files import make_folder, output_error, remove_leftovers, write_bytes_atomic, write_text_atomic
+from ..files import make_folder, write_bytes_atomic, write_text_atomic
 from ..formats.coco import CocoWriter
 from ..formats.drawing import draw_overlay
 from ..formats.index_png import encode_index_png
@@ -82,7 +82,7 @@ def persam_images(
         settings: everything else.
         resume: do what an earlier run of the same settings left to do: images it did not get to, could
             not read, or that have changed since.
-        overwrite: remove what an earlier run left in ``output``.
+        overwrite: replace what an earlier run left in ``output`` when the new results are complete.
         progress: called after every image.
         backbone: model to use in place of the one that the settings name.
 
@@ -95,10 +95,8 @@ def persam_images(
     settings = settings or PersamRunSettings()
     layout = output if isinstance(output, Layout) else image_layout(output)
     _refuse_same_names(images)
-    earlier = _overlays_of(layout) if overwrite else []
     identity = _identity(images, reference, settings, layout)
-    with claim(layout, identity, resume=resume, overwrite=overwrite) as folder:
-        _remove(earlier)
+    with claim(layout, identity, resume=resume, overwrite=overwrite, inputs=images) as folder:
         run = _Run(images, reference, settings, folder, identity, progress)
         return run.go(backbone)
 
@@ -194,7 +192,7 @@ class _Run:
             find = learn_reference(self.reference, self.settings, backbone)
         for name in ("masks", "overlay"):
             if name in self.settings.outputs:
-                remove_leftovers(make_folder(self.layout.paths[name]))
+                make_folder(self.layout.paths[name])
         total = len(self.images)
         for path in todo:
             try:
@@ -215,8 +213,9 @@ class _Run:
         self, path: Path, image: NDArray[np.uint8], segmentation: FrameResult, known: dict[str, Any]
     ) -> None:
         """Results of one image; the mask last, for where it is the others are."""
-        self.folder.note_mask(path.stem)
+        self.folder.note("masks", f"{path.stem}.png")
         if "overlay" in self.settings.outputs:
+            self.folder.note("overlay", f"{path.stem}.jpg")
             drawn = draw_overlay(image, segmentation)
             write_bytes_atomic(self.layout.paths["overlay"] / f"{path.stem}.jpg", _encode_jpeg(drawn))
         write_bytes_atomic(self._mask_path(path), encode_index_png(segmentation.labels))
@@ -249,6 +248,11 @@ class _Run:
             **self.identity,
             "versions": versions(),
             "frames": entries,
+            "folders": (
+                {"overlay": [f"{entry['name']}.jpg" for entry in entries]}
+                if "overlay" in self.settings.outputs
+                else {}
+            ),
             "counts": {"images": len(entries), "instances": instances},
             "failed": {str(path): reason for path, reason in self.failed.items()},
             "timings": {name: round(value, 3) for name, value in self.state.seconds.items()},
@@ -264,9 +268,9 @@ class _Run:
                 f"{'; '.join(reasons[:SHOWN])}{more}. {_images(len(entries))} done, in {self.layout.folder}; "
                 "the same command with --resume tries the rest again"
             )
-        files = {name: str(self.layout.paths[name]) for name in (*self.settings.outputs, "run")}
+        files = {name: str(self.folder.final.paths[name]) for name in (*self.settings.outputs, "run")}
         seconds = dict(record["timings"])
-        return PersamSummary(self.layout.folder, files, len(entries), instances, seconds)
+        return PersamSummary(self.folder.final.folder, files, len(entries), instances, seconds)
 
     def _write_annotations(self, entries: list[dict[str, Any]]) -> None:
         """``annotations.json``, from the masks on disk: it cannot say anything else than they do."""
@@ -282,9 +286,15 @@ class _Run:
     def _whereabouts(self) -> str:
         if not self.state.done:
             return "no image was done, and nothing is left behind"
+        done = f"{_images(len(self.state.done))} done of {len(self.images)}"
+        if self.folder.replaces:
+            return (
+                f"{done}, and the earlier result is as it was; "
+                "the same command with --resume in place of --overwrite goes on"
+            )
         return (
-            f"{_images(len(self.state.done))} done of {len(self.images)}, with complete masks in "
-            f"{self.layout.paths['masks']}; the same command with --resume goes on"
+            f"{done}, with complete masks in {self.layout.paths['masks']}; "
+            "the same command with --resume goes on"
         )
 
     @contextlib.contextmanager
@@ -331,24 +341,6 @@ def _refuse_same_names(images: Sequence[Path]) -> None:
                 "the results of both; rename one, or leave it out"
             )
         seen[path.stem] = path
-
-
-def _overlays_of(layout: Layout) -> list[Path]:
-    """The overlay pictures that an earlier run named as its own; the masks are the claim's to remove."""
-    names: list[str] = []
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        names += [entry["name"] for entry in json.loads(layout.paths["run"].read_text("utf-8"))["frames"]]
-    with contextlib.suppress(OSError):
-        names += (layout.work / "written").read_text("utf-8").splitlines()
-    return [layout.paths["overlay"] / f"{Path(name).name}.jpg" for name in names]
-
-
-def _remove(paths: Sequence[Path]) -> None:
-    try:
-        for path in paths:
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        raise output_error(path, error) from error
 
 
 def _encode_jpeg(image: NDArray[np.uint8]) -> bytes:

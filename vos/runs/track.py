@@ -88,7 +88,7 @@ def track_video(
         output: folder for the results, made where absent.
         settings: everything else; what concerns reading is for the record only.
         resume: go on with a run that was stopped; the result is the same, to the byte, timings apart.
-        overwrite: remove what an earlier run left in ``output``.
+        overwrite: replace what an earlier run left in ``output`` when the new results are complete.
         progress: called after every frame.
         tracker: engine to use in place of the one that ``settings.model`` names.
         backbone: turns points and boxes into masks, in place of the one that goes with the engine.
@@ -121,7 +121,7 @@ def track_video(
     if engine.info.accepts != ALL_PROMPTS:
         engine = PromptDecodingTracker(engine, make_backbone)
     identity = identity_of(video, targets, settings, engine, layout)
-    with claim(layout, identity, resume=resume, overwrite=overwrite) as folder:
+    with claim(layout, identity, resume=resume, overwrite=overwrite, inputs=video.paths) as folder:
         if folder.finished is not None:
             folder.finish()
             logger.info("the run in %s was finished already", layout.folder)
@@ -193,6 +193,11 @@ class _Run:
             return "no frame was done, and nothing is left behind"
         if self.state.stage == "backward":
             return f"{_frames(self.state.done)} done of those before the prompts; --resume goes on"
+        if self.folder.replaces:
+            return (
+                f"{_frames(self.state.done)} done, and the earlier result is as it was; "
+                "the same command with --resume in place of --overwrite goes on"
+            )
         return (
             f"{_frames(self.state.done)} done, with complete masks in {self.layout.paths['masks']}; "
             "the same command with --resume goes on"
@@ -263,7 +268,7 @@ class _Run:
                 self.prompting.observe(segmentation)
                 self.state.objects = sorted({*self.state.objects, *segmentation.ids})
                 if "masks" in self.writers:
-                    self.folder.note_mask(frame.name)
+                    self.folder.note("masks", f"{frame.name}.png")
                 for writer in self.writers.values():
                     writer.write(frame, segmentation)
             self.state.last_index = frame.index
@@ -345,7 +350,8 @@ class _Run:
         record = self.writers.pop("run")
         assert isinstance(record, RunWriter)
         with self._timed("write"):
-            for writer in self.writers.values():
+            for name, writer in self.writers.items():
+                make_folder(self.layout.paths[name].parent)  # other runs share it, and may have left it empty
                 writer.close()
         records = {name: w for name, w in self.writers.items() if isinstance(w, RecordWriter)}
         notes = [f"{name}: {note}" for name, writer in records.items() for note in writer.notes]
@@ -361,10 +367,11 @@ class _Run:
             "warnings": [*warnings, *notes],
             "timings": {name: round(value, 3) for name, value in state.seconds.items()},
         }
+        make_folder(record.path.parent)
         record.close()
         self.folder.finish()
         logger.info("%s", ", ".join(f"{name} {value:.1f} s" for name, value in state.seconds.items()))
-        return TrackSummary.of_record(self.layout, {**record.header, **record.footer})
+        return TrackSummary.of_record(self.folder.final, {**record.header, **record.footer})
 
     def _frames_done(self) -> int:
         return len(range(self.wanted.start, self.state.last_index + 1, self.wanted.step))
