@@ -13,7 +13,7 @@ import pytest
 import vos
 
 ROOT = Path(__file__).resolve().parent.parent
-NOUNS = {"errors", "files", "frame", "prompts", "results", "ops", "registry"}
+NOUNS = {"errors", "files", "frame", "prompts", "results", "ops", "registry", "names"}
 LIBRARY = {
     path.stem if path.suffix else path.name
     for path in (ROOT / "vos").iterdir()
@@ -24,6 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "files": {"errors"},
     "frame": set(),
+    "names": {"errors"},
     "results": set(),
     "prompts": {"results"},
     "settings": {"errors"},

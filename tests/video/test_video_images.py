@@ -266,13 +266,13 @@ def test_images_are_read_one_at_a_time(tmp_path: Path, monkeypatch: pytest.Monke
         save(tmp_path / f"{i}.png", noise(4, 4, 3))
     video: Video = open_video(tmp_path, start=1, stride=2)
     read: list[str] = []
-    original = images.read_image
+    original = images.read_bytes
 
-    def noting(path: Path) -> np.ndarray:
+    def noting(path: Path) -> bytes:
         read.append(path.stem)
         return original(path)
 
-    monkeypatch.setattr(images, "read_image", noting)
+    monkeypatch.setattr(images, "read_bytes", noting)
     frames = iter(video)
     next(frames)
     assert read == ["1"]

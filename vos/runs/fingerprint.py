@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from ..backbones.weights.catalog import weights_file
 from ..errors import MediaError
 from ..prompting.class_names import ClassNames
 from ..prompts import Target
-from .folder import Layout
+from .layout import Layout
 from .settings import TrackSettings
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from ..video import Video
 
 CHUNK = 1 << 20
-HEAD_FILES = 3
-"""Of a folder of images so many are hashed whole; of the others names and sizes count."""
 
 _PACKAGES = ("numpy", "torch", "opencv-python", "av", "pillow", "pycocotools", "transformers")
 
@@ -37,6 +35,7 @@ def identity_of(
     settings: TrackSettings,
     tracker: Tracker,
     layout: Layout,
+    watch: InputWatch,
 ) -> dict[str, Any]:
     """What a run must have in common with a stopped one to go on with it."""
     info = video.info
@@ -46,7 +45,7 @@ def identity_of(
         "path": os.path.abspath(
             os.path.commonpath([path.parent for path in paths]) if is_images else paths[0]
         ),
-        **fingerprint(video.paths, is_images=is_images),
+        **watch.fingerprint,
         "width": info.width,
         "height": info.height,
         "fps": info.fps,
@@ -72,7 +71,7 @@ def _as_dict(settings: object) -> dict[str, Any]:
 
 def fingerprint(paths: Sequence[Path], *, is_images: bool) -> dict[str, Any]:
     """What tells this input from another: see :func:`fingerprint_file` and :func:`fingerprint_images`."""
-    return fingerprint_images(paths) if is_images else fingerprint_file(paths[0])
+    return fingerprint_images(digest_images(paths)) if is_images else fingerprint_file(paths[0])
 
 
 def fingerprint_weights(model: str, checkpoint: str | None) -> dict[str, Any] | None:
@@ -99,25 +98,67 @@ def fingerprint_file(path: str | os.PathLike[str]) -> dict[str, Any]:
     return {"kind": "file", "size": size, "sha256": digest.hexdigest(), "of": "the whole file"}
 
 
-def fingerprint_images(paths: Sequence[str | os.PathLike[str]]) -> dict[str, Any]:
-    """Count, total size and SHA-256 of the names and sizes of all images and the content of the first few.
+def digest_images(paths: Sequence[Path]) -> dict[Path, tuple[int, bytes]]:
+    """Size in bytes and SHA-256 of every file.
 
     Raises:
         MediaError: if one cannot be read.
     """
-    digest = hashlib.sha256()
-    total = 0
-    for number, path in enumerate(map(Path, paths)):
+    digests = {}
+    for path in paths:
         try:
-            size = path.stat().st_size
-            digest.update(f"{path.name}\0{size}\0".encode())
-            if number < HEAD_FILES:
-                digest.update(path.read_bytes())
+            data = path.read_bytes()
         except OSError as error:
             raise MediaError(f"cannot read {path}: {error.strerror or error}") from error
-        total += size
-    of = f"names and sizes of all images, content of the first {HEAD_FILES}"
-    return {"kind": "images", "files": len(paths), "size": total, "sha256": digest.hexdigest(), "of": of}
+        digests[path] = len(data), hashlib.sha256(data).digest()
+    return digests
+
+
+def fingerprint_images(digests: Mapping[Path, tuple[int, bytes]]) -> dict[str, Any]:
+    """Count, total size, and SHA-256 of the names, sizes and SHA-256 of all images, in order."""
+    total = hashlib.sha256()
+    for path, (size, digest) in digests.items():
+        total.update(os.fsencode(path.name) + f"\0{size}\0".encode() + digest)
+    size = sum(size for size, _ in digests.values())
+    of = "names and content of all images"
+    return {"kind": "images", "files": len(digests), "size": size, "sha256": total.hexdigest(), "of": of}
+
+
+class InputWatch:
+    """The input as it was when the run began; what is read later has to be the same.
+
+    Raises:
+        MediaError: if it cannot be read.
+    """
+
+    def __init__(self, video: Video) -> None:
+        self._path = video.paths[0]
+        self._digests: dict[Path, tuple[int, bytes]] = {}
+        self._before = self._facts()
+        if video.is_images:
+            self._digests = digest_images(video.paths)
+            self.fingerprint = fingerprint_images(self._digests)
+            video.observe(self.check)
+        else:
+            self.fingerprint = fingerprint_file(self._path)
+
+    def check(self, path: Path, data: bytes) -> None:
+        """MediaError if an image that was just read is not what it was."""
+        size, digest = self._digests[path]
+        if len(data) != size or hashlib.sha256(data).digest() != digest:
+            raise MediaError(f"{path} has changed while the run was going on")
+
+    def check_file(self) -> None:
+        """MediaError if the video file has been written to since."""
+        if not self._digests and self._facts() != self._before:
+            raise MediaError(f"{self._path} has changed while the run was going on")
+
+    def _facts(self) -> tuple[int, int] | None:
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_size, status.st_mtime_ns
 
 
 def describe_targets(targets: Iterable[Target] | ClassNames) -> dict[str, Any]:

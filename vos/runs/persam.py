@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import logging
 import os
@@ -29,8 +30,9 @@ from ..formats.coco import CocoWriter
 from ..formats.drawing import draw_overlay
 from ..formats.index_png import encode_index_png
 from ..frame import Frame
+from ..names import check_name
 from ..results import FrameResult
-from ..video.images import read_image
+from ..video.images import decode_image, read_bytes
 from .fingerprint import fingerprint_file, fingerprint_weights, own_version, versions
 from .folder import PROGRAM, Layout, RunFolder, claim
 from .persam_reference import Reference, build_backbone_of, learn_reference
@@ -94,7 +96,7 @@ def persam_images(
     """
     settings = settings or PersamRunSettings()
     layout = output if isinstance(output, Layout) else image_layout(output)
-    _refuse_same_names(images)
+    _check_names(images)
     identity = _identity(images, reference, settings, layout)
     with claim(layout, identity, resume=resume, overwrite=overwrite, inputs=images) as folder:
         run = _Run(images, reference, settings, folder, identity, progress)
@@ -197,8 +199,9 @@ class _Run:
         for path in todo:
             try:
                 with self._timed("read"):
-                    image = read_image(path)
-                    known = fingerprint_file(path)
+                    data = read_bytes(path)
+                    image = decode_image(data, path)
+                    digest = hashlib.sha256(data).hexdigest()
             except MediaError as error:
                 logger.warning("%s; going on with the other images", error)
                 self.failed[path] = str(error)
@@ -206,12 +209,10 @@ class _Run:
             with self._timed("find"):
                 segmentation = find(self.images.index(path), image)
             with self._timed("write"):
-                self._write(path, image, segmentation, known)
+                self._write(path, image, segmentation, digest)
             self.report(Progress("images", len(self.state.done), total))
 
-    def _write(
-        self, path: Path, image: NDArray[np.uint8], segmentation: FrameResult, known: dict[str, Any]
-    ) -> None:
+    def _write(self, path: Path, image: NDArray[np.uint8], segmentation: FrameResult, digest: str) -> None:
         """Results of one image; the mask last, for where it is the others are."""
         self.folder.note("masks", f"{path.stem}.png")
         if "overlay" in self.settings.outputs:
@@ -224,7 +225,7 @@ class _Run:
             "index": segmentation.frame_index,
             "name": path.stem,
             "path": os.path.abspath(path),
-            "sha256": known["sha256"],
+            "sha256": digest,
             "objects": {
                 str(number): {"score": round(score, 6), "area": int(areas[number])}
                 for number, score in segmentation.confidence.items()
@@ -330,11 +331,12 @@ def _identity(
     }
 
 
-def _refuse_same_names(images: Sequence[Path]) -> None:
+def _check_names(images: Sequence[Path]) -> None:
     if not images:
         raise MediaError("no images were given")
     seen: dict[str, Path] = {}
     for path in images:
+        check_name(path.stem, "image name", room=len(".png"))
         if path.stem in seen:
             raise MediaError(
                 f"{seen[path.stem]} and {path} have the same name {path.stem!r}, which would name "

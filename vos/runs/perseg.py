@@ -16,8 +16,10 @@ from ..errors import EvaluationError, OutputError, SettingsError
 from ..evaluation.perseg import REFERENCE, PersegObject, evaluate_perseg, read_perseg
 from ..evaluation.perseg_report import PersegReport
 from ..files import write_text_atomic
+from ..names import check_name
 from ..video.source import IMAGE_KINDS
-from .folder import Layout, is_taken
+from .folder import is_taken
+from .layout import RESERVED, ROOM, Layout
 from .persam import PersamSummary, persam_images
 from .persam_reference import Reference, build_backbone_of
 from .persam_settings import PersamRunSettings
@@ -142,6 +144,7 @@ def _images(root: Path, item: PersegObject, reference: str) -> list[Path]:
 
 def _layout(output: Path, name: str) -> Layout:
     """Masks in ``<output>/<object>/``, all else in ``<output>/runs/``."""
+    check_name(name, "object name", reserved=RESERVED, room=ROOM)
     runs = output / "runs"
     paths = {
         "masks": output / name,

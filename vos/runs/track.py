@@ -19,6 +19,7 @@ from ..formats.records import RecordWriter
 from ..formats.registry import build_writer
 from ..formats.run_record import RunWriter
 from ..frame import Frame
+from ..names import check_name
 from ..prompting.class_names import ClassNames
 from ..prompting.class_schedule import ClassPrompts
 from ..prompting.decoding import PromptDecodingTracker
@@ -28,7 +29,7 @@ from ..results import FrameResult
 from ..trackers.base import ALL_PROMPTS
 from ..trackers.propagate import PromptsAt, propagate
 from .backward import BackwardStore, merge
-from .fingerprint import identity_of, versions
+from .fingerprint import InputWatch, identity_of, versions
 from .folder import PROGRAM, Layout, RunFolder, claim
 from .models import backbone_of, build_finder_of, build_tracker_of
 from .settings import TrackSettings
@@ -116,17 +117,21 @@ def track_video(
     else:
         prompting = UserPrompts(targets)
     wanted = _wanted(video, settings)
+    if video.is_images:
+        for path in video.paths:
+            check_name(path.stem, "frame name", room=len(".png"))
     prompting.check(wanted)
     engine = tracker or build_tracker_of(settings)
     if engine.info.accepts != ALL_PROMPTS:
         engine = PromptDecodingTracker(engine, make_backbone)
-    identity = identity_of(video, targets, settings, engine, layout)
+    watch = InputWatch(video)
+    identity = identity_of(video, targets, settings, engine, layout, watch)
     with claim(layout, identity, resume=resume, overwrite=overwrite, inputs=video.paths) as folder:
         if folder.finished is not None:
             folder.finish()
             logger.info("the run in %s was finished already", layout.folder)
             return TrackSummary.of_record(layout, folder.finished)
-        run = _Run(video, wanted, prompting, engine, settings, folder, identity, progress)
+        run = _Run(video, wanted, prompting, engine, settings, folder, identity, watch, progress)
         return run.go()
 
 
@@ -142,8 +147,10 @@ class _Run:
         settings: TrackSettings,
         folder: RunFolder,
         identity: dict[str, Any],
+        watch: InputWatch,
         progress: Callable[[Progress], None] | None,
     ) -> None:
+        self.watch = watch
         self.video = video
         self.wanted = wanted
         self.prompting = prompting
@@ -343,6 +350,7 @@ class _Run:
 
     def _finish(self) -> TrackSummary:
         """Put the final files in place, ``run.json`` last, and clear away the rest."""
+        self.watch.check_file()
         state = self.state
         warnings = self.prompting.warnings(state.last_index)
         for warning in warnings:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import io
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,8 @@ class ImageReader:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.paths = tuple(paths)
+        self.observe: Callable[[Path, bytes], None] | None = None
+        """Called with the bytes of every image that is read, before they are decoded."""
         width, height = image_size(self.paths[0])
         for path in self.paths[1:]:
             size = image_size(path)
@@ -57,7 +60,10 @@ class ImageReader:
         """Nothing is held."""
 
     def _read(self, path: Path) -> NDArray[np.uint8]:
-        image = read_image(path)
+        data = read_bytes(path)
+        if self.observe is not None:
+            self.observe(path, data)
+        image = decode_image(data, path)
         height, width = image.shape[:2]
         if (width, height) != (self.info.width, self.info.height):
             raise MediaError(
@@ -81,7 +87,28 @@ def image_size(path: Path) -> tuple[int, int]:
     return (height, width) if sideways else (width, height)
 
 
+def read_bytes(path: Path) -> bytes:
+    """The file.
+
+    Raises:
+        MediaError: if it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
 def read_image(path: Path) -> NDArray[np.uint8]:
+    """The image in a file, as :func:`decode_image` gives it.
+
+    Raises:
+        MediaError: if the file cannot be read, or as :func:`decode_image`.
+    """
+    return decode_image(read_bytes(path), path)
+
+
+def decode_image(data: bytes, path: Path) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB, turned as its EXIF orientation says.
 
     Grey is repeated, alpha is dropped (not blended), of 16 bits the upper 8 are taken.
@@ -90,7 +117,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         MediaError: if the image is damaged, animated, or of a kind with no fixed white, such as floats.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(io.BytesIO(data)) as image:
             _refuse_animation(path, image)
             image.load()
             upright = ImageOps.exif_transpose(image)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -104,6 +104,11 @@ class Video:
         """About how many frames there are, for a progress bar; None where even that is unknown."""
         estimate = self._reader.estimate_frames()
         return None if estimate is None else len(self._selected(estimate))
+
+    def observe(self, callback: Callable[[Path, bytes], None]) -> None:
+        """Have ``callback`` called with the bytes of every image file that is read; not for video files."""
+        if self.is_images and hasattr(self._reader, "observe"):
+            self._reader.observe = callback
 
     def close(self) -> None:
         """Let go of files and memory."""
