@@ -13,7 +13,18 @@ import pytest
 import vos
 
 ROOT = Path(__file__).resolve().parent.parent
-NOUNS = {"errors", "files", "frame", "prompts", "results", "ops", "registry", "names"}
+NOUNS = {
+    "documents",
+    "errors",
+    "files",
+    "frame",
+    "limits",
+    "names",
+    "ops",
+    "prompts",
+    "registry",
+    "results",
+}
 LIBRARY = {
     path.stem if path.suffix else path.name
     for path in (ROOT / "vos").iterdir()
@@ -25,11 +36,13 @@ ALLOWED: dict[str, set[str]] = {
     "files": {"errors"},
     "frame": set(),
     "names": {"errors"},
+    "limits": set(),
+    "documents": set(),
     "results": set(),
     "prompts": {"results"},
-    "settings": {"errors"},
+    "settings": {"errors", "documents"},
     "registry": {"errors"},
-    "ops": {"results"},
+    "ops": {"results", "limits"},
     "video": NOUNS | {"settings"},
     "formats": NOUNS | {"settings"},
     "evaluation": NOUNS | {"settings"},

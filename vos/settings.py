@@ -15,8 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
+from .documents import read_yaml, shown
 from .errors import SettingsError
 
 T = TypeVar("T")
@@ -30,8 +29,8 @@ def load_recipe(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = read_yaml(path)
+    except (OSError, ValueError) as error:
         raise SettingsError(f"cannot read recipe {path}: {error}") from error
     if content is None:
         return {}
@@ -80,13 +79,13 @@ def _override(defaults: T, layers: tuple[Mapping[str, Any], ...], where: str) ->
             if key not in fields:
                 near = difflib.get_close_matches(str(key), fields, n=3)
                 hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(fields))}"
-                raise SettingsError(f"unknown setting {name!r}; {hint}")
+                raise SettingsError(f"unknown setting {shown(name)}; {hint}")
             if value is None:
                 continue
             current = changes.get(key, getattr(defaults, key))
             if dataclasses.is_dataclass(current):
                 if not isinstance(value, Mapping):
-                    raise SettingsError(f"setting {name!r} must be a mapping, got {value!r}")
+                    raise SettingsError(f"setting {name!r} must be a mapping, got {shown(value)}")
                 changes[key] = _override(current, (value,), f"{name}.")
             else:
                 changes[key] = _convert(value, hints[key], name)
@@ -123,4 +122,4 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
         if origin is typing.Literal
         else getattr(hint, "__name__", str(hint))
     )
-    raise SettingsError(f"setting {name!r} must be {wanted}, got {value!r}")
+    raise SettingsError(f"setting {name!r} must be {wanted}, got {shown(value)}")

@@ -6,9 +6,11 @@ import logging
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from ..documents import read_text
 from ..errors import EvaluationError
+from ..names import check_name
 
 TASKS = ("semi-supervised", "unsupervised")
 
@@ -84,15 +86,18 @@ def read_davis_set(
 def _sequence_names(root: Path, subset: str) -> list[str]:
     image_sets = root / "ImageSets"
     try:
-        lines = (image_sets / f"{subset}.txt").read_text("utf-8").split("\n")
-    except (OSError, UnicodeDecodeError):
+        lines = read_text(image_sets / f"{subset}.txt").split("\n")
+    except OSError:
         raise _unknown_set(image_sets, subset) from None
+    except ValueError as error:
+        raise EvaluationError(f"cannot read the list {image_sets / subset}.txt: {error}") from None
     # A name, or as in the first release "/JPEGImages/480p/bear/00000.jpg /Annotations/480p/bear/00000.png".
     entries = [line.split()[0] for line in lines if line.strip()]
-    names = [Path(entry).parent.name if "/" in entry else entry for entry in entries]
+    entries = [entry.replace("\\", "/") for entry in entries]
+    names = [PurePosixPath(entry).parent.name if "/" in entry else entry for entry in entries]
     if not names:
         raise EvaluationError(f"{image_sets / subset}.txt lists no sequence")
-    return list(dict.fromkeys(names))
+    return [check_name(name, "sequence name") for name in dict.fromkeys(names)]
 
 
 def _select(names: list[str], wanted: Collection[str], subset: str) -> list[str]:

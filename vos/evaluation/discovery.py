@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
 
+from ..documents import read_json, shown
 from ..errors import EvaluationError
+from ..ops.rle import check_size, coco_rle, parse_coco_rle
 
 Kind = Literal["segm", "bbox"]
 
@@ -92,18 +94,24 @@ def evaluate_discovery(
             f"{found['images'][0]['file_name'] if found['images'] else '(none)'} and "
             f"{expected['images'][0]['file_name'] if expected['images'] else '(none)'} are compared by stem"
         )
-    objects = [_plain(entry, i, kind, truth) for i, entry in enumerate(expected["annotations"], start=1)]
     sizes = {image["id"]: (image["height"], image["width"]) for image in expected["images"]}
+    objects = [
+        _plain(entry, i, kind, sizes.get(entry["image_id"]), truth)
+        for i, entry in enumerate(expected["annotations"], start=1)
+    ]
     finds: list[dict[str, Any]] = []
     for entry in found["annotations"]:
         image_id = same.get(entry["image_id"])
         if image_id is None:
             continue
-        if not isinstance(entry.get("score"), int | float):
-            raise EvaluationError(f"annotation {entry.get('id')} of {results} has no score")
-        plain = _plain({**entry, "image_id": image_id}, len(finds) + 1, kind, results)
-        _check_size(plain, sizes[image_id], results)
-        finds.append({**plain, "iscrowd": 0, "score": float(entry["score"])})
+        try:
+            score = _number(entry.get("score"))
+        except ValueError as error:
+            raise EvaluationError(
+                f"annotation {shown(entry.get('id'))} of {results} has no score: {error}"
+            ) from None
+        plain = _plain({**entry, "image_id": image_id}, len(finds) + 1, kind, sizes[image_id], results)
+        finds.append({**plain, "iscrowd": 0, "score": score})
     recall, precision = _run(expected["images"], objects, finds, kind, max_detections)
     spoken_of = {image_id for image_id in same.values() if image_id is not None}
     return DiscoveryScore(
@@ -158,13 +166,16 @@ def _mean(values: np.ndarray) -> float:
 
 def _load(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        for image in content["images"]:
-            image["id"], image["file_name"], image["width"], image["height"]
-        for entry in content["annotations"]:
-            entry["image_id"]
-    except (OSError, UnicodeDecodeError) as error:
+        content = read_json(path)
+    except (OSError, ValueError) as error:
         raise EvaluationError(f"cannot read {path}: {error}") from error
+    try:
+        for image in content["images"]:
+            _key(image["id"])
+            PurePosixPath(image["file_name"])
+            check_size([image["height"], image["width"]])
+        for entry in content["annotations"]:
+            _key(entry["image_id"])
     except (ValueError, KeyError, TypeError) as error:
         raise EvaluationError(
             f"{path} is not a COCO file: it needs images (id, file_name, width, height) and annotations "
@@ -174,8 +185,13 @@ def _load(path: str | os.PathLike[str]) -> dict[str, Any]:
     return loaded
 
 
+def _key(value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise TypeError(f"id {shown(value)} is neither a whole number nor text")
+
+
 def _stem(image: Mapping[str, Any]) -> str:
-    return PurePosixPath(image["file_name"]).stem
+    return PurePosixPath(image["file_name"].replace("\\", "/")).stem
 
 
 def _ids_by_stem(content: Mapping[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -189,29 +205,62 @@ def _ids_by_stem(content: Mapping[str, Any], path: str | os.PathLike[str]) -> di
     return ids
 
 
-def _check_size(entry: Mapping[str, Any], size: tuple[int, int], path: str | os.PathLike[str]) -> None:
-    mask = entry.get("segmentation")
-    if isinstance(mask, dict) and tuple(mask["size"]) != size:
-        (height, width), (rows, columns) = size, mask["size"]
-        raise EvaluationError(
-            f"a mask of {path} is {columns}x{rows} pixels, and its image in the ground truth {width}x{height}"
-        )
+def _plain(
+    entry: Mapping[str, Any],
+    number: int,
+    kind: Kind,
+    size: tuple[int, int] | None,
+    path: str | os.PathLike[str],
+) -> dict[str, Any]:
+    """An annotation of the one class there is here, numbered from 1, with all that is decoded later checked.
 
-
-def _plain(entry: Mapping[str, Any], number: int, kind: Kind, path: str | os.PathLike[str]) -> dict[str, Any]:
-    """An annotation of the one class there is here, numbered from 1."""
+    ``size`` is (height, width) of its image.
+    """
+    where = f"annotation {shown(entry.get('id', number))} of {path}"
     needed = "segmentation" if kind == "segm" else "bbox"
     if needed not in entry:
         raise EvaluationError(
-            f"annotation {entry.get('id', number)} of {path} has no {needed}; "
-            f"score {'boxes (bbox)' if kind == 'segm' else 'masks (segm)'} instead"
+            f"{where} has no {needed}; score {'boxes (bbox)' if kind == 'segm' else 'masks (segm)'} instead"
         )
-    box = entry.get("bbox", (0, 0, 1, 1))
-    return {
-        "id": number,
-        "image_id": entry["image_id"],
-        "category_id": 1,
-        "iscrowd": int(entry.get("iscrowd", 0)),
-        "area": float(entry.get("area", box[2] * box[3])),
-        needed: entry[needed],
-    }
+    if size is None:
+        raise EvaluationError(f"{where} is of image {shown(entry['image_id'])}, which the file does not list")
+    try:
+        box = [_number(value) for value in entry.get("bbox", (0, 0, 1, 1))]
+        if len(box) != 4:
+            raise ValueError(f"its bbox has {len(box)} numbers, not 4")
+        plain = {
+            "id": number,
+            "image_id": entry["image_id"],
+            "category_id": 1,
+            "iscrowd": int(bool(_number(entry.get("iscrowd", 0)))),
+            "area": _number(entry.get("area", box[2] * box[3])),
+        }
+        plain[needed] = box if needed == "bbox" else _segmentation(entry["segmentation"], size)
+    except (ValueError, TypeError) as error:
+        raise EvaluationError(f"{where} cannot be used: {error}") from None
+    return plain
+
+
+def _segmentation(value: Any, size: tuple[int, int]) -> Any:
+    """Run lengths that add up, or polygons that have corners near the image: pycocotools checks neither."""
+    if isinstance(value, dict):
+        return coco_rle(parse_coco_rle(value, size), size)
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"its segmentation is neither run lengths nor polygons, but {shown(value)}")
+    height, width = size
+    for polygon in value:
+        if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
+            raise ValueError(f"a polygon is x, y of three corners or more, not {shown(polygon)}")
+        for at, coordinate in enumerate(polygon):
+            side = height if at % 2 else width
+            if not -side <= _number(coordinate) <= 2 * side:
+                raise ValueError(f"a corner at {shown(coordinate)} is far outside the {width}x{height} image")
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool | int | float):
+        with contextlib.suppress(OverflowError):
+            if math.isfinite(number := float(value)):
+                return number
+    raise ValueError(f"{shown(value)} is not a number")

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MediaError
+from ..limits import check_pixels
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER = struct.Struct(">IIBBBBB")
@@ -79,6 +80,7 @@ def _decode(data: bytes, flatten: Flatten) -> NDArray[np.uint8]:
     pixels = [body for kind, body in chunks if kind == b"IDAT"]
     if width == 0 or height == 0 or depth not in ((1, 2, 4, 8) if colour == _PALETTE else (1, 2, 4, 8, 16)):
         raise ValueError("the PNG is damaged")
+    check_pixels(width, height)
     indices = colour == _PALETTE or (colour == _GREY and depth == 1)
     if indices and not interlaced:
         labels = _unpack(b"".join(pixels), width, height, depth)
@@ -94,7 +96,7 @@ def _unpack(pixels: bytes, width: int, height: int, depth: int) -> NDArray[np.ui
     """(H, W) uint8 values of an unfiltered picture with up to 8 bits per pixel; None if it is filtered."""
     stride = 1 + (width * depth + 7) // 8
     try:
-        raw = zlib.decompress(pixels, bufsize=min(height * stride, _LARGE))
+        raw = zlib.decompressobj().decompress(pixels, height * stride)  # no more than the header promises
     except zlib.error:
         raise ValueError("the PNG is damaged") from None
     if len(raw) < height * stride:

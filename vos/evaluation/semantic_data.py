@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..documents import read_text
 from ..errors import EvaluationError
 from .label_png import read_label_png
 
@@ -35,8 +36,8 @@ def read_list(root: Path, list_file: Path, *, limit: int | None = None) -> list[
         EvaluationError: if the list cannot be read, a line has not two paths, or the first files are absent.
     """
     try:
-        lines = list_file.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_text(list_file).split("\n")
+    except (OSError, ValueError) as error:
         raise EvaluationError(f"cannot read the list {list_file}: {error}") from error
     items = []
     for number, line in enumerate(lines, start=1):

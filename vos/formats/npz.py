@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ops.rle import MAX_PIXELS
+from ..limits import MAX_PIXELS
 from ..results import label_dtype
 from .layouts import record_of_labels
 from .reading import Annotations, IdMap, Request

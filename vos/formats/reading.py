@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,10 +17,11 @@ from xml.parsers import expat
 import numpy as np
 from PIL import Image
 
+from ..documents import parse_json, read_text
 from ..errors import FormatError, VosError
 from ..frame import Frame
+from ..limits import check_pixels
 from ..ops.boxes import Box
-from ..ops.rle import MAX_PIXELS
 from ..results import MAX_OBJECT_ID, VOID, FrameResult, Source
 from .records import FrameRecord, ObjectMask
 
@@ -166,7 +166,7 @@ def load_text(path: Path) -> str:
     size = path.stat().st_size
     if size > LARGEST_FILE:
         raise ValueError(f"it has {size} bytes; up to {LARGEST_FILE} are read")
-    return path.read_text(encoding="utf-8-sig")
+    return read_text(path)
 
 
 def load_json(path: Path) -> Any:
@@ -175,14 +175,7 @@ def load_json(path: Path) -> Any:
     Raises:
         ValueError: it is not JSON.
     """
-    try:
-        return json.loads(load_text(path), parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"it is not JSON ({error})") from None
-
-
-def _refuse_constant(text: str) -> float:
-    raise ValueError(f"{text} is not a number that JSON has")
+    return parse_json(load_text(path))
 
 
 def load_xml(path: Path) -> Element:
@@ -224,8 +217,7 @@ def decode_labels(data: bytes) -> np.ndarray:
     if data.startswith(_PNG) and _PNG_END not in data:
         raise ValueError("the PNG is cut short")
     with Image.open(io.BytesIO(data)) as image:
-        if image.width * image.height > MAX_PIXELS:
-            raise ValueError(f"it has {image.width}x{image.height} pixels; up to {MAX_PIXELS} are read")
+        check_pixels(image.width, image.height)
         values = np.asarray(image)
         mode = image.mode
     if values.dtype == bool:

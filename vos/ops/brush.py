@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .rle import MAX_PIXELS, row_runs
+from ..limits import MAX_PIXELS
+from .rle import row_runs
 
 _WIDTHS = (3, 4, 8, 16)
 """Bits of the four length classes as they are written."""

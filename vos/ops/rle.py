@@ -15,14 +15,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..limits import MAX_PIXELS
 from ..results import BACKGROUND, VOID, Labels
 from .boxes import Box
 
 Counts = NDArray[np.int64]
 """COCO's ``counts``: zeros, ones, zeros, ... down the columns."""
 
-MAX_PIXELS = 1 << 27
-"""No image that is described in a file may claim more pixels than this."""
 _BITS, _MORE, _SIGN, _FIRST_CHARACTER = 5, 32, 16, 48
 _LONGEST = 7
 """Groups of five bits of the longest number that fits :data:`MAX_PIXELS`, and its sign."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import PromptError
+from ..limits import check_pixels
 from ..results import VOID, davis_palette
 
 IMAGE_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".jpg", ".jpeg", ".webp")
@@ -64,13 +65,16 @@ def _open(path: Path) -> Image.Image:
                     "cannot be a mask; save the mask as PNG from its source "
                     "(converting this file keeps the damage)"
                 )
+            check_pixels(*image.size)
             image.load()
             return image
     except UnidentifiedImageError as error:
         raise PromptError(
             f"{path} is not an image; a mask is a PNG, a .npy file or a folder of PNGs"
         ) from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except PromptError:
+        raise
+    except Exception as error:  # Pillow's decoders raise nearly anything for a damaged file
         raise PromptError(f"cannot read the mask {path}: {error}; the file seems to be damaged") from error
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..documents import read_npy
 from ..errors import PromptError
 from ..prompts import Prompt, Target
 from ..results import MAX_OBJECTS
@@ -35,7 +37,7 @@ def read_masks(path: Path) -> Masks:
     Raises:
         PromptError: if there is no such file, it is no mask, or it is empty.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):  # a path that is too long is no file either
         raise PromptError(f"there is no mask file {path}")
     masks = _read_array(path) if path.suffix.lower() == ".npy" else _split(read_label_image(path), path)
     if not masks:
@@ -52,8 +54,8 @@ def _split(labels: NDArray[np.integer], path: Path) -> Masks:
 def _read_array(path: Path) -> Masks:
     """Masks in a ``.npy`` file: (H, W) whole numbers or bool, or (N, H, W) bool with ids 1..N."""
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        array = read_npy(path)
+    except (OSError, ValueError) as error:
         raise PromptError(f"cannot read {path} as a NumPy array: {error}") from error
     allowed = "(H, W) whole numbers or bool, or (N, H, W) bool"
     if array.dtype.kind not in "biu":

@@ -15,11 +15,11 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..documents import read_json, shown
 from ..errors import PromptError
 from ..prompts import Prompt, Target
 from .box import box_prompt
@@ -53,10 +53,12 @@ def parse_prompt_content(content: Mapping[str, Any], path: Path, frame: int) -> 
     _check_keys(content, FILE_KEYS, str(path))
     version = content.get("version")
     if version != VERSION or isinstance(version, bool):
-        raise PromptError(f'{path} has version {version!r}; write "version": {VERSION}')
+        raise PromptError(f'{path} has version {shown(version)}; write "version": {VERSION}')
     entries = content.get("targets")
     if not isinstance(entries, list) or not entries:
-        raise PromptError(f'"targets" in {path} must be a list with at least one target, got {entries!r}')
+        raise PromptError(
+            f'"targets" in {path} must be a list with at least one target, got {shown(entries)}'
+        )
     return [
         target
         for number, entry in enumerate(entries)
@@ -66,13 +68,11 @@ def parse_prompt_content(content: Mapping[str, Any], path: Path, frame: int) -> 
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except FileNotFoundError as error:
         raise PromptError(f"there is no prompt file {path}") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise PromptError(f"cannot read the prompt file {path}: {error}") from error
-    except ValueError as error:
-        raise PromptError(f"{path} is not JSON: {error}") from error
     if not isinstance(content, dict):
         raise PromptError(
             f"{path} must hold an object with {_listed(FILE_KEYS)}, got a {type(content).__name__}"
@@ -83,7 +83,9 @@ def _load(path: Path) -> dict[str, Any]:
 def _parse_target(entry: Any, frame: int, path: Path, where: str) -> list[Target]:
     """The target of an entry; several if its mask shows several objects and it names no id."""
     if not isinstance(entry, dict):
-        raise PromptError(f"{where} must be an object with some of {_listed(TARGET_KEYS)}, got {entry!r}")
+        raise PromptError(
+            f"{where} must be an object with some of {_listed(TARGET_KEYS)}, got {shown(entry)}"
+        )
     _check_keys(entry, TARGET_KEYS, where)
     index, name = _frame_index(entry.get("frame", frame), where), _name(entry.get("name"), where)
     if "id" not in entry:
@@ -112,14 +114,14 @@ def _prompts(entry: Mapping[str, Any], number: int, path: Path, where: str) -> I
     if "box" in entry:
         box = entry["box"]
         if not isinstance(box, list) or len(box) != 4:
-            raise PromptError(f'"box" in {where} must be [x0, y0, x1, y1], got {box!r}')
+            raise PromptError(f'"box" in {where} must be [x0, y0, x1, y1], got {shown(box)}')
         yield box_prompt(box, f"in {where}")
 
 
 def _points(value: Any, where: str) -> list[tuple[Any, Any, str]]:
     form = f'"points" in {where} must be a list of [x, y] on the object or [x, y, "-"] off it'
     if not isinstance(value, list) or not value:
-        raise PromptError(f"{form}, got {value!r}")
+        raise PromptError(f"{form}, got {shown(value)}")
     points = []
     for point in value:
         if (
@@ -127,7 +129,7 @@ def _points(value: Any, where: str) -> list[tuple[Any, Any, str]]:
             or len(point) not in (2, 3)
             or (len(point) == 3 and point[2] not in SIGNS)
         ):
-            raise PromptError(f"{form}, got {point!r}")
+            raise PromptError(f"{form}, got {shown(point)}")
         points.append((point[0], point[1], point[2] if len(point) == 3 else "+"))
     return points
 
@@ -136,20 +138,20 @@ def _mask_path(value: Any, path: Path, where: str) -> Path:
     """A mask's path, relative to the folder of the prompt file."""
     if not isinstance(value, str) or not value:
         raise PromptError(
-            f'"mask" in {where} must be the path of a mask, relative to {path.parent}; got {value!r}'
+            f'"mask" in {where} must be the path of a mask, relative to {path.parent}; got {shown(value)}'
         )
     return path.parent / value
 
 
 def _frame_index(value: Any, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise PromptError(f'"frame" in {where} must be a frame index, counted from 0; got {value!r}')
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 31:
+        raise PromptError(f'"frame" in {where} must be a frame index, counted from 0; got {shown(value)}')
     return value
 
 
 def _name(value: Any, where: str) -> str | None:
     if value is not None and not isinstance(value, str):
-        raise PromptError(f'"name" in {where} must be text, got {value!r}')
+        raise PromptError(f'"name" in {where} must be text, got {shown(value)}')
     return value
 
 
@@ -158,7 +160,7 @@ def _check_keys(content: Mapping[str, Any], known: tuple[str, ...], where: str) 
         if key not in known:
             near = difflib.get_close_matches(key, known, n=3)
             hint = f"did you mean {_listed(near)}?" if near else f"known: {_listed(known)}"
-            raise PromptError(f'unknown key "{key}" in {where}; {hint}')
+            raise PromptError(f"unknown key {shown(key)} in {where}; {hint}")
 
 
 def _listed(keys: Iterable[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ..documents import shown
 from ..errors import PromptError
 from ..results import MAX_OBJECTS
 
@@ -29,16 +30,18 @@ def object_id(value: object, where: str) -> int:
         PromptError: unless it is a whole number in 1..254.
     """
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise PromptError(f"object id {value!r} {where} is not a whole number; ids are 1 to {MAX_OBJECTS}")
+        raise PromptError(
+            f"object id {shown(value)} {where} is not a whole number; ids are 1 to {MAX_OBJECTS}"
+        )
     try:
         number = int(value)
     except ValueError:
         raise PromptError(
-            f"object id {value!r} {where} is not a whole number; ids are 1 to {MAX_OBJECTS}"
+            f"object id {shown(value)} {where} is not a whole number; ids are 1 to {MAX_OBJECTS}"
         ) from None
     if not 1 <= number <= MAX_OBJECTS:
         reason = {0: "0 is the background", 255: "255 is void (no label)"}.get(number, "out of range")
-        raise PromptError(f"object id {number} {where}: {reason}; ids are 1 to {MAX_OBJECTS}")
+        raise PromptError(f"object id {shown(number)} {where}: {reason}; ids are 1 to {MAX_OBJECTS}")
     return number
 
 
@@ -52,8 +55,10 @@ def coordinate(value: object, where: str) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ValueError
         number = float(value)
-    except ValueError:
-        raise PromptError(f"coordinate {value!r} {where} is not a number") from None
+    except (ValueError, OverflowError):
+        raise PromptError(f"coordinate {shown(value)} {where} is not a number") from None
     if not math.isfinite(number) or number < 0:
-        raise PromptError(f"coordinate {value!r} {where} is outside the image; the upper left pixel is 0,0")
+        raise PromptError(
+            f"coordinate {shown(value)} {where} is outside the image; the upper left pixel is 0,0"
+        )
     return number

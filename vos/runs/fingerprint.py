@@ -71,7 +71,7 @@ def _as_dict(settings: object) -> dict[str, Any]:
 
 def fingerprint(paths: Sequence[Path], *, is_images: bool) -> dict[str, Any]:
     """What tells this input from another: see :func:`fingerprint_file` and :func:`fingerprint_images`."""
-    return fingerprint_images(digest_images(paths)) if is_images else fingerprint_file(paths[0])
+    return fingerprint_images(paths) if is_images else fingerprint_file(paths[0])
 
 
 def fingerprint_weights(model: str, checkpoint: str | None) -> dict[str, Any] | None:
@@ -114,8 +114,16 @@ def digest_images(paths: Sequence[Path]) -> dict[Path, tuple[int, bytes]]:
     return digests
 
 
-def fingerprint_images(digests: Mapping[Path, tuple[int, bytes]]) -> dict[str, Any]:
-    """Count, total size, and SHA-256 of the names, sizes and SHA-256 of all images, in order."""
+def fingerprint_images(paths: Sequence[Path]) -> dict[str, Any]:
+    """Count, total size, and SHA-256 of the names, sizes and SHA-256 of all images, in order.
+
+    Raises:
+        MediaError: if one cannot be read.
+    """
+    return _summed_up(digest_images(paths))
+
+
+def _summed_up(digests: Mapping[Path, tuple[int, bytes]]) -> dict[str, Any]:
     total = hashlib.sha256()
     for path, (size, digest) in digests.items():
         total.update(os.fsencode(path.name) + f"\0{size}\0".encode() + digest)
@@ -137,7 +145,7 @@ class InputWatch:
         self._before = self._facts()
         if video.is_images:
             self._digests = digest_images(video.paths)
-            self.fingerprint = fingerprint_images(self._digests)
+            self.fingerprint = _summed_up(self._digests)
             video.observe(self.check)
         else:
             self.fingerprint = fingerprint_file(self._path)

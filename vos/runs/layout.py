@@ -16,7 +16,7 @@ from .work_folder import NEW
 PROGRAM = "vos"
 RESERVED = ("runs", ".work")
 """Names in the output folder of a benchmark that no sequence can have."""
-ROOM = len(".annotations.json")
+ROOM = 24
 """Bytes of the longest extension of a result that is named after a sequence."""
 
 

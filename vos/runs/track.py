@@ -361,7 +361,10 @@ class _Run:
             for name, writer in self.writers.items():
                 make_folder(self.layout.paths[name].parent)  # other runs share it, and may have left it empty
                 writer.close()
-        records = {name: w for name, w in self.writers.items() if isinstance(w, RecordWriter)}
+            records = {name: w for name, w in self.writers.items() if isinstance(w, RecordWriter)}
+            for name, kept in records.items():
+                for file in kept.files if kept.is_folder else ():
+                    self.folder.note(name, file)
         notes = [f"{name}: {note}" for name, writer in records.items() for note in writer.notes]
         for note in notes:
             logger.warning(note)

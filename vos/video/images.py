@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 
 from ..errors import MediaError
 from ..frame import Frame, VideoInfo
+from ..limits import check_pixels
 from .base import existing
 
 _EXIF_ORIENTATION = 0x0112
@@ -80,7 +81,7 @@ def image_size(path: Path) -> tuple[int, int]:
     """
     try:
         with Image.open(path) as image:
-            width, height = image.size
+            width, height = check_pixels(*image.size)
             sideways = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
     except Exception as error:
         raise _unreadable(path, error) from error
@@ -118,6 +119,7 @@ def decode_image(data: bytes, path: Path) -> NDArray[np.uint8]:
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
+            check_pixels(*image.size)
             _refuse_animation(path, image)
             image.load()
             upright = ImageOps.exif_transpose(image)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..limits import check_pixels
 
 Size = tuple[int, int] | int
 """(width, height) in pixels, or the length of the shorter side."""
@@ -20,11 +21,12 @@ def parse_size(text: str) -> Size:
     Raises:
         InputError: for anything else.
     """
-    match = re.fullmatch(r"(\d+)(?:[xX×](\d+))?", text.strip())
+    match = re.fullmatch(r"([0-9]{1,7})(?:[xX×]([0-9]{1,7}))?", text.strip())
     sides = [int(side) for side in match.groups() if side] if match else []
     if not sides or min(sides) < 1:
         raise InputError(
-            f"size {text!r} is not a size; give WIDTHxHEIGHT such as 854x480, or the shorter side such as 480"
+            f"size {text[:40]!r} is not a size; give WIDTHxHEIGHT such as 854x480, "
+            "or the shorter side such as 480"
         )
     return (sides[0], sides[1]) if len(sides) == 2 else sides[0]
 
@@ -40,10 +42,13 @@ def target_size(size: Size | None, width: int, height: int) -> tuple[int, int]:
     sides = (size,) if isinstance(size, int) else size
     if min(sides) < 1:
         raise InputError(f"size {size} is not a size: every side is at least one pixel")
-    if not isinstance(size, int):
-        return size
-    scale = size / min(width, height)
-    return max(1, round(width * scale)), max(1, round(height * scale))
+    if isinstance(size, int):
+        scale = size / min(width, height)
+        sides = max(1, round(width * scale)), max(1, round(height * scale))
+    try:
+        return check_pixels(*sides)
+    except ValueError as error:
+        raise InputError(f"size {size}: {error}") from None
 
 
 def resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -32,6 +32,11 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
             head = file.read(9)
     except OSError as error:
         raise ModelError(f"cannot read checkpoint {path}: {error.strerror or error}") from error
+    if kind := _kind(head):
+        raise ModelError(
+            f"checkpoint {path} is {kind}, and holds no weights; "
+            "PyTorch .pth/.pt files and .safetensors are read"
+        )
     if not head:
         raise ModelError(f"checkpoint {path} is empty; fetch the file again")
     if head[8:] == b"{":  # eight bytes of header length, then JSON
@@ -39,13 +44,34 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
     return _tensors(_load_pickle(path), path)
 
 
+_KINDS = (
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"GIF8", "a GIF image"),
+    (b"RIFF", "a RIFF file, such as WebP or AVI"),
+    (b"\x1a\x45\xdf\xa3", "a Matroska or WebM video"),
+    (b"\x93NUMPY", "a NumPy array"),
+    (b"%PDF", "a PDF document"),
+    (b"\x1f\x8b", "a gzip archive: unpack it first"),
+    (b"<", "a web page or XML: perhaps the answer of a server in place of the file"),
+    (b"version ht", "a pointer of Git LFS: fetch the file itself"),
+)
+"""How files begin that are taken for checkpoints by mistake."""
+
+
+def _kind(head: bytes) -> str | None:
+    """What a file is that begins so, where it is surely no checkpoint."""
+    if head[4:8] == b"ftyp":
+        return "an MP4, MOV or HEIC file"
+    return next((kind for magic, kind in _KINDS if head.startswith(magic[:9])), None)
+
+
 def _load_safetensors(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         state: dict[str, Tensor] = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
+    except Exception as error:  # SafetensorError, and anything else for odd headers
         raise ModelError(
             f"checkpoint {path} is truncated or damaged ({error}); fetch the file again"
         ) from error
@@ -62,7 +88,7 @@ def _load_pickle(path: Path) -> Any:
                 "any code when loaded; use the publisher's file, or have its tensors saved as .safetensors"
             ) from error
         raise ModelError(f"checkpoint {path} is truncated or damaged; fetch the file again") from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, UnicodeDecodeError) as error:
+    except Exception as error:  # a damaged pickle shows in any way
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
             f"checkpoint {path} is truncated, damaged or no checkpoint at all ({reason}); "

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from ...documents import parse_json, read_text
 from ...errors import PromptError
 from ...results import MAX_OBJECTS
 
@@ -98,13 +98,13 @@ def load_vocabulary(name_or_path: str | Path) -> Vocabulary:
         text = _shipped(str(name_or_path))
     else:
         try:
-            text = Path(name_or_path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            text = read_text(name_or_path)
+        except (OSError, ValueError) as error:
             raise PromptError(
                 f"cannot read vocabulary {name_or_path}: {error}; known by name: {', '.join(VOCABULARIES)}"
             ) from error
     try:
-        return _parse(json.loads(text))
+        return _parse(parse_json(text))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise PromptError(
             f"vocabulary {name_or_path} is not of the form "
