@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
+from vos.notices import NOTICE
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -30,7 +32,7 @@ def verbosity(command: F) -> F:
     def remember(ctx: click.Context, parameter: click.Parameter, value: bool) -> bool:
         if value:
             ctx.meta["vos.verbosity"] = 1 if parameter.name == "verbose" else -1
-        level = {1: logging.INFO, 0: logging.WARNING, -1: logging.ERROR}[ctx.meta.get("vos.verbosity", 0)]
+        level = {1: logging.INFO, 0: NOTICE, -1: logging.ERROR}[ctx.meta.get("vos.verbosity", 0)]
         logger = logging.getLogger("vos")
         logger.setLevel(level)
         logger.handlers = [EchoHandler()]
@@ -67,6 +69,18 @@ def existing_result(command: F) -> F:
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
     click.echo(json.dumps(value, indent=2))
+
+
+def mask_values_option(command: F) -> F:
+    """``--mask-values``: how mask files are read. The command gets ``mask_values: str``."""
+    return click.option(
+        "--mask-values",
+        type=click.Choice(["auto", "binary", "index", "soft"]),
+        default="auto",
+        show_default=True,
+        help="What the values of mask files are: binary (not 0 is the object), index (ids), soft "
+        "(above one half is the object); auto decides by the file and refuses where two readings are likely.",
+    )(command)
 
 
 def reading_options(command: F) -> F:

@@ -15,6 +15,7 @@ from .options import (
     existing_result,
     json_flag,
     load_config,
+    mask_values_option,
     output_folder,
     print_json,
     reading_options,
@@ -24,8 +25,12 @@ from .progress import progress_bar
 
 
 def prompt_options(command: Any) -> Any:
-    """Who to follow. The command gets ``masks``, ``points``, ``boxes``, ``prompts``, ``frame``."""
+    """Select objects.
+
+    The command gets ``masks``, ``points``, ``boxes``, ``prompts``, ``frame``, ``mask_values``.
+    """
     for option in (
+        mask_values_option,
         click.option(
             "--frame",
             type=click.IntRange(min=0),
@@ -96,6 +101,7 @@ def track(
     boxes: tuple[str, ...],
     prompts: tuple[Path, ...],
     frame: int | None,
+    mask_values: str,
     names: tuple[str, ...],
     output: Path,
     resume: bool,
@@ -143,7 +149,13 @@ def track(
             ClassNames(names)
             if names
             else load_prompts(
-                masks=masks, points=points, boxes=boxes, prompt_files=prompts, frame=frame, video=source
+                masks=masks,
+                points=points,
+                boxes=boxes,
+                prompt_files=prompts,
+                frame=frame,
+                video=source,
+                mask_values=mask_values,
             )
         )
         with progress_bar(quiet=quiet) as advance:

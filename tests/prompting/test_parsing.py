@@ -219,12 +219,12 @@ def test_bad_prompt_files(tmp_path: Path, text: str, message: str) -> None:
 
 def test_prompt_file_asks_for_an_object_that_the_mask_lacks(tmp_path: Path) -> None:
     """Among several objects the id must occur; a single one is renamed."""
-    np.save(tmp_path / "m.npy", np.array([[1, 2]]))
+    np.save(tmp_path / "m.npy", np.array([[0, 1, 0, 2]]))
     with pytest.raises(PromptError, match="shows objects 1, 2, and not 3"):
         load_prompts(prompt_files=[write_prompts(tmp_path, {"id": 3, "mask": "m.npy"})])
     (target,) = load_prompts(prompt_files=[write_prompts(tmp_path, {"id": 2, "mask": "m.npy"})])
     assert target.prompt.mask is not None
-    assert target.prompt.mask.tolist() == [[False, True]]
+    assert target.prompt.mask.tolist() == [[False, False, False, True]]
 
 
 def test_missing_prompt_file(tmp_path: Path) -> None:

@@ -1,17 +1,13 @@
-"""An image file as a label map, when it is a mask that a person or another tool made.
+"""The pixels of a mask image as they are stored: numbers, brightness and colours.
 
-Such files come in many dialects. What they mean here:
-
-- with a palette, or grey with several values: the stored numbers are ids, and 255 is void, which becomes
-  background;
-- black and one other value 255 (65535 in 16 bits), or one bit: one object, id 1;
-- colours: the DAVIS palette's colours stand for their ids, and grey colours are a grey image;
-- JPEG and other lossy files are refused: compression smears ids into their neighbours.
+What they mean is decided in :mod:`vos.prompting.mask_values`, and only there.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,45 +21,122 @@ IMAGE_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".jpg
 """What is taken for a mask in a folder; those that cannot be one are refused with a reason."""
 LOSSY = frozenset({"JPEG", "MPO", "JPEG2000", "WEBP", "AVIF"})
 """Pillow's names of formats that may be compressed with loss."""
-INDEX_MODES = frozenset({"1", "P", "L", "I", "I;16", "I;16B"})
-"""Pillow's names of one-channel whole numbers."""
-FEW_VALUES = 16
-"""Beyond these many grey values beside 0 and 255, the values of a soft edge are suspected."""
+GREY_MODES = frozenset({"1", "L", "I", "I;16", "I;16B", "I;16L"})
+"""Pillow's names of one channel of whole numbers."""
+NEARLY_GREY = 8
+"""Channels that differ by no more than this are a grey image whose colour was compressed."""
+DARK = 16
+"""A colour whose channels are all at most this is black."""
 
 
-def read_label_image(path: Path) -> NDArray[np.int64]:
-    """(H, W) ids of a mask image; void has become background. Ids are not checked to be in 1..254.
+@dataclass(frozen=True, eq=False)
+class StoredMask:
+    """A mask image before it is known what its numbers mean."""
+
+    kind: Literal["grey", "palette", "colours"]
+    values: NDArray[np.int64]
+    """(H, W) grey values or palette entries; of colours, the entries of the DAVIS palette, -1 for others."""
+    brightness: NDArray[np.float32]
+    """(H, W) 0..1; white is 1."""
+    white: int
+    """The value that stands for white: 255, or the highest of the file's 9 to 16 bits."""
+    lossy: str | None = None
+    """The format's name, where it may be compressed with loss."""
+    zero_is_background: bool = True
+    """Whether entry 0 of the palette is black or transparent, or there is no palette."""
+    all_grey: bool = True
+    """Whether every colour that occurs is a grey."""
+    strange: str | None = None
+    """Which colours are not those of the DAVIS palette, for a message."""
+
+
+def read_stored_mask(path: Path) -> StoredMask:
+    """Read a mask image.
 
     Raises:
-        PromptError: if the file is damaged, lossy, in colours that stand for nothing, or has soft edges.
+        PromptError: if the file is damaged, has several pages, is partly transparent, or holds fractions.
     """
     image = _open(path)
+    lossy = image.format if image.format in LOSSY else None
     if image.mode in ("PA", "LA", "RGBA"):
         image = _without_alpha(image, path)
     if image.mode == "RGB":
-        pixels = np.asarray(image)
-        if (pixels == pixels[..., :1]).all():
-            image = image.convert("L")
-        else:
-            return _without_void(_ids_of_colours(pixels, path))
-    if image.mode not in INDEX_MODES:
+        return _of_colours(np.asarray(image), lossy)
+    if image.mode == "P":
+        return _of_palette(image)
+    if image.mode not in GREY_MODES:
         raise PromptError(
             f"{path} has pixels of kind {image.mode!r}; "
             "a mask is an index PNG (0 background, 1, 2, ... objects) or a 0/255 image"
         )
+    return grey_mask(np.asarray(image).astype(np.int64) * (VOID if image.mode == "1" else 1), lossy)
+
+
+def grey_mask(values: NDArray[np.int64], lossy: str | None = None) -> StoredMask:
+    """(H, W) whole numbers as a grey image."""
+    highest = int(values.max(initial=0))
+    white = VOID if highest <= VOID else (1 << highest.bit_length()) - 1
+    return StoredMask("grey", values, (values / white).astype(np.float32), white, lossy)
+
+
+def _of_palette(image: Image.Image) -> StoredMask:
     values = np.asarray(image).astype(np.int64)
-    _refuse_soft_edges(values, image.mode, path)
-    return _without_void(values)
+    palette = np.zeros((256, 3), np.int64)
+    colours = np.asarray(image.getpalette("RGB") or [], np.int64).reshape(-1, 3)[:256]
+    palette[: len(colours)] = colours
+    used = palette[np.unique(values)]
+    transparent = image.info.get("transparency")
+    clear = transparent == 0 or (isinstance(transparent, bytes) and transparent[:1] == b"\0")
+    return StoredMask(
+        "palette",
+        values,
+        _brightness(palette)[values],
+        VOID,
+        zero_is_background=bool(palette[0].max() <= DARK) or clear,
+        all_grey=bool((np.ptp(used, axis=1) == 0).all()),
+    )
+
+
+def _of_colours(pixels: NDArray[np.uint8], lossy: str | None) -> StoredMask:
+    """A (H, W, 3) image; the colours of the DAVIS palette stand for their entries."""
+    if np.ptp(pixels, axis=2).max(initial=0) <= NEARLY_GREY:
+        return grey_mask(pixels[..., 1].astype(np.int64), lossy)
+    codes = pixels.astype(np.int64) @ (1 << 16, 1 << 8, 1)
+    palette = davis_palette().astype(np.int64) @ (1 << 16, 1 << 8, 1)
+    order = np.argsort(palette)
+    found = order[np.searchsorted(palette[order], codes).clip(max=len(order) - 1)]
+    values = np.where(palette[found] == codes, found, -1)
+    strange = _describe_strange(pixels, codes, values < 0)
+    return StoredMask("colours", values, _brightness(pixels), VOID, lossy, all_grey=False, strange=strange)
+
+
+def _describe_strange(
+    pixels: NDArray[np.uint8], codes: NDArray[np.int64], strange: NDArray[np.bool_]
+) -> str | None:
+    """The colours that are not in the DAVIS palette, for a message; None if there are none."""
+    if not strange.any():
+        return None
+    row, column = (int(v) for v in np.argwhere(strange)[0])
+    red, green, blue = (int(v) for v in pixels[row, column])
+    count = len(np.unique(codes[strange]))
+    return f"{count} of its colours stand for no object, such as ({red}, {green}, {blue}) at {column},{row}"
+
+
+def _brightness(colours: NDArray) -> NDArray[np.float32]:
+    """The brightest channel of (..., 3) colours of 8 bits, 0..1: pure red is as bright as white."""
+    brightest: NDArray[np.float32] = colours.max(axis=-1).astype(np.float32) / VOID
+    return brightest
 
 
 def _open(path: Path) -> Image.Image:
     try:
         with Image.open(path) as image:
-            if image.format in LOSSY:
+            pages = 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
+            if pages > 1:
                 raise PromptError(
-                    f"{path} is a {image.format} file: lossy compression changes ids near edges, so it "
-                    "cannot be a mask; save the mask as PNG from its source "
-                    "(converting this file keeps the damage)"
+                    f"{path} holds {pages} pages, which may be objects or frames; save the mask of one frame "
+                    "as an index PNG (0 background, 1, 2, ... objects), or each object as an image in a "
+                    "folder (1.png, 2.png, ...) and give the folder"
                 )
             check_pixels(*image.size)
             image.load()
@@ -86,48 +159,7 @@ def _without_alpha(image: Image.Image, path: Path) -> Image.Image:
             f"{path} is partly transparent, so it is not clear what is the mask; "
             "save it without an alpha channel, 0 for background and 255 for the object"
         )
+    lossy_format = image.format
     opaque: Image.Image = image.convert({"PA": "P", "LA": "L", "RGBA": "RGB"}[image.mode])
+    opaque.format = lossy_format
     return opaque
-
-
-def _ids_of_colours(pixels: NDArray[np.uint8], path: Path) -> NDArray[np.int64]:
-    """(H, W) ids whose DAVIS colours a (H, W, 3) image shows."""
-    codes = pixels.astype(np.int64) @ (1 << 16, 1 << 8, 1)
-    palette = davis_palette().astype(np.int64) @ (1 << 16, 1 << 8, 1)
-    order = np.argsort(palette)
-    found = order[np.searchsorted(palette[order], codes).clip(max=len(order) - 1)]
-    strange = palette[found] != codes
-    if strange.any():
-        colours = np.unique(codes[strange])
-        row, column = (int(v) for v in np.argwhere(strange)[0])
-        red, green, blue = (int(v) for v in pixels[row, column])
-        raise PromptError(
-            f"{path} is a colour image and {len(colours)} of its colours stand for no object, such as "
-            f"({red}, {green}, {blue}) at {column},{row}; save it as an index PNG "
-            "(0 background, 1, 2, ... objects), as 0/255, or in the colours of the DAVIS palette"
-        )
-    return found
-
-
-def _refuse_soft_edges(values: NDArray[np.int64], mode: str, path: Path) -> None:
-    """A 0/255 mask saved with smooth edges would be read as hundreds of slim objects."""
-    if mode not in ("L", "I;16", "I"):
-        return
-    white = 65535 if values.max(initial=0) > VOID else VOID
-    found, counts = np.unique(values, return_counts=True)
-    between = (found > 0) & (found < white)
-    solid = counts[found == white].sum()
-    if between.sum() > FEW_VALUES and counts[between].sum() < solid:
-        raise PromptError(
-            f"{path} has {between.sum()} grey values between 0 and {white}: it looks like a 0/{white} mask "
-            "with smooth edges; cut it in the middle, so that only two values are left"
-        )
-
-
-def _without_void(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Ids with 255 as background, or as object 1 if there is nothing else: then it means white."""
-    found = np.unique(values)
-    rest = found[found != 0]
-    if len(rest) == 1 and rest[0] in (VOID, 65535):
-        return (values != 0).astype(np.int64)
-    return np.where(values == VOID, 0, values)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Protocol
 
 from ..errors import PromptError
@@ -18,6 +19,7 @@ from .box import parse_box
 from .checks import check_targets
 from .decoding import decode_prompts, needs_backbone
 from .mask import parse_mask
+from .mask_values import MaskValues
 from .merge import merge_targets
 from .point import parse_point
 from .prompt_file import parse_prompt_file
@@ -31,7 +33,7 @@ __all__ = [
     "needs_backbone",
 ]
 
-TARGET_SOURCES: dict[str, Callable[[str, int], list[Target]]] = {
+TARGET_SOURCES: dict[str, Callable[..., list[Target]]] = {
     "mask": parse_mask,
     "point": parse_point,
     "box": parse_box,
@@ -39,8 +41,14 @@ TARGET_SOURCES: dict[str, Callable[[str, int], list[Target]]] = {
 }
 """Kind of prompt -> function of (what the user wrote, frame index it speaks of unless it says otherwise).
 
+Those of :data:`HAVE_MASKS` read mask files, and take ``values``, a MaskValues, too.
+
 To add a source, write one file here and add one line.
 """
+
+
+HAVE_MASKS = frozenset({"mask", "prompts"})
+"""The sources that read mask files."""
 
 
 class FrameSource(Protocol):
@@ -60,6 +68,7 @@ def load_prompts(
     prompt_files: Sequence[str | os.PathLike[str]] = (),
     frame: int | None = None,
     video: FrameSource | None = None,
+    mask_values: MaskValues | str = MaskValues.AUTO,
 ) -> list[Target]:
     """The targets that flags and files speak of; what is said of one object in one frame is one target.
 
@@ -73,6 +82,7 @@ def load_prompts(
         frame: index of the frame that all of these speak of unless they say otherwise. None is the first
             frame of ``video``, or 0 without one.
         video: the frames to come, so that what does not fit them is refused before any work is done.
+        mask_values: how mask files are read, see :class:`~vos.prompting.mask_values.MaskValues`.
 
     Raises:
         PromptError: for anything malformed, missing, contradictory or outside the frames of ``video``.
@@ -88,11 +98,25 @@ def load_prompts(
             "nobody to follow: give a mask (-m first.png), a point (--point 1:x,y), "
             "a box (--box 1:x0,y0,x1,y1), a prompt file (--prompts prompts.json) or a class (--class dog)"
         )
+    values = _mask_values(mask_values)
     if frame is None:
         frame = 0 if video is None else next((first.index for first in video), 0)
     if frame < 0:
         raise PromptError(f"frame {frame} is negative; frames are counted from 0")
-    targets = merge_targets([target for kind, text in told for target in TARGET_SOURCES[kind](text, frame)])
+    sources = {
+        kind: partial(parse, values=values) if kind in HAVE_MASKS else parse
+        for kind, parse in TARGET_SOURCES.items()
+    }
+    targets = merge_targets([target for kind, text in told for target in sources[kind](text, frame)])
     if video is not None:
         check_targets(targets, (video.info.height, video.info.width))
     return targets
+
+
+def _mask_values(text: str) -> MaskValues:
+    try:
+        return MaskValues(text)
+    except ValueError:
+        raise PromptError(
+            f"mask values {text!r} are unknown; choose one of {', '.join(MaskValues)}"
+        ) from None

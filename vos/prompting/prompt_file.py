@@ -24,6 +24,7 @@ from ..errors import PromptError
 from ..prompts import Prompt, Target
 from .box import box_prompt
 from .mask import read_masks
+from .mask_values import MaskValues
 from .merge import merge_targets
 from .point import SIGNS, point_prompt
 from .syntax import object_id
@@ -34,8 +35,10 @@ FILE_KEYS = ("version", "targets")
 TARGET_KEYS = ("id", "frame", "name", "mask", "points", "box")
 
 
-def parse_prompt_file(text: str, frame: int) -> list[Target]:
+def parse_prompt_file(text: str, frame: int, values: MaskValues = MaskValues.AUTO) -> list[Target]:
     """The targets in a prompt file; those that say no frame are of frame ``frame``.
+
+    ``values`` is how the values of its mask files are read.
 
     Raises:
         PromptError: if the file is missing or malformed; the message says where in it.
@@ -62,7 +65,7 @@ def parse_prompt_content(content: Mapping[str, Any], path: Path, frame: int) -> 
     return [
         target
         for number, entry in enumerate(entries)
-        for target in _parse_target(entry, frame, path, f"targets[{number}] of {path}")
+        for target in _parse_target(entry, frame, path, f"targets[{number}] of {path}", values)
     ]
 
 
@@ -80,7 +83,7 @@ def _load(path: Path) -> dict[str, Any]:
     return content
 
 
-def _parse_target(entry: Any, frame: int, path: Path, where: str) -> list[Target]:
+def _parse_target(entry: Any, frame: int, path: Path, where: str, values: MaskValues) -> list[Target]:
     """The target of an entry; several if its mask shows several objects and it names no id."""
     if not isinstance(entry, dict):
         raise PromptError(
@@ -91,19 +94,21 @@ def _parse_target(entry: Any, frame: int, path: Path, where: str) -> list[Target
     if "id" not in entry:
         if "mask" not in entry or "points" in entry or "box" in entry or name is not None:
             raise PromptError(f'{where} needs an "id"; only a mask with nothing else has ids of its own')
-        masks = read_masks(_mask_path(entry["mask"], path, where))
+        masks = read_masks(_mask_path(entry["mask"], path, where), values)
         return [Target(number, Prompt(mask=mask), index) for number, mask in masks.items()]
     number = object_id(entry["id"], f"in {where}")
-    prompts = list(_prompts(entry, number, path, where))
+    prompts = list(_prompts(entry, number, path, where, values))
     if not prompts:
         raise PromptError(f'{where} needs a "mask", "points" or a "box"')
     return merge_targets(Target(number, prompt, index, name) for prompt in prompts)
 
 
-def _prompts(entry: Mapping[str, Any], number: int, path: Path, where: str) -> Iterable[Prompt]:
+def _prompts(
+    entry: Mapping[str, Any], number: int, path: Path, where: str, values: MaskValues
+) -> Iterable[Prompt]:
     if "mask" in entry:
         mask_path = _mask_path(entry["mask"], path, where)
-        masks = read_masks(mask_path)
+        masks = read_masks(mask_path, values)
         if number not in masks and len(masks) > 1:
             raise PromptError(
                 f"{mask_path} shows objects {', '.join(map(str, masks))}, and not {number} as {where} says"
