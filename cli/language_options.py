@@ -109,11 +109,13 @@ def expand(images: Iterable[Path]) -> list[Path]:
         MediaError: for a path that is not there, or a folder without images.
     """
     from vos.errors import MediaError
+    from vos.video.source import IMAGE_KINDS, warn_of_lost_images
 
-    suffixes = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+    suffixes = set(IMAGE_KINDS)
     files: list[Path] = []
     for path in images:
         if path.is_dir():
+            warn_of_lost_images(list(path.iterdir()), str(path))
             inside = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in suffixes)
             if not inside:
                 raise MediaError(f"no image in {path}; images end in {', '.join(sorted(suffixes))}")

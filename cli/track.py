@@ -140,7 +140,7 @@ def track(
     switches = {"overlay": overlay, "coco": coco} | dict.fromkeys(formats, True)
     settings = override(settings, {"outputs": chosen(settings.outputs, switches)})
     given_names = parse_names(object_names, "--name")
-    with open_video(video, **settings.reading()) as source:
+    with open_video(video, **settings.reading(), leave_out=masks) as source:
         if names and (masks or points or boxes or prompts or frame is not None):
             raise PromptError(
                 "--class finds whom to follow by itself: give classes, or masks, points, boxes and prompts"

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib import import_module
 from pathlib import Path
 
@@ -48,6 +48,7 @@ def open_video(
     stride: int = 1,
     size: Size | str | None = None,
     reader: str = "auto",
+    leave_out: Collection[str | os.PathLike[str]] = (),
 ) -> Video:
     """The frames of a video file, of a folder of images (such as a DAVIS sequence), or of a glob.
 
@@ -58,6 +59,7 @@ def open_video(
         stride: take every ``stride``-th frame.
         size: (width, height), the length of the shorter side, or either as text: ``"854x480"``, ``"480"``.
         reader: for video files, one of :data:`READERS`.
+        leave_out: images that lie among the frames and are none, such as the mask of the first.
 
     Raises:
         MediaError: if there is no video, or its first frame cannot be read.
@@ -67,7 +69,7 @@ def open_video(
         raise InputError(f"unknown reader {reader!r}; choose one of {', '.join(READERS)}")
     if isinstance(size, str):
         size = parse_size(size)
-    found = find_source(source)
+    found = find_source(source, leave_out)
     if not found.is_images:
         return Video(READERS[reader](found.paths[0]), start=start, end=end, stride=stride, size=size)
     if reader != "auto":

@@ -14,12 +14,18 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from ..errors import MediaError
+from .playlists import playlist_kind, self_contained_formats
 from .truncation import missing_bytes
 
 NO_TIME = int(np.iinfo(np.int64).min)
 """Stands for a missing timestamp."""
 _NOT_VIDEO = frozenset(("tty", "bin", "xbin", "adf", "idf"))
 """FFmpeg's readers of text as a picture of a terminal."""
+
+
+def _options() -> dict[str, str]:
+    """Nothing but the file itself is opened."""
+    return {"protocol_whitelist": "file", "format_whitelist": self_contained_formats()}
 
 
 class Damage(Exception):
@@ -33,9 +39,15 @@ def open_container(path: Path) -> Iterator[av.container.InputContainer]:
     Raises:
         MediaError: if FFmpeg cannot read it, saying why as far as it can be told.
     """
+    kind = playlist_kind(path)
+    if kind is not None:
+        raise MediaError(
+            f"cannot read {path}: it is {kind}, which names other files or addresses and holds no video; "
+            f"give the video file, or make one with: ffmpeg -i {path.name} -c copy clip.mkv"
+        )
     try:
         # "file:" keeps FFmpeg from taking a colon in the name for a protocol.
-        container = av.open(f"file:{path}", metadata_errors="replace")
+        container = av.open(f"file:{path}", metadata_errors="replace", options=_options())
     except (av.FFmpegError, OSError, ValueError) as error:
         raise MediaError(f"cannot read {path}: {_why_not(path, error)}") from error
     with container:

@@ -56,7 +56,7 @@ def _unusual_images(paths: tuple[Path, ...], mode: str, *, turned: bool) -> Iter
     if turned:
         yield "EXIF turns the images by a quarter; it is applied"
     if mode.startswith("I"):
-        yield "16 bits per value: the upper 8 are used"
+        yield "16 bits per value: the upper 8 are used, or those below the file's MaxSampleValue"
     if mode in ("1", "L", "LA") or mode.startswith("I"):
         yield "grey: repeated in red, green and blue"
     if mode in ("RGBA", "LA", "PA"):

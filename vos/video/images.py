@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -16,6 +18,16 @@ from ..limits import check_pixels
 from .base import existing
 
 _EXIF_ORIENTATION = 0x0112
+_MAX_SAMPLE_VALUE = 281
+_DARK_LEVELS = 16
+"""An image of 16 bits whose values fill no more than so many of 256 levels is all but black."""
+
+logger = logging.getLogger(__name__)
+
+with contextlib.suppress(ImportError):  # HEIC is read where this package is installed
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
 
 
 class ImageReader:
@@ -41,7 +53,16 @@ class ImageReader:
                     "the images of a video are of one size"
                 )
         self.info = VideoInfo(width, height, fps=None, num_frames=len(self.paths))
-        read_image(self.paths[0])
+        self._shift = _first_shift(self.paths[0])
+        first = read_image(self.paths[0], shift=self._shift)
+        if self._shift is not None and first.max() < _DARK_LEVELS:
+            logger.warning(
+                "the frames are all but black: the 16-bit values of %s become 0 to %d of 255. The file does "
+                "not say how many bits are used (TIFF tag MaxSampleValue), so the upper 8 of 16 are read; "
+                "scale the values to 0..65535 first",
+                self.paths[0],
+                first.max(),
+            )
 
     def read(self, wanted: range) -> Iterator[Frame]:
         """See :meth:`vos.video.base.Reader.read`."""
@@ -64,7 +85,7 @@ class ImageReader:
         data = read_bytes(path)
         if self.observe is not None:
             self.observe(path, data)
-        image = decode_image(data, path)
+        image = decode_image(data, path, shift=self._shift)
         height, width = image.shape[:2]
         if (width, height) != (self.info.width, self.info.height):
             raise MediaError(
@@ -100,19 +121,20 @@ def read_bytes(path: Path) -> bytes:
         raise _unreadable(path, error) from error
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
+def read_image(path: Path, *, shift: int | None = None) -> NDArray[np.uint8]:
     """The image in a file, as :func:`decode_image` gives it.
 
     Raises:
         MediaError: if the file cannot be read, or as :func:`decode_image`.
     """
-    return decode_image(read_bytes(path), path)
+    return decode_image(read_bytes(path), path, shift=shift)
 
 
-def decode_image(data: bytes, path: Path) -> NDArray[np.uint8]:
+def decode_image(data: bytes, path: Path, *, shift: int | None = None) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB, turned as its EXIF orientation says.
 
-    Grey is repeated, alpha is dropped (not blended), of 16 bits the upper 8 are taken.
+    Grey is repeated, alpha is dropped (not blended). Of 16 bits the upper 8 are taken, or the upper 8 of as
+    many as the file says are used; ``shift`` is how many lower bits to drop in place of that.
 
     Raises:
         MediaError: if the image is damaged, animated, or of a kind with no fixed white, such as floats.
@@ -123,7 +145,7 @@ def decode_image(data: bytes, path: Path) -> NDArray[np.uint8]:
             _refuse_animation(path, image)
             image.load()
             upright = ImageOps.exif_transpose(image)
-            pixels = _to_rgb(upright)
+            pixels = _to_rgb(upright, _unused_bits(image) if shift is None else shift)
     except MediaError:
         raise
     except Exception as error:
@@ -133,13 +155,29 @@ def decode_image(data: bytes, path: Path) -> NDArray[np.uint8]:
     return pixels
 
 
-def _to_rgb(image: Image.Image) -> NDArray[np.uint8] | None:
-    """The image as RGB, or None where its mode has no fixed range."""
+def _first_shift(path: Path) -> int | None:
+    """How many lower bits to drop from the values of an image of 16 bits; None for any other."""
+    try:
+        with Image.open(path) as image:
+            return _unused_bits(image) if image.mode.startswith("I") else None
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def _unused_bits(image: Image.Image) -> int:
+    """How many bits more than 8 the values of a 16-bit image have, as far as the file says."""
+    highest = getattr(image, "tag_v2", {}).get(_MAX_SAMPLE_VALUE, 0xFFFF)
+    highest = max(highest) if isinstance(highest, tuple) else highest
+    return min(max(int(highest).bit_length(), 8), 16) - 8
+
+
+def _to_rgb(image: Image.Image, shift: int) -> NDArray[np.uint8] | None:
+    """The image as RGB, or None where its mode has no fixed range; ``shift`` is for more than 8 bits."""
     if image.mode.startswith("I"):  # 16 bits, or 32 that hold 16, as PNG and TIFF come
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 0xFFFF:
             return None
-        grey = (values.astype(np.uint16) >> 8).astype(np.uint8)
+        grey = np.minimum(values.astype(np.uint16) >> shift, 0xFF).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.mode == "F":
         return None
@@ -158,6 +196,14 @@ def _refuse_animation(path: Path, image: Image.Image) -> None:
 
 def _unreadable(path: Path, error: Exception) -> MediaError:
     """Pillow's decoders raise nearly anything for a damaged file; all of it means the same here."""
+    if (
+        path.suffix.lower() in (".heic", ".heif")
+        and "heif" not in str(Image.registered_extensions()).casefold()
+    ):
+        return MediaError(
+            f"cannot read image {path}: HEIC is read where the package pillow-heif is installed "
+            "(pip install pillow-heif); or convert the images to JPEG"
+        )
     if isinstance(error, OSError) and error.strerror:
         return MediaError(f"cannot read image {path}: {error.strerror}")
     if path.is_file() and path.stat().st_size == 0:

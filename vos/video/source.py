@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import difflib
 import glob
+import logging
 import os
 import re
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import MediaError
+from ..notices import NOTICE
+
+logger = logging.getLogger(__name__)
 
 IMAGE_KINDS = {
     ".jpg": "jpg",
@@ -21,12 +25,25 @@ IMAGE_KINDS = {
     ".webp": "webp",
     ".tif": "tif",
     ".tiff": "tif",
+    ".jpe": "jpg",
+    ".jfif": "jpg",
+    ".heic": "heic",
+    ".heif": "heic",
 }
 """Extensions that are read as images; those of one kind may be mixed."""
 _VIDEO_EXTENSIONS = frozenset(
     (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv", ".gif")
 )
 """Only for hints: a video file is whatever FFmpeg can read."""
+_LIKE_IMAGES = frozenset(
+    f".{name}"
+    for name in (
+        *("avif", "jxl", "jp2", "j2k", "gif", "exr", "hdr", "dpx", "tga", "ppm", "pgm", "pnm", "psd"),
+        *("dng", "cr2", "cr3", "nef", "arw", "orf", "rw2", "raf", "raw"),
+    )
+)
+"""Images that are not read, by their extensions: where a folder holds some, the user is told."""
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|(?:rtp|rtsp|udp|tcp|srt|http|https|mms):")
 _HINT_DEPTH = 3
 _HINT_FOLDERS = 200
 
@@ -42,8 +59,12 @@ class Source:
     is_images: bool
 
 
-def find_source(source: str | os.PathLike[str]) -> Source:
+def find_source(source: str | os.PathLike[str], leave_out: Collection[str | os.PathLike[str]] = ()) -> Source:
     """The files of a video file, a folder of images (such as a DAVIS sequence), one image, or a glob.
+
+    Args:
+        source: what the user gave.
+        leave_out: files that are not frames although they lie among them, such as the mask of a frame.
 
     Raises:
         MediaError: if there is nothing there that can be a video, saying what was found instead.
@@ -52,7 +73,7 @@ def find_source(source: str | os.PathLike[str]) -> Source:
     path = Path(text)
     try:
         if path.is_dir():
-            return Source(text, _images_in_folder(path), is_images=True)
+            return Source(text, _images_in_folder(path, leave_out), is_images=True)
         if path.is_file():
             is_image = path.suffix.lower() in IMAGE_KINDS
             return Source(text, (path,), is_images=is_image)
@@ -62,7 +83,7 @@ def find_source(source: str | os.PathLike[str]) -> Source:
     if exists:
         raise MediaError(f"{text} is neither a file nor a folder")
     if glob.has_magic(text):
-        return _from_glob(text)
+        return _from_glob(text, leave_out)
     raise MediaError(_missing(text))
 
 
@@ -76,10 +97,12 @@ def natural_order(paths: Iterable[Path]) -> list[Path]:
     return sorted(paths, key=key)
 
 
-def _images_in_folder(folder: Path) -> tuple[Path, ...]:
+def _images_in_folder(folder: Path, leave_out: Collection[str | os.PathLike[str]]) -> tuple[Path, ...]:
     try:
         with os.scandir(folder) as entries:
-            files = [Path(e.path) for e in entries if not e.name.startswith(".") and e.is_file()]
+            found = [Path(e.path) for e in entries if not e.name.startswith(".")]
+        warn_of_lost_images(found, str(folder))
+        files = _without([path for path in found if path.is_file()], leave_out, str(folder))
     except OSError as error:
         raise MediaError(f"cannot read folder {folder}: {error.strerror}") from error
     images = [file for file in files if file.suffix.lower() in IMAGE_KINDS]
@@ -88,9 +111,38 @@ def _images_in_folder(folder: Path) -> tuple[Path, ...]:
     return _checked(images, str(folder), f"{folder}/*{{}}")
 
 
-def _from_glob(pattern: str) -> Source:
+def _without(files: list[Path], leave_out: Collection[str | os.PathLike[str]], where: str) -> list[Path]:
+    """The files but those to leave out, unless nothing would be left."""
+    given = {os.path.realpath(path) for path in leave_out}
+    kept = [file for file in files if os.path.realpath(file) not in given]
+    if not any(file.suffix.lower() in IMAGE_KINDS for file in kept):
+        return files
+    for file in files:
+        if file not in kept:
+            logger.log(
+                NOTICE, "%s is a mask and not a frame of %s: it is left out of the frames", file, where
+            )
+    return kept
+
+
+def warn_of_lost_images(found: Sequence[Path], where: str) -> None:
+    """Say which entries look like frames and are not read: broken links and images of other kinds."""
+    broken = [path for path in found if path.is_symlink() and not path.exists()]
+    if broken:
+        logger.warning("%s holds %d broken link(s), left out, such as %s", where, len(broken), broken[0])
+    others = [path for path in found if path.suffix.lower() in _LIKE_IMAGES and path.is_file()]
+    if others and any(path.suffix.lower() in IMAGE_KINDS for path in found):
+        logger.warning(
+            "%s holds images of kinds that are not read, left out: %s; convert them first if they are frames",
+            where,
+            _kinds(others),
+        )
+
+
+def _from_glob(pattern: str, leave_out: Collection[str | os.PathLike[str]]) -> Source:
     matches = [Path(match) for match in glob.glob(pattern, recursive=True)]
-    files = [path for path in matches if path.is_file()]
+    warn_of_lost_images(matches, pattern)
+    files = _without([path for path in matches if path.is_file()], leave_out, pattern)
     images = [path for path in files if path.suffix.lower() in IMAGE_KINDS]
     if not matches:
         raise MediaError(f"nothing matches {pattern}")
@@ -172,6 +224,16 @@ def _sequence_inside(folder: Path) -> Path | None:
 def _missing(text: str) -> str:
     """Message for a path that does not exist."""
     path = Path(text)
+    if _URL.match(text):
+        return (
+            f"{text} is an address, and only files, folders and globs of images are read; "
+            f"save it as a file first, for example with: ffmpeg -i {text} -c copy -t 60 clip.mkv"
+        )
+    if text.isdecimal():
+        return (
+            f"there is no file or folder {text}, and cameras are not read: only files, folders and globs of "
+            "images; record to a file first"
+        )
     message = f"there is no file or folder {text}"
     if re.search(r"%0?\d*d", path.name):
         pattern = re.sub(r"%0?\d*d", "*", text)
