@@ -83,6 +83,15 @@ def mask_values_option(command: F) -> F:
     )(command)
 
 
+def turn_masks_option(command: F) -> F:
+    """``--turn-masks``: masks drawn on the stored pixels. The command gets ``turn_masks: bool``."""
+    return click.option(
+        "--turn-masks",
+        is_flag=True,
+        help="Masks were drawn on the pixels as stored: turn them as EXIF or the display matrix says.",
+    )(command)
+
+
 def reading_options(command: F) -> F:
     """Frames to read. The command gets ``start``, ``end``, ``stride``, ``size``, ``reader``, or None."""
     for option in (

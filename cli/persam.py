@@ -8,7 +8,16 @@ from typing import Any, TypeVar
 
 import click
 
-from .options import existing_result, json_flag, load_config, output_folder, print_json, verbosity
+from .options import (
+    existing_result,
+    json_flag,
+    load_config,
+    mask_values_option,
+    output_folder,
+    print_json,
+    turn_masks_option,
+    verbosity,
+)
 from .progress import progress_bar
 from .track import chosen
 
@@ -78,6 +87,8 @@ def persam_settings(config: str | None, recipe: str | None, flags: dict[str, Any
     help="The target in it: index PNG, 0/255 PNG or .npy.",
 )
 @click.option("--reference-id", type=int, metavar="ID", help="Which object, where the mask shows several.")
+@mask_values_option
+@turn_masks_option
 @output_folder
 @click.option(
     "--objects", type=int, metavar="N", help="Look for up to N instances in an image.  [default: 1]"
@@ -93,6 +104,8 @@ def persam(
     reference: Path,
     reference_mask: Path,
     reference_id: int | None,
+    mask_values: str,
+    turn_masks: bool,
     output: Path,
     resume: bool,
     overwrite: bool,
@@ -114,6 +127,7 @@ def persam(
     vos persam photos/ --reference dog.jpg --reference-mask dog.png -o out
     vos persam a.jpg b.jpg --reference dog.jpg --reference-mask dog.png --objects 5 --model mobile-sam -o out
     """
+    from vos.prompting.mask_values import MaskValues
     from vos.runs.persam import persam_images
     from vos.runs.persam_reference import Reference
     from vos.settings import override
@@ -123,7 +137,7 @@ def persam(
     with progress_bar(quiet=quiet) as advance:
         summary = persam_images(
             find_images(images),
-            Reference(reference, reference_mask, reference_id),
+            Reference(reference, reference_mask, reference_id, MaskValues(mask_values), turn_masks),
             output,
             settings,
             resume=resume,

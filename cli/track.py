@@ -19,6 +19,7 @@ from .options import (
     output_folder,
     print_json,
     reading_options,
+    turn_masks_option,
     verbosity,
 )
 from .progress import progress_bar
@@ -27,9 +28,11 @@ from .progress import progress_bar
 def prompt_options(command: Any) -> Any:
     """Select objects.
 
-    The command gets ``masks``, ``points``, ``boxes``, ``prompts``, ``frame``, ``mask_values``.
+    The command gets ``masks``, ``points``, ``boxes``, ``prompts``, ``frame``,
+    ``mask_values``, ``turn_masks``.
     """
     for option in (
+        turn_masks_option,
         mask_values_option,
         click.option(
             "--frame",
@@ -102,6 +105,7 @@ def track(
     prompts: tuple[Path, ...],
     frame: int | None,
     mask_values: str,
+    turn_masks: bool,
     names: tuple[str, ...],
     output: Path,
     resume: bool,
@@ -156,6 +160,7 @@ def track(
                 frame=frame,
                 video=source,
                 mask_values=mask_values,
+                turn_masks=turn_masks,
             )
         )
         with progress_bar(quiet=quiet) as advance:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,28 @@ class Frame:
         return f"Frame(index={self.index}, name={self.name!r}, size={width}x{height}, time={self.time})"
 
 
+class Turn(NamedTuple):
+    """How stored pixels are turned for display: mirrored first, then turned clockwise."""
+
+    degrees: int = 0
+    """0, 90, 180 or 270, clockwise."""
+    mirrored: bool = False
+    """Left and right are swapped before the turn."""
+
+    def apply(self, image: NDArray[Any]) -> NDArray[Any]:
+        """An (H, W, ...) array of stored pixels as displayed."""
+        return np.rot90(image[:, ::-1] if self.mirrored else image, -self.degrees // 90)
+
+    def __str__(self) -> str:
+        turned = f"turned by {self.degrees} degrees" + (" clockwise" if self.degrees != 180 else "")
+        parts = [*(["mirrored"] if self.mirrored else []), *([turned] if self.degrees else [])]
+        return " and ".join(parts) or "not turned"
+
+
+UPRIGHT = Turn()
+"""Pictures that are read as they are stored."""
+
+
 @dataclass(frozen=True)
 class VideoInfo:
     """What is known of a video before it is read. ``None`` means unknown, never a guess."""
@@ -51,3 +74,5 @@ class VideoInfo:
     height: int
     fps: float | None
     num_frames: int | None
+    turn: Turn = UPRIGHT
+    """How the stored pictures are turned when they are read (display matrix, EXIF); that of the first."""

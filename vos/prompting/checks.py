@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import PromptError
-from ..prompts import Target
+from ..frame import UPRIGHT, Turn
+from ..prompts import Prompt, Target
 
 
-def check_targets(targets: Iterable[Target], size: tuple[int, int]) -> None:
-    """Refuse prompts that do not fit frames of ``size`` (H, W).
+def turn_masks(targets: Iterable[Target], turn: Turn) -> list[Target]:
+    """The targets with masks that were drawn on the stored pixels turned as the frames are when read."""
+    return [
+        target
+        if target.prompt.mask is None
+        else replace(
+            target, prompt=replace(target.prompt, mask=np.ascontiguousarray(turn.apply(target.prompt.mask)))
+        )
+        for target in targets
+    ]
+
+
+def check_targets(targets: Iterable[Target], size: tuple[int, int], turn: Turn = UPRIGHT) -> None:
+    """Refuse prompts that do not fit frames of ``size`` (H, W), which were turned by ``turn`` when read.
 
     Raises:
         PromptError: a mask of another size or without a pixel; a point or a box outside the image.
@@ -21,23 +35,44 @@ def check_targets(targets: Iterable[Target], size: tuple[int, int]) -> None:
         where = f"object {target.object_id} in frame {target.frame_index}"
         prompt = target.prompt
         if prompt.mask is not None:
-            _check_mask(prompt.mask, size, where)
+            check_mask_size(prompt.mask.shape, size, f"the mask of {where}", "the frames as read are", turn)
+            if not prompt.mask.any():
+                raise PromptError(f"the mask of {where} is empty: no pixel is set")
         if prompt.points is not None:
             _check_points(prompt.points, size, where)
         if prompt.box is not None:
             _check_box(prompt.box, size, target, where)
 
 
-def _check_mask(mask: NDArray[np.bool_], size: tuple[int, int], where: str) -> None:
-    if mask.shape != size:
-        (height, width), (rows, columns) = size, mask.shape
+def check_mask_size(
+    shape: tuple[int, ...], size: tuple[int, int], what: str, against: str, turn: Turn = UPRIGHT
+) -> None:
+    """Refuse a mask of another size than its image.
+
+    Args:
+        shape: (H, W) of the mask.
+        size: (H, W) of the image as read.
+        what: what the mask is called in the message.
+        against: what the image is called, with a verb: ``the frames as read are``.
+        turn: how the image was turned when it was read.
+
+    Raises:
+        PromptError: naming the turn where that explains it.
+    """
+    if shape == size:
+        return
+    (height, width), (rows, columns) = size, shape
+    message = f"{what} is {columns}x{rows} pixels, but {against} {width}x{height}"
+    if turn.degrees in (90, 270) and (rows, columns) == (width, height):
         raise PromptError(
-            f"the mask of {where} is {columns}x{rows} pixels, but the frames as read are {width}x{height}; "
-            f"make the mask {width}x{height} (nearest neighbour), "
-            f"or read the video with --size {columns}x{rows}"
+            f"{message}: they are stored as {columns}x{rows} and {turn} when read, and the mask was drawn on "
+            "the stored pixels. Give --turn-masks to turn it likewise, or draw it on the upright picture"
         )
-    if not mask.any():
-        raise PromptError(f"the mask of {where} is empty: no pixel is set")
+    turned = f" ({turn} when read)" if turn != UPRIGHT else ""
+    raise PromptError(
+        f"{message}{turned}; make the mask {width}x{height} (nearest neighbour)"
+        + ("" if turned or "frames" not in against else f", or read the video with --size {columns}x{rows}")
+    )
 
 
 def _check_points(points: NDArray[np.float32], size: tuple[int, int], where: str) -> None:
@@ -68,3 +103,25 @@ def _inside(x0: float, y0: float, x1: float, y1: float, size: tuple[int, int], o
     if right - x0 < 1 or bottom - y0 < 1:
         return ""
     return f"; did you mean {object_id}:{x0:g},{y0:g},{right:g},{bottom:g}?"
+
+
+def refuse_only_negative(targets: Iterable[Target]) -> None:
+    """Refuse an object whose first prompts are points off it, and nothing else.
+
+    Raises:
+        PromptError: all that is not there would be the object.
+    """
+    seen: set[int] = set()
+    for target in sorted(targets, key=lambda target: target.frame_index):
+        if target.object_id not in seen and is_only_negative(target.prompt):
+            raise PromptError(
+                f"object {target.object_id} has only points off it (-) in frame {target.frame_index} "
+                "and is not known there yet; add a point on it (+), a box or a mask"
+            )
+        seen.add(target.object_id)
+
+
+def is_only_negative(prompt: Prompt) -> bool:
+    """Whether a prompt says where its object is not, and nothing else."""
+    only_points = prompt.box is None and prompt.mask is None and prompt.low_res is None
+    return only_points and prompt.labels is not None and not prompt.labels.any()

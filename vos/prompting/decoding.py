@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from ..ops.overlap import nested_logits_to_labels, paint_small_on_top
 from ..prompts import Prompt, Target
 from ..results import FrameResult, Labels, Source
 from ..trackers.base import ALL_PROMPTS, Tracker, TrackerInfo
-from .checks import check_targets
+from .checks import check_targets, is_only_negative
 from .merge import merge_targets
 
 if TYPE_CHECKING:
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 
 Masks = NDArray[np.bool_]
 Floats = NDArray[np.float32]
+LARGE_SHARE = 0.5
+"""A mask of more than this share of the frame is suspected to be the background."""
+LARGE_BOXES = 1.5
+"""So is one that is larger than this many of its box."""
+
+logger = logging.getLogger(__name__)
 
 
 def needs_backbone(target: Target) -> bool:
@@ -70,6 +77,7 @@ def decode_prompts(
         if backbone is None:
             raise ValueError(f"points and boxes need a backbone: objects {[t.object_id for t in to_decode]}")
         prompts = [_with_known(target, known) for target in to_decode]
+        _refuse_unknown(to_decode, prompts, frame)
         logits, scores = _decode(backbone, frame, prompts)
         _refuse_empty(to_decode, logits > 0, frame)
         labels = nested_logits_to_labels(logits, [target.object_id for target in to_decode])
@@ -80,6 +88,7 @@ def decode_prompts(
         over = paint_small_on_top(masks, [target.object_id for target in given])
         labels = np.where(over > 0, over, labels)
     _refuse_hidden(targets, labels, frame)
+    _warn_of_large(targets, labels, frame)
     decoded = []
     for target in sorted(targets, key=lambda target: target.object_id):
         prompt = Prompt(mask=labels == target.object_id)
@@ -196,6 +205,35 @@ def _refuse_empty(targets: Sequence[Target], masks: Masks, frame: Frame) -> None
             raise PromptError(
                 f"no object found for {_named(target)} in frame {frame.index}; "
                 "try a box around it, more points, or a mask"
+            )
+
+
+def _refuse_unknown(targets: Sequence[Target], prompts: Sequence[Prompt], frame: Frame) -> None:
+    for target, prompt in zip(targets, prompts, strict=True):
+        if is_only_negative(prompt):
+            raise PromptError(
+                f"{_named(target)} is not visible in frame {frame.index}, and has only points off it (-); "
+                "add a point on it (+), a box or a mask"
+            )
+
+
+def _warn_of_large(targets: Sequence[Target], labels: Labels, frame: Frame) -> None:
+    """Say which masks are larger than an object usually is, before they are tracked."""
+    for target in targets:
+        area = int((labels == target.object_id).sum())
+        share = area / labels.size
+        box = target.prompt.box
+        around = None if box is None else float((box[2] - box[0] + 1) * (box[3] - box[1] + 1))
+        if share > LARGE_SHARE:
+            logger.warning(
+                "the mask of %s in frame %d covers %.0f %% of the frame: is it the background? "
+                "Look at it before you track on",
+                *(_named(target), frame.index, 100 * share),
+            )
+        elif around is not None and area > LARGE_BOXES * around:
+            logger.warning(
+                "the mask of %s in frame %d is %.1f times as large as its box; add points off it (-)",
+                *(_named(target), frame.index, area / around),
             )
 
 

@@ -7,16 +7,19 @@ targets into masks.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Protocol
 
 from ..errors import PromptError
-from ..frame import Frame, VideoInfo
+from ..frame import UPRIGHT, Frame, VideoInfo
+from ..notices import NOTICE
 from ..prompts import Target
+from . import checks
 from .box import parse_box
-from .checks import check_targets
+from .checks import check_targets, refuse_only_negative
 from .decoding import decode_prompts, needs_backbone
 from .mask import parse_mask
 from .mask_values import MaskValues
@@ -32,6 +35,8 @@ __all__ = [
     "merge_targets",
     "needs_backbone",
 ]
+
+logger = logging.getLogger(__name__)
 
 TARGET_SOURCES: dict[str, Callable[..., list[Target]]] = {
     "mask": parse_mask,
@@ -69,6 +74,7 @@ def load_prompts(
     frame: int | None = None,
     video: FrameSource | None = None,
     mask_values: MaskValues | str = MaskValues.AUTO,
+    turn_masks: bool = False,
 ) -> list[Target]:
     """The targets that flags and files speak of; what is said of one object in one frame is one target.
 
@@ -82,6 +88,7 @@ def load_prompts(
         frame: index of the frame that all of these speak of unless they say otherwise. None is the first
             frame of ``video``, or 0 without one.
         video: the frames to come, so that what does not fit them is refused before any work is done.
+        turn_masks: masks were drawn on the stored pixels: turn them as the frames of ``video`` are turned.
         mask_values: how mask files are read, see :class:`~vos.prompting.mask_values.MaskValues`.
 
     Raises:
@@ -109,7 +116,16 @@ def load_prompts(
     }
     targets = merge_targets([target for kind, text in told for target in sources[kind](text, frame)])
     if video is not None:
-        check_targets(targets, (video.info.height, video.info.width))
+        if turn_masks:
+            targets = checks.turn_masks(targets, video.info.turn)
+        check_targets(targets, (video.info.height, video.info.width), video.info.turn)
+        if not turn_masks and video.info.turn != UPRIGHT and any(t.prompt.mask is not None for t in targets):
+            logger.log(
+                NOTICE,
+                "the frames are %s when read; masks are taken as drawn on them upright (or --turn-masks)",
+                video.info.turn,
+            )
+    refuse_only_negative(targets)
     return targets
 
 

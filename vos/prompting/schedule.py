@@ -10,6 +10,8 @@ from ..errors import PromptError
 from ..frame import Frame
 from ..prompts import Target
 from ..results import FrameResult
+from .checks import refuse_only_negative
+from .merge import merge_targets
 
 if TYPE_CHECKING:
     from ..video import Video
@@ -84,12 +86,13 @@ class UserPrompts(PromptSchedule):
         targets: at least one.
 
     Raises:
-        PromptError: without targets.
+        PromptError: without targets, or where all that is said of a new object is where it is not.
     """
 
     def __init__(self, targets: Sequence[Target]) -> None:
         if not targets:
             raise PromptError("no object to track: give a mask, a point, a box or a prompt file")
+        refuse_only_negative(merge_targets(targets))
         self._targets = tuple(targets)
         self.first_given = {}
         for target in sorted(targets, key=lambda target: target.frame_index):

@@ -14,12 +14,14 @@ from ..backbones.base import Backbone, FrameFeatures
 from ..backbones.classical.backbone import GraphCutBackbone
 from ..backbones.registry import build_backbone
 from ..errors import PromptError, SettingsError
+from ..prompting.checks import check_mask_size
 from ..prompting.mask import read_masks
+from ..prompting.mask_values import MaskValues
 from ..results import FrameResult, Source
 from ..trackers.persam.feature_geometry import AlignedView, ContrastView, ReferenceView, View
 from ..trackers.persam.images import LearnedTarget, learn_target
 from ..trackers.persam.instances import find_instances, similarity_threshold, to_labels
-from ..video.images import read_image
+from ..video.images import image_turn, read_image
 from .persam_settings import PersamRunSettings
 
 LOWEST_RED = 124
@@ -34,6 +36,10 @@ class Reference:
     mask: Path
     object_id: int | None = None
     """Which object of the mask, where it shows several."""
+    mask_values: MaskValues = MaskValues.AUTO
+    """How the values of the mask are read."""
+    turn_mask: bool = False
+    """The mask was drawn on the stored pixels: it is turned as the image is when it is read."""
 
 
 def build_backbone_of(settings: PersamRunSettings) -> Backbone:
@@ -55,8 +61,14 @@ def learn_reference(
 ) -> Callable[[int, NDArray[np.uint8]], FrameResult]:
     """A function of an image's number and pixels: the target of ``reference`` in it."""
     mask, level = _read_mask(reference, settings)
+    image = read_image(reference.image)
+    turn = image_turn(reference.image)
+    if reference.turn_mask:
+        mask = np.ascontiguousarray(turn.apply(mask))
+    what = f"the reference mask {reference.mask}"
+    check_mask_size(mask.shape, image.shape[:2], what, f"the pixels of {reference.image} as read are", turn)
     try:
-        return learn_target_in(read_image(reference.image), mask, settings, backbone, level)
+        return learn_target_in(image, mask, settings, backbone, level)
     except PromptError as error:
         raise PromptError(f"{reference.mask}: {error}") from error
 
@@ -140,7 +152,7 @@ def _read_mask(reference: Reference, settings: PersamRunSettings) -> tuple[NDArr
                 "or leave out --recipe parity"
             )
         return red > 0, level
-    masks = read_masks(reference.mask)
+    masks = read_masks(reference.mask, reference.mask_values)
     wanted = reference.object_id
     if wanted is None and len(masks) > 1:
         raise PromptError(

@@ -13,11 +13,20 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from ..errors import MediaError
-from ..frame import Frame, VideoInfo
+from ..frame import Frame, Turn, VideoInfo
 from ..limits import check_pixels
 from .base import existing
 
 _EXIF_ORIENTATION = 0x0112
+_EXIF_TURNS = {
+    2: Turn(0, True),
+    3: Turn(180),
+    4: Turn(180, True),
+    5: Turn(270, True),
+    6: Turn(90),
+    7: Turn(90, True),
+    8: Turn(270),
+}
 _MAX_SAMPLE_VALUE = 281
 _DARK_LEVELS = 16
 """An image of 16 bits whose values fill no more than so many of 256 levels is all but black."""
@@ -52,7 +61,9 @@ class ImageReader:
                     f"{path} is {size[0]}x{size[1]}, but {self.paths[0]} is {width}x{height}; "
                     "the images of a video are of one size"
                 )
-        self.info = VideoInfo(width, height, fps=None, num_frames=len(self.paths))
+        self.info = VideoInfo(
+            width, height, fps=None, num_frames=len(self.paths), turn=image_turn(self.paths[0])
+        )
         self._shift = _first_shift(self.paths[0])
         first = read_image(self.paths[0], shift=self._shift)
         if self._shift is not None and first.max() < _DARK_LEVELS:
@@ -118,6 +129,19 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def image_turn(path: Path) -> Turn:
+    """How an image is turned when it is read, by its EXIF orientation.
+
+    Raises:
+        MediaError: if the file is not an image.
+    """
+    try:
+        with Image.open(path) as image:
+            return _EXIF_TURNS.get(image.getexif().get(_EXIF_ORIENTATION, 1), Turn())
+    except Exception as error:
         raise _unreadable(path, error) from error
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 
 from ..errors import MediaError
-from ..frame import Frame, VideoInfo
+from ..frame import Frame, Turn, VideoInfo
 from .base import existing
 from .container import Damage, Packets, decode, open_container, read_packets, video_stream
 from .pixels import UPRIGHT, ToRGB, orientation_of
@@ -49,10 +49,13 @@ class PyAVReader:
         picture = self._first_picture()
         self._first_pts = picture.pts
         self._picture_bytes = sum(plane.buffer_size for plane in picture.planes)
-        self.is_turned = orientation_of(picture) != UPRIGHT
+        orientation = orientation_of(picture)
+        self.is_turned = orientation != UPRIGHT
         """Whether frames are stored otherwise than they are shown."""
         height, width = ToRGB(path)(picture).shape[:2]
-        self.info = VideoInfo(width, height, fps, num_frames=None)
+        self.info = VideoInfo(
+            width, height, fps, num_frames=None, turn=Turn(orientation.degrees, orientation.mirrored)
+        )
 
     def read(self, wanted: range) -> Iterator[Frame]:
         """See :meth:`vos.video.base.Reader.read`."""
