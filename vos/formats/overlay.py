@@ -24,6 +24,8 @@ TICKS = 90_000
 """Timestamps count 1/90000 s, which holds all usual frame rates exactly or to a hundredth of a frame."""
 DEFAULT_FPS = 25.0
 """For folders of images whose rate is not known."""
+LONGEST_STEP = 60.0
+"""Seconds: times that go further ahead from one frame to the next have jumped."""
 BT709 = 1
 
 _ENCODER = {
@@ -62,6 +64,10 @@ class OverlayWriter(Writer):
         self._blocks = Blocks(work, ".nut")
         self._piece: _Piece | None = None
         self._last_tick: int | None = None
+        self._shift = 0
+        """Ticks to add to the times of the source, since they have jumped."""
+        self._usual_step = round(TICKS / self._fps)
+        """Ticks between the last two frames whose times did not jump."""
         self._size: tuple[int, int] | None = None
 
     def write(self, frame: Frame, segmentation: FrameResult) -> None:
@@ -89,12 +95,13 @@ class OverlayWriter(Writer):
             self._blocks.append(self._piece.finish())
             self._piece = None
         size = None if self._size is None else list(self._size)
-        return {"blocks": self._blocks.count, "last_tick": self._last_tick, "size": size}
+        return {"blocks": self._blocks.count, "size": size, **self._clock()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on after the pieces counted in ``state``."""
         self._blocks.count = state["blocks"]
-        self._last_tick = state["last_tick"]
+        self._last_tick, self._shift = state["last_tick"], state["shift"]
+        self._usual_step = state["usual_step"]
         self._size = None if state["size"] is None else (state["size"][0], state["size"][1])
         self._piece = None
 
@@ -107,16 +114,28 @@ class OverlayWriter(Writer):
         with replacing(self.path) as temporary, temporary.open("wb") as file:
             _join(self._blocks, file, round(TICKS / self._fps))
 
+    def _clock(self) -> dict[str, int | None]:
+        return {"last_tick": self._last_tick, "shift": self._shift, "usual_step": self._usual_step}
+
     @property
     def _fps(self) -> float:
         return self._facts.fps or DEFAULT_FPS
 
     def _tick(self, frame: Frame) -> int:
-        """The frame's time in ticks, always later than the frame before."""
+        """The frame's time in ticks, always later than the frame before.
+
+        Where the times of the source jump, back or far ahead, as in joined recordings, the frame comes one
+        usual step after the one before, and later times move along.
+        """
         seconds = frame.index / self._fps if frame.time is None else frame.time
-        tick = round(seconds * TICKS)
+        tick = round(seconds * TICKS) + self._shift
         if self._last_tick is not None:
-            tick = max(tick, self._last_tick + 1)
+            step = tick - self._last_tick
+            if not 0 < step <= LONGEST_STEP * TICKS:
+                self._shift += self._usual_step - step
+                tick = self._last_tick + self._usual_step
+            else:
+                self._usual_step = step
         self._last_tick = tick
         return tick
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,12 +33,17 @@ def probe_file(text: str, path: Path, *, count: bool) -> Probe:
     with open_container(path) as container:
         stream = video_stream(container, path)
         components = picture.format.components
+        declared, lasting = _duration(container, stream), duration_of(packets, reader)
+        contradicts = lasting is not None and (declared is None or disagree(declared, lasting))
         variable = None if reader.guesses_times else is_variable(shown)
         unusual = [
             *_unusual_picture(picture),
             *_unusual_stream(container, stream),
             *_unusual_times(reader, packets, shown, variable),
+            *_jumps(packets, reader),
         ]
+        if lasting is not None and declared is not None and contradicts:
+            unusual.append(f"the header says {declared:.3f} s, but the frames last {lasting:.3f} s")
         if damage:
             unusual.append(f"damaged after about {num_frames} frames: {damage}")
         elif stream.frames not in (0, num_frames) and not packets.is_hidden.any():
@@ -56,7 +62,7 @@ def probe_file(text: str, path: Path, *, count: bool) -> Probe:
             fps=reader.info.fps,
             nominal_fps=float(stream.guessed_rate) if stream.guessed_rate else None,
             variable_rate=variable,
-            duration=_duration(container, stream),
+            duration=lasting if lasting is not None and contradicts else declared,
             start_time=reader.seconds(int(shown[0])) if len(shown) else None,
             container=container.format.name,
             codec=reader.codec_name,
@@ -86,6 +92,46 @@ def _count(reader: PyAVReader, decode_all: bool) -> tuple[int, CountedBy, str | 
     if reader.why_not_exact is None:
         return len(reader.timeline), "packets", reader.timeline.damage
     return int((~reader.packets.is_hidden).sum()), "estimate", reader.packets.damage
+
+
+def segments_of(packets: Packets) -> list[NDArray[np.intp]]:
+    """Packet numbers of each stretch in which times go on: joined recordings begin anew."""
+    times = np.where(packets.dts != NO_TIME, packets.dts, packets.pts)
+    known = np.flatnonzero(times != NO_TIME)
+    # Packets come in order of decoding, so even where pictures are reordered these times only increase.
+    if (packets.dts == NO_TIME).sum() > 1:
+        return [known]
+    return np.split(known, np.flatnonzero(np.diff(times[known]) < 0) + 1)
+
+
+def duration_of(packets: Packets, reader: PyAVReader) -> float | None:
+    """Seconds that the shown frames last by their own times, the last as long as usual; None if unknown."""
+    if reader.guesses_times:
+        return None
+    ticks = 0
+    for segment in segments_of(packets):
+        kept = segment[(packets.pts[segment] != NO_TIME) & ~packets.is_hidden[segment]]
+        pts = np.unique(packets.pts[kept])
+        if len(pts) < 2:
+            return None
+        ticks += int(pts[-1] - pts[0] + np.median(np.diff(pts)))
+    return reader.seconds(ticks) if ticks else None
+
+
+def disagree(declared: float, lasting: float) -> bool:
+    """Whether two durations differ by more than a tenth, and by more than a container's rounding."""
+    return abs(declared - lasting) > max(0.1 * lasting, 0.1)
+
+
+def _jumps(packets: Packets, reader: PyAVReader) -> Iterator[str]:
+    """Where the times of the file go back."""
+    segments = segments_of(packets)
+    for before, after in itertools.pairwise(segments):
+        last, first = packets.pts[before].max(), packets.pts[after].min()
+        yield (
+            f"times jump back after frame {before[-1]}, from {reader.seconds(int(last)):.3f} s to "
+            f"{reader.seconds(int(first)):.3f} s, as in joined recordings; overlays go on after it"
+        )
 
 
 def _duration(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
