@@ -44,10 +44,12 @@ def parse_prompt_file(text: str, frame: int, values: MaskValues = MaskValues.AUT
         PromptError: if the file is missing or malformed; the message says where in it.
     """
     path = Path(text)
-    return parse_prompt_content(_load(path), path, frame)
+    return parse_prompt_content(_load(path), path, frame, values)
 
 
-def parse_prompt_content(content: Mapping[str, Any], path: Path, frame: int) -> list[Target]:
+def parse_prompt_content(
+    content: Mapping[str, Any], path: Path, frame: int, values: MaskValues = MaskValues.AUTO
+) -> list[Target]:
     """The targets in the content of a prompt file; ``path`` names it, and masks are relative to its folder.
 
     Raises:
