@@ -370,6 +370,7 @@ class Worker:
             self.pool.kill(task_id)
             self.leases.release(running.lease)
             del self._running[task_id]
+            self._todo.append(task_id)
         return False
 
     # Saying so
