@@ -167,7 +167,8 @@ def advance(
     labels[window.y0 : window.y1, window.x0 : window.x1] = argmax_labels(
         window.enlarge(belief), video.looks.ids
     )
-    signals = _signals(video, belief, carried, (np.exp(learned), looks), lab, window.scale)
+    appearance = (np.exp(learned), looks / looks.sum(axis=0))
+    signals = _signals(video, belief, carried, appearance, lab, window.scale)
     objects = tuple(
         _next_state(state, labels, 0.0 if measured is None else confidence(measured), settings)
         for state, measured in zip(video.objects, signals, strict=True)
