@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 OUT    ?= out/demo
 READY  := $(VENV)/.ready
 
-.PHONY: demo test test-all lint types wheel check docs clean
+.PHONY: demo test test-all lint types wheel check docs oracles clean
 
 demo: $(READY)  ## cut the objects out of the bundled clip, score the result, say where it is
 	$(BIN)/vos demo -o $(OUT) --overwrite
@@ -24,6 +24,17 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
+# Their requirements contradict each other's and ours, so some are installed without them.
+oracles: $(READY)  ## let other people's programs read our annotation files, in .venv-oracles
+	$(PYTHON) -m venv .venv-oracles
+	.venv-oracles/bin/python -m pip install --quiet pycocotools trackeval datumaro supervision webdataset
+	.venv-oracles/bin/python -m pip install --quiet --no-deps cvat-sdk label-studio-sdk darwin-py labelme \
+	  loguru tifffile imgviz cmap upolygon humanize deprecation argcomplete tenacity
+	.venv-oracles/bin/python -m pip install --quiet lxml pandas pydantic httpx jsonschema appdirs ijson nltk \
+	  ujson xmljson pyjwt requests requests-mock jsf typer json-stream orjson mpire natsort toml platformdirs \
+	  scikit-image
+	VOS_ORACLES=.venv-oracles/bin/python $(BIN)/python -m pytest -m slow tests/formats/test_independent_readers.py
+
 wheel: $(READY)  ## build the wheel, install it into a clean environment, run the main job from it
 	sh tests/wheel_smoke.sh $(BIN)/python
 
@@ -38,4 +49,4 @@ $(READY): pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist out *.egg-info
+	rm -rf $(VENV) .venv-oracles build dist out *.egg-info

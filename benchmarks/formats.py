@@ -1,0 +1,169 @@
+"""How fast annotations are written and read in every format, and how much memory that takes.
+
+    python benchmarks/formats.py -o benchmarks/results/formats.json
+
+Moving ellipses with holes, at 854x480 unless told otherwise. Every format is written and read in a process of
+its own, with its pieces on disk, as `vos track` keeps them; memory is the peak of that process over one that
+only makes the frames (Linux only). Making the frames is not counted. The last rows encode the same masks as
+COCO run lengths, here and with pycocotools alone, in turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from common import RESULTS, write_json
+from pycocotools import mask as coco_mask
+
+from vos import formats
+from vos.files import make_folder
+from vos.formats.base import VideoFacts
+from vos.formats.registry import FORMATS, build_writer, readers, writer_class, writers
+from vos.frame import Frame
+from vos.ops.rle import compress, label_counts
+from vos.results import FrameResult
+
+SIZE = (480, 854)
+
+
+def frames(count: int, objects: int, size: tuple[int, int]) -> Iterator[tuple[Frame, FrameResult]]:
+    """Ellipses with a hole that move along, one beside the other."""
+    height, width = size
+    blank = np.broadcast_to(np.zeros(3, np.uint8), (*size, 3))
+    step = width / objects
+    for index in range(count):
+        labels = np.zeros(size, np.uint8)
+        for k in range(1, objects + 1):
+            centre = (
+                round((k - 0.5) * step + 20 * np.sin(index / 9 + k)),
+                round(height / 2 + 60 * np.cos(index / 7 + k)),
+            )
+            cv2.ellipse(labels, centre, (round(step / 2.2), height // 5), index + 20 * k, 0, 360, k, -1)
+            cv2.circle(labels, centre, round(step / 8), 0, -1)
+        yield (
+            Frame(index, blank, f"{index:05d}", index / 25),
+            FrameResult(index, labels, dict.fromkeys(range(1, objects + 1), 0.9)),
+        )
+
+
+def measure(name: str, count: int, objects: int, size: tuple[int, int]) -> dict[str, Any]:
+    """Seconds to write and read, bytes, and the peak of memory of this process in MiB after writing."""
+    result: dict[str, Any] = {}
+    for each in writers():  # so that imports do not count
+        writer_class(each)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "out", FORMATS[name].default_name if name else "")
+        make_folder(path.parent)
+        if name:
+            facts = VideoFacts(25.0, {k: f"object {k}" for k in range(1, objects + 1)}, sequence="clip")
+            writer = build_writer(name, path, work=Path(folder, "work"), facts=facts)
+        seconds = 0.0
+        for index, (frame, labels) in enumerate(frames(count, objects, size), start=1):
+            if name:
+                start = time.perf_counter()
+                writer.write(frame, labels)
+                if index % 25 == 0:
+                    writer.checkpoint()
+                seconds += time.perf_counter() - start
+        if name:
+            start = time.perf_counter()
+            writer.close()
+            result["write_seconds"] = seconds + time.perf_counter() - start
+            result["bytes"] = sum(p.stat().st_size for p in [path, *path.rglob("*")] if p.is_file())
+        result["peak"] = peak()
+        if name in readers():
+            start = time.perf_counter()
+            annotations = formats.read(path, name, size=size)
+            for _ in annotations:
+                pass
+            result["read_seconds"] = time.perf_counter() - start
+            result["read_peak"] = peak()
+    return result
+
+
+def peak() -> float:
+    """MiB of this process's largest resident size so far."""
+    found = re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())
+    return 0.0 if found is None else int(found[1]) / 2**10
+
+
+def in_process(name: str, count: int, objects: int, size: tuple[int, int]) -> dict[str, Any]:
+    """:func:`measure` in a process of its own."""
+    command = [sys.executable, __file__, "--measure", name, "--frames", str(count), "--objects", str(objects)]
+    command += ["--size", f"{size[1]}x{size[0]}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def encoders(objects: int, size: tuple[int, int]) -> list[dict[str, Any]]:
+    """Milliseconds per frame to make COCO strings, ours and pycocotools', medians of 60 frames in turns."""
+    ours, theirs = [], []
+    for _, result in frames(60, objects, size):
+        start = time.perf_counter()
+        first = {k: compress(counts) for k, counts in label_counts(result.labels).items()}
+        middle = time.perf_counter()
+        second = {
+            k: coco_mask.encode(np.asfortranarray((result.labels == k).astype(np.uint8)))["counts"].decode()
+            for k in result.ids
+        }
+        theirs.append(time.perf_counter() - middle)
+        ours.append(middle - start)
+        assert first == second
+    return [
+        {"encoder": name, "milliseconds_per_frame": round(1000 * statistics.median(values), 3)}
+        for name, values in (("vos", ours), ("pycocotools", theirs))
+    ]
+
+
+def main() -> None:
+    """Measure what was asked for and write the JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("-o", "--output", default=str(RESULTS / "formats.json"))
+    parser.add_argument("--frames", type=int, default=2000)
+    parser.add_argument("--objects", type=int, default=7)
+    parser.add_argument("--size", default=f"{SIZE[1]}x{SIZE[0]}")
+    parser.add_argument("--format", action="append", help="only this one; may be given several times")
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    width, height = map(int, options.size.split("x"))
+    size = (height, width)
+    if options.measure is not None:
+        print(json.dumps(measure(options.measure, options.frames, options.objects, size)))
+        return
+    base = in_process("", options.frames, options.objects, size)["peak"]
+    rows = []
+    for name in options.format or [n for n in writers() if n != "overlay"]:
+        found = in_process(name, options.frames, options.objects, size)
+        row = {
+            "format": name,
+            "write_frames_per_second": round(options.frames / found["write_seconds"], 1),
+            "write_peak_mib": round(found["peak"] - base, 1),
+            "bytes_per_frame": round(found["bytes"] / options.frames),
+        }
+        if "read_seconds" in found:
+            row["read_frames_per_second"] = round(options.frames / found["read_seconds"], 1)
+            row["read_peak_mib"] = round(found["read_peak"] - base, 1)
+        rows.append(row)
+        print(row, flush=True)
+    rows += encoders(options.objects, size)
+    print(rows[-2:])
+    settings = {"frames": options.frames, "objects": options.objects, "size": [width, height]}
+    write_json(options.output, "formats", settings, rows)
+
+
+if __name__ == "__main__":
+    main()
