@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -343,3 +344,20 @@ def test_a_real_davis_sequence(davis_multi_root: Path, tmp_path: Path) -> None:
         formats.write(given, tmp_path / file, name)
         after = labels_by_index(formats.read(tmp_path / file))
         assert all(np.array_equal(after[n], before[n]) for n in before)
+
+
+def test_shards_with_objects_by_id(tmp_path: Path) -> None:
+    """Samples whose JSON lists objects by id and names no sequence: the key of the sample does."""
+    buffer = io.BytesIO()
+    Image.fromarray(square(1, 1, 5, 5).astype(np.uint8) * 4).save(buffer, format="PNG")
+    facts = {"frame": 7, "time": 0.5, "objects": {"4": {"score": 0.25, "area": 25}}}
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for kind, data in (("json", json.dumps(facts).encode()), ("mask.png", buffer.getvalue())):
+            info = tarfile.TarInfo(f"clip/00007.{kind}")
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    found = formats.read(tmp_path / "a.tar")
+    ((frame, result),) = list(found)
+    assert (found.sequence, frame.index, frame.name, frame.time) == ("clip", 7, "00007", 0.5)
+    assert result.confidence == {4: 0.25}
+    assert np.array_equal(result.labels == 4, square(1, 1, 5, 5))

@@ -36,16 +36,14 @@ class CocoWriter(RecordWriter):
     def assemble(self, video: RecordedVideo, out: Path) -> None:
         """Images in a first pass, annotations in a second."""
         numbers = video.categories()
-        lost: dict[str, int] = {}
         with out.open("w", encoding="ascii", newline="\n") as file:
             file.write(self._head(video) + '"images": [')
             write_lines(file, (self._image(n, record) for n, record in enumerate(video.frames(), start=1)))
             file.write('\n], "annotations": [')
-            write_lines(file, self._annotations(video, numbers, lost))
+            write_lines(file, self._annotations(video, numbers))
             categories = [{"id": number, "name": name} for name, number in numbers.items()]
             tracks = [self._track(video, k, numbers) for k in video.ids]
             file.write(f'\n], "categories": {dumps(categories)}, "tracks": {dumps(tracks)}}}\n')
-        self.losses["wrong_pixels"] = lost
 
     def _head(self, video: RecordedVideo) -> str:
         return "{"
@@ -63,9 +61,7 @@ class CocoWriter(RecordWriter):
     def _image_id(self, number: int, record: FrameRecord) -> int:
         return record.index
 
-    def _annotations(
-        self, video: RecordedVideo, numbers: Mapping[str, int], lost: dict[str, int]
-    ) -> Iterator[dict[str, Any]]:
+    def _annotations(self, video: RecordedVideo, numbers: Mapping[str, int]) -> Iterator[dict[str, Any]]:
         count = 0
         for number, record in enumerate(video.frames(), start=1):
             for found in record.visible:
@@ -75,7 +71,7 @@ class CocoWriter(RecordWriter):
                     "image_id": self._image_id(number, record),
                     "category_id": numbers[video.category(found.object_id)],
                     **self._identity(video, found.object_id),
-                    "segmentation": self._segmentation(record, found, lost),
+                    "segmentation": self._segmentation(record, found),
                     "bbox": coco_box(record.box(found)),
                     "area": float(found.area),
                     "iscrowd": 0,
@@ -86,16 +82,14 @@ class CocoWriter(RecordWriter):
     def _identity(self, video: RecordedVideo, object_id: int) -> dict[str, int]:
         return {"track_id": object_id}
 
-    def _segmentation(self, record: FrameRecord, found: ObjectMask, lost: dict[str, int]) -> Any:
+    def _segmentation(self, record: FrameRecord, found: ObjectMask) -> Any:
         if self.options.segmentation == "rle":
             if self.options.rle == "compressed":
                 return {"size": list(record.size), "counts": found.text}
             return coco_rle(found.counts, record.size, compressed=False)
         mask = record.mask(found)
         outlines = [outer for outer, _ in rings(mask)]
-        wrong = int((fill(outlines, record.size) ^ mask).sum())
-        if wrong:
-            lost[str(found.object_id)] = lost.get(str(found.object_id), 0) + wrong
+        self.count_wrong(found, fill(outlines, record.size), mask)
         return [at_least_three(outline).ravel().tolist() for outline in outlines]
 
     def _track(self, video: RecordedVideo, object_id: int, numbers: Mapping[str, int]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..ops.boxes import Box, inclusive_box
 from ..ops.polygons import fill
 from ..ops.rle import Counts, check_size, encode_counts, parse_coco_rle
 from .reading import (
@@ -153,6 +154,6 @@ def _counts(annotation: dict[str, Any], size: tuple[int, int]) -> Counts | None:
     return encode_counts(fill(paths, size))
 
 
-def _box(values: Any) -> tuple[int, int, int, int]:
+def _box(values: Any) -> Box:
     x, y, width, height = (float(value) for value in values)
-    return round(x), round(y), round(x + width) - 1, round(y + height) - 1
+    return inclusive_box(x, y, width, height)

@@ -124,11 +124,8 @@ class CvatVideoWriter(_CvatWriter):
                     file.write("</track>\n")
                     number += 1
             return
-        lost: dict[str, int] = {}
         for number, (object_id, frames) in enumerate(video.by_object()):
-            self._write_track(file, video, number, object_id, frames, lost)
-        if self.options.tracks == "polygon":
-            self.losses["wrong_pixels"] = lost
+            self._write_track(file, video, number, object_id, frames)
 
     def _write_track(
         self,
@@ -137,7 +134,6 @@ class CvatVideoWriter(_CvatWriter):
         number: int,
         object_id: int,
         frames: Iterator[tuple[FrameRecord, ObjectMask]],
-        lost: dict[str, int],
     ) -> None:
         """One object; where it vanishes its last shape is repeated as ``outside``."""
         polygon = self.options.tracks == "polygon"
@@ -152,7 +148,7 @@ class CvatVideoWriter(_CvatWriter):
                 opened = True
             if before[0] >= 0 and record.index > before[0] + 1:
                 self._shape(file, kind, before[0] + 1, before[1], object_id, outside=True)
-            attributes = self._polygon(record, found, lost) if polygon else _mask_attributes(record, found)
+            attributes = self._polygon(record, found) if polygon else _mask_attributes(record, found)
             self._shape(file, kind, record.index, attributes, object_id, outside=False)
             before = (record.index, attributes)
         if opened:
@@ -160,12 +156,10 @@ class CvatVideoWriter(_CvatWriter):
                 self._shape(file, kind, before[0] + 1, before[1], object_id, outside=True)
             file.write("</track>\n")
 
-    def _polygon(self, record: FrameRecord, found: ObjectMask, lost: dict[str, int]) -> str:
+    def _polygon(self, record: FrameRecord, found: ObjectMask) -> str:
         mask = record.mask(found)
         outer = rings(mask)[0][0]
-        wrong = int((fill([outer], record.size) ^ mask).sum())
-        if wrong:
-            lost[str(found.object_id)] = lost.get(str(found.object_id), 0) + wrong
+        self.count_wrong(found, fill([outer], record.size), mask)
         points = ";".join(f"{x:.2f},{y:.2f}" for x, y in outer.tolist())
         return f'points="{points}" z_order="0"'
 

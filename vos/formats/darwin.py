@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..ops.boxes import Box, inclusive_box
 from ..ops.polygons import at_least_three, fill_parity, rings
 from ..ops.rle import check_size, encode_counts
 from .reading import Annotations, BoxPrompt, IdMap, Request, load_json, merged
@@ -140,6 +141,5 @@ def _paths(polygon: dict[str, Any]) -> list[np.ndarray]:
     return [np.array([[point["x"], point["y"]] for point in path], dtype=np.float64) for path in paths]
 
 
-def _box(box: dict[str, Any]) -> tuple[int, int, int, int]:
-    x, y, width, height = (float(box[key]) for key in ("x", "y", "w", "h"))
-    return round(x), round(y), round(x + width) - 1, round(y + height) - 1
+def _box(box: dict[str, Any]) -> Box:
+    return inclusive_box(*(float(box[key]) for key in ("x", "y", "w", "h")))

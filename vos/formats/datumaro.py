@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..ops.boxes import inclusive_box
 from ..ops.polygons import fill
 from ..ops.rle import check_size, encode_counts, parse_coco_rle
 from .reading import Annotations, BoxPrompt, IdMap, Request, frame_numbers, load_json, merged
@@ -105,7 +106,7 @@ def read_datumaro(path: Path, request: Request) -> Annotations:
                 categories[ids[key]] = labels[label]
             if annotation["type"] == "bbox":
                 x, y, width, height = (float(v) for v in annotation["bbox"])
-                box = (round(x), round(y), round(x + width) - 1, round(y + height) - 1)
+                box = inclusive_box(x, y, width, height)
                 boxes.append(BoxPrompt(numbers[n], stems[n], ids[key], box))
 
     def records() -> Iterator[FrameRecord]:

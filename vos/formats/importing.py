@@ -48,7 +48,11 @@ def match_to_video(
         FormatError: a frame is not there, or the size is another.
     """
     index_of = {name: index for index, name in enumerate(names)}
-    heads = [(r.index, r.name, r.file_name) for r in annotations.records()]
+    heads: list[tuple[int, str, str | None]] = []
+    sizes: dict[tuple[int, int], None] = {}
+    for record in annotations.records():
+        heads.append((record.index, record.name, record.file_name))
+        sizes[record.size] = None
     heads += [(prompt.frame_index, prompt.frame_name, None) for prompt in annotations.boxes]
     by_name = [_by_name(name, file_name, index_of) for _, name, file_name in heads]
     by_index = [index if index < len(names) else None for index, _, _ in heads]
@@ -65,7 +69,12 @@ def match_to_video(
     notes = list(annotations.notes)
     if None in chosen:
         notes.append(f"{chosen.count(None)} frames that the video does not have were left out")
-    scaled: set[tuple[int, int]] = set()
+    for other in sizes:
+        if other != size:
+            factor(other, size)
+            notes.append(
+                f"masks of {other[1]}x{other[0]} were scaled to {size[1]}x{size[0]} by nearest neighbour"
+            )
 
     def records() -> Iterator[FrameRecord]:
         for record in annotations.records():
@@ -73,19 +82,10 @@ def match_to_video(
             if index is None:
                 continue
             if record.size != size:
-                factor(record.size, size)
                 record = _resized(record, size)
             file_name = file_names[index] if file_names else None
             yield replace(record, index=index, name=names[index], file_name=file_name)
 
-    for record in annotations.records():
-        if record.size != size and record.size not in scaled:
-            factor(record.size, size)
-            scaled.add(record.size)
-            notes.append(
-                f"masks of {record.size[1]}x{record.size[0]} were scaled to {size[1]}x{size[0]} "
-                "by nearest neighbour"
-            )
     boxes = [
         replace(prompt, frame_index=found, frame_name=names[found], box=box)
         for prompt in annotations.boxes

@@ -41,9 +41,8 @@ class LabelMeWriter(RecordWriter):
 
     def assemble(self, video: RecordedVideo, out: Path) -> None:
         """A file per frame."""
-        lost: dict[str, int] = {}
         for record in video.frames():
-            shapes = [s for found in record.visible for s in self._shapes(video, record, found, lost)]
+            shapes = [s for found in record.visible for s in self._shapes(video, record, found)]
             content: dict[str, Any] = {
                 "version": _VERSION,
                 "flags": {},
@@ -54,11 +53,9 @@ class LabelMeWriter(RecordWriter):
                 "imageWidth": record.size[1],
             }
             (out / f"{record.name}.json").write_text(dumps(content) + "\n", encoding="ascii", newline="\n")
-        if self.options.shape == "polygon":
-            self.losses["wrong_pixels"] = lost
 
     def _shapes(
-        self, video: RecordedVideo, record: FrameRecord, found: ObjectMask, lost: dict[str, int]
+        self, video: RecordedVideo, record: FrameRecord, found: ObjectMask
     ) -> Iterator[dict[str, Any]]:
         mask = record.mask(found)
         shape = {
@@ -73,9 +70,7 @@ class LabelMeWriter(RecordWriter):
             yield shape | {"points": [[x0, y0], [x1, y1]], "shape_type": "mask", "mask": picture}
             return
         outlines = [outer for outer, _ in rings(mask)]
-        wrong = int((fill(outlines, record.size) ^ mask).sum())
-        if wrong:
-            lost[str(found.object_id)] = lost.get(str(found.object_id), 0) + wrong
+        self.count_wrong(found, fill(outlines, record.size), mask)
         for outline in outlines:
             points = [[float(x), float(y)] for x, y in at_least_three(outline).tolist()]
             yield shape | {"points": points, "shape_type": "polygon", "mask": None}

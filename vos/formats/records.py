@@ -330,6 +330,13 @@ class RecordWriter(Writer):
         """Write the file ``out``, or fill the folder ``out``, which is empty."""
         raise NotImplementedError
 
+    def count_wrong(self, found: ObjectMask, drawn: np.ndarray, mask: np.ndarray) -> None:
+        """Add the pixels in which what is written of an object differs from its mask to the losses."""
+        wrong = int((drawn ^ mask).sum())
+        if wrong:
+            by_object = self.losses.setdefault("wrong_pixels", {})
+            by_object[str(found.object_id)] = by_object.get(str(found.object_id), 0) + wrong
+
     def image_path(self, record: FrameRecord) -> Path | None:
         """Where in the folder the frame's image belongs; None where the format does not hold images."""
         return None

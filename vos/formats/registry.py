@@ -48,6 +48,8 @@ class Format:
     """The file does not say how large the frames are: a reader needs the video, its images or the size."""
     requires: str | None = None
     """Package that must be installed."""
+    needs_pixels: bool = False
+    """It shows the frames' pictures, which annotations do not hold: it is written while tracking only."""
     internal: bool = False
     """Part of a run, not for export."""
 
@@ -81,7 +83,10 @@ FORMATS: dict[str, Format] = {
         "names, confidence and times (they are in run.json)",
     ),
     "overlay": Format(
-        "video with the objects tinted, outlined and labelled", "overlay.mp4", "overlay:OverlayWriter"
+        "video with the objects tinted, outlined and labelled",
+        "overlay.mp4",
+        "overlay:OverlayWriter",
+        needs_pixels=True,
     ),
     "coco": Format(
         "COCO JSON with run lengths, one annotation per object and frame",

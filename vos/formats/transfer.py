@@ -122,6 +122,7 @@ def write(
         FormatError: the annotations turn out damaged, or cannot be held by the format.
     """
     found = find_format(format, writers())
+    _refuse_pixels(format)
     path = Path(path)
     _refuse_existing(path, is_folder=found.is_folder, overwrite=overwrite)
     make_folder(path.parent)
@@ -151,6 +152,11 @@ def write(
             entry.rename(temporary / entry.name)
         inner.rmdir()
     return _written(format, path, frames, ids, writer, annotations)
+
+
+def _refuse_pixels(format: str) -> None:
+    if FORMATS[format].needs_pixels:
+        raise InputError(f"format {format} shows the pictures of the video: it is written by `vos track`")
 
 
 def _build(format: str, path: Path, facts: VideoFacts, options: Mapping[str, Any]) -> Writer:
@@ -374,6 +380,7 @@ def _options_by_format(formats: Sequence[str], options: Mapping[str, Any]) -> di
     known: dict[str, set[str]] = {}
     for name in formats:
         find_format(name, writers())
+        _refuse_pixels(name)
         known[name] = set(option_names(getattr(writer_class(name), "Options", NoOptions)))
     for key in options:
         if not any(key in names for names in known.values()):

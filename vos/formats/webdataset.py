@@ -110,7 +110,7 @@ def read_webdataset(path: Path, request: Request) -> Annotations:
     categories: dict[str, dict[int, str]] = {}
     rates: dict[str, float | None] = {}
     for facts, _ in _samples(shards):
-        sequence = str(facts["sequence"])
+        sequence = facts["sequence"]
         sequences[sequence] = None
         rates[sequence] = facts.get("fps")
         for found in facts["objects"]:
@@ -147,12 +147,21 @@ def _samples(shards: list[Path]) -> Iterator[tuple[dict[str, Any], bytes]]:
                         assert file is not None
                         parts[kind] = file.read()
                     if len(parts) == 2:
-                        yield json.loads(parts["json"]), parts["mask.png"]
+                        yield _normal(json.loads(parts["json"]), folder, stem), parts["mask.png"]
                         parts = {}
                 if parts:
                     raise ValueError(f"{shard.name} is cut short: sample {key} has no {_missing(parts)}")
         except tarfile.TarError as error:
             raise ValueError(f"{shard.name} is damaged: {error}") from None
+
+
+def _normal(facts: dict[str, Any], folder: str, stem: str) -> dict[str, Any]:
+    """Facts as :class:`WebDatasetWriter` writes them; what is missing is taken from the sample's key."""
+    objects = facts.get("objects", [])
+    if isinstance(objects, dict):
+        objects = [{"id": int(number), **found} for number, found in objects.items()]
+    sequence = str(facts.get("sequence") or folder or "video")
+    return facts | {"sequence": sequence, "name": str(facts.get("name", stem)), "objects": objects}
 
 
 def _missing(parts: dict[str, bytes]) -> str:

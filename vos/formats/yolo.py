@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import yaml
 
+from ..ops.boxes import Box, inclusive_box
 from ..ops.polygons import Ring, at_least_three, closed_path, fill, rings
 from ..ops.rle import encode_counts
 from .linking import link_by_iou
@@ -80,7 +81,6 @@ class YoloWriter(RecordWriter):
         numbers = {name: n - 1 for name, n in video.categories().items()}
         split = self.options.split
         (out / "labels" / split).mkdir(parents=True)
-        wrong: dict[int, int] = {}
         total: dict[int, int] = {}
         duplicates, images = 0, []
         for record in video.frames():
@@ -88,8 +88,7 @@ class YoloWriter(RecordWriter):
             for found in record.visible:
                 mask = record.mask(found)
                 drawn, paths = self._outlines(mask)
-                error = int((drawn ^ mask).sum())
-                wrong[found.object_id] = wrong.get(found.object_id, 0) + error
+                self.count_wrong(found, drawn, mask)
                 total[found.object_id] = total.get(found.object_id, 0) + found.area
                 number = numbers[video.category(found.object_id)]
                 lines += [self._line(number, path, record.size, found.object_id) for path in paths]
@@ -101,7 +100,7 @@ class YoloWriter(RecordWriter):
             images.append(str(self.image_path(record)))
         (out / f"{split}.txt").write_text("".join(f"{i}\n" for i in images), encoding="utf-8", newline="\n")
         (out / "data.yaml").write_text(self._data(numbers), encoding="utf-8", newline="\n")
-        self._report(video, wrong, total, duplicates)
+        self._report(video, total, duplicates)
 
     def _outlines(self, mask: np.ndarray) -> tuple[np.ndarray, list[Ring]]:
         """What the paths of a mask fill, and the paths."""
@@ -127,18 +126,16 @@ class YoloWriter(RecordWriter):
         lines += [f"  {number}: {dumps(name)}" for name, number in numbers.items()]
         return "\n".join(lines if numbers else [*lines[:-1], "names: {}"]) + "\n"
 
-    def _report(
-        self, video: RecordedVideo, wrong: Mapping[int, int], total: Mapping[int, int], duplicates: int
-    ) -> None:
-        self.losses["wrong_pixels"] = {str(k): n for k, n in wrong.items() if n}
-        many = [k for k, n in wrong.items() if n > _MANY_WRONG * total[k]]
+    def _report(self, video: RecordedVideo, total: Mapping[int, int], duplicates: int) -> None:
+        wrong = self.losses.get("wrong_pixels", {})
+        many = [k for k, n in wrong.items() if n > _MANY_WRONG * total[int(k)]]
         if many and self.options.pieces == "join":
             self.notes.append(
-                f"objects {', '.join(map(str, many))} are in several pieces, whose bridges are more than "
+                f"objects {', '.join(many)} are in several pieces, whose bridges are more than "
                 f"{_MANY_WRONG:.0%} of their pixels: pieces=split writes a line for each piece"
             )
         if duplicates:
-            self.notes.append(
+            self.notes.append(f"{duplicates} lines equal another of their image; Ultralytics drops such lines")
                 f"{duplicates} lines are equal to another of their image; Ultralytics drops one"
             )
         if video.indices and min(video.size) < _SMALLEST:
@@ -286,6 +283,6 @@ def _size(root: Path, file: Path, request: Request) -> tuple[int, int]:
     return request.size
 
 
-def _box(values: Any, size: tuple[int, int]) -> tuple[int, int, int, int]:
+def _box(values: Any, size: tuple[int, int]) -> Box:
     x, y, width, height = (float(v) * n for v, n in zip(values, (size[1], size[0]) * 2, strict=True))
-    return round(x - width / 2), round(y - height / 2), round(x + width / 2) - 1, round(y + height / 2) - 1
+    return inclusive_box(x - width / 2, y - height / 2, width, height)

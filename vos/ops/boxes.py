@@ -9,6 +9,11 @@ Box = tuple[int, int, int, int]
 """x0, y0, x1, y1: inclusive pixel indices."""
 
 
+def inclusive_box(x: float, y: float, width: float, height: float) -> Box:
+    """The box of a corner and a size, as COCO and many others have it, rounded to pixels."""
+    return round(x), round(y), round(x + width) - 1, round(y + height) - 1
+
+
 def tight_box(mask: NDArray[np.bool_]) -> Box | None:
     """(x0, y0, x1, y1) of the True pixels of an (H, W) mask, inclusive indices; None for an empty mask."""
     rows = np.flatnonzero(mask.any(axis=1))
