@@ -136,8 +136,6 @@ class YoloWriter(RecordWriter):
             )
         if duplicates:
             self.notes.append(f"{duplicates} lines equal another of their image; Ultralytics drops such lines")
-                f"{duplicates} lines are equal to another of their image; Ultralytics drops one"
-            )
         if video.indices and min(video.size) < _SMALLEST:
             self.notes.append(f"Ultralytics refuses images with less than {_SMALLEST} pixels a side")
 
