@@ -135,7 +135,7 @@ class YoloWriter(RecordWriter):
                 f"{_MANY_WRONG:.0%} of their pixels: pieces=split writes a line for each piece"
             )
         if duplicates:
-            self.notes.append(f"{duplicates} lines equal another of their image; Ultralytics drops such lines")
+            self.notes.append(f"{duplicates} lines equal another one of their image; Ultralytics drops them")
         if video.indices and min(video.size) < _SMALLEST:
             self.notes.append(f"Ultralytics refuses images with less than {_SMALLEST} pixels a side")
 
