@@ -19,6 +19,8 @@ from PIL import Image
 
 from vos import formats
 from vos.formats.registry import FORMATS
+from vos.ops.brush import decode_brush
+from vos.ops.rle import decode_row_runs
 from vos.results import object_ids
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "oracles"
@@ -27,8 +29,8 @@ NAMES = {1: "car", 2: "person", 3: "car", 254: "dog"}
 pytestmark = pytest.mark.slow
 
 
-def ask(package: str, script: str, *arguments: object) -> list[tuple[int, int, str, np.ndarray]]:
-    """(frame, id, category, mask) as the program reads them."""
+def run(package: str, script: str, *arguments: object) -> str:
+    """What a script prints last."""
     have = subprocess.run(
         [PYTHON, "-c", f"import importlib.util as u, sys; sys.exit(not u.find_spec({package!r}))"],
         capture_output=True,
@@ -39,8 +41,13 @@ def ask(package: str, script: str, *arguments: object) -> list[tuple[int, int, s
     command = [PYTHON, str(SCRIPTS / f"{script}.py"), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-500:] + done.stderr[-3000:]
+    return done.stdout.splitlines()[-1] if done.stdout else ""
+
+
+def ask(package: str, script: str, *arguments: object) -> list[tuple[int, int, str, np.ndarray]]:
+    """(frame, id, category, mask) as the program reads them."""
     found = []
-    for frame, number, category, (size, runs) in json.loads(done.stdout.splitlines()[-1]):
+    for frame, number, category, (size, runs) in json.loads(run(package, script, *arguments)):
         values = np.arange(len(runs)) % 2 == 1
         found.append((frame, number, category, np.repeat(values, runs).reshape(size)))
     return found
@@ -86,6 +93,47 @@ def test_trackeval_mots(kind: str, tmp_path: Path) -> None:
     path = write("mots-txt", tmp_path, variant=kind)
     found = ask("trackeval", "read_trackeval", kind, path, "0007", 5)
     check([(frame, number % 1000, "", mask) for frame, number, _, mask in found], categories=False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "place"),
+    [
+        ("datumaro", "datumaro", "."),
+        ("coco_instances", "coco", "annotations/instances_train.json"),
+        ("cvat", "cvat-images", "train.xml"),
+        ("mots_png", "mots-png", "train"),
+        ("voc_segmentation", "voc", "."),
+    ],
+)
+def test_what_datumaro_writes(kind: str, name: str, place: str, tmp_path: Path) -> None:
+    """Our readers read what Datumaro makes of the same masks. VOC has no ids there, but every mask."""
+    np.save(tmp_path / "labels.npy", np.stack(hard_clip()))
+    run("datumaro", "write_datumaro", kind, tmp_path / "labels.npy", tmp_path / "out")
+    read = formats.read(tmp_path / "out" / place, name)
+    found = {frame.index: result.labels for frame, result in read}
+    wanted = {1: "car", 2: "pedestrian", 3: "car", 254: "dog"}
+    for index, labels in enumerate(hard_clip()):
+        got = found.get(index, np.zeros_like(labels))
+        if name != "voc":
+            assert np.array_equal(got, labels)
+        else:
+            masks = {(got == k).tobytes() for k in object_ids(got)}
+            assert masks == {(labels == k).tobytes() for k in object_ids(labels)}
+    if name != "voc":
+        assert {k: read.names.get(k) or read.categories.get(k) for k in wanted} == wanted
+
+
+def test_what_the_sdks_encode(tmp_path: Path) -> None:
+    """Brush masks of label_studio_sdk and run lengths of cvat_sdk decode to the same masks."""
+    np.save(tmp_path / "labels.npy", np.stack(hard_clip()))
+    text = run("label_studio_sdk", "write_encodings", tmp_path / "labels.npy")
+    for frame, number, brush, cvat in json.loads(text):
+        mask = hard_clip()[frame] == number
+        assert np.array_equal(decode_brush(brush, (29, 37)), mask)
+        *runs, x0, y0, x1, y1 = cvat
+        assert np.array_equal(
+            decode_row_runs(runs, (y1 - y0 + 1, x1 - x0 + 1)), mask[y0 : y1 + 1, x0 : x1 + 1]
+        )
 
 
 def test_trackeval_davis(tmp_path: Path) -> None:

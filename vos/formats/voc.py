@@ -9,8 +9,10 @@ from xml.sax.saxutils import escape
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from ..errors import FormatError
+from ..ops.rle import MAX_PIXELS
 from ..results import MAX_OBJECTS, VOID, davis_palette
 from .layouts import encode_png, read_png_folder, record_of_labels, without_void
 from .reading import Annotations, Request, frame_numbers, load_labels, load_text, natural_key
@@ -117,9 +119,9 @@ def read_voc(path: Path, request: Request) -> Annotations:
     numbers = frame_numbers([file.stem for file in files])
     categories: dict[int, str] = {}
     for file in files:
-        labels = without_void(load_labels(file)).astype(np.int64)
+        labels = _load(file).astype(np.int64)
         if (classes / file.name).is_file():
-            kinds = load_labels(classes / file.name).astype(np.int64)
+            kinds = _load(classes / file.name).astype(np.int64)
             if kinds.shape != labels.shape:
                 raise ValueError(f"{file.name} has another size in SegmentationClass")
             for object_id in sorted(set(np.unique(labels).tolist()) - {0, *categories}):
@@ -128,22 +130,42 @@ def read_voc(path: Path, request: Request) -> Annotations:
 
     def records() -> Iterator[FrameRecord]:
         for number, file in zip(numbers, files, strict=True):
-            yield record_of_labels(without_void(load_labels(file)), number, file.stem)
+            yield record_of_labels(_load(file), number, file.stem)
 
     return Annotations(records, path.resolve().name, categories=categories)
 
 
+def _load(path: Path) -> np.ndarray:
+    """(H, W) numbers of an index PNG, or of a colour PNG in VOC's colours, as some tools write; no void.
+
+    Raises:
+        ValueError: a colour is none of VOC's.
+    """
+    with Image.open(path) as image:
+        if image.mode != "RGB":
+            return without_void(load_labels(path))
+        if image.width * image.height > MAX_PIXELS:
+            raise ValueError(f"{path.name} has {image.width}x{image.height} pixels")
+        packed = np.asarray(image).astype(np.int64) @ (65536, 256, 1)
+    colours = davis_palette().astype(np.int64) @ (65536, 256, 1)
+    order = np.argsort(colours)
+    place = np.searchsorted(colours, packed, sorter=order).clip(max=VOID)
+    if (colours[order][place] != packed).any():
+        raise ValueError(f"{path.name} has colours that VOC's palette does not have")
+    return without_void(order[place].astype(np.uint8))
+
+
 def _class_names(path: Path) -> dict[int, str]:
-    """Number -> name, by the colours of ``labelmap.txt`` in VOC's palette."""
+    """Number -> name: by the colours of ``labelmap.txt`` in VOC's palette, or by line where it gives none."""
     listed = path / "labelmap.txt"
     if not listed.is_file():
         return {}
     number_of = {tuple(int(v) for v in colour): n for n, colour in enumerate(davis_palette())}
     names = {}
-    for line in load_text(listed).splitlines():
-        if line.strip() and not line.startswith("#"):
-            name, colour, *_ = line.split(":")
-            number = number_of.get(tuple(int(v) for v in colour.split(",")))
-            if number:
-                names[number] = name
+    lines = [line for line in load_text(listed).splitlines() if line.strip() and not line.startswith("#")]
+    for place, line in enumerate(lines):
+        name, colour, *_ = line.split(":")
+        number = number_of.get(tuple(int(v) for v in colour.split(","))) if colour else place
+        if number:
+            names[number] = name
     return names
