@@ -4,8 +4,8 @@
 
 Moving ellipses with holes, at 854x480 unless told otherwise. Every format is written and read in a process of
 its own, with its pieces on disk, as `vos track` keeps them; memory is the peak of that process over one that
-only makes the frames (Linux only). Making the frames is not counted. The last rows encode the same masks as
-COCO run lengths, here and with pycocotools alone, in turns.
+only makes the frames (Linux only). Seconds are processor time of one thread, and making the frames is not
+counted. The last rows encode the same masks as COCO run lengths, here and with pycocotools alone, in turns.
 """
 
 from __future__ import annotations
@@ -72,23 +72,23 @@ def measure(name: str, count: int, objects: int, size: tuple[int, int]) -> dict[
         seconds = 0.0
         for index, (frame, labels) in enumerate(frames(count, objects, size), start=1):
             if name:
-                start = time.perf_counter()
+                start = time.process_time()
                 writer.write(frame, labels)
                 if index % 25 == 0:
                     writer.checkpoint()
-                seconds += time.perf_counter() - start
+                seconds += time.process_time() - start
         if name:
-            start = time.perf_counter()
+            start = time.process_time()
             writer.close()
-            result["write_seconds"] = seconds + time.perf_counter() - start
+            result["write_seconds"] = seconds + time.process_time() - start
             result["bytes"] = sum(p.stat().st_size for p in [path, *path.rglob("*")] if p.is_file())
         result["peak"] = peak()
         if name in readers():
-            start = time.perf_counter()
+            start = time.process_time()
             annotations = formats.read(path, name, size=size)
             for _ in annotations:
                 pass
-            result["read_seconds"] = time.perf_counter() - start
+            result["read_seconds"] = time.process_time() - start
             result["read_peak"] = peak()
     return result
 
@@ -111,14 +111,14 @@ def encoders(objects: int, size: tuple[int, int]) -> list[dict[str, Any]]:
     """Milliseconds per frame to make COCO strings, ours and pycocotools', medians of 60 frames in turns."""
     ours, theirs = [], []
     for _, result in frames(60, objects, size):
-        start = time.perf_counter()
+        start = time.process_time()
         first = {k: compress(counts) for k, counts in label_counts(result.labels).items()}
-        middle = time.perf_counter()
+        middle = time.process_time()
         second = {
             k: coco_mask.encode(np.asfortranarray((result.labels == k).astype(np.uint8)))["counts"].decode()
             for k in result.ids
         }
-        theirs.append(time.perf_counter() - middle)
+        theirs.append(time.process_time() - middle)
         ours.append(middle - start)
         assert first == second
     return [
@@ -150,12 +150,12 @@ def main() -> None:
         found = in_process(name, options.frames, options.objects, size)
         row = {
             "format": name,
-            "write_frames_per_second": round(options.frames / found["write_seconds"], 1),
+            "write_frames_per_cpu_second": round(options.frames / found["write_seconds"], 1),
             "write_peak_mib": round(found["peak"] - base, 1),
             "bytes_per_frame": round(found["bytes"] / options.frames),
         }
         if "read_seconds" in found:
-            row["read_frames_per_second"] = round(options.frames / found["read_seconds"], 1)
+            row["read_frames_per_cpu_second"] = round(options.frames / found["read_seconds"], 1)
             row["read_peak_mib"] = round(found["read_peak"] - base, 1)
         rows.append(row)
         print(row, flush=True)
