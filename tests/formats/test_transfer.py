@@ -190,3 +190,43 @@ def test_a_run(tmp_path: Path) -> None:
             video, [target], tmp_path / "out", masks_only, overwrite=True, tracker=ScriptedTracker(clip)
         )
     assert list(files_under(tmp_path / "out" / "yolo")) == ["yolo/mine.txt"]
+
+
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        (
+            "davis",
+            [
+                "Annotations/480p/clip/00000.png",
+                "Annotations/480p/clip/00001.png",
+                "ImageSets/2017/train.txt",
+            ],
+        ),
+        ("mose", ["train/Annotations/clip/00000.png", "train/Annotations/clip/00001.png"]),
+        (
+            "lvos",
+            [
+                "train/Annotations/clip/00000001.png",
+                "train/Annotations/clip/00000002.png",
+                "train/train_meta.json",
+            ],
+        ),
+        ("mots-png", ["instances/000001.png", "instances/000002.png", "instances/labels.txt"]),
+        ("yolo", ["data.yaml", "labels/train/clip_00000.txt", "labels/train/clip_00001.txt", "train.txt"]),
+    ],
+)
+def test_names_of_files(name: str, files: list[str], tmp_path: Path) -> None:
+    """Numbers begin where the data set begins them, with as many digits."""
+    formats.write(annotations_of(hard_clip(2)), tmp_path / name, name)
+    assert [path.removeprefix(f"{name}/") for path in files_under(tmp_path / name)] == files
+
+
+def test_mots_counts_frames_from_one_and_kitti_from_zero(tmp_path: Path) -> None:
+    """The first field of the lines, and the number of the object."""
+    given = annotations_of(hard_clip(2), names={1: "car"})
+    for variant, file, first in (("mots", "clip/gt/gt.txt", 1), ("kitti", "instances_txt/clip.txt", 0)):
+        formats.write(given, tmp_path / variant, "mots-txt", options={"variant": variant})
+        lines = [line.split(" ") for line in (tmp_path / variant / file).read_text().splitlines()]
+        assert {int(line[0]) for line in lines} == {first, first + 1}
+        assert lines[0][1:5] == ["1001", "1", "29", "37"]
