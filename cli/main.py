@@ -5,21 +5,26 @@ from __future__ import annotations
 import contextlib
 import keyword
 import signal
+import sys
 import traceback
 from collections.abc import Iterator
 from importlib import import_module
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
-from vos.errors import InterruptedRunError, VosError
+from vos.errors import InterruptedRunError, PartialResultError, VosError
+
+from .streams import open_streams, stdout_error
 
 COMMANDS: dict[str, str] = {
     "track": "Cut objects out of a video and follow them from frame to frame.",
     "evaluate": "Score masks against ground truth: J, F and J&F, as DAVIS does.",
     "benchmark": "Track and score a whole data set in one go.",
     "batch": "Track thousands of videos, on one machine or many.",
+    "preview": "Draw the first masks over their frame, before a run.",
+    "extract": "Write one frame of a video as a picture, with coordinates on demand.",
     "probe": "Say what is in a video: size, rate, frames, what is unusual.",
     "persam": "Cut out of images what one image and its mask show.",
     "evaluate-perseg": "Score masks against the PerSeg data set: mIoU, mAcc and boundary IoU.",
@@ -42,6 +47,8 @@ COMMANDS: dict[str, str] = {
 one that is a word of Python's, ``import``, has ``_`` at its end there."""
 
 INTERNAL_ERROR = 1
+NO_READER = 141
+"""As a program that SIGPIPE ends: stdout was closed by its reader."""
 INTERRUPTED = InterruptedRunError.exit_code
 
 
@@ -73,26 +80,43 @@ class LazyGroup(click.Group):
         """Run a command; what it raises becomes a message on stderr and an exit code."""
         try:
             with sigterm_interrupts():
-                return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
-            raise  # Click's own, and `vos ... | head`, which it ends quietly
+                result = super().invoke(ctx)
+                sys.stdout.flush()
+                return result
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise  # Click's own
         except VosError as error:
             report(ctx, str(error), error)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt as error:
             report(ctx, "interrupted", error)
             ctx.exit(INTERRUPTED)
+        except OSError as error:
+            refused = stdout_error()
+            if refused is None:
+                self._internal_error(ctx, error)
+            elif not isinstance(refused, BrokenPipeError):  # `vos ... | head` ends quietly
+                reason = refused.strerror or str(refused)
+                report(ctx, f"cannot write to stdout: {reason}; files of results are complete", error)
+                ctx.exit(PartialResultError.exit_code)
+            ctx.exit(NO_READER)
         except Exception as error:
-            hint = "" if is_verbose(ctx) else "; run again with -v for the traceback"
-            report(ctx, f"internal error: {type(error).__name__}: {error}{hint}", error)
-            ctx.exit(INTERNAL_ERROR)
+            self._internal_error(ctx, error)
+
+    @staticmethod
+    def _internal_error(ctx: click.Context, error: Exception) -> NoReturn:
+        """A bug of ours."""
+        hint = "" if is_verbose(ctx) else "; run again with -v for the traceback"
+        report(ctx, f"internal error: {type(error).__name__}: {error}{hint}", error)
+        ctx.exit(INTERNAL_ERROR)
 
 
 def report(ctx: click.Context, message: str, error: BaseException) -> None:
     """One message on stderr, below the traceback where -v asks for it."""
-    if is_verbose(ctx):
-        traceback.print_exception(error)
-    click.echo(f"vos: {message}", err=True)
+    with contextlib.suppress(OSError):  # the exit code says it, too
+        if is_verbose(ctx):
+            traceback.print_exception(error)
+        click.echo(f"vos: {message}", err=True)
 
 
 def is_verbose(ctx: click.Context) -> bool:
@@ -124,12 +148,13 @@ def cli() -> None:
     """Cut objects out of videos: track them from a mask, points or boxes, and score the result.
 
     Exit codes: 0 done, 1 internal error, 2 usage, 3 bad media, 4 model or weights missing,
-    5 stopped part-way, 130 interrupted.
+    5 stopped part-way, 130 interrupted, 141 stdout closed by its reader.
     """
 
 
 def main() -> None:
     """The ``vos`` command."""
+    open_streams()
     cli()
 
 

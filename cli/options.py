@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from collections.abc import Callable
@@ -20,7 +21,8 @@ class EchoHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one message."""
-        click.echo(f"vos: {self.format(record)}", err=True)
+        with contextlib.suppress(OSError):  # a run does not end because its messages cannot be written
+            click.echo(f"vos: {self.format(record)}", err=True)
 
 
 def verbosity(command: F) -> F:

@@ -111,7 +111,7 @@ def read_yaml(path: str | os.PathLike[str]) -> Any:
 
 
 def read_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
-    """The array in a ``.npy`` file, of plain numbers; its header is checked against the size of the file.
+    """The array in a ``.npy`` file; its header is checked against the size of the file.
 
     Raises:
         OSError: it cannot be read.
@@ -134,8 +134,8 @@ def read_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
             shape = tuple(int(side) for side in shape)
         except Exception as error:  # the header is Python source: its damage shows in any way
             raise ValueError(f"its header is damaged ({type(error).__name__})") from None
-        if dtype.hasobject or dtype.kind not in "biufc":
-            raise ValueError(f"it holds {shown(str(dtype))}, not plain numbers")
+        if dtype.hasobject or dtype.itemsize == 0:
+            raise ValueError(f"it holds {shown(str(dtype))}, not plain values")
         count = math.prod(shape)
         rest = os.fstat(file.fileno()).st_size - file.tell()
         if min(shape, default=0) < 0 or count * dtype.itemsize != rest:

@@ -217,7 +217,7 @@ def parse_coco_rle(value: Any, size: tuple[int, int] | None = None) -> Counts:
         raise ValueError("a segmentation has no counts")
     own = check_size(value.get("size", list(size) if size else None))
     if size is not None and own != tuple(size):
-        raise ValueError(f"a mask is {own[1]}x{own[0]}, its image {size[1]}x{size[0]}")
+        raise ValueError(f"a mask is {own[1]}x{own[0]} pixels, its image {size[1]}x{size[0]}")
     counts = value["counts"]
     return check_counts(decompress(counts) if isinstance(counts, str) else counts, own)
 

@@ -167,7 +167,7 @@ def _check_keys(content: Mapping[str, Any], known: tuple[str, ...], where: str) 
         if key not in known:
             near = difflib.get_close_matches(key, known, n=3)
             hint = f"did you mean {_listed(near)}?" if near else f"known: {_listed(known)}"
-            raise PromptError(f"unknown key {shown(key)} in {where}; {hint}")
+            raise PromptError(f'unknown key "{shown(key)[1:-1]}" in {where}; {hint}')
 
 
 def _listed(keys: Iterable[str]) -> str:

@@ -141,11 +141,14 @@ def warn_of_lost_images(found: Sequence[Path], where: str) -> None:
 
 def _from_glob(pattern: str, leave_out: Collection[str | os.PathLike[str]]) -> Source:
     matches = [Path(match) for match in glob.glob(pattern, recursive=True)]
+    if not matches and "[" in pattern:  # [ ] is a set of characters in a glob, and usual in names of folders
+        matches = [Path(match) for match in glob.glob(pattern.replace("[", "[[]"), recursive=True)]
     warn_of_lost_images(matches, pattern)
     files = _without([path for path in matches if path.is_file()], leave_out, pattern)
     images = [path for path in files if path.suffix.lower() in IMAGE_KINDS]
     if not matches:
-        raise MediaError(f"nothing matches {pattern}")
+        hint = "; in a glob [ ] stands for one of the characters in it" if "[" in pattern else ""
+        raise MediaError(f"nothing matches {pattern}{hint}")
     if images and len(images) == len(files):
         return Source(pattern, _checked(images, pattern, "{}"), is_images=True)
     if len(files) == 1:

@@ -192,7 +192,20 @@ def published(name: str) -> Weights:
 
 
 def weights_folder() -> Path:
-    """Where weights are kept: ``$VOS_HOME/weights``, or ``vos/weights`` in the platform's cache folder."""
+    """Where weights are kept: ``$VOS_HOME/weights``, or ``vos/weights`` in the platform's cache folder.
+
+    Raises:
+        ModelError: if the user has no home.
+    """
+    try:
+        return _weights_folder()
+    except RuntimeError as error:  # neither HOME nor an entry of the user in the system's list
+        raise ModelError(
+            f"there is no place for weights: {error}. Set VOS_HOME to a folder, or give --checkpoint FILE"
+        ) from None
+
+
+def _weights_folder() -> Path:
     home = os.environ.get("VOS_HOME")
     if home:
         return Path(home).expanduser() / "weights"

@@ -1,0 +1,49 @@
+"""``vos extract``: one frame of a video as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .options import verbosity
+
+
+def picture_output(command: object) -> object:
+    """``-o FILE`` and ``--overwrite``. The command gets ``output: Path`` and ``overwrite: bool``."""
+    command = click.option("--overwrite", is_flag=True, help="Replace the picture if it is there.")(command)  # type: ignore[arg-type]
+    return click.option(
+        "-o",
+        "--output",
+        required=True,
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Picture to write: .png or .jpg.",
+    )(command)  # type: ignore[arg-type]
+
+
+@click.command()
+@click.argument("video", metavar="VIDEO")
+@click.option(
+    "--frame", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Frame, from 0."
+)
+@click.option("--grid", is_flag=True, help="Draw a grid with pixel coordinates over it.")
+@picture_output
+@verbosity
+def extract(video: str, frame: int, grid: bool, output: Path, overwrite: bool, quiet: bool) -> None:
+    """Write one frame of VIDEO as a picture, pixel by pixel as `vos track` reads it.
+
+    With --grid coordinates for --point and --box can be read off.
+
+    \b
+    vos extract clip.mp4 --frame 40 -o frame.png
+    vos extract clip.mp4 --grid -o grid.png
+    """
+    from vos.runs.preview import draw_grid, frame_at, write_picture
+    from vos.video import open_video
+
+    with open_video(video) as source:
+        image = frame_at(source, frame).image
+    write_picture(output, draw_grid(image) if grid else image, overwrite=overwrite)
+    if not quiet:
+        click.echo(f"{output}: frame {frame}, {image.shape[1]}x{image.shape[0]}")

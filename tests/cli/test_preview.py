@@ -1,0 +1,115 @@
+"""``vos preview`` and ``vos extract``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+from vos_cli.main import cli
+
+from vos.runs.preview import draw_grid, grid_step
+from vos.testing import Scene, scene
+
+
+@pytest.fixture(scope="module")
+def clip() -> Scene:
+    """Two objects, 5 frames."""
+    return scene("crossing", num_frames=5, size=(120, 160), seed=1)
+
+
+@pytest.fixture
+def frames(clip: Scene, tmp_path: Path) -> Path:
+    """The clip as a folder of PNG, with the mask of frame 2 beside it."""
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for frame in clip.frames:
+        Image.fromarray(frame.image).save(folder / f"{frame.index:05d}.png")
+    Image.fromarray(clip.labels[2].astype(np.uint8)).save(tmp_path / "mask.png")
+    return folder
+
+
+def run(*arguments: object) -> Result:
+    """The command's result."""
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+def picture(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8."""
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+def test_extract(frames: Path, clip: Scene, tmp_path: Path) -> None:
+    """The frame, pixel by pixel; with a grid it differs on lines at round coordinates alone."""
+    out = tmp_path / "x.png"
+    assert run("extract", frames, "--frame", 3, "-o", out).exit_code == 0
+    assert (picture(out) == clip.frames[3].image).all()
+    refused = run("extract", frames, "--frame", 3, "--grid", "-o", out)
+    assert refused.exit_code == 2
+    assert "--overwrite" in refused.output
+    assert run("extract", frames, "--frame", 3, "--grid", "-o", out, "--overwrite").exit_code == 0
+    changed = (picture(out) != clip.frames[3].image).any(axis=2)
+    assert changed[60:80, 20].all()
+    assert changed[100, 60:80].all()
+    assert not changed[101:119, 121:139].any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--frame", 5, "-o", "x.png"), "there is no frame 5: the video has 5 frames"),
+        (("-o", "x.gif"), ".png or .jpg"),
+    ],
+)
+def test_extract_refuses(frames: Path, tmp_path: Path, arguments: tuple[object, ...], message: str) -> None:
+    """A frame that is not there, and a name that is no picture's."""
+    done = run("extract", frames, *arguments[:-1], tmp_path / str(arguments[-1]))
+    assert done.exit_code == 2
+    assert message in done.output
+    assert not (tmp_path / str(arguments[-1])).exists()
+
+
+def test_preview(frames: Path, clip: Scene, tmp_path: Path) -> None:
+    """The numbers are those of the masks, and pixels outside the objects and labels are the frame's."""
+    out = tmp_path / "p.png"
+    done = run("preview", frames, "-m", tmp_path / "mask.png", "--frame", 2, "-o", out, "--json")
+    assert done.exit_code == 0, done.output
+    shown = json.loads(done.stdout)
+    assert shown["frame"] == 2
+    areas = {key: entry["area"] for key, entry in shown["objects"].items()}
+    assert areas == {str(k): int((clip.labels[2] == k).sum()) for k in (1, 2)}
+    changed = (picture(out) != clip.frames[2].image).any(axis=2)
+    assert changed[clip.labels[2] > 0].mean() > 0.95
+
+
+def test_preview_of_a_box(frames: Path, clip: Scene, tmp_path: Path) -> None:
+    """A box becomes a mask inside it."""
+    rows, columns = np.nonzero(clip.labels[0] == 1)
+    box = f"7:{columns.min()},{rows.min()},{columns.max()},{rows.max()}"
+    done = run("preview", frames, "--box", box, "-o", tmp_path / "p.jpg", "--json")
+    assert done.exit_code == 0, done.output
+    assert list(json.loads(done.stdout)["objects"]) == ["7"]
+
+
+def test_preview_without_prompts(frames: Path, clip: Scene, tmp_path: Path) -> None:
+    """The frame with a grid."""
+    assert run("preview", frames, "-o", tmp_path / "p.png").exit_code == 0
+    assert (picture(tmp_path / "p.png") == draw_grid(clip.frames[0].image)).all()
+
+
+@pytest.mark.parametrize(("side", "step"), [(1, 1), (30, 5), (160, 20), (854, 100), (1920, 200), (3840, 500)])
+def test_steps_of_the_grid(side: int, step: int) -> None:
+    """Round numbers."""
+    assert grid_step(side) == step
+
+
+def test_brackets_in_the_name_of_a_folder(frames: Path, tmp_path: Path) -> None:
+    """A folder whose name has brackets is found by a glob in it."""
+    folder = frames.rename(tmp_path / "clip [v2]")
+    done = run("probe", folder / "*.png", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["num_frames"] == 5
+    assert "[ ] stands for" in run("probe", tmp_path / "none [v3]" / "*.png").output
