@@ -95,8 +95,15 @@ def turn_masks_option(command: F) -> F:
 
 
 def reading_options(command: F) -> F:
-    """Frames to read. The command gets ``start``, ``end``, ``stride``, ``size``, ``reader``, or None."""
+    """Frames to read. The command gets ``start``, ``end``, ``stride``, ``size``, ``reader``,
+    ``strict``, or None."""
     for option in (
+        click.option(
+            "--strict",
+            is_flag=True,
+            default=None,
+            help="Refuse a video with damage in its middle; else what is left is tracked (exit code 5).",
+        ),
         click.option("--reader", metavar="NAME", help="How files are read: pyav or decord."),
         click.option(
             "--size", metavar="SIZE", help="Scale frames: WIDTHxHEIGHT, or the length of the shorter side."

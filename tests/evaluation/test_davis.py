@@ -10,6 +10,7 @@ import davis_reference as reference
 import numpy as np
 import pytest
 from davis_fixture import boxes, two_boxes, write_davis, write_grey, write_index, write_sequence
+from PIL import Image
 
 from vos.errors import EvaluationError, MediaError
 from vos.evaluation import DATASETS
@@ -88,14 +89,15 @@ def test_identity_matters_in_the_semi_supervised_task(tmp_path: Path) -> None:
     assert evaluate_davis(tmp_path / "results", root, "2017/val").global_scores()["J-Mean"] == 0
 
 
-def test_objects_are_those_of_the_first_annotation(tmp_path: Path) -> None:
-    """A higher id that comes later is not scored, and is background to the others."""
+def test_an_id_that_comes_later_is_background_to_the_others(tmp_path: Path) -> None:
+    """A higher id that comes later is scored by itself, from the frame after its first."""
     maps = [boxes((1, 5, 5, 20, 20))] + [boxes((1, 5, 5, 20, 20), (2, 22, 5, 30, 20))] * 4
     root = write_davis(tmp_path / "davis", {"a": maps})
     write_sequence(tmp_path / "results/a", [maps[0]] * 5)
     report = evaluate_davis(tmp_path / "results", root, "2017/val")
-    assert [row.object for row in report.objects] == [1]
-    assert report.global_scores() == PERFECT
+    assert [(row.object, row.frames) for row in report.objects] == [(1, (1, 2, 3)), (2, (2, 3))]
+    assert (report.objects[0].j == 1).all()
+    assert (report.objects[1].j == 0).all()
 
 
 def test_a_missing_id_is_an_empty_mask(tmp_path: Path) -> None:
@@ -384,3 +386,76 @@ def test_the_table_of_data_sets(tmp_path: Path) -> None:
     root = write_davis(tmp_path, {"a": two_boxes()})
     report = DATASETS["davis"](root / "Annotations/480p", root, "2017/val", jobs=1)
     assert report.to_dict()["global"] == PERFECT
+
+
+def late_maps() -> list[np.ndarray]:
+    """Object 1 in all 8 frames, object 2 from frame 3 on."""
+    return [
+        boxes((1, 5, 5, 20, 20), (2, 25, 30, 35, 45)) if index >= 3 else boxes((1, 5, 5, 20, 20))
+        for index in range(8)
+    ]
+
+
+def test_a_late_object_is_scored_after_its_first_frame(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in YouTube-VOS; labels of it before do not count, and the message names the object."""
+    root = write_davis(tmp_path / "davis", {"a": late_maps()})
+    results = late_maps()
+    results[1] = boxes((1, 5, 5, 20, 20), (2, 0, 0, 3, 3))
+    results[5] = boxes((1, 5, 5, 20, 20))
+    write_sequence(tmp_path / "results" / "a", results)
+    one, two = evaluate_davis(tmp_path / "results", root, "2017/val").objects
+    assert (one.object, one.frames, one.j.tolist()) == (1, (1, 2, 3, 4, 5, 6), [1.0] * 6)
+    assert (two.object, two.frames, two.j.tolist()) == (2, (4, 5, 6), [1.0, 0.0, 1.0])
+    assert "object 2 of a first appears in frame 3" in caplog.text
+
+
+def test_a_late_object_below_the_highest_id(tmp_path: Path) -> None:
+    """It gets no credit for the frames before it: nothing is where nothing should be, there."""
+    swapped = [permuted([labels], {1: 2, 2: 1})[0] for labels in late_maps()]
+    root = write_davis(tmp_path / "davis", {"a": swapped})
+    write_sequence(tmp_path / "results" / "a", [np.where(labels == 1, 0, labels) for labels in swapped])
+    one, two = evaluate_davis(tmp_path / "results", root, "2017/val").objects
+    assert (one.frames, one.j.tolist()) == ((4, 5, 6), [0.0] * 3)
+    assert two.j.tolist() == [1.0] * 6
+
+
+def test_ids_with_gaps_warn_with_both_numbers(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Objects 1 and 3: the official tool counts 2, at 100."""
+    maps = [permuted([labels], {2: 3})[0] for labels in two_boxes()]
+    root = write_davis(tmp_path / "davis", {"a": maps})
+    write_sequence(tmp_path / "results" / "a", [np.where(labels == 3, 0, labels) for labels in maps])
+    report = evaluate_davis(tmp_path / "results", root, "2017/val")
+    assert [(row.object, float(row.j.mean())) for row in report.objects] == [(1, 1.0), (2, 1.0), (3, 0.0)]
+    assert "such as 2 of a" in caplog.text
+    assert "J&F is 66.7 with them, 50.0 without" in caplog.text
+
+
+def test_soft_results_warn(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Probabilities in a 2016 set: every grey is foreground."""
+    maps = [(labels == 1).astype(np.uint8) * 255 for labels in two_boxes()]
+    root = write_davis(tmp_path / "davis", {"a": maps}, "2016/val", write=write_grey)
+    soft = [np.where(labels > 0, 255, np.arange(labels.shape[1], dtype=np.uint8)) for labels in maps]
+    write_sequence(tmp_path / "results" / "a", soft, write_grey)
+    evaluate_davis(tmp_path / "results", root, "2016/val")
+    assert "00001.png has many grey values" in caplog.text
+    assert len(caplog.records) == 1
+    caplog.clear()
+    evaluate_davis(root / "Annotations/480p", root, "2016/val")
+    assert not caplog.records
+
+
+def test_jpeg_results_are_refused(tmp_path: Path) -> None:
+    """By their names and, under the name of a PNG, by their content."""
+    root = write_davis(tmp_path / "davis", {"a": two_boxes()})
+    folder = tmp_path / "results" / "a"
+    folder.mkdir(parents=True)
+    for index, labels in enumerate(two_boxes()):
+        Image.fromarray(labels * 100).save(folder / f"{index:05d}.jpg")
+    with pytest.raises(EvaluationError, match=r"00000\.jpg is compressed with loss"):
+        evaluate_davis(folder.parent, root, "2017/val")
+    for path in folder.iterdir():
+        path.rename(path.with_suffix(".png"))
+    with pytest.raises(MediaError, match="it is a JPEG"):
+        evaluate_davis(folder.parent, root, "2017/val")

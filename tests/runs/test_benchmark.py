@@ -250,3 +250,30 @@ def test_the_command(root: Path, tmp_path: Path) -> None:
 def test_settings_are_those_of_a_run() -> None:
     """A benchmark differs from a run in its outputs alone."""
     assert override(BENCHMARK_SETTINGS, {"outputs": ["masks", "overlay", "coco"]}) == TrackSettings()
+
+
+@pytest.mark.parametrize("late", [1, 2])
+def test_a_late_object_starts_at_its_first_annotated_frame(root: Path, tmp_path: Path, late: int) -> None:
+    """Nothing of it is in the frames before, and it is scored after its first."""
+    data = tmp_path / "data"
+    (data / "ImageSets/2017").mkdir(parents=True)
+    (data / "ImageSets/2017/val.txt").write_text("dog\n")
+    (data / "JPEGImages/480p").mkdir(parents=True)
+    (data / "JPEGImages/480p/dog").symlink_to(root / "JPEGImages/480p/dog")
+    folder = data / "Annotations/480p/dog"
+    folder.mkdir(parents=True)
+    for index in range(LENGTHS["dog"]):
+        labels = np.array(Image.open(root / f"Annotations/480p/dog/{index:05d}.png"))
+        if index < 3:
+            labels[labels == late] = 0
+        (folder / f"{index:05d}.png").write_bytes(encode_index_png(labels))
+    result = benchmark_davis(data, "2017/val", tmp_path / "out", SETTINGS)
+    for index in range(LENGTHS["dog"]):
+        ours = np.array(Image.open(tmp_path / f"out/dog/{index:05d}.png"))
+        assert (late in ours) == (index >= 3), index
+        if index == 3:
+            truth = np.array(Image.open(folder / "00003.png"))
+            assert np.array_equal(ours == late, truth == late)
+    rows = {row.object: row for row in result.report.objects}
+    assert rows[late].frames == tuple(range(4, LENGTHS["dog"] - 1))
+    assert rows[3 - late].frames == tuple(range(1, LENGTHS["dog"] - 1))

@@ -3,7 +3,8 @@
 Numbers are those of the official tool (davis2017-evaluation), its rules included:
 
 * Semi-supervised: the first and the last frame are not scored, and results for them not looked at. Object k
-  is compared with label k. A label above K, the highest id of the first annotation, is an error.
+  is compared with label k. A label above K, the highest id, is an error. An object that the first annotation
+  lacks is scored after the first frame that shows it, as in YouTube-VOS; the official tool leaves it out.
 * Unsupervised: all frames are scored, void pixels left out. Labels 1..20 are proposals, and each object gets
   the one that makes the sum over the objects of mean (J + F) / 2 greatest. Objects in excess get nothing.
 
@@ -12,6 +13,7 @@ Frames are independent, so threads share them out: decoding and array work run o
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +37,8 @@ from .report import ObjectScores, Report
 
 MAX_PROPOSALS = 20
 """Highest label of a result in the unsupervised task."""
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -68,15 +72,27 @@ def evaluate_davis(
     davis = read_davis_set(davis_root, subset, task, resolution, sequences=sequences)
     plans = [_plan(Path(results), sequence, davis) for sequence in davis.sequences]
     with _Workers(jobs) as workers:
-        counts = workers.map(lambda plan: _count_objects(plan, davis), plans)
-        work = [(plan, n, frame) for plan, n in zip(plans, counts, strict=True) for frame in plan.frames]
-        scores = iter(workers.map(lambda item: _score_frame(*item, davis), work))
-        assemble = _match_proposals if task == "unsupervised" else _same_ids
-        objects = [
-            row
-            for plan, n in zip(plans, counts, strict=True)
-            for row in assemble(plan, n, list(islice(scores, len(plan.frames))))
+        firsts = workers.map(lambda plan: _first_ids(plan, davis), plans)
+
+        def score(plan: _Plan, number: int) -> list[_FrameScores]:
+            return workers.map(lambda frame: _score_frame(plan, number, frame, davis), plan.frames)
+
+        # All frames of all sequences in one map, so that the threads are never short of work.
+        work = [
+            (plan, max(first), frame)
+            for plan, first in zip(plans, firsts, strict=True)
+            for frame in plan.frames
         ]
+        scores = iter(workers.map(lambda item: _score_frame(*item, davis), work))
+        objects: list[ObjectScores] = []
+        for plan, first in zip(plans, firsts, strict=True):
+            found = list(islice(scores, len(plan.frames)))
+            if task == "unsupervised":
+                _check_labels(plan, found, MAX_PROPOSALS, task)
+                objects += _match_proposals(plan, max(first), found)
+            else:
+                objects += _same_ids(plan, first, found, score)
+    _warn_of_absent(objects, subset)
     if not objects:
         raise EvaluationError(
             f"the first annotations of {subset} show no object (ids 1..254) to score; "
@@ -102,6 +118,10 @@ class _FrameScores:
     f: NDArray[np.float64]
     highest: int
     """Highest label of the result."""
+    present: frozenset[int]
+    """Ids of the annotation, background and void aside."""
+    is_soft: bool
+    """Whether the result has several values where one object is expected, as probabilities have."""
 
 
 def _plan(results: Path, sequence: DavisSequence, davis: DavisSet) -> _Plan:
@@ -121,6 +141,7 @@ def _plan(results: Path, sequence: DavisSequence, davis: DavisSet) -> _Plan:
             f"no results for sequence {sequence.name}: {folder}: {error.strerror}; "
             "results are <folder>/<sequence>/<frame>.png"
         ) from error
+    _refuse_lossy(folder, present, sequence)
     missing = [name for i in frames if (name := sequence.annotations[i].name) not in present]
     if missing:
         raise EvaluationError(
@@ -130,23 +151,42 @@ def _plan(results: Path, sequence: DavisSequence, davis: DavisSet) -> _Plan:
     return _Plan(sequence, frames, folder)
 
 
-def _count_objects(plan: _Plan, davis: DavisSet) -> int:
-    """K: the highest id of the first annotation, void aside; objects that come later do not count."""
+def _refuse_lossy(folder: Path, present: set[str], sequence: DavisSequence) -> None:
+    for annotation in sequence.annotations:
+        for suffix in (".jpg", ".jpeg", ".webp"):
+            if annotation.name not in present and (name := annotation.stem + suffix) in present:
+                raise EvaluationError(
+                    f"{folder / name} is compressed with loss, which changes ids near edges: not scored; "
+                    "write the masks as PNG from their source"
+                )
+
+
+def _first_ids(plan: _Plan, davis: DavisSet) -> frozenset[int]:
+    """Ids of the first annotation, with 0 and without void."""
     if davis.one_object:
-        return 1
-    first = read_label_png(plan.sequence.annotations[0])
-    return int(np.where(first == VOID, 0, first).max(initial=0))
+        return frozenset((0, 1))
+    return _ids(read_label_png(plan.sequence.annotations[0])) | {0}
+
+
+def _ids(labels: NDArray[np.uint8]) -> frozenset[int]:
+    """The ids that occur, background and void aside."""
+    counts = np.bincount(labels.ravel(), minlength=VOID + 1)
+    counts[[0, VOID]] = 0
+    return frozenset(np.flatnonzero(counts).tolist())
 
 
 def _score_frame(plan: _Plan, num_objects: int, frame: int, davis: DavisSet) -> _FrameScores:
     """J and F of one frame, for each of :func:`_pairs`."""
     labels = _read_labels(plan, frame, davis)
+    is_soft = davis.one_object and len(values := _ids(labels.prediction)) > 1 and max(values) > MAX_PROPOSALS
+    if davis.one_object:
+        labels = labels.as_one_object()
     highest = int(labels.prediction.max(initial=0))
-    _check_labels(plan.results / plan.sequence.annotations[frame].name, highest, num_objects, davis.task)
     if davis.task == "unsupervised":
         labels = labels.without_void()
     pairs = _pairs(num_objects, davis.task)
-    return _FrameScores(region_similarities(labels, pairs), contour_accuracies(labels, pairs), highest)
+    j, f = region_similarities(labels, pairs), contour_accuracies(labels, pairs)
+    return _FrameScores(j, f, highest, _ids(labels.truth), is_soft)
 
 
 def _read_labels(plan: _Plan, frame: int, davis: DavisSet) -> LabelPair:
@@ -159,21 +199,27 @@ def _read_labels(plan: _Plan, frame: int, davis: DavisSet) -> LabelPair:
             f"{path} is {width}x{height}, but its annotation is {true_width}x{true_height}; write "
             "masks in the size of the annotations"
         )
-    labels = pair_labels(truth, prediction)
-    return labels.as_one_object() if davis.one_object else labels
+    return pair_labels(truth, prediction)
 
 
-def _check_labels(path: Path, highest: int, num_objects: int, task: str) -> None:
+def _check_labels(plan: _Plan, scores: Sequence[_FrameScores], allowed: int, task: str) -> None:
+    """Refuse labels that stand for no object; say where a result seems to hold probabilities."""
     if task == "unsupervised":
-        allowed, why = (
-            MAX_PROPOSALS,
-            f"a sequence may have {MAX_PROPOSALS} proposals, labels 1..{MAX_PROPOSALS}",
-        )
+        why = f"a sequence may have {MAX_PROPOSALS} proposals, labels 1..{MAX_PROPOSALS}"
     else:
-        allowed, why = num_objects, f"the first annotation of the sequence has ids up to {num_objects}"
-    if highest > allowed:
-        hint = "; masks of 0 and 255 are for 2016 sets only" if highest == VOID else ""
-        raise EvaluationError(f"{path} has label {highest}, but {why}{hint}")
+        why = f"the first annotation of the sequence has ids up to {allowed}"
+    for frame, score in zip(plan.frames, scores, strict=True):
+        path = plan.results / plan.sequence.annotations[frame].name
+        if score.highest > allowed:
+            hint = "; masks of 0 and 255 are for 2016 sets only" if score.highest == VOID else ""
+            raise EvaluationError(f"{path} has label {score.highest}, but {why}{hint}")
+        if score.is_soft:
+            _log.warning(
+                "%s has many grey values, as probabilities and soft masks have: whatever is not 0 counts as "
+                "the object; cut it at one half first",
+                path,
+            )
+            return
 
 
 @cache
@@ -194,11 +240,62 @@ def _num_rows(num_objects: int) -> int:
     return max(MAX_PROPOSALS, num_objects)
 
 
-def _same_ids(plan: _Plan, num_objects: int, scores: Sequence[_FrameScores]) -> Iterator[ObjectScores]:
-    """Semi-supervised: label k is object k."""
-    for k in range(num_objects):
-        j, f = np.array([s.j[k] for s in scores]), np.array([s.f[k] for s in scores])
-        yield ObjectScores(plan.sequence.name, k + 1, tuple(plan.frames), j, f, proposal=k + 1)
+def _same_ids(
+    plan: _Plan,
+    first: frozenset[int],
+    scores: list[_FrameScores],
+    score: Callable[[_Plan, int], list[_FrameScores]],
+) -> Iterator[ObjectScores]:
+    """Semi-supervised: label k is object k.
+
+    An object that the first annotation lacks is scored after the first frame that shows it. An id that no
+    annotation has stays, as in the official tool, if the first annotation has a higher one.
+    """
+    present = frozenset().union(*(frame.present for frame in scores))
+    late = sorted(present - first)
+    number = max(first)
+    if late and late[-1] > number:
+        number = late[-1]
+        scores = score(plan, number)
+    _check_labels(plan, scores, number, "semi-supervised")
+    for k in range(1, number + 1):
+        starts = 0
+        if k in late:
+            starts = 1 + next(n for n, frame in enumerate(scores) if k in frame.present)
+            _log.warning(
+                "object %d of %s first appears in frame %d: it is scored from the next one on; the official "
+                "DAVIS tool %s",
+                *(k, plan.sequence.name, plan.frames[starts - 1]),
+                "leaves it out" if k > max(first) else "scores it from frame 1 on",
+            )
+        elif k > max(first):
+            continue  # an id that occurs nowhere
+        frames = scores[starts:]
+        if frames:
+            j, f = (np.array([values[k - 1] for values in column]) for column in _columns(frames))
+            absent = k not in present | first
+            indices = tuple(plan.frames[starts:])
+            yield ObjectScores(plan.sequence.name, k, indices, j, f, proposal=k, is_absent=absent)
+
+
+def _columns(scores: Sequence[_FrameScores]) -> tuple[list[NDArray], list[NDArray]]:
+    return [s.j for s in scores], [s.f for s in scores]
+
+
+def _warn_of_absent(objects: Sequence[ObjectScores], subset: str) -> None:
+    """Ids with gaps: the official tool counts an id that no annotation has, at J and F of 1."""
+    absent = [row for row in objects if row.is_absent]
+    if not absent or len(absent) == len(objects):
+        return
+    whole, without = (
+        Report(subset, "semi-supervised", "", tuple(rows)).global_scores()["J&F-Mean"]
+        for rows in (objects, [row for row in objects if not row.is_absent])
+    )
+    _log.warning(
+        "%d id(s) below the highest occur in no annotation, such as %d of %s; they count as in the official "
+        "tool: J&F is %.1f with them, %.1f without",
+        *(len(absent), absent[0].object, absent[0].sequence, 100 * whole, 100 * without),
+    )
 
 
 def _match_proposals(plan: _Plan, num_objects: int, scores: Sequence[_FrameScores]) -> Iterator[ObjectScores]:

@@ -154,6 +154,8 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     if not data:
         raise ValueError("the file is empty")
     if not data.startswith(_SIGNATURE):
+        if data.startswith(b"\xff\xd8\xff"):
+            raise ValueError("it is a JPEG, whose compression changes ids near edges; write masks as PNG")
         raise ValueError("it is not a PNG")
     at = len(_SIGNATURE)
     while len(data) >= at + 12:

@@ -35,6 +35,8 @@ class ObjectScores:
     """(len(frames),) float64 in 0..1."""
     proposal: int | None = None
     """Label it was compared with; None if no proposal was left for it."""
+    is_absent: bool = False
+    """Whether no annotation has the id: the official tool counts it if a higher one occurs."""
 
     @cached_property
     def j_statistics(self) -> Statistics:

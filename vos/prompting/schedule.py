@@ -84,20 +84,26 @@ class UserPrompts(PromptSchedule):
 
     Args:
         targets: at least one.
+        backward: cover the frames before an object's first prompt, too.
 
     Raises:
         PromptError: without targets, or where all that is said of a new object is where it is not.
     """
 
-    def __init__(self, targets: Sequence[Target]) -> None:
+    def __init__(self, targets: Sequence[Target], *, backward: bool = True) -> None:
         if not targets:
             raise PromptError("no object to track: give a mask, a point, a box or a prompt file")
         refuse_only_negative(merge_targets(targets))
         self._targets = tuple(targets)
+        self._backward = backward
         self.first_given = {}
         for target in sorted(targets, key=lambda target: target.frame_index):
             self.first_given.setdefault(target.object_id, target.frame_index)
         self.names = {target.object_id: target.name for target in self._targets if target.name}
+
+    def last_start(self) -> int:
+        """See :class:`PromptSchedule`."""
+        return super().last_start() if self._backward else -1
 
     @property
     def frame_indices(self) -> tuple[int, ...]:

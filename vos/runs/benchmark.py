@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import InterruptedRunError, OutputError, PartialResultError, PromptError, SettingsError
 from ..files import write_text_atomic
 from ..prompts import Target, mask_targets
-from ..results import VOID
+from ..results import VOID, object_ids
 from .folder import Layout, is_taken
 from .models import build_tracker_of
 from .pool import ProcessPool, run_all
@@ -90,7 +90,7 @@ class _Job:
 
     sequence: str
     images: Path
-    annotation: Path
+    annotations: tuple[Path, ...]
     one_object: bool
     layout: Layout
     settings: TrackSettings
@@ -112,7 +112,9 @@ def benchmark_davis(
     jobs: int = 1,
     progress: Callable[[str, Progress | None], None] | None = None,
 ) -> Benchmark:
-    """Track every sequence of a DAVIS set from its first annotation, and score all.
+    """Track every sequence of a DAVIS set from its first annotations, and score all.
+
+    Every object is started at the first frame it is annotated in, for most the first of the sequence.
 
     Masks go to ``output/<sequence>/<frame>.png``, first frames included, which is the layout of a DAVIS
     submission; the record of a sequence goes to ``output/runs/<sequence>.json``. Sequences that are
@@ -140,12 +142,13 @@ def benchmark_davis(
     from ..evaluation.davis_layout import read_davis_set
 
     _refuse_selection(settings)
+    settings = dataclasses.replace(settings, backward=False)  # nothing is known of an object before its start
     davis = read_davis_set(root, subset, task, resolution, sequences=sequences)
     todo = [
         _Job(
             sequence.name,
             Path(root) / "JPEGImages" / resolution / sequence.name,
-            sequence.annotations[0],
+            sequence.annotations,
             davis.one_object,
             Layout.of_sequence(output, sequence.name),
             settings,
@@ -179,6 +182,36 @@ def first_targets(annotation: Path, *, one_object: bool) -> list[Target]:
     targets = mask_targets(labels)
     if not targets:
         raise PromptError(f"{annotation} shows no object to follow")
+    return targets
+
+
+def starting_targets(annotations: Sequence[Path], names: Sequence[str], *, one_object: bool) -> list[Target]:
+    """The objects of a sequence, each at the first frame it is annotated in.
+
+    Args:
+        annotations: index PNGs in order, each named as its frame.
+        names: of all frames, in order.
+        one_object: whatever is not background is object 1 (DAVIS 2016).
+
+    Raises:
+        PromptError: if the first annotation shows no object, or an annotation has no frame.
+        MediaError: if one cannot be read.
+    """
+    from ..evaluation.label_png import read_label_png
+
+    indices = {name: index for index, name in enumerate(names)}
+    targets: list[Target] = []
+    seen: set[int] = set()
+    for annotation in annotations:
+        if annotation.stem not in indices:
+            raise PromptError(f"{annotation} is of no frame: frames are named {names[0]}, ..., {names[-1]}")
+        labels = read_label_png(annotation)
+        labels = (labels > 0).astype(np.uint8) if one_object else labels
+        new = [k for k in object_ids(labels) if k not in seen]
+        targets += mask_targets(labels, new, indices[annotation.stem])
+        seen.update(new)
+    if not targets:
+        raise PromptError(f"{annotations[0].parent} shows no object to follow")
     return targets
 
 
@@ -229,8 +262,9 @@ def _track(job: _Job, tracker: Tracker, progress: Callable[[Progress], None] | N
     """Track one sequence; the engine serves one after the other, since a model may take long to load."""
     from ..video import open_video
 
-    targets = first_targets(job.annotation, one_object=job.one_object)
     with open_video(job.images, reader=job.settings.reader) as video:
+        names = [path.stem for path in video.paths]
+        targets = starting_targets(job.annotations, names, one_object=job.one_object)
         return track_video(
             video,
             targets,

@@ -38,6 +38,10 @@ class TrackSettings:
     """Read every so-manieth frame, from ``start`` on."""
     size: tuple[int, int] | int | None = None
     """(width, height), or the shorter side, that frames are scaled to as they are read; None: as they are."""
+    backward: bool = True
+    """Track objects backward, too, from the first frame they are prompted in."""
+    strict: bool = False
+    """Refuse a video that is damaged in its middle, in place of tracking what is left of it."""
     reader: str = "auto"
     """How files are read: a name in :data:`vos.video.READERS`."""
     outputs: tuple[str, ...] = ("masks", "overlay", "coco")

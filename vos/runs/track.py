@@ -98,7 +98,8 @@ def track_video(
     Raises:
         PromptError, SettingsError, OutputError, MediaError, ModelError: before the first frame is done;
             nothing is left behind then.
-        PartialResultError: later on: the disk is full, the video damaged.
+        PartialResultError: later on: the disk is full, the video damaged; or after the end, with everything
+            in place, where frames were lost in the middle of a damaged video.
         InterruptedRunError: Ctrl-C or SIGTERM.
     """
     settings = settings or TrackSettings()
@@ -115,7 +116,12 @@ def track_video(
         finder = build_finder_of(settings) if finder is None else finder
         prompting = ClassPrompts(targets, settings.classes, finder, make_backbone)
     else:
-        prompting = UserPrompts(targets)
+        prompting = UserPrompts(targets, backward=settings.backward)
+    losses = video.losses()
+    if losses and settings.strict:
+        raise MediaError(f"{_damaged(video, losses)}; without --strict what is left is tracked")
+    for loss in losses:
+        logger.warning("%s: %s", video.paths[0], loss)
     wanted = _wanted(video, settings)
     if video.is_images:
         for path in video.paths:
@@ -130,9 +136,16 @@ def track_video(
         if folder.finished is not None:
             folder.finish()
             logger.info("the run in %s was finished already", layout.folder)
-            return TrackSummary.of_record(layout, folder.finished)
-        run = _Run(video, wanted, prompting, engine, settings, folder, identity, watch, progress)
-        return run.go()
+            summary = TrackSummary.of_record(layout, folder.finished)
+        else:
+            run = _Run(video, wanted, prompting, engine, settings, folder, identity, watch, progress)
+            summary = run.go()
+    if losses:
+        raise PartialResultError(
+            f"all {summary.frames} frames that can be read are done, with results in {layout.folder}, but "
+            f"{_damaged(video, losses)}"
+        )
+    return summary
 
 
 class _Run:
@@ -352,8 +365,8 @@ class _Run:
         """Put the final files in place, ``run.json`` last, and clear away the rest."""
         self.watch.check_file()
         state = self.state
-        warnings = self.prompting.warnings(state.last_index)
-        for warning in warnings:
+        warnings = [*self.video.losses(), *self.prompting.warnings(state.last_index)]
+        for warning in self.prompting.warnings(state.last_index):
             logger.warning(warning)
         record = self.writers.pop("run")
         assert isinstance(record, RunWriter)
@@ -386,6 +399,10 @@ class _Run:
 
     def _frames_done(self) -> int:
         return len(range(self.wanted.start, self.state.last_index + 1, self.wanted.step))
+
+
+def _damaged(video: Video, losses: Sequence[str]) -> str:
+    return f"{video.paths[0]} is damaged: {'; '.join(losses)}"
 
 
 def _frames(count: int) -> str:

@@ -44,6 +44,7 @@ def probe_file(text: str, path: Path, *, count: bool) -> Probe:
         ]
         if lasting is not None and declared is not None and contradicts:
             unusual.append(f"the header says {declared:.3f} s, but the frames last {lasting:.3f} s")
+        unusual += [f"damaged: {loss}" for loss in reader.losses()]
         if damage:
             unusual.append(f"damaged after about {num_frames} frames: {damage}")
         elif stream.frames not in (0, num_frames) and not packets.is_hidden.any():

@@ -89,6 +89,10 @@ class ImageReader:
         """Number of images."""
         return len(self.paths)
 
+    def losses(self) -> tuple[str, ...]:
+        """None: an image that cannot be read ends the video."""
+        return ()
+
     def close(self) -> None:
         """Nothing is held."""
 

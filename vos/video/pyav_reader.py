@@ -14,6 +14,7 @@ from ..errors import MediaError
 from ..frame import Frame, Turn, VideoInfo
 from .base import existing
 from .container import Damage, Packets, decode, open_container, read_packets, video_stream
+from .losses import find_losses
 from .pixels import UPRIGHT, ToRGB, orientation_of
 from .timeline import Entry, Timeline, timeline_of_packets, timeline_of_pictures, why_not_exact
 
@@ -70,6 +71,17 @@ class PyAVReader:
         """From the counted frames if they are, else from the header."""
         return self.info.num_frames or self._estimate
 
+    def losses(self) -> tuple[str, ...]:
+        """See :meth:`vos.video.base.Reader.losses`; goes through the file once without decoding."""
+        return self._losses
+
+    @cached_property
+    def _losses(self) -> tuple[str, ...]:
+        try:
+            return find_losses(self._path, self.packets, self.seconds)
+        except OSError as error:
+            raise MediaError(f"cannot read {self._path}: {error.strerror or error}") from error
+
     def close(self) -> None:
         """Nothing is held between reads."""
 
@@ -82,6 +94,8 @@ class PyAVReader:
     def why_not_exact(self) -> str | None:
         """Why frames cannot be numbered without decoding; None where they can."""
         reason = why_not_exact(self.packets, self.container_name, self.codec_name)
+        if reason is None and self.losses():
+            reason = "it is damaged"
         if reason is None and self._first_pts != self.packets.pts[0]:
             reason = "its first frames cannot be decoded"
         return reason

@@ -110,6 +110,13 @@ class Video:
         if self.is_images and hasattr(self._reader, "observe"):
             self._reader.observe = callback
 
+    def losses(self) -> tuple[str, ...]:
+        """Sentences on frames that are lost in the middle of a damaged file; none for most videos.
+
+        Goes through the file once without decoding.
+        """
+        return self._reader.losses()
+
     def close(self) -> None:
         """Let go of files and memory."""
         self._reader.close()
