@@ -5,6 +5,9 @@ and, at stride 8, columns of unit length for matching. The decoder takes the cue
 (:mod:`vos.backbones.nano.cues`) down the same strides beside the image's features and comes up again, a
 U-Net (Ronneberger et al., 2015) whose image half is shared by all objects. What it gives is added to the
 logits of the ``mask`` cue: a network that knows nothing leaves a belief as it is.
+
+A network may have a space-time memory as well (STM, Oh et al., 2019): every cell at stride 16 reads, by the
+likeness of keys, what is known of the object at the cells of remembered frames.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ STRIDE = 32
 GRID_STRIDE = 8
 LOW_RES_STRIDE = 4
 LEAST_SPREAD = 1e-6
+RECALL_LEVEL = 2
+"""The memory is read at this level of the decoder, counted from stride 4: at stride 16."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,10 @@ class NanoConfig:
     columns: int = 48
     """Channels of the columns for matching."""
     candidates: int = 3
+    memory: int = 0
+    """Channels of the values in the space-time memory; 0: the network has none."""
+    keys: int = 64
+    """Channels of its keys."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,17 +142,22 @@ class Decoder(nn.Module):
         self.quality = nn.Sequential(nn.Linear(four + coarser[-1], 64), nn.ReLU(), nn.Linear(64, 1))
         self.which = nn.Parameter(torch.zeros(config.candidates, four + coarser[-1]))
         nn.init.normal_(self.which, std=0.1)
+        self.recall = nn.Conv2d(config.memory, coarser[1], 1, bias=False) if config.memory else None
 
-    def forward(self, pyramid: Pyramid, cues: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, pyramid: Pyramid, cues: Tensor, recalled: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Logits (N, K, h, w) and predicted IoUs as logits (N, K), from cues (N, C, h, w).
 
-        The pyramid is of one image, or of N.
+        The pyramid is of one image, or of N. ``recalled`` (N, V, h / 16, w / 16) was read from the memory.
         """
         two, four, *coarser = pyramid.levels
         x = self.read_block(F.relu(self.read_norm(self.read(cues)) + four))
         passed = [x]
         for down, level in zip(self.down, coarser, strict=True):
             x = down(x) + level
+            if recalled is not None and self.recall is not None and len(passed) == RECALL_LEVEL:
+                x = x + self.recall(recalled)
             passed.append(x)
         deepest = x.mean(dim=(2, 3))
         for up, join, skip in zip(self.up, self.join, passed[-2::-1], strict=True):
@@ -162,14 +176,67 @@ class Decoder(nn.Module):
         return judged[..., 0]
 
 
+class Memory(nn.Module):
+    """Keys of frames, values of objects in them, and the reading of both."""
+
+    def __init__(self, config: NanoConfig) -> None:
+        super().__init__()
+        _, four, eight, sixteen, deep = config.widths
+        self.key = nn.Conv2d(sixteen, config.keys, 1)
+        self.key_deep = nn.Conv2d(deep, config.keys, 1)
+        self.read = nn.Conv2d(2, four, 4, stride=4, bias=False)
+        self.read_norm = nn.BatchNorm2d(four)
+        self.down = nn.ModuleList((Down(four, eight, 1), Down(eight, sixteen, 1)))
+        self.value = nn.Conv2d(sixteen, config.memory, 1)
+
+    def keys(self, pyramid: Pyramid) -> Tensor:
+        """(B, D, h / 16, w / 16) keys of B images."""
+        sixteen, deep = pyramid.levels[-2:]
+        keys: Tensor = self.key(sixteen) + _to(self.key_deep(deep), sixteen)
+        return keys
+
+    def values(self, pyramid: Pyramid, masks: Tensor) -> Tensor:
+        """(N, V, h / 16, w / 16) values of N objects.
+
+        Args:
+            pyramid: of one image, or of N.
+            masks: (N, 2, h, w) in 0..1: the object, and all other objects.
+        """
+        _, four, eight, sixteen, _ = pyramid.levels
+        x = F.relu(self.read_norm(self.read(masks)) + four)
+        for down, level in zip(self.down, (eight, sixteen), strict=True):
+            x = down(x) + level
+        value: Tensor = self.value(x)
+        return value
+
+
+def recall(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """(N, V, h, w) values that N queries read from a memory of M cells.
+
+    Args:
+        query: (N, D, h, w), or (1, D, h, w) for all.
+        keys: (N, D, M), or (1, D, M) for all.
+        values: (N, V, M).
+
+    A cell attends to remembered ones by the squared distance of keys (Cheng et al., STCN, 2021).
+    """
+    count, depth, height, width = query.shape
+    flat = query.flatten(2).transpose(1, 2)
+    scores = (2 * flat @ keys - keys.square().sum(dim=1, keepdim=True)) / depth**0.5
+    shares = scores.float().softmax(dim=2).to(values.dtype)
+    read = values @ shares.transpose(1, 2)
+    return read.reshape(values.shape[0], values.shape[1], height, width)
+
+
 class NanoNetwork(nn.Module):
-    """Encoder and decoder."""
+    """Encoder, decoder and, with ``config.memory``, a space-time memory."""
 
     def __init__(self, config: NanoConfig | None = None) -> None:
         super().__init__()
         self.config = config or NanoConfig()
         self.encoder = Encoder(self.config)
         self.decoder = Decoder(self.config)
+        self.memory = Memory(self.config) if self.config.memory else None
 
 
 def similarity_cue(similarity: Tensor, size: tuple[int, int]) -> Tensor:
@@ -223,7 +290,11 @@ def _config_of(state: Mapping[str, Tensor]) -> NanoConfig:
     candidates = state["decoder.masks.weight"].shape[0]
     a, b, c, d, e = widths
     v, w, x, y, z = depths
-    return NanoConfig((a, b, c, d, e), (v, w, x, y, z), columns, candidates)
+    memory = keys = 0
+    if "memory.value.weight" in state:
+        memory, keys = state["memory.value.weight"].shape[0], state["memory.key.weight"].shape[0]
+    sizes = (a, b, c, d, e), (v, w, x, y, z)
+    return NanoConfig(*sizes, columns, candidates, memory, keys or NanoConfig.keys)
 
 
 def _to(x: Tensor, like: Tensor) -> Tensor:

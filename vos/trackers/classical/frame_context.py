@@ -31,6 +31,8 @@ class Sight:
     """(1 + K, h, w) float32 log-probabilities by looks."""
     given: tuple[Given, ...]
     """The frames that the user has given masks of, the first one first."""
+    before: Given | None = None
+    """The frame before this one, with what was decided about it."""
 
 
 Finish = Callable[[Sight], Floats]

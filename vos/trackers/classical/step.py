@@ -156,7 +156,10 @@ def advance(
         scores += settings.local.weight * local_colours(_softmax(scores), lab, settings.local)
     belief = smooth(scores, lab, settings.smooth)
     if finish is not None:
-        belief = finish(Sight(window, picture, video.looks.ids, belief, carried, log_looks, video.given))
+        before = Given(video.image, video.labels, window.scale)
+        belief = finish(
+            Sight(window, picture, video.looks.ids, belief, carried, log_looks, video.given, before)
+        )
     looks = np.exp(log_looks)
     usual = [o.usual_area * window.scale**2 for o in video.objects]
     belief = drop_strays(belief, carried.masks, looks, usual, settings.parts)

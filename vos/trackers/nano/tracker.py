@@ -8,7 +8,7 @@ decides goes on through the rest of the engine: it is carried to the next frame 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from ...backbones.grid_mask import grid_mask
 from ...backbones.nano.backbone import NanoBackbone, build_nano
 from ...backbones.nano.cues import CUES, LOOKS, MASK, MASK_LOGIT, SIMILAR
-from ...backbones.nano.network import STRIDE, Pyramid, similarity_cue
+from ...backbones.nano.network import STRIDE, NanoNetwork, Pyramid, recall, similarity_cue
 from ...settings import override
 from ..base import TrackerInfo
 from ..classical.appearance import Given
@@ -53,6 +53,9 @@ class NanoSettings:
     world: there the network learned to trust them too much."""
     pixels: int = 80_000
     """Size of the picture that the network sees; larger ones than it was trained on help little."""
+    least_left: float = 0.0
+    """An object of which the network would leave less than this part of what the engine believes stays as
+    the engine believes it: 0 lets the network have its way."""
     columns: int = 256
     """Feature columns remembered of an object in a given frame; the rest has four times as many."""
     tune: bool = False
@@ -61,7 +64,7 @@ class NanoSettings:
     engine: ClassicalSettings = field(default_factory=ClassicalSettings)
 
     def __post_init__(self) -> None:
-        for name in ("strength", "looks"):
+        for name in ("strength", "looks", "least_left"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in 0..1, got {getattr(self, name)}")
         for name in ("pixels", "columns"):
@@ -77,6 +80,24 @@ class _Known:
     remembered: tuple[tuple[Tensor, Tensor], ...]
     """Per object: feature columns (C, m) of it and of all else."""
     network: NanoBackbone
+    memory: Remembered | None
+    """What the network's memory holds of the given frames."""
+
+
+@dataclass(frozen=True, eq=False)
+class Remembered:
+    """Cells of remembered frames."""
+
+    keys: Tensor
+    """(1, D, M)"""
+    values: Tensor
+    """(K, V, M): of every object."""
+
+    def with_more(self, other: Remembered) -> Remembered:
+        """The cells of both."""
+        return Remembered(
+            torch.cat([self.keys, other.keys], dim=2), torch.cat([self.values, other.values], dim=2)
+        )
 
 
 class NanoJudge:
@@ -92,18 +113,30 @@ class NanoJudge:
         """(1 + K, h, w) float32 probabilities."""
         known = self._learned(sight)
         own = engine_cues(sight)
-        change = self._change(known, sight.picture, own)
+        change = self._change(known, sight, own)
+        if self.settings.least_left:
+            change = kept_alive(change, sight.belief, self.settings.least_left)
         judged = changed(sight.belief, np.float32(self.settings.strength) * change)
         return shared_out(judged, sight.belief)
 
     @torch.inference_mode()
-    def _change(self, known: _Known, picture: NDArray[np.uint8], own: Floats) -> Floats:
+    def _change(self, known: _Known, sight: Sight, own: Floats) -> Floats:
         """(K, h, w) float32: what the network adds to the logits of the engine's (K, 3, h, w) cues."""
-        size = picture.shape[:2]
+        size = sight.picture.shape[:2]
         small = smaller(size, self.settings.pixels)
-        shown, inner = padded(_resized(picture, small))
+        shown, inner = padded(_resized(sight.picture, small))
         backbone, network = known.network, known.network.network
-        pyramid = network.encoder(backbone.to_input(shown[None]))
+        recalled = None
+        if network.memory is None or known.memory is None or sight.before is None:
+            pyramid = network.encoder(backbone.to_input(shown[None]))
+        else:  # the frame before in the same window, so that nothing has to be kept of it
+            earlier, _ = padded(_resized(sight.window.cut(sight.before.image), small))
+            both = network.encoder(backbone.to_input(np.stack([shown, earlier])))
+            pyramid, past = image_of(both, 0), image_of(both, 1)
+            masks = [sight.window.cut((sight.before.labels == k).astype(np.float32)) for k in sight.ids]
+            last = remember(network, past, [_resized(mask, small) for mask in masks])
+            memory = known.memory.with_more(last)
+            recalled = recall(network.memory.keys(pyramid), memory.keys, memory.values)
         cues = torch.zeros(len(own), len(CUES), *shown.shape[:2])
         for k, planes in enumerate(own):
             for channel, plane in zip(ENGINE_CUES, planes, strict=True):
@@ -111,7 +144,7 @@ class NanoJudge:
         cues = cues.to(backbone.device)
         cues[:, LOOKS] *= self.settings.looks
         cues[:, SIMILAR] = similarity_planes(pyramid, known.remembered, shown.shape[:2])
-        logits, _ = network.decoder(pyramid, cues.to(backbone.dtype))
+        logits, _ = network.decoder(pyramid, cues.to(backbone.dtype), recalled)
         # A belief is not ambiguous: all candidates learned to mend it, and their mean is steadier than one.
         mended = logits.float().mean(dim=1)
         change = (mended - MASK_LOGIT * cues[:, MASK])[:, : inner[0], : inner[1]].cpu().numpy()
@@ -126,7 +159,8 @@ class NanoJudge:
             if settings.tune:
                 backbone = tune(backbone, references, sight.ids, settings.tuning)
             remembered = recollect(backbone, references, sight.ids, settings.columns)
-            self._known = known = _Known(sight.given, remembered, backbone)
+            memory = memory_of(backbone, references, sight.ids)
+            self._known = known = _Known(sight.given, remembered, backbone, memory)
         return known
 
 
@@ -139,6 +173,60 @@ def shared_out(judged: Floats, belief: Floats) -> Floats:
     shares = belief[1:] + np.float32(NONE) * judged[1:]
     share = (1 - judged[0]) / np.maximum(shares.sum(axis=0), LEAST)
     return np.concatenate([judged[:1], shares * share])
+
+
+def kept_alive(change: Floats, belief: Floats, least_left: float) -> Floats:
+    """(K, h, w) change of log-odds; 0 for objects of which it would leave less than ``least_left``."""
+    judged = changed(belief, change)
+    believed = np.bincount(belief.argmax(axis=0).ravel(), minlength=len(belief))[1:]
+    left = np.bincount(judged.argmax(axis=0).ravel(), minlength=len(belief))[1:]
+    lost = left < least_left * believed
+    result: Floats = np.where(lost[:, None, None], np.float32(0), change)
+    return result
+
+
+def remember(network: NanoNetwork, pyramid: Pyramid, masks: Sequence[Floats]) -> Remembered:
+    """The cells of one frame.
+
+    Args:
+        network: one with a memory.
+        pyramid: of the frame, padded at the right and below.
+        masks: K of (h, w) float32 in 0..1, not padded.
+    """
+    assert network.memory is not None
+    keys = network.memory.keys(pyramid)
+    height, width = (2 * side for side in pyramid.levels[0].shape[-2:])
+    planes = torch.zeros(len(masks), 2, height, width, device=keys.device, dtype=keys.dtype)
+    total = np.sum(masks, axis=0)
+    for plane, mask in zip(planes, masks, strict=True):
+        rows, columns = mask.shape
+        plane[0, :rows, :columns] = torch.from_numpy(mask)
+        plane[1, :rows, :columns] = torch.from_numpy(np.clip(total - mask, 0, 1))
+    values = network.memory.values(pyramid, planes)
+    return Remembered(keys.flatten(2), values.flatten(2))
+
+
+@torch.inference_mode()
+def memory_of(
+    backbone: NanoBackbone, references: tuple[Reference, ...], ids: tuple[int, ...]
+) -> Remembered | None:
+    """The cells of all references; None for a network without a memory."""
+    if backbone.network.memory is None:
+        return None
+    memory = None
+    for reference in references:
+        picture, _ = padded(reference.picture)
+        pyramid = backbone.network.encoder(backbone.to_input(picture[None]))
+        masks = [(reference.labels == k).astype(np.float32) for k in ids]
+        cells = remember(backbone.network, pyramid, masks)
+        memory = cells if memory is None else memory.with_more(cells)
+    return memory
+
+
+def image_of(pyramid: Pyramid, number: int) -> Pyramid:
+    """One image of a pyramid of several."""
+    rows = slice(number, number + 1)
+    return Pyramid(tuple(level[rows] for level in pyramid.levels), pyramid.columns[rows])
 
 
 def as_judged(given: Given, settings: NanoSettings) -> Reference:
