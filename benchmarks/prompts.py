@@ -31,7 +31,7 @@ from vos.prompts import Prompt
 
 Bools = NDArray[np.bool_]
 
-TRAIN = {"tiny_coco": 16, "bsds500": 8, "ccp": 8, "human_seg": 8}
+TRAIN = {"tiny_coco": 16, "coco_by": 16, "ccp": 8}
 """Objects taken of each training set, one an image."""
 SIZES = (0.005, 0.6)
 """Least and largest share of the image that an object of the training sets covers."""
@@ -105,7 +105,7 @@ def train_cases(root: Path, group: str, count: int, measuring: bool = True) -> I
         if not maps:
             continue
         labels = cv2.imread(str(maps[rng.integers(len(maps))]), cv2.IMREAD_UNCHANGED)
-        if group in ("ccp", "human_seg"):
+        if group == "ccp":
             labels = (labels > 0).astype(np.uint16)
         shares = np.bincount(labels.ravel()) / labels.size
         fitting = [k for k in range(1, len(shares)) if SIZES[0] <= shares[k] <= SIZES[1]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from vos.trackers.base import Tracker
 from vos.trackers.classical.appearance import AppearanceSettings
 from vos.trackers.classical.tracker import ClassicalSettings, ClassicalTracker
 from vos.trackers.nano.cues import ENGINE_CUES, made_up_cues
-from vos.trackers.nano.tracker import NanoSettings, NanoTracker, padded, shared_out, smaller
+from vos.trackers.nano.tracker import NanoSettings, NanoTracker, kept_alive, padded, shared_out, smaller
 from vos.trackers.nano.tuning import Reference, TuneSettings, tune
 from vos.trackers.registry import build_tracker
 
@@ -31,6 +32,7 @@ ENGINE = ClassicalSettings(appearance=AppearanceSettings(views=2, samples=500, i
 TUNING = TuneSettings(steps=3, examples=3, batch=2, side=64)
 ROUGH = (0.9, 1.1)
 TINY = NanoConfig((8, 8, 12, 16, 16), (0, 0, 1, 1, 0), 12)
+WITH_MEMORY = replace(TINY, memory=8, keys=8)
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +44,9 @@ def _clip(name: str = "touching") -> Scene:
     return scene(name, num_frames=4, size=(61, 83))
 
 
-def _backbone(opinion: float = 0.0) -> NanoBackbone:
+def _backbone(opinion: float = 0.0, config: NanoConfig = TINY) -> NanoBackbone:
     torch.manual_seed(0)
-    network = NanoNetwork(TINY)
+    network = NanoNetwork(config)
     torch.nn.init.constant_(network.decoder.masks.bias, opinion)
     return NanoBackbone(network)
 
@@ -119,6 +121,46 @@ def test_goes_on_from_a_snapshot(checkpoint: Path) -> None:
         rest = [second.step(frame) for frame in clip.frames[2:]]
         for one, other in zip(whole[1:], rest, strict=True):
             np.testing.assert_array_equal(one.labels, other.labels)
+
+
+def test_a_memory_holds_the_given_frame_and_the_one_before() -> None:
+    """The network reads both, anew in every step: a tracker that was loaded reads the same."""
+    clip, seen = _clip(), []
+
+    def fresh() -> NanoTracker:
+        backbone = _backbone(config=WITH_MEMORY)
+        torch.nn.init.normal_(backbone.network.decoder.masks.weight, std=0.2)
+        backbone.network.decoder.register_forward_pre_hook(lambda _, given: seen.append(given[2].clone()))
+        return NanoTracker(backbone, NanoSettings(engine=ENGINE, pixels=2000))
+
+    whole = _follow(fresh(), clip)
+    first = fresh()
+    first.start(clip.frames[0], clip.targets(0))
+    first.step(clip.frames[1])
+    second = fresh()
+    second.load(load_state(dump_state(first.save())))
+    np.testing.assert_array_equal(second.step(clip.frames[2]).labels, whole[1].labels)
+    torch.testing.assert_close(seen[4], seen[1])
+    assert seen[0].shape[:2] == (len(clip.ids), WITH_MEMORY.memory)
+    # What was decided about the frame before is remembered: another decision, another reading.
+    third = fresh()
+    third.load(load_state(dump_state(first.save())))
+    third.step(clip.frames[1], mask_targets(np.roll(clip.labels[1], 9, axis=1), clip.ids))
+    assert (third.step(clip.frames[2]).labels.shape) == clip.labels[0].shape
+    assert not torch.equal(seen[-1], seen[1])
+
+
+def test_objects_that_would_vanish_are_left_to_the_engine() -> None:
+    """A change that takes most of an object is not made; that of another object is."""
+    belief = np.full((3, 4, 8), 0.01, np.float32)
+    belief[1, :, :4] = 0.98
+    belief[2, :, 4:] = 0.98
+    change = np.zeros((2, 4, 8), np.float32)
+    change[0], change[1, 0] = -20, -20
+    kept = kept_alive(change, belief, 0.3)
+    assert not kept[0].any()
+    np.testing.assert_array_equal(kept[1], change[1])
+    assert kept_alive(change, belief, 0.9)[1].any() is np.False_
 
 
 def _tiny(checkpoint: Path) -> NanoBackbone:

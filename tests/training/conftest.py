@@ -27,14 +27,14 @@ def photographs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two pictures of a person in the layout of the training data."""
     root = tmp_path_factory.mktemp("train")
     for kind in ("images", "labels"):
-        (root / "human_seg" / kind).mkdir(parents=True)
+        (root / "ccp" / kind).mkdir(parents=True)
     rng = np.random.default_rng(0)
     for name in ("a", "b"):
         image = rng.integers(0, 256, (90, 120, 3), dtype=np.uint8)
         labels = np.zeros((90, 120), np.uint8)
         labels[20:70, 40:80] = 1
-        cv2.imwrite(str(root / "human_seg" / "images" / f"{name}.jpg"), image)
-        cv2.imwrite(str(root / "human_seg" / "labels" / f"{name}_0.png"), labels)
+        cv2.imwrite(str(root / "ccp" / "images" / f"{name}.jpg"), image)
+        cv2.imwrite(str(root / "ccp" / "labels" / f"{name}_0.png"), labels)
     return root
 
 

@@ -115,7 +115,7 @@ def test_photographs_give_their_things(photographs_folder: Path) -> None:
 
 def test_no_photographs(tmp_path: Path) -> None:
     """A folder without any of the sets is refused by name; textures need none."""
-    with pytest.raises(InputError, match="holds none of the training sets bsds500"):
+    with pytest.raises(InputError, match="holds none of the training sets ccp"):
         Photographs(tmp_path)
     cutout = drawn(np.random.default_rng(0))
     assert cutout.mask.any()
@@ -127,8 +127,8 @@ def test_a_damaged_photograph_is_named(photographs_folder: Path, tmp_path: Path)
     from vos.errors import MediaError
 
     for kind in ("images", "labels"):
-        (tmp_path / "human_seg" / kind).mkdir(parents=True)
-    (tmp_path / "human_seg" / "images" / "x.jpg").write_bytes(b"no picture")
-    cv2.imwrite(str(tmp_path / "human_seg" / "labels" / "x_0.png"), np.ones((9, 9), np.uint8))
+        (tmp_path / "ccp" / kind).mkdir(parents=True)
+    (tmp_path / "ccp" / "images" / "x.jpg").write_bytes(b"no picture")
+    cv2.imwrite(str(tmp_path / "ccp" / "labels" / "x_0.png"), np.ones((9, 9), np.uint8))
     with pytest.raises(MediaError, match=r"x\.jpg"):
         Photographs(tmp_path).picture(np.random.default_rng(0))

@@ -11,16 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vos.errors import InputError, MediaError
-from vos.ops.boxes import tight_box
 from vos.testing.shapes import OUTLINES
 from vos.testing.texture import texture, window
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
-SETS = {"bsds500": "regions", "ccp": "person", "human_seg": "person", "tiny_coco": "instances"}
-"""Folder of the training data -> what its labels are."""
-SHARES = {"bsds500": 0.3, "ccp": 0.3, "human_seg": 0.15, "tiny_coco": 0.25}
+SETS = {"ccp": "person", "coco_by": "instances"}
+"""Folder of the training data -> what its labels are. Their terms allow weights that are shipped."""
+SHARES = {"ccp": 0.5, "coco_by": 0.5}
 """How often a set is drawn from; its size has no say."""
 AREA = (0.01, 0.4)
 """Least and largest part of a photograph that an object covers."""
@@ -70,14 +69,8 @@ class Photographs:
         return sum(len(found) for found in self._sets.values())
 
     def cutout(self, rng: np.random.Generator, whole: bool = False) -> Cutout:
-        """A random thing of a random photograph; with ``whole`` a person or an instance, no mere region.
-
-        Raises:
-            InputError: if nothing whole is there.
-        """
-        names = [name for name in self._sets if not whole or SETS[name] != "regions"]
-        if not names:
-            raise InputError(f"of the sets {', '.join(self._sets)} none has whole things; add ccp")
+        """A random thing of a random photograph; with ``whole`` a person or an instance, no mere garment."""
+        names = list(self._sets)
         shares = np.array([SHARES[name] for name in names])
         for _ in range(TRIES):
             found = self._sets[names[int(rng.choice(len(names), p=shares / shares.sum()))]]
@@ -131,11 +124,7 @@ def _pick(
     if not len(ids):
         return None
     mask: Mask = regions == rng.choice(ids)
-    box = tight_box(mask)
-    assert box is not None
-    # What spans the whole picture is its ground or sky more often than a thing.
-    spans = (box[2] - box[0] + 1) > 0.98 * mask.shape[1] or (box[3] - box[1] + 1) > 0.98 * mask.shape[0]
-    return None if kind == "regions" and spans else mask
+    return mask
 
 
 def _read(path: Path, flags: int) -> NDArray[np.uint8]:
