@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from vos.backbones.nano.backbone import NanoBackbone
-from vos.backbones.nano.cues import CUES, LOOKS
+from vos.backbones.nano.cues import CARRIED, CUES, LOOKS, MASK
 from vos.backbones.nano.network import NanoConfig, NanoNetwork
 from vos.backbones.registry import build_backbone
 from vos.errors import SettingsError
@@ -20,9 +20,10 @@ from vos.runs.state import dump_state, load_state
 from vos.testing import Scene, scene, tiny_nano_checkpoint
 from vos.trackers.base import Tracker
 from vos.trackers.classical.appearance import AppearanceSettings
+from vos.trackers.classical.frame_context import Sight
 from vos.trackers.classical.tracker import ClassicalSettings, ClassicalTracker
 from vos.trackers.nano.cues import ENGINE_CUES, made_up_cues
-from vos.trackers.nano.tracker import NanoSettings, NanoTracker, kept_alive, padded, shared_out, smaller
+from vos.trackers.nano.tracker import NanoSettings, NanoTracker, collapsed, padded, shared_out, smaller
 from vos.trackers.nano.tuning import Reference, TuneSettings, tune
 from vos.trackers.registry import build_tracker
 
@@ -150,17 +151,32 @@ def test_a_memory_holds_the_given_frame_and_the_one_before() -> None:
     assert not torch.equal(seen[-1], seen[1])
 
 
-def test_objects_that_would_vanish_are_left_to_the_engine() -> None:
-    """A change that takes most of an object is not made; that of another object is."""
-    belief = np.full((3, 4, 8), 0.01, np.float32)
-    belief[1, :, :4] = 0.98
-    belief[2, :, 4:] = 0.98
-    change = np.zeros((2, 4, 8), np.float32)
-    change[0], change[1, 0] = -20, -20
-    kept = kept_alive(change, belief, 0.3)
-    assert not kept[0].any()
-    np.testing.assert_array_equal(kept[1], change[1])
-    assert kept_alive(change, belief, 0.9)[1].any() is np.False_
+def test_what_the_engine_has_lost_is_looked_for_by_memory_alone() -> None:
+    """The network is shown none of the engine's cues about an object that collapsed, and has its way."""
+    clip, seen = _clip("moving"), []
+    backbone = _backbone(2.0, WITH_MEMORY)
+    backbone.network.decoder.register_forward_pre_hook(lambda _, given: seen.append(given[1].clone()))
+    tracker = NanoTracker(backbone, NanoSettings(engine=ENGINE))
+    tracker.start(clip.frames[0], _targets(clip.labels[0]))
+    tracker.step(clip.frames[1])
+    assert seen[0][:, MASK].any()
+    judge = tracker.judge
+    sights: list[Sight] = []
+    judge_sight = type(judge).__call__
+    tracker._finish = lambda sight: sights.append(sight) or judge_sight(judge, sight)  # type: ignore[func-returns-value]
+    tracker.step(clip.frames[2], commit=False)
+    lost = replace(
+        sights[0],
+        belief=np.stack(
+            [np.ones_like(b) if k == 0 else np.zeros_like(b) for k, b in enumerate(sights[0].belief)]
+        ),
+    )
+    assert collapsed(lost, 0.25).all()
+    assert not collapsed(sights[0], 0.25).any()
+    found = judge(lost)
+    assert not seen[-1][:, [MASK, CARRIED, LOOKS]].any()
+    # A network that says 2 everywhere is believed: no doubt of the engine is left in it.
+    np.testing.assert_allclose(found[1], 1 / (1 + np.exp(-2.0)), atol=0.01)
 
 
 def _tiny(checkpoint: Path) -> NanoBackbone:

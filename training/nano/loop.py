@@ -3,7 +3,7 @@
 ``python -m training.nano.loop FOLDER TRACKER... --json FILE`` follows what the first mask of every
 ``FOLDER/<sequence>.mp4`` shows (masks in ``FOLDER/<sequence>/*.png``). A TRACKER is ``engine``, the built-in
 engine alone, ``nano``, or the file of a network; settings of :class:`vos.trackers.nano.tracker.NanoSettings`
-follow after commas: ``best.safetensors,looks=1,least_left=0.3``. As in DAVIS, first and last frame do not
+follow after commas: ``best.safetensors,looks=1,collapse=0.25``. As in DAVIS, first and last frame do not
 count. Results that are in the file already stay: the command can be stopped and started again.
 """
 

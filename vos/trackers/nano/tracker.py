@@ -31,7 +31,8 @@ from ..classical.frame_context import Sight
 from ..classical.step import window_of
 from ..classical.tracker import ClassicalSettings, ClassicalTracker
 from ..knn_matching import recall_similarity, sample_columns
-from .cues import ENGINE_CUES, changed, engine_cues
+from .cues import ENGINE_CUES, against_rivals, changed, engine_cues
+from .cues import LEAST as CUE_LEAST
 from .tuning import Reference, TuneSettings, tune
 
 Floats = NDArray[np.float32]
@@ -53,9 +54,9 @@ class NanoSettings:
     world: there the network learned to trust them too much."""
     pixels: int = 80_000
     """Size of the picture that the network sees; larger ones than it was trained on help little."""
-    least_left: float = 0.0
-    """An object of which the network would leave less than this part of what the engine believes stays as
-    the engine believes it: 0 lets the network have its way."""
+    collapse: float = 0.25
+    """An object of which the engine believes less than this part of what was there in the frame before is
+    looked for by the network's memory alone. Without a memory it is the engine's to find."""
     columns: int = 256
     """Feature columns remembered of an object in a given frame; the rest has four times as many."""
     tune: bool = False
@@ -64,7 +65,7 @@ class NanoSettings:
     engine: ClassicalSettings = field(default_factory=ClassicalSettings)
 
     def __post_init__(self) -> None:
-        for name in ("strength", "looks", "least_left"):
+        for name in ("strength", "looks", "collapse"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in 0..1, got {getattr(self, name)}")
         for name in ("pixels", "columns"):
@@ -114,8 +115,6 @@ class NanoJudge:
         known = self._learned(sight)
         own = engine_cues(sight)
         change = self._change(known, sight, own)
-        if self.settings.least_left:
-            change = kept_alive(change, sight.belief, self.settings.least_left)
         judged = changed(sight.belief, np.float32(self.settings.strength) * change)
         return shared_out(judged, sight.belief)
 
@@ -143,12 +142,18 @@ class NanoJudge:
                 cues[k, channel, : inner[0], : inner[1]] = torch.from_numpy(_resized(plane, small))
         cues = cues.to(backbone.device)
         cues[:, LOOKS] *= self.settings.looks
+        lost = collapsed(sight, self.settings.collapse) & (recalled is not None)
+        cues[torch.from_numpy(lost)] = 0
         cues[:, SIMILAR] = similarity_planes(pyramid, known.remembered, shown.shape[:2])
         logits, _ = network.decoder(pyramid, cues.to(backbone.dtype), recalled)
         # A belief is not ambiguous: all candidates learned to mend it, and their mean is steadier than one.
         mended = logits.float().mean(dim=1)
+        # What is lost has no belief in its cues: the network gives all of its logits.
         change = (mended - MASK_LOGIT * cues[:, MASK])[:, : inner[0], : inner[1]].cpu().numpy()
-        return np.stack([cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR) for plane in change])
+        change = np.stack([cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR) for plane in change])
+        if lost.any():
+            change[lost] -= against_rivals(np.log(sight.belief + np.float32(CUE_LEAST)))[lost]
+        return change
 
     def _learned(self, sight: Sight) -> _Known:
         """What is known of the objects, from the given frames."""
@@ -175,13 +180,13 @@ def shared_out(judged: Floats, belief: Floats) -> Floats:
     return np.concatenate([judged[:1], shares * share])
 
 
-def kept_alive(change: Floats, belief: Floats, least_left: float) -> Floats:
-    """(K, h, w) change of log-odds; 0 for objects of which it would leave less than ``least_left``."""
-    judged = changed(belief, change)
-    believed = np.bincount(belief.argmax(axis=0).ravel(), minlength=len(belief))[1:]
-    left = np.bincount(judged.argmax(axis=0).ravel(), minlength=len(belief))[1:]
-    lost = left < least_left * believed
-    result: Floats = np.where(lost[:, None, None], np.float32(0), change)
+def collapsed(sight: Sight, least: float) -> NDArray[np.bool_]:
+    """(K,) bool: objects of which less than ``least`` of what was there in the frame before is believed."""
+    believed = np.bincount(sight.belief.argmax(axis=0).ravel(), minlength=len(sight.belief))[1:]
+    if sight.before is None:
+        return np.zeros(len(sight.ids), bool)
+    before = np.array([np.count_nonzero(sight.before.labels == k) for k in sight.ids])
+    result: NDArray[np.bool_] = believed <= least * before * sight.window.scale**2
     return result
 
 
