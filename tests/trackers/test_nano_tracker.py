@@ -157,7 +157,7 @@ def test_what_the_engine_has_lost_is_looked_for_by_memory_alone() -> None:
     backbone = _backbone(2.0, WITH_MEMORY)
     backbone.network.decoder.register_forward_pre_hook(lambda _, given: seen.append(given[1].clone()))
     tracker = NanoTracker(backbone, NanoSettings(engine=ENGINE))
-    tracker.start(clip.frames[0], _targets(clip.labels[0]))
+    tracker.start(clip.frames[0], clip.targets(0))
     tracker.step(clip.frames[1])
     assert seen[0][:, MASK].any()
     judge = tracker.judge

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.nano import gpu
+from training.nano import gpu, validation
 from training.nano import pack as packing
 from training.nano.cue_noise import CueNoise, colour_looks, prompt_planes, tracker_cues
 from training.nano.loop import run as follow_videos
@@ -35,7 +35,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     arrays = {
         f"frame{t}": cv2.imencode(".jpg", frame.image[..., ::-1])[1] for t, frame in enumerate(clip.frames)
     }
-    labels = [(clip.segmentation(t).labels == 1).astype(np.uint8) for t in range(4)]
+    labels = [(clip.labels[t] == 1).astype(np.uint8) for t in range(4)]
     labels[2][:8] = UNKNOWN
     real = folder / "real"
     real.mkdir()
@@ -56,7 +56,7 @@ def write_video(folder: Path, frames: int) -> None:
     writer = cv2.VideoWriter(str(folder / "scene.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 24, (128, 96))
     for t, frame in enumerate(clip.frames):
         writer.write(np.ascontiguousarray(frame.image[..., ::-1]))
-        mask = (clip.segmentation(t).labels == 1).astype(np.uint8) * 255
+        mask = (clip.labels[t] == 1).astype(np.uint8) * 255
         cv2.imwrite(str(folder / "scene" / f"{t:05d}.png"), mask)
     writer.release()
 
@@ -191,7 +191,7 @@ def test_a_short_run_writes_weights_that_can_be_used(
     """The command trains, validates and exports; the weights build the backbone, memory and all."""
     recipe = gpu.Recipe
     monkeypatch.setattr(gpu, "Recipe", lambda **changes: recipe(network=TINY, **changes))
-    monkeypatch.setattr(gpu, "VALIDATION_SIZE", (64, 96))
+    monkeypatch.setattr(validation, "VALIDATION_SIZE", (64, 96))
     out = tmp_path / "run"
     command = f"gpu --pack {packed} --out {out} --device cpu --batch 2 --side 64 --steps 2 --log-every 1"
     monkeypatch.setattr(sys, "argv", [*command.split(), "--workers", "1", "--seconds", "1000"])
@@ -223,7 +223,7 @@ def test_training_teaches(packed: Path) -> None:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
     assert losses[-1] < losses[0]
     memory = student.network.memory
     assert memory is not None

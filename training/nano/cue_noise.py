@@ -63,7 +63,7 @@ def tracker_cues(
     taken = _rival(mask, other, noise)
     cues = torch.zeros(count, len(CUES), side, side, device=device)
     for channel in (MASK, CARRIED, LOOKS):
-        field = _rough(mask, size, strength, noise)
+        field = rough_fields(mask, size, strength, noise)
         agree = (torch.rand(count, device=device) < noise.believed)[:, None, None]
         field = torch.where(agree & missed, -field.abs(), field)
         field = torch.where(agree & (spill | taken), field.abs().clamp_min(0.5), field)
@@ -111,7 +111,7 @@ def prompt_planes(mask: Tensor) -> Tensor:
 
 
 def colour_looks(picture: Tensor, first: Tensor, first_mask: Tensor) -> Tensor:
-    """(N, S, S) in -1..1: whether a colour is nearer to those of the object in the first frame, or of the rest."""
+    """(N, S, S) in -1..1: are colours nearer to the object's in the first frame, or to those of the rest?"""
     side = picture.shape[-1]
     small = F.avg_pool2d(picture, 4).flatten(2).transpose(1, 2) / 40
     ago = F.avg_pool2d(first, 4).flatten(2).transpose(1, 2) / 40
@@ -126,7 +126,7 @@ def colour_looks(picture: Tensor, first: Tensor, first_mask: Tensor) -> Tensor:
     return F.interpolate(looks, (side, side), mode="bilinear", align_corners=False)[:, 0]
 
 
-def _rough(mask: Tensor, size: Tensor, strength: Tensor, noise: CueNoise) -> Tensor:
+def rough_fields(mask: Tensor, size: Tensor, strength: Tensor, noise: CueNoise) -> Tensor:
     """(N, S, S) in -1..1, above 0 about where the mask is."""
     count, (height, width), device = len(mask), mask.shape[-2:], mask.device
     field = torch.randn(count, 2, 5, 5, device=device) + 1.2 * torch.randn(count, 2, 1, 1, device=device)
@@ -212,7 +212,7 @@ def _softened(values: Tensor, width: int) -> Tensor:
 
 def _points(weight: Tensor, active: Tensor) -> Tensor:
     """(N, S, S) planes of one point each, drawn by weight."""
-    count, side, device = len(weight), weight.shape[-1], weight.device
+    side, device = weight.shape[-1], weight.device
     at = torch.multinomial(weight.flatten(1), 1)[:, 0]
     axis = torch.arange(side, device=device, dtype=torch.float32)
     spread = max(1.0, POINT_RADIUS * side)

@@ -17,18 +17,17 @@ import argparse
 import copy
 import csv
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vos.backbones.nano.cues import CUES, MASK, SIMILAR
+from vos.backbones.nano.cues import MASK, SIMILAR
 from vos.backbones.nano.network import (
     NanoConfig,
     NanoNetwork,
@@ -40,19 +39,17 @@ from vos.backbones.nano.network import (
 )
 from vos.backbones.weights.checkpoints import load_state
 
-from .cue_noise import CueNoise, _rough, prompt_planes, tracker_cues
+from .cue_noise import CueNoise, prompt_planes, tracker_cues
 from .losses import ALL, TEMPERATURE, quality_loss
 from .synthesis import UNKNOWN, Composer, SynthesisSettings, load_bank
 from .teacher import CHANNELS, LAST, SIXTEENTH, ImageTeacher
+from .validation import Validation, overlaps
 
 OBJECTS = 2
 REMEMBERED = (64, 160)
 """Columns of the first frame drawn from the object, and from the rest."""
 LEAST_PIXELS = 40
 """Objects with fewer in the first frame do not count."""
-BELIEF, ROUGHNESS = 0.8, 1.2
-"""Certainty and roughness of the masks that are mended in validation."""
-VALIDATION_SIZE, VALIDATION_FRAMES, VALIDATION_STEP = (256, 448), 11, 4
 
 
 @dataclass(frozen=True)
@@ -134,7 +131,7 @@ def match_all(columns: Tensor, first: Tensor, masks: Tensor, known: Tensor) -> t
         A scalar loss and (B, T - 1, K, S, S) ``similar`` cues without gradient.
     """
     grid = F.normalize(columns.float(), dim=2).flatten(3)
-    count, frames, channels, cells = grid.shape
+    count, frames, channels, _ = grid.shape
     size = columns.shape[-2:]
     covered = F.adaptive_avg_pool2d(first, size).flatten(2).flatten(0, 1)
     memory = grid[:, 0].transpose(1, 2).repeat_interleave(OBJECTS, dim=0)
@@ -246,7 +243,7 @@ def learn(
 
 def _cues(frames: Tensor, masks: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
     """(B, T - 1, K, 7, S, S) cues and (B, T - 1, K, 1, 1) bool: whether they are a prompt's."""
-    count, length, _, side, _ = frames.shape
+    count, length = frames.shape[:2]
     later = (count, length - 1, OBJECTS)
     pictures = frames[:, 1:, None].expand(-1, -1, OBJECTS, -1, -1, -1).flatten(0, 2)
     first = frames[:, :1, None].expand(-1, length - 1, OBJECTS, -1, -1, -1).flatten(0, 2)
@@ -275,114 +272,19 @@ def _measured(
     """Mean IoU of the belief, of what becomes of it, of memory alone and of prompts."""
     believed = (cues[:, MASK].abs().amax(dim=(1, 2)) > 0) & (counts > 0)
     bare = ~believed & ~prompted & (counts > 0)
-    mean = _overlaps(logits.mean(dim=1) > 0, truth)
-    before = _overlaps(cues[:, MASK] > 0, truth)
+    mean = overlaps(logits.mean(dim=1) > 0, truth)
+    before = overlaps(cues[:, MASK] > 0, truth)
     best = logits.take_along_dim(quality.argmax(dim=1)[:, None, None, None], 1)[:, 0]
     return {
         "before": _mean(before, believed),
         "after": _mean(mean, believed),
         "bare": _mean(mean, bare),
-        "prompted": _mean(_overlaps(best > 0, truth), prompted & (counts > 0)),
+        "prompted": _mean(overlaps(best > 0, truth), prompted & (counts > 0)),
     }
-
-
-def _overlaps(masks: Tensor, truth: Tensor) -> Tensor:
-    inside = truth > 0.5
-    union = (masks | inside).sum(dim=(1, 2))
-    common = (masks & inside).sum(dim=(1, 2))
-    return torch.where(union > 0, common / union.clamp_min(1), 1.0)
 
 
 def _mean(values: Tensor, rows: Tensor) -> Tensor:
     return torch.where(rows, values, 0.0).sum() / rows.sum()
-
-
-class Validation:
-    """Videos with masks, all brought to one size and looked at side by side; none is learned from.
-
-    ``folder`` holds ``<sequence>.mp4`` and ``<sequence>/<frame>.png``, as :mod:`training.nano.loop` reads.
-    """
-
-    def __init__(self, folder: Path, device: str) -> None:
-        videos = sorted(folder.glob("*.mp4"))
-        with ThreadPoolExecutor() as threads:
-            read = list(threads.map(_read_video, videos))
-        self.frames = torch.from_numpy(np.stack([frames for frames, _ in read])).to(device)
-        self.frames = self.frames.permute(0, 1, 4, 2, 3)
-        self.masks = torch.from_numpy(np.stack([masks for _, masks in read])).float().to(device)
-        with torch.random.fork_rng(devices=[] if device == "cpu" else [0]):
-            torch.manual_seed(0)
-            flat = self.masks.flatten(0, 1)
-            size = flat.sum(dim=(1, 2)).clamp_min(16).sqrt()
-            strength = torch.full_like(size, ROUGHNESS)
-            rough = [
-                _rough(*part, CueNoise()) for part in zip(flat.split(32), size.split(32), strength.split(32))
-            ]
-        self.beliefs = torch.cat(rough).reshape(self.masks.shape)
-
-    @torch.no_grad()
-    def score(self, network: NanoNetwork, chunk: int = 10) -> dict[str, float]:
-        """Mean J in percent: alone, and of rough masks before and after."""
-        rows = [self._scores(network, slice(at, at + chunk)) for at in range(0, len(self.frames), chunk)]
-        alone, rough, mended = (100 * float(torch.cat(part).mean()) for part in zip(*rows, strict=True))
-        return {"alone": alone, "rough": rough, "mended": mended}
-
-    def _scores(self, network: NanoNetwork, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
-        frames, masks, beliefs = self.frames[rows], self.masks[rows], self.beliefs[rows]
-        alone = self._follow(network, frames, masks, None)
-        mended = self._follow(network, frames, masks, beliefs)
-        rough = torch.stack(
-            [_overlaps(beliefs[:, t] > 0, masks[:, t]) for t in range(1, masks.shape[1])], dim=1
-        )
-        return alone, rough.mean(dim=1), mended
-
-    def _follow(self, network: NanoNetwork, frames: Tensor, masks: Tensor, beliefs: Tensor | None) -> Tensor:
-        """(B,) mean J of following the first mask; ``beliefs`` are mended frame by frame, and remembered."""
-        device, (count, length) = frames.device.type, frames.shape[:2]
-        seen = []
-        first = last = None
-        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-            for t in range(length):
-                picture = frames[:, t].float() / 127.5 - 1
-                pyramid = network.encoder(picture.contiguous(memory_format=torch.channels_last))
-                keys = network.memory.keys(pyramid)
-                own = masks[:, 0]
-                if t:
-                    cues = torch.zeros(count, len(CUES), *picture.shape[-2:], device=frames.device)
-                    if beliefs is not None:
-                        cues[:, MASK] = BELIEF * beliefs[:, t]
-                    memory = [first] if last is None else [first, last]
-                    recalled = recall(
-                        keys,
-                        torch.cat([m[0] for m in memory], dim=2),
-                        torch.cat([m[1] for m in memory], dim=2),
-                    )
-                    logits, _ = network.decoder(pyramid, cues, recalled)
-                    mean = logits.float().mean(dim=1)
-                    seen.append(_overlaps(mean > 0, masks[:, t]))
-                    own = torch.sigmoid(mean)
-                value = network.memory.values(pyramid, torch.stack([own, torch.zeros_like(own)], dim=1))
-                part = keys.flatten(2), value.flatten(2)
-                if t == 0:
-                    first = part
-                else:
-                    last = part
-        return torch.stack(seen, dim=1).mean(dim=1)
-
-
-def _read_video(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """(T, h, w, 3) uint8 RGB and (T, h, w) bool: some frames of the start of a video, and their masks."""
-    truths = sorted((path.parent / path.stem).glob("*.png"))
-    reader, size = cv2.VideoCapture(str(path)), VALIDATION_SIZE[::-1]
-    frames, masks = [], []
-    for index in range(min(len(truths), VALIDATION_FRAMES * VALIDATION_STEP)):
-        found, image = reader.read()
-        if found and index % VALIDATION_STEP == 0:
-            frames.append(cv2.resize(image, size, interpolation=cv2.INTER_AREA)[..., ::-1])
-            truth = (cv2.imread(str(truths[index]), cv2.IMREAD_UNCHANGED) > 0).astype(np.float32)
-            masks.append(cv2.resize(truth, size, interpolation=cv2.INTER_AREA) >= 0.5)
-    missing = VALIDATION_FRAMES - len(frames)
-    return np.stack(frames + frames[-1:] * missing), np.stack(masks + masks[-1:] * missing)
 
 
 def _schedule(step: int, progress: float, recipe: Recipe) -> float:
@@ -392,7 +294,7 @@ def _schedule(step: int, progress: float, recipe: Recipe) -> float:
     return float(0.02 + 0.98 * min(1.0, max(0.0, left)))
 
 
-def _write(path: Path, row: dict[str, object]) -> None:
+def _write(path: Path, row: Mapping[str, object]) -> None:
     fresh = not path.exists()
     with path.open("a", newline="") as file:
         writer = csv.DictWriter(file, row)

@@ -186,7 +186,7 @@ class Composer:
         return self._filmed(canvas), labels
 
     def _plan(self, count: int) -> _Plan:
-        settings, rng, bank = self.settings, self.rng, self.bank
+        settings, rng = self.settings, self.rng
         layers, frames, side = 1 + LAYERS, settings.frames, settings.side
         plan = _Plan(
             picture=np.zeros((count, layers), np.int64),

@@ -65,7 +65,7 @@ class ImageTeacher(nn.Module):
 
     @torch.no_grad()
     def forward(self, pictures: Tensor) -> dict[int, Tensor]:
-        """(B, 96, h / 16, w / 16) and (B, 320, h / 32, w / 32) features by block, of (B, 3, h, w) in -1..1."""
+        """Features (B, 96, h / 16, w / 16), (B, 320, h / 32, w / 32) by block, of (B, 3, h, w) in -1..1."""
         number = 0
         x = self._layer(pictures, number, 2, rectified=True)
         found = {}

@@ -220,7 +220,7 @@ def recall(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
 
     A cell attends to remembered ones by the squared distance of keys (Cheng et al., STCN, 2021).
     """
-    count, depth, height, width = query.shape
+    depth, height, width = query.shape[1:]
     flat = query.flatten(2).transpose(1, 2)
     scores = (2 * flat @ keys - keys.square().sum(dim=1, keepdim=True)) / depth**0.5
     shares = scores.float().softmax(dim=2).to(values.dtype)
