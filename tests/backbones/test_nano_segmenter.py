@@ -13,8 +13,15 @@ from safetensors.torch import load_file
 
 from vos.backbones.base import Backbone, Guidance
 from vos.backbones.nano.backbone import MAX_BATCH, NanoBackbone, input_size
-from vos.backbones.nano.cues import BOX, MASK, MASK_LOGIT, OFF, ON, ROUGH, SIMILAR, prompt_cues
-from vos.backbones.nano.network import NanoConfig, NanoNetwork, half_precision, network_from, similarity_cue
+from vos.backbones.nano.cues import BOX, CUES, MASK, MASK_LOGIT, OFF, ON, ROUGH, SIMILAR, prompt_cues
+from vos.backbones.nano.network import (
+    NanoConfig,
+    NanoNetwork,
+    half_precision,
+    network_from,
+    recall,
+    similarity_cue,
+)
 from vos.backbones.registry import build_backbone
 from vos.backbones.weights.catalog import packaged_nano
 from vos.errors import ModelError, PromptError
@@ -167,6 +174,40 @@ def test_similarity_cue_keeps_order_and_ignores_scale() -> None:
     assert not similarity_cue(torch.full((6, 9), 0.3), (12, 18)).any()
 
 
+def test_memory_gives_back_what_lies_at_a_like_key() -> None:
+    """Cells read the values of the remembered cells whose keys are theirs, each object its own."""
+    keys = 20 * torch.eye(4).reshape(1, 4, 4)
+    values = torch.arange(2 * 3 * 4).reshape(2, 3, 4).float()
+    query = keys.reshape(1, 4, 2, 2)
+    read = recall(query, keys, values)
+    torch.testing.assert_close(read, values.reshape(2, 3, 2, 2))
+
+
+def test_a_network_with_a_memory_is_read_from_its_weights() -> None:
+    """Sizes of the memory are found in a checkpoint, and what was read changes what is decoded."""
+    torch.manual_seed(0)
+    config = NanoConfig((8, 8, 12, 16, 16), (0, 0, 1, 1, 0), 12, memory=6, keys=10)
+    network = network_from(half_precision(NanoNetwork(config)), "a test")
+    assert network.config == config
+    assert network.memory is not None
+    torch.nn.init.normal_(network.decoder.masks.weight, std=0.2)
+    with torch.inference_mode():
+        pyramid = network.encoder(torch.rand(1, 3, 64, 96))
+        masks = torch.zeros(2, 2, 64, 96)
+        masks[0, 0, :32] = 1
+        masks[1, 1, :32] = 1
+        values = network.memory.values(pyramid, masks)
+        keys = network.memory.keys(pyramid)
+        assert keys.shape == (1, 10, 4, 6)
+        assert values.shape == (2, 6, 4, 6)
+        read = recall(keys, keys.flatten(2), values.flatten(2))
+        cues = torch.zeros(2, len(CUES), 64, 96)
+        with_memory = network.decoder(pyramid, cues, read)[0]
+        without = network.decoder(pyramid, cues)[0]
+    assert not torch.equal(with_memory, without)
+    assert not torch.equal(with_memory[0], with_memory[1])
+
+
 def test_a_mask_of_another_size_is_refused(nano: NanoBackbone) -> None:
     """The message names both sizes."""
     with pytest.raises(PromptError, match=r"\(45, 80\), got \(10, 10\)"):
@@ -178,8 +219,8 @@ def test_the_weights_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("VOS_OFFLINE", "1")
     backbone = build_backbone("nano")
     assert isinstance(backbone, NanoBackbone)
-    assert sum(p.numel() for p in backbone.network.parameters()) <= 4_000_000
-    assert packaged_nano().stat().st_size <= 10_000_000
+    assert sum(p.numel() for p in backbone.network.parameters()) <= 6_000_000
+    assert packaged_nano().stat().st_size <= 12_000_000
     monkeypatch.setattr(resources, "files", lambda package: tmp_path)
     with pytest.raises(ModelError, match=r"weights of nano are missing.*--checkpoint") as error:
         build_backbone("nano")

@@ -168,7 +168,7 @@ def mask_losses(logits: Tensor, truth: Tensor, certain: Tensor) -> Tensor:
 
 def learn(
     student: Student, teacher: ImageTeacher | None, composer: Composer, recipe: Recipe, progress: float
-):
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Loss of one batch, and what was measured."""
     network = student.network
     frames, labels = composer.clips(recipe.batch)
@@ -322,7 +322,7 @@ def main() -> None:
     network = NanoNetwork(recipe.network)
     if options.start_from:
         network.load_state_dict(network_from(load_state(options.start_from), "start").state_dict())
-    student = Student(network).to(device, memory_format=torch.channels_last)
+    student = Student(network).to(device).to(memory_format=torch.channels_last)
     averaged = copy.deepcopy(student.network).eval()
     optimiser = torch.optim.AdamW(
         student.parameters(), lr=recipe.rate, weight_decay=recipe.decay, fused=device == "cuda"
