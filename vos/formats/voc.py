@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import FormatError
-from ..ops.rle import MAX_PIXELS
+from ..limits import MAX_PIXELS
 from ..results import MAX_OBJECTS, VOID, davis_palette
 from .layouts import encode_png, read_png_folder, record_of_labels, without_void
 from .reading import Annotations, Request, frame_numbers, load_labels, load_text, natural_key

@@ -66,4 +66,3 @@ def paint_by(masks: Sequence[NDArray[np.bool_]], ids: Sequence[int], keys: Seque
     """(H, W) labels of N (H, W) masks, at least one; where masks overlap the smallest key wins."""
     order = sorted(range(len(ids)), key=lambda row: keys[row], reverse=True)
     return paint(np.stack([masks[row] for row in order]), [ids[row] for row in order])
-

@@ -131,7 +131,9 @@ class PublishedPersamTracker(MaskTracker[PublishedPersamState]):
         return TrackerInfo(self.settings, device=device, backbone=self.backbone)
 
     @torch.inference_mode()
-    def _learn(self, state: PublishedPersamState | None, frame: Frame, prompts: MaskPrompts) -> PublishedPersamState:
+    def _learn(
+        self, state: PublishedPersamState | None, frame: Frame, prompts: MaskPrompts
+    ) -> PublishedPersamState:
         """The scripts know no corrections: the run starts again from this frame with the corrected masks."""
         labels, ids = prompts.labels, prompts.ids
         if state is not None:
@@ -169,7 +171,9 @@ class PublishedPersamTracker(MaskTracker[PublishedPersamState]):
         state = PublishedPersamState(targets, (), tuple(ids), labels, dict.fromkeys(ids, 1.0))
         return state.seen(labels)
 
-    def _target(self, features: FrameFeatures, mask: NDArray[np.bool_], object_id: int) -> PublishedPersamTarget:
+    def _target(
+        self, features: FrameFeatures, mask: NDArray[np.bool_], object_id: int
+    ) -> PublishedPersamTarget:
         cells = self.view.cells(features, mask)
         columns = self.view.columns(features)[:, cells]
         support = columns.shape[1]
@@ -268,7 +272,9 @@ class PublishedPersamTracker(MaskTracker[PublishedPersamState]):
         return torch.from_numpy(np.array(array)).to(self.backbone.device)
 
 
-def merge(slots: Slots | None, targets: Sequence[PublishedPersamTarget], image_size: tuple[int, int]) -> Labels:
+def merge(
+    slots: Slots | None, targets: Sequence[PublishedPersamTarget], image_size: tuple[int, int]
+) -> Labels:
     """(H, W) labels: the highest logits of a pixel, background at 0; the lower slot of equals."""
     if slots is None:
         return np.zeros(image_size, dtype=np.uint8)

@@ -117,7 +117,11 @@ class PersamState:
 
 
 def advance(
-    backbone: Backbone, video: PersamState, image: Image, features: FrameFeatures, settings: PersamTrackerSettings
+    backbone: Backbone,
+    video: PersamState,
+    image: Image,
+    features: FrameFeatures,
+    settings: PersamTrackerSettings,
 ) -> PersamState:
     """The video one frame later; ``features`` are of ``image``, (H, W, 3) uint8 RGB."""
     if not video.objects:
@@ -274,7 +278,9 @@ def _confidence(features: FrameFeatures, mask: Masks, share: Tensor) -> float:
     return float(share[cells].mean()) if bool(cells.any()) else 0.0
 
 
-def _is_seen(slot: ObjectMemory, one: Aim, mask: Masks, score: float, settings: PersamTrackerSettings) -> bool:
+def _is_seen(
+    slot: ObjectMemory, one: Aim, mask: Masks, score: float, settings: PersamTrackerSettings
+) -> bool:
     """Whether what the decoder found is the object."""
     if not mask.any():
         return False
