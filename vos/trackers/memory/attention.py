@@ -33,7 +33,7 @@ class MemoryAttention:
     def __init__(self, module: Any, *, late_values: bool = True) -> None:
         self.module = module
         self.late_values = late_values
-        self._tables: dict[torch.device, tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]] = {}
+        self._tables: dict[torch.device, tuple[Tensor, Tensor]] = {}
 
     def __call__(
         self, features: Tensor, position: Tensor, memory: Tensor, encoding: Tensor, frames: int, pointers: int
@@ -62,10 +62,10 @@ class MemoryAttention:
         normed: Tensor = self.module.layer_norm(hidden)
         return normed
 
-    def _self_attention(self, layer: Any, hidden: Tensor, table: tuple[Tensor, Tensor]) -> Tensor:
+    def _self_attention(self, layer: Any, hidden: Tensor, table: Tensor) -> Tensor:
         attention = layer.self_attn
-        queries = rotate(attention.q_proj(hidden), *table)
-        keys = rotate(attention.k_proj(hidden), *table)
+        queries = rotate(attention.q_proj(hidden), table)
+        keys = rotate(attention.k_proj(hidden), table)
         values = attention.v_proj(hidden)
         attended = F.scaled_dot_product_attention(queries[:, None], keys[:, None], values[:, None])
         projected: Tensor = attention.o_proj(attended[:, 0])
@@ -77,12 +77,12 @@ class MemoryAttention:
         hidden: Tensor,
         keys: Tensor,
         memory: Tensor,
-        query_table: tuple[Tensor, Tensor],
-        key_table: tuple[Tensor, Tensor],
+        query_table: Tensor,
+        key_table: Tensor,
         frames: int,
         pointers: int,
     ) -> Tensor:
-        queries = rotate(attention.q_proj(hidden), *query_table)
+        queries = rotate(attention.q_proj(hidden), query_table)
         projected_keys = _rotate_frames(attention.k_proj(keys), key_table, frames, pointers)
         values = memory if self.late_values else attention.v_proj(memory)
         attended = attend(queries, projected_keys, values)
@@ -91,17 +91,18 @@ class MemoryAttention:
         projected: Tensor = attention.o_proj(attended)
         return projected
 
-    def _rotary_tables(self, like: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """(cosine, sine) for queries and for the rotated keys of one memory, each (L, D) float32."""
+    def _rotary_tables(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """What pairs of channels are turned by, (L, D / 2) complex64: of queries, and of a memory's keys."""
         if like.device not in self._tables:
             module = self.module
             key_ids = getattr(module, "position_ids_k", module.position_ids)
-            query, key = (
-                tuple(table[0].to(like.device) for table in module.rotary_emb(like, ids.to(like.device)))
-                for ids in (module.position_ids, key_ids)
-            )
+            query, key = (self._rotary_table(like, ids) for ids in (module.position_ids, key_ids))
             self._tables[like.device] = query, key
         return self._tables[like.device]
+
+    def _rotary_table(self, like: Tensor, ids: Tensor) -> Tensor:
+        cosine, sine = self.module.rotary_emb(like, ids.to(like.device))
+        return torch.complex(cosine[0, :, ::2].float(), sine[0, :, ::2].float())
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
@@ -118,19 +119,21 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         return F.scaled_dot_product_attention(queries[:, None], keys[:, None], values[:, None])[:, 0]
     scaled = queries * width**-0.5
     attended = [
-        torch.cat([_attend_block(block, keys[n], values[n]) for block in one.split(QUERY_BLOCK)])
-        for n, one in enumerate(scaled.expand(objects, -1, -1))
+        torch.cat([_attend_block(block, columns, some) for block in one.split(QUERY_BLOCK)])
+        for one, columns, some in zip(
+            scaled.expand(objects, -1, -1), keys.mT.contiguous(), values, strict=True
+        )
     ]
     return torch.stack(attended)
 
 
 def _attend_block(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """(L, V) of a few queries: the running maximum, sum of weights and weighted sum over blocks of keys."""
+    """(L, V) of a few queries; ``keys`` is (D, T). Running maximum, sum and weighted sum over blocks."""
     highest = queries.new_full((len(queries), 1), -torch.inf)
     total = torch.zeros_like(highest)
     weighted = queries.new_zeros(len(queries), values.shape[-1])
-    for some_keys, some_values in zip(keys.split(KEY_BLOCK), values.split(KEY_BLOCK), strict=True):
-        weights = queries @ some_keys.T
+    for some_keys, some_values in zip(keys.split(KEY_BLOCK, dim=1), values.split(KEY_BLOCK), strict=True):
+        weights = queries @ some_keys
         higher = torch.maximum(highest, weights.amax(dim=1, keepdim=True))
         weights.sub_(higher).exp_()
         fade = highest.sub_(higher).exp_()
@@ -140,19 +143,23 @@ def _attend_block(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     return weighted.div_(total)
 
 
-def rotate(tokens: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """(..., L, D) tokens with rotary encoding (Su et al. 2021): pairs of channels turned, in float32."""
-    pairs = tokens.float().unflatten(-1, (-1, 2))
-    turned = torch.stack((-pairs[..., 1], pairs[..., 0]), dim=-1).flatten(-2)
-    return (tokens.float() * cosine + turned * sine).to(tokens.dtype)
+def rotate(tokens: Tensor, table: Tensor) -> Tensor:
+    """(..., L, D) tokens with rotary encoding (Su et al. 2021): pairs of channels turned, in float32.
+
+    Args:
+        tokens: (..., L, D).
+        table: (L, D / 2) complex64, what each pair is turned by.
+    """
+    pairs = torch.view_as_complex(tokens.float().unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * table).flatten(-2).to(tokens.dtype)
 
 
-def _rotate_frames(keys: Tensor, table: tuple[Tensor, Tensor], frames: int, pointers: int) -> Tensor:
+def _rotate_frames(keys: Tensor, table: Tensor, frames: int, pointers: int) -> Tensor:
     """(N, T, D) keys, the last tokens of every memory rotated; global tokens and pointers are left alone."""
     split = keys.shape[1] - pointers
     by_frame = keys[:, :split].unflatten(1, (frames, -1))
-    plain = by_frame.shape[2] - len(table[0])
-    rotated = rotate(by_frame[:, :, plain:], *table)
+    plain = by_frame.shape[2] - len(table)
+    rotated = rotate(by_frame[:, :, plain:], table)
     if plain:
         rotated = torch.cat((by_frame[:, :, :plain], rotated), dim=2)
     return torch.cat((rotated.flatten(1, 2), keys[:, split:]), dim=1)

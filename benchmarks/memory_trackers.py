@@ -1,0 +1,212 @@
+"""Seconds per frame of SAM 2.1 here and in transformers' own session, in the same run, and what is held.
+
+    python benchmarks/memory_trackers.py --models mini tiny --objects 1 5 --dtypes float32
+    python benchmarks/memory_trackers.py --models mini --objects 1 10 --frames 2000
+
+Weights are pseudo-random, which costs as much as trained ones. Without ``--frames``, memories are filled up
+(7 frames, 16 pointers) by copies of one tracked frame, and single steps are timed, masks at the size of the
+frame included: processor seconds, the least of the repetitions, for machines are rarely idle.
+With ``--frames``, videos of that length are tracked, and the bytes of live tensors are counted at the end,
+here and, for the first 60 frames, in transformers' session.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import gc
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from common import RESULTS, write_json
+from torch.nn import functional as F
+from transformers import Sam2VideoInferenceSession, Sam2VideoModel
+
+from vos.frame import Frame
+from vos.prompts import Prompt, Target
+from vos.trackers.memory.architectures import HIERA, hiera_config
+from vos.trackers.memory.network import MemoryNetwork
+from vos.trackers.memory.tracker import MemorySettings, MemoryTracker
+
+SIZE = (480, 854)
+MINI = {
+    "memory_attention_hidden_size": 128,
+    "memory_attention_num_layers": 2,
+    "memory_attention_feed_forward_hidden_size": 128,
+    "memory_encoder_hidden_size": 128,
+    "mask_downsampler_embed_dim": 128,
+    "memory_fuser_embed_dim": 128,
+    "memory_fuser_intermediate_dim": 512,
+}
+SESSION_FRAMES = 60
+"""Of transformers' session, which keeps everything: its growth per frame is constant."""
+
+
+def random_model(name: str) -> Any:
+    """A network of that trunk with transformers' initial weights, spread so that masks are not constant."""
+    torch.manual_seed(0)
+    trunk = next(hiera for hiera in HIERA if hiera.name == name)
+    model = Sam2VideoModel(hiera_config(trunk, MINI if name == "mini" else {})).eval()
+    return model.requires_grad_(False)
+
+
+def images(count: int) -> list[np.ndarray]:
+    """Noise of SIZE."""
+    generator = np.random.default_rng(0)
+    return [generator.integers(0, 256, (*SIZE, 3), dtype=np.uint8) for _ in range(count)]
+
+
+class Ours:
+    """Tracks through the seam."""
+
+    def __init__(self, model: Any, dtype: torch.dtype, objects: int, max_batch: int | None) -> None:
+        network = MemoryNetwork(model, "sam2.1-tiny", dtype=dtype)
+        self.tracker = MemoryTracker(network, MemorySettings(max_batch=max_batch))
+        self.objects, self.t = objects, 0
+
+    def start(self, image: np.ndarray) -> None:
+        points = [np.array([[100.0 + 50 * k, 200]], np.float32) for k in range(self.objects)]
+        targets = [Target(k + 1, Prompt(xy, np.array([1]))) for k, xy in enumerate(points)]
+        self.tracker.start(Frame(0, image, "0"), targets)
+
+    def step(self, image: np.ndarray) -> None:
+        self.t += 1
+        self.tracker.step(Frame(self.t, image, str(self.t)))
+
+    def fill(self) -> None:
+        """Memories as after 15 more frames."""
+        state = self.tracker._state
+        assert state is not None
+        for track in state.session.tracks.values():
+            entry = track.bank.tracked[1]
+            track.bank.tracked = {t: entry for t in range(2, 17)}
+        self.tracker._state = dataclasses.replace(state, t=16)
+
+
+class Session:
+    """transformers' streaming session."""
+
+    def __init__(self, model: Any, dtype: torch.dtype, objects: int) -> None:
+        self.model = model.to(dtype)
+        self.dtype, self.objects, self.t = dtype, objects, 0
+        self.session = Sam2VideoInferenceSession(video_height=SIZE[0], video_width=SIZE[1], dtype=dtype)
+
+    def _pixels(self, image: np.ndarray) -> torch.Tensor:
+        from vos.trackers.memory.preprocess import IMAGENET_MEAN, IMAGENET_STD, to_input
+
+        return to_input(image, self.model.image_size, IMAGENET_MEAN, IMAGENET_STD).to(self.dtype)
+
+    def start(self, image: np.ndarray) -> None:
+        side = self.model.image_size
+        for k in range(self.objects):
+            row = self.session.obj_id_to_idx(k + 1)
+            point = torch.tensor(
+                [[[[(100 + 50 * k) * side / SIZE[1], 200 * side / SIZE[0]]]]], dtype=self.dtype
+            )
+            inputs = {"point_coords": point, "point_labels": torch.ones(1, 1, 1, dtype=torch.int32)}
+            self.session.add_point_inputs(row, 0, inputs)
+        self.session.obj_with_new_inputs = list(range(1, self.objects + 1))
+        self.model(self.session, frame=self._pixels(image))
+
+    def step(self, image: np.ndarray) -> None:
+        self.t += 1
+        found = self.model(self.session, frame=self._pixels(image), frame_idx=self.t)
+        (F.interpolate(found.pred_masks.float(), SIZE, mode="bilinear") > 0).numpy()
+
+    def fill(self) -> None:
+        """Memories as after 15 more frames."""
+        for outputs in self.session.output_dict_per_obj.values():
+            known = outputs["non_cond_frame_outputs"]
+            known.update({t: known[1] for t in range(2, 17)})
+        self.t = 16
+
+
+def seconds(build: Callable[[], Any], frames: list[np.ndarray], repetitions: int) -> float:
+    """Processor seconds of a step with full memories: the least of the repetitions."""
+    runner = build()
+    runner.start(frames[0])
+    runner.step(frames[1])
+    runner.fill()
+    taken = []
+    for n in range(repetitions):
+        before = time.process_time()
+        runner.step(frames[n % 2])
+        taken.append(time.process_time() - before)
+    return min(taken)
+
+
+def live_mib() -> float:
+    """Of all tensors alive; storages that several share count once."""
+    gc.collect()
+    tensors = (thing for thing in gc.get_objects() if type(thing) in (torch.Tensor, torch.nn.Parameter))
+    storages = {
+        t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors if not t.is_meta
+    }
+    return sum(storages.values()) / 2**20
+
+
+def held(runner: Any, frames: list[np.ndarray], count: int) -> dict[str, float]:
+    """MiB of live tensors after 40 frames and at the end."""
+    runner.start(frames[0])
+    found = {}
+    for index in range(1, count):
+        runner.step(frames[index % 2])
+        if index in (40, count - 1):
+            found[f"live_mib_after_{index}"] = round(live_mib(), 3)
+    return found
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--models", nargs="+", default=["mini"], choices=[hiera.name for hiera in HIERA])
+    parser.add_argument("--objects", nargs="+", type=int, default=[1, 5])
+    parser.add_argument(
+        "--dtypes", nargs="+", default=["float32"], choices=["float32", "bfloat16", "float16"]
+    )
+    parser.add_argument("--max-batch", type=int, default=None)
+    parser.add_argument(
+        "--frames", type=int, default=0, help="count live tensors over so many frames instead"
+    )
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", default=str(RESULTS / "memory-trackers.json"))
+    wanted = parser.parse_args()
+    torch.set_num_threads(wanted.threads)
+    frames, rows = images(2), []
+    for name in wanted.models:
+        for dtype_name in wanted.dtypes:
+            dtype = getattr(torch, dtype_name)
+            for objects in wanted.objects:
+                row: dict[str, Any] = {"model": name, "dtype": dtype_name, "objects": objects}
+                if wanted.frames:
+                    ours = held(
+                        Ours(random_model(name), dtype, objects, wanted.max_batch), frames, wanted.frames
+                    )
+                    theirs = held(Session(random_model(name), dtype, objects), frames, SESSION_FRAMES)
+                    row |= {f"vos_{k}": v for k, v in ours.items()}
+                    row |= {f"transformers_{k}": v for k, v in theirs.items()}
+                else:
+                    model = random_model(name)
+                    ours_seconds = seconds(
+                        lambda m=model, d=dtype, n=objects: Ours(m, d, n, wanted.max_batch),
+                        frames,
+                        wanted.repetitions,
+                    )
+                    theirs_seconds = seconds(
+                        lambda m=model, d=dtype, n=objects: Session(m, d, n), frames, wanted.repetitions
+                    )
+                    row |= {"vos_s": round(ours_seconds, 3), "transformers_s": round(theirs_seconds, 3)}
+                    row["times_faster"] = round(theirs_seconds / ours_seconds, 2)
+                print(row, flush=True)
+                rows.append(row)
+    write_json(wanted.json, "memory trackers beside transformers' session", vars(wanted), rows)
+
+
+if __name__ == "__main__":
+    main()
