@@ -20,7 +20,7 @@ from .scripted import DecodeCall, ScriptedBackbone, ScriptedTracker
 from .shapes import OUTLINES, Shape, line, loop, shuttle
 from .tiny_nano import tiny_nano_checkpoint
 from .tiny_sam import tiny_sam_checkpoint, write_sam_checkpoint
-from .tiny_sam2 import tiny_edgetam_folder, tiny_sam2_checkpoint
+from .tiny_sam2 import tiny_edgetam_folder, tiny_sam2_checkpoint, tiny_sam3_folder
 
 __all__ = [
     "OUTLINES",
@@ -38,6 +38,7 @@ __all__ = [
     "tiny_edgetam_folder",
     "tiny_nano_checkpoint",
     "tiny_sam2_checkpoint",
+    "tiny_sam3_folder",
     "tiny_sam_checkpoint",
     "write_images",
     "write_labels",

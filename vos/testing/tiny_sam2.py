@@ -64,6 +64,49 @@ def tiny_edgetam_folder(path: str | Path, seed: int = 0) -> Path:
     return folder
 
 
+def tiny_sam3_folder(path: str | Path, seed: int = 0) -> Path:
+    """Write a tracker of SAM 3 for 112x112 with pseudo-random weights to a folder as the Hub has it."""
+    from safetensors.torch import save_file
+    from transformers import Sam3TrackerVideoConfig, Sam3TrackerVideoModel, Sam3VisionConfig
+
+    side, grid = 112, 8
+    vision = Sam3VisionConfig(
+        backbone_config={
+            "model_type": "sam3_vit_model",
+            "hidden_size": 64,
+            "intermediate_size": 128,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "global_attn_indexes": [1],
+            "image_size": side,
+            "pretrain_image_size": side,
+            "window_size": 4,
+        },
+        fpn_hidden_size=128,
+        backbone_feature_sizes=[[4 * grid, 4 * grid], [2 * grid, 2 * grid], [grid, grid]],
+    )
+    config = Sam3TrackerVideoConfig(
+        vision_config=vision,
+        prompt_encoder_config={"hidden_size": 128, "image_size": side, "patch_size": 14},
+        mask_decoder_config={"hidden_size": 128},
+        memory_attention_rope_feat_sizes=[grid, grid],
+        memory_attention_feed_forward_hidden_size=128,
+        **_SMALL,
+    )
+    config.image_size = side
+    config.prompt_encoder_config.image_size = side
+    config.vision_config.backbone_feature_sizes = [[4 * grid] * 2, [2 * grid] * 2, [grid] * 2]
+    folder = Path(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    state = _random_state(Sam3TrackerVideoModel, config, seed)
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / "model.safetensors")
+    config.save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(
+        json.dumps({"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]})
+    )
+    return folder
+
+
 def _switches(on: bool) -> dict[str, bool]:
     """What SAM 2.1 has, and SAM 2 of July 2024 and EdgeTAM have not."""
     names = ("enable_occlusion_spatial_embedding", "enable_temporal_pos_encoding_for_object_pointers")

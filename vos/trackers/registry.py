@@ -54,6 +54,7 @@ TRACKERS: dict[str, TrackerEntry] = {
     **{f"sam2.1-{size}": _memory(f"sam2.1-{size}", f"SAM 2.1 {size}") for size in _SIZES},
     **{f"sam2-{size}": _memory(f"sam2-{size}", f"SAM 2 {size} (July 2024)") for size in _SIZES},
     "edgetam": _memory("edgetam", "EdgeTAM"),
+    "sam3": _memory("sam3", "SAM 3, prompted by masks, points and boxes"),
 }
 """Name (``--tracker``) -> entry. To add a tracker, write one folder here and add one entry."""
 

@@ -13,10 +13,10 @@ from safetensors.torch import load_file, save_file
 
 from vos.backbones.weights import catalog
 from vos.errors import ModelError
-from vos.testing import tiny_edgetam_folder, tiny_sam2_checkpoint, tiny_sam_checkpoint
+from vos.testing import tiny_edgetam_folder, tiny_sam2_checkpoint, tiny_sam3_folder, tiny_sam_checkpoint
 from vos.trackers.memory.architectures import HIERA, detect, hiera_config
 from vos.trackers.memory.loading import load_network
-from vos.trackers.memory.names import to_original, to_transformers
+from vos.trackers.memory.names import sam3_tracker, to_original, to_transformers
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -99,6 +99,25 @@ def test_edgetam_from_a_folder(tmp_path: Path) -> None:
     network = load_network("edgetam", tiny_edgetam_folder(tmp_path))
     assert network.memory_position.shape == (256 + 16, 64)
     assert not network.memory_position[:256].any()
+
+
+def test_sam3_from_a_folder(tmp_path: Path) -> None:
+    """Alone, and out of a checkpoint that holds detector and tracker; a file is not enough."""
+    folder = tiny_sam3_folder(tmp_path / "sam3")
+    network = load_network("sam3", folder)
+    assert network.mean == (0.5, 0.5, 0.5)
+    state = load_file(folder / "model.safetensors")
+    both = {"detector_model.text.weight": torch.zeros(1)}
+    for name, tensor in state.items():
+        if name.startswith("vision_encoder.backbone."):
+            both[f"detector_model.{name}"] = tensor
+        elif name.startswith("vision_encoder.neck."):
+            both[name.replace("vision_encoder.neck.", "tracker_neck.")] = tensor
+        else:
+            both[f"tracker_model.{name}"] = tensor
+    assert sam3_tracker(both).keys() == state.keys()
+    with pytest.raises(ModelError, match=r"sam3 is read from a folder of the Hub"):
+        load_network("sam3", folder / "model.safetensors")
 
 
 Break = Callable[[State], State]
@@ -222,3 +241,5 @@ def test_weights_that_are_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         load_network("sam2.1-small")
     with pytest.raises(ModelError, match=r"edgetam.pt, and are not fetched for you: get them from https"):
         load_network("edgetam")
+    with pytest.raises(ModelError, match=r"SAM License.* Access is gated: log in there"):
+        load_network("sam3")

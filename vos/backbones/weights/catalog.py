@@ -174,8 +174,14 @@ OWN_WEIGHTS = {
         "https://huggingface.co/yonigozlan/EdgeTAM-hf",
         "Apache-2.0",
     ),
+    "sam3": OwnWeights(
+        "sam3",
+        "https://huggingface.co/facebook/sam3",
+        "SAM License, which is not an open-source licence and forbids some uses",
+        "Access is gated: log in there, accept the licence and request it, then fetch the whole repository.",
+    ),
 }
-"""Name -> a file without published size and checksum."""
+"""Name -> a file, or a folder of the Hub, without published size and checksum."""
 
 
 def published(name: str) -> Weights:

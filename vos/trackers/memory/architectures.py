@@ -49,6 +49,8 @@ _MODEL_TYPES = {
     "sam2_video": ("sam2.1", "Sam2VideoModel", "Sam2VideoConfig"),
     "sam2": ("sam2.1", "Sam2VideoModel", "Sam2VideoConfig"),
     "edgetam_video": ("edgetam", "EdgeTamVideoModel", "EdgeTamVideoConfig"),
+    "sam3_tracker_video": ("sam3", "Sam3TrackerVideoModel", "Sam3TrackerVideoConfig"),
+    "sam3_video": ("sam3", "Sam3TrackerVideoModel", "Sam3TrackerVideoConfig"),
 }
 """``model_type`` of a folder's ``config.json`` -> family, and transformers' classes."""
 
@@ -100,6 +102,8 @@ class Architecture:
         family, model_class, config_class = _MODEL_TYPES[kind]
         if family == "edgetam":
             check_timm()
+        if kind == "sam3_video":  # detector and tracker in one
+            content = content.get("tracker_config") or {}
         try:
             config = getattr(transformers, config_class).from_dict(dict(content))
         except (TypeError, ValueError, KeyError) as error:

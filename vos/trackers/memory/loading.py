@@ -15,7 +15,7 @@ from ...backbones.weights.catalog import WEIGHTS, locate, verify
 from ...backbones.weights.checkpoints import load_state
 from ...errors import ModelError
 from .architectures import TEST_SIZES, Architecture, detect
-from .names import is_original, to_transformers
+from .names import is_original, sam3_tracker, to_transformers
 from .network import MemoryNetwork
 from .preprocess import IMAGENET_MEAN, IMAGENET_STD
 
@@ -53,9 +53,16 @@ def load_network(
     original = is_original(state)
     if original:
         state = to_transformers(state)
+    if name == "sam3" and not path.is_dir():
+        raise ModelError(
+            f"{path} is a file, and sam3 is read from a folder of the Hub (facebook/sam3: config.json, "
+            "model.safetensors and the processor's configuration); give the folder with --checkpoint"
+        )
     folder = _Folder(path) if path.is_dir() else None
     architecture = folder.architecture() if folder and not original else detect(state, where)
     _check_name(name, architecture, where)
+    if architecture.family == "sam3":
+        state = sam3_tracker(state)
     mean, std = folder.normalisation() if folder else (IMAGENET_MEAN, IMAGENET_STD)
     return MemoryNetwork(
         build(architecture, state, where),

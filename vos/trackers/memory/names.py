@@ -150,6 +150,24 @@ def is_original(state: State) -> bool:
     return "maskmem_tpos_enc" in state
 
 
+_SAM3 = (
+    ("detector_model.vision_encoder.backbone.", "vision_encoder.backbone."),
+    ("tracker_neck.", "vision_encoder.neck."),
+    ("tracker_model.", ""),
+)
+"""Prefixes in a checkpoint of SAM 3 that holds detector and tracker -> those of the tracker alone."""
+
+
+def sam3_tracker(state: State) -> dict[str, Tensor]:
+    """The entries of SAM 3's tracker, without those of its detector."""
+    found: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        prefix, replacement = next(((a, b) for a, b in _SAM3 if name.startswith(a)), ("", ""))
+        if prefix or not name.startswith("detector_model."):
+            found[replacement + name.removeprefix(prefix)] = tensor
+    return found
+
+
 def to_transformers(state: State) -> dict[str, Tensor]:
     """The same weights under transformers' names; unknown names stay as they are."""
     edgetam = any(name.startswith("spatial_perceiver.") for name in state)

@@ -285,6 +285,10 @@ class MemoryNetwork:
         """
         size = (self.image_size, self.image_size)
         logits = F.interpolate(low_res[:, None].float(), size, mode="bilinear", align_corners=False)
+        side = 16 * self.grid  # of the memory encoder's input: SAM 3's is larger than its image
+        if side != self.image_size:
+            shape = (side, side)
+            logits = F.interpolate(logits, shape, mode="bilinear", align_corners=False, antialias=True)
         masks = (logits > 0).float() if prompted else logits.sigmoid()
         masks = (masks * MASK_SCALE + MASK_BIAS).to(self.device, self.dtype)
         coarse = features.coarse.expand(len(masks), -1, -1, -1)
