@@ -292,7 +292,7 @@ def test_options_that_it_has_no_use_for(checkpoint: Path) -> None:
     """Tuning is for prompted models; unknown settings are named."""
     from vos.errors import ModelError
 
-    with pytest.raises(ModelError, match="memory of its own"):
+    with pytest.raises(ModelError, match="cannot be tuned"):
         build_tracker("sam2.1-tiny", checkpoint=str(checkpoint), tune=True)
     with pytest.raises(SettingsError, match="did you mean fill_holes"):
         build_tracker("sam2.1-tiny", checkpoint=str(checkpoint), settings={"fill_hole": 3})
