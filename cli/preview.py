@@ -43,7 +43,7 @@ def preview(
     vos preview clip.mp4 --box 1:120,80,310,400 -o preview.png
     vos preview clip.mp4 -o grid.png
     """
-    from vos.prompting.parsing import parse_targets
+    from vos.prompting.parsing import load_prompts
     from vos.runs import TrackSettings
     from vos.runs.preview import draw_grid, frame_at, write_picture
     from vos.runs.preview import preview as preview_of
@@ -56,7 +56,7 @@ def preview(
             shown: dict[str, Any] = {"frame": frame or 0, "objects": {}}
             picture = draw_grid(frame_at(source, frame or 0).image)
         else:
-            targets = parse_targets(
+            targets = load_prompts(
                 masks=masks, points=points, boxes=boxes, prompt_files=prompts, frame=frame, video=source
             )
             found = preview_of(source, targets, settings, grid=grid)

@@ -181,13 +181,13 @@ def test_overlay_rate(tmp_path: Path, fps: float, stride: int, rate: float) -> N
 
 
 def test_overlay_of_frames_without_time(tmp_path: Path) -> None:
-    """Frames without a time follow their index at the rate given; equal times are pulled apart."""
+    """Frames without a time follow their index at the rate given; equal times are one usual step apart."""
     with OverlayWriter(tmp_path / "o.mp4", facts=VideoFacts(fps=10)) as writer:
         for index in (4, 6, 8):
             writer.write(frame(index), square(index))
         writer.write(frame(9, time=0.8), square(9))
     _, shown, _ = read_video(tmp_path / "o.mp4")
-    assert [float(t) for t in shown] == pytest.approx([0, 0.2, 0.4, 0.4], abs=1e-3)
+    assert [float(t) for t in shown] == pytest.approx([0, 0.2, 0.4, 0.6], abs=1e-3)
     assert len(set(shown)) == 4
 
 

@@ -16,7 +16,7 @@ from vos.backbones.base import Candidates, FrameFeatures
 from vos.errors import PromptError
 from vos.frame import Frame, Turn
 from vos.prompting.decoding import decode_prompts
-from vos.prompting.parsing import parse_targets
+from vos.prompting.parsing import load_prompts
 from vos.prompting.schedule import UserPrompts
 from vos.prompts import Prompt, Target
 from vos.results import FrameResult
@@ -66,7 +66,7 @@ def test_a_mask_of_the_stored_pixels_is_turned(tmp_path: Path, orientation: int)
     video = open_video(photo(tmp_path / "p.png", orientation))
     assert video.info.turn == turn
     mask = mask_file(tmp_path / "m.png", stored(MASK, turn))
-    (target,) = parse_targets(masks=[mask], video=video, turn_masks=True)
+    (target,) = load_prompts(masks=[mask], video=video, turn_masks=True)
     assert target.prompt.mask is not None
     assert (target.prompt.mask == MASK).all()
 
@@ -94,7 +94,7 @@ def test_an_upright_mask_is_taken_as_it_is(tmp_path: Path, caplog: pytest.LogCap
     """And the turn is mentioned, since a square or half turn does not show in the size."""
     video = open_video(photo(tmp_path / "p.jpg", 3))
     with caplog.at_level(logging.INFO, "vos"):
-        (target,) = parse_targets(masks=[mask_file(tmp_path / "m.png", MASK)], video=video)
+        (target,) = load_prompts(masks=[mask_file(tmp_path / "m.png", MASK)], video=video)
     assert target.prompt.mask is not None
     assert (target.prompt.mask == MASK).all()
     assert "turned by 180 degrees when read" in caplog.text
@@ -119,10 +119,10 @@ def point(label: int, frame: int = 0) -> Target:
 def test_a_lone_negative_click_is_refused() -> None:
     """All that is not there would be the object."""
     with pytest.raises(PromptError, match=r"object 1 has only points off it .* add a point on it"):
-        parse_targets(points=["1:5,5,-"])
+        load_prompts(points=["1:5,5,-"])
     with pytest.raises(PromptError, match="only points off it"):
         UserPrompts([point(0), point(1, frame=3)])
-    assert len(parse_targets(points=["1:5,5,-", "1:9,9"])) == 1
+    assert len(load_prompts(points=["1:5,5,-", "1:9,9"])) == 1
     UserPrompts([point(1), point(0), point(0, frame=3)])
 
 

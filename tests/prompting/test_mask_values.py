@@ -15,7 +15,7 @@ from vos_cli.main import cli
 from vos.errors import PromptError
 from vos.prompting.mask import parse_mask, read_masks
 from vos.prompting.mask_values import MaskValues
-from vos.prompting.parsing import parse_targets
+from vos.prompting.parsing import load_prompts
 from vos.results import davis_palette
 from vos.testing import scene, write_images
 
@@ -238,4 +238,4 @@ def test_command_line(tmp_path: Path) -> None:
 def test_unknown_values() -> None:
     """Python callers get the list of readings."""
     with pytest.raises(PromptError, match="'grey' are unknown; choose one of auto, binary, index, soft"):
-        parse_targets(points=["1:2,3"], mask_values="grey")
+        load_prompts(points=["1:2,3"], mask_values="grey")

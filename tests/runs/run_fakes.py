@@ -54,6 +54,10 @@ class SceneReader:
         """All of them."""
         return len(self.clip.frames)
 
+    def losses(self) -> tuple[str, ...]:
+        """Nothing is lost."""
+        return ()
+
     def close(self) -> None:
         """Nothing to close."""
 

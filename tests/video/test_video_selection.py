@@ -42,6 +42,9 @@ class Numbers:
         """See Reader."""
         return self.count
 
+    def losses(self) -> tuple[str, ...]:
+        return ()
+
     def close(self) -> None:
         """See Reader."""
         self.closed += 1
