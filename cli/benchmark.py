@@ -33,7 +33,7 @@ def benchmark() -> None:
     "subset",
     metavar="SET",
     required=True,
-    help="A list of sequences in ROOT/ImageSets, such as 2016/val or 2017/val.",
+    help="A list of sequences in ROOT/ImageSets, such as 2016/val or 2017/val; or dev10, which is built in.",
 )
 @output_folder
 @engine_options

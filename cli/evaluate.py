@@ -24,7 +24,7 @@ from .options import json_file, print_scores, split_names, verbosity
     "subset",
     metavar="SET",
     required=True,
-    help="A list of sequences in ROOT/ImageSets, such as 2016/val or 2017/val.",
+    help="A list of sequences in ROOT/ImageSets, such as 2016/val or 2017/val; or dev10, which is built in.",
 )
 @click.option(
     "--task",

@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from .errors import OutputError
@@ -172,6 +172,11 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
         except (OSError, ValueError) as error:
             raise output_error(folder, error) from error
     return folder
+
+
+def visible(paths: Iterable[Path]) -> list[Path]:
+    """Without names that begin with a dot, which systems put beside files (``._x.png``), in order."""
+    return sorted(path for path in paths if not path.name.startswith("."))
 
 
 def remove_leftovers(path: str | os.PathLike[str], tokens: Collection[str]) -> int:

@@ -139,7 +139,7 @@ def _plan(results: Path, sequence: DavisSequence, davis: DavisSet) -> _Plan:
     except OSError as error:
         raise EvaluationError(
             f"no results for sequence {sequence.name}: {folder}: {error.strerror}; "
-            "results are <folder>/<sequence>/<frame>.png"
+            f"results are <folder>/<sequence>/<frame>.png{_parent_hint(results, sequence)}"
         ) from error
     _refuse_lossy(folder, present, sequence)
     missing = [name for i in frames if (name := sequence.annotations[i].name) not in present]
@@ -149,6 +149,17 @@ def _plan(results: Path, sequence: DavisSequence, davis: DavisSet) -> _Plan:
             f"results are named as the annotations, such as {sequence.annotations[0].name}"
         )
     return _Plan(sequence, frames, folder)
+
+
+def _parent_hint(results: Path, sequence: DavisSequence) -> str:
+    """What to give where ``results`` is the folder of one sequence, or of a run."""
+    frames = {path.name for path in sequence.annotations}
+    for folder in (results, results / "masks"):
+        if any((folder / name).is_file() for name in frames):
+            named = folder.resolve().name == sequence.name
+            rename = "" if named else f", and name {folder.name} after its sequence, such as {sequence.name}"
+            return f". {folder} holds the masks of one sequence: pass the parent folder{rename}"
+    return ""
 
 
 def _refuse_lossy(folder: Path, present: set[str], sequence: DavisSequence) -> None:

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path, PurePosixPath
 
 from ..documents import read_text
@@ -13,6 +14,9 @@ from ..errors import EvaluationError
 from ..names import check_name
 
 TASKS = ("semi-supervised", "unsupervised")
+
+SHIPPED_SETS = {"dev10": "2016/dev10"}
+"""Lists that come with the program, for data sets that do not have one of that name: name -> its file."""
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +60,8 @@ def read_davis_set(
     The unsupervised task has annotations of its own, ``Annotations_unsupervised``. DAVIS 2016 has one kind
     only. If another set lacks them, the semi-supervised ones are taken, with a warning.
 
+    ``dev10`` is the list of :data:`SHIPPED_SETS`: ten sequences of DAVIS 2016.
+
     ``sequences`` leaves only those of the set.
 
     Raises:
@@ -64,8 +70,10 @@ def read_davis_set(
     if task not in TASKS:
         raise EvaluationError(f"unknown task {task!r}; choose one of {', '.join(TASKS)}")
     root = Path(root)
-    one_object = subset.split("/")[0] in ("2016", "480p")
-    names = _sequence_names(root, subset)
+    list_file = root / "ImageSets" / f"{subset}.txt"
+    shipped = SHIPPED_SETS.get(subset) if not list_file.exists() else None
+    one_object = (shipped or subset).split("/")[0] in ("2016", "480p")
+    names = _sequence_names(root, subset) if shipped is None else _shipped_names(shipped)
     if sequences is not None:
         names = _select(names, sequences, subset)
     annotations = f"Annotations/{resolution}"
@@ -100,6 +108,11 @@ def _sequence_names(root: Path, subset: str) -> list[str]:
     return [check_name(name, "sequence name") for name in dict.fromkeys(names)]
 
 
+def _shipped_names(name: str) -> list[str]:
+    """The sequences of a list that comes with the program."""
+    return resources.files("vos").joinpath("assets", "sets", f"{name}.txt").read_text("utf-8").split()
+
+
 def _select(names: list[str], wanted: Collection[str], subset: str) -> list[str]:
     """Those of the names that are wanted, in the order of the set."""
     unknown = [name for name in wanted if name not in names]
@@ -121,7 +134,7 @@ def _unknown_set(image_sets: Path, subset: str) -> EvaluationError:
     near = difflib.get_close_matches(subset, known, n=1)
     hint = f"; did you mean {near[0]}?" if near else "."
     return EvaluationError(
-        f"no set {subset!r} in {image_sets}{hint} Known sets: {', '.join(known) or 'none'}"
+        f"no set {subset!r} in {image_sets}{hint} Known sets: {', '.join([*known, *SHIPPED_SETS])}"
     )
 
 

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EvaluationError
+from ..files import visible
 from .boundary_iou import boundary
 from .label_png import read_foreground_png
 from .perseg_report import ObjectCounts, PersegReport
@@ -83,7 +84,7 @@ def read_perseg(
     """
     folder = Path(root) / "Annotations"
     try:
-        names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+        names = [entry.name for entry in visible(folder.iterdir()) if entry.is_dir()]
     except OSError as error:
         raise EvaluationError(
             f"cannot read {folder}: {error.strerror}; PerSeg has Images/<object>/ and Annotations/<object>/"
@@ -97,7 +98,7 @@ def read_perseg(
 
 
 def _read_object(folder: Path, reference: str) -> PersegObject:
-    masks = sorted(folder.glob("*.png"))
+    masks = visible(folder.glob("*.png"))
     scored = tuple(mask for mask in masks if mask.stem != reference)
     if not scored:
         raise EvaluationError(f"{folder} has no mask to score besides the reference {reference}.png")
@@ -109,7 +110,7 @@ def _score(item: PersegObject, results: Path) -> ObjectCounts:
     folder = results / item.name
     if not folder.is_dir():
         raise EvaluationError(f"there is no folder {folder} with the results of {item.name!r}")
-    found = {path.stem for path in folder.glob("*.png")}
+    found = {path.stem for path in visible(folder.glob("*.png"))}
     wanted = {path.stem for path in item.annotations}
     if missing := sorted(wanted - found):
         raise EvaluationError(f"{folder} lacks {_some(missing)}: every image is scored but the reference")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..documents import read_text
+from ..documents import read_text, shown
 from ..errors import EvaluationError
 from .label_png import read_label_png
 
@@ -45,7 +45,7 @@ def read_list(root: Path, list_file: Path, *, limit: int | None = None) -> list[
             continue
         parts = line.split()
         if len(parts) != 2:
-            raise EvaluationError(f"{list_file}, line {number}: need '<image> <labels>', got {line!r}")
+            raise EvaluationError(f"{list_file}, line {number}: need '<image> <labels>', got {shown(line)}")
         items.append(LabelledImage(root / parts[0], root / parts[1]))
         if len(items) == limit:
             break

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..files import visible
 from ..ops.boxes import inclusive_box
 from ..ops.polygons import fill
 from ..ops.rle import check_size, encode_counts, parse_coco_rle
@@ -85,7 +86,7 @@ def read_datumaro(path: Path, request: Request) -> Annotations:
     """Masks and polygons; boxes are prompts. Objects are told by ``track_id``, else by their group."""
     file = path
     if path.is_dir():
-        files = sorted((path / "annotations").glob("*.json")) or sorted(path.glob("*.json"))
+        files = visible((path / "annotations").glob("*.json")) or visible(path.glob("*.json"))
         if len(files) != 1:
             raise ValueError(f"there are {len(files)} JSON files in its annotations: give one of them")
         file = files[0]

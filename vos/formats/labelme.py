@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
+from ..files import visible
 from ..ops.polygons import at_least_three, fill, rings
 from ..ops.rle import check_size, encode_counts
 from .reading import Annotations, BoxPrompt, IdMap, Request, frame_numbers, load_json, merged, natural_key
@@ -85,7 +86,9 @@ def _encode(mask: np.ndarray) -> str:
 def read_labelme(path: Path, request: Request) -> Annotations:
     """A folder of JSON files, or one. Masks and polygons are masks, rectangles are box prompts; ``group_id``
     is the object, and a shape without one is an object of its own."""
-    files = [path] if path.is_file() else sorted(path.glob("*.json"), key=lambda p: natural_key(p.stem))
+    files = (
+        [path] if path.is_file() else sorted(visible(path.glob("*.json")), key=lambda p: natural_key(p.stem))
+    )
     if not files:
         raise ValueError("there are no JSON files in it")
     numbers = frame_numbers([file.stem for file in files])

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import SettingsError
+from ..files import visible
 from ..results import MAX_OBJECTS, VOID, object_ids
 from .index_png import COMPRESSION, encode_index_png
 from .reading import Annotations, Request, choose_sequence, frame_numbers, load_labels, natural_key
@@ -117,7 +118,7 @@ def find_folders(path: Path) -> dict[str, Path]:
     They are looked for below every ``Annotations`` folder; else the folder itself or those in it are taken.
     Where a name occurs twice (in two splits, say), the folder around it is part of the name.
     """
-    roots = [path, *(p for p in sorted(path.glob("*")) if p.is_dir())]
+    roots = [path, *(p for p in visible(path.glob("*")) if p.is_dir())]
     below = [root / "Annotations" for root in roots if (root / "Annotations").is_dir()]
     if path.name == "Annotations":
         below = [path]
@@ -162,7 +163,7 @@ def read_png_folder(
     Raises:
         ValueError: there is no PNG.
     """
-    paths = sorted(folder.glob("*.png"), key=lambda p: natural_key(p.stem))
+    paths = sorted(visible(folder.glob("*.png")), key=lambda p: natural_key(p.stem))
     if not paths:
         raise ValueError(f"there are no PNG files in {folder}")
     numbers = frame_numbers([p.stem for p in paths])

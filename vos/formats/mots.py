@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from ..errors import FormatError
+from ..files import visible
 from ..ops.rle import check_counts, check_size, decompress
 from .layouts import encode_grey_png
 from .reading import (
@@ -211,7 +212,7 @@ def _text_files(path: Path) -> dict[str, Path]:
     if challenge:
         return challenge
     for name in ("instances_txt", "label_02", "."):
-        found = {p.stem: p for p in sorted((path / name).glob("*.txt"))}
+        found = {p.stem: p for p in visible((path / name).glob("*.txt"))}
         if found:
             return found
     return {}
@@ -270,10 +271,12 @@ def _last_frame(root: Path, sequence: str) -> int:
 def read_mots_png(path: Path, request: Request) -> Annotations:
     """16-bit pictures. Pictures right in ``instances/`` are MOTSChallenge's, which count from 1."""
     root = path / "instances" if (path / "instances").is_dir() else path
-    folders = {p.name: p for p in sorted(root.iterdir()) if p.is_dir() and any(p.glob("*.png"))}
+    folders = {p.name: p for p in visible(root.iterdir()) if p.is_dir() and any(p.glob("*.png"))}
     kitti = bool(folders) or request.options.get("variant") == "kitti"
     sequence = choose_sequence(list(folders), request.sequence) if folders else path.resolve().name
-    files = sorted((folders[sequence] if folders else root).glob("*.png"), key=lambda p: natural_key(p.stem))
+    files = sorted(
+        visible((folders[sequence] if folders else root).glob("*.png")), key=lambda p: natural_key(p.stem)
+    )
     if not files:
         raise ValueError("there are no PNG files in it")
     numbers = frame_numbers([p.stem for p in files])

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..files import visible
 from ..ops.rle import coco_rle, counts_area, parse_coco_rle
 from .layouts import LayoutOptions, LayoutWriter, encode_png
 from .reading import (
@@ -60,14 +61,14 @@ class SavWriter(LayoutWriter):
 def read_sav(path: Path, request: Request) -> Annotations:
     """The folders of one sequence; objects are numbered by their folders, where those are in range."""
     root = path / "Annotations_6fps" if (path / "Annotations_6fps").is_dir() else path
-    sequences = {p.name: p for p in sorted(root.iterdir()) if p.is_dir()}
+    sequences = {p.name: p for p in visible(root.iterdir()) if p.is_dir()}
     sequence = choose_sequence(list(sequences), request.sequence)
     folders = sorted(
-        (p for p in sequences[sequence].iterdir() if p.is_dir()), key=lambda p: natural_key(p.name)
+        (p for p in visible(sequences[sequence].iterdir()) if p.is_dir()), key=lambda p: natural_key(p.name)
     )
     plain = {p.name: p.name.lstrip("0") or "0" for p in folders}
     ids = IdMap(plain.values())
-    stems = sorted({p.stem for folder in folders for p in folder.glob("*.png")}, key=natural_key)
+    stems = sorted({p.stem for folder in folders for p in visible(folder.glob("*.png"))}, key=natural_key)
     numbers = frame_numbers(stems)
 
     def records() -> Iterator[FrameRecord]:

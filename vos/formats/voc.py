@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import FormatError
+from ..files import visible
 from ..limits import MAX_PIXELS
 from ..results import MAX_OBJECTS, VOID, davis_palette
 from .layouts import encode_png, read_png_folder, record_of_labels, without_void
@@ -113,7 +114,7 @@ def read_voc(path: Path, request: Request) -> Annotations:
         found.categories |= {number: name for number, name in names.items() if number}
         found.notes.append("there is no SegmentationObject: every class is an object")
         return found
-    files = sorted(objects.glob("*.png"), key=lambda p: natural_key(p.stem))
+    files = sorted(visible(objects.glob("*.png")), key=lambda p: natural_key(p.stem))
     if not files:
         raise ValueError("there are no PNG files in SegmentationObject")
     numbers = frame_numbers([file.stem for file in files])

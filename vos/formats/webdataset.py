@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..files import visible
 from ..results import MAX_OBJECTS
 from .layouts import encode_png, record_of_labels
 from .reading import Annotations, Request, choose_sequence, decode_labels
@@ -102,7 +103,7 @@ def _add(shard: tarfile.TarFile, name: str, data: bytes) -> None:
 
 def read_webdataset(path: Path, request: Request) -> Annotations:
     """The samples of one sequence, from one shard or a folder of them, in their order."""
-    shards = sorted(path.glob("*.tar")) if path.is_dir() else [path]
+    shards = visible(path.glob("*.tar")) if path.is_dir() else [path]
     if not shards:
         raise ValueError("there are no shards (.tar) in it")
     sequences: dict[str, None] = {}

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import yaml
 
+from ..files import visible
 from ..ops.boxes import Box, inclusive_box
 from ..ops.polygons import Ring, at_least_three, closed_path, fill, rings
 from ..ops.rle import encode_counts
@@ -243,7 +244,7 @@ def _label_files(path: Path) -> list[Path]:
     if not root.is_dir():
         raise ValueError("it is neither a folder nor a data.yaml")
     below = root / "labels" if (root / "labels").is_dir() else root
-    files = [f for f in below.glob("**/*.txt") if below != root or f.name not in _LISTS]
+    files = [f for f in visible(below.glob("**/*.txt")) if below != root or f.name not in _LISTS]
     if not files:
         raise ValueError("there are no label files (.txt) in it")
     return sorted(files, key=lambda f: natural_key(f.relative_to(below).as_posix()))

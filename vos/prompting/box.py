@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..documents import shown
 from ..errors import PromptError
 from ..prompts import Prompt, Target
 from .syntax import coordinate, split_flag
@@ -21,8 +22,8 @@ def parse_box(text: str, frame: int) -> list[Target]:
     """
     object_id, parts = split_flag(text, FORM)
     if len(parts) != 4:
-        raise PromptError(f"the box {text!r} has {len(parts)} coordinates, not 4; write {FORM}")
-    return [Target(object_id, box_prompt(parts, f"in {text!r}"), frame)]
+        raise PromptError(f"the box {shown(text)} has {len(parts)} coordinates, not 4; write {FORM}")
+    return [Target(object_id, box_prompt(parts, f"in {shown(text)}"), frame)]
 
 
 def box_prompt(values: Sequence[object], where: str) -> Prompt:

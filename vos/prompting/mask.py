@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..documents import read_npy
 from ..errors import PromptError
+from ..files import visible
 from ..notices import NOTICE
 from ..prompts import Prompt, Target
 from ..results import MAX_OBJECTS
@@ -161,7 +162,9 @@ def _parse_folder(folder: Path, frame: int, values: MaskValues) -> list[Target]:
     A stem that is a number is the id; the others get the smallest free ids in the order of their names and
     keep the stem as name.
     """
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in (*IMAGE_SUFFIXES, ".npy"))
+    paths = sorted(
+        path for path in visible(folder.iterdir()) if path.suffix.lower() in (*IMAGE_SUFFIXES, ".npy")
+    )
     if not paths:
         raise PromptError(f"the folder {folder} holds no mask images; one image per object is expected in it")
     if len(paths) > MAX_OBJECTS:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..documents import shown
 from ..errors import PromptError
 from ..prompts import Prompt, Target
 from .syntax import coordinate, split_flag
@@ -23,9 +24,9 @@ def parse_point(text: str, frame: int) -> list[Target]:
     object_id, parts = split_flag(text, FORM)
     sign = parts.pop() if len(parts) == 3 else "+"
     if len(parts) != 2 or sign not in SIGNS:
-        raise PromptError(f"cannot read the point {text!r}; write {FORM}")
+        raise PromptError(f"cannot read the point {shown(text)}; write {FORM}")
     x, y = parts
-    return [Target(object_id, point_prompt([(x, y, sign)], f"in {text!r}"), frame)]
+    return [Target(object_id, point_prompt([(x, y, sign)], f"in {shown(text)}"), frame)]
 
 
 def point_prompt(points: list[tuple[Any, Any, str]], where: str) -> Prompt:

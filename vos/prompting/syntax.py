@@ -19,8 +19,8 @@ def split_flag(text: str, form: str) -> tuple[int, list[str]]:
     """
     head, colon, rest = text.partition(":")
     if not colon:
-        raise PromptError(f"{text!r} does not say which object it is about; write {form}")
-    return object_id(head.strip(), f"in {text!r}"), [part.strip() for part in rest.split(",")]
+        raise PromptError(f"{shown(text)} does not say which object it is about; write {form}")
+    return object_id(head.strip(), f"in {shown(text)}"), [part.strip() for part in rest.split(",")]
 
 
 def object_id(value: object, where: str) -> int:

@@ -15,7 +15,7 @@ from ..backbones.base import Backbone
 from ..errors import EvaluationError, OutputError, SettingsError
 from ..evaluation.perseg import REFERENCE, PersegObject, evaluate_perseg, read_perseg
 from ..evaluation.perseg_report import PersegReport
-from ..files import write_text_atomic
+from ..files import visible, write_text_atomic
 from ..names import check_name
 from ..video.source import IMAGE_KINDS
 from .folder import is_taken
@@ -130,7 +130,7 @@ def benchmark_perseg(
 def _images(root: Path, item: PersegObject, reference: str) -> list[Path]:
     """The reference image and those to score, in the order of their annotations."""
     folder = root / "Images" / item.name
-    found = {path.stem: path for path in sorted(folder.glob("*")) if path.suffix.lower() in IMAGE_KINDS}
+    found = {path.stem: path for path in visible(folder.glob("*")) if path.suffix.lower() in IMAGE_KINDS}
     wanted = [reference, *(path.stem for path in item.annotations)]
     for stem in wanted:
         if stem not in found:
