@@ -138,7 +138,7 @@ def _open(path: Path) -> Image.Image:
                     "as an index PNG (0 background, 1, 2, ... objects), or each object as an image in a "
                     "folder (1.png, 2.png, ...) and give the folder"
                 )
-            check_pixels(*image.size)
+            _check_pixels(image, path)
             image.load()
             return image
     except UnidentifiedImageError as error:
@@ -149,6 +149,13 @@ def _open(path: Path) -> Image.Image:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything for a damaged file
         raise PromptError(f"cannot read the mask {path}: {error}; the file seems to be damaged") from error
+
+
+def _check_pixels(image: Image.Image, path: Path) -> None:
+    try:
+        check_pixels(*image.size)
+    except ValueError as error:
+        raise PromptError(f"cannot read the mask {path}: {error}") from None
 
 
 def _without_alpha(image: Image.Image, path: Path) -> Image.Image:
