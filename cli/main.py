@@ -21,6 +21,7 @@ from .streams import open_streams, stdout_error
 COMMANDS: dict[str, str] = {
     "track": "Cut objects out of a video and follow them from frame to frame.",
     "evaluate": "Score masks against ground truth: J, F and J&F, as DAVIS does.",
+    "evaluate-vos": "Score masks by the protocols of YouTube-VOS, LVOS, MOSE and SA-V.",
     "benchmark": "Track and score a whole data set in one go.",
     "batch": "Track thousands of videos, on one machine or many.",
     "preview": "Draw the first masks over their frame, before a run.",

@@ -31,6 +31,7 @@ METRICS: dict[str, Callable[..., float]] = {
 
 DATASETS: dict[str, Callable[..., Any]] = {
     "davis": _lazy(".davis", "evaluate_davis"),
+    "vos": _lazy(".vos_sets", "evaluate_vos"),
     "perseg": _lazy(".perseg", "evaluate_perseg"),
 }
 """Name -> ``(results, root, ...)`` to a report with ``to_dict()`` and ``table()``."""
