@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from .evaluate_vos import LAYOUTS, read_categories, seen_option
 from .options import (
     engine_options,
     existing_result,
@@ -96,6 +97,68 @@ def davis(
             task=task,
             resolution=resolution,
             sequences=split_names(sequences),
+            resume=resume,
+            overwrite=overwrite,
+            jobs=jobs,
+            progress=lambda name, p: advance(name, p.done, p.total) if p else advance(name, 1, 1),
+        )
+    print_scores(result, json_path, quiet)
+
+
+@benchmark.command("vos")
+@click.argument("root", type=click.Path(path_type=Path))
+@click.option(
+    "--layout",
+    type=click.Choice([name for name in LAYOUTS if name != "sa-v"]),
+    required=True,
+    help="Whose layout and protocol.",
+)
+@seen_option
+@output_folder
+@engine_options
+@click.option("--videos", metavar="A,B", help="Track and score only these.")
+@existing_result
+@json_file("Write all numbers, settings and times as JSON")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Videos tracked at a time.",
+)
+@verbosity
+def vos_sets(
+    root: Path,
+    layout: str,
+    seen: Path | None,
+    output: Path,
+    videos: str | None,
+    resume: bool,
+    overwrite: bool,
+    json_path: Path | None,
+    jobs: int,
+    config: str | None,
+    quiet: bool,
+    **flags: Any,
+) -> None:
+    """Track every video of YouTube-VOS, LVOS or MOSE in ROOT, and score the masks.
+
+    ROOT has JPEGImages/<video>/ and Annotations/<video>/. Every object is started at the first frame it is
+    annotated in, and scored after it. OUT/<video>/<frame>.png is what vos evaluate-vos reads.
+    """
+    from vos.runs.benchmark import BENCHMARK_SETTINGS, benchmark_vos
+    from vos.settings import override
+
+    settings = override(BENCHMARK_SETTINGS, load_config(config), flags)
+    with progress_bar(quiet=quiet) as advance:
+        result = benchmark_vos(
+            root,
+            layout,
+            output,
+            settings,
+            seen=read_categories(seen),
+            videos=split_names(videos),
             resume=resume,
             overwrite=overwrite,
             jobs=jobs,

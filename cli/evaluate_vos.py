@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
 from .options import json_file, print_scores, split_names, verbosity
 
+F = TypeVar("F", bound=Callable[..., Any])
 LAYOUTS = ("youtube-vos", "lvos", "mose", "mosev2", "sa-v")
+
+
+def seen_option(command: F) -> F:
+    """``--seen``: categories of the training set. The command gets ``seen: Path | None``."""
+    return click.option(
+        "--seen",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Text file with the categories of the training set, one per line, for G over seen and unseen.",
+    )(command)
 
 
 @click.command()
@@ -17,12 +30,7 @@ LAYOUTS = ("youtube-vos", "lvos", "mose", "mosev2", "sa-v")
     "--data", "root", metavar="ROOT", required=True, type=click.Path(path_type=Path), help="The data set."
 )
 @click.option("--layout", type=click.Choice(LAYOUTS), required=True, help="Whose layout and protocol.")
-@click.option(
-    "--seen",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Text file with the categories of the training set, one per line, for G over seen and unseen.",
-)
+@seen_option
 @click.option("--videos", metavar="A,B", help="Score only these.")
 @json_file("Write all numbers as JSON")
 @verbosity
@@ -40,14 +48,23 @@ def evaluate_vos(
     Objects are scored after the first frame that shows them. Results for sa-v are one binary PNG per object
     and frame, RESULTS/<video>/<object>/<frame>.png.
     """
-    from vos.errors import EvaluationError
     from vos.evaluation.vos_sets import evaluate_vos as score
 
-    categories = None
-    if seen is not None:
-        try:
-            categories = [line.strip() for line in seen.read_text("utf-8-sig").splitlines() if line.strip()]
-        except (OSError, UnicodeDecodeError) as error:
-            raise EvaluationError(f"cannot read the categories in {seen}: {error}") from error
-    report = score(results, root, layout, seen=categories, videos=split_names(videos))
+    report = score(results, root, layout, seen=read_categories(seen), videos=split_names(videos))
     print_scores(report, json_path, quiet)
+
+
+def read_categories(path: Path | None) -> list[str] | None:
+    """The names in a text file, one per line; None for no file.
+
+    Raises:
+        EvaluationError: if it cannot be read.
+    """
+    from vos.errors import EvaluationError
+
+    if path is None:
+        return None
+    try:
+        return [line.strip() for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise EvaluationError(f"cannot read the categories in {path}: {error}") from error

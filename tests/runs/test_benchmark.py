@@ -21,7 +21,7 @@ from vos.frame import Frame
 from vos.prompts import Target
 from vos.results import FrameResult
 from vos.runs import TrackSettings
-from vos.runs.benchmark import BENCHMARK_SETTINGS, benchmark_davis, first_targets
+from vos.runs.benchmark import BENCHMARK_SETTINGS, benchmark_davis, benchmark_vos, first_targets
 from vos.settings import override
 from vos.testing import scene, write_images, write_labels
 from vos.trackers.registry import TRACKERS, TrackerEntry
@@ -277,3 +277,26 @@ def test_a_late_object_starts_at_its_first_annotated_frame(root: Path, tmp_path:
     rows = {row.object: row for row in result.report.objects}
     assert rows[late].frames == tuple(range(4, LENGTHS["dog"] - 1))
     assert rows[3 - late].frames == tuple(range(1, LENGTHS["dog"] - 1))
+
+
+def test_a_set_in_the_layout_of_youtube_vos(root: Path, tmp_path: Path) -> None:
+    """Images of all frames, annotations of every second one, a late object: tracked, written and scored."""
+    data, images = tmp_path / "data", tmp_path / "data/JPEGImages"
+    images.mkdir(parents=True)
+    (images / "dog").symlink_to(root / "JPEGImages/480p/dog")
+    folder = data / "Annotations/dog"
+    folder.mkdir(parents=True)
+    for index in range(0, LENGTHS["dog"], 2):
+        labels = np.array(Image.open(root / f"Annotations/480p/dog/{index:05d}.png"))
+        labels[labels == 2] = 0 if index < 4 else 2
+        (folder / f"{index:05d}.png").write_bytes(encode_index_png(labels))
+    result = benchmark_vos(data, "youtube-vos", tmp_path / "out", SETTINGS)
+    assert [(t.object, t.frames) for t in result.report.tracks] == [
+        (1, ("00002", "00004", "00006")),
+        (2, ("00006",)),
+    ]
+    for index in range(LENGTHS["dog"]):
+        assert (2 in np.array(Image.open(tmp_path / f"out/dog/{index:05d}.png"))) == (index >= 4)
+    assert "youtube-vos" in result.table()
+    with pytest.raises(EvaluationError, match="a PNG per object"):
+        benchmark_vos(data, "sa-v", tmp_path / "out2", SETTINGS)

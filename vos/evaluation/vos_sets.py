@@ -4,10 +4,10 @@
   mean of J and F over seen and over unseen categories (Xu et al. 2018).
 - ``lvos``: index PNGs; not the first and the last frame; G, or J&F without categories.
 - ``mose``: index PNGs; not the first and the last frame; J&F (Ding et al. 2023).
-- ``mosev2``: the same, J&F with a dot: the tolerance of F is a tenth of the root of the object's area, and J
-  counts one pixel more in intersection and union (Ding et al. 2025).
-- ``sa-v``: a folder of binary PNGs per object; not the first and the last frame; an object counts from the first
-  frame in which annotation or result shows it; J&F (Ravi et al. 2024).
+- ``mosev2``: the same, J&F with a dot: the tolerance of F is a tenth of the root of the object's area,
+  and J counts one pixel more in intersection and union (Ding et al. 2025).
+- ``sa-v``: a folder of binary PNGs per object; not the first and the last frame; an object counts from the
+  first frame in which annotation or result shows it; J&F (Ravi et al. 2024).
 
 Everywhere an object is scored after the first frame that shows it, and every object weighs the same.
 """
@@ -161,25 +161,43 @@ def evaluate_vos(
         EvaluationError: an unknown layout or video, a missing result, or nothing to score.
         MediaError: a PNG cannot be read.
     """
-    if layout not in PROTOCOLS:
-        raise EvaluationError(f"unknown layout {layout!r}; choose one of {', '.join(PROTOCOLS)}")
-    protocol = PROTOCOLS[layout]
+    protocol = protocol_of(layout)
     folder = Path(root) / protocol.annotations
-    names = sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
-    if not names:
-        raise EvaluationError(f"{folder} holds no folder of annotations; {layout} has one per video")
-    for name in videos or ():
-        if name not in names:
-            raise EvaluationError(f"{folder} has no video {name!r}; it has {', '.join(names[:5])}, ...")
+    names = video_names(folder, videos)
     categories = _categories(Path(root) / META) if protocol.by_category and seen is not None else {}
     tracks: list[TrackScores] = []
+    score = _score_per_object if protocol.per_object else _score_index
     for name in names:
-        if videos is None or name in videos:
-            score = _score_per_object if protocol.per_object else _score_index
-            tracks += score(folder / name, Path(results) / name, protocol, categories.get(name, {}))
+        tracks += score(folder / name, Path(results) / name, protocol, categories.get(name, {}))
     if not tracks:
         raise EvaluationError(f"no object in {folder} has a frame to score after its first")
     return VosReport(layout, tuple(tracks), None if not categories else frozenset(seen or ()))
+
+
+def protocol_of(layout: str) -> Protocol:
+    """The protocol of a layout.
+
+    Raises:
+        EvaluationError: naming the layouts there are.
+    """
+    if layout not in PROTOCOLS:
+        raise EvaluationError(f"unknown layout {layout!r}; choose one of {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[layout]
+
+
+def video_names(folder: Path, wanted: Collection[str] | None = None) -> list[str]:
+    """Names of the videos that have annotations in ``folder``, in order; only those that are wanted.
+
+    Raises:
+        EvaluationError: if there are none, or one that is wanted is not there.
+    """
+    names = sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+    if not names:
+        raise EvaluationError(f"{folder} holds no folder of annotations; there is one per video")
+    for name in wanted or ():
+        if name not in names:
+            raise EvaluationError(f"{folder} has no video {name!r}; it has {', '.join(names[:5])}, ...")
+    return [name for name in names if wanted is None or name in wanted]
 
 
 def _means(tracks: Sequence[TrackScores], suffix: str) -> dict[str, float]:
@@ -206,7 +224,7 @@ def _score_index(
     truth: Path, results: Path, protocol: Protocol, categories: dict[int, str]
 ) -> Iterator[TrackScores]:
     """Index PNGs: one read of every frame serves all objects."""
-    paths = _pngs(truth)
+    paths = annotation_files(truth)
     values: dict[int, list[tuple[str, float, float]]] = {}
     last = len(paths) - 1 if protocol.without_last else len(paths)
     for index, path in enumerate(paths):
@@ -230,7 +248,7 @@ def _score_per_object(
     for folder in sorted(p for p in truth.iterdir() if p.is_dir()):
         if not folder.name.isdecimal():
             raise EvaluationError(f"{folder} is not named by an object's number, such as 000")
-        paths = _pngs(folder)
+        paths = annotation_files(folder)
         rows: list[tuple[str, float, float]] = []
         appeared = bool(paths) and bool(read_foreground_png(paths[0]).any())
         for path in paths[1 : len(paths) - 1 if protocol.without_last else len(paths)]:
@@ -269,7 +287,8 @@ def dotted_radius(truth: NDArray[np.bool_]) -> int:
     return usual if area == 0 else min(math.ceil(DOT_BOUND * math.sqrt(area)), usual)
 
 
-def _pngs(folder: Path) -> list[Path]:
+def annotation_files(folder: Path) -> list[Path]:
+    """The PNGs of a folder in order of their names."""
     return sorted(p for p in folder.glob("*.png") if not p.name.startswith("."))
 
 

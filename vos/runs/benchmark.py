@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InterruptedRunError, OutputError, PartialResultError, PromptError, SettingsError
+from ..errors import (
+    EvaluationError,
+    InterruptedRunError,
+    OutputError,
+    PartialResultError,
+    PromptError,
+    SettingsError,
+)
 from ..files import write_text_atomic
 from ..prompts import Target, mask_targets
 from ..results import VOID, object_ids
@@ -26,6 +33,7 @@ from .track import track_video
 
 if TYPE_CHECKING:
     from ..evaluation.report import Report
+    from ..evaluation.vos_sets import VosReport
     from ..trackers.base import Tracker
 
 BENCHMARK_SETTINGS = TrackSettings(outputs=("masks",))
@@ -36,7 +44,7 @@ BENCHMARK_SETTINGS = TrackSettings(outputs=("masks",))
 class Benchmark:
     """The scores of a data set and what it took."""
 
-    report: Report
+    report: Report | VosReport
     settings: TrackSettings
     runs: dict[str, TrackSummary]
     """By sequence, in the order of the set."""
@@ -161,6 +169,68 @@ def benchmark_davis(
         _refuse_results(todo, Path(output))
     runs = dict(_run_all(todo, settings, jobs, progress or (lambda sequence, progress: None)))
     report = evaluate_davis(output, root, subset, task, resolution=resolution, sequences=sequences)
+    return Benchmark(report, settings, {job.sequence: runs[job.sequence] for job in todo})
+
+
+def benchmark_vos(
+    root: str | os.PathLike[str],
+    layout: str,
+    output: str | os.PathLike[str],
+    settings: TrackSettings = BENCHMARK_SETTINGS,
+    *,
+    seen: Collection[str] | None = None,
+    videos: Sequence[str] | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    jobs: int = 1,
+    progress: Callable[[str, Progress | None], None] | None = None,
+) -> Benchmark:
+    """Track every video of a set in the layout of YouTube-VOS, LVOS or MOSE, and score all.
+
+    As :func:`benchmark_davis`, with images in ``root/JPEGImages/<video>`` and annotations of some or all of
+    their frames in ``root/Annotations/<video>``.
+
+    Args:
+        root: folder with ``JPEGImages`` and ``Annotations``.
+        layout: a name in :data:`vos.evaluation.vos_sets.PROTOCOLS` whose masks are index PNGs.
+        output: folder for the results, made where absent.
+        settings: of every run.
+        seen: categories of the training set, for G.
+        videos: track and score only these.
+        resume, overwrite, jobs, progress: see :func:`benchmark_davis`.
+
+    Raises:
+        EvaluationError: an unknown layout or video, or annotations that show no object.
+        VosError: see :func:`vos.track_video`.
+    """
+    from ..evaluation.vos_sets import annotation_files, evaluate_vos, protocol_of, video_names
+
+    protocol = protocol_of(layout)
+    if protocol.per_object:
+        raise EvaluationError(
+            f"{layout} wants a PNG per object, which a benchmark run does not write; track its videos with "
+            "vos track, and score them with vos evaluate-vos"
+        )
+    _refuse_selection(settings)
+    settings = dataclasses.replace(settings, backward=False)
+    annotations = Path(root) / protocol.annotations
+    todo = [
+        _Job(
+            name,
+            Path(root) / "JPEGImages" / name,
+            tuple(annotation_files(annotations / name)),
+            False,
+            Layout.of_sequence(output, name),
+            settings,
+            resume,
+            overwrite,
+        )
+        for name in video_names(annotations, videos)
+    ]
+    if not (resume or overwrite):
+        _refuse_results(todo, Path(output))
+    runs = dict(_run_all(todo, settings, jobs, progress or (lambda name, progress: None)))
+    report = evaluate_vos(output, root, layout, seen=seen, videos=videos)
     return Benchmark(report, settings, {job.sequence: runs[job.sequence] for job in todo})
 
 
