@@ -93,7 +93,9 @@ def test_interlaced_palette_indices(tmp_path: Path) -> None:
 def test_headers_that_lie(tmp_path: Path, header: tuple[int, ...]) -> None:
     """What the header promises and the file does not hold is damage, and reserves no memory."""
     (tmp_path / "a.png").write_bytes(png(header, bytes(13 * 22)))
-    reason = "it claims to be 2147483647x2147483647 pixels" if header[0] == 2**31 - 1 else "the PNG is damaged"
+    reason = (
+        "it claims to be 2147483647x2147483647 pixels" if header[0] == 2**31 - 1 else "the PNG is damaged"
+    )
     with pytest.raises(MediaError, match=rf"a\.png as a mask: {reason}"):
         read_label_png(tmp_path / "a.png")
 
