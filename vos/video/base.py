@@ -43,10 +43,6 @@ class Reader(Protocol):
         """The number of frames as far as it can be told at once: for progress bars, nothing else."""
         ...
 
-    def losses(self) -> tuple[str, ...]:
-        """Sentences on frames that are lost in the middle, since the file is damaged there; none for most."""
-        ...
-
     def close(self) -> None:
         """Let go of files and memory."""
         ...

@@ -79,10 +79,6 @@ class DecordReader:
         """Number of frames."""
         return len(self._times)
 
-    def losses(self) -> tuple[str, ...]:
-        """None: damaged files are refused."""
-        return ()
-
     def close(self) -> None:
         """Let go of the decoder; reading ends here."""
         self._decoder = None

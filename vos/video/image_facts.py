@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from .facts import Probe
-from .images import ImageReader
+from .images import ImageReader, first_shift
 from .source import IMAGE_KINDS
 
 
@@ -56,7 +56,8 @@ def _unusual_images(paths: tuple[Path, ...], mode: str, *, turned: bool) -> Iter
     if turned:
         yield "EXIF turns the images by a quarter; it is applied"
     if mode.startswith("I"):
-        yield "16 bits per value: the upper 8 are used, or those below the file's MaxSampleValue"
+        bits = 8 + (first_shift(paths[0]) or 0)
+        yield f"16 bits per value: the upper 8 {'' if bits == 16 else f'of the lower {bits} '}are used"
     if mode in ("1", "L", "LA") or mode.startswith("I"):
         yield "grey: repeated in red, green and blue"
     if mode in ("RGBA", "LA", "PA"):

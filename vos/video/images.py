@@ -64,7 +64,7 @@ class ImageReader:
         self.info = VideoInfo(
             width, height, fps=None, num_frames=len(self.paths), turn=image_turn(self.paths[0])
         )
-        self._shift = _first_shift(self.paths[0])
+        self._shift = first_shift(self.paths[0])
         first = read_image(self.paths[0], shift=self._shift)
         if self._shift is not None and first.max() < _DARK_LEVELS:
             logger.warning(
@@ -88,10 +88,6 @@ class ImageReader:
     def estimate_frames(self) -> int:
         """Number of images."""
         return len(self.paths)
-
-    def losses(self) -> tuple[str, ...]:
-        """None: an image that cannot be read ends the video."""
-        return ()
 
     def close(self) -> None:
         """Nothing is held."""
@@ -183,7 +179,7 @@ def decode_image(data: bytes, path: Path, *, shift: int | None = None) -> NDArra
     return pixels
 
 
-def _first_shift(path: Path) -> int | None:
+def first_shift(path: Path) -> int | None:
     """How many lower bits to drop from the values of an image of 16 bits; None for any other."""
     try:
         with Image.open(path) as image:

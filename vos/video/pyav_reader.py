@@ -72,7 +72,7 @@ class PyAVReader:
         return self.info.num_frames or self._estimate
 
     def losses(self) -> tuple[str, ...]:
-        """See :meth:`vos.video.base.Reader.losses`; goes through the file once without decoding."""
+        """See :meth:`vos.video.Video.losses`."""
         return self._losses
 
     @cached_property

@@ -115,7 +115,8 @@ class Video:
 
         Goes through the file once without decoding.
         """
-        return self._reader.losses()
+        losses = getattr(self._reader, "losses", None)  # a reader of others need not have it
+        return tuple(losses()) if losses else ()
 
     def close(self) -> None:
         """Let go of files and memory."""
