@@ -282,7 +282,8 @@ def _measure(truth: NDArray[np.bool_], found: NDArray[np.bool_], *, dotted: bool
 
 def dotted_radius(truth: NDArray[np.bool_]) -> int:
     """Tolerance in pixels of F with a dot: a tenth of the root of the object's area, at most that of F."""
-    usual = boundary_radius(*truth.shape, BOUND)
+    height, width = truth.shape
+    usual = boundary_radius(height, width, BOUND)
     area = int(truth.sum())
     return usual if area == 0 else min(math.ceil(DOT_BOUND * math.sqrt(area)), usual)
 
