@@ -107,7 +107,7 @@ class ProjectFile:
             raise InputError(
                 f"{self.folder} is not a project: it holds no {NAME}; make one with vos project new"
             ) from error
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(f"{self.path} is not the file of a project: {error}") from error
         if version > VERSION:
             raise InputError(

@@ -64,7 +64,7 @@ def parse(data: bytes | None) -> dict[str, Any] | None:
     """The JSON object in ``data``; None where there is none, or it was cut off."""
     try:
         document = json.loads(data) if data else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
 

@@ -245,7 +245,7 @@ def _parse_line(raw: bytes, number: int, path: str) -> dict[str, Any] | None:
         line = json.loads(text)
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}, line {number}: not UTF-8: {error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         cut = "" if raw.endswith(b"\n") else "; the file ends in the middle of this line"
         raise SettingsError(f"{path}, line {number}: not JSON: {error}{cut}") from error
     if not isinstance(line, dict):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...documents import read_json
 from ...errors import MediaError, PromptError, SettingsError
 from ...prompting.class_names import ClassNames
 from ...prompting.parsing import FrameSource, check_targets, load_prompts, merge_targets
@@ -228,7 +229,7 @@ def files_of(task: Task, folder: str) -> dict[str, str]:
             return found
         base = os.path.dirname(place)
         try:
-            content = json.loads(Path(place).read_text(encoding="utf-8"))
+            content = read_json(place)
         except (OSError, ValueError) as error:
             raise PromptError(f"cannot read the prompt file {place}: {error}") from error
     targets = content.get("targets") if isinstance(content, Mapping) else None
