@@ -27,6 +27,8 @@ def preview(
     boxes: tuple[str, ...],
     prompts: tuple[Path, ...],
     frame: int | None,
+    mask_values: str,
+    turn_masks: bool,
     grid: bool,
     output: Path,
     overwrite: bool,
@@ -57,7 +59,14 @@ def preview(
             picture = draw_grid(frame_at(source, frame or 0).image)
         else:
             targets = load_prompts(
-                masks=masks, points=points, boxes=boxes, prompt_files=prompts, frame=frame, video=source
+                masks=masks,
+                points=points,
+                boxes=boxes,
+                prompt_files=prompts,
+                frame=frame,
+                video=source,
+                mask_values=mask_values,
+                turn_masks=turn_masks,
             )
             found = preview_of(source, targets, settings, grid=grid)
             shown, picture = found.as_dict(), found.picture

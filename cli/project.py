@@ -74,6 +74,8 @@ def new(
     boxes: tuple[str, ...],
     prompts: tuple[Path, ...],
     frame: int | None,
+    mask_values: str,
+    turn_masks: bool,
     output: Path,
     model: str | None,
     annotator: str | None,
@@ -88,7 +90,10 @@ def new(
 
     given = {"masks": masks, "points": points, "boxes": boxes, "prompt_files": prompts}
     with open_video(source) as video:
-        targets = load_prompts(video=video, frame=frame, **given) if any(given.values()) else []
+        targets = []
+        if any(given.values()):
+            how = {"mask_values": mask_values, "turn_masks": turn_masks}
+            targets = load_prompts(video=video, frame=frame, **how, **given)
     settings = override(ProjectSettings(), {"model": model})
     with Project.create(output, annotator=annotator, settings=settings) as created:
         entry = created.add_video(source)
@@ -118,6 +123,8 @@ def add(
     boxes: tuple[str, ...],
     prompts: tuple[Path, ...],
     frame: int | None,
+    mask_values: str,
+    turn_masks: bool,
     video: str | None,
     annotator: str | None,
     quiet: bool,
@@ -144,7 +151,9 @@ def add(
             entry = opened.video(video)
         if any(given.values()):
             with opened.open_video(entry.key) as frames:
-                targets = load_prompts(video=frames, frame=frame, **given)
+                targets = load_prompts(
+                    video=frames, frame=frame, mask_values=mask_values, turn_masks=turn_masks, **given
+                )
             for event in anchor_targets(opened, entry.key, targets):
                 if not quiet:
                     click.echo(f"object {event.payload['object']} in frame {event.payload['frame']}")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from vos_cli.main import NO_READER
 
 from vos import errors
 from vos.errors import VosError
@@ -42,7 +43,7 @@ def test_exit_codes_are_documented(page: str) -> None:
     text = (DOCS / page).read_text(encoding="utf-8").split("## Exit codes")[1]
     documented = {int(code) for code in re.findall(r"^\| (\d+) \|", text, flags=re.MULTILINE)}
     family = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, VosError)]
-    assert documented == {0} | {kind.exit_code for kind in family}
+    assert documented == {0, NO_READER} | {kind.exit_code for kind in family}
 
 
 def code_block(page: str, name: str) -> dict[str, object]:

@@ -25,6 +25,8 @@ _TOP = frozenset(
 """Children of a Segment (RFC 9559)."""
 _IN_CLUSTER = frozenset((0xE7, 0xA3, 0xA0, 0xAB, 0xA7, 0x5854, 0xAF, 0xEC, 0xBF))
 _CHUNK = 1 << 20
+_HEADER = 12
+"""Bytes of the longest id and size of an element."""
 _GAP = 1.8
 """A step of so many usual ones has frames missing in it."""
 _NEAR_JOIN = 3
@@ -121,7 +123,11 @@ def _walk(file: BinaryIO, at: int, end: int) -> Iterator[int]:
             at = body + size
             continue
         stop = end if size is None else min(body + size, end)
-        at, damage = _walk_cluster(file, body, stop, open_end=size is None)
+        # A last cluster that is cut short is truncation, which the reader reports when it gets there.
+        cut = size is not None and body + size > end
+        at, damage = _walk_cluster(file, body, stop, open_end=size is None or cut)
+        if cut and damage is not None and damage > stop - _HEADER:
+            damage = None
         if damage is not None:
             yield damage
             file.seek(stop)
