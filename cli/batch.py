@@ -66,7 +66,7 @@ def run(
 
     Start as many workers as you like with the same MANIFEST and OUT, on any machines that see both; the
     share comes from --shard, from a scheduler's environment (Slurm, Kubernetes, PBS, SGE, LSF, AWS Batch,
-    torchrun), or from --dynamic. The same command again goes on where the batch is.
+    torchrun), or from --dynamic. The same command again resumes the batch.
 
     \b
     vos batch run videos.jsonl -o out --jobs 2
@@ -88,7 +88,7 @@ def run(
 @manifest_argument
 @track_options
 @click.option(
-    "--probe/--no-probe", default=True, help="Open every video and prompt (default), or only read lines."
+    "--probe/--no-probe", default=True, help="Open every video and prompt (default), or check the lines only."
 )
 @click.option(
     "--write-weights",
@@ -131,9 +131,12 @@ def check(
 @manifest_argument
 @track_options
 @click.option(
-    "--seconds-per-frame", type=click.FloatRange(min=0), metavar="S", help="Instead of the median of a batch."
+    "--seconds-per-frame",
+    type=click.FloatRange(min=0),
+    metavar="S",
+    help="Seconds per frame; by default the median of --batch.",
 )
-@click.option("--batch", "output", metavar="OUT", help="A batch whose done tasks say how long a frame takes.")
+@click.option("--batch", "output", metavar="OUT", help="Batch whose finished tasks give the time per frame.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, metavar="N")
 @json_flag
 @verbosity
@@ -209,7 +212,7 @@ def status(output: str, manifest: str | None, endpoint_url: str | None, as_json:
     "-o", "--report", "path", type=click.Path(path_type=Path), metavar="FILE", help="The report as JSON."
 )
 @click.option(
-    "--csv", "csv_path", type=click.Path(path_type=Path), metavar="FILE", help="A line per task as CSV."
+    "--csv", "csv_path", type=click.Path(path_type=Path), metavar="FILE", help="One line per task, as CSV."
 )
 @click.option(
     "--coco",

@@ -40,7 +40,7 @@ def place_option(command: Any) -> Any:
 def endpoint_option(command: Any) -> Any:
     """``--endpoint-url``. The command gets ``endpoint_url``, or None."""
     return click.option(
-        "--endpoint-url", metavar="URL", help="Server of an s3:// store that is not Amazon's."
+        "--endpoint-url", metavar="URL", help="Endpoint of an s3:// store other than Amazon's."
     )(command)
 
 
@@ -72,7 +72,7 @@ def worker_options(command: Any) -> Any:
         click.option(
             "--upload-checkpoints",
             is_flag=True,
-            help="With OUT in a store: keep there what a stopped task has, for another machine to resume.",
+            help="With OUT in a store: upload checkpoints, so that another machine can resume.",
         ),
         endpoint_option,
         click.option("--scratch", metavar="DIR", help="Folder for copies of files from a store."),
@@ -111,7 +111,7 @@ def worker_options(command: Any) -> Any:
             default=30,
             show_default=True,
             metavar="S",
-            help="Difference of clocks allowed for.",
+            help="Allowed clock skew between machines, in seconds.",
         ),
         click.option(
             "--lease",
@@ -126,20 +126,22 @@ def worker_options(command: Any) -> Any:
             default=True,
             help="Wait for tasks that other workers hold (default), or leave.",
         ),
-        click.option("--overwrite", is_flag=True, help="Do tasks again that changed since they were done."),
-        click.option("--steal", is_flag=True, help="After the own shard, take any free task."),
+        click.option(
+            "--overwrite", is_flag=True, help="Repeat finished tasks whose manifest line has changed."
+        ),
+        click.option("--steal", is_flag=True, help="After this worker's shard, take any free task."),
         click.option("--dynamic", is_flag=True, help="No shards: take any free task, heaviest first."),
         click.option(
             "--shard-by",
             type=click.Choice(["hash", "weight"]),
             default="hash",
             show_default=True,
-            help="Deal tasks by hash of the id, or by the weights in the manifest.",
+            help="Assign tasks by hash of the id, or balanced by the weights in the manifest.",
         ),
         click.option(
             "--shard",
             metavar="I/N",
-            help="This worker's share, I from 0; by default what a scheduler's environment says, or all.",
+            help="This worker's shard, I from 0.  [default: from the scheduler's environment, or all]",
         ),
     ):
         command = option(command)
@@ -240,7 +242,7 @@ def manifest_argument(command: Any) -> Any:
 def manifest_option(command: Any) -> Any:
     """``--manifest``, for tasks that were never begun. The command gets ``manifest: str | None``."""
     return click.option(
-        "--manifest", metavar="FILE", help="The manifest; by default the one that the batch was begun with."
+        "--manifest", metavar="FILE", help="The manifest.  [default: the one the batch was started with]"
     )(command)
 
 

@@ -52,7 +52,7 @@ from .options import verbosity
     type=click.FloatRange(min=0),
     default=0.0,
     metavar="X",
-    help="Of a Ray actor; 0.5 shares one.",
+    help="GPUs per Ray actor; 0.5 puts two actors on one.",
 )
 @click.argument("track", nargs=-1, type=click.UNPROCESSED)
 @verbosity

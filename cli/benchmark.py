@@ -81,8 +81,8 @@ def davis(
 ) -> None:
     """Track every sequence of a DAVIS set in ROOT from its first annotation, and score the masks.
 
-    OUT/<sequence>/<frame>.png is the layout of a DAVIS submission. A run that was stopped goes on with
-    --resume, where sequences that are done are not tracked again.
+    OUT/<sequence>/<frame>.png is the layout of a DAVIS submission. An interrupted run continues
+    with --resume, which skips sequences that are done.
     """
     from vos.runs.benchmark import BENCHMARK_SETTINGS, benchmark_davis
     from vos.settings import override

@@ -1,4 +1,4 @@
-"""``vos track --class``: whom to follow by name, and what knows the names."""
+"""``vos track --class``: which classes to track, and the detector that finds them."""
 
 from __future__ import annotations
 
@@ -30,36 +30,36 @@ def class_options(command: Any) -> Any:
             "--detect-every",
             type=click.IntRange(min=1),
             metavar="N",
-            help="Look for new objects of the classes, and for lost ones, every N frames.",
+            help="Detect new and lost objects of the classes every N frames.",
         ),
         click.option(
             "--search-frames",
             type=click.IntRange(min=1),
             metavar="N",
-            help="Look for the first object of a class in so many frames.  [default: 500]",
+            help="Number of frames to search for the first object of a class.  [default: 500]",
         ),
         click.option(
             "--search-every",
             type=click.IntRange(min=1),
             metavar="N",
-            help="... and at every N-th of them; then just before the first find.  [default: 5]",
+            help="Step of that search; the frames just before the first detection follow.  [default: 5]",
         ),
         click.option(
             "--min-score",
             type=click.FloatRange(0, 1),
             metavar="S",
-            help="Score a find needs, 0 to 1; each finder has its own default.",
+            help="Minimum score of a detection, 0 to 1.  [default: the detector's]",
         ),
         click.option(
             "--instances",
             type=click.IntRange(min=1),
             metavar="N",
-            help="At most N objects of a class at a time, the best ones.  [default: all]",
+            help="At most N objects per class at a time, by score.  [default: all]",
         ),
         finder_options(FINDERS),
         class_option(
             required=False,
-            text="A class, instead of all of the above: its objects are found and followed. Repeatable.",
+            text="Class whose objects are found and tracked, instead of the prompts above. Repeatable.",
         ),
     ):
         command = option(command)

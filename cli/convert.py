@@ -23,7 +23,7 @@ from .options import json_flag, print_json, verbosity
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("--to", "target_format", required=True, metavar="FORMAT", help="See `vos formats`.")
-@click.option("--from", "source_format", metavar="FORMAT", help="Format of SOURCE; found out unless given.")
+@click.option("--from", "source_format", metavar="FORMAT", help="Format of SOURCE; detected unless given.")
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="OUT", help="File or folder."
 )

@@ -36,7 +36,7 @@ def demo(
     quiet: bool,
     **flags: str | None,
 ) -> None:
-    """Cut five toys out of a clip of four seconds, and score the result.
+    """Track five toys through a four-second clip, and score the result.
 
     The clip was rendered for this program, so the true mask of every pixel is known. Two cars that look the
     same pass each other, one leaves and comes back, one turns fast; a ball rolls out of sight behind blocks.

@@ -1,4 +1,4 @@
-"""``vos discover``: what is there, when nobody says what to look for."""
+"""``vos discover``: find the objects in images or a video without class names."""
 
 from __future__ import annotations
 
@@ -24,43 +24,47 @@ EVERY = 25
     help="Questions to ask; more than 1 lets the model suggest them (the paper: 10).  [default: 1]",
 )
 @click.option(
-    "--tiles/--no-tiles", default=None, help="Look at the four corner tiles as well.  [default: no]"
+    "--tiles/--no-tiles", default=None, help="Process the four corner tiles as well.  [default: no]"
 )
-@click.option("--finder", type=click.Choice(["vlm"]), help="What says what there is.  [default: vlm]")
+@click.option("--finder", type=click.Choice(["vlm"]), help="Model that names the objects.  [default: vlm]")
 @click.option(
     "--finder-weights",
     metavar="DIR",
-    help="Folder with a LLaVA or Qwen-VL model; without it the local Hugging Face cache is tried.",
+    help="Folder with a LLaVA or Qwen-VL model.  [default: the local Hugging Face cache]",
 )
 @click.option(
-    "--model", metavar="NAME", help="What makes masks of points, as in vos track.  [default: classical]"
+    "--model",
+    metavar="NAME",
+    help="Backbone that turns points into masks, as in vos track.  [default: classical]",
 )
 @click.option("--device", metavar="NAME", help="cpu (default), cuda, cuda:1, mps.")
 @click.option(
     "--regularisation",
     type=click.Choice(["per_layer", "final", "none"]),
-    help="Where attention is weighed against collapse.  [default: per_layer]",
+    help="Where attention is regularised against collapse.  [default: per_layer]",
 )
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1, min_open=True),
     metavar="T",
-    help="Of the maps.  [default: 0.5]",
+    help="Threshold of the attention maps.  [default: 0.5]",
 )
 @click.option(
     "--masked-map",
     type=click.Choice(["suppress_inside", "keep_inside"]),
-    help="Zero it inside a mask to find more, or outside to sharpen one.  [default: suppress_inside]",
+    help="Zero the map inside a mask to find more, or outside to sharpen one.  [default: suppress_inside]",
 )
-@click.option("--rounds", type=click.IntRange(min=1), metavar="N", help="Of masking the map.  [default: 3]")
-@click.option("--seed", type=int, metavar="N", help="Of sampling answers.  [default: 0]")
+@click.option(
+    "--rounds", type=click.IntRange(min=1), metavar="N", help="Rounds of masking the map.  [default: 3]"
+)
+@click.option("--seed", type=int, metavar="N", help="Random seed for sampling answers.  [default: 0]")
 @click.option(
     "--every",
     type=click.IntRange(min=1),
     metavar="N",
-    help=f"Look at every N-th frame.  [default: {EVERY} for a video file, 1 for images]",
+    help=f"Process every N-th frame.  [default: {EVERY} for a video file, 1 for images]",
 )
-@click.option("--start", type=int, default=0, metavar="N", help="First frame to look at.")
+@click.option("--start", type=int, default=0, metavar="N", help="First frame to process.")
 @click.option("--end", type=int, metavar="N", help="Frame to stop before.")
 @click.option("--pictures/--no-pictures", default=None, help="Write OUT/pictures/*.png (default: yes).")
 @click.option("--config", metavar="FILE", help="Settings as YAML.")
@@ -87,9 +91,9 @@ def discover(
     quiet: bool,
     **flags: Any,
 ) -> None:
-    """Find the objects in an image, a folder of images, or a video, without being told their names.
+    """Find the objects in an image, a folder of images, or a video, without class names.
 
-    A vision-language model says what it sees; the attention of its words says where; a backbone makes
+    A vision-language model names what it sees; the attention of these words locates it; a backbone makes
     masks. Writes OUT/annotations.json (COCO: names, boxes, masks, scores) and OUT/pictures/*.png.
 
     \b

@@ -31,7 +31,7 @@ from .options import json_file, print_scores, split_names, verbosity
     type=click.Choice(["semi-supervised", "unsupervised"]),
     default="semi-supervised",
     show_default=True,
-    help="Are ids given by the first frame, or are the masks proposals to be matched?",
+    help="Ids are given by the first frame, or masks are proposals to be matched.",
 )
 @click.option(
     "--resolution", default="480p", show_default=True, metavar="NAME", help="Folder below ROOT/Annotations."

@@ -26,7 +26,7 @@ from .options import json_flag, print_json, verbosity
     default=100,
     show_default=True,
     metavar="N",
-    help="Finds of an image that count, the best ones.",
+    help="Detections per image that count, by score.",
 )
 @json_flag
 @verbosity

@@ -52,7 +52,7 @@ class _Listed:
     help="Folder with the list and what it lists.",
 )
 @click.option("--config", metavar="FILE", help="Settings as YAML, laid over the recipe of the data set.")
-@click.option("--one-shot", is_flag=True, help="Tune on one image per class first, several runs over.")
+@click.option("--one-shot", is_flag=True, help="Tune on one image per class first, in several runs.")
 @matcher_options
 @json_flag
 @verbosity

@@ -20,7 +20,7 @@ from .options import json_flag, output_folder, print_json, verbosity
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--video", required=True, metavar="VIDEO", help="The video that the annotations are of.")
-@click.option("--format", "source_format", metavar="FORMAT", help="Format of FILE; found out unless given.")
+@click.option("--format", "source_format", metavar="FORMAT", help="Format of FILE; detected unless given.")
 @output_folder
 @click.option("--pick", metavar="NAME", help="Which video, where FILE holds several.")
 @click.option("--name", "names", multiple=True, metavar="ID:NAME", help="Name of an object.")

@@ -33,17 +33,16 @@ def finder_options(finders: Iterable[str]) -> Callable[[F], F]:
 
     def decorate(command: F) -> F:
         for option in (
-            click.option("--tuned", metavar="FILE", help="What `vos tune` wrote for the finder."),
+            click.option("--tuned", metavar="FILE", help="Weights that `vos tune` wrote for the detector."),
             click.option(
                 "--finder-weights",
                 metavar="DIR",
-                help="Folder with the finder's weights; without it the local Hugging Face cache is tried.",
+                help="Folder with the detector's weights.  [default: the local Hugging Face cache]",
             ),
             click.option(
                 "--finder",
                 type=click.Choice(choices),
-                help="What knows the names; synthetic is a toy that comes with the package.  "
-                f"[default: {choices[0]}]",
+                help=f"Detector of class names; synthetic is a bundled toy model.  [default: {choices[0]}]",
             ),
         ):
             command = option(command)

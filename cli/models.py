@@ -10,9 +10,9 @@ import click
 from .options import json_flag, print_json, verbosity
 
 
-@click.group(short_help="Fetch and check the weights of models.")
+@click.group(short_help="Download and verify the weights of models.")
 def models() -> None:
-    """Fetch and check the weights of models.
+    """Download and verify the weights of models.
 
     They are kept in $VOS_HOME/weights, or in the platform's cache folder. With VOS_OFFLINE=1 nothing is
     fetched. The built-in models need no weights.
@@ -55,10 +55,10 @@ def list_(as_json: bool, quiet: bool) -> None:
 
 @models.command()
 @model_names
-@click.option("--force", is_flag=True, help="Fetch again what is already here.")
+@click.option("--force", is_flag=True, help="Download again what is already here.")
 @verbosity
 def download(names: tuple[str, ...], force: bool, quiet: bool) -> None:
-    """Fetch the weights of each MODEL, going on where an earlier attempt broke off."""
+    """Download the weights of each MODEL; a partial download is continued."""
     from vos.backbones.weights.catalog import published
     from vos.backbones.weights.download import download as fetch
 

@@ -46,10 +46,14 @@ def verbosity(command: F) -> F:
         is_flag=True,
         expose_value=False,
         callback=remember,
-        help="Say more; show the traceback of an error.",
+        help="Print details, and tracebacks of errors.",
     )(command)
     return click.option(
-        "-q", "--quiet", is_flag=True, callback=remember, help="No progress bar and no summary, only errors."
+        "-q",
+        "--quiet",
+        is_flag=True,
+        callback=remember,
+        help="Print only errors: no progress bar, no summary.",
     )(command)
 
 
@@ -63,9 +67,9 @@ def json_flag(command: F) -> F:
 def existing_result(command: F) -> F:
     """``--resume`` and ``--overwrite``, which exclude each other. The command gets both as bool."""
     command = click.option(
-        "--overwrite", is_flag=True, help="Remove an earlier result of ours in the output folder first."
+        "--overwrite", is_flag=True, help="Remove earlier results of vos from the output folder first."
     )(command)
-    return click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")(command)
+    return click.option("--resume", is_flag=True, help="Continue an interrupted run.")(command)
 
 
 def print_json(value: Any) -> None:
@@ -80,8 +84,8 @@ def mask_values_option(command: F) -> F:
         type=click.Choice(["auto", "binary", "index", "soft"]),
         default="auto",
         show_default=True,
-        help="What the values of mask files are: binary (not 0 is the object), index (ids), soft "
-        "(above one half is the object); auto decides by the file and refuses where two readings are likely.",
+        help="How to read mask values: binary (not 0 is the object), index (ids), soft "
+        "(above one half is the object); auto decides per file and refuses ambiguous ones.",
     )(command)
 
 
@@ -90,7 +94,7 @@ def turn_masks_option(command: F) -> F:
     return click.option(
         "--turn-masks",
         is_flag=True,
-        help="Masks were drawn on the pixels as stored: turn them as EXIF or the display matrix says.",
+        help="Rotate masks that were drawn on the stored pixels as EXIF or the display matrix does.",
     )(command)
 
 
@@ -109,7 +113,7 @@ def reading_options(command: F) -> F:
             "--size", metavar="SIZE", help="Scale frames: WIDTHxHEIGHT, or the length of the shorter side."
         ),
         click.option("--stride", type=int, metavar="N", help="Read every N-th frame."),
-        click.option("--end", type=int, metavar="N", help="Frame to stop before."),
+        click.option("--end", type=int, metavar="N", help="Frame to stop before (exclusive)."),
         click.option("--start", type=int, metavar="N", help="First frame to read."),
     ):
         command = option(command)
@@ -126,10 +130,12 @@ def engine_options(command: F) -> F:
             "--tune",
             is_flag=True,
             default=None,
-            help="Fit the network to the frames with prompts (PerSAM-F, for SAM); not for classical.",
+            help="Fit the network to the prompted frames (SAM: PerSAM-F); not for classical.",
         ),
         click.option(
-            "--checkpoint", metavar="FILE", help="File with the model's weights; else they are in the cache."
+            "--checkpoint",
+            metavar="FILE",
+            help="File with the model's weights; by default the weights cache.",
         ),
         click.option("--dtype", metavar="TYPE", help="float32 (default), bfloat16 or float16."),
         click.option("--device", metavar="NAME", help="cpu (default), cuda, cuda:1, mps."),
@@ -138,12 +144,12 @@ def engine_options(command: F) -> F:
             "--recipe",
             "config",
             metavar="FILE",
-            help="Settings as YAML: a file, or the name of a recipe that comes with the program.",
+            help="Settings as YAML: a file, or the name of a bundled recipe.",
         ),
         click.option(
             "--backbone",
             metavar="NAME",
-            help="What --tracker persam runs over: classical (default), nano, mobile-sam, sam-vit-b, -l, -h.",
+            help="Backbone of --tracker persam: classical (default), nano, mobile-sam, sam-vit-b, -l, -h.",
         ),
         click.option(
             "--model",

@@ -32,7 +32,7 @@ def persam_options(command: F) -> F:
         click.option(
             "--recipe",
             metavar="NAME",
-            help="Settings that come with the program: parity is PerSAM as published, quirks included.",
+            help="Bundled settings: parity is PerSAM exactly as published.",
         ),
         click.option(
             "--config",
@@ -42,7 +42,7 @@ def persam_options(command: F) -> F:
         click.option(
             "--checkpoint",
             metavar="FILE",
-            help="The model's weights, where they are not those that `vos models download` fetched.",
+            help="File with the model's weights.  [default: the weights cache]",
         ),
         click.option(
             "--model",
@@ -117,7 +117,7 @@ def persam(
     quiet: bool,
     **flags: Any,
 ) -> None:
-    """Cut the target of one image and its mask out of IMAGES: files, folders or globs of images.
+    """Segment in IMAGES (files, folders or globs) what a reference image and its mask show.
 
     This is PerSAM, and PerSAM-F with --tune. Writes OUT/masks/<image>.png, whose values are 0 for background
     and 1, 2, ... for instances, OUT/overlay/<image>.jpg, OUT/annotations.json and OUT/run.json. Images that

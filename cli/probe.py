@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from vos.video import Probe
 
 
-@click.command(short_help="Say what is in a video: size, rate, frames, what is unusual.")
+@click.command(short_help="Describe a video: size, frame rate, frames, anything unusual.")
 @click.argument("video")
-@click.option("--count", is_flag=True, help="Count frames by decoding all of them; finds damage, too.")
+@click.option("--count", is_flag=True, help="Count frames by decoding all of them; also finds damage.")
 @json_flag
 @verbosity
 def probe(video: str, count: bool, as_json: bool, quiet: bool) -> None:
-    """Say what is in VIDEO, a video file, a folder of images or a glob.
+    """Describe VIDEO: a video file, a folder of images or a glob.
 
     Nothing is decoded but the first frame unless --count is given: frames are counted by their packets
     where that is certain, and the answer says so where it is not.

@@ -14,9 +14,9 @@ from .track import prompt_options
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@click.group(short_help="Annotate videos: keep corrections, track only what they touch.")
+@click.group(short_help="Annotate videos: keep corrections, track only what they affect.")
 def project() -> None:
-    """Annotate videos: keep corrections, and track only what they touch.
+    """Annotate videos: keep corrections, and track only what they affect.
 
     A project is a folder. What annotators do is appended to its journals and never lost; undo takes it back.
 
@@ -37,7 +37,7 @@ def project_folder(command: F) -> F:
 def annotator_option(command: F) -> F:
     """``--annotator NAME``. The command gets ``annotator``."""
     return click.option(
-        "--annotator", metavar="NAME", help="Whose journal is written to; the user's name unless given."
+        "--annotator", metavar="NAME", help="Name of the annotator.  [default: the user's name]"
     )(command)
 
 
@@ -129,7 +129,7 @@ def add(
     annotator: str | None,
     quiet: bool,
 ) -> None:
-    """Add a VIDEO, or say what the masks of objects in a frame are: new objects and corrections.
+    """Add a VIDEO, or prompts for one frame: new objects and corrections.
 
     \b
     vos project add P second.mp4
@@ -243,7 +243,7 @@ def check(folder: Path, as_json: bool, quiet: bool) -> None:
 @project_folder
 @verbosity
 def gc(folder: Path, quiet: bool) -> None:
-    """Remove masks that no event mentions and that are older than a day."""
+    """Delete unused masks that are older than a day."""
     from vos.projects import collect_garbage
 
     removed, size = collect_garbage(folder)
@@ -256,7 +256,7 @@ def gc(folder: Path, quiet: bool) -> None:
 @click.argument("other", metavar="OTHER", type=click.Path(path_type=Path))
 @verbosity
 def merge(folder: Path, other: Path, quiet: bool) -> None:
-    """Bring into PROJECT what OTHER, a copy of it, has more; OTHER stays as it is."""
+    """Merge OTHER, a copy of PROJECT, into PROJECT; OTHER is not changed."""
     from vos.projects import merge as merge_projects
 
     merged = merge_projects(folder, other)
@@ -267,12 +267,12 @@ def merge(folder: Path, other: Path, quiet: bool) -> None:
 @project.command()
 @project_folder
 @click.option("--frames", required=True, metavar="A:B", help="Frames A to B, both included.")
-@click.option("--to", "to", required=True, metavar="NAME", help="The annotator who is to work on them.")
+@click.option("--to", "to", required=True, metavar="NAME", help="Annotator they are assigned to.")
 @video_option
 @annotator_option
 @verbosity
 def split(folder: Path, frames: str, to: str, video: str | None, annotator: str | None, quiet: bool) -> None:
-    """Mark a range of frames as somebody's to work on."""
+    """Assign a range of frames to an annotator."""
     import re
 
     from vos.projects import Draft, Project
@@ -321,7 +321,7 @@ def replay(folder: Path, as_json: bool, quiet: bool) -> None:
 @annotator_option
 @verbosity
 def rebuild(folder: Path, video: str | None, annotator: str | None, quiet: bool) -> None:
-    """Track a video from its anchors and accepted frames alone, whatever was tracked before."""
+    """Track a video again from its corrected and accepted frames alone."""
     from vos.projects import Project
     from vos.projects import rebuild as rebuild_project
 
@@ -338,7 +338,7 @@ def rebuild(folder: Path, video: str | None, annotator: str | None, quiet: bool)
 @json_flag
 @verbosity
 def agree(folder: Path, as_json: bool, quiet: bool) -> None:
-    """Measure how far annotators agree, on the frames that two of them settled."""
+    """Measure the agreement of annotators (J&F) on frames that two of them completed."""
     from vos.projects import Project, agreement
 
     with Project.open(folder, read_only=True) as opened:
@@ -368,7 +368,7 @@ def agree(folder: Path, as_json: bool, quiet: bool) -> None:
 )
 @verbosity
 def prompts(folder: Path, video: str | None, output: Path, quiet: bool) -> None:
-    """Write the anchors as a prompt file for vos track."""
+    """Write the corrections as a prompt file for vos track."""
     from vos.projects import Project
     from vos.projects.prompting import write_prompts
 

@@ -14,11 +14,11 @@ from .project import annotator_option, project_folder, video_option
 @project_folder
 @video_option
 @click.option("-n", "--items", default=20, show_default=True, type=click.IntRange(min=1), metavar="N")
-@click.option("--by-time", is_flag=True, help="In order of frames; else by benefit.")
+@click.option("--by-time", is_flag=True, help="Sort by frame instead of by expected benefit.")
 @click.option(
     "--accept",
     metavar="CONDITION",
-    help='Accept all tracked masks with less doubt, such as "u<0.1", and print what is left.',
+    help='Accept all tracked masks below this uncertainty, such as "u<0.1", and list what is left.',
 )
 @annotator_option
 @json_flag
@@ -33,7 +33,7 @@ def review(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Print the frames of PROJECT whose correction helps most, and why they are in doubt."""
+    """List the frames of PROJECT whose correction helps most, with the reasons."""
     from vos.projects import Project, accept_confident, review_queue
     from vos.projects.queue import parse_threshold
 

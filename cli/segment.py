@@ -35,14 +35,16 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Folder to write to.",
 )
-@click.option("--multi-prompt", is_flag=True, help="Ask for every class by its synonyms as well.")
+@click.option("--multi-prompt", is_flag=True, help="Use the synonyms of every class as well.")
 @click.option(
     "--layers",
     metavar="LIST",
     help="Text layers whose attention is read, such as 0,3; auto ranks them by InfoScore on these images.",
 )
 @click.option("--crf/--no-crf", default=True, show_default=True, help="Smooth along colour borders.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True, help="Images a pass.")
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), default=1, show_default=True, help="Images per forward pass."
+)
 @click.option("--overwrite", is_flag=True, help="Replace label maps that are already there.")
 @matcher_options
 @verbosity
@@ -58,7 +60,7 @@ def segment(
     quiet: bool,
     **model: Any,
 ) -> None:
-    """Say for every pixel of IMAGES (files or folders) which of the named classes it is.
+    """Label every pixel of IMAGES (files or folders) with one of the named classes.
 
     Writes DIR/<image>.png, whose values are 0 for background and 1, 2, ... for the classes in the order
     given, and DIR/classes.json with their names and how well each matches each image.

@@ -1,4 +1,4 @@
-"""``vos track``: from a video and a hint of who is meant to masks of every frame."""
+"""``vos track``: from a video and prompts to masks of every frame."""
 
 from __future__ import annotations
 
@@ -38,24 +38,28 @@ def prompt_options(command: Any) -> Any:
             "--frame",
             type=click.IntRange(min=0),
             metavar="N",
-            help="Frame that -m, --point and --box speak of; the first that is read unless given.",
+            help="Frame of -m, --point and --box.  [default: the first that is read]",
         ),
         click.option(
             "--prompts",
             type=click.Path(path_type=Path),
             multiple=True,
             metavar="FILE",
-            help="Prompts as JSON, for any objects in any frames.",
+            help="Prompts for any objects in any frames, as JSON.",
         ),
         click.option(
-            "--box", "boxes", multiple=True, metavar="ID:x0,y0,x1,y1", help="Box around an object, inclusive."
+            "--box",
+            "boxes",
+            multiple=True,
+            metavar="ID:x0,y0,x1,y1",
+            help="Box around an object, in inclusive pixel indices. Repeatable.",
         ),
         click.option(
             "--point",
             "points",
             multiple=True,
             metavar="ID:x,y[,+|-]",
-            help="Point on an object, or (-) off it.",
+            help="Click on an object (+, the default) or off it (-). Repeatable.",
         ),
         click.option(
             "-m",
@@ -64,7 +68,7 @@ def prompt_options(command: Any) -> Any:
             type=click.Path(path_type=Path),
             multiple=True,
             metavar="MASK",
-            help="Index or 0/255 PNG, .npy, or a folder with a PNG per object.",
+            help="Mask: index or 0/255 PNG, .npy, or a folder with one PNG per object.",
         ),
     ):
         command = option(command)
@@ -84,14 +88,14 @@ def prompt_options(command: Any) -> Any:
     "formats",
     multiple=True,
     metavar="FORMAT",
-    help="Write another format, too: see `vos formats`. May be given several times.",
+    help="Write this format as well, see `vos formats`. Repeatable.",
 )
 @click.option(
     "--name",
     "object_names",
     multiple=True,
     metavar="ID:NAME",
-    help="Name of an object.",
+    help="Name of an object. Repeatable.",
 )
 @click.option("--overlay/--no-overlay", default=None, help="Write OUT/overlay.mp4 (default: yes).")
 @click.option("--coco/--no-coco", default=None, help="Write OUT/annotations.json (default: yes).")
@@ -119,11 +123,11 @@ def track(
     quiet: bool,
     **flags: Any,
 ) -> None:
-    """Follow objects through VIDEO: a file, a folder of images, or a glob.
+    """Segment and track objects through VIDEO: a file, a folder of images, or a glob.
 
-    Say who with masks, points or boxes, all in one frame, or with a prompt file. Points and boxes are x,y
-    in pixels; ids are 1 to 254 and are kept. Or name classes: their objects get the ids 1, 2, ... as they
-    are found. Writes OUT/masks/*.png, OUT/overlay.mp4, OUT/annotations.json and OUT/run.json.
+    Select objects with boxes, points or masks in one frame, or with a prompt file for any frames. Points and
+    boxes are x,y in pixels; object ids are 1 to 254 and are kept. Or give class names: detected objects get
+    the ids 1, 2, ... Writes OUT/masks/*.png, OUT/overlay.mp4, OUT/annotations.json and OUT/run.json.
 
     \b
     vos track clip.mp4 --box 1:120,80,310,400 -o out
@@ -147,7 +151,7 @@ def track(
     with open_video(video, **settings.reading(), leave_out=masks) as source:
         if names and (masks or points or boxes or prompts or frame is not None):
             raise PromptError(
-                "--class finds whom to follow by itself: give classes, or masks, points, boxes and prompts"
+                "--class cannot be combined with masks, points, boxes or prompt files: give one or the other"
             )
         targets = (
             ClassNames(names)
@@ -205,7 +209,7 @@ def describe(summary: Any) -> str:
     objects = f"{len(summary.objects)} object{'s' * (len(summary.objects) != 1)}"
     head = (
         f"{summary.frames} frames, {objects}, {summary.seconds['total']:.1f} s "
-        f"({summary.seconds_per_frame:.3f} s a frame)"
+        f"({summary.seconds_per_frame:.3f} s per frame)"
     )
     named = ", ".join(f"{object_id} {name}" for object_id, name in sorted(summary.names.items()))
     lines = [head, *([f"{'names:':9} {named}"] if named else [])]

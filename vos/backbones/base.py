@@ -41,7 +41,7 @@ class FrameFeatures:
 
 @dataclass(frozen=True, eq=False)
 class Guidance:
-    """Where the target seems to be, for backbones that can use it (PerSAM, section 4).
+    """Where the target is likely to be, for backbones that can use it (PerSAM, Zhang et al. 2023).
 
     A part that is None is left out.
     """

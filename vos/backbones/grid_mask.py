@@ -1,4 +1,4 @@
-"""Which cells of the feature grid belong to a mask (PerSAM, section 2.1)."""
+"""Which cells of the feature grid belong to a mask (PerSAM, Zhang et al. 2023)."""
 
 from __future__ import annotations
 

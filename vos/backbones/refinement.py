@@ -1,4 +1,4 @@
-"""Cascaded post-refinement: decode, keep one mask, decode again around it (PerSAM, sections 5 to 8).
+"""Cascaded post-refinement: decode, keep one mask, decode again around it (PerSAM, Zhang et al. 2023).
 
 Every function takes all objects of an image at once and leaves what it is given as it was.
 """
@@ -68,7 +68,7 @@ def keep(candidates: Candidates, pick: Tensor) -> Pass:
 
 
 def keep_mix(candidates: Candidates, weights: Tensor) -> Pass:
-    """Keep each object's masks mixed by its (N, 3) weights (section 6); the best one if the mix is empty."""
+    """Keep each object's masks mixed by its (N, 3) weights (PerSAM-F); the best one if the mix is empty."""
     best = keep_best(candidates)
     mixed = replace(best, low_res=mix(candidates.low_res, weights), logits=mix(candidates.logits, weights))
     return or_else(mixed, best)

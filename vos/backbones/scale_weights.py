@@ -1,4 +1,4 @@
-"""PerSAM-F: two weights that mix three mask scales, fitted on one image (section 6).
+"""PerSAM-F: two weights that mix three mask scales, fitted on one image (Zhang et al. 2023).
 
 The reference runs the frozen decoder in every one of 1,000 steps; its output does not change, so here
 the three logits are given once and the steps are arithmetic on them, with the gradient written out.

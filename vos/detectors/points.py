@@ -1,4 +1,4 @@
-"""From an attention map to a point on the object and one off it (VL-SAM, specification section 4). NumPy."""
+"""From an attention map to a positive and a negative point (VL-SAM, Lin et al. 2024). NumPy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One of many: non-maximum suppression of masks (VL-SAM, specification sections 5 and 6). NumPy."""
+"""Non-maximum suppression of masks (VL-SAM, Lin et al. 2024). NumPy."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Association:
     returned: dict[int, int]
     """Row -> id of a lost track of its class."""
     new: tuple[int, ...]
-    """Rows of objects nobody follows."""
+    """Rows of detections without a track."""
 
 
 def associate(

@@ -1,4 +1,4 @@
-"""A run that is told class names: where the objects first appear, and whom to follow from then on."""
+"""Prompts from class names: where objects first appear, and which tracks to continue from there."""
 
 from __future__ import annotations
 

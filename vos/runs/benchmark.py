@@ -89,7 +89,7 @@ class Benchmark:
     def table(self) -> str:
         """The report's table, and the time."""
         frames = sum(run.frames for run in self.runs.values())
-        return f"{self.report.table()}{frames} frames, {self.seconds_per_frame:.3f} s a frame\n"
+        return f"{self.report.table()}{frames} frames, {self.seconds_per_frame:.3f} s per frame\n"
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,7 +37,7 @@ def identity_of(
     layout: Layout,
     watch: InputWatch,
 ) -> dict[str, Any]:
-    """What a run must have in common with a stopped one to go on with it."""
+    """What a run must have in common with a stopped one to resume it."""
     info = video.info
     paths = video.paths
     is_images = video.is_images

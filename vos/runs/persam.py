@@ -149,7 +149,7 @@ class _Run:
         self.state = self._restored()
 
     def go(self, backbone: Backbone | None) -> PersamSummary:
-        """All of it; an end before its time is told in terms of what is on disk."""
+        """Run to the end; an interruption is reported with what is on disk."""
         try:
             todo = [path for path in self.images if not self._is_done(path)]
             if todo:
@@ -310,7 +310,7 @@ class _Run:
 def _identity(
     images: Sequence[Path], reference: Reference, settings: PersamRunSettings, layout: Layout
 ) -> dict[str, Any]:
-    """What a run must have in common with a stopped one to go on with it."""
+    """What a run must have in common with a stopped one to resume it."""
     folders = {os.path.dirname(os.path.abspath(path)) for path in images}
     return {
         "version": own_version(),

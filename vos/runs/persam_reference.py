@@ -25,7 +25,7 @@ from ..video.images import image_turn, read_image
 from .persam_settings import PersamRunSettings
 
 LOWEST_RED = 124
-"""A red value of the foreground below this selects no cell of the reference's grid (section 2.1)."""
+"""A red value of the foreground below this selects no cell of the reference's grid (PerSAM's code)."""
 
 
 @dataclass(frozen=True)

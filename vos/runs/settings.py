@@ -51,7 +51,7 @@ class TrackSettings:
     tracker: dict = field(default_factory=dict)
     """The engine's own settings, laid over its defaults."""
     classes: ClassSettings = field(default_factory=ClassSettings)
-    """How objects are found that are told by the names of their classes."""
+    """How objects of named classes are detected."""
     checkpoint_every: int = 25
     """Frames between two points at which a stopped run can go on."""
 

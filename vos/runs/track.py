@@ -183,7 +183,7 @@ class _Run:
         """Frames done by this process."""
 
     def go(self) -> TrackSummary:
-        """All of it; an end before its time is told in terms of what is on disk."""
+        """Run to the end; an interruption is reported with what is on disk."""
         try:
             self._restore()
             if self.folder.checkpoint is None:

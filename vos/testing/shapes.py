@@ -22,7 +22,7 @@ Plane = NDArray[np.float64]
 
 
 def line(start: tuple[float, float], velocity: tuple[float, float] = (0.0, 0.0)) -> Path:
-    """At ``start`` in frame 0, then straight on by ``velocity`` pixels a frame."""
+    """At ``start`` in frame 0, then straight on by ``velocity`` pixels per frame."""
     return lambda t: (start[0] + velocity[0] * t, start[1] + velocity[1] * t)
 
 
@@ -80,7 +80,7 @@ class Shape:
     angle: float = 0.0
     """Turn at frame 0, radians clockwise on screen."""
     spin: float = 0.0
-    """Radians a frame."""
+    """Radians per frame."""
     growth: float = 0.0
     """Relative change of size a frame: 0.01 grows by 1 % of the first size each frame."""
     wobble: float = 0.0

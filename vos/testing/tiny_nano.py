@@ -1,4 +1,4 @@
-"""Checkpoint files of the compact network that nobody trained."""
+"""Checkpoint files of the compact network with untrained weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoint files of SAM networks that nobody trained, in the original format."""
+"""Checkpoint files of SAM networks with untrained weights, in the original format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints of trackers with a memory of their own that nobody trained."""
+"""Untrained checkpoints of trackers with a memory of their own."""
 
 from __future__ import annotations
 

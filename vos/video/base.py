@@ -40,7 +40,7 @@ class Reader(Protocol):
         ...
 
     def estimate_frames(self) -> int | None:
-        """The number of frames as far as it can be told at once: for progress bars, nothing else."""
+        """An estimate of the number of frames without decoding, for progress bars only."""
         ...
 
     def close(self) -> None:

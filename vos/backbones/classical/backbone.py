@@ -1,4 +1,4 @@
-"""A promptable backbone without learned weights: minimum cuts over regions, many hypotheses, and a judge.
+"""A promptable backbone without learned weights: minimum cuts over regions, and a ranking of hypotheses.
 
 It answers points, boxes, rough masks and low-res logits, alone or together, on any CPU. What it knows of
 objects is what Gestalt psychology knew: they have a contour of contrast, look different from what surrounds

@@ -137,7 +137,7 @@ class SamBackbone:
 
     @torch.inference_mode()
     def upscale(self, low_res: Tensor, image_size: tuple[int, int]) -> Tensor:
-        """U(.) of section 1: (N, K, h, w) maps of the padded square to (N, K, H, W) of the image."""
+        """Upscale (N, K, h, w) maps of the padded square to (N, K, H, W) of the image."""
         if not len(low_res):
             return low_res.new_zeros(*low_res.shape[:2], *image_size)
         return upscale(low_res, image_size, self.image_size)

@@ -1,6 +1,6 @@
 """SAM's mask decoder with the injections of PerSAM, under the original entry names.
 
-Two things may be injected (PerSAM, section 4): a *bias* on the attention of tokens to the image
+Two things may be injected (PerSAM): a *bias* on the attention of tokens to the image
 (target-guided attention) and a *target* embedding added to every token (target-semantic prompting).
 """
 
@@ -128,7 +128,7 @@ class Attention(nn.Module):
 def attention_weights(logits: Tensor, bias: Tensor | None, mode: BiasMode) -> Tensor:
     """Attention weights (N, heads, T, L) from scaled logits and, where given, PerSAM's bias (N, L).
 
-    ``post_softmax_double`` is PerSAM's ``softmax(softmax(q k^T / sqrt(c)) + g)`` (section 4.2).
+    ``post_softmax_double`` is PerSAM's ``softmax(softmax(q k^T / sqrt(c)) + g)`` (target-guided attention).
     """
     if bias is None:
         return torch.softmax(logits, dim=-1)

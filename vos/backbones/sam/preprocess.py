@@ -1,4 +1,4 @@
-"""SAM's geometry: image to network input, prompt coordinates, logits back to the image (section 1).
+"""SAM's geometry: image to network input, prompt coordinates, logits back to the image.
 
 Three frames: the *image* (H, W), the *resized* image (h', w') whose long side is the network's, and the
 *padded* square that the network sees, with the resized image in its top-left corner.
@@ -43,7 +43,7 @@ def to_padded_frame(points: NDArray[np.float32], image_size: tuple[int, int], lo
 
 
 def upscale(low_res: Tensor, image_size: tuple[int, int], long_side: int) -> Tensor:
-    """U(.) of section 1: (N, K, h, w) low-res maps of the padded frame to (N, K, H, W) of the image.
+    """Upscale (N, K, h, w) low-res maps of the padded frame to (N, K, H, W) of the image.
 
     Bilinear to the padded square, crop, bilinear to the image. Rows and columns that the crop
     drops are not computed; what is kept is the same to the last bit.

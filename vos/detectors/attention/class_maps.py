@@ -1,4 +1,4 @@
-"""From cross-attention scores to class maps: pure functions (specification section 4).
+"""From cross-attention scores to class maps: pure functions (Segmentation From Attention).
 
 Letters: B images, P prompts, T padded tokens, H heads, K keys, C classes, h x w patches.
 """

@@ -1,4 +1,4 @@
-"""ConvCRF: mean-field smoothing with truncated Gaussian kernels (specification section 5).
+"""ConvCRF: mean-field smoothing with truncated Gaussian kernels (Teichmann and Cipolla 2018).
 
 Letters: B images, C classes, H x W pixels, h x w cells of the work grid, F the side of the filter.
 """

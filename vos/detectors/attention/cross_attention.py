@@ -1,4 +1,4 @@
-"""Cross-attention scores of a BLIP-style text encoder, by forward hooks (specification 4.1 and 13).
+"""Cross-attention scores of a BLIP-style text encoder, by forward hooks.
 
 Letters: B images, P prompts, T padded tokens, H heads, K keys (class token and patches), D width.
 """

@@ -1,4 +1,4 @@
-"""InfoScore: which layers' attention tells most, without labels (specification section 7)."""
+"""InfoScore: rank layers by how informative their attention is, without labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Onto the square canvas of the network and back (Segmentation From Attention, specification section 2).
+"""Onto the square canvas of the network and back (Segmentation From Attention).
 
 The canvas is S x S pixels; the image lies at its top left, the rest is black before normalisation.
 """

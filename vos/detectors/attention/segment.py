@@ -94,7 +94,7 @@ def rank_layers(
     *,
     batch_size: int = 1,
 ) -> LayerScores:
-    """InfoScore of every layer over unlabelled images (specification section 7; single-prompt prompts there).
+    """InfoScore of every layer over unlabelled images (published with single-prompt prompts).
 
     It measures how layers vary between images: one image alone gives every layer the score 0.
     """

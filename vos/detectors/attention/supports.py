@@ -1,4 +1,4 @@
-"""Which images of a list are a class's example: the reference's random stream (specification section 8)."""
+"""Choice of the one-shot support images of a class, by the random stream of the reference code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From class names to the sentences a model is asked about, class by class (specification section 3)."""
+"""From class names to the sentences that are matched with the image, per class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One-shot tuning: a few labelled images sharpen word embeddings and cross-attention (section 8)."""
+"""One-shot tuning of word embeddings and cross-attention on a few labelled images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attention flow through the layers of a causal language model (VL-SAM, specification section 3).
+"""Attention flow through the layers of a causal language model (VL-SAM, Lin et al. 2024).
 
 Letters: N tokens of the sequence, H heads, L layers, R rows of interest, K key columns of interest.
 S[i, j] is how much query i attends to key j: softmaxed, causally masked, rows sum to one.

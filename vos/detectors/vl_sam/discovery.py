@@ -1,4 +1,4 @@
-"""What is in an image, when nobody says what to look for (VL-SAM, specification section 1, end to end).
+"""Find the objects of an image without class names: VL-SAM end to end (Lin et al. 2024).
 
 ::
 
@@ -56,7 +56,7 @@ class DiscoverSettings:
 
 @dataclass(frozen=True, eq=False)
 class Discovery:
-    """An object nobody named."""
+    """A discovered object."""
 
     name: str
     """Lower case, singular: what the model calls it."""

@@ -1,4 +1,4 @@
-"""From maps to masks: a backbone prompted with point pairs, refined twice (VL-SAM, sections 4 and 5)."""
+"""From maps to masks: a backbone prompted with point pairs, refined twice (VL-SAM)."""
 
 from __future__ import annotations
 

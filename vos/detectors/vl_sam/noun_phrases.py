@@ -1,4 +1,4 @@
-"""Names of objects in free text, with the place where each is said (VL-SAM, specification section 2).
+"""Names of objects in free text, with the position of each in the text (VL-SAM).
 
 A small rule-based chunker for plain English descriptions and for lists: no tagger, no download. It reads
 "a red car parked next to two dogs" as "red car" and "dog". It knows function words, not grammar: expect

@@ -1,4 +1,4 @@
-"""Looking closer: four corner tiles beside the whole image (VL-SAM, specification section 6). NumPy."""
+"""Four corner tiles beside the whole image, for small objects (VL-SAM). NumPy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the built-in engine makes of a frame, for a judge who has the last word about it."""
+"""Frame context: what the classical tracker computes for a frame, for a refiner of its masks."""
 
 from __future__ import annotations
 

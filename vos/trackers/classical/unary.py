@@ -17,7 +17,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class FusionSettings:
-    """How the witnesses are weighed. Carried labels have weight 1."""
+    """Weights of the unary terms; that of warped labels is 1."""
 
     looks: float = 2.0
     """Weight of log-probabilities by looks."""

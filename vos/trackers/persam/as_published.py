@@ -1,4 +1,4 @@
-"""The published PerSAM and PerSAM-F video scripts, quirks included (sections 7 and 8).
+"""The published PerSAM and PerSAM-F video scripts, quirks included.
 
 This engine is for comparing with published numbers. What it copies knowingly: targets come from the first
 frame alone; "largest" compares areas modulo 256; when an object vanishes the later ones move up a slot and

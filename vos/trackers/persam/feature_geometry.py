@@ -97,7 +97,7 @@ class ContrastView(AlignedView):
 
 @dataclass(frozen=True, eq=False)
 class ReferenceView:
-    """The padded square as the reference scripts see it, quirks included (sections 2.1, 3, 4.1)."""
+    """The padded square as the reference scripts see it, quirks included."""
 
     backbone: SamBackbone
     foreground: int

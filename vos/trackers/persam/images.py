@@ -1,6 +1,6 @@
 """PerSAM and PerSAM-F on images: learn a target from one image and its mask, find it in others.
 
-Sections 2 to 6 of the specification of the method; section numbers in docstrings are of it.
+Source: Zhang et al. 2023, Personalize Segment Anything Model with One Shot (arXiv:2305.03048).
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def find_target(
         first = backbone.decode(features, [prompt], guidance=[guidance], multimask=False)
         passes = [keep_best(first)]
     for step in range(settings.refinement):
-        # PerSAM's second pass has no box yet; PerSAM-F has one from the start (sections 5 and 6).
+        # PerSAM's second pass has no box yet; PerSAM-F has one from the start.
         use_box = step > 0 or target.fit is not None
         passes.append(refine(backbone, features, [prompt], passes[-1], use_box=use_box))
     return Found(similarity, prior, prompt, guidance, tuple(passes))

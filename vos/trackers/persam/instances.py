@@ -1,6 +1,6 @@
-"""Several instances of one category in an image: find the target, take what was found out, look again.
+"""Several instances of one category in an image: find the target, remove it, search again.
 
-The multi-object script of PerSAM (section 9 of the specification) does this by painting found regions black
+The multi-object script of PerSAM does this by painting found regions black
 and encoding the image again. Here the image is encoded once, and found regions are taken out of the
 similarity map: no black shapes mislead the features, and another instance costs a few decoder passes only.
 """

@@ -1,4 +1,4 @@
-"""Where the target seems to be: similarity at image size, and points at its extremes (PerSAM, section 3)."""
+"""Location prior: similarity at image size, and the points at its extremes (Zhang et al. 2023)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _points(prior: Tensor, index: Tensor) -> Tensor:
 
 
 def attention_bias(prior: Tensor, grid: int) -> Tensor:
-    """(grid, grid) bias g in 0..1 from an (H, W) prior S, as the reference makes it (section 4.1).
+    """(grid, grid) bias g in 0..1 from an (H, W) prior S, as the reference code makes it.
 
     S covers the image but is stretched over the whole padded grid, so for images that are not square
     the bias is not aligned with the features; :func:`aligned_attention_bias` is.

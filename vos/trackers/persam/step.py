@@ -319,7 +319,7 @@ def _tuned(
     slot: ObjectMemory,
     settings: PersamTrackerSettings,
 ) -> Tensor:
-    """(3,) scale weights with which the first pass gives the given mask back (PerSAM-F, section 8)."""
+    """(3,) scale weights with which the first pass reproduces the given mask (PerSAM-F)."""
     assert slot.last_mask is not None
     belief = recall_similarity(features.grid, torch.cat(slot.columns(), dim=1))
     asked = aim(features, belief, slot.embedding, slot.last_mask.astype(np.float32), 1.0, settings.aim)

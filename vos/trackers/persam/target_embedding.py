@@ -1,4 +1,4 @@
-"""What a target looks like: one vector from the features under its mask (PerSAM, section 2.2)."""
+"""Target embedding: one vector from the features under the target's mask (Zhang et al. 2023)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def embed_target(features: Tensor, cells: Tensor, pooling: Pooling = "mean") -> 
 
 
 def similarity_map(features: Tensor, direction: Tensor) -> Tensor:
-    """(h, w) cosine similarity of (C, h, w) ``features`` with a unit ``direction`` (C,) (section 3)."""
+    """(h, w) cosine similarity of (C, h, w) ``features`` with a unit ``direction`` (C,)."""
     channels, height, width = features.shape
     columns = F.normalize(features, dim=0).reshape(channels, height * width)
     return (direction @ columns).reshape(height, width)

@@ -32,11 +32,11 @@ class AimSettings:
     """Room added to that, pixels."""
     positive_points: int = 1
     negative_point: bool = False
-    """Mark the place near the object that is least like it (PerSAM, section 3: of the whole image)."""
+    """Mark the place near the object that is least like it (PerSAM: of the whole image)."""
     guided_attention: bool = True
-    """Bias the attention of the first pass by similarity (PerSAM, section 4)."""
+    """Bias the attention of the first pass by similarity (PerSAM's target-guided attention)."""
     semantic_prompt: bool = True
-    """Add the target embedding to the tokens of the first pass (PerSAM, section 4)."""
+    """Add the target embedding to the tokens of the first pass (PerSAM's target-semantic prompting)."""
 
     def __post_init__(self) -> None:
         if self.positive_points < 1:
