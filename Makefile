@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 OUT    ?= out/demo
 READY  := $(VENV)/.ready
 
-.PHONY: demo test test-all lint types wheel check docs oracles clean
+.PHONY: demo test test-all lint types wheel check docs site oracles clean
 
 demo: $(READY)  ## cut the objects out of the bundled clip, score the result, say where it is
 	$(BIN)/vos demo -o $(OUT) --overwrite
@@ -43,10 +43,14 @@ check: lint types test wheel  ## all that has to pass before a change lands
 docs: $(READY)  ## regenerate the command reference
 	$(BIN)/python docs/generate_cli.py
 
+site: $(READY)  ## build the documentation site into site/; a broken link or an unlisted page is an error
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	$(BIN)/mkdocs build --strict
+
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-oracles build dist out *.egg-info
+	rm -rf $(VENV) .venv-oracles build dist out site *.egg-info

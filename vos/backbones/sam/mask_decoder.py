@@ -184,7 +184,7 @@ class TwoWayBlock(nn.Module):
 
 
 class TwoWayTransformer(nn.Module):
-    """The decoder's transformer (section 4.2)."""
+    """The decoder's transformer, with target-guided attention."""
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
