@@ -13,7 +13,7 @@ WIDTH = 100
 HEAD = """\
 # Commands
 
-This page is made from `--help` by `docs/generate_cli.py`; `make docs` writes it anew.
+This page is made from `--help` by `docs/generate_cli.py`; `make docs` regenerates it.
 What the commands leave behind is in [outputs.md](outputs.md).
 Coordinates, ids and exit codes are in [conventions.md](conventions.md).
 """

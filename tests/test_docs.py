@@ -28,7 +28,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
 def test_the_command_reference_is_not_stale() -> None:
-    """docs/cli.md is what docs/generate_cli.py writes; ``make docs`` writes it anew."""
+    """docs/cli.md is what docs/generate_cli.py writes; ``make docs`` regenerates it."""
     spec = importlib.util.spec_from_file_location("generate_cli", DOCS / "generate_cli.py")
     assert spec is not None
     assert spec.loader is not None
