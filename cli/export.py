@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .format_options import (
+    cutout_options,
     describe_losses,
     digest,
     format_option_flag,
@@ -18,6 +19,7 @@ from .format_options import (
     parse_settings,
     selection_options,
     tell,
+    with_cutout_options,
 )
 from .options import json_flag, output_folder, print_json, verbosity
 
@@ -30,6 +32,7 @@ from .options import json_flag, output_folder, print_json, verbosity
 @output_folder
 @naming_options
 @selection_options
+@cutout_options
 @format_option_flag
 @click.option(
     "--images",
@@ -38,7 +41,7 @@ from .options import json_flag, output_folder, print_json, verbosity
     show_default=True,
     help="Put the frames' images where the format has them (needs --video); link: hard links where possible.",
 )
-@click.option("--video", metavar="VIDEO", help="The video that the masks are of.")
+@click.option("--video", metavar="VIDEO", help="The video that the masks are of; a run knows it.")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier export.")
 @json_flag
 @verbosity
@@ -52,6 +55,9 @@ def export(
     frames: str | None,
     objects: str | None,
     settings: tuple[str, ...],
+    edge: str | None,
+    feather: float | None,
+    background: str | None,
     images: str,
     video: str | None,
     overwrite: bool,
@@ -67,14 +73,18 @@ def export(
     vos export out -f coco -f yolo -o exported
     vos export out -f cvat-video --name 1:dog -o task.zip
     vos export out -f davis --images copy --video clip.mp4 -o set
+    vos export out -f prores -f rgba-png --edge refined -o cut
     """
     from vos.errors import SettingsError
     from vos.formats.transfer import export as export_annotations
-    from vos.formats.transfer import read, select
+    from vos.formats.transfer import needs_frames, read, select
+    from vos.formats.with_frames import video_of_run
 
     if images != "none" and video is None:
         raise SettingsError(f"--images {images} needs --video: the video that the masks are of")
-    selection, options = parse_selection(frames, objects), parse_settings(settings)
+    selection = parse_selection(frames, objects)
+    options = with_cutout_options(parse_settings(settings), edge=edge, feather=feather, background=background)
+    shown = any(needs_frames(name) for name in formats)
     arguments: dict[str, Any] = {
         "names": parse_names(names, "--name"),
         "categories": parse_names(categories, "--category"),
@@ -86,6 +96,11 @@ def export(
 
             arguments["pictures"] = stack.enter_context(open_video(video))
             arguments["link"] = images == "link"
+        if shown:
+            from vos.video import open_video
+
+            place, size = (Path(video), None) if video is not None else video_of_run(source)
+            arguments["frames"] = stack.enter_context(open_video(place, size=size))
         written = export_annotations(
             annotations,
             output,

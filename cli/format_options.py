@@ -49,8 +49,37 @@ def format_option_flag(command: F) -> F:
         "settings",
         multiple=True,
         metavar="KEY=VALUE",
-        help="An option of the format, see docs/formats.md.",
+        help="An option of the format; an unknown one names those there are.",
     )(command)
+
+
+def cutout_options(command: F) -> F:
+    """Options of cut-outs. The command gets ``edge``, ``feather`` and ``background``."""
+    for option in (
+        click.option(
+            "--background", metavar="COLOUR", help="Colour behind the objects (format green): 00ff00, white."
+        ),
+        click.option("--feather", type=float, metavar="PIXELS", help="Blur the edges of cut-outs."),
+        click.option(
+            "--edge",
+            type=click.Choice(["hard", "soft", "refined"]),
+            help="Edges of cut-outs: hard (default), soft (the tracker's probabilities, while tracking only) "
+            "or refined (fitted to the frame).",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def with_cutout_options(settings: dict[str, Any], **given: Any) -> dict[str, Any]:
+    """The options of ``-O`` and those that have a flag of their own."""
+    from vos.errors import SettingsError
+
+    flags = {key: value for key, value in given.items() if value is not None}
+    twice = sorted(set(flags) & set(settings))
+    if twice:
+        raise SettingsError(f"--{twice[0]} and -O {twice[0]} say the same: give one of them")
+    return settings | flags
 
 
 def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
@@ -65,7 +94,9 @@ def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
         if not sign or not key:
             raise SettingsError(f"-O takes KEY=VALUE, got {text!r}")
         try:
-            values[key.replace("-", "_")] = yaml.safe_load(value)
+            read = yaml.safe_load(value)
+            # An empty value or a comment, such as #00ff00, is text.
+            values[key.replace("-", "_")] = value if read is None else read
         except yaml.YAMLError:
             values[key.replace("-", "_")] = value
     return values

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .class_options import class_options, take_class_settings
-from .format_options import parse_names
+from .format_options import format_option_flag, parse_names, parse_settings
 from .options import (
     engine_options,
     existing_result,
@@ -90,6 +90,7 @@ def prompt_options(command: Any) -> Any:
     metavar="FORMAT",
     help="Write this format as well, see `vos formats`. Repeatable.",
 )
+@format_option_flag
 @click.option(
     "--name",
     "object_names",
@@ -116,6 +117,7 @@ def track(
     overwrite: bool,
     config: str | None,
     formats: tuple[str, ...],
+    settings: tuple[str, ...],
     object_names: tuple[str, ...],
     overlay: bool | None,
     coco: bool | None,
@@ -144,11 +146,12 @@ def track(
     if flags["size"] is not None:
         flags["size"] = parse_size(flags["size"])
     classes = take_class_settings(flags)
-    settings = override(TrackSettings(), load_config(config), flags, {"classes": classes})
+    merged = override(TrackSettings(), load_config(config), flags, {"classes": classes})
+    merged = override(merged, {"options": merged.options | parse_settings(settings)})
     switches = {"overlay": overlay, "coco": coco} | dict.fromkeys(formats, True)
-    settings = override(settings, {"outputs": chosen(settings.outputs, switches)})
+    merged = override(merged, {"outputs": chosen(merged.outputs, switches)})
     given_names = parse_names(object_names, "--name")
-    with open_video(video, **settings.reading(), leave_out=masks) as source:
+    with open_video(video, **merged.reading(), leave_out=masks) as source:
         if names and (masks or points or boxes or prompts or frame is not None):
             raise PromptError(
                 "--class cannot be combined with masks, points, boxes or prompt files: give one or the other"
@@ -172,7 +175,7 @@ def track(
                 source,
                 named(targets, given_names),
                 output,
-                settings,
+                merged,
                 resume=resume,
                 overwrite=overwrite,
                 progress=lambda p: advance(p.stage, p.done, p.total),

@@ -112,7 +112,7 @@ def test_options_of_a_format(clip: Scene, tmp_path: Path) -> None:
         (["export", "masks", "-f", "coco", "--objects", "a", "-o", "x"], "--objects takes ids"),
         (["export", "nothing", "-f", "coco", "-o", "x"], "no such file"),
         (["convert", "masks", "--to", "masks", "-o", "frames"], "is there already"),
-        (["convert", "masks", "--to", "overlay", "-o", "x.mp4"], "shows the pictures"),
+        (["convert", "masks", "--to", "overlay", "-o", "x.mp4"], "made of the video's frames"),
         (["convert", "masks", "--to", "yolo", "--size", "4", "-o", "x"], "WIDTHxHEIGHT"),
         (["convert", "frames", "--to", "coco", "-o", "x"], "cannot tell which format"),
         (["import", "masks", "--format", "run", "--video", "frames", "-o", "x"], "unknown format 'run'"),
@@ -175,3 +175,33 @@ def test_track_writes_any_format(clip: Scene, tmp_path: Path) -> None:
         "track", tmp_path / "frames", "--box", f"1:{box}", "--write", "gif", "-o", tmp_path / "no", code=2
     )
     assert "'gif'" in result.stderr
+
+
+def test_cut_outs(clip: Scene, tmp_path: Path) -> None:
+    """A run knows its video; soft edges are for tracking alone; flags reach the formats that have them."""
+    start = (
+        "track",
+        tmp_path / "frames",
+        "-m",
+        tmp_path / "masks" / "00000.png",
+        "-q",
+        "-o",
+        tmp_path / "out",
+    )
+    vos(*start, "--no-overlay", "--write", "rgba-png", "-O", "edge=soft", "-O", "first=5")
+    names = sorted(p.name for p in (tmp_path / "out" / "rgba").glob("*.png"))
+    assert names == [f"frames.{n:04d}.png" for n in (5, 6, 7, 8)]
+    out = tmp_path / "cut"
+    vos("export", tmp_path / "out", "-f", "matte-png", "-f", "green", "--feather", "2", "-o", out)
+    assert len(np.unique(np.asarray(Image.open(next((out / "matte").glob("*.png")))))) > 10
+    assert (out / "green.mp4").is_file()
+    for arguments, message in (
+        (("-f", "prores", "--edge", "soft"), "vos track --write prores"),
+        (("-f", "green", "--background", "sky"), "must be a colour"),
+        (("-f", "green", "--feather", "1", "-O", "feather=2"), "give one of them"),
+    ):
+        result = vos("export", tmp_path / "out", *arguments, "-o", tmp_path / "x", code=2)
+        assert message in result.stderr
+    result = vos("export", tmp_path / "masks", "-f", "prores", "-o", tmp_path / "x", code=2)
+    assert "--video" in result.stderr
+    assert not (tmp_path / "x").exists()

@@ -18,8 +18,9 @@ from vos.formats.base import VideoFacts
 from vos.formats.coco import CocoWriter
 from vos.formats.drawing import OverlaySettings, contour, draw_overlay
 from vos.formats.index_png import IndexPngWriter
-from vos.formats.overlay import OverlayWriter, pad_to_even
+from vos.formats.overlay import OverlayWriter
 from vos.formats.run_record import RunWriter
+from vos.formats.video_writer import pad_to_even
 from vos.frame import Frame
 from vos.results import FrameResult, davis_palette
 

@@ -46,10 +46,10 @@ class Format:
     """What is lost, for people; empty where everything in :data:`KEPT` comes back."""
     needs_size: bool = False
     """The file does not say how large the frames are: a reader needs the video, its images or the size."""
+    needs_frames: bool = False
+    """It is made of the video's frames, not of masks alone."""
     requires: str | None = None
     """Package that must be installed."""
-    needs_pixels: bool = False
-    """It shows the frames' pictures, which annotations do not hold: it is written while tracking only."""
     internal: bool = False
     """Part of a run, not for export."""
 
@@ -73,6 +73,12 @@ class Format:
 _ALL = (MASKS, IDS, NAMES, CATEGORIES, CONFIDENCE, FRAMES, TIMES)
 _NO_NAMES = "names, confidence and times"
 
+
+def _pictures(title: str, default_name: str, writer: str) -> Format:
+    """A format that is for looking at: it is made of the frames, and not read."""
+    return Format(title, default_name, writer, needs_frames=True)
+
+
 FORMATS: dict[str, Format] = {
     "masks": Format(
         "index PNGs, one per frame; and the folder of a run",
@@ -82,11 +88,8 @@ FORMATS: dict[str, Format] = {
         (MASKS, IDS, FRAMES),
         "names, confidence and times (they are in run.json)",
     ),
-    "overlay": Format(
-        "video with the objects tinted, outlined and labelled",
-        "overlay.mp4",
-        "overlay:OverlayWriter",
-        needs_pixels=True,
+    "overlay": _pictures(
+        "video with the objects tinted, outlined and labelled", "overlay.mp4", "overlay:OverlayWriter"
     ),
     "coco": Format(
         "COCO JSON with run lengths, one annotation per object and frame",
@@ -277,6 +280,34 @@ FORMATS: dict[str, Format] = {
         "webdataset:WebDatasetWriter",
         "webdataset:read_webdataset",
         _ALL,
+    ),
+    "rgba-png": _pictures("cut-outs: numbered RGBA PNGs", "rgba", "cutout_images:RgbaPngWriter"),
+    "cutouts": _pictures(
+        "cut-outs: an RGBA PNG per object and frame, cropped", "cutouts", "cutout_images:CropsWriter"
+    ),
+    "prores": _pictures("cut-outs: ProRes 4444 video with alpha", "alpha.mov", "cutout_videos:ProResWriter"),
+    "ffv1": _pictures("cut-outs: FFV1 video with alpha, exact", "alpha.mkv", "cutout_videos:Ffv1Writer"),
+    "webm": _pictures("cut-outs: VP9 video with alpha", "alpha.webm", "cutout_videos:WebmWriter"),
+    "qtrle": _pictures(
+        "cut-outs: QuickTime Animation with alpha, exact",
+        "animation.mov",
+        "cutout_videos:QuickTimeAnimationWriter",
+    ),
+    "green": _pictures("video of the objects over green", "green.mp4", "cutout_videos:GreenWriter"),
+    "blur": _pictures(
+        "video with all but the objects (or just them) blurred", "blur.mp4", "cutout_videos:BlurWriter"
+    ),
+    "pixelate": _pictures(
+        "video with all but the objects (or just them) in blocks",
+        "pixelate.mp4",
+        "cutout_videos:PixelateWriter",
+    ),
+    "grey-out": _pictures(
+        "video with all but the objects (or just them) grey", "grey-out.mp4", "cutout_videos:GreyOutWriter"
+    ),
+    "matte": _pictures("matte: video of the objects' opacity", "matte.mp4", "cutout_videos:MatteWriter"),
+    "matte-png": _pictures(
+        "matte: numbered grey PNGs of the objects' opacity", "matte", "cutout_images:MattePngWriter"
     ),
 }
 """Name -> format. To add one, write one file here and add one entry."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 
@@ -22,22 +23,13 @@ from .guessing import guess_format
 from .reading import Annotations, Request, guarded, reading
 from .records import UNNAMED, FrameRecord, NoOptions, RecordWriter, dumps, option_names
 from .registry import FORMATS, build_writer, find_format, reader_function, writer_class, writers
+from .with_frames import Pictures, with_frames
 
 PROGRAM = "vos"
 SUMMARY = "export.json"
 JPEG_QUALITY = 95
-
-
-class Pictures(Protocol):
-    """Where the pictures of frames come from: a :class:`vos.video.Video`."""
-
-    @property
-    def is_images(self) -> bool: ...
-
-    @property
-    def paths(self) -> tuple[Path, ...]: ...
-
-    def __iter__(self) -> Iterator[Frame]: ...
+PIECE = 50
+"""Frames between two points at which a writer of pictures puts what it has on disk."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +93,7 @@ def write(
     options: Mapping[str, Any] | None = None,
     pictures: Pictures | None = None,
     link: bool = False,
+    frames: Pictures | None = None,
     overwrite: bool = False,
 ) -> Written:
     """Write annotations in a format, all of them or nothing.
@@ -114,6 +107,7 @@ def write(
         options: of the format.
         pictures: the video, for formats that hold the pictures.
         link: make hard links to pictures that are files of the right kind, rather than copies.
+        frames: the video, for formats that are made of its frames, see :func:`needs_frames`.
         overwrite: replace a file that is there; a folder is never replaced unless it is empty.
 
     Raises:
@@ -122,7 +116,6 @@ def write(
         FormatError: the annotations turn out damaged, or cannot be held by the format.
     """
     found = find_format(format, writers())
-    _refuse_pixels(format)
     path = Path(path)
     _refuse_existing(path, is_folder=found.is_folder, overwrite=overwrite)
     make_folder(path.parent)
@@ -133,17 +126,24 @@ def write(
         sequence=safe_name(sequence or annotations.sequence),
     )
     checked = check_options(format, options or {})
+    refuse_soft(format, checked)
+    if needs_frames(format):
+        if frames is None:
+            raise InputError(
+                f"format {format} is made of the video's frames: use `vos export` and give --video"
+            )
+        return _write_pictures_of(annotations, path, format, facts, checked, frames)
     if not found.is_folder:
         if pictures is not None:
             raise InputError(f"format {format} is a single file, which holds no images: leave --images out")
         writer = _build(format, path, facts, checked)
-        frames, ids, _ = _drive(annotations, writer, None)
-        return _written(format, path, frames, ids, writer, annotations)
+        count, ids, _ = _drive(annotations, writer, None)
+        return _written(format, path, count, ids, writer, annotations)
     with replacing_folder(path) as temporary:
         inner = temporary / "result"
         writer = _build(format, inner, facts, checked)
         place = getattr(writer, "image_path", None) if pictures is not None else None
-        frames, ids, targets = _drive(annotations, writer, place)
+        count, ids, targets = _drive(annotations, writer, place)
         if pictures is not None:
             if not targets:
                 raise InputError(f"format {format} holds no images: leave --images out")
@@ -151,12 +151,35 @@ def write(
         for entry in sorted(inner.iterdir()):
             entry.rename(temporary / entry.name)
         inner.rmdir()
-    return _written(format, path, frames, ids, writer, annotations)
+    return _written(format, path, count, ids, writer, annotations)
 
 
-def _refuse_pixels(format: str) -> None:
-    if FORMATS[format].needs_pixels:
-        raise InputError(f"format {format} shows the pictures of the video: it is written by `vos track`")
+def needs_frames(format: str) -> bool:
+    """Whether the format is made of the video's frames."""
+    return find_format(format, writers()).needs_frames
+
+
+def _write_pictures_of(
+    annotations: Annotations,
+    path: Path,
+    format: str,
+    facts: VideoFacts,
+    options: Mapping[str, Any],
+    pictures: Pictures,
+) -> Written:
+    """Write a format that shows the frames; what is done so far is on disk and not in memory."""
+    count = 0
+    ids: set[int] = set()
+    with tempfile.TemporaryDirectory(prefix=".vos-", suffix=".part", dir=path.parent) as work:
+        more = {"options": options} if options else {}
+        with build_writer(format, path, work=Path(work), facts=facts, **more) as writer:
+            for frame, result in with_frames(annotations, pictures):
+                writer.write(frame, result)
+                ids.update(result.ids)
+                count += 1
+                if count % PIECE == 0:
+                    writer.checkpoint()
+    return _written(format, path, count, tuple(sorted(ids)), writer, annotations)
 
 
 def _build(format: str, path: Path, facts: VideoFacts, options: Mapping[str, Any]) -> Writer:
@@ -247,6 +270,19 @@ def check_options(format: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return dict(options)
 
 
+def refuse_soft(format: str, options: Mapping[str, Any]) -> None:
+    """Masks on disk have no probabilities to make soft edges of.
+
+    Raises:
+        SettingsError: for ``edge=soft``.
+    """
+    if options.get("edge") == "soft":
+        raise SettingsError(
+            f"format {format}: edge soft needs the tracker's probabilities, which masks on disk do not have: "
+            f"ask for it while tracking (vos track --write {format} -O edge=soft), or take edge refined"
+        )
+
+
 def _refuse_existing(path: Path, *, is_folder: bool, overwrite: bool) -> None:
     if not path.exists():
         return
@@ -295,6 +331,7 @@ def export(
     options: Mapping[str, Any] | None = None,
     pictures: Pictures | None = None,
     link: bool = False,
+    frames: Pictures | None = None,
     overwrite: bool = False,
     source: Mapping[str, Any] | None = None,
 ) -> list[Written]:
@@ -307,7 +344,7 @@ def export(
         annotations: what to write.
         output: the folder or archive to make.
         formats: names in :data:`vos.formats.registry.FORMATS`.
-        names, categories, sequence, pictures, link: see :func:`write`.
+        names, categories, sequence, pictures, link, frames: see :func:`write`.
         options: each goes to the formats that have it.
         overwrite: replace an earlier export.
         source: where the annotations come from, for the record.
@@ -317,7 +354,9 @@ def export(
     """
     output = Path(output)
     formats = list(dict.fromkeys(formats))
-    chosen = _options_by_format(formats, options or {})
+    chosen = options_by_format(formats, options or {})
+    for name in formats:
+        refuse_soft(name, chosen[name])
     _refuse_earlier(output, overwrite=overwrite)
     make_folder(output.parent)
     zipped = output.suffix == ".zip"
@@ -340,6 +379,7 @@ def export(
                 options=chosen[name],
                 pictures=with_pictures,
                 link=link and not zipped,
+                frames=frames,
             )
             done.append(result)
         written.extend(replace(w, path=output / w.path.relative_to(folder)) for w in done)
@@ -375,12 +415,11 @@ def _holds_pictures(format: str) -> bool:
     return issubclass(kind, RecordWriter) and kind.image_path is not RecordWriter.image_path
 
 
-def _options_by_format(formats: Sequence[str], options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def options_by_format(formats: Sequence[str], options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The options of every format; each must be known to one at least."""
     known: dict[str, set[str]] = {}
     for name in formats:
         find_format(name, writers())
-        _refuse_pixels(name)
         known[name] = set(option_names(getattr(writer_class(name), "Options", NoOptions)))
     for key in options:
         if not any(key in names for names in known.values()):

@@ -46,6 +46,8 @@ class TrackSettings:
     """How files are read: a name in :data:`vos.video.READERS`."""
     outputs: tuple[str, ...] = ("masks", "overlay", "coco")
     """What to write besides ``run.json``: names in :data:`vos.formats.registry.FORMATS`."""
+    options: dict = field(default_factory=dict)
+    """Options of the outputs, each for those that have it, such as ``edge: soft`` for cut-outs."""
     overlay: OverlaySettings = field(default_factory=OverlaySettings)
     """Looks of the overlay video."""
     tracker: dict = field(default_factory=dict)

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InterruptedRunError, MediaError, OutputError, PartialResultError, PromptError
 from ..files import make_folder
 from ..formats.base import VideoFacts, Writer, safe_name
+from ..formats.cutout_images import CutoutFolderWriter
 from ..formats.records import RecordWriter
 from ..formats.registry import build_writer
 from ..formats.run_record import RunWriter
+from ..formats.transfer import options_by_format
 from ..frame import Frame
 from ..names import check_name
 from ..prompting.class_names import ClassNames
@@ -229,7 +231,9 @@ class _Run:
             self.video.paths[0].parent.resolve().name if self.video.is_images else self.video.paths[0].stem
         )
         facts = VideoFacts(self.video.info.fps, self.prompting.names, sequence=safe_name(sequence))
-        options: dict[str, dict[str, Any]] = {"overlay": {"settings": self.settings.overlay}}
+        chosen = options_by_format(self.settings.outputs, self.settings.options)
+        options: dict[str, dict[str, Any]] = {name: {"options": o} for name, o in chosen.items() if o}
+        options["overlay"] = {"settings": self.settings.overlay}
         for name in (*self.settings.outputs, "run"):
             path = self.layout.paths[name]
             make_folder(path.parent)
@@ -374,7 +378,8 @@ class _Run:
             for name, writer in self.writers.items():
                 make_folder(self.layout.paths[name].parent)  # other runs share it, and may have left it empty
                 writer.close()
-            records = {name: w for name, w in self.writers.items() if isinstance(w, RecordWriter)}
+            kinds = (RecordWriter, CutoutFolderWriter)
+            records = {name: w for name, w in self.writers.items() if isinstance(w, kinds)}
             for name, kept in records.items():
                 for file in kept.files if kept.is_folder else ():
                     self.folder.note(name, file)

@@ -1,0 +1,213 @@
+"""Cut-outs as folders of PNGs: numbered RGBA or matte sequences, and one crop per object and frame."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..files import replacing_folder
+from ..frame import Frame
+from ..results import FrameResult, object_ids
+from .base import Blocks, VideoFacts, Writer
+from .cutout_videos import cut_out
+from .cutouts import CutoutOptions, laid_over
+
+COMPRESSION = 3
+"""zlib's level: higher ones take several times as long for a few per cent."""
+
+
+class CutoutFolderWriter(Writer):
+    """Base of the cut-outs that are folders: put in place at the end, whole.
+
+    Args:
+        path: the folder.
+        work: folder for the frames until :meth:`close`; None keeps them (compressed) in memory.
+        facts: the sequence's name.
+        options: laid over the defaults of :attr:`Options`.
+
+    Raises:
+        SettingsError: for an unknown option or a value it cannot have.
+    """
+
+    Options: ClassVar[type[CutoutOptions]] = CutoutOptions
+    is_folder: ClassVar[bool] = True
+    notes: ClassVar[tuple[str, ...]] = ()
+    table: ClassVar[str]
+    """File of one line per picture."""
+    columns: ClassVar[str]
+    """Its first line."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        work: Path | None = None,
+        facts: VideoFacts | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.options: Any = laid_over(self.Options, options)
+        self.facts = facts or VideoFacts()
+        self.files: tuple[str, ...] = ()
+        """What the folder holds, after :meth:`close`."""
+        self._blocks = Blocks(work, ".tar")
+
+    @property
+    def count(self) -> int:
+        """Number of frames written so far."""
+        return self._blocks.count
+
+    def pictures(self, frame: Frame, result: FrameResult) -> Iterator[tuple[str, NDArray[np.uint8], str]]:
+        """Path in the folder, pixels, and line of the table, of every picture of a frame."""
+        raise NotImplementedError
+
+    def write(self, frame: Frame, segmentation: FrameResult) -> None:
+        """Compress the pictures of one frame."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            for name, pixels, line in self.pictures(frame, segmentation):
+                data = _png(pixels)
+                info = tarfile.TarInfo(name)
+                info.size, info.pax_headers = len(data), {"comment": line}
+                archive.addfile(info, io.BytesIO(data))
+        self._blocks.append(buffer.getvalue())
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Every frame is on disk already."""
+        return {"blocks": self._blocks.count}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on after the frames counted in ``state``."""
+        self._blocks.count = state["blocks"]
+
+    def close(self) -> None:
+        """Fill the folder."""
+        with replacing_folder(self.path) as temporary:
+            lines = [self.columns]
+            for block in self._blocks:
+                with tarfile.open(fileobj=io.BytesIO(block)) as archive:
+                    for member in archive:
+                        file = archive.extractfile(member)
+                        assert file is not None
+                        target = temporary / member.name
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                        target.write_bytes(file.read())
+                        lines.append(member.pax_headers["comment"])
+            (temporary / self.table).write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+            files = sorted(p for p in temporary.rglob("*") if p.is_file())
+            self.files = tuple(p.relative_to(temporary).as_posix() for p in files)
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="PNG", compress_level=COMPRESSION)
+    return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class SequenceOptions(CutoutOptions):
+    """Options of numbered sequences."""
+
+    first: int = 1
+    """Number of the first picture; film editors count from 1001."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.first < 0:
+            raise ValueError(f"first must be 0 or more, got {self.first}")
+
+
+@dataclass(frozen=True)
+class RgbaOptions(SequenceOptions):
+    """Options of ``rgba-png``."""
+
+    color: str = "cut"
+    """``cut``: black where the objects are not; ``keep``: the frame's colours under alpha 0, too."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.color not in ("cut", "keep"):
+            raise ValueError(f"color must be cut or keep, got {self.color!r}")
+
+
+class _SequenceWriter(CutoutFolderWriter):
+    """``<sequence>.0001.png``, ... without gaps, and ``frames.csv`` with the frame of every number."""
+
+    Options = SequenceOptions
+    table = "frames.csv"
+    columns = "number,frame_index,time"
+
+    def pictures(self, frame: Frame, result: FrameResult) -> Iterator[tuple[str, NDArray[np.uint8], str]]:
+        """The one picture of a frame."""
+        number = self.options.first + self.count
+        time = "" if frame.time is None else f"{frame.time:.6f}"
+        name = f"{self.facts.sequence}.{number:04d}.png"
+        yield name, self.pixels(frame, self.options.opacity(frame, result)), f"{number},{frame.index},{time}"
+
+    def pixels(self, frame: Frame, alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """What the picture of a frame shows."""
+        raise NotImplementedError
+
+
+class RgbaPngWriter(_SequenceWriter):
+    """RGBA PNGs of the objects, straight alpha."""
+
+    Options = RgbaOptions
+
+    def pixels(self, frame: Frame, alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(H, W, 4) RGBA."""
+        return np.dstack([frame.image, alpha]) if self.options.color == "keep" else cut_out(frame, alpha)
+
+
+class MattePngWriter(_SequenceWriter):
+    """Grey PNGs, 255 inside the objects."""
+
+    def pixels(self, frame: Frame, alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(H, W) grey."""
+        return alpha
+
+
+@dataclass(frozen=True)
+class CropOptions(CutoutOptions):
+    """Options of ``cutouts``."""
+
+    margin: int = 0
+    """Pixels around an object's visible box."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.margin < 0:
+            raise ValueError(f"margin must be 0 or more, got {self.margin}")
+
+
+class CropsWriter(CutoutFolderWriter):
+    """``<id>/<frame name>.png``: every object cropped to its box; ``cutouts.csv`` says where it was."""
+
+    Options = CropOptions
+    table = "cutouts.csv"
+    columns = "id,frame_index,file,x,y,width,height"
+
+    def pictures(self, frame: Frame, result: FrameResult) -> Iterator[tuple[str, NDArray[np.uint8], str]]:
+        """One per visible object."""
+        for object_id in object_ids(result.labels):
+            if self.options.object not in (None, object_id):
+                continue
+            alpha = self.options.opacity(frame, result, object_id)
+            rows, columns = np.flatnonzero(alpha.any(axis=1)), np.flatnonzero(alpha.any(axis=0))
+            if not len(rows):
+                continue
+            margin = self.options.margin
+            y0, y1 = max(0, rows[0] - margin), min(alpha.shape[0], rows[-1] + 1 + margin)
+            x0, x1 = max(0, columns[0] - margin), min(alpha.shape[1], columns[-1] + 1 + margin)
+            name = f"{object_id}/{frame.name}.png"
+            line = f"{object_id},{frame.index},{name},{x0},{y0},{x1 - x0},{y1 - y0}"
+            yield name, cut_out(frame, alpha)[y0:y1, x0:x1], line

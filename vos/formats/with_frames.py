@@ -1,0 +1,103 @@
+"""Annotations joined with the frames of their video, for formats that show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from ..errors import FormatError, InputError
+from ..frame import Frame
+from ..results import FrameResult
+from .mask_folder import RECORD
+from .reading import Annotations, load_json, reading
+from .records import FrameRecord
+
+
+class Pictures(Protocol):
+    """Where the pictures of frames come from: a :class:`vos.video.Video`."""
+
+    @property
+    def is_images(self) -> bool: ...
+
+    @property
+    def paths(self) -> tuple[Path, ...]: ...
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]: ...
+
+
+def with_frames(annotations: Annotations, pictures: Pictures) -> Iterator[tuple[Frame, FrameResult]]:
+    """Every frame of the annotations with its picture and its time.
+
+    Frames are those of the same index; where the video is a folder of images, of the same name.
+
+    Raises:
+        InputError: the video lacks a frame, or its frames are of another size than the masks.
+    """
+    if pictures.is_images:
+        annotations = _by_name(annotations, [path.stem for path in pictures.paths])
+    frames: Iterator[Frame] | None = None
+    for blank, result in annotations:
+        if frames is None:
+            frames = pictures.frames(blank.index)
+        frame = next((frame for frame in frames if frame.index >= blank.index), None)
+        if frame is None or frame.index != blank.index:
+            raise InputError(f"the video has no frame {blank.index}: are the masks of this video?")
+        if frame.size != result.labels.shape:
+            height, width = result.labels.shape
+            raise InputError(
+                f"masks are {width}x{height}, frames of the video {frame.size[1]}x{frame.size[0]}: "
+                "give the video that the masks are of, at their size"
+            )
+        time = frame.time if blank.time is None else blank.time
+        yield replace(blank, image=np.ascontiguousarray(frame.image), time=time), result
+
+
+def _by_name(annotations: Annotations, names: list[str]) -> Annotations:
+    """The annotations with the index that the image of a frame's name has, where all names are there."""
+    place = {name: index for index, name in enumerate(names)}
+    found = [record.name in place for record in annotations.records()]
+    if not all(found):
+        if any(found):
+            raise InputError(
+                f"the video has images for {sum(found)} of {len(found)} masks by name: "
+                "are the masks of this video?"
+            )
+        return annotations
+
+    def records() -> Iterator[FrameRecord]:
+        for record in annotations.records():
+            yield replace(record, index=place[record.name])
+
+    return replace(annotations, records=records)
+
+
+def video_of_run(source: Path) -> tuple[Path, tuple[int, int] | None]:
+    """The video that a run was of, and the (width, height) its frames were scaled to, None for their own.
+
+    Raises:
+        InputError: ``source`` does not say, or the video is not there any more.
+    """
+    record = next((p for p in (source / RECORD, source.parent / RECORD) if p.is_file()), None)
+    hint = "give the video with --video"
+    if record is None or (record.parent != source and source.name != "masks"):
+        raise InputError(f"{source} does not say which video the masks are of: {hint}")
+    with reading(record, "the record of a run"):
+        run = load_json(record)
+        given = run["input"]
+        path, scaled = Path(str(given["path"])), run.get("settings", {}).get("size") is not None
+        size = (int(given["width"]), int(given["height"])) if scaled else None
+    if not path.exists():
+        raise InputError(f"the video of {source} is not at {path} any more: {hint}")
+    expected = given.get("size")
+    if path.is_file() and isinstance(expected, int) and path.stat().st_size != expected:
+        raise FormatError(
+            f"{path} has {path.stat().st_size} bytes and had {expected} when it was tracked: "
+            f"it is another video; {hint}"
+        )
+    return path, size
