@@ -34,6 +34,27 @@ def test_attention_in_blocks(blocks: tuple[int, int], monkeypatch: pytest.Monkey
     assert torch.allclose(attention.attend(queries, keys, values), wanted, atol=1e-5)
 
 
+@pytest.mark.parametrize("width", [16, 4])
+def test_kernels_get_plain_tensors(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No strides of 0 and none turned around, which cuDNN refuses for 16 bits; the result is the same."""
+    generator = torch.Generator().manual_seed(0)
+    queries = torch.randn(1, 16, 10, generator=generator).mT
+    keys, values = torch.randn(3, 33, 16, generator=generator), torch.randn(3, width, 33).mT
+    wanted = attention.attend(queries, keys, values)
+    kernel, seen = F.scaled_dot_product_attention, []
+
+    def watched(*tensors: torch.Tensor) -> torch.Tensor:
+        seen.extend(tensors)
+        return kernel(*tensors)
+
+    monkeypatch.setattr(attention.F, "scaled_dot_product_attention", watched)
+    found = attention._attend_fused(queries.expand(3, -1, -1), keys, values)
+    assert len(seen) == 3
+    assert all(tensor.is_contiguous() for tensor in seen)
+    assert found.shape == (3, 10, width)
+    assert torch.allclose(found, wanted, atol=1e-5)
+
+
 def _memories(network: MemoryNetwork, objects: int) -> list[Attended]:
     generator = torch.Generator().manual_seed(1)
     tokens = network.grid**2

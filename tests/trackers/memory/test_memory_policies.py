@@ -11,11 +11,20 @@ from golden_sam2 import Replay, Tolerance, assert_close, scenario, stats, weight
 
 from vos.trackers.memory.architectures import detect
 from vos.trackers.memory.bank import Bank, Entry
+from vos.trackers.memory.hypotheses import survivors
 from vos.trackers.memory.loading import build
 from vos.trackers.memory.motion import BoxFilter, box_iou, mask_box
 from vos.trackers.memory.names import to_transformers
 from vos.trackers.memory.network import MemoryNetwork
-from vos.trackers.memory.policies import POLICIES, DamPolicy, Policy, Sam2Policy, Sam3Policy, SamuraiPolicy
+from vos.trackers.memory.policies import (
+    POLICIES,
+    DamPolicy,
+    LongPolicy,
+    Policy,
+    Sam2Policy,
+    Sam3Policy,
+    SamuraiPolicy,
+)
 from vos.trackers.memory.preprocess import to_mask
 from vos.trackers.memory.session import Session
 
@@ -161,6 +170,36 @@ def test_dam_adds_frames_with_a_distractor() -> None:
     assert added(made, 4, far) == [4]
     assert added(made, 9, far) == [4], "five frames after the last"
     assert added(made, 10, far) == [4, 10]
+
+
+def test_long_attends_good_frames_and_weighs_them_by_their_score() -> None:
+    """Present and of some quality, the last one always; the surest key weighs 1.05, the least sure 0.95."""
+    bad = {"f2": entry(2, -1.0), "f3": entry(3, quality=0.05), "f6": entry(6, -2.0)}
+    made = bank(list(range(1, 7)), **bad, f4=entry(4, 9.0), f5=entry(5, 1.0))
+    frames, pointers = attended(LongPolicy(), made, 7)
+    assert frames == [(0, 6), (1, 3), (4, 2), (5, 1), (6, 0)]
+    assert pointers == [(0, 7), (6, 1), (5, 2), (4, 3)], "by rank, without the oldest"
+    found = LongPolicy().select(made, 7, 1)
+    assert [f.weight for f in found.frames] == pytest.approx([1.05, 1.0, 1.025, 0.975, 0.95])
+    assert [p.weight for p in found.pointers] == pytest.approx([1.05, 0.95, 0.95 + 0.1 / 3, 0.95 + 0.2 / 3])
+    assert LongPolicy().select(bank([]), 1, 1).frames[0].weight == 1.0, "nothing to compare with"
+
+
+def test_hypotheses_compete_by_belief_where_the_network_is_sure() -> None:
+    """The three with the highest sum of log qualities, even if all have one parent."""
+    found = survivors([-0.1, -2.0], [3.0, 0.5], [[0.9, 0.8, 0.7], [0.95, 0.2, 0.1]], 3)
+    assert [(parent, row) for parent, row, _ in found] == [(0, 0), (0, 1), (0, 2)]
+    assert found[0][2] == pytest.approx(-0.1 + np.log(0.9), abs=1e-4)
+
+
+def test_hypotheses_that_look_alike_do_not_crowd_out_others() -> None:
+    """Unsure: one per quality of two decimals; present and absent with the same quality both stay."""
+    found = survivors([0.0, -0.5], [1.0, -1.0], [[0.9, 0.901, 0.899], [0.9, 0.9, 0.3]], 3)
+    assert [(parent, row) for parent, row, _ in found] == [(0, 1), (1, 0), (1, 2)]
+    filled = survivors([0.0, -0.5, -0.6], [1.0, 1.0, 1.0], [[0.9] * 3, [0.9] * 3, [0.9] * 3], 3)
+    assert [(parent, row) for parent, row, _ in filled] == [(0, 0), (1, 0), (2, 0)]
+    assert len(survivors([0.0], [1.0], [[0.9, 0.9, 0.9]], 3)) == 1, "no unused hypothesis is left to fill with"
+    assert survivors([0.0], [3.0], [[0.0, 0.0, 0.0]], 1)[0][2] == pytest.approx(np.log(1e-5))
 
 
 def test_filter_by_hand() -> None:

@@ -14,6 +14,7 @@ from vos.errors import InputError, PromptError, SettingsError
 from vos.frame import Frame
 from vos.prompts import Prompt, Target
 from vos.results import FrameResult, Source
+from vos.runs.state import dump_state, load_state
 from vos.testing import Scene, scene, tiny_sam2_checkpoint
 from vos.trackers.base import ALL_PROMPTS, Tracker
 from vos.trackers.memory.loading import load_network
@@ -256,6 +257,34 @@ def test_batches_agree(network: MemoryNetwork, clip: Scene) -> None:
     together = run(MemoryTracker(network, MemorySettings(max_batch=2)), clip.frames[:5], prompts)
     for index in range(5):
         assert np.allclose(one[index].probabilities, together[index].probabilities, atol=1e-2)
+
+
+def test_hypotheses_of_long(network: MemoryNetwork, clip: Scene) -> None:
+    """Up to three per object, each with a bounded memory; a correction leaves one; state comes back whole."""
+    settings = MemorySettings(memory="long")
+    tracker = MemoryTracker(network, settings)
+    prompts = {0: [mask(1, clip), click(2, 60, 12)]}
+    run(tracker, clip.frames[:8], prompts)
+    held = tracker.save()["objects"]
+    assert len(held[1]["rivals"]) == 2
+    beliefs = [held[1]["belief"], *(rival["belief"] for rival in held[1]["rivals"])]
+    assert beliefs == sorted(beliefs, reverse=True)
+    assert beliefs[0] < 0
+    for one in (held[1], *held[1]["rivals"]):
+        assert len(one["tracked"]) <= 16
+        assert sum(entry["memory"] is not None for entry in one["tracked"].values()) <= 7
+    other = MemoryTracker(network, settings)
+    other.load(load_state(dump_state(tracker.save())))
+    seen = other.step(clip.frames[8], commit=False)
+    again = tracker.step(clip.frames[8])
+    assert same_object(seen, again, 1)
+    assert same_object(other.step(clip.frames[8]), again, 2)
+    tracker.step(clip.frames[9], [click(1, 20, 20)])
+    held = tracker.save()["objects"]
+    assert held[1]["rivals"] == []
+    assert len(held[2]["rivals"]) == 2
+    alone = run(MemoryTracker(network, settings), clip.frames[:9], {0: prompts[0][:1]})
+    assert same_object(alone[8], again, 1)
 
 
 def live_bytes() -> int:

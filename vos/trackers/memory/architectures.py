@@ -105,7 +105,8 @@ class Architecture:
         if kind == "sam3_video":  # detector and tracker in one
             content = content.get("tracker_config") or {}
         try:
-            config = getattr(transformers, config_class).from_dict(dict(content))
+            make = getattr(transformers, config_class)
+            config = make.from_dict(_with_decoder(make, content))
         except (TypeError, ValueError, KeyError) as error:
             raise ModelError(f"{where}/config.json cannot be used: {str(error).splitlines()[0]}") from error
         if family != "sam2.1":
@@ -163,7 +164,7 @@ def hiera_config(trunk: Hiera, sizes: Mapping[str, Any]) -> Any:
     side = trunk.image_size
     dim = sizes.get("memory_attention_hidden_size", 256)
     return Sam2VideoConfig(
-        **_with_prompts(sizes, dim, side),
+        **_with_decoder(Sam2VideoConfig, _with_prompts(sizes, dim, side)),
         vision_config={
             "model_type": "sam2_vision_model",
             "fpn_hidden_size": dim,
@@ -261,6 +262,17 @@ def _with_prompts(sizes: Mapping[str, Any], dim: int, side: int) -> dict[str, An
         "prompt_encoder_config": {"hidden_size": dim, "image_size": side},
         "mask_decoder_config": {"hidden_size": dim},
     }
+
+
+def _with_decoder(config_class: Any, content: Mapping[str, Any]) -> dict[str, Any]:
+    """``content`` with the mask decoder's part as a configuration of its own class.
+
+    Some releases of transformers (5.17) take a dict there for one of the prompt encoder.
+    """
+    made = dict(content)
+    if isinstance(part := made.get("mask_decoder_config"), Mapping):
+        made["mask_decoder_config"] = config_class.sub_configs["mask_decoder_config"](**part)
+    return made
 
 
 def _feature_sizes(side: int) -> list[list[int]]:

@@ -115,8 +115,7 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """
     objects, width = len(keys), queries.shape[-1]
     if queries.is_cuda or values.shape[-1] == width:
-        queries = queries.expand(objects, -1, -1)
-        return F.scaled_dot_product_attention(queries[:, None], keys[:, None], values[:, None])[:, 0]
+        return _attend_fused(queries.expand(objects, -1, -1), keys, values)
     scaled = queries * width**-0.5
     attended = [
         torch.cat([_attend_block(block, columns, some) for block in one.split(QUERY_BLOCK)])
@@ -125,6 +124,20 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         )
     ]
     return torch.stack(attended)
+
+
+def _attend_fused(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """(N, L, V) with torch's kernels.
+
+    Those for 16 bits refuse tensors with strides of 0, as expanded ones have (cuDNN lays out its result like
+    the queries), and flash attention refuses values narrower than keys; so tensors are laid out plainly, and
+    narrow values are filled up with zeros.
+    """
+    narrow = values.shape[-1]
+    if queries.is_cuda and queries.dtype != torch.float32 and narrow < queries.shape[-1]:
+        values = F.pad(values, (0, queries.shape[-1] - narrow))
+    queries, keys, values = (tokens.contiguous()[:, None] for tokens in (queries, keys, values))
+    return F.scaled_dot_product_attention(queries, keys, values)[:, 0, :, :narrow]
 
 
 def _attend_block(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:

@@ -65,6 +65,10 @@ class Bank:
     """Time of the first prompt."""
     state: dict[str, Any] = field(default_factory=dict)
     """What the memory policy keeps of this object: numbers, lists and arrays. Replaced, never changed."""
+    belief: float = 0.0
+    """Cumulative log quality, where several hypotheses are followed."""
+    rivals: tuple[Bank, ...] = ()
+    """Less believed hypotheses about the object, where several are followed. Replaced, never changed."""
 
     def copy(self) -> Bank:
         """A bank that can change without this one changing; tensors are shared."""
@@ -77,7 +81,8 @@ class Bank:
         )
 
     def condition(self, t: int, entry: Entry) -> None:
-        """Remember a frame with a prompt."""
+        """Remember a frame with a prompt, which ends the competition of hypotheses."""
+        self.rivals, self.belief = (), 0.0
         self.tracked.pop(t, None)
         self.conditioning[t] = entry
         if self.first is None:
@@ -104,6 +109,7 @@ class Bank:
     def turn(self) -> None:
         """The direction changes: only conditioning frames are remembered."""
         self.tracked = {}
+        self.rivals, self.belief = (), 0.0
 
     def attended_conditioning(self, t: int, times: Iterable[int]) -> list[int]:
         """Which conditioning frames a frame at ``t`` attends: all, or the nearest ones.
@@ -146,6 +152,8 @@ class Bank:
             "passed": dict(self.passed),
             "first": self.first,
             "state": dict(self.state),
+            "belief": self.belief,
+            "rivals": [rival.to_dict() for rival in self.rivals],
         }
 
     def load(self, state: Mapping[str, Any], device: Any) -> None:
@@ -154,6 +162,11 @@ class Bank:
         self.tracked = {t: entry_from_dict(e, device) for t, e in state["tracked"].items()}
         self.passed, self.first = dict(state["passed"]), state["first"]
         self.state = dict(state["state"])
+        self.belief = state["belief"]
+        rivals = [Bank(self.max_conditioning, self.keep_first, self.bounded) for _ in state["rivals"]]
+        for rival, saved in zip(rivals, state["rivals"], strict=True):
+            rival.load(saved, device)
+        self.rivals = tuple(rivals)
 
 
 def entry_to_dict(entry: Entry) -> dict[str, Any]:

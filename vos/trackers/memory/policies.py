@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -28,6 +29,8 @@ class Policy(Protocol):
     """An object is there if its score is above this."""
     multimask_points: int
     """Prompts of at most so many points are decoded to three candidates."""
+    hypotheses: int
+    """So many banks are followed per object; where more than one, :meth:`choose` decides on prompts only."""
 
     def select(self, bank: Bank, t: int, direction: int) -> Attended:
         """What the frame at ``t`` attends; the only place that knows which memories count."""
@@ -59,6 +62,7 @@ class Sam2Policy:
 
     present_above = 0.0
     multimask_points = 1
+    hypotheses = 1
 
     def __init__(self, num_memories: int = 7, max_pointers: int = POINTER_REACH + 1) -> None:
         self.num_memories, self.max_pointers = num_memories, max_pointers
@@ -311,6 +315,58 @@ class DamPolicy(Sam2Policy):
         return memories, {*pointers, *memories}
 
 
+class LongPolicy(Sam2Policy):
+    """SAM2Long (Ding et al. 2024, arXiv 2410.16268): several hypotheses per object, each with its own bank.
+
+    What a hypothesis attends is decided here, which hypotheses live on by
+    :func:`vos.trackers.memory.hypotheses.survivors`.
+    """
+
+    hypotheses = 3
+    MIN_QUALITY = 0.1
+    MAX_SELECTED = 15
+    PROMPTED_SCORE = 10.0
+    """What a conditioning frame counts among scores."""
+    LOWEST, HIGHEST = 0.95, 1.05
+    """Weights of the keys of the least and of the most sure of the memories attended."""
+
+    def select(self, bank: Bank, t: int, direction: int) -> Attended:
+        """Conditioning frames, and the newest good frames; surer ones weigh more. Pointers by rank."""
+        chosen = bank.attended_conditioning(t, bank.conditioning)
+        selected = self._selected(bank, t, direction)
+        frames = self._conditioning_frames(bank, chosen) + self._selected_frames(bank, selected)
+        pointers = past_pointers(bank, chosen, t, direction)
+        prompted = len(pointers)
+        ranked = selected[: self.max_pointers][:-1]
+        pointers += [MemoryPointer(bank.tracked[k].pointer, rank) for rank, k in enumerate(ranked, 1)]
+        scores = {k: bank.tracked[k].score for k in selected}
+        newest = [k for k in selected[: self.num_memories - 1] if bank.tracked[k].memory is not None]
+        of_frames = [self.PROMPTED_SCORE] * len(chosen) + [scores[k] for k in reversed(newest)]
+        of_pointers = [self.PROMPTED_SCORE] * prompted + [scores[k] for k in ranked]
+        frames = [replace(f, weight=w) for f, w in zip(frames, self._weights(of_frames), strict=True)]
+        pointers = [replace(p, weight=w) for p, w in zip(pointers, self._weights(of_pointers), strict=True)]
+        return Attended(frames, pointers, max(1, self.max_pointers - 1))
+
+    def _weights(self, scores: Sequence[float]) -> list[float]:
+        """Linear in the rank of the score; of equals the one listed first is lower."""
+        if len(scores) < 2:
+            return [1.0] * len(scores)
+        ranks = np.argsort(np.argsort(scores, kind="stable"), kind="stable")
+        steps = np.linspace(self.LOWEST, self.HIGHEST, len(scores))
+        return [float(steps[rank]) for rank in ranks]
+
+    def _selected(self, bank: Bank, t: int, direction: int) -> list[int]:
+        return self._walk(bank, t, direction, self._is_good, 0, self.MAX_SELECTED)
+
+    def _is_good(self, entry: Entry) -> bool:
+        return entry.quality > self.MIN_QUALITY and entry.score > 0
+
+    def needed(self, bank: Bank, t: int, direction: int) -> tuple[Collection[int], Collection[int]]:
+        """The newest good frames, and the last one."""
+        selected = self._selected(bank, t + direction, direction)
+        return selected[: self.num_memories], selected
+
+
 def _distractor(masks: NDArray[np.bool_], row: int) -> bool:
     """Whether one of the other (K, h, w) candidates reaches far out of the chosen one's box."""
     mask = masks[row]
@@ -351,5 +407,6 @@ POLICIES: dict[str, Callable[[int, int], Policy]] = {
     "samurai": SamuraiPolicy,
     "dam": DamPolicy,
     "sam3": Sam3Policy,
+    "long": LongPolicy,
 }
 """Name (``--memory`` of ``vos track``) -> policy, of the numbers of memories and of pointers."""

@@ -13,6 +13,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from .bank import Bank, Entry
+from .hypotheses import survivors
 from .network import MASK_SCALE, Attended, Decoded, Features, MemoryNetwork
 from .policies import Policy, Sam2Policy
 
@@ -231,6 +232,8 @@ class Session:
                 bank.pass_through(t, direction)
                 bank.forget(t, *self.policy.needed(bank, t, direction))
                 found[k] = Answer(bank.conditioning[t], True)
+            elif bank.conditioning and self.policy.hypotheses > 1:
+                found[k] = self._track_hypotheses(t, features, direction, k)
             elif bank.conditioning:
                 running.append((k, self.policy.select(bank, t, direction)))
         for group in _groups(running, self.max_batch):
@@ -257,6 +260,39 @@ class Session:
             banks[n].forget(t, *self.policy.needed(banks[n], t, direction))
             answers[k] = Answer(entry, False, False, decoded.low_res[n], decoded.quality[n], attended)
         return answers
+
+    def _track_hypotheses(self, t: int, features: Features, direction: int, object_id: int) -> Answer:
+        """Track all hypotheses about an object; the best of their candidates are the next hypotheses."""
+        bank = self.tracks[object_id].bank
+        parents = [dataclasses.replace(bank, rivals=()), *bank.rivals]
+        attended = [self.policy.select(parent, t, direction) for parent in parents]
+        decoded: dict[int, tuple[Decoded, int]] = {}
+        for group in _groups(list(enumerate(attended)), self.max_batch):
+            fused = self.network.fuse(features, [one for _, one in group])
+            found = self.network.decode(features, fused, present_above=self.policy.present_above)
+            decoded |= {parent: (found, n) for n, (parent, _) in enumerate(group)}
+        answers = [decoded[parent] for parent in range(len(parents))]
+        chosen = survivors(
+            [parent.belief for parent in parents],
+            [float(found.score[n]) for found, n in answers],
+            [found.quality[n].tolist() for found, n in answers],
+            self.policy.hypotheses,
+        )
+        children: list[Bank] = []
+        entries: list[Entry] = []
+        for some in _chunks(chosen, self.max_batch):
+            plain = [self._entry(*decoded[parent], row, None) for parent, row, _ in some]
+            memories = self._encode(features, plain, prompted=False)
+            for (parent, _, belief), entry, memory in zip(some, plain, memories, strict=True):
+                child = dataclasses.replace(parents[parent].copy(), belief=belief)
+                entries.append(self._filled(dataclasses.replace(entry, memory=memory)))
+                child.track(t, entries[-1], direction)
+                child.forget(t, *self.policy.needed(child, t, direction))
+                children.append(child)
+        self.tracks[object_id].bank = dataclasses.replace(children[0], rivals=tuple(children[1:]))
+        parent = chosen[0][0]
+        found, n = decoded[parent]
+        return Answer(entries[0], False, False, found.low_res[n], found.quality[n], attended[parent])
 
     def _encode(self, features: Features, entries: Sequence[Entry], *, prompted: bool) -> list[Tensor]:
         low_res = torch.stack([entry.low_res for entry in entries if entry.low_res is not None])

@@ -1,0 +1,47 @@
+"""Which hypotheses about an object live on (SAM2Long, Ding et al. 2024, arXiv 2410.16268)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+SURE_SCORE = 2.0
+"""Where the score logit of any hypothesis is farther from 0 than this, candidates compete by belief alone."""
+SMALLEST = 1e-5
+"""Added to an estimated IoU before its logarithm is taken."""
+
+
+def survivors(
+    beliefs: Sequence[float], scores: Sequence[float], qualities: Sequence[Sequence[float]], limit: int
+) -> list[tuple[int, int, float]]:
+    """Hypothesis, candidate and new belief of those that live on, the most believed first.
+
+    Where the network is not sure, candidates that look alike do not crowd out the others: of those with the
+    same quality (to two decimals, negative where the object is absent) one is taken.
+
+    Args:
+        beliefs: cumulative log quality of each hypothesis.
+        scores: logit, per hypothesis, of the object being there.
+        qualities: estimated IoU of every candidate of each hypothesis.
+        limit: how many live on.
+    """
+    candidates = [
+        (parent, row, belief + math.log(quality + SMALLEST))
+        for parent, (belief, some) in enumerate(zip(beliefs, qualities, strict=True))
+        for row, quality in enumerate(some)
+    ]
+    candidates.sort(key=lambda candidate: -candidate[2])
+    if max(abs(score) for score in scores) > SURE_SCORE:
+        return candidates[:limit]
+    kept: dict[float, tuple[int, int, float]] = {}
+    for candidate in candidates:
+        parent, row, _ = candidate
+        sign = 1 if scores[parent] > 0 else -1
+        kept.setdefault(round(sign * qualities[parent][row], 2), candidate)
+    chosen = list(kept.values())[:limit]
+    parents = {parent for parent, _, _ in chosen}
+    for candidate in candidates:
+        if len(chosen) < limit and candidate[0] not in parents:
+            parents.add(candidate[0])
+            chosen.append(candidate)
+    return sorted(chosen, key=lambda candidate: -candidate[2])
