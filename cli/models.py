@@ -29,7 +29,7 @@ def model_names(command: Callable[..., Any]) -> Callable[..., Any]:
 @verbosity
 def list_(as_json: bool, quiet: bool) -> None:
     """List the models that have weights, and which of them are here."""
-    from vos.backbones.weights.catalog import WEIGHTS, weights_folder
+    from vos.backbones.weights.catalog import OWN_WEIGHTS, WEIGHTS, weights_folder
 
     folder = weights_folder()
     rows = [
@@ -38,19 +38,36 @@ def list_(as_json: bool, quiet: bool) -> None:
             "file": weights.file,
             "megabytes": round(weights.size / 1e6, 1),
             "licence": weights.licence,
+            "published": weights.published,
+            "gated": False,
             "sha256": weights.sha256,
             "url": weights.url,
             "here": (folder / weights.file).is_file(),
         }
         for weights in WEIGHTS.values()
+    ] + [
+        {
+            "model": name,
+            "file": own.file,
+            "megabytes": round(own.size / 1e6, 1),
+            "licence": own.licence,
+            "published": own.published,
+            "gated": own.gated,
+            "sha256": None,
+            "url": own.page,
+            "here": (folder / own.file).exists(),
+        }
+        for name, own in OWN_WEIGHTS.items()
     ]
     if as_json:
         print_json(rows)
     elif not quiet:
         for row in rows:
-            state = "here" if row["here"] else "not fetched"
-            click.echo(f"{row['model']:12} {row['megabytes']:8.1f} MB  {row['licence']:12} {state}")
-        click.echo(f"\nin {folder}")
+            state = "here" if row["here"] else "gated" if row["gated"] else "not fetched"
+            licence = row["licence"].partition(",")[0]
+            line = f"{row['model']:16} {row['megabytes']:8.1f} MB  {licence:12} {state:12} {row['published']}"
+            click.echo(line.rstrip())
+        click.echo(f"\nin {folder}; on the right: published J&F")
 
 
 @models.command()

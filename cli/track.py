@@ -10,6 +10,7 @@ import click
 
 from .class_options import class_options, take_class_settings
 from .format_options import format_option_flag, parse_names, parse_settings
+from .memory_options import check_memory, memory_options, take_memory_settings
 from .options import (
     engine_options,
     existing_result,
@@ -81,6 +82,7 @@ def prompt_options(command: Any) -> Any:
 @class_options
 @output_folder
 @engine_options
+@memory_options
 @reading_options
 @existing_result
 @click.option(
@@ -145,8 +147,10 @@ def track(
 
     if flags["size"] is not None:
         flags["size"] = parse_size(flags["size"])
-    classes = take_class_settings(flags)
+    classes, memory = take_class_settings(flags), take_memory_settings(flags)
     merged = override(TrackSettings(), load_config(config), flags, {"classes": classes})
+    check_memory(merged.model, memory)
+    merged = override(merged, {"tracker": merged.tracker | memory})
     merged = override(merged, {"options": merged.options | parse_settings(settings)})
     switches = {"overlay": overlay, "coco": coco} | dict.fromkeys(formats, True)
     merged = override(merged, {"outputs": chosen(merged.outputs, switches)})

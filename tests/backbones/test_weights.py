@@ -225,7 +225,7 @@ def test_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, t
 
 def test_registry_is_well_formed() -> None:
     """Every entry has https, a size, a sha256, and is a model that can be built."""
-    from vos.backbones.registry import BACKBONES
+    from vos.trackers.registry import MODELS
 
     for name, weights in WEIGHTS.items():
         assert name == weights.name
@@ -233,7 +233,7 @@ def test_registry_is_well_formed() -> None:
         assert weights.url.endswith(weights.file)
         assert weights.size > 0
         assert re.fullmatch(r"[0-9a-f]{64}", weights.sha256)
-        assert name in BACKBONES
+        assert name in MODELS
 
 
 def _vos(*arguments: str) -> Result:
@@ -245,6 +245,8 @@ def test_commands(weights: Weights) -> None:
     listed = _vos("list")
     assert listed.exit_code == 0
     assert re.search(r"toy .* not fetched", listed.output)
+    assert re.search(r"sam3 +3450.1 MB  SAM License +gated +SA-V test 84.4", listed.output)
+    assert re.search(r"edgetam +56.0 MB  Apache-2.0 +not fetched +SA-V test 71.7", listed.output)
     missing = _vos("path", "toy")
     assert missing.exit_code == 4
     assert "vos models download toy" in missing.output

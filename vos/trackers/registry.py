@@ -32,12 +32,14 @@ class TrackerEntry:
     """``none``, ``included`` in the package, ``download``, or ``backbone``: those of its backbone."""
     tunable: bool = False
     """Whether ``tune`` is one of its settings."""
+    memory: bool = False
+    """Whether it has a memory of its own: settings ``memory``, ``max_batch``, ``fill_holes``."""
     options: dict[str, Any] = field(default_factory=dict)
     """Fixed arguments of the builder."""
 
 
 def _memory(name: str, help: str) -> TrackerEntry:
-    return TrackerEntry("vos.trackers.memory.tracker:build", help, options={"name": name})
+    return TrackerEntry("vos.trackers.memory.tracker:build", help, memory=True, options={"name": name})
 
 
 _SIZES = ("tiny", "small", "base-plus", "large")

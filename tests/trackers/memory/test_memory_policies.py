@@ -198,7 +198,9 @@ def test_hypotheses_that_look_alike_do_not_crowd_out_others() -> None:
     assert [(parent, row) for parent, row, _ in found] == [(0, 1), (1, 0), (1, 2)]
     filled = survivors([0.0, -0.5, -0.6], [1.0, 1.0, 1.0], [[0.9] * 3, [0.9] * 3, [0.9] * 3], 3)
     assert [(parent, row) for parent, row, _ in filled] == [(0, 0), (1, 0), (2, 0)]
-    assert len(survivors([0.0], [1.0], [[0.9, 0.9, 0.9]], 3)) == 1, "no unused hypothesis is left to fill with"
+    assert len(survivors([0.0], [1.0], [[0.9, 0.9, 0.9]], 3)) == 1, (
+        "no unused hypothesis is left to fill with"
+    )
     assert survivors([0.0], [3.0], [[0.0, 0.0, 0.0]], 1)[0][2] == pytest.approx(np.log(1e-5))
 
 

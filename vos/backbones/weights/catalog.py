@@ -163,8 +163,14 @@ class OwnWeights:
     page: str
     """Where it is to be had."""
     licence: str
+    size: int
+    """Bytes, about."""
     note: str = ""
     """Anything to know before."""
+    published: str = ""
+    """Published results, for people: J&F of video object segmentation."""
+    gated: bool = False
+    """Whether access has to be requested."""
 
 
 OWN_WEIGHTS = {
@@ -173,12 +179,17 @@ OWN_WEIGHTS = {
         "https://github.com/facebookresearch/EdgeTAM (checkpoints/edgetam.pt) or "
         "https://huggingface.co/yonigozlan/EdgeTAM-hf",
         "Apache-2.0",
+        56_000_000,
+        published="SA-V test 71.7, MOSE val 70.0",
     ),
     "sam3": OwnWeights(
         "sam3",
         "https://huggingface.co/facebook/sam3",
         "SAM License, which is not an open-source licence and forbids some uses",
+        3_450_062_241,
         "Access is gated: log in there, accept the licence and request it, then fetch the whole repository.",
+        "SA-V test 84.4, MOSE val 78.4",
+        gated=True,
     ),
 }
 """Name -> a file, or a folder of the Hub, without published size and checksum."""
