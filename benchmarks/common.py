@@ -18,7 +18,17 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 """Where the numbers in the README and in docs come from."""
 
-PACKAGES = ("vos", "numpy", "opencv-python", "scipy", "pillow", "av", "torch", "torchvision", "transformers")
+PACKAGES = (
+    "vos-toolkit",
+    "numpy",
+    "opencv-python",
+    "scipy",
+    "pillow",
+    "av",
+    "torch",
+    "torchvision",
+    "transformers",
+)
 
 
 def data_root() -> Path:

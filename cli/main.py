@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
+from vos.distribution import refuse_other_vos
 from vos.errors import InterruptedRunError, PartialResultError, VosError
 
 from .streams import open_streams, stdout_error
@@ -80,6 +81,7 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what it raises becomes a message on stderr and an exit code."""
         try:
+            refuse_other_vos()
             with sigterm_interrupts():
                 result = super().invoke(ctx)
                 sys.stdout.flush()
@@ -144,7 +146,9 @@ def sigterm_interrupts() -> Iterator[None]:
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="vos", prog_name="vos")
+@click.version_option(
+    package_name="vos-toolkit", prog_name="vos", message="%(prog)s %(version)s (%(package)s)"
+)
 def cli() -> None:
     """Cut objects out of videos: track them from a mask, points or boxes, and score the result.
 

@@ -14,6 +14,7 @@ import vos
 
 ROOT = Path(__file__).resolve().parent.parent
 NOUNS = {
+    "distribution",
     "documents",
     "errors",
     "files",
@@ -40,6 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "limits": set(),
     "notices": set(),
     "documents": set(),
+    "distribution": {"errors"},
     "results": set(),
     "prompts": {"results"},
     "settings": {"errors", "documents"},

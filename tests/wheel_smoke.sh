@@ -7,7 +7,8 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-"$python" -m build --quiet --wheel --outdir "$work/dist" "$root"
+"$python" -m build --quiet --outdir "$work/dist" "$root"
+"$python" -m twine check --strict "$work"/dist/*
 "$python" -m venv "$work/env"
 "$work/env/bin/python" -m pip install --quiet --disable-pip-version-check "$work"/dist/*.whl
 

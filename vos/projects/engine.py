@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..runs.fingerprint import fingerprint_weights, own_version
+from ..distribution import own_version
+from ..runs.fingerprint import fingerprint_weights
 from ..runs.models import build_tracker_of
 from ..runs.settings import TrackSettings
 from ..settings import override

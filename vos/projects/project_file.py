@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..distribution import own_version
 from ..errors import InputError, MediaError, OutputError
 from ..files import make_folder, write_text_atomic
-from ..runs.fingerprint import fingerprint, own_version
+from ..runs.fingerprint import fingerprint
 from ..settings import override
 from ..video import Video, open_video
 from .events import VERSION

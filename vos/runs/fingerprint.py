@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..backbones.weights.catalog import weights_file
+from ..distribution import own_version
 from ..errors import MediaError
 from ..prompting.class_names import ClassNames
 from ..prompts import Target
@@ -207,8 +208,3 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def own_version() -> str:
-    """Version of this program."""
-    return metadata.version("vos")

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backbones.base import Backbone
+from ..distribution import own_version
 from ..errors import InterruptedRunError, MediaError, OutputError, PartialResultError
 from ..evaluation.label_png import read_label_png
 from ..files import make_folder, write_bytes_atomic, write_text_atomic
@@ -33,7 +34,7 @@ from ..frame import Frame
 from ..names import check_name
 from ..results import FrameResult
 from ..video.images import decode_image, read_bytes
-from .fingerprint import fingerprint_file, fingerprint_weights, own_version, versions
+from .fingerprint import fingerprint_file, fingerprint_weights, versions
 from .folder import PROGRAM, Layout, RunFolder, claim
 from .persam_reference import Reference, build_backbone_of, learn_reference
 from .persam_settings import PersamRunSettings

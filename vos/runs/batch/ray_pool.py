@@ -37,7 +37,7 @@ def ray_pool(
     try:
         import ray
     except ImportError as error:
-        raise SettingsError("--ray needs Ray: pip install 'vos[ray]'") from error
+        raise SettingsError("--ray needs Ray: pip install 'vos-toolkit[ray]'") from error
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "warning"}
     if address == LOCAL:
         options |= {"num_cpus": max(round(workers * cpus), 1), "include_dashboard": False}

@@ -317,7 +317,7 @@ def file_system(url: str, endpoint_url: str | None = None) -> Any:
     try:
         import fsspec
     except ImportError as error:
-        raise SettingsError(f"{url} needs fsspec: pip install 'vos[cloud]'") from error
+        raise SettingsError(f"{url} needs fsspec: pip install 'vos-toolkit[cloud]'") from error
     kind = url.split("://", 1)[0]
     options: dict[str, Any] = {}
     if kind in ("s3", "s3a"):
@@ -330,7 +330,7 @@ def file_system(url: str, endpoint_url: str | None = None) -> Any:
         return fsspec.filesystem(kind, **options)
     except (ImportError, ValueError) as error:
         raise SettingsError(
-            f"cannot open {url}: {error}; for s3:// install vos[cloud], for gs:// gcsfs, for az:// adlfs"
+            f"cannot open {url}: {error}; for s3:// install vos-toolkit[cloud], for gs:// gcsfs, for az:// adlfs"
         ) from error
 
 

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...distribution import own_version
 from ...files import make_folder
 from ...video import open_video
-from ..fingerprint import own_version
 from ..models import build_tracker_of
 from ..pool import Report, peak_memory
 from ..settings import TrackSettings

@@ -56,7 +56,7 @@ _MODEL_TYPES = {
 
 TIMM_NEEDED = (
     "EdgeTAM's image encoder comes from the package timm, which is not installed; "
-    "install it with `pip install timm` (or `pip install 'vos[edgetam]'`)"
+    "install it with `pip install timm` (or `pip install 'vos-toolkit[edgetam]'`)"
 )
 
 
