@@ -24,7 +24,7 @@ SETTINGS = TrackSettings(model="drift", outputs=("masks",))
 @pytest.fixture
 def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[RayPool]:
     """Two actors on this machine."""
-    pytest.importorskip("ray", reason="needs vos[ray]")
+    pytest.importorskip("ray", reason="needs vos-toolkit[ray]")
     folders = [
         str(Path(__file__).parent),
         str(Path(__file__).resolve().parents[1]),

@@ -197,7 +197,7 @@ def test_a_stopped_task_goes_on_elsewhere(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
     """Address of a stand-in for S3 on loopback."""
-    pytest.importorskip("s3fs", reason="needs vos[cloud]")
+    pytest.importorskip("s3fs", reason="needs vos-toolkit[cloud]")
     pytest.importorskip("moto", reason="needs moto[server]")
     from moto.server import ThreadedMotoServer
 

@@ -330,7 +330,8 @@ def file_system(url: str, endpoint_url: str | None = None) -> Any:
         return fsspec.filesystem(kind, **options)
     except (ImportError, ValueError) as error:
         raise SettingsError(
-            f"cannot open {url}: {error}; for s3:// install vos-toolkit[cloud], for gs:// gcsfs, for az:// adlfs"
+            f"cannot open {url}: {error}; for s3:// install vos-toolkit[cloud], for gs:// gcsfs, "
+            "for az:// adlfs"
         ) from error
 
 
