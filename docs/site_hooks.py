@@ -1,7 +1,7 @@
 """Hooks of mkdocs: what the pages link to outside ``docs/`` becomes part of the site.
 
-In the repository README.md is the front page, and links such as ``../benchmarks/results/engine.json`` lead
-out of ``docs/``. On the site README.md is ``index.md``, and every linked file has its path in the repository.
+In the repository README.md is the front page, and links such as ``../benchmarks/results/engine.json``
+lead out of ``docs/``. On the site README.md is ``index.md``, and linked files keep their path.
 """
 
 from __future__ import annotations

@@ -99,3 +99,22 @@ def test_the_tracker_in_the_documentation() -> None:
     assert np.array_equal(joined.mask(2), clip.labels[1] == 2)
     tracker.remove(1)
     assert tracker.step(clip.frames[2]).ids == (2,)
+
+
+PAGES = [page for page in sorted(DOCS.glob("*.md")) if page.name != "cli.md"]
+
+
+@pytest.mark.parametrize("page", [*PAGES, DOCS.parent / "README.md"], ids=lambda page: page.name)
+def test_links_and_paths_of_a_page_exist(page: Path) -> None:
+    """Every relative link leads to a file, and every path in backquotes is in the tree."""
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!https?:|#|mailto:)([^)\s#]+)", text)
+    assert [link for link in links if not (page.parent / link).exists()] == []
+    paths = re.findall(r"`((?:vos|cli|tests|benchmarks|training|configs)/[\w/.-]+)`", text)
+    assert [path for path in paths if not (DOCS.parent / path).exists()] == []
+
+
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    """The navigation in mkdocs.yml lists every page of docs/."""
+    listed = re.findall(r": (\S+\.md)$", (DOCS.parent / "mkdocs.yml").read_text(), flags=re.MULTILINE)
+    assert {page.name for page in DOCS.glob("*.md")} <= set(listed)
