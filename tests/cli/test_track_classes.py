@@ -117,7 +117,7 @@ def test_going_on_after_it_is_done(frames: Path, scripted: list[dict[str, object
         (("--class", "bird"), 2, "found no 'bird' in frames 0 to 11"),
         (("--class", "unheard of"), 2, "does not know 'unheard of'"),
         (("--class", "star", "--class", "star"), 2, "named twice"),
-        (("--class", "star", "--box", "1:1,1,9,9"), 2, "by itself"),
+        (("--class", "star", "--box", "1:1,1,9,9"), 2, "cannot be combined"),
         (("--class", "star", "--detect-every", "0"), 2, "x>=1"),
     ],
 )
