@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import cv2
 import numpy as np
@@ -13,6 +13,23 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..ops.boxes import tight_box
 from ..results import MAX_OBJECTS, FrameResult, Labels, davis_palette, object_ids
+
+
+@cache
+def bright_palette() -> NDArray[np.uint8]:
+    """(256, 3) uint8 RGB by object id: the colours of Okabe and Ito (Color Universal Design, 2008), repeated.
+
+    Black, which is background here, is left out.
+    """
+    colours = [(0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0)]
+    colours.append((240, 228, 66))
+    palette = np.array([(0, 0, 0), *(colours[n % len(colours)] for n in range(255))], dtype=np.uint8)
+    palette.flags.writeable = False
+    return palette
+
+
+PALETTES = {"davis": davis_palette, "bright": bright_palette}
+"""Name -> (256, 3) uint8 colours by object id."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +46,18 @@ class OverlaySettings:
     """Draw a line along the inner edge of every mask."""
     labels: bool = True
     """Write id, name and score at every visible object."""
+    palette: str = "davis"
+    """``davis``, or ``bright``: seven colours that colour-blind people can tell apart."""
+    boxes: bool = False
+    """Draw the box of every visible object."""
     crf: int = 20
     """x264's constant rate factor: 0 lossless, 18 hardly visible loss, 51 worst."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.alpha <= 1:
             raise ValueError(f"alpha must be in 0..1, got {self.alpha}")
+        if self.palette not in PALETTES:
+            raise ValueError(f"palette must be {' or '.join(PALETTES)}, got {self.palette!r}")
         if not 0 <= self.crf <= 51:
             raise ValueError(f"crf must be in 0..51, got {self.crf}")
 
@@ -56,14 +79,21 @@ def draw_overlay(
     inside = labels > 0
     if not inside.any():
         return drawn
-    tint = davis_palette()[_colour_index(labels[inside])].astype(np.float32)
+    palette = PALETTES[settings.palette]()
+    tint = palette[_colour_index(labels[inside])].astype(np.float32)
     mixed = image[inside].astype(np.float32) * (1 - settings.alpha) + tint * settings.alpha
     drawn[inside] = np.rint(mixed).astype(np.uint8)
     if settings.contour:
         edge = contour(labels, thickness=line_width(image.shape[0]))
-        drawn[edge] = contour_colours()[_colour_index(labels[edge])]
+        drawn[edge] = contour_colours(palette)[_colour_index(labels[edge])]
+    if settings.boxes:
+        for object_id in object_ids(labels):
+            box = tight_box(segmentation.mask(object_id))
+            assert box is not None
+            colour = palette[_colour_index(np.array(object_id))].tolist()
+            cv2.rectangle(drawn, box[:2], box[2:], colour, line_width(image.shape[0]))
     if settings.labels:
-        _draw_labels(drawn, segmentation, names or {})
+        _draw_labels(drawn, segmentation, names or {}, palette)
     return drawn
 
 
@@ -82,9 +112,9 @@ def _colour_index(ids: Labels) -> NDArray[np.uint8]:
     return ((ids.astype(np.int64) - 1) % MAX_OBJECTS + 1).astype(np.uint8)
 
 
-def contour_colours() -> NDArray[np.uint8]:
+def contour_colours(palette: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(256, 3) uint8: the palette half-way to white, so that a line stands out from its own tint."""
-    return ((davis_palette().astype(np.uint16) + 255) // 2).astype(np.uint8)
+    return ((palette.astype(np.uint16) + 255) // 2).astype(np.uint8)
 
 
 def line_width(height: int) -> int:
@@ -92,7 +122,12 @@ def line_width(height: int) -> int:
     return max(1, round(height / 540))
 
 
-def _draw_labels(drawn: NDArray[np.uint8], segmentation: FrameResult, names: Mapping[int, str]) -> None:
+def _draw_labels(
+    drawn: NDArray[np.uint8],
+    segmentation: FrameResult,
+    names: Mapping[int, str],
+    palette: NDArray[np.uint8],
+) -> None:
     """Put a label above every visible object, moved into the image and off the labels already drawn."""
     taken: list[tuple[int, int, int, int]] = []
     for object_id in object_ids(segmentation.labels):
@@ -101,7 +136,7 @@ def _draw_labels(drawn: NDArray[np.uint8], segmentation: FrameResult, names: Map
         text = f"{object_id} {names.get(object_id, '')}".rstrip()
         if object_id in segmentation.confidence:
             text += f" · {segmentation.confidence[object_id]:.2f}"
-        colour = tuple(int(c) for c in davis_palette()[_colour_index(np.array(object_id))])
+        colour = tuple(int(c) for c in palette[_colour_index(np.array(object_id))])
         label = _label_image(text, colour, font_size(drawn.shape[0]))
         place = _place(label.shape[:2], box, drawn.shape[:2], taken)
         if place is None:

@@ -1,0 +1,84 @@
+"""``vos visualize``."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from .format_options import parse_selection, selection_options
+from .options import verbosity
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FILE", help="See above."
+)
+@click.option("--video", metavar="VIDEO", help="The video that the masks are of; a run knows it.")
+@click.option(
+    "--truth",
+    type=click.Path(path_type=Path),
+    metavar="MASKS",
+    help="Show hits, misses and false pixels.",
+)
+@click.option(
+    "--palette", type=click.Choice(["bright", "davis"]), default="bright", show_default=True, help="Colours."
+)
+@click.option("--fill", type=float, default=0.5, show_default=True, help="Weight of the colour, 0 to 1.")
+@click.option("--contours/--no-contours", default=True, show_default=True, help="Draw outlines.")
+@click.option("--boxes/--no-boxes", default=False, show_default=True, help="Draw boxes.")
+@click.option("--labels/--no-labels", default=True, show_default=True, help="Write id, name and confidence.")
+@selection_options
+@click.option("--overwrite", is_flag=True, help="Replace FILE.")
+@verbosity
+def visualize(
+    source: Path,
+    output: Path,
+    video: str | None,
+    truth: Path | None,
+    palette: str,
+    fill: float,
+    contours: bool,
+    boxes: bool,
+    labels: bool,
+    frames: str | None,
+    objects: str | None,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Show the masks of SOURCE, the folder of a run or of index PNGs.
+
+    The suffix of FILE says how: .mp4, .gif or .webp (overlay), .png (contact sheet), .svg (plot of confidence
+    and area).
+
+    \b
+    vos visualize out -o overlay.mp4
+    vos visualize out --truth ground-truth -o compared.mp4
+    vos visualize out --boxes --fill 0 -o sheet.png
+    vos visualize out -o plot.svg
+    """
+    from vos.errors import OutputError
+    from vos.formats.drawing import OverlaySettings
+    from vos.formats.transfer import read, select
+    from vos.formats.with_frames import video_of_run
+    from vos.runs.visualize import visualize as show
+    from vos.settings import override
+    from vos.video import open_video
+
+    if output.exists() and not overwrite:
+        raise OutputError(
+            f"{output} is there already: give --overwrite to replace it, or choose another place"
+        )
+    looks = {"palette": palette, "alpha": fill, "contour": contours, "boxes": boxes, "labels": labels}
+    settings = override(OverlaySettings(), looks)
+    annotations = select(read(source, "masks"), **parse_selection(frames, objects))
+    with ExitStack() as stack:
+        pictures = None
+        if output.suffix.lower() != ".svg":
+            place, size = (Path(video), None) if video is not None else video_of_run(source)
+            pictures = stack.enter_context(open_video(place, size=size))
+        show(annotations, output, pictures, settings, truth=None if truth is None else read(truth, "masks"))
+    if not quiet:
+        click.echo(f"wrote {output}")
