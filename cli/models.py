@@ -71,6 +71,32 @@ def list_(as_json: bool, quiet: bool) -> None:
 
 
 @models.command()
+@click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1 or mps.  [default: the best one here]")
+@json_flag
+@verbosity
+def recommend(device: str | None, as_json: bool, quiet: bool) -> None:
+    """Say which tracker to take on this machine, and why. Nothing is fetched."""
+    import dataclasses
+
+    import torch
+
+    from vos.backbones.sam.backbone import check_device
+    from vos.trackers.recommend import recommend as advise
+
+    if device is None:
+        mps = torch.backends.mps.is_available()
+        device = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
+    advice = advise(check_device(device).type)
+    if as_json:
+        print_json({"device": device} | dataclasses.asdict(advice))
+    elif not quiet:
+        where = "" if device == "cpu" else f" --device {device}"
+        click.echo(f"--model {advice.model}{where}: {advice.why}")
+        if advice.better:
+            click.echo(f"better: {advice.better}, fetched by `{advice.fetch}`")
+
+
+@models.command()
 @model_names
 @click.option("--force", is_flag=True, help="Download again what is already here.")
 @verbosity

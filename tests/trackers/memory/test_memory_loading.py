@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from vos.backbones.weights import catalog
 from vos.errors import ModelError
 from vos.testing import tiny_edgetam_folder, tiny_sam2_checkpoint, tiny_sam3_folder, tiny_sam_checkpoint
-from vos.trackers.memory.architectures import HIERA, detect, hiera_config
+from vos.trackers.memory.architectures import HIERA, Architecture, detect, hiera_config
 from vos.trackers.memory.loading import load_network
 from vos.trackers.memory.names import sam3_tracker, to_original, to_transformers
 
@@ -243,3 +243,22 @@ def test_weights_that_are_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         load_network("edgetam")
     with pytest.raises(ModelError, match=r"SAM License.* Access is gated: log in there"):
         load_network("sam3")
+
+
+def test_the_mask_decoder_is_configured_in_its_own_class(
+    state: State, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """transformers 5.17 makes a prompt encoder's configuration of a dict, so it is never given one."""
+    import transformers
+
+    given = []
+
+    class Watched(transformers.Sam2VideoConfig):
+        def __init__(self, **fields: object) -> None:
+            given.append(type(fields["mask_decoder_config"]))
+            super().__init__(**fields)
+
+    monkeypatch.setattr(transformers, "Sam2VideoConfig", Watched)
+    detect(to_transformers(state), "")
+    Architecture.from_config(json.loads((folder / "config.json").read_text()), "folder")
+    assert given == [transformers.Sam2VideoMaskDecoderConfig] * 2
