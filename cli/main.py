@@ -44,6 +44,7 @@ COMMANDS: dict[str, str] = {
     "convert": "Convert annotations from one format to another.",
     "formats": "List the annotation formats, and what each can and cannot keep.",
     "models": "Download and verify the weights of models.",
+    "tracks": "Edit results: swap ids, rename, merge, drop, trim, fill gaps, remove specks.",
     "visualize": "Show masks: overlay, comparison with the truth, contact sheet, plot.",
 }
 """Command -> its line in ``vos --help``. The command ``a-b`` is the object ``a_b`` in ``cli/a_b.py``;

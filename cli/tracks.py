@@ -1,0 +1,177 @@
+"""``vos tracks``: edits of results."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .format_options import parse_names, parse_selection
+
+
+@click.group()
+def tracks() -> None:
+    """Edit results: every command writes a new folder OUT with masks and run.json, and leaves SOURCE alone.
+
+    \b
+    vos tracks swap out 1 2 --frames 40:80 -o fixed
+    vos tracks fill-gaps out --longest 5 --dry-run
+    """
+
+
+def _shared(command: Any) -> Any:
+    """SOURCE, ``-o`` and ``--dry-run``."""
+    for option in (
+        click.option("--dry-run", is_flag=True, help="Say what would change, and write nothing."),
+        click.option("-o", "--output", type=click.Path(path_type=Path), metavar="OUT", help="Folder."),
+        click.argument("source", type=click.Path(path_type=Path)),
+    ):
+        command = option(command)
+    return command
+
+
+_frames = click.option("--frames", metavar="A:B", help="Only frames A, A+1, ... before B.")
+
+
+def _range(frames: str | None) -> range:
+    chosen = parse_selection(frames, None)
+    return range(chosen.get("start", 0), chosen.get("end") or sys.maxsize, chosen.get("stride", 1))
+
+
+def _edit(
+    source: Path,
+    output: Path | None,
+    dry_run: bool,
+    build: Any,
+    names: dict[int, str] | None = None,
+    **facts: Any,
+) -> None:
+    """Make the edit, say what it changes, and write it unless this is a dry run."""
+    from vos.errors import InputError, SettingsError
+    from vos.formats.transfer import read
+    from vos.runs.edits import edited, summarize, write_edited
+
+    if output is None and not dry_run:
+        raise SettingsError("give the folder to make with -o OUT, or --dry-run")
+    given = read(source, "masks")
+    wanted = facts.get("ids") or ()
+    if wanted:
+        known = {k for _, result in given for k in result.ids}
+        missing = sorted(set(wanted) - known)
+        if missing:
+            raise InputError(f"{source} has no object {missing[0]}; it has {sorted(known)}")
+    changed = replace(edited(given, build(given)), names={**given.names, **(names or {})})
+    summary = summarize(given, changed)
+    if not dry_run and output is not None:
+        command = click.get_current_context().info_name
+        write_edited(changed, source, output, {"command": command, **facts, "names": names or {}})
+    click.echo(f"{'would change' if dry_run else 'changed'} {len(summary.frames)} frames")
+    for object_id in sorted({*summary.gained, *summary.lost}):
+        gained, lost = summary.gained.get(object_id, 0), summary.lost.get(object_id, 0)
+        click.echo(f"object {object_id}: {gained} pixels gained, {lost} lost")
+
+
+@tracks.command()
+@_shared
+@click.argument("names", nargs=-1, required=True, metavar="ID:NAME...")
+def rename(source: Path, names: tuple[str, ...], output: Path | None, dry_run: bool) -> None:
+    """Give objects names: 1:dog."""
+    given = parse_names(names, "NAME")
+    _edit(source, output, dry_run, lambda a: lambda n, labels: labels, names=given, ids=list(given))
+
+
+@tracks.command()
+@_shared
+@click.argument("first", type=int)
+@click.argument("second", type=int)
+@_frames
+def swap(
+    source: Path, first: int, second: int, frames: str | None, output: Path | None, dry_run: bool
+) -> None:
+    """Exchange the ids FIRST and SECOND in a range of frames."""
+    from vos.runs.edits import renumbered
+
+    change = {first: second, second: first}
+    _edit(
+        source,
+        output,
+        dry_run,
+        lambda a: renumbered(change, _range(frames)),
+        ids=[first, second],
+        frames=frames,
+    )
+
+
+@tracks.command()
+@_shared
+@click.argument("kept", type=int)
+@click.argument("other", type=int)
+def merge(source: Path, kept: int, other: int, output: Path | None, dry_run: bool) -> None:
+    """OTHER becomes part of KEPT."""
+    from vos.runs.edits import renumbered
+
+    _edit(source, output, dry_run, lambda a: renumbered({other: kept}, _range(None)), ids=[kept, other])
+
+
+@tracks.command()
+@_shared
+@click.argument("ids", type=int, nargs=-1, required=True)
+@_frames
+def drop(source: Path, ids: tuple[int, ...], frames: str | None, output: Path | None, dry_run: bool) -> None:
+    """Remove objects."""
+    from vos.runs.edits import without
+
+    _edit(source, output, dry_run, lambda a: without(ids, _range(frames)), ids=list(ids), frames=frames)
+
+
+@tracks.command()
+@_shared
+@click.argument("ids", type=int, nargs=-1, required=True)
+def keep(source: Path, ids: tuple[int, ...], output: Path | None, dry_run: bool) -> None:
+    """Remove all other objects."""
+    from vos.runs.edits import without
+
+    _edit(source, output, dry_run, lambda a: without(ids, _range(None), keep=True), ids=list(ids))
+
+
+@tracks.command()
+@_shared
+@click.argument("frames", metavar="A:B")
+def trim(source: Path, frames: str, output: Path | None, dry_run: bool) -> None:
+    """Remove all objects outside the frames A, A+1, ... before B; the frames stay, empty."""
+    from vos.runs.edits import without
+
+    _edit(source, output, dry_run, lambda a: without(None, _range(frames), inside=False), frames=frames)
+
+
+@tracks.command("fill-gaps")
+@_shared
+@click.option("--longest", type=click.IntRange(min=1), required=True, metavar="N", help="Frames at most.")
+def fill_gaps(source: Path, longest: int, output: Path | None, dry_run: bool) -> None:
+    """Draw masks where an object is gone for a few frames."""
+    from vos.runs.edits import fill_gaps as build
+
+    _edit(source, output, dry_run, lambda a: build(a, longest), longest=longest)
+
+
+@tracks.command("remove-specks")
+@_shared
+@click.option("--smaller", type=click.IntRange(min=1), required=True, metavar="PIXELS", help="Than this.")
+def remove_specks(source: Path, smaller: int, output: Path | None, dry_run: bool) -> None:
+    """Remove small pieces of objects, whole objects included."""
+    from vos.runs.edits import without_specks
+
+    _edit(source, output, dry_run, lambda a: without_specks(smaller), smaller=smaller)
+
+
+@tracks.command("fill-holes")
+@_shared
+@click.option("--smaller", type=click.IntRange(min=1), required=True, metavar="PIXELS", help="Than this.")
+def fill_holes(source: Path, smaller: int, output: Path | None, dry_run: bool) -> None:
+    """Fill small holes of objects with the object."""
+    from vos.runs.edits import without_holes
+
+    _edit(source, output, dry_run, lambda a: without_holes(smaller), smaller=smaller)
