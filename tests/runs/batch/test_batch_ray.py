@@ -64,5 +64,5 @@ def test_a_batch_on_ray(pool: RayPool, tmp_path: Path, monkeypatch: pytest.Monke
 def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     """The extra to install is named."""
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(SettingsError, match=r"vos\[ray\]"):
+    with pytest.raises(SettingsError, match=r"vos-toolkit\[ray\]"):
         ray_pool(LOCAL, 1)
