@@ -13,13 +13,6 @@ from vos import distribution
 from vos.errors import VosError
 
 
-def test_version_says_which_distribution_this_is() -> None:
-    """``vos --version`` names the distribution as the package index has it."""
-    result = CliRunner().invoke(cli, ["--version"])
-    assert result.output == f"vos {metadata.version('vos-toolkit')} (vos-toolkit)\n"
-    assert distribution.own_version() == metadata.version("vos-toolkit")
-
-
 def _installed(summary: str) -> Message:
     found = Message()
     found["Version"] = "3.6"

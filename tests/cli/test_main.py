@@ -127,7 +127,7 @@ def test_version() -> None:
     from importlib.metadata import version
 
     result = CliRunner().invoke(cli, ["--version"])
-    assert (result.exit_code, result.output) == (0, f"vos, version {version('vos')}\n")
+    assert (result.exit_code, result.output) == (0, f"vos {version('vos-toolkit')} (vos-toolkit)\n")
 
 
 def test_warnings_of_the_library(invoke: Callable[..., Result]) -> None:
@@ -167,7 +167,7 @@ def test_module_entry() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "vos_cli", "--version"], capture_output=True, text=True, check=True
     )
-    assert done.stdout.startswith("vos, version ")
+    assert done.stdout.startswith("vos ")
 
 
 def test_config_from_a_file(tmp_path: Path) -> None:
