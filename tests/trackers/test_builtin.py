@@ -218,7 +218,7 @@ def test_misuse_is_explained() -> None:
     with pytest.raises(InputError, match="one size"):
         tracker.step(scene("moving", num_frames=1, size=(64, 64)).frames[0])
     with pytest.raises(ModelError, match="CPU"):
-        ClassicalTracker(device="cuda")
+        build_tracker("classical", device="cuda")
     with pytest.raises(ModelError, match="float32"):
         build_tracker("classical", dtype="float16")
 
