@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,18 @@ import pytest
 import vos.testing
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """A command sets the level and the handlers of our logger for its process: not for the tests after it."""
+    logger = logging.getLogger("vos")
+    before = logger.level, logger.handlers
+    logger.setLevel(logging.NOTSET)
+    logger.handlers = []
+    yield
+    logger.setLevel(before[0])
+    logger.handlers = before[1]
 
 
 def _folder(path: Path, what: str) -> Path:

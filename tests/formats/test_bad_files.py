@@ -161,7 +161,7 @@ def test_masks_of_another_size_than_their_image(tmp_path: Path) -> None:
     annotation = {"id": 1, "image_id": 1, "segmentation": {"size": [5, 4], "counts": [20]}}
     path = tmp_path / "a.json"
     path.write_text(json.dumps({"images": [image], "annotations": [annotation], "categories": []}))
-    with pytest.raises(FormatError, match="4x5, its image 5x4"):
+    with pytest.raises(FormatError, match="4x5 pixels, its image 5x4"):
         read_all(path, "coco")
 
 

@@ -1,4 +1,4 @@
-"""docs/formats.md says what the registry says."""
+"""docs/formats.md and docs/cut-outs.md say what the registry says."""
 
 from __future__ import annotations
 
@@ -28,10 +28,12 @@ def test_the_table_of_what_is_kept() -> None:
 
 @pytest.mark.parametrize("name", [n for n, f in FORMATS.items() if f.writer and not f.internal])
 def test_formats_and_options_are_documented(name: str) -> None:
-    """Every format and every option of one is named on the page."""
-    text = PAGE.read_text(encoding="utf-8")
+    """Every format and every option of one is named on its page."""
+    page = PAGE.with_name("cut-outs.md") if FORMATS[name].needs_frames and name != "overlay" else PAGE
+    text = page.read_text(encoding="utf-8")
     assert f"`{name}`" in text or name == "overlay"
     if FORMATS[name].requires:
         pytest.importorskip(FORMATS[name].requires)
     for option in option_names(getattr(writer_class(name), "Options", NoOptions)):
-        assert re.search(rf"`(?:.*[`, ])?{option.replace('_', '-')}=", text), option
+        flag = option.replace("_", "-")
+        assert re.search(rf"`(?:.*[`, ])?{flag}=|`--{flag}\b", text), option
