@@ -30,6 +30,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_from_new_to_accepted(clip: Path, tmp_path: Path) -> None:
     """Every command on the way."""
     project = tmp_path / "project"
