@@ -73,5 +73,5 @@ class Lines:
         since, before = self._first
         of = "" if total is None else f" of {total}"
         rate = f", {(done - before) / (now - since):.1f}/s" if done > before and now > since else ""
-        with contextlib.suppress(OSError):  # a run does not end because nobody reads its progress
+        with contextlib.suppress(OSError):  # a run does not end because its progress cannot be written
             click.echo(f"vos: {what}: {done}{of}{rate}", err=True)
