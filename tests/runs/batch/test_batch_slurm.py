@@ -91,7 +91,8 @@ def test_an_array_and_its_report(tmp_path: Path, slurm: Path) -> None:
     """Every task of the array is the same command with its place in the environment; a report follows."""
     program = tmp_path / "vos"
     program.write_text(
-        f"#!/bin/bash\necho ${{SLURM_ARRAY_TASK_ID:-none}}/${{SLURM_ARRAY_TASK_COUNT:-none}} $@ >> {tmp_path}/log\n"
+        "#!/bin/bash\necho ${SLURM_ARRAY_TASK_ID:-none}/${SLURM_ARRAY_TASK_COUNT:-none} $@"
+        f" >> {tmp_path}/log\n"
     )
     program.chmod(stat.S_IRWXU)
     submit_array(SlurmJob("m.jsonl", "out", array=2, track=("--size", "480"), program=str(program)))

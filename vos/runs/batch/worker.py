@@ -170,6 +170,7 @@ class Worker:
             scratch=options.scratch,
             endpoint_url=options.endpoint_url,
             upload_checkpoints=options.upload_checkpoints,
+            pack=options.pack,
         )
 
     # Giving tasks to the pool
