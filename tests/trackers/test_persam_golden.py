@@ -11,7 +11,7 @@ from golden_persam import Comparison, backbone, encoded
 from PIL import Image
 
 from vos.backbones.refinement import Pass
-from vos.trackers.persam.feature_geometry import ReferenceView
+from vos.trackers.persam.feature_geometry import ReferenceGeometry
 from vos.trackers.persam.images import Found, LearnedTarget, PersamSettings, find_target, learn_target
 
 TESTS = {"sneaker": 3, "carframe": 2, "breakdance": 2}
@@ -28,7 +28,7 @@ def test_persam_matches_the_reference(golden: Path, model: str, case: str) -> No
     """The grid mask, the target, and every step on every image, the reference image itself included."""
     recorded = Comparison(golden / "persam" / f"persam_{model}_{case}.npz")
     mask, level = _reference_mask(golden, case)
-    view = ReferenceView(backbone(model), level)
+    view = ReferenceGeometry(backbone(model), level)
     target = _learn(golden, recorded, model, case, PersamSettings(), view, mask)
     recorded.close("target_embedding", target.embedding.vector, "features")
     for n in range(TESTS[case]):
@@ -44,7 +44,7 @@ def test_persam_f_matches_the_reference(golden: Path, model: str, case: str) -> 
     """The fit step by step, its weights, and every pass on every image."""
     recorded = Comparison(golden / "persam" / f"persam_f_{model}_{case}.npz")
     mask, level = _reference_mask(golden, case)
-    view = ReferenceView(backbone(model), level)
+    view = ReferenceGeometry(backbone(model), level)
     settings = PersamSettings(tune=True)
     target = _learn(golden, recorded, model, case, settings, view, mask)
     assert target.fit is not None
@@ -87,7 +87,7 @@ def _learn(
     model: str,
     case: str,
     settings: PersamSettings,
-    view: ReferenceView,
+    view: ReferenceGeometry,
     mask: np.ndarray,
 ) -> LearnedTarget:
     features = encoded(model, _image(golden, case, 0))
