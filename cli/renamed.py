@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-RENAMED_FLAGS = {"--detector": "--detector", "--detector-weights": "--detector-weights"}
+RENAMED_FLAGS = {"--finder": "--detector", "--finder-weights": "--detector-weights"}
 """Old flag -> new flag."""
 
 logger = logging.getLogger(__name__)

@@ -32,8 +32,8 @@ def test_a_judge_without_an_opinion_changes_nothing() -> None:
     for own, refined in zip(_follow("crowd"), _follow("crowd", refiner), strict=True):
         np.testing.assert_array_equal(own, refined)
     for context in seen:
-        count, size = len(context.ids), (context.window.height, context.window.width)
-        assert context.picture.shape == (*size, 3)
+        count, size = len(context.ids), (context.crop.height, context.crop.width)
+        assert context.cropped.shape == (*size, 3)
         assert context.belief.shape == context.appearance_log_prob.shape == (count + 1, *size)
         assert context.warped.masks.shape == (count, *size)
         np.testing.assert_allclose(context.belief.sum(axis=0), 1, atol=1e-5)
@@ -62,7 +62,7 @@ def test_cues_are_above_zero_where_the_object_wins() -> None:
     _follow("crowd", refiner)
     for context in seen:
         cues = engine_cues(context)
-        assert cues.shape == (len(context.ids), 3, *context.picture.shape[:2])
+        assert cues.shape == (len(context.ids), 3, *context.cropped.shape[:2])
         assert np.abs(cues).max() <= 1
         winner = context.belief.argmax(axis=0)
         for k in range(len(context.ids)):

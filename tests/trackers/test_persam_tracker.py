@@ -189,7 +189,7 @@ def test_decoder_is_told_what_the_switches_say() -> None:
 
     def asked(**settings: Any) -> Any:
         backbone = ScriptedBackbone(clip)
-        follow(clip, target_tracker(backbone, track_prompt=settings))
+        follow(clip, target_tracker(backbone, prompts=settings))
         return backbone.calls[0]
 
     usual = asked()

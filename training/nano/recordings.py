@@ -98,14 +98,14 @@ def record(
         tracker.step(Frame(t, image, str(t)))
         context = seen.pop()
         cues = np.round(engine_cues(context) * 127).astype(np.int8)
-        shown = [context.window.cut((clip.labels[t] == k).astype(np.float32)) for k in ids]
-        truth = np.zeros(context.picture.shape[:2], np.uint8)
+        shown = [context.crop.cut((clip.labels[t] == k).astype(np.float32)) for k in ids]
+        truth = np.zeros(context.cropped.shape[:2], np.uint8)
         for object_id, part in zip(ids, shown, strict=True):
             truth[part >= 0.5] = object_id
-        unknown = context.window.cut((clip.labels[t] == UNKNOWN).astype(np.float32)) >= 0.5
+        unknown = context.crop.cut((clip.labels[t] == UNKNOWN).astype(np.float32)) >= 0.5
         believed = np.array([0, *ids], np.uint8)[context.belief.argmax(axis=0)]
         truth[unknown] = believed[unknown]
-        frames.append(Recorded(context.picture, cues, truth))
+        frames.append(Recorded(context.cropped, cues, truth))
     given = context.given[0]
     size = (
         max(1, round(given.image.shape[1] * given.scale)),

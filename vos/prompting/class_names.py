@@ -65,7 +65,7 @@ class ClassSettings:
         ValueError: for a value out of range.
     """
 
-    RENAMED: ClassVar = {"detector": "detector", "reidentify": "reidentify", "new_track": "new_track"}
+    RENAMED: ClassVar = {"finder": "detector", "reseed": "reidentify", "newcomer": "new_track"}
 
     detector: str = "blip"
     """A name in :data:`vos.detectors.registry.DETECTORS`."""

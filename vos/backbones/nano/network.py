@@ -142,7 +142,7 @@ class Decoder(nn.Module):
         self.quality = nn.Sequential(nn.Linear(four + coarser[-1], 64), nn.ReLU(), nn.Linear(64, 1))
         self.which = nn.Parameter(torch.zeros(config.candidates, four + coarser[-1]))
         nn.init.normal_(self.which, std=0.1)
-        self.read_memory = nn.Conv2d(config.memory, coarser[1], 1, bias=False) if config.memory else None
+        self.recall = nn.Conv2d(config.memory, coarser[1], 1, bias=False) if config.memory else None
 
     def forward(
         self, pyramid: Pyramid, cues: Tensor, memory_read: Tensor | None = None
@@ -156,8 +156,8 @@ class Decoder(nn.Module):
         passed = [x]
         for down, level in zip(self.down, coarser, strict=True):
             x = down(x) + level
-            if memory_read is not None and self.read_memory is not None and len(passed) == RECALL_LEVEL:
-                x = x + self.read_memory(memory_read)
+            if memory_read is not None and self.recall is not None and len(passed) == RECALL_LEVEL:
+                x = x + self.recall(memory_read)
             passed.append(x)
         deepest = x.mean(dim=(2, 3))
         for up, join, skip in zip(self.up, self.join, passed[-2::-1], strict=True):

@@ -29,7 +29,7 @@ from .cues import ENGINE_CUES, made_up_cues
 class Reference:
     """A frame whose labels are known, as the network sees it."""
 
-    picture: NDArray[np.uint8]
+    cropped: NDArray[np.uint8]
     """(h, w, 3) uint8 RGB."""
     labels: NDArray[np.uint8]
     """(h, w) uint8."""
@@ -113,20 +113,20 @@ def _examples(
     """Square pictures (S, S, 3) uint8 around an object, and its masks (S, S) bool there."""
     pictures, masks = [], []
     shown = [(f, k) for f in references for k in ids if (f.labels == k).any()]
-    empty = {id(f): fill(f.picture, f.labels) for f, _ in shown}
+    empty = {id(f): fill(f.cropped, f.labels) for f, _ in shown}
     for n in range(settings.examples if shown else 0):
         frame, object_id = shown[n % len(shown)]
-        seen, labels = view(frame.picture, frame.labels, empty[id(frame)], 1.0, AugmentationSettings(), rng)
+        seen, labels = view(frame.cropped, frame.labels, empty[id(frame)], 1.0, AugmentationSettings(), rng)
         mask = labels == object_id
         if mask.any():
-            picture, here = _square(seen, mask & (labels != VOID), settings.side, rng)
-            pictures.append(picture)
+            cropped, here = _square(seen, mask & (labels != VOID), settings.side, rng)
+            pictures.append(cropped)
             masks.append(here)
     return pictures, masks
 
 
 def _square(
-    picture: NDArray[np.uint8], mask: NDArray[np.bool_], side: int, rng: np.random.Generator
+    cropped: NDArray[np.uint8], mask: NDArray[np.bool_], side: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """The (side, side) part of an image around the mask's middle; larger objects are made to fit."""
     rows, columns = np.nonzero(mask)
@@ -138,8 +138,8 @@ def _square(
         [[scale, 0, side / 2 - scale * x + jitter[0]], [0, scale, side / 2 - scale * y + jitter[1]]]
     )
     if scale < 1:
-        picture = cv2.GaussianBlur(picture, (0, 0), 0.5 / scale)
-    part = cv2.warpAffine(picture, matrix, (side, side), borderMode=cv2.BORDER_REFLECT)
+        cropped = cv2.GaussianBlur(cropped, (0, 0), 0.5 / scale)
+    part = cv2.warpAffine(cropped, matrix, (side, side), borderMode=cv2.BORDER_REFLECT)
     inside = cv2.warpAffine(mask.astype(np.float32), matrix, (side, side)) >= 0.5
     return part, inside
 
