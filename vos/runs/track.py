@@ -16,10 +16,11 @@ from ..errors import InterruptedRunError, MediaError, OutputError, PartialResult
 from ..files import make_folder
 from ..formats.base import VideoFacts, Writer, safe_name
 from ..formats.cutout_images import CutoutFolderWriter
+from ..formats.options import options_by_format
 from ..formats.records import RecordWriter
 from ..formats.registry import build_writer
 from ..formats.run_record import RunWriter
-from ..formats.transfer import options_by_format
+from ..formats.with_frames import audio_source
 from ..frame import Frame
 from ..names import check_name
 from ..prompting.class_names import ClassNames
@@ -230,7 +231,12 @@ class _Run:
         sequence = (
             self.video.paths[0].parent.resolve().name if self.video.is_images else self.video.paths[0].stem
         )
-        facts = VideoFacts(self.video.info.fps, self.prompting.names, sequence=safe_name(sequence))
+        facts = VideoFacts(
+            self.video.info.fps,
+            self.prompting.names,
+            sequence=safe_name(sequence),
+            audio=audio_source(self.video),
+        )
         chosen = options_by_format(self.settings.outputs, self.settings.options)
         options: dict[str, dict[str, Any]] = {name: {"options": o} for name, o in chosen.items() if o}
         options["overlay"] = {"settings": self.settings.overlay}
@@ -383,7 +389,7 @@ class _Run:
             for name, kept in records.items():
                 for file in kept.files if kept.is_folder else ():
                     self.folder.note(name, file)
-        notes = [f"{name}: {note}" for name, writer in records.items() for note in writer.notes]
+        notes = [f"{name}: {note}" for name, w in self.writers.items() for note in getattr(w, "notes", ())]
         for note in notes:
             logger.warning(note)
         state.seconds["total"] += time.perf_counter() - self.since
