@@ -17,6 +17,7 @@ import click
 from vos.distribution import refuse_other_vos
 from vos.errors import InterruptedRunError, PartialResultError, VosError
 
+from .renamed import with_current_flags
 from .streams import open_streams, stdout_error
 
 COMMANDS: dict[str, str] = {
@@ -75,6 +76,12 @@ class LazyGroup(click.Group):
         name = cmd_name.replace("-", "_") + "_" * keyword.iskeyword(cmd_name)
         command: click.Command = getattr(import_module(f".{name}", __package__), name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command and its arguments, in the flags of today."""
+        return super().resolve_command(ctx, with_current_flags(args))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table, without importing any command for its help."""

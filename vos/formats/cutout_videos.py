@@ -44,7 +44,8 @@ class CutoutVideoWriter(VideoWriter):
         options: Mapping[str, Any] | None = None,
     ) -> None:
         self.options: Any = laid_over(self.Options, options)
-        super().__init__(path, self.encoding(self.options), work=work, facts=facts)
+        audio = getattr(self.options, "audio", False)
+        super().__init__(path, self.encoding(self.options), work=work, facts=facts, audio=audio)
 
     @classmethod
     def encoding(cls, options: Any) -> Encoding:
@@ -52,8 +53,18 @@ class CutoutVideoWriter(VideoWriter):
         raise NotImplementedError
 
 
+@dataclass(frozen=True)
+class SoundOptions(CutoutOptions):
+    """Options of videos that are watched."""
+
+    audio: bool = True
+    """Keep the sound of the video."""
+
+
 class _AlphaWriter(CutoutVideoWriter):
     """RGBA with straight alpha; black where nothing is visible."""
+
+    Options = SoundOptions
 
     def picture(self, frame: Frame, segmentation: FrameResult) -> NDArray[np.uint8]:
         """(H, W, 4) RGBA."""
@@ -94,7 +105,7 @@ class QuickTimeAnimationWriter(_AlphaWriter):
 
 
 @dataclass(frozen=True)
-class WebmOptions(CutoutOptions):
+class WebmOptions(SoundOptions):
     """Options of ``webm``."""
 
     crf: int = 20
@@ -127,7 +138,7 @@ class WebmWriter(_AlphaWriter):
 
 
 @dataclass(frozen=True)
-class PlainVideoOptions(CutoutOptions):
+class PlainVideoOptions(SoundOptions):
     """Options of the videos without alpha."""
 
     crf: int = 16
