@@ -8,10 +8,11 @@ from contextlib import ExitStack
 from typing import Any
 
 from ..errors import InputError
+from ..formats.exporting import export as export_annotations
+from ..formats.frame_images import Images
 from ..formats.reading import Annotations
 from ..formats.records import FrameRecord, ObjectMask
 from ..formats.registry import find_format, writers
-from ..formats.transfer import export as export_annotations
 from ..formats.transfer import needs_frames
 from ..ops.rle import encode_counts
 from ..projects import Draft, FrameState, Project, ProjectVideo, State
@@ -61,7 +62,7 @@ def export(workspace: Workspace, job: Job) -> dict[str, Any]:
             sequence=video.key,
             options=request.get("options") or {},
             frames=source if any(map(needs_frames, formats)) else None,
-            pictures=source if request.get("images") else None,
+            images=Images(source) if request.get("images") else None,
             source={"project": project.id, "video": video.key, "counter": project.counter, "only": only},
         )
     workspace.exports[key] = path
