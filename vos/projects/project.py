@@ -161,6 +161,14 @@ class Project:
             self._state = None
         return video
 
+    def video_path(self, key: str | None = None) -> Path:
+        """Where the file or the folder of a video is.
+
+        Raises:
+            MediaError: if it is no longer there.
+        """
+        return self._file.video_path(key)
+
     def open_video(self, key: str | None = None) -> Video:
         """The frames of a video.
 

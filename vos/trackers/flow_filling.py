@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..backbones.classical.descriptors import to_lab
 from ..frame import Frame
-from ..ops.crop import choose_window
+from ..ops.crop import choose_crop
 from ..ops.overlap import argmax_labels
 from ..results import FrameResult, Labels, label_dtype
 from .flow_warping import Correspondence, alike, dense_flow, from_flows
@@ -74,10 +74,10 @@ def fill_gap(
             yield Filled(FrameResult(frame.index, np.zeros(frame.size, label_dtype(ids)), sure), sure)
         return
     both = np.where(before.labels > 0, before.labels, after.labels)
-    window = choose_window(both, settings.margin, settings.margin_pixels, settings.pixels)
-    pictures = [window.cut(frame.image) for frame in frames]
+    crop = choose_crop(both, settings.margin, settings.margin_pixels, settings.pixels)
+    pictures = [crop.cut(frame.image) for frame in frames]
     known = [
-        [window.cut((result.labels == object_id).astype(np.float32)) for object_id in ids]
+        [crop.cut((result.labels == object_id).astype(np.float32)) for object_id in ids]
         for result in (before, after)
     ]
     labs = to_lab(pictures[0]), to_lab(pictures[-1])
@@ -101,7 +101,7 @@ def fill_gap(
             agreement[object_id] = float(np.minimum(*carried).sum()) / union if union else 1.0
         belief = np.stack([np.maximum(0, 1 - np.sum(masks, axis=0)), *masks])
         labels: Labels = np.zeros(frames[row].size, label_dtype(ids))
-        labels[window.y0 : window.y1, window.x0 : window.x1] = argmax_labels(window.enlarge(belief), ids)
+        labels[crop.y0 : crop.y1, crop.x0 : crop.x1] = argmax_labels(crop.enlarge(belief), ids)
         yield Filled(FrameResult(frames[row].index, labels, confidence), agreement)
 
 
