@@ -131,7 +131,7 @@ def test_short_intervals_are_filled_without_the_tracker(tmp_path: Path) -> None:
     """Where both ends show the object; it is recorded, and replayed."""
     counted = Counted()
     with new_project(tmp_path) as project:
-        project.change_settings(fill=4)
+        project.change_settings(fill=4, memory=0)
         for frame in (0, 5, 11):
             project.anchor(CLIP, frame, 1, square(2, 2 + frame))
         (first, second) = track_project(project, engine=counted.engine)
@@ -144,7 +144,6 @@ def test_short_intervals_are_filled_without_the_tracker(tmp_path: Path) -> None:
             assert (mask & (square(2, 2) | square(2, 7))).sum() == mask.sum() > 0
         assert "disagree" in first.payload["signals"]["1"]
         assert all(not outcome.differs for outcome in replay(project, engine=counted.engine))
-        project.change_settings(fill=0)
         assert np.array_equal(project.frame(CLIP, 5).mask(1), square(2, 7))
 
 
@@ -152,9 +151,9 @@ def test_absent_at_one_end_is_tracked(tmp_path: Path) -> None:
     """There is nothing to carry from there."""
     counted = Counted()
     with new_project(tmp_path) as project:
-        project.change_settings(fill=4)
+        project.change_settings(fill=4, memory=0)
         project.anchor(CLIP, 0, 1, square(2, 2))
         project.anchor(CLIP, 3, 1, None)
         events = track_project(project, engine=counted.engine)
-        assert [event.payload["filled"] for event in events] == [False]
+        assert [event.payload["filled"] for event in events] == [False, False]
         assert counted.frames("step") == [1, 2]
