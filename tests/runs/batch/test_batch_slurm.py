@@ -87,6 +87,23 @@ def test_the_script() -> None:
     subprocess.run(["bash", "-n"], input=script, text=True, check=True)
 
 
+def test_an_array_and_its_report(tmp_path: Path, slurm: Path) -> None:
+    """Every task of the array is the same command with its place in the environment; a report follows."""
+    program = tmp_path / "vos"
+    program.write_text(
+        "#!/bin/bash\necho ${SLURM_ARRAY_TASK_ID:-none}/${SLURM_ARRAY_TASK_COUNT:-none} $@"
+        f" >> {tmp_path}/log\n"
+    )
+    program.chmod(stat.S_IRWXU)
+    submit_array(SlurmJob("m.jsonl", "out", array=2, track=("--size", "480"), program=str(program)))
+    assert (tmp_path / "log").read_text().splitlines() == [
+        "0/2 batch run m.jsonl -o out --size 480",
+        "1/2 batch run m.jsonl -o out --size 480",
+        "none/none batch report out -o report.json",
+    ]
+
+
+@pytest.mark.slow
 def test_an_array_does_the_batch(clips: Path, tmp_path: Path, slurm: Path) -> None:
     """Each task its shard; a job that depends on the array reports."""
     assert submit_array(job(clips, tmp_path / "out")) == ("101", "102")

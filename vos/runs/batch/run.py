@@ -20,8 +20,9 @@ from .leases import Clock
 from .manifest import Manifest, read_manifest
 from .options import BatchOptions
 from .store import RemoteStore, Store, open_store
+from .tally import BatchOutcome
 from .tracking import track_task
-from .worker import BatchOutcome, Observer, Worker
+from .worker import Observer, Worker
 
 BATCH_SETTINGS = TrackSettings(outputs=("masks",))
 """Masks only: an overlay of thousands of videos is for those who ask for it."""
