@@ -311,18 +311,14 @@ def address(workspace: Workspace) -> Iterator[tuple[str, Gate]]:
 def test_a_slow_body_is_given_up(address: tuple[str, Gate], monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection is closed, so that nobody can hold them all."""
     monkeypatch.setattr(bodies, "PATIENCE", 0.2)
-    netloc, _ = address
-    connection = http.client.HTTPConnection(netloc, timeout=20)
-    connection.putrequest("POST", "/api/session")
-    for name, value in (("Origin", f"http://{netloc}"), ("X-Vos", "1"), ("Content-Length", "100")):
-        connection.putheader(name, value)
-    connection.endheaders(b"{")
-    own = connection.sock
-    answer = connection.getresponse()
-    assert answer.status == 408
-    assert answer.getheader("connection") == "close"
-    answer.read()
-    assert own.recv(1) == b""
+    netloc, gate = address
+    with socket.create_connection(("127.0.0.1", gate.port), timeout=20) as connection:
+        head = f"POST /api/session HTTP/1.1\r\nHost: {netloc}\r\nOrigin: http://{netloc}\r\nX-Vos: 1\r\n"
+        connection.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())
+        answer = b""
+        while chunk := connection.recv(1000):
+            answer += chunk
+    assert answer.startswith(b"HTTP/1.1 408")
 
 
 def test_raw_paths_lead_nowhere(address: tuple[str, Gate]) -> None:
