@@ -147,8 +147,7 @@ def add(
 def track(folder: Path, video: str | None, annotator: str | None, as_json: bool, quiet: bool) -> None:
     """Track what is stale or unknown, and nothing else.
 
-    Each interval counts as soon as it is done. After Ctrl-C the frames so far are kept for a look, and the
-    same command continues with the interval that was stopped.
+    Each interval counts as soon as it is done: after Ctrl-C the same command continues.
     """
     from vos.projects import Project, TrackProgress, track_project
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from vos.errors import MediaError
-from vos.frame import Frame
+from vos.frame import Frame, VideoInfo
 from vos.server.pictures import AHEAD, GROUP, NEAR, Pictures, PictureStore, width_of
 
 FRAMES = 300
@@ -27,11 +28,17 @@ class CountingVideo:
         self.decoded: list[int] = []
         self.end = end
         self.is_closed = False
+        self.cheap: list[int] = []
+        self.info = VideoInfo(WIDTH, 20, None, FRAMES)
 
-    def frames(self, start: int) -> Iterator[Frame]:
+    def entries(self) -> list[int]:
+        """See Video."""
+        return self.cheap
+
+    def frames(self, start: int, stop: int = FRAMES) -> Iterator[Frame]:
         """From ``start`` on."""
         self.entered.append(start)
-        for index in range(start, self.end):
+        for index in range(start, min(stop, self.end)):
             self.decoded.append(index)
             yield Frame(index, np.full((20, WIDTH, 3), index % 256, np.uint8), f"{index:05d}")
 
@@ -88,6 +95,20 @@ def test_playing_backwards_decodes_in_stretches(pictures: Pictures, video: Count
     for index in range(200, 100, -1):
         pictures.picture(index, WIDTH).result(20)
     assert len(video.entered) <= 2 + 100 // (NEAR - 1) + 1
+
+
+def test_coarse_pictures_are_made_when_there_is_nothing_else_to_do(
+    pictures: Pictures, video: CountingVideo
+) -> None:
+    """Of frames that cost little, so that a jump shows something at once."""
+    video.cheap = list(range(0, FRAMES, 20))
+    pictures.picture(0, WIDTH).result(20)
+    deadline = time.monotonic() + 20
+    while pictures.store.nearest(FRAMES, 320) != (280, 320) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert all(pictures.store.has(index, 320) for index in video.cheap)
+    assert pictures.store.nearest(155, 320) == (160, 320)
+    assert abs(grey(pictures.store.get(160, 320))[0] - 160) <= 1
 
 
 def test_the_decoded_frame_is_the_one_that_was_shown(pictures: Pictures, video: CountingVideo) -> None:

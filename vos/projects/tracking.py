@@ -64,9 +64,8 @@ def track_project(
 ) -> list[Event]:
     """Track everything that is stale or unknown; locked frames and other intervals are left alone.
 
-    Each interval counts as soon as it is done. Of one that is stopped part-way, and that was never tracked
-    before, the frames so far are kept; it is tracked as a whole the next time. The project may be changed
-    meanwhile: an interval whose anchors were is tracked again.
+    Each interval counts as soon as it is done, so stopping loses the current one at most. The project may be
+    changed meanwhile: an interval whose anchors were is tracked again.
 
     Args:
         video, objects: only these.
@@ -99,16 +98,6 @@ def track_project(
             events += project.append([draft])
         jobs = pending_jobs(project, video, objects)
     return events
-
-
-def _append(
-    project: Project, job: Job, drafts: Sequence[Draft | None], record: Mapping[str, Any]
-) -> list[Event]:
-    """Append the results of a job, unless there are none or anchors have changed meanwhile."""
-    results = [replace(draft, payload={**draft.payload, **record}) for draft in drafts if draft is not None]
-    if not results or not all(_has_interval(project.state, job, k) for k in job.objects):
-        return []
-    return project.append(results)
 
 
 def _has_interval(state: State, job: Job, object_id: int) -> bool:
