@@ -30,6 +30,7 @@ from ..prompts import Target
 from ..results import FrameResult
 from ..trackers.base import ALL_PROMPTS
 from ..trackers.propagate import PromptsAt, propagate
+from ..trackers.registry import dtype_of
 from .backward import BackwardStore, merge
 from .fingerprint import InputWatch, identity_of, versions
 from .folder import PROGRAM, Layout, RunFolder, claim
@@ -105,6 +106,8 @@ def track_video(
         InterruptedRunError: Ctrl-C or SIGTERM.
     """
     settings = settings or TrackSettings()
+    dtype = dtype_of(settings.model, settings.device, settings.dtype, settings.backbone)
+    settings = dataclasses.replace(settings, dtype=dtype)
     layout = output if isinstance(output, Layout) else Layout.of_video(output)
 
     def make_backbone() -> Backbone:  # called once there is a tracker: a network is loaded once
