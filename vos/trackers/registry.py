@@ -80,6 +80,21 @@ TRACKERS: dict[str, TrackerEntry] = {
     },
     **{f"sam2-{size}": _memory(f"sam2-{size}", f"SAM 2 {size} (July 2024)") for size in _SIZES},
     "edgetam": _memory("edgetam", "EdgeTAM", 71.7, (240.0, 140.0)),
+    **{
+        f"efficienttam-{size}{variant}": _memory(
+            f"efficienttam-{size}{variant}", f"EfficientTAM {help}", None if variant else quality, cost
+        )
+        for size, name, quality, cost in (
+            ("s", "small", 74.5, (270.0, 480.0)),
+            ("ti", "tiny", 70.7, (100.0, 480.0)),
+        )
+        for variant, help in (
+            ("", name),
+            ("-1", f"{name}, pooled memories"),
+            ("-2", f"{name}, pooled memories, second kind"),
+            ("-512x512", f"{name}, trained at 512x512"),
+        )
+    },
     "sam3": _memory("sam3", "SAM 3, prompted by masks, points and boxes", 84.4, (5500.0, 820.0)),
 }
 """Name (``--tracker``) -> entry. To add a tracker, write one folder here and add one entry."""
