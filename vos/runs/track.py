@@ -29,6 +29,7 @@ from ..prompting.decoding import PromptDecodingTracker
 from ..prompting.schedule import PromptSchedule, UserPrompts
 from ..prompts import Target
 from ..results import FrameResult
+from ..settings import override
 from ..trackers.base import ALL_PROMPTS
 from ..trackers.propagate import PromptsAt, propagate
 from ..trackers.registry import dtype_of
@@ -108,7 +109,7 @@ def track_video(
     """
     settings = settings or TrackSettings()
     dtype = dtype_of(settings.model, settings.device, settings.dtype, settings.backbone)
-    settings = dataclasses.replace(settings, dtype=dtype)
+    settings = override(settings, {"dtype": dtype})
     layout = output if isinstance(output, Layout) else Layout.of_video(output)
 
     def make_backbone() -> Backbone:  # called once there is a tracker: a network is loaded once
