@@ -22,6 +22,7 @@ NAMES = (
     "scratch",
     "endpoint_url",
     "upload_checkpoints",
+    "pack",
 )
 """Parameters that are fields of :class:`vos.runs.batch.BatchOptions`."""
 
@@ -69,6 +70,11 @@ def take_settings(flags: dict[str, Any]) -> Any:
 def worker_options(command: Any) -> Any:
     """How a worker takes tasks. The command gets what :func:`take_options` takes."""
     for option in (
+        click.option(
+            "--pack",
+            type=click.Choice(["tar"]),
+            help="Leave the masks of a video as one file, masks.tar, which the webdataset package reads.",
+        ),
         click.option(
             "--upload-checkpoints",
             is_flag=True,

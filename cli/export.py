@@ -76,7 +76,8 @@ def export(
     vos export out -f prores -f rgba-png --edge refined -o cut
     """
     from vos.errors import SettingsError
-    from vos.formats.transfer import export as export_annotations
+    from vos.formats.exporting import export as export_annotations
+    from vos.formats.frame_images import Images
     from vos.formats.transfer import needs_frames, read, select
     from vos.formats.with_frames import video_of_run
 
@@ -94,8 +95,8 @@ def export(
         if images != "none" and video is not None:
             from vos.video import open_video
 
-            arguments["pictures"] = stack.enter_context(open_video(video))
-            arguments["link"] = images == "link"
+            shown_images = stack.enter_context(open_video(video))
+            arguments["images"] = Images(shown_images, link=images == "link")
         if shown:
             from vos.video import open_video
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from vos import formats
 from vos.errors import FormatError, InputError, OutputError, SettingsError
+from vos.formats.frame_images import Images
 from vos.formats.registry import FORMATS
 from vos.results import Source
 from vos.testing import scene, write_images
@@ -58,8 +59,8 @@ def test_images_of_a_folder(suffix: str, tmp_path: Path) -> None:
     paths = write_images(clip, tmp_path / "frames", suffix)
     given = annotations_of(list(clip.labels), stems=[p.stem for p in paths], suffix=suffix)
     with open_video(tmp_path / "frames") as video:
-        formats.write(given, tmp_path / "yolo", "yolo", pictures=video)
-        formats.write(given, tmp_path / "davis", "davis", pictures=video, link=True)
+        formats.write(given, tmp_path / "yolo", "yolo", images=Images(video))
+        formats.write(given, tmp_path / "davis", "davis", images=Images(video, link=True))
     copied = tmp_path / "yolo" / "images" / "train" / f"clip_{paths[1].stem}{suffix}"
     assert copied.read_bytes() == paths[1].read_bytes()
     placed = sorted((tmp_path / "davis" / "JPEGImages" / "480p" / "clip").iterdir())
@@ -76,9 +77,9 @@ def test_images_are_refused_where_there_is_no_place(tmp_path: Path) -> None:
     write_images(clip, tmp_path / "frames")
     given = annotations_of(list(clip.labels))
     with open_video(tmp_path / "frames") as video, pytest.raises(InputError, match="hold no images"):
-        formats.export(given, tmp_path / "out", ["coco"], pictures=video)
+        formats.export(given, tmp_path / "out", ["coco"], images=Images(video))
     with open_video(tmp_path / "frames") as video, pytest.raises(InputError, match="has no frame 2"):
-        formats.write(annotations_of(hard_clip()), tmp_path / "out", "yolo", pictures=video)
+        formats.write(annotations_of(hard_clip()), tmp_path / "out", "yolo", images=Images(video))
     assert not (tmp_path / "out").exists()
 
 

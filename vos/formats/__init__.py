@@ -16,13 +16,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .exporting import export as export
+    from .frame_images import Images as Images
     from .guessing import guess_format as guess_format
     from .importing import import_masks as import_masks
     from .importing import match_to_video as match_to_video
     from .reading import Annotations as Annotations
     from .registry import FORMATS as FORMATS
     from .transfer import Written as Written
-    from .transfer import export as export
     from .transfer import read as read
     from .transfer import select as select
     from .transfer import write as write
@@ -31,7 +32,8 @@ _HOME = {
     "Annotations": ".reading",
     "FORMATS": ".registry",
     "Written": ".transfer",
-    "export": ".transfer",
+    "Images": ".frame_images",
+    "export": ".exporting",
     "guess_format": ".guessing",
     "import_masks": ".importing",
     "match_to_video": ".importing",

@@ -37,6 +37,10 @@ class VideoFacts:
     """Category of an object by id; an object without one has its name for category."""
     sequence: str = "video"
     """Name of the video in formats that hold several, safe as a file name."""
+    class_map: Mapping[str, str | int] = field(default_factory=dict)
+    """Name or category of an object -> its name or its number in the format."""
+    audio: Path | None = None
+    """File with the sound that belongs to the frames; None: there is none."""
 
 
 def safe_name(text: str) -> str:

@@ -16,7 +16,7 @@ from ..frame import Frame
 from ..ops.alpha import extend_colours
 from ..results import FrameResult
 from .base import VideoFacts
-from .cutouts import CutoutOptions, laid_over, parse_colour
+from .cutouts import CutoutOptions, ForegroundOptions, laid_over, parse_colour
 from .video_writer import X264, Encoding, VideoWriter
 
 
@@ -44,7 +44,8 @@ class CutoutVideoWriter(VideoWriter):
         options: Mapping[str, Any] | None = None,
     ) -> None:
         self.options: Any = laid_over(self.Options, options)
-        super().__init__(path, self.encoding(self.options), work=work, facts=facts)
+        audio = getattr(self.options, "audio", False)
+        super().__init__(path, self.encoding(self.options), work=work, facts=facts, audio=audio)
 
     @classmethod
     def encoding(cls, options: Any) -> Encoding:
@@ -52,17 +53,28 @@ class CutoutVideoWriter(VideoWriter):
         raise NotImplementedError
 
 
+@dataclass(frozen=True)
+class SoundOptions(CutoutOptions):
+    """Options of videos that are watched."""
+
+    audio: bool = True
+    """Keep the sound of the video."""
+
+
+@dataclass(frozen=True)
+class AlphaVideoOptions(SoundOptions, ForegroundOptions):
+    """Options of videos with an alpha channel."""
+
+
 class _AlphaWriter(CutoutVideoWriter):
     """RGBA with straight alpha; black where nothing is visible."""
 
+    Options = AlphaVideoOptions
+
     def picture(self, frame: Frame, segmentation: FrameResult) -> NDArray[np.uint8]:
         """(H, W, 4) RGBA."""
-        return cut_out(frame, self.options.opacity(frame, segmentation))
-
-
-def cut_out(frame: Frame, alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(H, W, 4) RGBA, straight alpha, all 0 where alpha is 0."""
-    return np.dstack([np.where(alpha[..., None] > 0, frame.image, np.uint8(0)), alpha])
+        picture: NDArray[np.uint8] = self.options.cut_out(frame, self.options.opacity(frame, segmentation))
+        return picture
 
 
 class ProResWriter(_AlphaWriter):
@@ -94,7 +106,7 @@ class QuickTimeAnimationWriter(_AlphaWriter):
 
 
 @dataclass(frozen=True)
-class WebmOptions(CutoutOptions):
+class WebmOptions(AlphaVideoOptions):
     """Options of ``webm``."""
 
     crf: int = 20
@@ -123,11 +135,11 @@ class WebmWriter(_AlphaWriter):
     def picture(self, frame: Frame, segmentation: FrameResult) -> NDArray[np.uint8]:
         """(H, W, 4) RGBA, colours drawn a little over the edge, since they are stored at half resolution."""
         alpha = self.options.opacity(frame, segmentation)
-        return np.dstack([extend_colours(frame.image, alpha), alpha])
+        return np.dstack([extend_colours(self.options.colours(frame, alpha), alpha), alpha])
 
 
 @dataclass(frozen=True)
-class PlainVideoOptions(CutoutOptions):
+class PlainVideoOptions(SoundOptions):
     """Options of the videos without alpha."""
 
     crf: int = 16
@@ -144,7 +156,7 @@ class PlainVideoOptions(CutoutOptions):
 
 
 @dataclass(frozen=True)
-class GreenOptions(PlainVideoOptions):
+class GreenOptions(PlainVideoOptions, ForegroundOptions):
     """Options of ``green``."""
 
     chroma: int = 444
@@ -160,7 +172,7 @@ class GreenOptions(PlainVideoOptions):
 class _PlainWriter(CutoutVideoWriter):
     """H.264 without alpha."""
 
-    Options = PlainVideoOptions
+    Options: ClassVar[type[CutoutOptions]] = PlainVideoOptions
 
     @classmethod
     def encoding(cls, options: Any) -> Encoding:
@@ -177,7 +189,8 @@ class GreenWriter(_PlainWriter):
         """(H, W, 3) RGB."""
         colour = np.array(parse_colour(self.options.background), np.uint8)
         behind = np.broadcast_to(colour, frame.image.shape)
-        return mix(frame.image, behind, self.options.opacity(frame, segmentation))
+        alpha = self.options.opacity(frame, segmentation)
+        return mix(self.options.colours(frame, alpha), behind, alpha)
 
 
 class MatteWriter(CutoutVideoWriter):

@@ -40,7 +40,7 @@ class DatumaroWriter(RecordWriter):
 
     def assemble(self, video: RecordedVideo, out: Path) -> None:
         """One item a line."""
-        numbers = {name: n - 1 for name, n in video.categories().items()}
+        numbers = {name: n for n, name in enumerate(sorted(video.categories()))}
         labels = [{"name": name, "parent": "", "attributes": []} for name in numbers]
         head = {
             "dm_format_version": "1.0",

@@ -58,6 +58,7 @@ class LayoutWriter(RecordWriter):
 
     Options = LayoutOptions
     is_folder = True
+    image_suffix = ".jpg"
     digits: ClassVar[int] = 5
     first: ClassVar[int] = 0
     """Number of the first frame of a video."""

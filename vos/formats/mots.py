@@ -31,6 +31,8 @@ from .records import UNNAMED, FrameRecord, ObjectMask, RecordedVideo, RecordWrit
 
 _CLASS = 1000
 _IGNORE = 10
+_LAST_CLASS = 64
+"""The largest whose numbers fit into 16 bits."""
 _KNOWN = {"car": 1, "pedestrian": 2, "person": 2}
 _OFFICIAL = {1: "car", 2: "pedestrian"}
 
@@ -49,12 +51,18 @@ class _Numbers:
     """Classes and ids of a video as MOTS has them."""
 
     def __init__(self, video: RecordedVideo) -> None:
-        others = sorted({video.category(k) for k in video.ids} - set(_KNOWN))
-        free = [n for n in range(3, 66) if n != _IGNORE]
-        if len(others) > len(free) - 1:
-            raise FormatError(f"MOTS has room for {len(free) - 1} classes, the video has {len(others)}")
-        self.classes = _KNOWN | dict(zip(others, free, strict=False))
+        known = _KNOWN | video.fixed_numbers()
+        others = sorted({video.category(k) for k in video.ids} - set(known))
+        free = [n for n in range(3, _LAST_CLASS + 1) if n != _IGNORE and n not in known.values()]
+        if len(others) > len(free):
+            raise FormatError(f"MOTS has room for {len(free)} classes, the video has {len(others)}")
+        self.classes = known | dict(zip(others, free, strict=False))
         self.others = others
+        used = {self.classes[video.category(k)] for k in video.ids}
+        if not all(1 <= number <= _LAST_CLASS for number in used):
+            raise FormatError(
+                f"MOTS has the classes 1 to {_LAST_CLASS}, got {', '.join(map(str, sorted(used)))}"
+            )
         self._class_of = {k: self.classes[video.category(k)] for k in video.ids}
         kept = {k for k in video.ids if k < _CLASS}
         spare = (n for n in range(1, _CLASS) if n not in kept)

@@ -7,6 +7,7 @@ per object) keeps these records instead of label maps, one line of JSON per fram
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import tempfile
@@ -18,7 +19,7 @@ from typing import Any, ClassVar, TextIO
 
 import numpy as np
 
-from ..errors import MediaError
+from ..errors import FormatError, MediaError
 from ..files import replacing, replacing_folder
 from ..frame import Frame
 from ..ops.boxes import Box
@@ -230,13 +231,39 @@ class RecordedVideo:
         return self._facts.names.get(object_id) or ""
 
     def category(self, object_id: int) -> str:
-        """Category of an object: its own, else its name, else ``object``."""
-        return self._facts.categories.get(object_id) or self.name(object_id) or UNNAMED
+        """Category of an object: that of the class map, else its own, else its name, else ``object``."""
+        own = self._facts.categories.get(object_id) or self.name(object_id) or UNNAMED
+        return next((text for text in self._mapped(object_id, own) if isinstance(text, str)), own)
 
-    def categories(self) -> dict[str, int]:
-        """Category -> number, from 1, in order of name."""
+    def _mapped(self, object_id: int, category: str) -> list[str | int]:
+        """What the class map says of an object, by its name and by its category."""
+        class_map = self._facts.class_map
+        return [class_map[key] for key in (self.name(object_id), category) if key in class_map]
+
+    def fixed_numbers(self) -> dict[str, int]:
+        """Category -> number, for those to which the class map gives one.
+
+        Raises:
+            FormatError: one category has two numbers, or two have one.
+        """
+        fixed: dict[str, int] = {}
+        for object_id in self.ids:
+            category = self.category(object_id)
+            number = next((n for n in self._mapped(object_id, category) if isinstance(n, int)), None)
+            if number is not None and fixed.setdefault(category, number) != number:
+                raise FormatError(f"the class map gives {category!r} both {fixed[category]} and {number}")
+        names = {number: name for name, number in fixed.items()}
+        for name, number in fixed.items():
+            if names[number] != name:
+                raise FormatError(f"the class map gives {number} to both {name!r} and {names[number]!r}")
+        return fixed
+
+    def categories(self, first: int = 1) -> dict[str, int]:
+        """Category -> number: those of the class map, the others in order of name from ``first`` on."""
+        fixed = self.fixed_numbers()
+        free = (n for n in itertools.count(first) if n not in fixed.values())
         names = sorted({self.category(object_id) for object_id in self.ids})
-        return {name: number for number, name in enumerate(names, start=1)}
+        return {name: fixed[name] if name in fixed else next(free) for name in names}
 
 
 @dataclass(frozen=True)
@@ -262,6 +289,8 @@ class RecordWriter(Writer):
 
     Options: ClassVar[type] = NoOptions
     is_folder: ClassVar[bool] = False
+    image_suffix: ClassVar[str | None] = None
+    """Of the frames' images, where the format prescribes it."""
     one_size: ClassVar[bool] = True
     """Whether all frames must be of one size."""
 

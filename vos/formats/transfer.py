@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 import tempfile
-import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from ..errors import FormatError, InputError, OutputError, SettingsError
-from ..files import make_folder, replacing, replacing_folder, write_text_atomic
+from ..files import make_folder, replacing_folder
 from ..frame import Frame
-from ..settings import override
+from ..results import FrameResult
 from .base import VideoFacts, Writer, safe_name
+from .frame_images import Images, write_images
 from .guessing import guess_format
+from .options import check_options, refuse_soft
 from .reading import Annotations, Request, guarded, reading
-from .records import UNNAMED, FrameRecord, NoOptions, RecordWriter, dumps, option_names
-from .registry import FORMATS, build_writer, find_format, reader_function, writer_class, writers
-from .with_frames import Pictures, with_frames
+from .records import UNNAMED, FrameRecord, RecordWriter
+from .registry import build_writer, find_format, reader_function, writer_class, writers
+from .with_frames import Pictures, audio_source, with_frames
 
-PROGRAM = "vos"
-SUMMARY = "export.json"
-JPEG_QUALITY = 95
 PIECE = 50
-"""Frames between two points at which a writer of pictures puts what it has on disk."""
+"""Frames between two points at which what is written so far is put on disk."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +84,10 @@ def write(
     *,
     names: Mapping[int, str] | None = None,
     categories: Mapping[int, str] | None = None,
+    class_map: Mapping[str, str | int] | None = None,
     sequence: str | None = None,
     options: Mapping[str, Any] | None = None,
-    pictures: Pictures | None = None,
-    link: bool = False,
+    images: Images | None = None,
     frames: Pictures | None = None,
     overwrite: bool = False,
 ) -> Written:
@@ -103,10 +98,10 @@ def write(
         path: the file or folder to make.
         format: a name in :data:`vos.formats.registry.FORMATS`.
         names, categories: laid over those of the annotations.
+        class_map: name or category of an object -> the name or the number of its class in the format.
         sequence: name of the video, in place of that of the annotations; made safe.
         options: of the format.
-        pictures: the video, for formats that hold the pictures.
-        link: make hard links to pictures that are files of the right kind, rather than copies.
+        images: for formats that hold the frames' images.
         frames: the video, for formats that are made of its frames, see :func:`needs_frames`.
         overwrite: replace a file that is there; a folder is never replaced unless it is empty.
 
@@ -118,40 +113,40 @@ def write(
     found = find_format(format, writers())
     path = Path(path)
     _refuse_existing(path, is_folder=found.is_folder, overwrite=overwrite)
+    checked = check_options(format, options or {})
+    refuse_soft(format, checked)
+    _check_images(format, images)
+    if found.needs_frames and frames is None:
+        raise InputError(f"format {format} is made of the video's frames: use `vos export` and give --video")
     make_folder(path.parent)
     facts = VideoFacts(
         fps=annotations.fps,
         names={**annotations.names, **(names or {})},
         categories={**annotations.categories, **(categories or {})},
         sequence=safe_name(sequence or annotations.sequence),
+        class_map=class_map or {},
+        audio=audio_source(frames) if found.needs_frames and frames is not None else None,
     )
-    checked = check_options(format, options or {})
-    refuse_soft(format, checked)
-    if needs_frames(format):
-        if frames is None:
-            raise InputError(
-                f"format {format} is made of the video's frames: use `vos export` and give --video"
-            )
-        return _write_pictures_of(annotations, path, format, facts, checked, frames)
-    if not found.is_folder:
-        if pictures is not None:
-            raise InputError(f"format {format} is a single file, which holds no images: leave --images out")
-        writer = _build(format, path, facts, checked)
-        count, ids, _ = _drive(annotations, writer, None)
+    if images is not None and images.suffix is not None:
+        annotations = _with_suffix(annotations, images.suffix)
+    pairs = with_frames(annotations, frames) if found.needs_frames and frames is not None else annotations
+    with tempfile.TemporaryDirectory(prefix=".vos-", suffix=".part", dir=path.parent) as work:
+        more = {"options": checked} if checked else {}
+        if not found.is_folder:
+            writer = build_writer(format, path, work=Path(work), facts=facts, **more)
+            count, ids, _ = _drive(pairs, writer, None)
+            return _written(format, path, count, ids, writer, annotations)
+        with replacing_folder(path) as temporary:
+            inner = temporary / "result"
+            writer = build_writer(format, inner, work=Path(work), facts=facts, **more)
+            place = writer.image_path if images is not None and isinstance(writer, RecordWriter) else None
+            count, ids, targets = _drive(pairs, writer, place)
+            if images is not None:
+                write_images(inner, targets, images)
+            for entry in sorted(inner.iterdir()):
+                entry.rename(temporary / entry.name)
+            inner.rmdir()
         return _written(format, path, count, ids, writer, annotations)
-    with replacing_folder(path) as temporary:
-        inner = temporary / "result"
-        writer = _build(format, inner, facts, checked)
-        place = getattr(writer, "image_path", None) if pictures is not None else None
-        count, ids, targets = _drive(annotations, writer, place)
-        if pictures is not None:
-            if not targets:
-                raise InputError(f"format {format} holds no images: leave --images out")
-            _write_pictures(inner, targets, pictures, link=link)
-        for entry in sorted(inner.iterdir()):
-            entry.rename(temporary / entry.name)
-        inner.rmdir()
-    return _written(format, path, count, ids, writer, annotations)
 
 
 def needs_frames(format: str) -> bool:
@@ -159,52 +154,57 @@ def needs_frames(format: str) -> bool:
     return find_format(format, writers()).needs_frames
 
 
-def _write_pictures_of(
-    annotations: Annotations,
-    path: Path,
-    format: str,
-    facts: VideoFacts,
-    options: Mapping[str, Any],
-    pictures: Pictures,
-) -> Written:
-    """Write a format that shows the frames; what is done so far is on disk and not in memory."""
-    count = 0
-    ids: set[int] = set()
-    with tempfile.TemporaryDirectory(prefix=".vos-", suffix=".part", dir=path.parent) as work:
-        more = {"options": options} if options else {}
-        with build_writer(format, path, work=Path(work), facts=facts, **more) as writer:
-            for frame, result in with_frames(annotations, pictures):
-                writer.write(frame, result)
-                ids.update(result.ids)
-                count += 1
-                if count % PIECE == 0:
-                    writer.checkpoint()
-    return _written(format, path, count, tuple(sorted(ids)), writer, annotations)
+def holds_images(format: str) -> bool:
+    """Whether the frames' images have a place in the format."""
+    kind = writer_class(format)
+    return issubclass(kind, RecordWriter) and kind.image_path is not RecordWriter.image_path
 
 
-def _build(format: str, path: Path, facts: VideoFacts, options: Mapping[str, Any]) -> Writer:
-    more = {"options": options} if issubclass(writer_class(format), RecordWriter) else {}
-    return build_writer(format, path, facts=facts, **more)
+def _check_images(format: str, images: Images | None) -> None:
+    """Refuse images where there is no place for them, or for such ones."""
+    if images is None:
+        return
+    if not holds_images(format):
+        raise InputError(f"format {format} holds no images: leave --images out")
+    prescribed = getattr(writer_class(format), "image_suffix", None)
+    if prescribed is not None and images.suffix not in (None, prescribed):
+        raise SettingsError(
+            f"format {format} has {prescribed} images, not {images.suffix}: leave --image-format out"
+        )
+
+
+def _with_suffix(annotations: Annotations, suffix: str) -> Annotations:
+    """The annotations with image files of that suffix."""
+
+    def records() -> Iterator[FrameRecord]:
+        for record in annotations.records():
+            yield replace(record, file_name=record.name + suffix)
+
+    return replace(annotations, records=records)
 
 
 def _drive(
-    annotations: Annotations, writer: Writer, place: Callable[[FrameRecord], Path | None] | None
+    pairs: Iterable[tuple[Frame, FrameResult]],
+    writer: Writer,
+    place: Callable[[FrameRecord], Path | None] | None,
 ) -> tuple[int, tuple[int, ...], dict[int, Path]]:
-    """All frames through the writer; number of frames, ids, and where the pictures of frames belong."""
-    frames = 0
+    """All frames through the writer; number of frames, ids, and where the images of frames belong."""
+    count = 0
     ids: set[int] = set()
     targets: dict[int, Path] = {}
     with writer:
-        for frame, result in annotations:
+        for frame, result in pairs:
             writer.write(frame, result)
             ids.update(result.ids)
-            frames += 1
+            count += 1
+            if count % PIECE == 0:
+                writer.checkpoint()
             if place is not None:
                 size = (result.labels.shape[0], result.labels.shape[1])
                 target = place(FrameRecord(frame.index, frame.name, size, (), frame.file_name, frame.time))
                 if target is not None:
                     targets[frame.index] = target
-    return frames, tuple(sorted(ids)), targets
+    return count, tuple(sorted(ids)), targets
 
 
 def _written(
@@ -215,72 +215,6 @@ def _written(
     if annotations.overlap:
         losses["overlapping_pixels"] = annotations.overlap
     return Written(format, path, frames, ids, losses, tuple(notes))
-
-
-def _write_pictures(root: Path, targets: Mapping[int, Path], pictures: Pictures, *, link: bool) -> None:
-    missing = dict(targets)
-    for folder in {root / target.parent for target in targets.values()}:
-        folder.mkdir(parents=True, exist_ok=True)
-    if pictures.is_images:
-        for index, target in targets.items():
-            if index < len(pictures.paths) and pictures.paths[index].suffix == target.suffix:
-                _place_file(pictures.paths[index], root / target, link=link)
-                del missing[index]
-    if missing:
-        for frame in pictures:
-            if frame.index in missing:
-                _encode(frame, root / missing.pop(frame.index))
-                if not missing:
-                    break
-    if missing:
-        raise InputError(f"the video has no frame {min(missing)}: are the masks of this video?")
-
-
-def _place_file(source: Path, target: Path, *, link: bool) -> None:
-    if link:
-        try:
-            os.link(source, target)
-            return
-        except OSError:  # another file system, or none with links
-            pass
-    shutil.copyfile(source, target)
-
-
-def _encode(frame: Frame, target: Path) -> None:
-    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if target.suffix.lower() in (".jpg", ".jpeg") else []
-    done, data = cv2.imencode(target.suffix or ".png", cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR), options)
-    if not done:
-        raise InputError(f"images cannot be written as {target.suffix}")
-    target.write_bytes(data.tobytes())
-
-
-def check_options(format: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options, checked before anything is written.
-
-    Raises:
-        SettingsError: the format has no such option, or it cannot have that value.
-    """
-    kind = getattr(writer_class(format), "Options", NoOptions)
-    names = option_names(kind)
-    for key in options:
-        if key not in names:
-            known = f"its options are {', '.join(names)}" if names else "it has none"
-            raise SettingsError(f"format {format} has no option {key!r}; {known}")
-    override(kind(), dict(options))
-    return dict(options)
-
-
-def refuse_soft(format: str, options: Mapping[str, Any]) -> None:
-    """Masks on disk have no probabilities to make soft edges of.
-
-    Raises:
-        SettingsError: for ``edge=soft``.
-    """
-    if options.get("edge") == "soft":
-        raise SettingsError(
-            f"format {format}: edge soft needs the tracker's probabilities, which masks on disk do not have: "
-            f"ask for it while tracking (vos track --write {format} -O edge=soft), or take edge refined"
-        )
 
 
 def _refuse_existing(path: Path, *, is_folder: bool, overwrite: bool) -> None:
@@ -318,133 +252,3 @@ def select(
                 yield replace(record, objects=kept)
 
     return replace(annotations, records=records)
-
-
-def export(
-    annotations: Annotations,
-    output: str | os.PathLike[str],
-    formats: Sequence[str],
-    *,
-    names: Mapping[int, str] | None = None,
-    categories: Mapping[int, str] | None = None,
-    sequence: str | None = None,
-    options: Mapping[str, Any] | None = None,
-    pictures: Pictures | None = None,
-    link: bool = False,
-    frames: Pictures | None = None,
-    overwrite: bool = False,
-    source: Mapping[str, Any] | None = None,
-) -> list[Written]:
-    """Write annotations in one or more formats into the folder ``output``, with ``export.json`` last.
-
-    A single folder format fills ``output`` itself; else every format has its own file or folder in it. An
-    ``output`` that ends in ``.zip`` becomes an archive, the same bytes for the same input.
-
-    Args:
-        annotations: what to write.
-        output: the folder or archive to make.
-        formats: names in :data:`vos.formats.registry.FORMATS`.
-        names, categories, sequence, pictures, link, frames: see :func:`write`.
-        options: each goes to the formats that have it.
-        overwrite: replace an earlier export.
-        source: where the annotations come from, for the record.
-
-    Raises:
-        VosError: see :func:`write`; nothing is left behind then.
-    """
-    output = Path(output)
-    formats = list(dict.fromkeys(formats))
-    chosen = options_by_format(formats, options or {})
-    for name in formats:
-        refuse_soft(name, chosen[name])
-    _refuse_earlier(output, overwrite=overwrite)
-    make_folder(output.parent)
-    zipped = output.suffix == ".zip"
-    holder = output.with_suffix("") if zipped else output
-    written: list[Written] = []
-    done: list[Written] = []
-
-    def fill(folder: Path) -> None:
-        for name in formats:
-            alone = len(formats) == 1 and FORMATS[name].is_folder
-            target = folder if alone else folder / FORMATS[name].default_name
-            with_pictures = pictures if FORMATS[name].is_folder and _holds_pictures(name) else None
-            result = write(
-                annotations,
-                target,
-                name,
-                names=names,
-                categories=categories,
-                sequence=sequence,
-                options=chosen[name],
-                pictures=with_pictures,
-                link=link and not zipped,
-                frames=frames,
-            )
-            done.append(result)
-        written.extend(replace(w, path=output / w.path.relative_to(folder)) for w in done)
-        summary = {
-            "program": PROGRAM,
-            "source": dict(source or {}),
-            "formats": [
-                w.as_dict() | {"path": w.path.relative_to(output).as_posix(), "options": chosen[w.format]}
-                for w in written
-            ],
-        }
-        write_text_atomic(folder / SUMMARY, dumps(summary) + "\n")
-
-    if pictures is not None and not any(_holds_pictures(name) for name in formats):
-        raise InputError(f"{', '.join(formats)} hold no images: leave --images out")
-    if not zipped:
-        with replacing_folder(holder) as temporary:
-            fill(temporary)
-        return written
-    with replacing(output) as archive:
-        building = archive.with_name(archive.name + ".d")
-        building.mkdir()
-        try:
-            fill(building)
-            _zip(building, archive)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
-    return written
-
-
-def _holds_pictures(format: str) -> bool:
-    kind = writer_class(format)
-    return issubclass(kind, RecordWriter) and kind.image_path is not RecordWriter.image_path
-
-
-def options_by_format(formats: Sequence[str], options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The options of every format; each must be known to one at least."""
-    known: dict[str, set[str]] = {}
-    for name in formats:
-        find_format(name, writers())
-        known[name] = set(option_names(getattr(writer_class(name), "Options", NoOptions)))
-    for key in options:
-        if not any(key in names for names in known.values()):
-            listed = ", ".join(sorted(set().union(*known.values()))) or "none"
-            raise SettingsError(f"{', '.join(formats)} have no option {key!r}; known: {listed}")
-    return {
-        name: check_options(name, {k: v for k, v in options.items() if k in known[name]}) for name in formats
-    }
-
-
-def _refuse_earlier(output: Path, *, overwrite: bool) -> None:
-    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
-        return
-    ours = output.is_file() if output.suffix == ".zip" else (output / SUMMARY).is_file()
-    if not overwrite or not ours:
-        hint = "give --overwrite to replace it, or choose" if ours else "choose"
-        raise OutputError(f"{output} is there already: {hint} another place")
-
-
-def _zip(folder: Path, archive: Path) -> None:
-    """All files in order of name, with one fixed time."""
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as file:
-        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-            info = zipfile.ZipInfo(path.relative_to(folder).as_posix(), (1980, 1, 1, 0, 0, 0))
-            info.compress_type = zipfile.ZIP_DEFLATED
-            info.external_attr = 0o644 << 16
-            with file.open(info, "w", force_zip64=True) as member, path.open("rb") as source:
-                shutil.copyfileobj(source, member)

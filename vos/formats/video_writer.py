@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import heapq
 import io
+import itertools
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +21,7 @@ from ..errors import MediaError
 from ..files import replacing
 from ..frame import Frame
 from ..results import FrameResult
+from .audio import Audio
 from .base import Blocks, VideoFacts, Writer
 
 TICKS = 90_000
@@ -61,13 +65,15 @@ class VideoWriter(Writer):
     """A video file of one picture per frame, which :meth:`picture` makes.
 
     The video is encoded in pieces that end at checkpoints, each by an encoder of its own, and the pieces
-    are joined without being encoded again: a resumed run gives the bytes of an uninterrupted one.
+    are joined without being encoded again: a resumed run gives the bytes of an uninterrupted one. The sound
+    of the source is copied in sync, unless the times of its frames jump.
 
     Args:
         path: the file.
         encoding: how it is written.
         work: folder for pieces until :meth:`close`; None keeps them (compressed) in memory.
-        facts: frames per second for frames without a time, and the objects' names.
+        facts: frames per second for frames without a time, the objects' names, the file with the sound.
+        audio: whether to copy the sound.
     """
 
     def __init__(
@@ -77,9 +83,13 @@ class VideoWriter(Writer):
         *,
         work: Path | None = None,
         facts: VideoFacts | None = None,
+        audio: bool = True,
     ) -> None:
         self.path = Path(path)
         self.facts = facts or VideoFacts()
+        self.notes: list[str] = []
+        """Sentences for people, after :meth:`close`."""
+        self._audio = self.facts.audio if audio else None
         self._encoding = encoding
         self._blocks = Blocks(work, f".{encoding.piece}")
         self._piece: _Piece | None = None
@@ -140,8 +150,33 @@ class VideoWriter(Writer):
             self.checkpoint()
         if self._blocks.count == 0:
             return
+        audio = self._audio
+        if audio is not None and self._shift:
+            self.notes.append("the times of the video's frames jump, so its sound was left out")
+            audio = None
         with replacing(self.path) as temporary, temporary.open("wb") as file:
-            _join(self._blocks, self._starts, file, self._encoding, round(TICKS / self._fps))
+            self._join(file, audio)
+
+    def _join(self, file: Any, audio: Path | None) -> None:
+        """Copy the packets of all pieces and of the sound into one file, the first frame at time 0."""
+        container = self._encoding.container
+        assert self._last_tick is not None
+        start, stop = self._starts[0], self._last_tick + self._usual_step
+        with contextlib.ExitStack() as stack:
+            # Without this flag Matroska files get random ids.
+            out = stack.enter_context(av.open(file, "w", format=container, options={"fflags": "+bitexact"}))
+            packets = _packets(self._blocks, self._starts)
+            first, template, _ = next(packets)
+            stream = out.add_stream_from_template(template)
+            pictures = _timed(itertools.chain([(first, template, start)], packets), stream, start, stop)
+            sound: Iterator[tuple[float, av.Packet]] = iter(())
+            if audio is not None:
+                source = stack.enter_context(Audio(audio))
+                note = source.add_to(out, container)
+                self.notes += [note] if note else []
+                sound = source.packets(start / TICKS, stop / TICKS)
+            for _, packet in heapq.merge(pictures, sound, key=lambda pair: pair[0]):
+                out.mux(packet)
 
     def _clock(self) -> dict[str, int | None]:
         return {"last_tick": self._last_tick, "shift": self._shift, "usual_step": self._usual_step}
@@ -216,28 +251,24 @@ class _Piece:
         return self._buffer.getvalue()
 
 
-def _join(pieces: Blocks, starts: list[int], file: Any, encoding: Encoding, usual_duration: int) -> None:
-    """Copy the packets of all pieces into one file, the first at time 0, each lasting until the next."""
-    # Without this flag Matroska files get random ids.
-    with av.open(file, "w", format=encoding.container, options={"fflags": "+bitexact"}) as out:
-        stream = None
-        held: av.Packet | None = None
-        duration = usual_duration
-        for packet, template, tick in _packets(pieces, starts):
-            if stream is None:
-                stream = out.add_stream_from_template(template)
-            packet.time_base = Fraction(1, TICKS)
-            packet.pts = packet.dts = tick - starts[0]
-            packet.stream = stream
-            if held is not None:
-                assert held.pts is not None
-                duration = packet.pts - held.pts
-                held.duration = duration
-                out.mux(held)
-            held = packet
-        assert held is not None
-        held.duration = duration
-        out.mux(held)
+def _timed(
+    packets: Iterator[tuple[av.Packet, Any, int]], stream: Any, start: int, stop: int
+) -> Iterator[tuple[float, av.Packet]]:
+    """Packets for ``stream``, each lasting until the next or ``stop``, and their seconds from ``start``."""
+    held: av.Packet | None = None
+    for packet, _, tick in packets:
+        packet.time_base = Fraction(1, TICKS)
+        packet.pts = packet.dts = tick - start
+        packet.stream = stream
+        if held is not None:
+            assert held.pts is not None
+            held.duration = packet.pts - held.pts
+            yield held.pts / TICKS, held
+        held = packet
+    assert held is not None
+    assert held.pts is not None
+    held.duration = stop - start - held.pts
+    yield held.pts / TICKS, held
 
 
 def _packets(pieces: Blocks, starts: list[int]) -> Iterator[tuple[av.Packet, Any, int]]:

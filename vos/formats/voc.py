@@ -35,6 +35,7 @@ class VocWriter(RecordWriter):
 
     Options = VocOptions
     is_folder = True
+    image_suffix = ".jpg"
 
     def image_path(self, record: FrameRecord) -> Path | None:
         """Below ``JPEGImages``."""
@@ -43,8 +44,11 @@ class VocWriter(RecordWriter):
     def assemble(self, video: RecordedVideo, out: Path) -> None:
         """Two pictures and an XML per frame."""
         numbers = video.categories()
-        if len(numbers) > MAX_OBJECTS:
-            raise FormatError(f"VOC has room for {MAX_OBJECTS} classes, the video has {len(numbers)}")
+        if not all(1 <= number <= MAX_OBJECTS for number in numbers.values()):
+            raise FormatError(
+                f"VOC has room for the classes 1 to {MAX_OBJECTS}, the video has {len(numbers)}, "
+                f"numbered up to {max(numbers.values())}"
+            )
         wide = max(video.ids, default=0) > MAX_OBJECTS
         if wide and self.options.border:
             raise FormatError(f"border=true needs ids up to {MAX_OBJECTS}: 255 is the border")

@@ -58,6 +58,12 @@ def with_frames(annotations: Annotations, pictures: Pictures) -> Iterator[tuple[
         yield replace(blank, image=np.ascontiguousarray(frame.image), time=time), result
 
 
+def audio_source(pictures: Pictures) -> Path | None:
+    """The file that may hold the sound of the frames; None where they are images."""
+    path = pictures.paths[0]
+    return path if not pictures.is_images and len(pictures.paths) == 1 and path.is_file() else None
+
+
 def _by_name(annotations: Annotations, names: list[str]) -> Annotations:
     """The annotations with the index that the image of a frame's name has, where all names are there."""
     place = {name: index for index, name in enumerate(names)}

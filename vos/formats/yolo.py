@@ -79,7 +79,7 @@ class YoloWriter(RecordWriter):
 
     def assemble(self, video: RecordedVideo, out: Path) -> None:
         """A file per frame; one without objects is empty."""
-        numbers = {name: n - 1 for name, n in video.categories().items()}
+        numbers = video.categories(first=0)
         split = self.options.split
         (out / "labels" / split).mkdir(parents=True)
         total: dict[int, int] = {}

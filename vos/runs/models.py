@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..backbones.registry import build_backbone
-from ..detectors.registry import build_finder
+from ..detectors.registry import build_detector
 from ..trackers.registry import build_tracker
 from .settings import TrackSettings
 
 if TYPE_CHECKING:
     from ..backbones.base import Backbone
-    from ..detectors.base import Finder
+    from ..detectors.base import Detector
     from ..trackers.base import Tracker
 
 
@@ -42,15 +42,15 @@ def backbone_of(tracker: Tracker) -> Backbone:
     return FeatureCache(build_backbone("classical"))
 
 
-def build_finder_of(settings: TrackSettings) -> Finder:
+def build_detector_of(settings: TrackSettings) -> Detector:
     """The model that knows what class names look like.
 
     Raises:
         ModelError: unknown, or its weights are missing.
     """
     classes = settings.classes
-    return build_finder(
-        classes.finder,
+    return build_detector(
+        classes.detector,
         weights=classes.weights,
         tuned=classes.tuned,
         min_score=classes.min_score,

@@ -16,10 +16,11 @@ from ..errors import InterruptedRunError, MediaError, OutputError, PartialResult
 from ..files import make_folder
 from ..formats.base import VideoFacts, Writer, safe_name
 from ..formats.cutout_images import CutoutFolderWriter
+from ..formats.options import options_by_format
 from ..formats.records import RecordWriter
 from ..formats.registry import build_writer
 from ..formats.run_record import RunWriter
-from ..formats.transfer import options_by_format
+from ..formats.with_frames import audio_source
 from ..frame import Frame
 from ..names import check_name
 from ..prompting.class_names import ClassNames
@@ -33,13 +34,13 @@ from ..trackers.propagate import PromptsAt, propagate
 from .backward import BackwardStore, merge
 from .fingerprint import InputWatch, identity_of, versions
 from .folder import PROGRAM, Layout, RunFolder, claim
-from .models import backbone_of, build_finder_of, build_tracker_of
+from .models import backbone_of, build_detector_of, build_tracker_of
 from .settings import TrackSettings
 from .summary import Progress, TrackSummary
 
 if TYPE_CHECKING:
     from ..backbones.base import Backbone
-    from ..detectors.base import Finder
+    from ..detectors.base import Detector
     from ..trackers.base import Tracker
     from ..video import Video
 
@@ -76,7 +77,7 @@ def track_video(
     progress: Callable[[Progress], None] | None = None,
     tracker: Tracker | None = None,
     backbone: Backbone | None = None,
-    finder: Finder | None = None,
+    detector: Detector | None = None,
 ) -> TrackSummary:
     """Follow ``targets`` through ``video`` and write the results.
 
@@ -95,7 +96,7 @@ def track_video(
         progress: called after every frame.
         tracker: engine to use in place of the one that ``settings.model`` names.
         backbone: turns points and boxes into masks, in place of the one that goes with the engine.
-        finder: looks for class names, in place of the one that ``settings.classes`` name.
+        detector: looks for class names, in place of the one that ``settings.classes`` name.
 
     Raises:
         PromptError, SettingsError, OutputError, MediaError, ModelError: before the first frame is done;
@@ -115,8 +116,8 @@ def track_video(
     built: list[Backbone] = []
     prompting: PromptSchedule
     if isinstance(targets, ClassNames):
-        finder = build_finder_of(settings) if finder is None else finder
-        prompting = ClassPrompts(targets, settings.classes, finder, make_backbone)
+        detector = build_detector_of(settings) if detector is None else detector
+        prompting = ClassPrompts(targets, settings.classes, detector, make_backbone)
     else:
         prompting = UserPrompts(targets, backward=settings.backward)
     losses = video.losses()
@@ -230,7 +231,12 @@ class _Run:
         sequence = (
             self.video.paths[0].parent.resolve().name if self.video.is_images else self.video.paths[0].stem
         )
-        facts = VideoFacts(self.video.info.fps, self.prompting.names, sequence=safe_name(sequence))
+        facts = VideoFacts(
+            self.video.info.fps,
+            self.prompting.names,
+            sequence=safe_name(sequence),
+            audio=audio_source(self.video),
+        )
         chosen = options_by_format(self.settings.outputs, self.settings.options)
         options: dict[str, dict[str, Any]] = {name: {"options": o} for name, o in chosen.items() if o}
         options["overlay"] = {"settings": self.settings.overlay}
@@ -383,7 +389,7 @@ class _Run:
             for name, kept in records.items():
                 for file in kept.files if kept.is_folder else ():
                     self.folder.note(name, file)
-        notes = [f"{name}: {note}" for name, writer in records.items() for note in writer.notes]
+        notes = [f"{name}: {note}" for name, w in self.writers.items() for note in getattr(w, "notes", ())]
         for note in notes:
             logger.warning(note)
         state.seconds["total"] += time.perf_counter() - self.since

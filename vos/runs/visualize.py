@@ -17,7 +17,7 @@ from ..formats.base import VideoFacts
 from ..formats.drawing import OverlaySettings, bright_palette, draw_overlay
 from ..formats.reading import Annotations
 from ..formats.video_writer import X264, Encoding, VideoWriter
-from ..formats.with_frames import Pictures, with_frames
+from ..formats.with_frames import Pictures, audio_source, with_frames
 from ..frame import Frame
 from ..results import FrameResult, Labels
 
@@ -64,7 +64,7 @@ def visualize(
         raise InputError(f"{output} shows the frames: give the video with --video")
     shown = _drawn(annotations, pictures, settings, truth)
     if suffix == ".mp4":
-        writer = _Shown(output, annotations.fps, settings.crf)
+        writer = _Shown(output, VideoFacts(annotations.fps, audio=audio_source(pictures)), settings.crf)
         with writer:
             for frame, picture in shown:
                 writer.drawn = picture
@@ -80,9 +80,9 @@ def visualize(
 class _Shown(VideoWriter):
     """A video of pictures that are drawn already."""
 
-    def __init__(self, path: Path, fps: float | None, crf: int) -> None:
+    def __init__(self, path: Path, facts: VideoFacts, crf: int) -> None:
         encoding = Encoding("libx264", "yuv420p", {**X264, "crf": str(crf)}, even=True)
-        super().__init__(path, encoding, facts=VideoFacts(fps))
+        super().__init__(path, encoding, facts=facts)
         self.drawn: NDArray[np.uint8]
 
     def picture(self, frame: Frame, segmentation: FrameResult) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Carrying labels from one picture to the next along dense optical flow, and how far to trust it.
+"""Masks warped from one image to the next by dense optical flow, with a confidence of the flow.
 
 Flow from coarse to fine loses objects that are small and move by more than their size. Where an object's
 flow is bad, a second place is tried: where its pixels fit best as a whole, found by template matching. Flow
@@ -35,8 +35,8 @@ RIGID = 0.6
 
 
 @dataclass(frozen=True)
-class CarrySettings:
-    """How labels are carried."""
+class WarpingSettings:
+    """How masks are warped."""
 
     round_trip: float = 1.5
     """Error in pixels of flow there and back at which trust in it has fallen to 0.6."""
@@ -48,12 +48,12 @@ class CarrySettings:
 
 @dataclass(frozen=True, eq=False)
 class Correspondence:
-    """Where each pixel (column x, row y) of a picture was in the one before."""
+    """Where each pixel (column x, row y) of an image was in the one before."""
 
     x: Floats
-    """(h, w) float32 column in the previous picture."""
+    """(h, w) float32 column in the previous image."""
     y: Floats
-    """(h, w) float32 row in the previous picture."""
+    """(h, w) float32 row in the previous image."""
     trust: Floats
     """(h, w) float32 in 0..1: how well flow there and back agree."""
 
@@ -63,14 +63,23 @@ class Correspondence:
         return np.stack([self.x - columns, self.y - rows], axis=-1)
 
     def pull(self, values: NDArray[Any], border: int = cv2.BORDER_CONSTANT) -> Floats:
-        """(h, w) or (h, w, C) values of the previous picture, moved to this one."""
+        """(h, w) or (h, w, C) values of the previous image, moved to this one."""
         moved: Floats = cv2.remap(values, self.x, self.y, cv2.INTER_LINEAR, borderMode=border)
         return moved
 
+    def after(self, earlier: Correspondence) -> Correspondence:
+        """From this picture to the one before the previous, which ``earlier`` leads to from the previous."""
+        height, width = self.x.shape
+        x = self.pull(earlier.x, cv2.BORDER_REPLICATE)
+        y = self.pull(earlier.y, cv2.BORDER_REPLICATE)
+        outside = (self.x < 0) | (self.y < 0) | (self.x > width - 1) | (self.y > height - 1)
+        x[outside], y[outside] = self.x[outside], self.y[outside]
+        return Correspondence(x, y, self.trust * self.pull(earlier.trust))
+
 
 @dataclass(frozen=True, eq=False)
-class Carried:
-    """What the previous picture says of this one."""
+class WarpedMasks:
+    """Masks of the previous image, warped to this one."""
 
     masks: Floats
     """(K, h, w) float32 in 0..1: the objects' masks, moved."""
@@ -79,18 +88,18 @@ class Carried:
     qualities: tuple[float, ...]
     """K numbers in 0..1: the part of each object that came along, trusted and with the same colours."""
     correspondence: Correspondence
-    """Of the picture as a whole."""
+    """Of the image as a whole."""
 
 
-def carry(
-    previous: Image, current: Image, labs: tuple[Floats, Floats], masks: Floats, settings: CarrySettings
-) -> Carried:
-    """Move masks of the previous picture to the current one.
+def warp_masks(
+    previous: Image, current: Image, labs: tuple[Floats, Floats], masks: Floats, settings: WarpingSettings
+) -> WarpedMasks:
+    """Move masks of the previous image to the current one.
 
     Args:
         previous, current: (h, w, 3) uint8 RGB.
-        labs: both pictures in Lab, (h, w, 3) float32.
-        masks: (K, h, w) float32 in 0..1, of the previous picture.
+        labs: both images in Lab, (h, w, 3) float32.
+        masks: (K, h, w) float32 in 0..1, of the previous image.
     """
     grey = cv2.cvtColor(previous, cv2.COLOR_RGB2GRAY), cv2.cvtColor(current, cv2.COLOR_RGB2GRAY)
     common = correspond(*grey, settings.round_trip)
@@ -109,13 +118,13 @@ def carry(
         moved.append(here)
         trusts.append(trust)
         qualities.append(value)
-    return Carried(np.stack(moved), tuple(trusts), tuple(qualities), common)
+    return WarpedMasks(np.stack(moved), tuple(trusts), tuple(qualities), common)
 
 
-def vote(newest: Carried, other: Carried) -> Carried:
-    """What two earlier pictures say together: each mask is their mean, weighted by trust and quality.
+def vote(newest: WarpedMasks, other: WarpedMasks) -> WarpedMasks:
+    """Masks warped from two earlier images, fused: each mask is their mean, weighted by trust and quality.
 
-    The rest is what the ``newest`` of the two says.
+    All else is that of the ``newest`` of the two.
     """
     masks, trusts = [], []
     for k in range(len(newest.masks)):
@@ -123,14 +132,17 @@ def vote(newest: Carried, other: Carried) -> Carried:
         more = other.trusts[k] * np.float32(other.qualities[k])
         masks.append((own * newest.masks[k] + more * other.masks[k]) / (own + more))
         trusts.append(np.maximum(newest.trusts[k], other.trusts[k]))
-    return Carried(np.stack(masks), tuple(trusts), newest.qualities, newest.correspondence)
+    return WarpedMasks(np.stack(masks), tuple(trusts), newest.qualities, newest.correspondence)
 
 
 def correspond(previous: Image, current: Image, round_trip: float) -> Correspondence:
     """Correspondence of two (h, w) grey pictures; ``round_trip`` in pixels, see :class:`CarrySettings`."""
-    height, width = current.shape
-    back = dense_flow(current, previous)
-    forth = dense_flow(previous, current)
+    return from_flows(dense_flow(current, previous), dense_flow(previous, current), round_trip)
+
+
+def from_flows(back: Floats, forth: Floats, round_trip: float) -> Correspondence:
+    """Correspondence by (h, w, 2) flow from the current picture to the previous one, and by flow forth."""
+    height, width = back.shape[:2]
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     x, y = columns + back[..., 0], rows + back[..., 1]
     returned = back + cv2.remap(forth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -159,7 +171,7 @@ def quality(found: Correspondence, moved: Floats, labs: tuple[Floats, Floats], m
     area = float(mask.sum())
     if area <= 0:
         return 0.0
-    return min(1.0, float((moved * found.trust * _alike(found, labs)).sum()) / max(1.0, area))
+    return min(1.0, float((moved * found.trust * alike(found, labs)).sum()) / max(1.0, area))
 
 
 def find_leap(
@@ -169,7 +181,7 @@ def find_leap(
 
     Args:
         previous, current: (h, w, 3) uint8.
-        mask: (h, w) float32, of the previous picture.
+        mask: (h, w) float32, of the previous image.
         motion: (dx, dy) in pixels that flow gives the object.
     """
     size = float(np.sqrt(mask.sum()))
@@ -201,7 +213,10 @@ def find_leap(
 
 
 def _from_there(
-    grey: tuple[Image, Image], labs: tuple[Floats, Floats], leap: tuple[float, float], settings: CarrySettings
+    grey: tuple[Image, Image],
+    labs: tuple[Floats, Floats],
+    leap: tuple[float, float],
+    settings: WarpingSettings,
 ) -> list[Correspondence]:
     """Correspondences of an object that leaped: with flow from the new place on, and moved as it is.
 
@@ -213,14 +228,14 @@ def _from_there(
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     x, y = columns - np.float32(leap[0]), rows - np.float32(leap[1])
     rigid = Correspondence(x, y, np.ones_like(x))
-    rigid = Correspondence(x, y, _alike(rigid, labs))
+    rigid = Correspondence(x, y, alike(rigid, labs))
     return [
         Correspondence(flowing.x - np.float32(leap[0]), flowing.y - np.float32(leap[1]), flowing.trust),
         rigid,
     ]
 
 
-def _alike(found: Correspondence, labs: tuple[Floats, Floats]) -> Floats:
+def alike(found: Correspondence, labs: tuple[Floats, Floats]) -> Floats:
     """(h, w) float32 in 0..1: how alike the colours of corresponding pixels are."""
     seen = found.pull(labs[0], cv2.BORDER_REPLICATE)
     result: Floats = np.exp(-((seen - labs[1]) ** 2).sum(axis=2) / (2 * SAME_COLOUR**2))
@@ -228,7 +243,7 @@ def _alike(found: Correspondence, labs: tuple[Floats, Floats]) -> Floats:
 
 
 def _median_motion(found: Correspondence, moved: Floats) -> tuple[float, float]:
-    """(dx, dy) of the object from the previous picture to this one; (0, 0) where nothing of it came along."""
+    """(dx, dy) of the object from the previous image to this one; (0, 0) where nothing of it came along."""
     rows, columns = np.nonzero(moved > 0.5)
     if rows.size == 0:
         return 0.0, 0.0
@@ -238,6 +253,6 @@ def _median_motion(found: Correspondence, moved: Floats) -> tuple[float, float]:
 
 
 def _translate(values: Image, matrix: NDArray[np.float64]) -> Image:
-    """A picture moved by a translation; borders repeat."""
+    """An image moved by a translation; borders repeat."""
     moved: Image = cv2.warpAffine(values, matrix, values.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
     return moved

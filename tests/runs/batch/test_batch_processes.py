@@ -9,17 +9,25 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import batch_driver
 import pytest
 from batch_fakes import FRAMES, drift_task, results, write_clips, write_manifest
+from forks import Child
+from vos_cli.main import cli
 
 from vos.runs import TrackSettings
 from vos.runs.batch import BatchOptions, Shard, run_batch
 
-SETTINGS = TrackSettings(model="drift", outputs=("masks", "coco"), checkpoint_every=3)
-RECIPE = "model: drift\noutputs: [masks, coco]\ncheckpoint_every: 3\n"
+CHECKPOINT_EVERY = 3
+SETTINGS = TrackSettings(model="drift", outputs=("masks", "coco"), checkpoint_every=CHECKPOINT_EVERY)
+RECIPE = f"model: drift\noutputs: [masks, coco]\ncheckpoint_every: {CHECKPOINT_EVERY}\n"
+KILLS, TERMINATIONS = 100, 50
+ROUNDS = 10
+"""Parts that the kills are done in, side by side with ``pytest -n``."""
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked")
 
 
 @pytest.fixture(scope="module")
@@ -31,33 +39,52 @@ def whole(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, by
     return results(output)
 
 
-def start(manifest: Path, output: Path, *options: str, seconds: float = 0.01) -> subprocess.Popen[str]:
-    """A worker as a process."""
+def command(manifest: Path, output: Path, *options: str) -> list[str]:
+    """Arguments of ``vos`` for a worker."""
     recipe = output.parent / "recipe.yaml"
-    recipe.write_text(RECIPE)
-    command = [sys.executable, batch_driver.__file__, "batch", "run", manifest, "-o", output]
-    return subprocess.Popen(
-        [*map(str, command), "--config", str(recipe), *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "DRIFT_SECONDS": str(seconds)},
-    )
+    if not recipe.exists():
+        recipe.write_text(RECIPE)
+    return ["batch", "run", str(manifest), "-o", str(output), "--config", str(recipe), *options]
 
 
-def finish(worker: subprocess.Popen[str]) -> tuple[int, str]:
-    """Exit code and stderr."""
-    _, errors = worker.communicate(timeout=300)
-    return worker.returncode, errors
+def fork(manifest: Path, output: Path, *options: str, seconds: float = 0.01) -> Child:
+    """A worker as a forked process; a frame takes so many seconds."""
+    arguments = command(manifest, output, *options)
+
+    def work() -> None:
+        os.environ["DRIFT_SECONDS"] = str(seconds)
+        cli.main(arguments, prog_name="vos")
+
+    number = len(list(output.parent.glob("*.log")))
+    return Child(work, output.parent / f"worker{number}.log")
 
 
-def wait_for_work(worker: subprocess.Popen[str]) -> None:
-    """Until the first frame of a task is done: from then on a signal finds a worker at work."""
-    assert worker.stderr is not None
-    for line in worker.stderr:
-        if '"progress"' in line:
-            return
-    raise AssertionError("the worker ended before it began")
+def spawn(manifest: Path, output: Path, *options: str, seconds: float = 0.01) -> subprocess.Popen[str]:
+    """A worker as a program of its own, whose children are programs as well."""
+    arguments = [sys.executable, batch_driver.__file__, *command(manifest, output, *options)]
+    environment = {**os.environ, "DRIFT_SECONDS": str(seconds)}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(arguments, stdout=pipe, stderr=pipe, text=True, env=environment)
+
+
+def wait_for(worker: Child, event: str = "progress") -> None:
+    """Until a worker says ``started`` or, once the first frame of a task is done, ``progress``."""
+    until = time.monotonic() + 60
+    while f'"{event}"' not in worker.errors:
+        assert time.monotonic() < until, worker.errors
+        time.sleep(0.005)
+
+
+def first_frame(worker: Child) -> tuple[str, int]:
+    """The first frame that a worker said it has done: task and number, from 1."""
+    line = next(json.loads(line) for line in worker.errors.splitlines() if '"progress"' in line)
+    return line["task"], line["frame"]
+
+
+def written(output: Path) -> dict[str, int]:
+    """Frames that were written of tasks that were stopped."""
+    files = output.glob("tasks/*/*/.work/written")
+    return {path.parents[1].name: len(path.read_text().splitlines()) for path in files}
 
 
 def test_the_results_have_all_frames(whole: dict[str, bytes]) -> None:
@@ -72,108 +99,153 @@ def test_three_shards(clips: Path, tmp_path: Path, whole: dict[str, bytes]) -> N
     assert results(tmp_path / "out") == whole
 
 
+@forks
 def test_dynamic_workers(clips: Path, tmp_path: Path, whole: dict[str, bytes]) -> None:
-    """Two at the same time, one of them with processes: no task is done twice."""
-    output = tmp_path / "out"
-    workers = [
-        start(clips, output, "--dynamic", "--json"),
-        start(clips, output, "--dynamic", "--json", "--isolate", "process"),
-    ]
-    here = 0
+    """Three at the same time: no task is done twice."""
+    workers = [fork(clips, tmp_path / "out", "--dynamic") for _ in range(3)]
     for worker in workers:
-        printed, errors = worker.communicate(timeout=300)
-        assert worker.returncode == 0, errors
-        here += json.loads(printed)["done_here"]
-    assert results(output) == whole
-    assert here == 6
+        assert worker.wait() == 0, worker.errors
+    assert results(tmp_path / "out") == whole
+    assert sum(worker.errors.count('"event": "done"') for worker in workers) == 6
 
 
 def kill_and_restart(
-    clips: Path, output: Path, generator: random.Random, number: int, kills: int, options: tuple[str, ...]
+    clips: Path,
+    folder: Path,
+    whole: dict[str, bytes],
+    generator: random.Random,
+    number: int,
+    kills: int,
+    crowd: Sequence[Sequence[str]],
 ) -> int:
-    """Start a worker again and again, each time ended by a signal at a random moment, then let it finish."""
-    hits = 0
-    for _ in range(kills):
-        worker = start(clips, output, *options, seconds=0.02)
-        wait_for_work(worker)
-        time.sleep(generator.uniform(0, 0.5))
-        worker.send_signal(number)
-        code, errors = finish(worker)
-        if code == 0:  # it was done before
-            break
-        hits += 1
-        assert code == (-number if number == signal.SIGKILL else 130), errors
-    code, errors = finish(start(clips, output, *options))
-    assert code == 0, errors
+    """Batches whose workers are ended by signals at random moments, until that has happened ``kills`` times.
+
+    Args:
+        clips: the manifest.
+        folder: for the batches.
+        whole: what each of them must leave.
+        generator: of the moments.
+        number: the signal.
+        kills: how often.
+        crowd: options of the workers that run at the same time; one of them is ended.
+
+    Returns:
+        The number of kills.
+    """
+    hits = batches = 0
+    while hits < kills:
+        output = folder / f"batch{batches}" / "out"
+        output.parent.mkdir()
+        batches += 1
+        is_over = False
+        while not is_over and hits < kills:
+            workers = [fork(clips, output, *options, seconds=0.02) for options in crowd]
+            victim = generator.choice(workers)
+            if number != signal.SIGKILL:
+                wait_for(victim, "started")  # there is a handler
+            time.sleep(generator.uniform(0, 0.6))
+            victim.send(number)
+            codes = {worker: worker.wait(60) for worker in workers}
+            code = codes.pop(victim)
+            assert code in (0, -number if number == signal.SIGKILL else 130), victim.errors
+            assert not any(codes.values())
+            assert number == signal.SIGKILL or released(output)
+            hits += code != 0
+            is_over = code == 0 or len(crowd) > 1
+        before = written(output)
+        last = fork(clips, output)
+        assert last.wait() == 0, last.errors
+        assert results(output) == whole
+        if before and number != signal.SIGKILL:
+            task, frame = first_frame(last)
+            assert frame > before.get(task, 0) - CHECKPOINT_EVERY
     return hits
 
 
-@pytest.mark.parametrize("options", [("--dynamic",), ("--isolate", "process")])
-def test_kills_at_random_moments(
-    clips: Path, tmp_path: Path, whole: dict[str, bytes], options: tuple[str, ...]
-) -> None:
+def released(output: Path) -> bool:
+    """Whether no lease is held."""
+    return all(json.loads(path.read_text())["expires"] == 0 for path in output.glob("state/*/*.lease.*"))
+
+
+CROWDS = {
+    "one worker": [[]],
+    "dynamic": [["--dynamic"]],
+    "three dynamic": [["--dynamic"]] * 3,
+    "three shards": [["--shard", f"{k}/3"] for k in range(3)],
+}
+
+
+@forks
+def test_kills_at_random_moments(clips: Path, tmp_path: Path, whole: dict[str, bytes]) -> None:
     """SIGKILL, and again: the next worker goes on, and the bytes are those of a run that was not stopped."""
-    assert kill_and_restart(clips, tmp_path / "out", random.Random(1), signal.SIGKILL, 2, options) > 0
-    assert results(tmp_path / "out") == whole
+    assert kill_and_restart(clips, tmp_path, whole, random.Random(1), signal.SIGKILL, 3, [["--dynamic"]]) == 3
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(10))
-def test_a_hundred_kills(clips: Path, tmp_path: Path, whole: dict[str, bytes], seed: int) -> None:
-    """Ten rounds of ten."""
-    left, round_number = 10, 0
-    generator = random.Random(seed)
-    while left > 0:
-        output = tmp_path / f"out{round_number}"
-        left -= kill_and_restart(clips, output, generator, signal.SIGKILL, left, ("--dynamic",))
-        assert results(output) == whole
-        round_number += 1
+@forks
+@pytest.mark.parametrize("part", range(ROUNDS))
+@pytest.mark.parametrize("crowd", CROWDS)
+def test_many_kills(clips: Path, tmp_path: Path, whole: dict[str, bytes], crowd: str, part: int) -> None:
+    """SIGKILL at 100 random moments, for every way to share the tasks."""
+    generator = random.Random(f"{crowd} {part}")
+    kills = KILLS // ROUNDS
+    assert kill_and_restart(clips, tmp_path, whole, generator, signal.SIGKILL, kills, CROWDS[crowd]) == kills
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(10))
-def test_fifty_terminations(clips: Path, tmp_path: Path, whole: dict[str, bytes], seed: int) -> None:
-    """SIGTERM at five moments each: exit code 130, leases released, the same bytes in the end."""
-    left, round_number = 5, 0
-    generator = random.Random(100 + seed)
-    while left > 0:
-        output = tmp_path / f"out{round_number}"
-        left -= kill_and_restart(clips, output, generator, signal.SIGTERM, left, ())
-        assert results(output) == whole
-        round_number += 1
+@forks
+@pytest.mark.parametrize("part", range(ROUNDS))
+def test_many_terminations(clips: Path, tmp_path: Path, whole: dict[str, bytes], part: int) -> None:
+    """SIGTERM at 50 random moments: exit code 130 within the grace, leases released, the same bytes."""
+    stops = TERMINATIONS // ROUNDS
+    generator = random.Random(100 + part)
+    assert kill_and_restart(clips, tmp_path, whole, generator, signal.SIGTERM, stops, [[]]) == stops
 
 
+@pytest.mark.slow
+def test_isolated_workers(clips: Path, tmp_path: Path, whole: dict[str, bytes]) -> None:
+    """Two at the same time whose tasks run in processes; one is killed, and its processes end with it."""
+    output = tmp_path / "out"
+    options = ("--dynamic", "--isolate", "process", "--jobs", "2")
+    workers = [spawn(clips, output, *options, seconds=0.2) for _ in range(2)]
+    assert workers[0].stderr is not None
+    assert any('"progress"' in line for line in workers[0].stderr)
+    workers[0].kill()
+    assert workers[0].wait() == -signal.SIGKILL
+    _, errors = workers[1].communicate(timeout=300)
+    assert workers[1].returncode == 0, errors
+    assert results(output) == whole
+
+
+@forks
 def test_a_terminated_worker_leaves_a_checkpoint(tmp_path: Path) -> None:
     """The next worker does only the frames since the last checkpoint again; the lease is free."""
     manifest = write_clips(tmp_path, 1, frames=30)
     output = tmp_path / "out"
-    worker = start(manifest, output, seconds=0.05)
-    wait_for_work(worker)
-    time.sleep(0.5)
-    worker.terminate()
-    code, errors = finish(worker)
-    assert code == 130, errors
-    assert "the same command goes on" in errors
-    (lease,) = output.glob("state/*/clip0.lease.1")
-    assert json.loads(lease.read_text())["expires"] == 0
-    (written,) = output.glob("tasks/*/clip0/.work/written")
-    done = len(written.read_text().splitlines())
+    worker = fork(manifest, output, seconds=0.02)
+    wait_for(worker)
+    time.sleep(0.2)
+    worker.send(signal.SIGTERM)
+    assert worker.wait() == 130, worker.errors
+    assert "the same command goes on" in worker.errors
+    assert released(output)
+    done = written(output)["clip0"]
     assert 0 < done < 30
-    code, errors = finish(start(manifest, output))
-    assert code == 0
-    first = next(json.loads(line) for line in errors.splitlines() if '"progress"' in line)
-    assert first["frame"] > done - 3
+    again = fork(manifest, output)
+    assert again.wait() == 0
+    assert first_frame(again)[1] > done - CHECKPOINT_EVERY
 
 
+@forks
 def test_early_warning(tmp_path: Path) -> None:
     """SIGUSR1, as Slurm sends it: exit code 0, and the next worker goes on."""
     manifest = write_clips(tmp_path, 1, frames=30)
-    worker = start(manifest, tmp_path / "out", seconds=0.05)
-    wait_for_work(worker)
-    worker.send_signal(signal.SIGUSR1)
-    assert finish(worker)[0] == 0
+    worker = fork(manifest, tmp_path / "out", seconds=0.05)
+    wait_for(worker)
+    worker.send(signal.SIGUSR1)
+    assert worker.wait() == 0, worker.errors
     assert not list(tmp_path.glob("out/state/*/*.done.json"))
-    assert finish(start(manifest, tmp_path / "out"))[0] == 0
+    assert fork(manifest, tmp_path / "out").wait() == 0
 
 
 def test_bad_videos_fail_alone(clips: Path, tmp_path: Path) -> None:
@@ -189,8 +261,9 @@ def test_bad_videos_fail_alone(clips: Path, tmp_path: Path) -> None:
         {"id": "outside", "video": f"{root}/clip1", "points": "1:999,4"},
     ]
     manifest = write_manifest(tmp_path / "m.jsonl", lines)
-    code, errors = finish(start(manifest, tmp_path / "out", "--jobs", "1", "--isolate", "process"))
-    assert code == 5, errors
+    worker = spawn(manifest, tmp_path / "out", "--jobs", "1", "--isolate", "process")
+    _, errors = worker.communicate(timeout=300)
+    assert worker.returncode == 5, errors
     assert "4 tasks failed" in errors
     assert "Traceback" not in errors
     kinds = {

@@ -13,11 +13,12 @@ import pytest
 from batch_fakes import FRAMES, FakeClock, drift_task, many, record_of, simulated, write_manifest
 
 from vos.runs import TrackSettings
-from vos.runs.batch import read_manifest, run_batch
+from vos.runs.batch import BatchOptions, read_manifest, run_batch
 from vos.runs.batch.layout import done_name, dump, fail_name
 from vos.runs.batch.leases import Leases
 from vos.runs.batch.progress import JsonLines, Metrics
 from vos.runs.batch.report import merged_coco, report_of, retry, status_of, table_csv
+from vos.runs.batch.samples import sample_of
 from vos.runs.batch.store import LocalStore
 from vos.runs.batch.webdataset import write_shards
 
@@ -143,13 +144,28 @@ def test_tar_shards(tracked: LocalStore, tmp_path: Path) -> None:
     assert len(small) > 6
 
 
-def test_shards_read_back(tracked: LocalStore, tmp_path: Path) -> None:
-    """By the webdataset package itself."""
+def test_names_with_dots(tracked: LocalStore, tmp_path: Path) -> None:
+    """A key of webdataset ends at the first dot: those of a frame's name are written as %2E."""
+    frame = {"index": 3, "name": "a.0003", "time": None, "objects": {}}
+    assert [name for name, _ in sample_of("v.1", frame, b"")] == [
+        "v.1/a%2E0003.json",
+        "v.1/a%2E0003.mask.png",
+    ]
+
+
+@pytest.mark.slow
+def test_shards_read_back(tracked: LocalStore, clips: Path, tmp_path: Path) -> None:
+    """By the webdataset package itself, and so are the packed masks of a task."""
     webdataset = pytest.importorskip("webdataset")
     (path,) = write_shards(tracked, report_of(tracked), tmp_path)
     samples = list(webdataset.WebDataset(str(path), shardshuffle=False))
     assert len(samples) == 6 * FRAMES
     assert set(samples[0]) >= {"__key__", "json", "mask.png"}
+    run_batch(clips, tmp_path / "out", SETTINGS, BatchOptions(pack="tar"), run=drift_task)
+    packed = sorted(str(path) for path in tmp_path.glob("out/tasks/*/*/masks.tar"))
+    again = webdataset.WebDataset(packed, shardshuffle=False)
+    members = {sample["__key__"]: (sample["json"], sample["mask.png"]) for sample in again}
+    assert members == {sample["__key__"]: (sample["json"], sample["mask.png"]) for sample in samples}
 
 
 def test_progress_as_json() -> None:

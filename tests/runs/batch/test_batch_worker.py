@@ -23,13 +23,13 @@ from vos.errors import (
     PartialResultError,
     SettingsError,
 )
+from vos.pool import Report, ThreadPool
 from vos.runs import TrackSettings
-from vos.runs.batch import BatchOptions, BatchOutcome, Shard, plan, raise_for, run_batch, worker
+from vos.runs.batch import BatchOptions, BatchOutcome, Shard, plan, raise_for, run_batch, tally, worker
 from vos.runs.batch.attempt import Attempt, Record, run_attempt
 from vos.runs.batch.layout import done_name, dump, fail_name, lease_name, parse
 from vos.runs.batch.leases import Leases
 from vos.runs.batch.store import LocalStore, open_store
-from vos.runs.pool import Report, ThreadPool
 from vos.runs.summary import Progress
 
 
@@ -340,7 +340,7 @@ def test_a_task_that_does_not_stop_is_left(batch: Callable[..., BatchOutcome], s
 
 def test_a_late_task_is_killed(batch: Callable[..., BatchOutcome], monkeypatch: pytest.MonkeyPatch) -> None:
     """Once it takes more than its frames at the median speed allow; it counts as a crash."""
-    monkeypatch.setattr(worker, "LEAST_TIMEOUT", 0.05)
+    monkeypatch.setattr(tally, "LEAST_TIMEOUT", 0.05)
 
     def run(attempt: Attempt, report: Report) -> Record:
         if attempt.task.id != "v00003":

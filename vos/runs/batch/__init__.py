@@ -4,8 +4,8 @@ from .manifest import Manifest, check_manifest, read_manifest
 from .options import BatchOptions
 from .run import BATCH_SETTINGS, process_pool, raise_for, run_batch
 from .shards import Shard, detect_shard, parse_shard
+from .tally import BatchOutcome
 from .task import Task
-from .worker import BatchOutcome
 
 __all__ = [
     "BATCH_SETTINGS",

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..pool import Report
+from ...pool import Report
 from ..settings import TrackSettings
 from .failures import Failure, failure_of
+from .pack import Pack
 from .task import Task
 
 
@@ -33,6 +34,7 @@ class Attempt:
     """Folder for copies of what is in an object store."""
     endpoint_url: str | None = None
     upload_checkpoints: bool = False
+    pack: Pack | None = None
 
 
 @dataclass(frozen=True)

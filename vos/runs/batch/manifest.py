@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import io
 import json
+import operator
 import os
 import tempfile
 from array import array
@@ -191,10 +192,11 @@ def check_manifest(
     """
     problems: list[Problem] = []
     manifest = open_manifest(path)
+    settings_fields = operator.attrgetter(*SETTINGS_FIELDS, "recipe", "options")
     known: dict[str, TrackSettings] = {}  # most lines of a manifest have the same settings
     for number, task in manifest.scan(problems.append):
         try:
-            key = json.dumps([getattr(task, name) for name in (*SETTINGS_FIELDS, "recipe", "options")])
+            key = repr(settings_fields(task))
             resolved = known.get(key) or known.setdefault(key, settings_of(task, settings))
             if probe:
                 weight = _probe(task, manifest.folder, resolved)

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from ...errors import SettingsError
 from .leases import LEASE_SECONDS, SKEW_SECONDS
+from .pack import Pack
 from .shards import WHOLE, Shard
 
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """How a worker takes tasks; nothing here changes what the results are, ``size_on_oom`` apart."""
+    """How a worker takes tasks; nothing here changes what is in the results, ``size_on_oom`` apart."""
 
     shard: Shard = WHOLE
     by_weight: bool = False
@@ -39,6 +40,8 @@ class BatchOptions:
     scratch: str | None = None
     endpoint_url: str | None = None
     upload_checkpoints: bool = False
+    pack: Pack | None = None
+    """``tar``: leave the masks of a task as one file, ``masks.tar``."""
 
     def __post_init__(self) -> None:
         if self.lease <= 0 or self.skew < 0 or self.grace < 0 or self.retries < 0:

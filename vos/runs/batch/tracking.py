@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from ...distribution import own_version
 from ...files import make_folder
+from ...pool import Report, peak_memory
 from ...video import open_video
 from ..models import build_tracker_of
-from ..pool import Report, peak_memory
 from ..settings import TrackSettings
 from ..track import track_video
 from .attempt import Attempt, Record
 from .layout import task_folder
+from .pack import pack_masks
 from .staging import fetch_stopped, keep_stopped, staged
 from .store import RemoteStore, file_digest, files_below, open_store
 from .task import identity_of_task, key_of, settings_of, targets_of, video_identity
@@ -60,6 +61,8 @@ def track_task(attempt: Attempt, report: Report) -> Record:
             if isinstance(store, RemoteStore) and attempt.upload_checkpoints and local.exists():
                 keep_stopped(store, task.id, local)
             raise
+        if attempt.pack is not None:
+            pack_masks(local, task.id)
         name = task_folder(task.id)
         if isinstance(store, RemoteStore):
             name = f"{name}/.attempt-{attempt.generation}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,13 +9,13 @@ from typing import IO, Any
 
 from ...files import make_folder, replacing
 from .layout import parse
+from .pack import PACKED, packed_masks
+from .samples import MASK, Sample, add_member, key_of_frame, sample_of
 from .store import Store
 
 MAX_BYTES = 10**9
 MAX_SAMPLES = 10_000
 """A shard is closed before it would have more than either."""
-
-Members = list[tuple[str, bytes]]
 
 
 def write_shards(
@@ -30,8 +28,7 @@ def write_shards(
 ) -> list[Path]:
     """Write ``masks-000000.tar``, ... with the frames of all done tasks, in order of id and frame.
 
-    The key of a sample is ``<task>/<frame name>``; its members are ``.mask.png``, the index PNG, and
-    ``.json`` with ``frame``, ``time`` and ``objects`` (confidence and area by object id), as in ``run.json``.
+    Samples are those of :mod:`~vos.runs.batch.samples`; masks that were packed are read from their tar.
 
     Args:
         store: the batch.
@@ -57,20 +54,18 @@ def write_shards(
 
 
 def _fill(
-    file: IO[bytes], first: Members, samples: Iterator[Members], max_bytes: int, max_samples: int
-) -> Members | None:
+    file: IO[bytes], first: Sample, samples: Iterator[Sample], max_bytes: int, max_samples: int
+) -> Sample | None:
     """Write one shard; the sample that did not fit any more."""
-    pending: Members | None = first
+    pending: Sample | None = first
     count, size = 0, 0
-    with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
         while pending is not None and count < max_samples:
             needed = sum(_tar_size(data) for _, data in pending)
             if count and size + needed > max_bytes:
                 break
             for name, data in pending:
-                info = tarfile.TarInfo(name)  # time 0, owner 0: the same bytes every time
-                info.size = len(data)
-                tar.addfile(info, io.BytesIO(data))
+                add_member(tar, name, data)
             count, size = count + 1, size + needed
             pending = next(samples, None)
     return pending
@@ -80,12 +75,13 @@ def _tar_size(data: bytes) -> int:
     return tarfile.BLOCKSIZE * (1 + -(-len(data) // tarfile.BLOCKSIZE))
 
 
-def _samples(store: Store, row: Mapping[str, Any]) -> Iterator[Members]:
+def _samples(store: Store, row: Mapping[str, Any]) -> Iterator[Sample]:
     record = parse(store.read(f"{row['place']}/run.json"))
+    data = store.read(f"{row['place']}/{PACKED}")
+    packed = {} if data is None else dict(packed_masks(data))
     for frame in () if record is None else record["frames"]:
-        mask = store.read(f"{row['place']}/masks/{frame['name']}.png")
+        mask = packed.get(key_of_frame(row["id"], frame["name"]) + MASK)
         if mask is None:
-            continue
-        key = f"{row['id']}/{frame['name']}"
-        facts = {"frame": frame["index"], "time": frame["time"], "objects": frame["objects"]}
-        yield [(f"{key}.json", json.dumps(facts, sort_keys=True).encode()), (f"{key}.mask.png", mask)]
+            mask = store.read(f"{row['place']}/masks/{frame['name']}.png")
+        if mask is not None:
+            yield sample_of(row["id"], frame, mask)

@@ -7,15 +7,14 @@ import logging
 import os
 import random
 import socket
-import statistics
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ...errors import InterruptedRunError, OutputError, PartialResultError
-from ..pool import Event, Pool
+from ...pool import Event, Pool
 from ..settings import TrackSettings
 from ..summary import Progress
 from .attempt import Attempt, Record
@@ -27,37 +26,17 @@ from .options import BatchOptions
 from .plan import is_done, kinds_of, share_of
 from .signals import StopFlag, stop_signals
 from .store import Store
+from .tally import BatchOutcome, Tally
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
 RECHECK_SECONDS = 5.0
 """How often a worker with nothing else to do looks at tasks that others hold."""
-LEAST_TIMEOUT = 600.0
-"""Seconds that every task may take, whatever its estimate."""
-PERCENT_AFTER = 20
-"""A limit in percent counts after so many tasks."""
 
 Observer = Callable[[str, str, dict[str, Any]], None]
 """Called with what happened (``started``, ``progress``, ``done``, ``failed``, ``stopped``, ``tick``), the
 task ("" for ``tick``), and facts about it."""
-
-
-@dataclass(frozen=True)
-class BatchOutcome:
-    """What became of a worker's share."""
-
-    done: int
-    """Tasks of the share that are done, by this worker or another."""
-    done_here: int
-    failed: tuple[str, ...]
-    elsewhere: int
-    """Tasks that other workers hold."""
-    waiting: int
-    """Tasks that were not begun, or were stopped."""
-    reason: str | None = None
-    """Why the worker stopped early: ``signal``, ``warning``, ``io`` or ``failures``."""
-    message: str = ""
 
 
 @dataclass
@@ -70,17 +49,6 @@ class _Running:
     stop_asked: bool = False
     is_late: bool = False
     progress: Progress | None = None
-
-
-@dataclass
-class _Tally:
-    done: set[str] = field(default_factory=set)
-    done_here: int = 0
-    failed: dict[str, str] = field(default_factory=dict)
-    """Task -> kind."""
-    elsewhere: set[str] = field(default_factory=set)
-    speeds: list[float] = field(default_factory=list)
-    """Seconds per frame of the tasks done here."""
 
 
 class Worker:
@@ -121,7 +89,7 @@ class Worker:
         self._todo: deque[str] = deque()
         self._later: list[tuple[float, str]] = []
         self._running: dict[str, _Running] = {}
-        self._tally = _Tally()
+        self._tally = Tally()
         self._reason: str | None = None
         self._message = ""
         self._deadline = float("inf")
@@ -202,6 +170,7 @@ class Worker:
             scratch=options.scratch,
             endpoint_url=options.endpoint_url,
             upload_checkpoints=options.upload_checkpoints,
+            pack=options.pack,
         )
 
     # Giving tasks to the pool
@@ -307,19 +276,12 @@ class Worker:
             self._tally.failed[task_id] = kind
             self._observe("failed", task_id, {"kind": kind, "message": failure.message})
             logger.warning("task %s failed (%s): %s", task_id, kind, failure.message)
-            self._check_failures()
+            too_many = self._tally.too_many_failures(self.options)
+            if too_many is not None:
+                self._stop("failures", too_many)
         else:
             logger.info("task %s will be tried again (%s): %s", task_id, kind, failure.message)
             self._put_back(task_id, delay(running.attempt, self._random))
-
-    def _check_failures(self) -> None:
-        options, failed = self.options, len(self._tally.failed)
-        total = failed + self._tally.done_here
-        limit, share = options.max_failures, options.max_failure_share
-        if limit is not None and failed > limit:
-            self._stop("failures", f"{failed} tasks failed, more than --max-failures {limit:g}")
-        elif share is not None and total >= PERCENT_AFTER and failed > share * total:
-            self._stop("failures", f"{failed} of {total} tasks failed, more than --max-failures {share:.0%}")
 
     # Time and stopping
 
@@ -332,15 +294,11 @@ class Worker:
                 if running.is_lost:
                     self._log("lost", task_id)
                     self._ask_to_stop(task_id, running)
-            if not running.is_late and now - running.since > self._time_limit(running):
+            if not running.is_late and now - running.since > self._tally.time_limit(
+                self.options, running.progress
+            ):
                 running.is_late = True
                 self.pool.kill(task_id)
-
-    def _time_limit(self, running: _Running) -> float:
-        factor, speeds, progress = self.options.timeout_factor, self._tally.speeds, running.progress
-        if factor is None or not speeds or progress is None or progress.total is None:
-            return float("inf")
-        return max(LEAST_TIMEOUT, factor * progress.total * statistics.median(speeds))
 
     def _check_stop(self, flag: StopFlag) -> None:
         if flag.stops > 1:
@@ -385,15 +343,8 @@ class Worker:
         self.store.append(f"workers/{self.name}.jsonl", dump(line))
 
     def _counts(self) -> dict[str, Any]:
-        tally = self._tally
-        return {
-            "done": len(tally.done),
-            "failed": len(tally.failed),
-            "running": len(self._running),
-            "elsewhere": len(tally.elsewhere),
-            "waiting": len(self._todo) + len(self._later) - len(tally.elsewhere),
-            "kinds": dict(Counter(tally.failed.values())),
-        }
+        queued = len(self._todo) + len(self._later)
+        return self._tally.counts(running=len(self._running), queued=queued)
 
     def _outcome(self) -> BatchOutcome:
         counts, tally = self._counts(), self._tally
@@ -402,7 +353,7 @@ class Worker:
             done_here=tally.done_here,
             failed=tuple(sorted(tally.failed)),
             elsewhere=counts["elsewhere"],
-            waiting=max(counts["waiting"], 0),
+            waiting=counts["waiting"],
             reason=self._reason,
             message=self._message,
         )

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from ...backbones.base import Backbone, FrameFeatures
-from .feature_geometry import AlignedView, View
-from .images import Found, LearnedTarget, PersamSettings, find_target
+from .feature_geometry import AlignedGeometry, FeatureGeometry
+from .images import LearnedTarget, PersamSettings, TargetMatch, find_target
 
 OVERLAP = 0.8
 """A mask with this share of its pixels in earlier ones shows nothing new. An IoU of 0.8 with an earlier mask,
@@ -30,12 +30,15 @@ class Instance:
 
     mask: NDArray[np.bool_]
     """(H, W) bool, without the pixels of earlier instances."""
-    found: Found
+    found: TargetMatch
 
 
 @torch.inference_mode()
 def similarity_threshold(
-    features: FrameFeatures, mask: NDArray[np.bool_], target: LearnedTarget, view: View | None = None
+    features: FrameFeatures,
+    mask: NDArray[np.bool_],
+    target: LearnedTarget,
+    view: FeatureGeometry | None = None,
 ) -> float:
     """The similarity between that of the target in its reference image and that of the background there.
 
@@ -45,7 +48,7 @@ def similarity_threshold(
         target: what was learned from the two.
         view: how features are read.
     """
-    view = view or AlignedView()
+    view = view or AlignedGeometry()
     prior = view.prior(features, view.similarity(features, target.embedding.direction)).cpu().numpy()
     inside = float(prior[mask].mean())
     outside = float(prior[~mask].mean()) if not mask.all() else float(prior.min())
@@ -57,7 +60,7 @@ def find_instances(
     features: FrameFeatures,
     target: LearnedTarget,
     settings: PersamSettings | None = None,
-    view: View | None = None,
+    view: FeatureGeometry | None = None,
     *,
     limit: int,
     threshold: float,

@@ -1,0 +1,123 @@
+"""The steps of the built-in engine, one by one: window, carrying, strays, smoothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vos.backbones.classical.descriptors import to_lab
+from vos.ops.crop import choose_crop
+from vos.testing import Shape, line, scene
+from vos.trackers.classical.components import ComponentSettings, filter_components
+from vos.trackers.classical.mean_field import CrfSettings, mean_field
+from vos.trackers.classical.unary import FusionSettings, motion_unary
+from vos.trackers.flow_warping import WarpingSettings, find_leap, warp_masks
+
+
+def test_window_holds_the_objects_with_room() -> None:
+    """The window contains all objects and a margin, small ones at full resolution."""
+    labels = np.zeros((480, 854), np.uint8)
+    labels[200:220, 300:330] = 1
+    window = choose_crop(labels, 0.6, 40, 100_000)
+    assert window.y0 <= 150
+    assert window.y1 >= 270
+    assert window.x0 <= 245
+    assert window.x1 >= 385
+    assert window.scale == 1
+    labels[:] = 1
+    window = choose_crop(labels, 0.6, 40, 100_000)
+    assert (window.y0, window.x0, window.y1, window.x1) == (0, 0, 480, 854)
+    assert window.height * window.width <= 101_000
+
+
+def test_window_without_objects_is_the_frame() -> None:
+    """With nothing to be seen, and on demand, the whole frame is looked at."""
+    labels = np.zeros((50, 60), np.uint8)
+    window = choose_crop(labels, 0.6, 40, 100_000)
+    assert (window.y0, window.x0, window.y1, window.x1) == (0, 0, 50, 60)
+    labels[3, 3] = 1
+    window = choose_crop(labels, 0.1, 0, 100_000, everywhere=True)
+    assert (window.y1, window.x1) == (50, 60)
+
+
+def test_window_transfer_keeps_places() -> None:
+    """A value moves to the same place of the frame in another window of another scale."""
+    first = choose_crop(np.pad(np.ones((40, 40), np.uint8), 100), 0.1, 0, 100_000)
+    second = choose_crop(np.pad(np.ones((80, 80), np.uint8), 80), 0.1, 8, 2_000)
+    columns = np.arange(first.x0, first.x1, dtype=np.float32)
+    values = np.tile(columns, (first.height, 1))[None]
+    moved = second.transfer(values, second)[0] if first == second else first.transfer(values, second)[0]
+    middle = moved[second.height // 2]
+    inside = np.flatnonzero(middle > first.x0 + 2)
+    frame_x = (inside + 0.5) * (second.x1 - second.x0) / second.width + second.x0 - 0.5
+    inner = frame_x < first.x1 - 3
+    assert inner.sum() > 5
+    assert np.abs(middle[inside][inner] - frame_x[inner]).max() < 0.1
+
+
+def two_frames(velocity: tuple[float, float], radius: float):  # type: ignore[no-untyped-def]
+    """Pictures, Lab pictures, and the masks (1, h, w) of a disc that moves by ``velocity``."""
+    clip = scene([Shape(1, line((50, 60), velocity), radius, texture_seed=3)], num_frames=2, size=(120, 200))
+    images = [frame.image for frame in clip.frames]
+    masks = [(labels == 1).astype(np.float32)[None] for labels in clip.labels]
+    return images, tuple(to_lab(image) for image in images), masks
+
+
+@pytest.mark.parametrize(("velocity", "radius"), [((4, 2), 20), ((70, 0), 9)])
+def test_carry_moves_the_mask(velocity: tuple[float, float], radius: float) -> None:
+    """Masks move with their object, by a little and by several times its size."""
+    images, labs, masks = two_frames(velocity, radius)
+    warped = warp_masks(images[0], images[1], labs, masks[0], WarpingSettings())
+    found, truth = warped.masks[0] > 0.5, masks[1][0] > 0.5
+    assert np.count_nonzero(found & truth) > 0.9 * np.count_nonzero(found | truth)
+    assert warped.qualities[0] > 0.7
+
+
+def test_no_leap_where_flow_is_right() -> None:
+    """No other place is proposed for an object that is where flow says."""
+    images, _, masks = two_frames((4, 2), 20)
+    assert find_leap(images[0], images[1], masks[0][0], (4.0, 2.0)) is None
+    leap = find_leap(images[0], images[1], masks[0][0], (60.0, 2.0))
+    assert leap == pytest.approx((4, 2), abs=2)
+
+
+def test_bad_flow_loosens_an_object() -> None:
+    """Far from where it was expected an object costs less when its flow was bad."""
+    images, labs, masks = two_frames((4, 2), 20)
+    warped = warp_masks(images[0], images[1], labs, masks[0], WarpingSettings())
+    good = motion_unary(warped, 0.7, FusionSettings())
+    blind = type(warped)(warped.masks, warped.trusts, (0.0,), warped.correspondence)
+    assert motion_unary(blind, 0.7, FusionSettings())[1][60, 84] > good[1][60, 84] + 1
+    assert good[1][62, 54] > good[0][62, 54]
+
+
+def test_strays_are_dropped_unless_there_is_room() -> None:
+    """A new piece apart from the object goes, but stays where the object is hidden in part."""
+    belief = np.zeros((2, 40, 80), np.float32)
+    belief[1, 10:30, 5:25] = 1
+    belief[1, 15:25, 60:70] = 1
+    belief[0] = 1 - belief[1]
+    warped = np.zeros((1, 40, 80), np.float32)
+    warped[0, 10:30, 5:25] = 1
+    appearance = belief.copy()
+    whole = filter_components(belief, warped, appearance, [400.0], ComponentSettings())
+    assert not whole[1, :, 60:].any()
+    assert whole[1, 10:30, 5:25].all()
+    hidden = filter_components(belief, warped, appearance, [1000.0], ComponentSettings())
+    assert hidden[1, 15:25, 60:70].all()
+    assert np.array_equal(
+        filter_components(belief, warped, appearance, [400.0], ComponentSettings(known=0.0)), belief
+    )
+
+
+def test_smooth_respects_edges() -> None:
+    """A lone wrong pixel yields to its neighbours; an edge of the picture holds."""
+    lab = np.zeros((20, 20, 3), np.float32)
+    lab[:, 10:, 0] = 60
+    scores = np.zeros((2, 20, 20), np.float32)
+    scores[1, :, 10:] = 1
+    scores[0, :, :10] = 1
+    scores[:, 5, 5] = (0, 0.5)
+    belief = mean_field(scores, lab, CrfSettings())
+    assert np.allclose(belief.sum(axis=0), 1, atol=1e-5)
+    assert np.array_equal(belief.argmax(axis=0), np.tile(np.arange(20) >= 10, (20, 1)))
