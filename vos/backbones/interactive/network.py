@@ -110,7 +110,7 @@ class PromptDecoder(nn.Module):
 
     def _quality(self, x: Tensor, deepest: Tensor, logits: Tensor) -> Tensor:
         """(N, K) logits of the IoU: from what lies under each mask, and from the whole."""
-        share = torch.sigmoid(F.adaptive_avg_pool2d(logits.detach(), x.shape[-2:])).to(x.dtype)
+        share = torch.sigmoid(F.adaptive_avg_pool2d(logits.detach(), (x.shape[-2], x.shape[-1]))).to(x.dtype)
         total = share.sum(dim=(2, 3)).clamp_min(1.0)
         under = torch.einsum("nkhw,nchw->nkc", share, x) / total[..., None]
         whole = deepest[:, None].expand(-1, share.shape[1], -1)
