@@ -231,8 +231,16 @@ def ask(method: Method, case: Case, kind: str) -> list[Answer]:
     of the largest error."""
     if kind in ("box", "jittered box"):
         return [method(case, box_prompt(case, JITTER if kind == "jittered box" else 0.0))]
-    if kind == "rough mask":
-        return [method(case, Prompt(mask=rough_mask(case)))]
+    if kind.startswith("rough mask"):
+        mask = rough_mask(case)
+        if kind == "rough mask and box":
+            return [method(case, replace(box_prompt(case, 0.0), mask=mask))]
+        if kind == "rough mask and click":
+            missed, wrong = largest_part(case.truth & ~mask), largest_part(mask & ~case.truth)
+            on = missed.sum() >= wrong.sum()
+            point = deepest(missed if on else wrong) or deepest(case.truth)
+            return [method(case, replace(clicks([point], [int(on)]), mask=mask))]
+        return [method(case, Prompt(mask=mask))]
     if kind == "stroke":
         points = stroke(case)
         return [method(case, clicks(points, [1] * len(points)))]
@@ -345,14 +353,17 @@ def cut(case: Case, seeds: NDArray[np.uint8], start: float) -> Answer:
     return Answer(on, time.process_time() - start)
 
 
-KINDS = ("1 click", "click anywhere", "3 clicks", "6 clicks", "stroke", "box", "jittered box", "rough mask")
+KINDS = (
+    *("1 click", "click anywhere", "3 clicks", "6 clicks", "stroke"),
+    *("box", "jittered box", "rough mask", "rough mask and box", "rough mask and click"),
+)
 
 
 def measure(case: Case, methods: dict[str, Method], kind: str) -> list[dict[str, Any]]:
     """A row for every method."""
     rows = []
     for name, method in methods.items():
-        if name == "band" and kind != "rough mask":
+        if (name == "band" and kind != "rough mask") or (name == "grabcut" and "mask and" in kind):
             continue
         asked = Case(case.group, case.name, case.image, case.truth)  # random numbers start anew
         answers = ask(method, asked, kind)
@@ -373,7 +384,7 @@ def measure(case: Case, methods: dict[str, Method], kind: str) -> list[dict[str,
             row["signals"] = answers[-1].signals
         if len(course) > 1:
             row["course"] = course
-        if kind == "rough mask":
+        if kind.startswith("rough mask"):
             given = rough_mask(Case(case.group, case.name, case.image, case.truth))
             row["given_iou"] = round(iou(given, case.truth), 4)
         rows.append(row)
