@@ -77,6 +77,8 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], di
             return {"checkpoint": path if path.exists() else vos.testing.tiny_edgetam_folder(path)}
         if name == "sam3":
             return {"checkpoint": path if path.exists() else vos.testing.tiny_sam3_folder(path)}
+        if name.startswith("efficienttam") and not path.exists():
+            vos.testing.tiny_efficienttam_checkpoint(path)
         if name.startswith("sam2") and not path.exists():
             vos.testing.tiny_sam2_checkpoint(path, july=name.startswith("sam2-"))
         own = getattr(vos.testing, f"tiny_{name.replace('-', '_')}_checkpoint", None)

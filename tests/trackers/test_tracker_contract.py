@@ -51,10 +51,28 @@ def clip() -> Scene:
     return scene("moving", num_frames=6, size=SIZE, seed=2)
 
 
+FAMILIES = {
+    "sam-vit-": "sam-vit-b",
+    "sam-hq-": "sam-hq-vit-b",
+    "sam2": "sam2.1-tiny",
+    "efficienttam-": "efficienttam-ti",
+}
+"""Beginning of the names of models that differ by their sizes -> the one that stands for all of them."""
+
+
+def of_each_family(names: set[str]) -> list[object]:
+    """All names; those that another one stands for are slow."""
+    others = {
+        name
+        for name in names
+        for beginning, one in FAMILIES.items()
+        if name.startswith(beginning) and name != one
+    }
+    return [pytest.param(name, marks=pytest.mark.slow) if name in others else name for name in sorted(names)]
+
+
 # The command line tests add an engine of their own, "drift", where they share a process with these.
-# Sizes of SAM 2 differ by their weights alone: one of each year stands for all.
-SAME = {name for name in MODELS if name.startswith("sam2") and not name.endswith("-tiny")}
-every_engine = pytest.mark.parametrize("name", sorted(set(MODELS) - SAME))
+every_engine = pytest.mark.parametrize("name", of_each_family(set(MODELS)))
 
 
 def same(a: FrameResult, b: FrameResult) -> bool:

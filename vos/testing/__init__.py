@@ -20,7 +20,12 @@ from .scripted import DecodeCall, ScriptedBackbone, ScriptedTracker
 from .shapes import OUTLINES, Shape, line, loop, shuttle
 from .tiny_nano import tiny_nano_checkpoint
 from .tiny_sam import tiny_sam_checkpoint, write_sam_checkpoint
-from .tiny_sam2 import tiny_edgetam_folder, tiny_sam2_checkpoint, tiny_sam3_folder
+from .tiny_sam2 import (
+    tiny_edgetam_folder,
+    tiny_efficienttam_checkpoint,
+    tiny_sam2_checkpoint,
+    tiny_sam3_folder,
+)
 
 __all__ = [
     "OUTLINES",
@@ -36,6 +41,7 @@ __all__ = [
     "shuttle",
     "stream",
     "tiny_edgetam_folder",
+    "tiny_efficienttam_checkpoint",
     "tiny_nano_checkpoint",
     "tiny_sam2_checkpoint",
     "tiny_sam3_folder",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,25 @@ def tiny_sam2_checkpoint(path: str | Path, seed: int = 0, *, july: bool = False)
     trunk = next(hiera for hiera in HIERA if hiera.name == "mini")
     sizes = _SMALL | {"memory_attention_feed_forward_hidden_size": 128} | _switches(not july)
     state = to_original(_random_state(Sam2VideoModel, hiera_config(trunk, sizes), seed))
+    torch.save({"model": state}, path)
+    return Path(path)
+
+
+def tiny_efficienttam_checkpoint(path: str | Path, seed: int = 0) -> Path:
+    """Write a small EfficientTAM with pseudo-random weights to ``path``, in the original format.
+
+    Its input is 256x256; it loads under the name of any size and variant, such as ``efficienttam-ti-1``.
+    """
+    import torch
+
+    from ..trackers.memory.architectures import PLAIN, efficienttam_config
+    from ..trackers.memory.efficienttam import EfficientTamVideoModel
+    from ..trackers.memory.names import to_original
+
+    plain = next(trunk for trunk in PLAIN if trunk.name == "mini")
+    sizes = _SMALL | {"memory_attention_feed_forward_hidden_size": 128} | _switches(False)
+    config = efficienttam_config(plain, sizes, plain.image_size)
+    state = to_original(_random_state(partial(EfficientTamVideoModel, plain=plain), config, seed))
     torch.save({"model": state}, path)
     return Path(path)
 

@@ -56,6 +56,16 @@ TRACKERS: dict[str, TrackerEntry] = {
     **{f"sam2.1-{size}": _memory(f"sam2.1-{size}", f"SAM 2.1 {size}") for size in _SIZES},
     **{f"sam2-{size}": _memory(f"sam2-{size}", f"SAM 2 {size} (July 2024)") for size in _SIZES},
     "edgetam": _memory("edgetam", "EdgeTAM"),
+    **{
+        f"efficienttam-{size}{variant}": _memory(f"efficienttam-{size}{variant}", f"EfficientTAM {help}")
+        for size, name in (("s", "small"), ("ti", "tiny"))
+        for variant, help in (
+            ("", name),
+            ("-1", f"{name}, pooled memories"),
+            ("-2", f"{name}, pooled memories, second kind"),
+            ("-512x512", f"{name}, trained at 512x512"),
+        )
+    },
     "sam3": _memory("sam3", "SAM 3, prompted by masks, points and boxes"),
 }
 """Name (``--tracker``) -> entry. To add a tracker, write one folder here and add one entry."""

@@ -70,7 +70,13 @@ def test_names_of_edgetam_both_ways(tmp_path: Path) -> None:
     assert all(torch.equal(back[name], state[name]) for name in state)
 
 
-@pytest.mark.parametrize("trunk", HIERA, ids=lambda trunk: trunk.name)
+@pytest.mark.parametrize(
+    "trunk",
+    [
+        pytest.param(trunk, marks=() if trunk.name == "tiny" else pytest.mark.slow, id=trunk.name)
+        for trunk in HIERA
+    ],
+)
 def test_every_size_is_recognised(trunk) -> None:  # type: ignore[no-untyped-def]
     """From the shapes alone; July's files lack what September's have."""
     from transformers import Sam2VideoModel

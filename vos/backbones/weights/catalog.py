@@ -173,6 +173,20 @@ class OwnWeights:
     """Whether access has to be requested."""
 
 
+def _efficienttam(size: str, parameters: int, published: str) -> dict[str, OwnWeights]:
+    """The four variants of a size; the publisher states neither bytes nor checksums."""
+    return {
+        f"efficienttam-{size}{variant.replace('_', '-')}": OwnWeights(
+            f"efficienttam_{size}{variant}.pt",
+            "https://huggingface.co/yunyangx/efficient-track-anything",
+            "Apache-2.0",
+            4 * parameters,
+            published="" if variant else published,
+        )
+        for variant in ("", "_1", "_2", "_512x512")
+    }
+
+
 OWN_WEIGHTS = {
     "edgetam": OwnWeights(
         "edgetam.pt",
@@ -182,6 +196,8 @@ OWN_WEIGHTS = {
         56_000_000,
         published="SA-V test 71.7, MOSE val 70.0",
     ),
+    **_efficienttam("s", 34_056_354, "SA-V test 74.5, MOSE val 71.4"),
+    **_efficienttam("ti", 17_866_530, "SA-V test 70.7, MOSE val 69.3"),
     "sam3": OwnWeights(
         "sam3",
         "https://huggingface.co/facebook/sam3",

@@ -7,12 +7,13 @@ the size of the input) comes from the table of published trunks.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor
 
 from ...errors import ModelError
+from ...registry import load
 
 State = Mapping[str, Tensor]
 
@@ -42,17 +43,57 @@ HIERA = (
 )
 """The published trunks, and a small one."""
 
+
+@dataclass(frozen=True)
+class PlainViT:
+    """A plain ViT as in EfficientTAM: windows everywhere but in some blocks (Li et al. 2022)."""
+
+    name: str
+    """As in the published files' names; ``mini`` for one that is only used in tests."""
+    width: int
+    heads: int
+    depth: int = 12
+    global_blocks: tuple[int, ...] = (2, 5, 8, 11)
+    image_size: int = 1024
+
+
+PLAIN = (
+    PlainViT("ti", 192, 3),
+    PlainViT("s", 384, 6),
+    PlainViT("mini", 64, 1, depth=3, global_blocks=(2,), image_size=256),
+)
+"""The published trunks, and a small one."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What sets published checkpoints of one size apart; their weights do not show it."""
+
+    shrink: int = 1
+    """The side of the input is divided by this."""
+    pooling: str | None = None
+    """See :class:`vos.trackers.memory.attention.MemoryAttention`."""
+
+
+VARIANTS = {
+    "": Variant(),
+    "1": Variant(pooling="logits"),
+    "2": Variant(pooling="channels"),
+    "512x512": Variant(shrink=2),
+}
+"""Ending of the published file's name, ``efficienttam_s_1.pt``, and of the model's, ``efficienttam-s-1``."""
+
 TEST_SIZES = ("mini",)
 """Trunks that no published checkpoint has: they load under any size's name."""
 
 _MODEL_TYPES = {
-    "sam2_video": ("sam2.1", "Sam2VideoModel", "Sam2VideoConfig"),
-    "sam2": ("sam2.1", "Sam2VideoModel", "Sam2VideoConfig"),
-    "edgetam_video": ("edgetam", "EdgeTamVideoModel", "EdgeTamVideoConfig"),
-    "sam3_tracker_video": ("sam3", "Sam3TrackerVideoModel", "Sam3TrackerVideoConfig"),
-    "sam3_video": ("sam3", "Sam3TrackerVideoModel", "Sam3TrackerVideoConfig"),
+    "sam2_video": ("sam2.1", "transformers:Sam2VideoModel", "Sam2VideoConfig"),
+    "sam2": ("sam2.1", "transformers:Sam2VideoModel", "Sam2VideoConfig"),
+    "edgetam_video": ("edgetam", "transformers:EdgeTamVideoModel", "EdgeTamVideoConfig"),
+    "sam3_tracker_video": ("sam3", "transformers:Sam3TrackerVideoModel", "Sam3TrackerVideoConfig"),
+    "sam3_video": ("sam3", "transformers:Sam3TrackerVideoModel", "Sam3TrackerVideoConfig"),
 }
-"""``model_type`` of a folder's ``config.json`` -> family, and transformers' classes."""
+"""``model_type`` of a folder's ``config.json`` -> family, network, and the configuration's class."""
 
 TIMM_NEEDED = (
     "EdgeTAM's image encoder comes from the package timm, which is not installed; "
@@ -67,22 +108,24 @@ class Architecture:
     family: str
     """``sam2.1``, ``sam2`` (July 2024), ``edgetam``, ``efficienttam`` or ``sam3``."""
     size: str
-    """Of the trunk: a name of :data:`HIERA`, or empty."""
+    """Of the trunk: a name of :data:`HIERA` or :data:`PLAIN`, or empty."""
     network: str
-    """Name of transformers' class."""
+    """``module:class`` of the network."""
     config: Any
     """Of transformers, for that class."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Further arguments of the class."""
+    variant: str = ""
+    """A key of :data:`VARIANTS`."""
 
     @property
     def model(self) -> str:
         """The model's name, as ``--model`` takes it."""
-        return f"{self.family}-{self.size}" if self.size else self.family
+        return "-".join(part for part in (self.family, self.size, self.variant) if part)
 
-    def model_class(self) -> Any:
-        """transformers' class of the network."""
-        import transformers
-
-        return getattr(transformers, self.network)
+    def build(self) -> Any:
+        """The network, its weights not set."""
+        return load(self.network)(self.config, **self.options)
 
     @classmethod
     def from_config(cls, content: Mapping[str, Any], where: str) -> Architecture:
@@ -118,8 +161,13 @@ class Architecture:
         return cls(family, size, model_class, config)
 
 
-def detect(state: State, where: str) -> Architecture:
+def detect(state: State, where: str, variant: str = "") -> Architecture:
     """The architecture of a state dict in transformers' names.
+
+    Args:
+        state: of the checkpoint.
+        where: it is from, for messages.
+        variant: of EfficientTAM, which the weights do not show: a key of :data:`VARIANTS`.
 
     Raises:
         ModelError: if it is none of the known ones, or EdgeTAM without the package timm.
@@ -127,11 +175,13 @@ def detect(state: State, where: str) -> Architecture:
     try:
         if any(name.startswith("spatial_perceiver.") for name in state):
             return _edgetam(state)
+        if "vision_encoder.neck.convs.0.conv_1x1.weight" in state:
+            return _efficienttam(state, variant)
         return _sam2(state)
     except (KeyError, IndexError, StopIteration) as error:
         examples = ", ".join(sorted(state)[:3]) or "no entries at all"
         raise ModelError(
-            f"{where} is not a checkpoint of SAM 2.1, SAM 2 or EdgeTAM (no usable {error}; "
+            f"{where} is not a checkpoint of SAM 2.1, SAM 2, EdgeTAM or EfficientTAM (no usable {error}; "
             f"it holds {examples}); original .pt files and transformers' safetensors are understood"
         ) from None
 
@@ -149,7 +199,41 @@ def _sam2(state: State) -> Architecture:
     )
     september = sizes["enable_temporal_pos_encoding_for_object_pointers"]
     family = "sam2.1" if september else "sam2"
-    return Architecture(family, trunk.name, "Sam2VideoModel", hiera_config(trunk, sizes))
+    return Architecture(family, trunk.name, "transformers:Sam2VideoModel", hiera_config(trunk, sizes))
+
+
+def _efficienttam(state: State, variant: str) -> Architecture:
+    width = len(state["vision_encoder.backbone.patch_embed.projection.weight"])
+    depth = _count(state, "vision_encoder.backbone.blocks.")
+    plain = next((trunk for trunk in PLAIN if (trunk.width, trunk.depth) == (width, depth)), None)
+    if plain is None:
+        known = ", ".join(f"{trunk.width} and {trunk.depth} ({trunk.name})" for trunk in PLAIN)
+        raise KeyError(f"trunk {width} channels wide with {depth} blocks; known are {known}")
+    sizes = _sizes(state)
+    sizes["memory_attention_feed_forward_hidden_size"] = len(
+        state["memory_attention.layers.0.linear1.weight"]
+    )
+    kind = VARIANTS[variant]
+    return Architecture(
+        "efficienttam",
+        plain.name,
+        "vos.trackers.memory.efficienttam:EfficientTamVideoModel",
+        efficienttam_config(plain, sizes, plain.image_size // kind.shrink),
+        {"plain": plain, "pooling": kind.pooling},
+        variant,
+    )
+
+
+def efficienttam_config(plain: PlainViT, sizes: Mapping[str, Any], side: int) -> Any:
+    """``Sam2VideoConfig`` of what follows EfficientTAM's image encoder.
+
+    Args:
+        plain: the trunk.
+        sizes: of what follows it, by transformers' names.
+        side: of the input in pixels.
+    """
+    # transformers builds a Hiera, which is replaced: the smallest costs nothing.
+    return hiera_config(replace(HIERA[-1], image_size=side), sizes)
 
 
 def _is(trunk: Hiera, width: int, depth: int) -> bool:
@@ -194,7 +278,7 @@ def _edgetam(state: State) -> Architecture:
         "perceiver_resampler_num_latents_2d": len(state["spatial_perceiver.latents_2d"]),
         "perceiver_resampler_num_layers": _count(state, "spatial_perceiver.layers."),
     }
-    return Architecture("edgetam", "", "EdgeTamVideoModel", edgetam_config(sizes, 1024))
+    return Architecture("edgetam", "", "transformers:EdgeTamVideoModel", edgetam_config(sizes, 1024))
 
 
 def edgetam_config(sizes: Mapping[str, Any], side: int) -> Any:

@@ -11,6 +11,7 @@ The weights are those of transformers' modules; the computation is ours:
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -28,11 +29,16 @@ class MemoryAttention:
     Args:
         module: transformers' ``Sam2VideoMemoryAttention``, ``EdgeTamVideoMemoryAttention`` or that of SAM 3.
         late_values: project values after the weighted sum (faster) rather than before it (as published).
+        pooling: of keys (after rotary encoding) and values over 2x2 cells where more than one frame is
+            attended, as in the faster checkpoints of EfficientTAM. ``logits`` adds ln 4 to the logits of
+            pooled keys, so that one counts as the four it stands for; ``channels`` adds 2 ln 2 to every
+            channel of the pooled keys, which is what those checkpoints were trained with.
     """
 
-    def __init__(self, module: Any, *, late_values: bool = True) -> None:
+    def __init__(self, module: Any, *, late_values: bool = True, pooling: str | None = None) -> None:
         self.module = module
         self.late_values = late_values
+        self.pooling = pooling
         self._tables: dict[torch.device, tuple[Tensor, Tensor]] = {}
 
     def __call__(
@@ -85,7 +91,17 @@ class MemoryAttention:
         queries = rotate(attention.q_proj(hidden), query_table)
         projected_keys = _rotate_frames(attention.k_proj(keys), key_table, frames, pointers)
         values = memory if self.late_values else attention.v_proj(memory)
-        attended = attend(queries, projected_keys, values)
+        bias = None
+        if self.pooling is not None and frames > 1:
+            projected_keys = _pool_frames(projected_keys, frames, pointers)
+            values = _pool_frames(values, frames, pointers)
+            pooled = torch.ones(values.shape[1], device=values.device, dtype=values.dtype)
+            pooled[len(pooled) - pointers :] = 0
+            if self.pooling == "logits":
+                bias = math.log(4) * pooled
+            else:
+                projected_keys = projected_keys + 2 * math.log(2) * pooled[:, None]
+        attended = attend(queries, projected_keys, values, bias)
         if self.late_values:
             attended = attention.v_proj(attended)
         projected: Tensor = attention.o_proj(attended)
@@ -105,20 +121,21 @@ class MemoryAttention:
         return torch.complex(cosine[0, :, ::2].float(), sine[0, :, ::2].float())
 
 
-def attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None = None) -> Tensor:
     """(N, L, V) softmax attention, scaled by the root of D.
 
     Args:
         queries: (N or 1, L, D).
         keys: (N, T, D).
         values: (N, T, V); V need not be D.
+        bias: (T,) added to the logits of each key.
     """
     objects, width = len(keys), queries.shape[-1]
     if queries.is_cuda or values.shape[-1] == width:
-        return _attend_fused(queries.expand(objects, -1, -1), keys, values)
+        return _attend_fused(queries.expand(objects, -1, -1), keys, values, bias)
     scaled = queries * width**-0.5
     attended = [
-        torch.cat([_attend_block(block, columns, some) for block in one.split(QUERY_BLOCK)])
+        torch.cat([_attend_block(block, columns, some, bias) for block in one.split(QUERY_BLOCK)])
         for one, columns, some in zip(
             scaled.expand(objects, -1, -1), keys.mT.contiguous(), values, strict=True
         )
@@ -126,7 +143,7 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     return torch.stack(attended)
 
 
-def _attend_fused(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+def _attend_fused(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
     """(N, L, V) with torch's kernels.
 
     Those for 16 bits refuse tensors with strides of 0, as expanded ones have (cuDNN lays out its result like
@@ -137,16 +154,21 @@ def _attend_fused(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     if queries.is_cuda and queries.dtype != torch.float32 and narrow < queries.shape[-1]:
         values = F.pad(values, (0, queries.shape[-1] - narrow))
     queries, keys, values = (tokens.contiguous()[:, None] for tokens in (queries, keys, values))
-    return F.scaled_dot_product_attention(queries, keys, values)[:, 0, :, :narrow]
+    mask = None if bias is None else bias.expand(queries.shape[2], -1)
+    return F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)[:, 0, :, :narrow]
 
 
-def _attend_block(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+def _attend_block(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
     """(L, V) of a few queries; ``keys`` is (D, T). Running maximum, sum and weighted sum over blocks."""
     highest = queries.new_full((len(queries), 1), -torch.inf)
     total = torch.zeros_like(highest)
     weighted = queries.new_zeros(len(queries), values.shape[-1])
-    for some_keys, some_values in zip(keys.split(KEY_BLOCK, dim=1), values.split(KEY_BLOCK), strict=True):
+    biases = [None] * -(-len(values) // KEY_BLOCK) if bias is None else bias.split(KEY_BLOCK)
+    blocks = zip(keys.split(KEY_BLOCK, dim=1), values.split(KEY_BLOCK), biases, strict=True)
+    for some_keys, some_values, some_bias in blocks:
         weights = queries @ some_keys
+        if some_bias is not None:
+            weights.add_(some_bias)
         higher = torch.maximum(highest, weights.amax(dim=1, keepdim=True))
         weights.sub_(higher).exp_()
         fade = highest.sub_(higher).exp_()
@@ -176,6 +198,15 @@ def _rotate_frames(keys: Tensor, table: Tensor, frames: int, pointers: int) -> T
     if plain:
         rotated = torch.cat((by_frame[:, :, :plain], rotated), dim=2)
     return torch.cat((rotated.flatten(1, 2), keys[:, split:]), dim=1)
+
+
+def _pool_frames(tokens: Tensor, frames: int, pointers: int) -> Tensor:
+    """(N, T', D) tokens, those of every frame averaged over 2x2 cells of its square grid."""
+    split = tokens.shape[1] - pointers
+    by_frame = tokens[:, :split].unflatten(1, (frames, -1))
+    side = math.isqrt(by_frame.shape[2])
+    cells = by_frame.unflatten(2, (side // 2, 2, side // 2, 2)).mean(dim=(3, 5))
+    return torch.cat((cells.flatten(1, 3), tokens[:, split:]), dim=1)
 
 
 def _feed_forward(layer: Any, hidden: Tensor) -> Tensor:

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from ...backbones.sam.backbone import check_device, check_dtype
 from ...backbones.sam.network import check_finite
-from ...backbones.weights.catalog import WEIGHTS, locate, verify
+from ...backbones.weights.catalog import OWN_WEIGHTS, WEIGHTS, locate, verify
 from ...backbones.weights.checkpoints import load_state
 from ...errors import ModelError
-from .architectures import TEST_SIZES, Architecture, detect
+from .architectures import TEST_SIZES, VARIANTS, Architecture, detect
 from .names import is_original, sam3_tracker, to_transformers
 from .network import MemoryNetwork
 from .preprocess import IMAGENET_MEAN, IMAGENET_STD
@@ -59,7 +59,9 @@ def load_network(
             "model.safetensors and the processor's configuration); give the folder with --checkpoint"
         )
     folder = _Folder(path) if path.is_dir() else None
-    architecture = folder.architecture() if folder and not original else detect(state, where)
+    architecture = (
+        folder.architecture() if folder and not original else detect(state, where, _split_variant(name)[1])
+    )
     _check_name(name, architecture, where)
     if architecture.family == "sam3":
         state = sam3_tracker(state)
@@ -84,7 +86,7 @@ def build(architecture: Architecture, state: Mapping[str, Tensor], where: str) -
     from transformers.initialization import no_init_weights
 
     with no_init_weights():
-        model = architecture.model_class()(architecture.config)
+        model = architecture.build()
     expected = model.state_dict()
     missing, surplus = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
     if missing or surplus:
@@ -117,6 +119,7 @@ def _check_bytes(name: str, path: Path, *, cached: bool) -> None:
 
 def _check_name(name: str, found: Architecture, where: str) -> None:
     """Raise ModelError if the checkpoint is a published model other than the one asked for."""
+    _check_variant(name, found, where)
     if found.model == name:
         return
     family = name if name in ("edgetam", "sam3") else name.split("-", 1)[0]
@@ -128,8 +131,27 @@ def _check_name(name: str, found: Architecture, where: str) -> None:
             f"{where} is a checkpoint of {got} 2024 ({found.family}), and {name} names one of {asked} 2024; "
             f"use --model {found.family}-{name.removeprefix(f'{family}-')}"
         )
-    right = f"{found.family}-tiny" if found.size in TEST_SIZES else found.model
+    sizes = {"efficienttam": "ti"}
+    test = f"{found.family}-{sizes.get(found.family, 'tiny')}"
+    right = test if found.size in TEST_SIZES else found.model
     raise ModelError(f"{where} is a checkpoint of {found.model}, not of {name}; use --model {right}")
+
+
+def _check_variant(name: str, found: Architecture, where: str) -> None:
+    """Raise ModelError if the file is named as the same network's in another variant: weights do not tell."""
+    claimed = next((model for model, own in OWN_WEIGHTS.items() if own.file == Path(where).name), name)
+    (ours, variant), (theirs, other) = _split_variant(name), _split_variant(claimed)
+    if found.family == "efficienttam" and ours == theirs and variant != other:
+        raise ModelError(
+            f"{where} is named as the file of {claimed}, not of {name}, and its weights do not say which it "
+            f"is; use --model {claimed}, or rename the file"
+        )
+
+
+def _split_variant(name: str) -> tuple[str, str]:
+    """A model's name without its variant, and the variant: a key of :data:`VARIANTS`."""
+    base, _, ending = name.rpartition("-")
+    return (base, ending) if ending in VARIANTS else (name, "")
 
 
 class _Folder:

@@ -20,6 +20,8 @@ _PAIRS = [
     ),
     ("image_encoder.trunk.body.{rest}", "vision_encoder.backbone.timm_model.{rest}"),
     ("image_encoder.trunk.{rest}", "vision_encoder.backbone.{rest}"),
+    # EfficientTAM's two convolutions, each with a norm.
+    ("image_encoder.neck.convs.{i}.{layer}.{rest}", "vision_encoder.neck.convs.{i}.{layer}.{rest}"),
     ("image_encoder.neck.convs.{i}.conv.{rest}", "vision_encoder.neck.convs.{i}.{rest}"),
     ("memory_attention.layers.{i}.norm{n}.{rest}", "memory_attention.layers.{i}.layer_norm{n}.{rest}"),
     ("memory_attention.norm.{rest}", "memory_attention.layer_norm.{rest}"),
@@ -268,6 +270,7 @@ def _named_to_numbered(rest: str, prefix: str, state: State) -> str:
 def _compile(template: str) -> re.Pattern[str]:
     text = re.escape(template).replace(r"\{i\}", r"(?P<i>\d+)").replace(r"\{n\}", r"(?P<n>\d)")
     text = text.replace(r"\{attention\}", r"(?P<attention>[^.]+(?:\.\d+\.[^.]+)?)")
+    text = text.replace(r"\{layer\}", r"(?P<layer>conv_1x1|norm_0|conv_3x3|norm_1)")
     return re.compile(text.replace(r"\{rest\}", "(?P<rest>.+)"))
 
 

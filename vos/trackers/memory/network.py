@@ -126,7 +126,8 @@ class MemoryNetwork:
         self.memory_dim = int(model.mem_dim)
         self.num_memories = int(model.num_maskmem)
         self.max_pointers = int(model.config.max_object_pointers_in_encoder)
-        self.attention = MemoryAttention(model.memory_attention)
+        pooling = getattr(model, "memory_pooling", None)
+        self.attention = MemoryAttention(model.memory_attention, pooling=pooling)
         self._image_position: Tensor | None = None
         self._memory_position: Tensor | None = None
 
@@ -231,13 +232,14 @@ class MemoryNetwork:
         sparse, dense_embedding = self.model.prompt_encoder(
             points.to(self.device)[:, None], labels.to(self.device)[:, None], None, masks
         )
+        nothing = fused.new_zeros(1, 1, 1, 1)  # where the encoder has one level of features
         logits, quality, tokens, score = self.model.mask_decoder(
             image_embeddings=fused,
             image_positional_embeddings=self._positions(),
             sparse_prompt_embeddings=sparse.to(self.dtype),
             dense_prompt_embeddings=dense_embedding.to(self.dtype),
             multimask_output=multimask,
-            high_resolution_features=list(features.fine),
+            high_resolution_features=list(features.fine) or [nothing, nothing],
         )
         score = score[:, 0, 0].float()
         present = score > present_above
