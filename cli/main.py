@@ -39,6 +39,7 @@ COMMANDS: dict[str, str] = {
     "discover": "Find the objects in images or a video without class names.",
     "evaluate-discovery": "Score discovered objects: recall and precision, names ignored.",
     "project": "Annotate videos: keep corrections, track only what they affect.",
+    "annotate": "Annotate in the browser: click, track, correct, review, export.",
     "review": "List the frames of a project that need review most.",
     "export": "Write masks in the formats of annotation tools and data sets.",
     "import": "Read annotations of other tools as masks and prompts for a video.",

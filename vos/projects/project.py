@@ -127,6 +127,11 @@ class Project:
     # What the project is about
 
     @property
+    def read_only(self) -> bool:
+        """Whether nothing can be appended."""
+        return self._journal is None
+
+    @property
     def id(self) -> str:
         """Random, the same in all copies of the project."""
         return self._file.id
@@ -159,6 +164,14 @@ class Project:
             video = self._file.add_video(source, key)
             self._state = None
         return video
+
+    def video_path(self, key: str | None = None) -> Path:
+        """Where the file or the folder of a video is.
+
+        Raises:
+            MediaError: if it is no longer there.
+        """
+        return self._file.video_path(key)
 
     def open_video(self, key: str | None = None) -> Video:
         """The frames of a video.

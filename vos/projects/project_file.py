@@ -156,8 +156,8 @@ class ProjectFile:
         with self._changed() as content:
             content["settings"] = asdict(override(self.settings, changes))
 
-    def open_video(self, key: str | None = None) -> Video:
-        """See :meth:`vos.projects.Project.open_video`."""
+    def video_path(self, key: str | None = None) -> Path:
+        """See :meth:`vos.projects.Project.video_path`."""
         video = self.video(key)
         path = Path(os.path.normpath(self.folder.resolve() / video.path))
         if not path.exists():
@@ -165,6 +165,11 @@ class ProjectFile:
                 f"the video {video.key!r} is no longer at {path}; put it back, or correct its path "
                 f"in {self.path}"
             )
+        return path
+
+    def open_video(self, key: str | None = None) -> Video:
+        """See :meth:`vos.projects.Project.open_video`."""
+        video, path = self.video(key), self.video_path(key)
         opened = open_video(path)
         if (opened.info.height, opened.info.width) != video.size:
             opened.close()
