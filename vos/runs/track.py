@@ -281,14 +281,16 @@ class _Run:
             self._prepare()
             return
         entries = {entry["index"]: entry for entry in extension.record["frames"]}
-        for frame in self._read(self.video.frames(self.wanted.start, last + 1)):
+        for done, frame in enumerate(self._read(self.video.frames(self.wanted.start, last + 1)), start=1):
             with self._timed("write"):
                 self._write(frame, earlier_result(before, entries[frame.index], frame))
-        self._set_state(saved)
-        self.state.complete = False
+                if done % self.settings.checkpoint_every == 0:  # the pieces are those of one whole run
+                    for writer in self.writers.values():
+                        writer.checkpoint()
+        seconds = {name: float(value) for name, value in extension.record["timings"].items()}
+        self._set_state({**saved, "state": {**saved["state"], "seconds": seconds}})
         self.backward = None
         self.fresh = self.state.done
-        self._save_checkpoint()
         logger.info("continuing after %d frames of the finished run", self.state.done)
 
     def _set_state(self, saved: Mapping[str, Any]) -> None:
@@ -418,7 +420,8 @@ class _Run:
         """Keep the state beside the results, where that is wanted."""
         if self.settings.keep_states and self.state.done:
             self.folder.note(STATES, self.kept.name(self.state.last_index))
-            self.kept.add(self.state.last_index, state)
+            untimed = {**state["state"], "seconds": {}, "complete": False}  # equal runs keep equal files
+            self.kept.add(self.state.last_index, {**state, "state": untimed})
 
     def _finish(self) -> TrackSummary:
         """Put the final files in place, ``run.json`` last, and clear away the rest."""
