@@ -43,6 +43,9 @@ class ProjectSettings:
     """The tracker's own settings, laid over its defaults."""
     memory: int = 4
     """Further anchors of an object that the tracker is shown before an interval; 0 to show none."""
+    fill: int = 10
+    """Intervals of at most so many frames between two masks are filled by optical flow from both ends
+    (:mod:`vos.trackers.flow_filling`) in place of the tracker; 0 never to."""
 
 
 @dataclass(frozen=True)
