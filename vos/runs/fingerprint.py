@@ -18,7 +18,7 @@ from ..distribution import own_version
 from ..errors import MediaError
 from ..prompting.class_names import ClassNames
 from ..prompts import Target
-from .layout import Layout
+from .layout import STATES, Layout
 from .settings import TrackSettings
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def identity_of(
         "height": info.height,
         "fps": info.fps,
     }
-    made = {name: os.path.relpath(layout.paths[name], layout.folder) for name in (*settings.outputs, "run")}
+    names = (*settings.outputs, *([STATES] if settings.keep_states else []), "run")
+    made = {name: os.path.relpath(layout.paths[name], layout.folder) for name in names}
     return {
         "version": own_version(),
         "settings": dataclasses.asdict(settings),

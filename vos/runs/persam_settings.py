@@ -25,8 +25,8 @@ class PersamRunSettings(PersamSettings):
     """File with the weights; None: the weights cache."""
     device: str = "cpu"
     """Where a network runs: ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    """What a network computes in."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
+    """What a network computes in; ``auto``: bfloat16 where that is native, else float32."""
     view: Literal["auto", "aligned", "contrast", "reference"] = "auto"
     """How features are read: ``aligned`` with the image; ``contrast`` counts similarity to the target above
     that to its background; ``reference`` repeats the published program, with its quirks, and needs SAM.
