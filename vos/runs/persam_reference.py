@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backbones.base import Backbone, FrameFeatures
-from ..backbones.classical.backbone import GraphCutBackbone
+from ..backbones.features import with_features
 from ..backbones.registry import build_backbone
 from ..errors import PromptError, SettingsError
 from ..prompting.checks import check_mask_size
 from ..prompting.mask import read_masks
 from ..prompting.mask_values import MaskValues
 from ..results import FrameResult, Source
-from ..trackers.persam.feature_geometry import AlignedView, ContrastView, ReferenceView, View
+from ..trackers.persam.feature_geometry import AlignedView, ContrastView, ReferenceView, View, suitable_view
 from ..trackers.persam.images import LearnedTarget, learn_target
 from ..trackers.persam.instances import find_instances, similarity_threshold, to_labels
 from ..video.images import image_turn, read_image
@@ -48,12 +48,13 @@ def build_backbone_of(settings: PersamRunSettings) -> Backbone:
     Raises:
         ModelError: unknown, or its weights are missing or unusable.
     """
-    if settings.model == "classical":
-        return build_backbone("classical")
-    options: dict[str, Any] = {"device": settings.device, "dtype": settings.dtype}
+    options: dict[str, Any] = {}
+    if settings.model != "classical":
+        options = {"device": settings.device, "dtype": settings.dtype}
     if settings.checkpoint is not None:
         options["checkpoint"] = settings.checkpoint
-    return build_backbone(settings.model, **options)
+    backbone = build_backbone(settings.model, **options)
+    return with_features(backbone, settings.features, settings.features_weights, device=settings.device)
 
 
 def learn_reference(
@@ -120,10 +121,10 @@ def _view(
 ) -> View:
     """How features are read; ``level`` is the red value of the reference mask's foreground."""
     name = settings.view
-    if name == "auto":
-        name = "contrast" if isinstance(backbone, GraphCutBackbone) else "aligned"
     if name == "aligned" or mask.shape != features.image_size:  # the latter is for learn_target to refuse
         return AlignedView()
+    if name == "auto":
+        return suitable_view(features, mask)
     if name == "contrast":
         return ContrastView.of_reference(features, mask)
     from ..backbones.sam.backbone import SamBackbone

@@ -26,6 +26,7 @@ from ..names import check_name
 from ..prompting.class_names import ClassNames
 from ..prompting.class_schedule import ClassPrompts
 from ..prompting.decoding import PromptDecodingTracker
+from ..prompting.reference import References
 from ..prompting.schedule import PromptSchedule, UserPrompts
 from ..prompts import Target
 from ..results import FrameResult
@@ -34,7 +35,7 @@ from ..trackers.propagate import PromptsAt, propagate
 from .backward import BackwardStore, merge
 from .fingerprint import InputWatch, identity_of, versions
 from .folder import PROGRAM, Layout, RunFolder, claim
-from .models import backbone_of, build_finder_of, build_tracker_of
+from .models import backbone_of, build_finder_of, build_tracker_of, reference_prompts
 from .settings import TrackSettings
 from .summary import Progress, TrackSummary
 
@@ -68,7 +69,7 @@ class _State:
 
 def track_video(
     video: Video,
-    targets: Sequence[Target] | ClassNames,
+    targets: Sequence[Target] | ClassNames | References,
     output: str | os.PathLike[str] | Layout,
     settings: TrackSettings | None = None,
     *,
@@ -88,7 +89,8 @@ def track_video(
 
     Args:
         video: the frames, see :func:`vos.open_video`.
-        targets: who to follow, see :mod:`vos.prompting.parsing`; or the names of their classes.
+        targets: who to follow, see :mod:`vos.prompting.parsing`; or the names of their classes; or references
+            that show them, see :func:`vos.load_references`.
         output: folder for the results, made where absent.
         settings: everything else; what concerns reading is for the record only.
         resume: go on with a run that was stopped; the result is the same, to the byte, timings apart.
@@ -118,6 +120,8 @@ def track_video(
     if isinstance(targets, ClassNames):
         finder = build_finder_of(settings) if finder is None else finder
         prompting = ClassPrompts(targets, settings.classes, finder, make_backbone)
+    elif isinstance(targets, References):
+        prompting = reference_prompts(targets, settings, make_backbone)
     else:
         prompting = UserPrompts(targets, backward=settings.backward)
     losses = video.losses()
