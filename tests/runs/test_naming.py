@@ -332,14 +332,15 @@ def test_exemplars_are_shown_in_their_frame(run: Run, clip: Scene) -> None:
     assert record["targets"]["exemplars"] == [{"name": "dog", "box": [5, 13, 19, 27], "positive": True}]
     assert shown[9] == (box,)
     assert not any(boxes for index, boxes in shown.items() if index != 9)
+    late = Video(run.reader, start=5)
     for wrong, message in (
         (run.finder, "a detector that takes them"),
-        (finder, "frame 40, which is not read"),
+        (finder, "frame 2, which is not read"),
     ):
-        asked = ClassNames(("dog",), (box,), 40)
+        asked = ClassNames(("dog",), (box,), 2)
         with pytest.raises(PromptError, match=message):
             track_video(
-                video,
+                late,
                 asked,
                 run.folder / "no",
                 settings,
