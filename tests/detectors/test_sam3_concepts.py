@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from vos.detectors.base import Exemplar, Finder
 from vos.detectors.registry import build_finder
-from vos.detectors.sam3_concepts import Sam3ConceptFinder
+from vos.detectors.sam3_concepts import Sam3ConceptDetector
 from vos.errors import ModelError, PromptError, SettingsError
 
 from .tiny_detectors import save_sam3
@@ -77,7 +77,7 @@ def test_an_image_is_encoded_once_and_a_name_once(
 
     monkeypatch.setattr(finder.model, "get_vision_features", seen)
     monkeypatch.setattr(finder.model, "get_text_features", read)
-    fresh = Sam3ConceptFinder(finder.model, finder.processor, min_score=0)
+    fresh = Sam3ConceptDetector(finder.model, finder.processor, min_score=0)
     for _ in range(2):
         fresh.find(image, NAMES)
     assert calls == {"vision": 2, "text": 2}
@@ -122,18 +122,18 @@ def _masks() -> torch.Tensor:
 def test_scores_and_repeated_masks(finder: Any, image: np.ndarray) -> None:
     """A score is that of the query times that of the name; the better of two like masks stays."""
     model = Saying([2.0, 3.0, 1.0, 9.0], 1.5, _masks())
-    found = Sam3ConceptFinder(model, finder.processor).find(image, ["dog"])
+    found = Sam3ConceptDetector(model, finder.processor).find(image, ["dog"])
     scores = [1 / (1 + np.exp(-logit)) / (1 + np.exp(-1.5)) for logit in (3.0, 1.0)]
     assert [entry.score for entry in found] == pytest.approx(scores, abs=1e-6)
     assert [entry.box for entry in found] == [(0, 0, 49, 60), (60, 0, 99, 69)]
-    assert not Sam3ConceptFinder(Saying([2.0] * 4, -3.0, _masks()), finder.processor).find(image, ["dog"])
+    assert not Sam3ConceptDetector(Saying([2.0] * 4, -3.0, _masks()), finder.processor).find(image, ["dog"])
 
 
 def test_exemplars(finder: Any, image: np.ndarray) -> None:
     """Boxes go in as shares of the image, with those of their own name only, and change what is found."""
     shown = [Exemplar("dog", (10, 7, 59, 41)), Exemplar("dog", (0, 0, 9, 13), positive=False)]
     model = Saying([1.0] * 4, 1.0, _masks())
-    Sam3ConceptFinder(model, finder.processor).find(image, NAMES, shown)
+    Sam3ConceptDetector(model, finder.processor).find(image, NAMES, shown)
     assert "input_boxes" not in model.given[0]
     boxes, labels = model.given[1]["input_boxes"], model.given[1]["input_boxes_labels"]
     assert torch.allclose(boxes, torch.tensor([[[0.35, 0.35, 0.5, 0.5], [0.05, 0.1, 0.1, 0.2]]]))

@@ -13,8 +13,8 @@ from PIL import Image
 from vos.backbones.registry import build_backbone
 from vos.errors import PromptError
 from vos.evaluation import region_similarity
-from vos.prompting.reference import References, ReferenceView, load_references
-from vos.prompting.reference_finder import ReferenceFinder
+from vos.prompting.reference import References, ReferenceImage, load_references
+from vos.prompting.reference_detector import ReferenceDetector
 from vos.runs import TrackSettings, track_video
 from vos.testing import Scene, ScriptedTracker, Shape, scene, write_images
 from vos.testing.shapes import line
@@ -94,8 +94,8 @@ def test_references_that_cannot_be_used(
 
 def test_scores_tell_whether_it_is_there(clip: Scene) -> None:
     """In sight the thing scores high, with its mask; a frame without it gives nothing; nor do other names."""
-    view = ReferenceView("star", clip.frames[-1].image, clip.labels[-1] == 1)
-    finder = ReferenceFinder(References((view,)), lambda: build_backbone("classical"))
+    view = ReferenceImage("star", clip.frames[-1].image, clip.labels[-1] == 1)
+    finder = ReferenceDetector(References((view,)), lambda: build_backbone("classical"))
     (found,) = finder.find(clip.frames[LATE + 1].image, ["star"])
     assert found.score > 0.7
     assert found.logits is not None
@@ -110,9 +110,9 @@ def test_several_instances(clip: Scene) -> None:
     star = clip.labels[-1] == 1
     moved = np.roll(star, (12, 40), axis=(0, 1)) & (clip.labels[-1] == 0)
     twice[moved] = clip.frames[-1].image[np.roll(moved, (-12, -40), axis=(0, 1))]
-    view = ReferenceView("star", clip.frames[-1].image, star)
+    view = ReferenceImage("star", clip.frames[-1].image, star)
     one, two = (
-        ReferenceFinder(References((view,)), lambda: build_backbone("classical"), instances=count).find(
+        ReferenceDetector(References((view,)), lambda: build_backbone("classical"), instances=count).find(
             twice, ["star"]
         )
         for count in (1, 2)
@@ -134,7 +134,7 @@ def _track(frames: Path, out: Path, clip: Scene, references: References, **setti
 
 def test_a_run_begins_where_the_thing_appears(frames: Path, clip: Scene, tmp_path: Path) -> None:
     """And the record says what was looked for, and where it was found."""
-    view = ReferenceView("star", clip.frames[-1].image, clip.labels[-1] == 1, "star.png")
+    view = ReferenceImage("star", clip.frames[-1].image, clip.labels[-1] == 1, "star.png")
     record = _track(frames, tmp_path / "out", clip, References((view,)))
     assert record["names"] == {"1": "star"}
     assert record["found"]["1"]["frame"] == LATE
@@ -145,7 +145,7 @@ def test_a_run_begins_where_the_thing_appears(frames: Path, clip: Scene, tmp_pat
 
 def test_a_thing_that_is_not_there(frames: Path, clip: Scene, tmp_path: Path) -> None:
     """An error that says where it was looked for and what to try, and no folder."""
-    view = ReferenceView("star", clip.frames[-1].image, clip.labels[-1] == 1)
+    view = ReferenceImage("star", clip.frames[-1].image, clip.labels[-1] == 1)
     with pytest.raises(PromptError, match=r"found no 'star' in frames 0 to 2.*--features dinov2-s"):
         _track(frames, tmp_path / "out", clip, References((view,)), end=LATE)
     assert not (tmp_path / "out").exists()

@@ -332,7 +332,7 @@ def test_exemplars_are_shown_in_their_frame(run: Run, clip: Scene) -> None:
     assert record["targets"]["exemplars"] == [{"name": "dog", "box": [5, 13, 19, 27], "positive": True}]
     assert shown[9] == (box,)
     assert not any(boxes for index, boxes in shown.items() if index != 9)
-    late = Video(run.reader, start=5)
+    settings = dataclasses.replace(settings, start=5)
     for wrong, message in (
         (run.finder, "a detector that takes them"),
         (finder, "frame 2, which is not read"),
@@ -340,7 +340,7 @@ def test_exemplars_are_shown_in_their_frame(run: Run, clip: Scene) -> None:
         asked = ClassNames(("dog",), (box,), 2)
         with pytest.raises(PromptError, match=message):
             track_video(
-                late,
+                video,
                 asked,
                 run.folder / "no",
                 settings,

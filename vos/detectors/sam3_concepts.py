@@ -31,7 +31,7 @@ BOXES_ALONE = "visual"
 """What the model reads in place of a name where boxes alone say what is meant (its authors' word)."""
 
 
-class Sam3ConceptFinder:
+class Sam3ConceptDetector:
     """``Sam3Model``: a name, exemplar boxes in the image, or both.
 
     Args:
@@ -133,7 +133,7 @@ def load_sam3_concepts(
     tuned: str | Path | None = None,
     min_score: float | None = None,
     device: str = "cpu",
-) -> Sam3ConceptFinder:
+) -> Sam3ConceptDetector:
     """SAM 3 from a folder as the Hub has it, or from the local cache; nothing is downloaded.
 
     Raises:
@@ -154,4 +154,4 @@ def load_sam3_concepts(
         f"https://huggingface.co/{SAM3}, fetch it with `hf download {SAM3} --local-dir DIR`, and name the "
         "folder: --finder-weights DIR.",
     )
-    return Sam3ConceptFinder(model.to(device), processor, min_score=min_score)
+    return Sam3ConceptDetector(model.to(device), processor, min_score=min_score)

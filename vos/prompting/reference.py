@@ -38,7 +38,7 @@ class ReferenceSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class ReferenceView:
+class ReferenceImage:
     """One thing in one image."""
 
     name: str
@@ -59,7 +59,7 @@ class References:
         PromptError: without a view.
     """
 
-    views: tuple[ReferenceView, ...]
+    views: tuple[ReferenceImage, ...]
 
     def __post_init__(self) -> None:
         if not self.views:
@@ -104,7 +104,7 @@ def load_references(
             "--reference-mask, in the same order"
         )
     things: dict[int, str] = {}
-    views: list[ReferenceView] = []
+    views: list[ReferenceImage] = []
     for reference, path in zip(references, masks, strict=True):
         image, stem, source, turn = _read(reference, video)
         for number, mask in read_masks(Path(path), MaskValues(mask_values)).items():
@@ -114,7 +114,7 @@ def load_references(
             check_mask_size(mask.shape, image.shape[:2], what, against, turn)
             taken = things.values()
             things.setdefault(number, stem if stem not in taken else f"{stem} {number}")
-            views.append(ReferenceView(things[number], image, mask, source))
+            views.append(ReferenceImage(things[number], image, mask, source))
     return References(tuple(views))
 
 

@@ -74,7 +74,7 @@ def reference_prompts(
         settings: ``reference`` says what finds them, ``classes`` where and how often they are looked for.
         make_backbone: makes the tracker's own backbone.
     """
-    from ..prompting.reference_finder import ReferenceFinder
+    from ..prompting.reference_detector import ReferenceDetector
 
     chosen, classes = settings.reference, settings.classes
     classes = dataclasses.replace(classes, instances=classes.instances or 1)
@@ -89,5 +89,5 @@ def reference_prompts(
         backbone = build_backbone(name, **options)
         return with_features(backbone, chosen.features, chosen.features_weights, device=settings.device)
 
-    finder = ReferenceFinder(references, make, instances=classes.instances or 1, min_score=classes.min_score)
+    finder = ReferenceDetector(references, make, instances=classes.instances or 1, min_score=classes.min_score)
     return ReferencePrompts(ClassNames(references.names), classes, finder, make_backbone)

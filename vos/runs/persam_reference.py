@@ -18,7 +18,7 @@ from ..prompting.checks import check_mask_size
 from ..prompting.mask import read_masks
 from ..prompting.mask_values import MaskValues
 from ..results import FrameResult, Source
-from ..trackers.persam.feature_geometry import AlignedView, ContrastView, ReferenceView, View, suitable_view
+from ..trackers.persam.feature_geometry import AlignedView, ContrastView, ReferenceView, View, suitable_geometry
 from ..trackers.persam.images import LearnedTarget, learn_target
 from ..trackers.persam.instances import find_instances, similarity_threshold, to_labels
 from ..video.images import image_turn, read_image
@@ -124,7 +124,7 @@ def _view(
     if name == "aligned" or mask.shape != features.image_size:  # the latter is for learn_target to refuse
         return AlignedView()
     if name == "auto":
-        return suitable_view(features, mask)
+        return suitable_geometry(features, mask)
     if name == "contrast":
         return ContrastView.of_reference(features, mask)
     from ..backbones.sam.backbone import SamBackbone

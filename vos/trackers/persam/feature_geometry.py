@@ -95,7 +95,7 @@ class ContrastView(AlignedView):
         return torch.einsum("c,chw->hw", (direction - self.background).to(features.grid), features.grid)
 
 
-def suitable_view(features: FrameFeatures, mask: NDArray[np.bool_]) -> View:
+def suitable_geometry(features: FrameFeatures, mask: NDArray[np.bool_]) -> View:
     """What suits features: the contrast to the background where they are hand-made, else aligned.
 
     ``mask`` (H, W) bool is the target in the reference image, which ``features`` are of.

@@ -13,7 +13,7 @@ from ..backbones.base import Backbone
 from ..detectors.base import Found
 from ..errors import PromptError
 from ..ops.boxes import tight_box
-from ..trackers.persam.feature_geometry import View, suitable_view
+from ..trackers.persam.feature_geometry import View, suitable_geometry
 from ..trackers.persam.images import LearnedTarget, PersamSettings, learn_target
 from ..trackers.persam.instances import LIKENESS, Instance, find_instances, similarity_range
 from .reference import References
@@ -36,7 +36,7 @@ class _Learned:
         return float(np.clip((similarity - self.outside) / max(self.inside - self.outside, 1e-6), 0, 1))
 
 
-class ReferenceFinder:
+class ReferenceDetector:
     """Finds the things that references show, by PerSAM (Zhang et al. 2023); a
     :class:`~vos.detectors.base.Finder`.
 
@@ -94,7 +94,7 @@ class ReferenceFinder:
         learned = []
         for view in self._references.views:
             features = backbone.encode(view.image)
-            geometry = suitable_view(features, view.mask)
+            geometry = suitable_geometry(features, view.mask)
             try:
                 target = learn_target(backbone, features, view.mask, self._settings, geometry)
             except PromptError as error:
