@@ -27,7 +27,7 @@ from vos.backbones.base import Backbone
 from vos.backbones.refinement import keep_best, refine
 from vos.backbones.registry import build_backbone
 from vos.detectors.base import Found
-from vos.detectors.registry import build_finder
+from vos.detectors.registry import build_detector
 from vos.detectors.synthetic.world import CLASS_NAMES, WorldScene, world_scene
 from vos.evaluation import contour_accuracy, region_similarity
 from vos.prompting.association import assign
@@ -81,12 +81,12 @@ def masks_by_prompt(image: NDArray[np.uint8], found: Sequence[Found], backbone: 
 
 def score_prompts() -> list[dict[str, Any]]:
     """The first table."""
-    finder, backbone = build_finder("synthetic"), build_backbone("classical")
+    detector, backbone = build_detector("synthetic"), build_backbone("classical")
     scores: dict[str, list[float]] = {}
     for seed in SCENES:
         first, second, _ = names_of(seed)
         world = world_scene(seed, size=SIZE, names=(first, second))
-        found = finder.find(world.image, [first, second])
+        found = detector.find(world.image, [first, second])
         if not found:
             raise SystemExit(f"nothing found in scene {seed}: the table needs a row for it")
         for told, masks in masks_by_prompt(world.image, found, backbone).items():
@@ -141,7 +141,7 @@ def run(world: WorldScene, folder: Path, how: str) -> dict[str, Any]:
     settings = TrackSettings(
         outputs=("masks",),
         classes=ClassSettings(
-            finder="synthetic", detect_every=DETECT_EVERY if how == "names, looking again" else None
+            detector="synthetic", detect_every=DETECT_EVERY if how == "names, looking again" else None
         ),
     )
     who: Any = ClassNames(tuple(dict.fromkeys(world.names)))

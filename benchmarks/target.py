@@ -25,11 +25,11 @@ SETS = {"DAVIS 2016/dev": ("DAVIS", "2016/dev"), "schoolgirls": ("DAVIS-2017-240
 
 OFF: dict[str, Any] = {
     "recent": 0,
-    "compete": False,
+    "soft_assignment": False,
     "agree": 0.0,
     "reacquire": False,
-    "aim": {
-        "carried_mask": False,
+    "prompts": {
+        "warped_mask": False,
         "positive_points": 2,
         "margin": 0.0,
         "margin_pixels": 10,
@@ -37,12 +37,15 @@ OFF: dict[str, Any] = {
         "semantic_prompt": False,
     },
 }
-CARRIED = {"aim": {"carried_mask": True, "positive_points": 1, "margin": 0.1, "margin_pixels": 6}}
+WARPED = {"prompts": {"warped_mask": True, "positive_points": 1, "margin": 0.1, "margin_pixels": 6}}
 STEPS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("fixed slots, the remembered cells of the first frame", OFF),
-    ("guided attention and semantic prompt", {"aim": {"guided_attention": True, "semantic_prompt": True}}),
-    ("flow-carried mask as prompt and motion prior", CARRIED),
-    ("competition", {"compete": True}),
+    (
+        "guided attention and semantic prompt",
+        {"prompts": {"guided_attention": True, "semantic_prompt": True}},
+    ),
+    ("flow-carried mask as prompt and motion prior", WARPED),
+    ("competition", {"soft_assignment": True}),
     ("choice of the candidate by agreement with motion", {"agree": 1.0}),
     ("recent memory", {"recent": 4}),
     ("re-acquisition: the default", {"reacquire": True}),
@@ -51,7 +54,7 @@ STEPS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 def merged(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
     """``upper`` laid over ``lower``, mappings within mappings."""
-    both = {key: merged(lower[key], upper[key]) for key in lower.keys() & upper.keys() if key == "aim"}
+    both = {key: merged(lower[key], upper[key]) for key in lower.keys() & upper.keys() if key == "prompts"}
     return {**lower, **upper, **both}
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from vos.detectors.registry import FINDERS
+from vos.detectors.registry import DETECTORS
 
-from .language_options import class_option, finder_options
+from .language_options import class_option, detector_options
 
 FLAGS = {
-    "finder": "finder",
-    "finder_weights": "weights",
+    "detector": "detector",
+    "detector_weights": "weights",
     "tuned": "tuned",
     "instances": "instances",
     "min_score": "min_score",
@@ -63,7 +63,7 @@ def class_options(command: Any) -> Any:
             metavar="NAME:x0,y0,x1,y1[,+|-]",
             help="Box in --frame of what a --class means (+, default) or not (-), for sam3. Repeatable.",
         ),
-        finder_options(FINDERS),
+        detector_options(DETECTORS),
         class_option(
             required=False,
             text="Class whose objects are found and tracked, instead of the prompts above. Repeatable.",

@@ -26,9 +26,9 @@ EVERY = 25
 @click.option(
     "--tiles/--no-tiles", default=None, help="Process the four corner tiles as well.  [default: no]"
 )
-@click.option("--finder", type=click.Choice(["vlm"]), help="Model that names the objects.  [default: vlm]")
+@click.option("--detector", type=click.Choice(["vlm"]), help="Model that names the objects.  [default: vlm]")
 @click.option(
-    "--finder-weights",
+    "--detector-weights",
     metavar="DIR",
     help="Folder with a LLaVA or Qwen-VL model.  [default: the local Hugging Face cache]",
 )
@@ -76,7 +76,7 @@ def discover(
     output: Path,
     questions: int | None,
     tiles: bool | None,
-    finder_weights: str | None,
+    detector_weights: str | None,
     regularisation: str | None,
     threshold: float | None,
     masked_map: str | None,
@@ -97,8 +97,8 @@ def discover(
     masks. Writes OUT/annotations.json (COCO: names, boxes, masks, scores) and OUT/pictures/*.png.
 
     \b
-    vos discover street.jpg --finder-weights llava-1.5-7b-hf -o out
-    vos discover clip.mp4 --every 50 --questions 10 --tiles --finder-weights llava-1.5-7b-hf -o out
+    vos discover street.jpg --detector-weights llava-1.5-7b-hf -o out
+    vos discover clip.mp4 --every 50 --questions 10 --tiles --detector-weights llava-1.5-7b-hf -o out
     """
     from vos.runs.discover import DiscoverRunSettings, discover_video
     from vos.settings import override
@@ -110,7 +110,7 @@ def discover(
     settings = override(
         DiscoverRunSettings(),
         load_config(config),
-        {**flags, "weights": finder_weights, "discover": {**method, "refine": refine}},
+        {**flags, "weights": detector_weights, "discover": {**method, "refine": refine}},
     )
     stride = every or (1 if find_source(source).is_images else EVERY)
     with (

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 MATCHERS = ("blip", "synthetic")
-"""Finders that label every pixel; the first is the default."""
+"""Detectors that label every pixel; the first is the default."""
 
 
 def class_option(*, required: bool, text: str) -> Callable[[F], F]:
@@ -24,23 +24,23 @@ def class_option(*, required: bool, text: str) -> Callable[[F], F]:
     return click.option("--class", "names", multiple=True, required=required, metavar="NAME", help=text)
 
 
-def finder_options(finders: Iterable[str]) -> Callable[[F], F]:
-    """What knows the names: one of ``finders``, its weights, its tuning.
+def detector_options(detectors: Iterable[str]) -> Callable[[F], F]:
+    """What knows the names: one of ``detectors``, its weights, its tuning.
 
-    The command gets ``finder``, ``finder_weights`` and ``tuned``, or None.
+    The command gets ``detector``, ``detector_weights`` and ``tuned``, or None.
     """
-    choices = list(finders)
+    choices = list(detectors)
 
     def decorate(command: F) -> F:
         for option in (
             click.option("--tuned", metavar="FILE", help="Weights that `vos tune` wrote for the detector."),
             click.option(
-                "--finder-weights",
+                "--detector-weights",
                 metavar="DIR",
                 help="Folder with the detector's weights.  [default: the local Hugging Face cache]",
             ),
             click.option(
-                "--finder",
+                "--detector",
                 type=click.Choice(choices),
                 help=f"Detector of class names; synthetic is a bundled toy model.  [default: {choices[0]}]",
             ),
@@ -61,7 +61,7 @@ def matcher_options(command: F) -> F:
             metavar="N",
             help="Side of the model's square input in pixels.  [default: 512 for blip, 128 for synthetic]",
         ),
-        finder_options(MATCHERS),
+        detector_options(MATCHERS),
     ):
         command = option(command)
     return command
@@ -73,7 +73,7 @@ def images_argument(command: F) -> F:
 
 
 def build_matcher(
-    finder: str | None, finder_weights: str | None, tuned: str | None, canvas: int | None, device: str
+    detector: str | None, detector_weights: str | None, tuned: str | None, canvas: int | None, device: str
 ) -> BlipMatcher:
     """The model, with tuned weights where asked for.
 
@@ -83,7 +83,7 @@ def build_matcher(
     """
     from vos.detectors.attention.detector import load_matcher
 
-    matcher = load_matcher(finder or MATCHERS[0], weights=finder_weights, tuned=tuned, device=device)
+    matcher = load_matcher(detector or MATCHERS[0], weights=detector_weights, tuned=tuned, device=device)
     if canvas is not None:
         matcher.set_canvas(canvas)
     return matcher

@@ -37,7 +37,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The finder is a tiny random LLaVA that always answers the same; the options it was built with."""
+    """The detector is a tiny random LLaVA that always answers the same; the options it was built with."""
     options: list[dict[str, Any]] = []
 
     def build(**given: Any) -> VisionLanguageModel:
@@ -161,7 +161,7 @@ def test_saved_weights_and_missing_ones(given: Path, tmp_path: Path, monkeypatch
     picture = given / "images" / "00000.png"
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("max_new_tokens: 5\n")
-    options = ("--no-pictures", "--config", recipe, "--finder-weights")
+    options = ("--no-pictures", "--config", recipe, "--detector-weights")
     result = run("discover", picture, *options, tmp_path / "model", "-o", tmp_path / "out")
     assert result.exit_code == 0, result.stderr
     missing = run("discover", picture, *options, tmp_path / "nowhere", "-o", tmp_path / "none")

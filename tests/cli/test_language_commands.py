@@ -25,7 +25,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = save_random_blip(tmp_path_factory.mktemp("model"))
 
     def invoke(command: str, *arguments: object) -> Result:
-        model = ("--finder-weights", folder, "--canvas", CANVAS)
+        model = ("--detector-weights", folder, "--canvas", CANVAS)
         return CliRunner().invoke(cli, [command, *map(str, model), *map(str, arguments)])
 
     return invoke
@@ -84,7 +84,7 @@ def test_segment_keeps_what_is_there(run: Run, pictures: Path, tmp_path: Path) -
         (("--class", "red circle", "--layers", "9"), 2, "from 0 to 3"),
         (("--class", "red circle", "--layers", "x"), 2, "such as 0,3"),
         (("--class", "red circle", "--layers", "auto"), 2, "at least two"),
-        (("--class", "red circle", "--finder-weights", "/nowhere"), 4, "hf download"),
+        (("--class", "red circle", "--detector-weights", "/nowhere"), 4, "hf download"),
         (("--class", "red circle", "--canvas", "50"), 2, "multiple of the 8 px"),
         (("--class", "red circle", "--tuned", "/nowhere"), 4, "vos tune"),
     ],

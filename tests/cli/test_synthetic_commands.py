@@ -18,8 +18,8 @@ NAMES = ("--class", "red circle", "--class", "blue square")
 
 
 def run(command: str, *arguments: object) -> Result:
-    """``vos COMMAND --finder synthetic ARGUMENTS``."""
-    return CliRunner().invoke(cli, [command, "--finder", "synthetic", *map(str, arguments)])
+    """``vos COMMAND --detector synthetic ARGUMENTS``."""
+    return CliRunner().invoke(cli, [command, "--detector", "synthetic", *map(str, arguments)])
 
 
 def scenes(count: int, seed: int, **how: object) -> list[WorldScene]:

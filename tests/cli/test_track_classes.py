@@ -15,11 +15,11 @@ from detectors.tiny_detectors import SAVED
 from detectors.tiny_vlm import tiny_llava
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from scripted_finder import ScriptedFinder
+from scripted_detector import ScriptedDetector
 from vos_cli.main import cli
 
 from vos.detectors import open_vocabulary as detectors
-from vos.detectors import registry as finders
+from vos.detectors import registry as detectors
 from vos.detectors.synthetic.world import world_scene
 from vos.detectors.vl_sam import detector as vlm_finder
 from vos.detectors.vl_sam.vlm import VisionLanguageModel
@@ -51,14 +51,14 @@ def frames(clip: Scene, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def scripted(clip: Scene, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
-    """The finder "owlv2" knows the clip by heart; the options it was built with."""
+    """The detector "owlv2" knows the clip by heart; the options it was built with."""
     built: list[dict[str, object]] = []
 
-    def build(**options: object) -> ScriptedFinder:
+    def build(**options: object) -> ScriptedDetector:
         built.append(options)
-        return ScriptedFinder(clip, NAMES, points=True)
+        return ScriptedDetector(clip, NAMES, points=True)
 
-    monkeypatch.setitem(finders.FINDERS, "owlv2", build)
+    monkeypatch.setitem(detectors.DETECTORS, "owlv2", build)
     return built
 
 
@@ -72,14 +72,14 @@ def test_names_to_tracks(
 ) -> None:
     """Two classes, one of which comes later: named tracks that follow the truth, with the built-in engine."""
     out = tmp_path / "out"
-    names = ("--class", "ball", "--class", "star", "--finder", "owlv2")
+    names = ("--class", "ball", "--class", "star", "--detector", "owlv2")
     result = run(frames, *names, "--detect-every", 4, "--min-score", 0.5, "-o", out)
     assert result.exit_code == 0, result.stderr
     assert "names:    1 star, 2 ball" in result.stdout
     assert scripted == [{"weights": None, "tuned": None, "min_score": 0.5, "device": "cpu"}]
     record = json.loads((out / "run.json").read_text())
     assert {k: v["frame"] for k, v in record["found"].items()} == {"1": 0, "2": 4}
-    assert record["settings"]["classes"]["finder"] == "owlv2"
+    assert record["settings"]["classes"]["detector"] == "owlv2"
     assert record["settings"]["classes"]["detect_every"] == 4
     for index in (0, 5, COUNT - 1):
         labels = np.array(Image.open(out / "masks" / f"{index:05d}.png"))
@@ -96,7 +96,7 @@ def test_going_on_after_it_is_done(frames: Path, scripted: list[dict[str, object
         frames,
         "--class",
         "star",
-        "--finder",
+        "--detector",
         "owlv2",
         "--end",
         3,
@@ -130,24 +130,24 @@ def test_mistakes(
     message: str,
 ) -> None:
     """One message and exit code 2; nothing is left behind."""
-    result = run(frames, "--finder", "owlv2", *arguments, "-o", tmp_path / "out")
+    result = run(frames, "--detector", "owlv2", *arguments, "-o", tmp_path / "out")
     assert (result.exit_code, message in result.stderr) == (code, True), result.stderr
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("finder", ["blip", "vlm", "grounding-dino", "owlv2"])
-def test_weights_that_are_not_there(frames: Path, tmp_path: Path, finder: str) -> None:
+@pytest.mark.parametrize("detector", ["blip", "vlm", "grounding-dino", "owlv2"])
+def test_weights_that_are_not_there(frames: Path, tmp_path: Path, detector: str) -> None:
     """Exit code 4, with what to fetch and where to put it, before anything is written."""
-    nowhere = ("--finder", finder, "--finder-weights", tmp_path)
+    nowhere = ("--detector", detector, "--detector-weights", tmp_path)
     result = run(frames, "--class", "dog", *nowhere, "-o", tmp_path / "out")
     assert result.exit_code == 4, result.stderr
     assert "hf download" in result.stderr
-    assert "--finder-weights" in result.stderr
+    assert "--detector-weights" in result.stderr
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
-    ("finder", "home", "checkpoint"),
+    ("detector", "home", "checkpoint"),
     [
         ("grounding-dino", detectors, "GROUNDING_DINO"),
         ("owlv2", detectors, "OWLV2"),
@@ -155,11 +155,11 @@ def test_weights_that_are_not_there(frames: Path, tmp_path: Path, finder: str) -
     ],
 )
 def test_the_cache_is_tried_without_a_folder(
-    frames: Path, tmp_path: Path, finder: str, home: Any, checkpoint: str, monkeypatch: pytest.MonkeyPatch
+    frames: Path, tmp_path: Path, detector: str, home: Any, checkpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is not in it is not fetched: exit code 4 that names the repository to fetch."""
     monkeypatch.setattr(home, checkpoint, "nobody/has-this")
-    result = run(frames, "--class", "dog", "--finder", finder, "-o", tmp_path / "out")
+    result = run(frames, "--class", "dog", "--detector", detector, "-o", tmp_path / "out")
     assert (result.exit_code, "nobody/has-this" in result.stderr) == (4, True), result.stderr
 
 
@@ -169,7 +169,7 @@ def test_a_model_without_cross_attention(frames: Path, tmp_path: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     config["text_config"]["is_decoder"] = False
     (folder / "config.json").write_text(json.dumps(config))
-    result = run(frames, "--class", "red circle", "--finder-weights", folder, "-o", tmp_path / "out")
+    result = run(frames, "--class", "red circle", "--detector-weights", folder, "-o", tmp_path / "out")
     assert result.exit_code == 4, result.stderr
     assert "cross-attention" in result.stderr
     assert len(result.stderr.splitlines()) == 1
@@ -177,7 +177,7 @@ def test_a_model_without_cross_attention(frames: Path, tmp_path: Path) -> None:
 
 def test_a_class_outside_a_closed_vocabulary(frames: Path, tmp_path: Path) -> None:
     """A model of a closed world lists what it knows: exit code 2."""
-    result = run(frames, "--class", "dog", "--finder", "synthetic", "-o", tmp_path / "out")
+    result = run(frames, "--class", "dog", "--detector", "synthetic", "-o", tmp_path / "out")
     assert result.exit_code == 2, result.stderr
     assert "does not know 'dog'" in result.stderr
     assert "purple cross" in result.stderr
@@ -188,7 +188,7 @@ def test_more_words_than_the_model_reads(frames: Path, tmp_path: Path) -> None:
     """A name longer than the model's text: exit code 2, saying how much it reads."""
     folder = save_random_blip(tmp_path / "model")
     name = " ".join(["red"] * 12)
-    result = run(frames, "--class", name, "--finder-weights", folder, "-o", tmp_path / "out")
+    result = run(frames, "--class", name, "--detector-weights", folder, "-o", tmp_path / "out")
     assert (result.exit_code, "reads 12" in result.stderr) == (2, True), result.stderr
 
 
@@ -206,11 +206,11 @@ def real_frames(
     return next(iter(sorted((root / "JPEGImages" / "480p").iterdir())))
 
 
-@pytest.mark.parametrize("finder", sorted(SAVED))
-def test_a_detector_on_a_real_clip(finder: str, real_frames: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("detector", sorted(SAVED))
+def test_a_detector_on_a_real_clip(detector: str, real_frames: Path, tmp_path: Path) -> None:
     """Random weights find nonsense, but all the way: weights from a folder, boxes, masks, named tracks."""
-    weights = SAVED[finder](tmp_path / "weights")
-    arguments = ("--finder", finder, "--finder-weights", weights, "--min-score", 0, "--instances", 2)
+    weights = SAVED[detector](tmp_path / "weights")
+    arguments = ("--detector", detector, "--detector-weights", weights, "--min-score", 0, "--instances", 2)
     names = ("--class", "dog", "--class", "car")
     reading = ("--end", 3, "--size", 96, "--no-overlay")
     result = run(real_frames, *names, *arguments, *reading, "-o", tmp_path / "out")
@@ -240,16 +240,16 @@ def believing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path
 
 
 @pytest.mark.parametrize(
-    ("finder", "names"), [("blip", ("red circle", "blue square")), ("vlm", ("dog", "red car"))]
+    ("detector", "names"), [("blip", ("red circle", "blue square")), ("vlm", ("dog", "red car"))]
 )
 def test_reading_attention_on_a_real_clip(
-    finder: str, names: tuple[str, str], davis_root: Path, tmp_path: Path, believing: dict[str, Path]
+    detector: str, names: tuple[str, str], davis_root: Path, tmp_path: Path, believing: dict[str, Path]
 ) -> None:
     """A matching and a generative model, all the way: attention, points, masks, named tracks."""
     # Random weights look at something in a rich picture; in a plain one perhaps at nothing.
     real_frames = min((davis_root / "JPEGImages" / "480p").iterdir())
     classes = ("--class", names[0], "--class", names[1])
-    weights = ("--finder", finder, "--finder-weights", believing[finder])
+    weights = ("--detector", detector, "--detector-weights", believing[detector])
     reading = ("--end", 3, "--size", 96, "--no-overlay", "--instances", 2)
     result = run(real_frames, *classes, *weights, *reading, "-o", tmp_path / "out")
     assert result.exit_code == 0, result.stderr
@@ -266,7 +266,7 @@ def test_the_synthetic_world_with_nothing_but_the_package(tmp_path: Path) -> Non
     names = ("blue circle", "purple circle", "blue circle")
     world = world_scene(1_600_002, size=(96, 128), num_frames=11, names=names, enter=(0, 0, 3))
     write_images(world.scene, tmp_path / "frames")
-    classes = ("--class", "blue circle", "--class", "purple circle", "--finder", "synthetic")
+    classes = ("--class", "blue circle", "--class", "purple circle", "--detector", "synthetic")
     result = run(tmp_path / "frames", *classes, "--detect-every", 8, "--no-overlay", "-o", tmp_path / "out")
     assert result.exit_code == 0, result.stderr
     record = json.loads((tmp_path / "out" / "run.json").read_text())
@@ -303,7 +303,7 @@ def test_flags_that_do_not_go_together(
 ) -> None:
     """Exemplars need their class and a detector that takes boxes; references stand alone."""
     out = tmp_path / "out"
-    result = CliRunner().invoke(cli, ["track", str(frames), *flags, "--finder", "owlv2", "-o", str(out)])
+    result = CliRunner().invoke(cli, ["track", str(frames), *flags, "--detector", "owlv2", "-o", str(out)])
     assert result.exit_code in (2, 4), result.output
     assert message in result.output
     assert not out.exists()

@@ -115,5 +115,5 @@ def test_a_run_does_not_go_on_with_other_weights(
     assert track(given, out, *how, "--resume").exit_code == 0
     record = json.loads((out / "run.json").read_text())
     assert record["weights"]["sha256"] == sha256_of(weights)
-    assert record["engine"]["looks"] == 0.5
+    assert record["engine"]["appearance"] == 0.5
     assert record["engine"]["tuning"]["steps"] == 2

@@ -1,4 +1,4 @@
-"""Grounding DINO and OWLv2 as finders: tiny random models, loaded from disk as published ones are."""
+"""Grounding DINO and OWLv2 as detectors: tiny random models, loaded from disk as published ones are."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from vos.detectors.base import Finder
-from vos.detectors.open_vocabulary import GroundingDinoFinder, Owlv2Finder, box_iou
-from vos.detectors.registry import FINDERS, build_finder
+from vos.detectors.base import Detector
+from vos.detectors.open_vocabulary import GroundingDinoDetector, Owlv2Detector, box_iou
+from vos.detectors.registry import DETECTORS, build_detector
 from vos.errors import ModelError, PromptError, SettingsError
 
 from .tiny_detectors import SAVED
@@ -28,9 +28,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def finders(folders: dict[str, Path]) -> dict[str, Any]:
+def detectors(folders: dict[str, Path]) -> dict[str, Any]:
     """Both, content with any score."""
-    return {name: build_finder(name, weights=folder, min_score=0) for name, folder in folders.items()}
+    return {name: build_detector(name, weights=folder, min_score=0) for name, folder in folders.items()}
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +40,11 @@ def image() -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", SAVED)
-def test_finds(finders: dict[str, Any], name: str, image: np.ndarray) -> None:
+def test_finds(detectors: dict[str, Any], name: str, image: np.ndarray) -> None:
     """Boxes in the image, scores 0 to 1 best first, names as asked, no map; the same every time."""
-    finder = finders[name]
-    assert isinstance(finder, Finder)
-    found = finder.find(image, NAMES)
+    detector = detectors[name]
+    assert isinstance(detector, Detector)
+    found = detector.find(image, NAMES)
     assert found
     assert [entry.score for entry in found] == sorted((entry.score for entry in found), reverse=True)
     for entry in found:
@@ -54,28 +54,28 @@ def test_finds(finders: dict[str, Any], name: str, image: np.ndarray) -> None:
         assert 0 <= entry.score <= 1
         assert entry.name in NAMES
         assert (entry.values, entry.pair) == (None, None)
-    again = finder.find(image, NAMES)
+    again = detector.find(image, NAMES)
     assert [(entry.name, entry.box) for entry in again] == [(entry.name, entry.box) for entry in found]
 
 
 @pytest.mark.parametrize("name", SAVED)
-def test_the_same_as_the_library_makes_of_it(finders: dict[str, Any], name: str, image: np.ndarray) -> None:
+def test_the_same_as_the_library_makes_of_it(detectors: dict[str, Any], name: str, image: np.ndarray) -> None:
     """Every find has a score and a box that transformers' own post-processing gives."""
-    finder = finders[name]
+    detector = detectors[name]
     dino = name == "grounding-dino"
     text: Any = "red car. dog." if dino else [["a photo of a red car", "a photo of a dog"]]
-    inputs = finder.processor(images=image, text=text, return_tensors="pt")
+    inputs = detector.processor(images=image, text=text, return_tensors="pt")
     with torch.no_grad():
-        outputs = finder.model(**inputs)
+        outputs = detector.model(**inputs)
     if dino:  # only the names' own tokens count
         outputs.logits[..., [0, 3, 5, 6]] = -100
-    (theirs,) = finder.processor.post_process_grounded_object_detection(
+    (theirs,) = detector.processor.post_process_grounded_object_detection(
         outputs, threshold=0, target_sizes=[SIZE]
     )
     limits = np.array([SIZE[1] - 1, SIZE[0] - 1] * 2)
     boxes = np.clip(theirs["boxes"].numpy() - [0, 0, 1, 1], 0, limits)
     scores = theirs["scores"].numpy()
-    for entry in finder.find(image, NAMES):
+    for entry in detector.find(image, NAMES):
         same = np.abs(scores - entry.score) < 1e-6
         assert (np.abs(boxes[same] - entry.box).max(axis=1) <= 0.51).any()
 
@@ -97,12 +97,12 @@ class Saying:
 BOXES = torch.tensor([[0.5, 0.5, 0.2, 0.4], [0.25, 0.5, 0.1, 0.2], [0.5, 0.5, 0.21, 0.4]])
 
 
-def test_a_score_is_that_of_the_names_own_tokens(finders: dict[str, Any], image: np.ndarray) -> None:
+def test_a_score_is_that_of_the_names_own_tokens(detectors: dict[str, Any], image: np.ndarray) -> None:
     """[CLS] red car . dog . [SEP]: "car" speaks for "red car"; full stops speak for nobody."""
     logits = torch.full((3, 32), -9.0)
     logits[0, 2], logits[1, 4], logits[2, 5] = 2.0, 1.0, 9.0
-    real = finders["grounding-dino"]
-    found = GroundingDinoFinder(Saying(real.model, logits, BOXES), real.processor, min_score=0.5).find(
+    real = detectors["grounding-dino"]
+    found = GroundingDinoDetector(Saying(real.model, logits, BOXES), real.processor, min_score=0.5).find(
         image, NAMES
     )
     assert [(entry.name, entry.box) for entry in found] == [
@@ -112,11 +112,11 @@ def test_a_score_is_that_of_the_names_own_tokens(finders: dict[str, Any], image:
     assert found[0].score == pytest.approx(1 / (1 + np.exp(-2)))
 
 
-def test_owl_boxes_are_shares_of_the_padded_square(finders: dict[str, Any], image: np.ndarray) -> None:
+def test_owl_boxes_are_shares_of_the_padded_square(detectors: dict[str, Any], image: np.ndarray) -> None:
     """70 x 100 pixels are padded to 100 x 100; a box that is there twice is one find."""
     logits = torch.tensor([[3.0, -9.0], [-9.0, 1.0], [2.0, -9.0]])
-    real = finders["owlv2"]
-    found = Owlv2Finder(Saying(real.model, logits, BOXES), real.processor, min_score=0.5).find(image, NAMES)
+    real = detectors["owlv2"]
+    found = Owlv2Detector(Saying(real.model, logits, BOXES), real.processor, min_score=0.5).find(image, NAMES)
     assert [(entry.name, entry.box) for entry in found] == [
         ("red car", (40, 30, 59, 69)),
         ("dog", (20, 40, 29, 59)),
@@ -131,21 +131,21 @@ def test_overlap_of_boxes() -> None:
     assert box_iou((3, 3, 3, 3), (3, 3, 3, 3)) == 1
 
 
-def test_more_than_the_model_reads(finders: dict[str, Any], image: np.ndarray) -> None:
+def test_more_than_the_model_reads(detectors: dict[str, Any], image: np.ndarray) -> None:
     """One sentence of too many names; one query that is too long."""
     many = [" ".join(["red"] * n) for n in range(1, 9)]
     with pytest.raises(PromptError, match="8 class names take 46 tokens, but the model reads 32"):
-        finders["grounding-dino"].find(image, many)
+        detectors["grounding-dino"].find(image, many)
     with pytest.raises(PromptError, match="reads 32; use a shorter name"):
-        finders["owlv2"].find(image, ["dog" * 12])
+        detectors["owlv2"].find(image, ["dog" * 12])
 
 
-def test_words_nobody_knows(finders: dict[str, Any], image: np.ndarray) -> None:
+def test_words_nobody_knows(detectors: dict[str, Any], image: np.ndarray) -> None:
     """A word outside the vocabulary, and a name without a word."""
     with pytest.raises(PromptError, match="does not know 'zebra'"):
-        finders["grounding-dino"].find(image, ["dog", "zebra"])
+        detectors["grounding-dino"].find(image, ["dog", "zebra"])
     with pytest.raises(PromptError, match=r"does not know '\.'"):
-        finders["grounding-dino"].find(image, ["."])
+        detectors["grounding-dino"].find(image, ["."])
 
 
 @pytest.mark.parametrize("name", SAVED)
@@ -153,14 +153,14 @@ def test_weights_of_another_kind(folders: dict[str, Path], name: str, tmp_path: 
     """Another model's folder, an empty one, none, and tuned weights: what to fetch and how to name it."""
     other = next(folder for key, folder in folders.items() if key != name)
     for folder in (other, tmp_path, tmp_path / "none"):
-        with pytest.raises(ModelError, match=r"hf download .* --finder-weights DIR"):
-            build_finder(name, weights=folder)
+        with pytest.raises(ModelError, match=r"hf download .* --detector-weights DIR"):
+            build_detector(name, weights=folder)
     with pytest.raises(SettingsError, match="not tuned on examples"):
-        build_finder(name, weights=folders[name], tuned=tmp_path / "tuned.safetensors")
+        build_detector(name, weights=folders[name], tuned=tmp_path / "tuned.safetensors")
 
 
 def test_finders_by_name() -> None:
     """An unknown name lists those there are."""
-    assert {"blip", "vlm", "grounding-dino", "owlv2"} <= set(FINDERS)
+    assert {"blip", "vlm", "grounding-dino", "owlv2"} <= set(DETECTORS)
     with pytest.raises(ModelError, match="grounding-dino, owlv2"):
-        build_finder("yolo")
+        build_detector("yolo")

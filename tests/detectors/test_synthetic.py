@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from vos.detectors.attention.blip import BlipMatcher, EncodedPrompts
-from vos.detectors.attention.detector import AttentionFinder
+from vos.detectors.attention.detector import AttentionDetector
 from vos.detectors.attention.protocol import score
 from vos.detectors.attention.registry import build_language_model
 from vos.detectors.attention.segment import SegmentSettings, rank_layers, segment_images
@@ -66,11 +66,11 @@ def test_names_become_masks(matcher, encoded):
 
 def test_a_named_shape_is_found_where_it_is(matcher):
     """Box and map lie on the shape; a shape that is not in the scene is not found."""
-    finder = AttentionFinder(matcher)
+    detector = AttentionDetector(matcher)
     found, overlaps = 0, []
     for i in range(8):
         world = world_scene(HELD_OUT + 100 + i, size=(96, 128), names=("red circle", "blue square"))
-        finds = finder.find(world.image, ["red circle", "blue square", "yellow triangle"])
+        finds = detector.find(world.image, ["red circle", "blue square", "yellow triangle"])
         assert "yellow triangle" not in [entry.name for entry in finds[:2]]
         for instance, name in enumerate(world.names, start=1):
             best = next((entry for entry in finds if entry.name == name), None)
@@ -95,15 +95,15 @@ def test_the_same_answer_every_time(matcher, encoded):
 def test_what_it_cannot_know_is_refused(matcher, name):
     """An unknown word, and known words that make no name, are refused with the whole vocabulary."""
     with pytest.raises(PromptError, match=rf"'{name}'.*knows: red circle, .*purple cross$"):
-        AttentionFinder(matcher).find(world_scene(1).image, ["red circle", name])
+        AttentionDetector(matcher).find(world_scene(1).image, ["red circle", name])
 
 
 def test_names_are_read_as_people_write_them(matcher):
     """Capitals and the second word for a shape mean the same shape; a ground is a name too."""
     world = world_scene(HELD_OUT + 500, size=(96, 128), names=("red circle", "blue square"))
-    finder = AttentionFinder(matcher)
-    plain = finder.find(world.image, ["red circle", "blue square", world.ground])
-    spoken = finder.find(world.image, ["Red Circle", "BLUE box", world.ground.upper()])
+    detector = AttentionDetector(matcher)
+    plain = detector.find(world.image, ["red circle", "blue square", world.ground])
+    spoken = detector.find(world.image, ["Red Circle", "BLUE box", world.ground.upper()])
     for name, other in (("red circle", "Red Circle"), ("blue square", "BLUE box")):
         box, same = (
             next(entry.box for entry in finds if entry.name == called)
@@ -133,7 +133,7 @@ def test_one_shot_tuning_carries_it_to_dusk(matcher, encoded):
 
 
 def test_it_takes_no_checkpoint():
-    """There is but one; the message says which finder takes a folder."""
+    """There is but one; the message says which detector takes a folder."""
     with pytest.raises(ModelError, match="'blip'"):
         build_language_model("synthetic", checkpoint="folder")
 

@@ -67,7 +67,7 @@ def test_lost_ones_come_back_to_where_they_are_nearest():
     result = associate([at(45), at(10), at(28)], lost, names, places)
     assert result.returned == {0: 2, 1: 1}
     assert result.new == (2,)
-    off = associate([at(45)], lost, names, places, reseed=False)
+    off = associate([at(45)], lost, names, places, reidentify=False)
     assert (off.returned, off.new) == ({}, (0,))
 
 

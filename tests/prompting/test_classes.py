@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scripted_finder import ScriptedFinder
+from scripted_detector import ScriptedDetector
 
-from vos.detectors.base import Found
+from vos.detectors.base import Detection
 from vos.detectors.points import point_pair
 from vos.ops.boxes import tight_box
 from vos.prompting.class_names import ClassSettings, class_instances, label_instances, prompts_of
@@ -24,8 +24,8 @@ def clip() -> Scene:
 @pytest.mark.parametrize("points", [False, True])
 def test_masks_of_all_instances(clip: Scene, points: bool) -> None:
     """Class by class as named, best first within a class, with the masks the backbone knows."""
-    finder = ScriptedFinder(clip, NAMES, score={1: 0.6, 2: 0.95, 3: 0.8}, points=points)
-    found = class_instances(clip.frames[0], ["dog", "cat"], finder, ScriptedBackbone(clip))
+    detector = ScriptedDetector(clip, NAMES, score={1: 0.6, 2: 0.95, 3: 0.8}, points=points)
+    found = class_instances(clip.frames[0], ["dog", "cat"], detector, ScriptedBackbone(clip))
     assert [(entry.name, entry.score) for entry in found] == [("dog", 0.8), ("dog", 0.6), ("cat", 0.95)]
     for entry, object_id in zip(found, (3, 1, 2), strict=True):
         assert np.array_equal(entry.mask, clip.labels[0] == object_id)
@@ -36,7 +36,7 @@ def test_masks_of_all_instances(clip: Scene, points: bool) -> None:
 def test_the_cascade(clip: Scene) -> None:
     """Three passes: the prompt, then the mask with it, then the mask and its box; all objects in one call."""
     backbone = ScriptedBackbone(clip)
-    class_instances(clip.frames[0], ["dog", "cat"], ScriptedFinder(clip, NAMES, points=True), backbone)
+    class_instances(clip.frames[0], ["dog", "cat"], ScriptedDetector(clip, NAMES, points=True), backbone)
     first, second, third = backbone.calls
     assert [len(call.prompts) for call in backbone.calls] == [6, 6, 6]  # with and without the box
     assert [prompt.box is not None for prompt in first.prompts] == [False, True] * 3
@@ -61,8 +61,8 @@ def test_the_prompt_with_the_better_mask_counts(clip: Scene, right: str) -> None
             candidates.scores[wrong::2] /= 2
             return candidates
 
-    finder = ScriptedFinder(clip, {1: "dog"}, points=True)
-    (found,) = class_instances(clip.frames[0], ["dog"], finder, Doubting(clip))
+    detector = ScriptedDetector(clip, {1: "dog"}, points=True)
+    (found,) = class_instances(clip.frames[0], ["dog"], detector, Doubting(clip))
     assert np.array_equal(found.mask, truth)
 
 
@@ -76,8 +76,8 @@ def test_a_mask_that_ran_away_gives_way_to_one_that_did_not(clip: Scene) -> None
             candidates.scores[::2] = 2
             return candidates
 
-    finder = ScriptedFinder(clip, NAMES, score={1: 0.7, 3: 0.9}, points=True)
-    found = class_instances(clip.frames[0], ["dog", "cat"], finder, Sure(clip))
+    detector = ScriptedDetector(clip, NAMES, score={1: 0.7, 3: 0.9}, points=True)
+    found = class_instances(clip.frames[0], ["dog", "cat"], detector, Sure(clip))
     assert [entry.name for entry in found] == ["dog", "cat"]
     for entry, object_id in zip(found, (3, 2), strict=True):
         assert np.array_equal(entry.mask, clip.labels[0] == object_id)
@@ -89,7 +89,7 @@ def test_one_object_has_one_name(clip: Scene) -> None:
 
     class Twice:
         def find(self, image, names):
-            return [Found("dog", 0.7, box, None, None), Found("animal", 0.9, box, None, None)]
+            return [Detection("dog", 0.7, box, None, None), Detection("animal", 0.9, box, None, None)]
 
     found = class_instances(clip.frames[0], ["dog", "animal"], Twice(), ScriptedBackbone(clip))
     assert [entry.name for entry in found] == ["animal"]
@@ -97,19 +97,19 @@ def test_one_object_has_one_name(clip: Scene) -> None:
 
 def test_limits(clip: Scene) -> None:
     """The best instance only; a score that is not reached; a find without a mask."""
-    finder = ScriptedFinder(clip, NAMES, score={1: 0.6, 3: 0.8})
+    detector = ScriptedDetector(clip, NAMES, score={1: 0.6, 3: 0.8})
     backbone = ScriptedBackbone(clip)
-    best = class_instances(clip.frames[0], ["dog"], finder, backbone, ClassSettings(instances=1))
+    best = class_instances(clip.frames[0], ["dog"], detector, backbone, ClassSettings(instances=1))
     assert [entry.score for entry in best] == [0.8]
-    strict = class_instances(clip.frames[0], ["dog"], finder, backbone, ClassSettings(min_score=0.7))
+    strict = class_instances(clip.frames[0], ["dog"], detector, backbone, ClassSettings(min_score=0.7))
     assert [entry.score for entry in strict] == [0.8]
-    assert class_instances(clip.frames[0], ["bird"], finder, backbone) == []
+    assert class_instances(clip.frames[0], ["bird"], detector, backbone) == []
 
     class Nowhere:
         def find(self, image, names):
             empty = np.argwhere(clip.labels[0] == 0)[0]
             y, x = (int(v) for v in empty)
-            return [Found("dog", 0.9, (x, y, x, y), None, None)]
+            return [Detection("dog", 0.9, (x, y, x, y), None, None)]
 
     assert class_instances(clip.frames[0], ["dog"], Nowhere(), backbone) == []
 
@@ -119,30 +119,30 @@ def test_a_mask_that_ran_away_is_dropped(clip: Scene) -> None:
     image = clip.frames[0].image
     small, large = sorted((1, 2), key=lambda k: (clip.labels[0] == k).sum())
 
-    class Strays(ScriptedFinder):
+    class Strays(ScriptedDetector):
         def find(self, image, names):
             found = super().find(image, names)
             corner = np.zeros(clip.labels[0].shape, np.float32)
             y, x = np.argwhere(clip.labels[0] == large)[0]
             corner[y, x] = 1
             pair = point_pair(corner)
-            return [*found, Found("dog", 0.8, pair.box, corner, pair)]
+            return [*found, Detection("dog", 0.8, pair.box, corner, pair)]
 
     backbone = ScriptedBackbone(clip)
-    finder = Strays(clip, {small: "dog"}, points=True)
-    (found,) = class_instances(clip.frames[0], ["dog"], finder, backbone)
+    detector = Strays(clip, {small: "dog"}, points=True)
+    (found,) = class_instances(clip.frames[0], ["dog"], detector, backbone)
     assert np.array_equal(found.mask, clip.labels[0] == small)
     # Alone, the same find is the best of its name.
-    finder = Strays(clip, {}, points=True)
-    assert len(class_instances(clip.frames[0], ["dog"], finder, backbone)) == 1
-    assert len(finder.find(image, ["dog"])) == 1
+    detector = Strays(clip, {}, points=True)
+    assert len(class_instances(clip.frames[0], ["dog"], detector, backbone)) == 1
+    assert len(detector.find(image, ["dog"])) == 1
 
 
 def test_what_the_backbone_is_told(clip: Scene) -> None:
     """A detector's find is its box; attention gives a point on the object and one off it, and a box too."""
     image = clip.frames[0].image
-    (box,) = prompts_of(ScriptedFinder(clip, NAMES).find(image, ["cat"])[0])
-    pair, both = prompts_of(ScriptedFinder(clip, NAMES, points=True).find(image, ["cat"])[0])
+    (box,) = prompts_of(ScriptedDetector(clip, NAMES).find(image, ["cat"])[0])
+    pair, both = prompts_of(ScriptedDetector(clip, NAMES, points=True).find(image, ["cat"])[0])
     assert box.points is None
     assert pair.box is None
     assert pair.labels is not None

@@ -13,7 +13,7 @@ from PIL import Image
 from vos.backbones.registry import build_backbone
 from vos.errors import PromptError
 from vos.evaluation import region_similarity
-from vos.prompting.reference import References, ReferenceImage, load_references
+from vos.prompting.reference import ReferenceImage, References, load_references
 from vos.prompting.reference_detector import ReferenceDetector
 from vos.runs import TrackSettings, track_video
 from vos.testing import Scene, ScriptedTracker, Shape, scene, write_images
@@ -95,13 +95,13 @@ def test_references_that_cannot_be_used(
 def test_scores_tell_whether_it_is_there(clip: Scene) -> None:
     """In sight the thing scores high, with its mask; a frame without it gives nothing; nor do other names."""
     view = ReferenceImage("star", clip.frames[-1].image, clip.labels[-1] == 1)
-    finder = ReferenceDetector(References((view,)), lambda: build_backbone("classical"))
-    (found,) = finder.find(clip.frames[LATE + 1].image, ["star"])
+    detector = ReferenceDetector(References((view,)), lambda: build_backbone("classical"))
+    (found,) = detector.find(clip.frames[LATE + 1].image, ["star"])
     assert found.score > 0.7
     assert found.logits is not None
     assert region_similarity(found.logits > 0, clip.labels[LATE + 1] == 1) > 0.8
-    assert finder.find(clip.frames[0].image, ["star"]) == []
-    assert finder.find(clip.frames[LATE + 1].image, ["disc"]) == []
+    assert detector.find(clip.frames[0].image, ["star"]) == []
+    assert detector.find(clip.frames[LATE + 1].image, ["disc"]) == []
 
 
 def test_several_instances(clip: Scene) -> None:

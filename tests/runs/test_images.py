@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import vos
-from vos.detectors.base import Found
+from vos.detectors.base import Detection
 from vos.testing import ScriptedBackbone, scene
 
 CLIP = scene("crossing", num_frames=2, size=(64, 96), seed=1)
@@ -16,7 +16,7 @@ class Detector:
 
     def find(self, image, names):
         boxes = [CLIP.boxes[0][k] for k in (1, 2)]
-        return [Found(name, 0.8, box, None, None) for name, box in zip(names, boxes, strict=False)]
+        return [Detection(name, 0.8, box, None, None) for name, box in zip(names, boxes, strict=False)]
 
 
 def test_detect_gives_masks_and_names() -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from vos.backbones.nano.backbone import NanoBackbone
-from vos.backbones.nano.cues import CARRIED, CUES, LOOKS, MASK
+from vos.backbones.nano.cues import APPEARANCE, CUES, MASK, WARPED
 from vos.backbones.nano.network import NanoConfig, NanoNetwork
 from vos.backbones.registry import build_backbone
 from vos.errors import SettingsError
@@ -20,7 +20,7 @@ from vos.runs.state import dump_state, load_state
 from vos.testing import Scene, scene, tiny_nano_checkpoint
 from vos.trackers.base import Tracker
 from vos.trackers.classical.appearance import AppearanceSettings
-from vos.trackers.classical.frame_context import Sight
+from vos.trackers.classical.frame_context import FrameContext
 from vos.trackers.classical.tracker import ClassicalSettings, ClassicalTracker
 from vos.trackers.nano.cues import ENGINE_CUES, made_up_cues
 from vos.trackers.nano.tracker import NanoSettings, NanoTracker, collapsed, padded, shared_out, smaller
@@ -61,17 +61,17 @@ def test_a_network_that_knows_nothing_leaves_the_engine_alone() -> None:
     """A fresh network changes no label: training starts from the engine's score."""
     clip = _clip()
     own = _follow(ClassicalTracker(ENGINE), clip)
-    judged = _follow(NanoTracker(_backbone(), NanoSettings(engine=ENGINE)), clip)
-    for one, other in zip(own, judged, strict=True):
+    refined = _follow(NanoTracker(_backbone(), NanoSettings(engine=ENGINE)), clip)
+    for one, other in zip(own, refined, strict=True):
         assert np.mean(one.labels == other.labels) > 0.9995
-    assert set(judged[-1].ids) == set(clip.ids)
+    assert set(refined[-1].ids) == set(clip.ids)
 
 
 def test_the_network_is_heard_as_far_as_its_strength() -> None:
     """A network that sees nothing but background is obeyed, and at strength 0 it is not."""
     clip = _clip("moving")
-    heard = NanoTracker(_backbone(-40.0), NanoSettings(engine=ENGINE))
-    assert not any(result.labels.any() for result in _follow(heard, clip))
+    temporal_discount = NanoTracker(_backbone(-40.0), NanoSettings(engine=ENGINE))
+    assert not any(result.labels.any() for result in _follow(temporal_discount, clip))
     unheard = NanoTracker(_backbone(-40.0), NanoSettings(engine=ENGINE, strength=0))
     assert all(result.labels.any() for result in _follow(unheard, clip))
 
@@ -79,29 +79,29 @@ def test_the_network_is_heard_as_far_as_its_strength() -> None:
 def test_which_of_two_objects_it_is_stays_with_the_engine() -> None:
     """What is an object's and what is background follows the network; among objects the engine decides, and
     the network where the engine thinks of none."""
-    judged = np.array([[0.2, 0.9, 0.2], [0.1, 0.05, 0.1], [0.7, 0.05, 0.7]], np.float32)[..., None]
+    refined = np.array([[0.2, 0.9, 0.2], [0.1, 0.05, 0.1], [0.7, 0.05, 0.7]], np.float32)[..., None]
     belief = np.array([[0.1, 0.1, 1.0], [0.8, 0.6, 0.0], [0.1, 0.3, 0.0]], np.float32)[..., None]
-    shared = shared_out(judged, belief)
+    shared = shared_out(refined, belief)
     np.testing.assert_allclose(shared.sum(axis=0), 1, atol=1e-6)
-    np.testing.assert_array_equal(shared[0], judged[0])
+    np.testing.assert_array_equal(shared[0], refined[0])
     assert shared[:, :, 0].argmax(axis=0).tolist() == [1, 0, 2]
-    one = np.stack([judged[0], 1 - judged[0]])
+    one = np.stack([refined[0], 1 - refined[0]])
     np.testing.assert_allclose(shared_out(one, np.stack([belief[0], 1 - belief[0]])), one, atol=1e-6)
 
 
-@pytest.mark.parametrize("looks", [0.0, 0.5])
-def test_looks_are_told_as_far_as_they_are_trusted(looks: float) -> None:
+@pytest.mark.parametrize("appearance", [0.0, 0.5])
+def test_looks_are_told_as_far_as_they_are_trusted(appearance: float) -> None:
     """The network is shown so much of what colours say, and all of what else the engine knows."""
     clip, seen = _clip("moving"), []
-    for told in (looks, 1.0):
+    for told in (appearance, 1.0):
         backbone = _backbone()
         backbone.network.decoder.register_forward_pre_hook(lambda _, given: seen.append(given[1].clone()))
-        _follow(NanoTracker(backbone, NanoSettings(engine=ENGINE, looks=told)), clip)
+        _follow(NanoTracker(backbone, NanoSettings(engine=ENGINE, appearance=told)), clip)
     some, full = seen[: len(seen) // 2], seen[len(seen) // 2 :]
-    assert full[0][:, LOOKS].abs().max() > 0.5
+    assert full[0][:, APPEARANCE].abs().max() > 0.5
     for one, other in zip(some, full, strict=True):
-        torch.testing.assert_close(one[:, LOOKS], looks * other[:, LOOKS])
-        torch.testing.assert_close(one[:, :LOOKS], other[:, :LOOKS])
+        torch.testing.assert_close(one[:, APPEARANCE], appearance * other[:, APPEARANCE])
+        torch.testing.assert_close(one[:, :APPEARANCE], other[:, :APPEARANCE])
 
 
 def test_goes_on_from_a_snapshot(checkpoint: Path) -> None:
@@ -160,21 +160,21 @@ def test_what_the_engine_has_lost_is_looked_for_by_memory_alone() -> None:
     tracker.start(clip.frames[0], clip.targets(0))
     tracker.step(clip.frames[1])
     assert seen[0][:, MASK].any()
-    judge = tracker.judge
-    sights: list[Sight] = []
-    judge_sight = type(judge).__call__
-    tracker._finish = lambda sight: sights.append(sight) or judge_sight(judge, sight)  # type: ignore[func-returns-value]
+    refiner = tracker.refiner
+    contexts: list[FrameContext] = []
+    judge_sight = type(refiner).__call__
+    tracker._refiner = lambda context: contexts.append(context) or judge_sight(refiner, context)  # type: ignore[func-returns-value]
     tracker.step(clip.frames[2], commit=False)
     lost = replace(
-        sights[0],
+        contexts[0],
         belief=np.stack(
-            [np.ones_like(b) if k == 0 else np.zeros_like(b) for k, b in enumerate(sights[0].belief)]
+            [np.ones_like(b) if k == 0 else np.zeros_like(b) for k, b in enumerate(contexts[0].belief)]
         ),
     )
     assert collapsed(lost, 0.25).all()
-    assert not collapsed(sights[0], 0.25).any()
-    found = judge(lost)
-    assert not seen[-1][:, [MASK, CARRIED, LOOKS]].any()
+    assert not collapsed(contexts[0], 0.25).any()
+    found = refiner(lost)
+    assert not seen[-1][:, [MASK, WARPED, APPEARANCE]].any()
     # A network that says 2 everywhere is believed: no doubt of the engine is left in it.
     np.testing.assert_allclose(found[1], 1 / (1 + np.exp(-2.0)), atol=0.01)
 
@@ -218,7 +218,7 @@ def test_tuning_learns_to_mend() -> None:
         backbone,
         references,
         tuple(clip.ids),
-        TuneSettings(steps=200, examples=4, side=64, rate=3e-2, roughness=ROUGH),
+        TuneSettings(steps=200, examples=4, side=64, rate=3e-2, perturbation=ROUGH),
     )
     assert _error(tuned, clip) < 0.8 * _error(backbone, clip)
 
@@ -261,9 +261,9 @@ def test_built_by_name(checkpoint: Path) -> None:
     """Settings and --tune arrive; what it cannot do is refused."""
     tracker = build_tracker("nano", checkpoint=str(checkpoint), settings={"strength": 0.5}, tune=True)
     assert isinstance(tracker, NanoTracker)
-    assert tracker.judge.settings.strength == 0.5
-    assert tracker.info.settings is tracker.judge.settings
-    assert tracker.judge.settings.tune
+    assert tracker.refiner.settings.strength == 0.5
+    assert tracker.info.settings is tracker.refiner.settings
+    assert tracker.refiner.settings.tune
     with pytest.raises(SettingsError, match="strength must be in"):
         build_tracker("nano", checkpoint=str(checkpoint), settings={"strength": 2.0})
     with pytest.raises(SettingsError, match="variant"):

@@ -14,7 +14,7 @@ from vos.backbones.sam.backbone import SamBackbone
 from vos.errors import PromptError, SettingsError
 from vos.settings import override
 from vos.testing import ScriptedBackbone, Shape, line, scene, tiny_sam_checkpoint
-from vos.trackers.persam.feature_geometry import AlignedView, ContrastView, ReferenceView
+from vos.trackers.persam.feature_geometry import AlignedGeometry, ContrastGeometry, ReferenceGeometry
 from vos.trackers.persam.images import PersamSettings, find_target, learn_target
 
 
@@ -62,7 +62,7 @@ def test_runs_on_a_tiny_sam(
     sam: SamBackbone, image: np.ndarray, mask: np.ndarray, view: str, tune: bool
 ) -> None:
     """Both views, with and without the fit: a mask of the image's size and finite scores."""
-    way = AlignedView() if view == "aligned" else ReferenceView(sam, 255)
+    way = AlignedGeometry() if view == "aligned" else ReferenceGeometry(sam, 255)
     settings = PersamSettings(tune=tune, tune_steps=20)
     features = sam.encode(image)
     target = learn_target(sam, features, mask, settings, way)
@@ -101,7 +101,7 @@ def test_bad_references_are_refused(sam: SamBackbone, image: np.ndarray, mask: n
     dot = np.zeros_like(mask)
     dot[3, 3] = True
     with pytest.raises(PromptError, match=r"the target \(1 of 3600 pixels\) covers no cell"):
-        learn_target(sam, features, dot, view=ReferenceView(sam, 128))
+        learn_target(sam, features, dot, view=ReferenceGeometry(sam, 128))
     assert learn_target(sam, features, dot).embedding.support == 1  # the sane view takes the nearest cell
 
 
@@ -111,18 +111,18 @@ def test_contrast_takes_the_background_out() -> None:
     clip = scene([shape], num_frames=1, size=(90, 140), seed=2, noise=4)
     backbone, mask = build_backbone("classical"), clip.labels[0] == 1
     features = backbone.encode(clip.frames[0].image)
-    view = ContrastView.of_reference(features, mask)
+    view = ContrastGeometry.of_reference(features, mask)
     target = learn_target(backbone, features, mask, view=view)
-    plain = AlignedView().similarity(features, target.embedding.direction)
+    plain = AlignedGeometry().similarity(features, target.embedding.direction)
     contrast = view.similarity(features, target.embedding.direction)
-    background = AlignedView().similarity(features, view.background)
+    background = AlignedGeometry().similarity(features, view.background)
     torch.testing.assert_close(contrast, plain - background)
-    cells = AlignedView().cells(features, mask)
+    cells = AlignedGeometry().cells(features, mask)
     shares = [
         float((map_of[cells].mean() - map_of[~cells].mean()) / map_of.std()) for map_of in (plain, contrast)
     ]
     assert shares[1] > shares[0]
-    whole = ContrastView.of_reference(features, np.ones_like(mask))
+    whole = ContrastGeometry.of_reference(features, np.ones_like(mask))
     torch.testing.assert_close(whole.similarity(features, target.embedding.direction), plain)
 
 

@@ -11,8 +11,8 @@ from golden_persam import Comparison, backbone, encoded
 from PIL import Image
 
 from vos.backbones.refinement import Pass
-from vos.trackers.persam.feature_geometry import ReferenceView
-from vos.trackers.persam.images import Found, LearnedTarget, PersamSettings, find_target, learn_target
+from vos.trackers.persam.feature_geometry import ReferenceGeometry
+from vos.trackers.persam.images import LearnedTarget, PersamSettings, TargetMatch, find_target, learn_target
 
 TESTS = {"sneaker": 3, "carframe": 2, "breakdance": 2}
 CASES = [
@@ -28,7 +28,7 @@ def test_persam_matches_the_reference(golden: Path, model: str, case: str) -> No
     """The grid mask, the target, and every step on every image, the reference image itself included."""
     recorded = Comparison(golden / "persam" / f"persam_{model}_{case}.npz")
     mask, level = _reference_mask(golden, case)
-    view = ReferenceView(backbone(model), level)
+    view = ReferenceGeometry(backbone(model), level)
     target = _learn(golden, recorded, model, case, PersamSettings(), view, mask)
     recorded.close("target_embedding", target.embedding.vector, "features")
     for n in range(TESTS[case]):
@@ -44,7 +44,7 @@ def test_persam_f_matches_the_reference(golden: Path, model: str, case: str) -> 
     """The fit step by step, its weights, and every pass on every image."""
     recorded = Comparison(golden / "persam" / f"persam_f_{model}_{case}.npz")
     mask, level = _reference_mask(golden, case)
-    view = ReferenceView(backbone(model), level)
+    view = ReferenceGeometry(backbone(model), level)
     settings = PersamSettings(tune=True)
     target = _learn(golden, recorded, model, case, settings, view, mask)
     assert target.fit is not None
@@ -87,7 +87,7 @@ def _learn(
     model: str,
     case: str,
     settings: PersamSettings,
-    view: ReferenceView,
+    view: ReferenceGeometry,
     mask: np.ndarray,
 ) -> LearnedTarget:
     features = encoded(model, _image(golden, case, 0))
@@ -111,7 +111,7 @@ def _check_features(recorded: Comparison, prefix: str, features) -> None:
     recorded.close(f"{prefix}.original_size", features.image_size, "exact")
 
 
-def _check_prior(recorded: Comparison, prefix: str, found: Found) -> None:
+def _check_prior(recorded: Comparison, prefix: str, found: TargetMatch) -> None:
     recorded.close(f"{prefix}.prior64", found.similarity, "prior")
     recorded.close_stats(f"{prefix}.S_stats", found.prior, "prior")
     if f"{prefix}.S_sub" in recorded:
@@ -122,7 +122,7 @@ def _check_prior(recorded: Comparison, prefix: str, found: Found) -> None:
         recorded.close(f"{prefix}.S_bottom_values", ranked[:2], "prior")
 
 
-def _check_found(recorded: Comparison, prefix: str, features, found: Found) -> None:
+def _check_found(recorded: Comparison, prefix: str, features, found: TargetMatch) -> None:
     _check_features(recorded, prefix, features)
     _check_prior(recorded, prefix, found)
     recorded.close(f"{prefix}.points", found.prompt.points, "exact")
@@ -160,7 +160,7 @@ def _check_pass(recorded: Comparison, prefix: str, kept: Pass, before: Pass | No
 
 
 @torch.inference_mode()
-def _check_injected_pass(recorded: Comparison, prefix: str, model: str, features, found: Found) -> None:
+def _check_injected_pass(recorded: Comparison, prefix: str, model: str, features, found: TargetMatch) -> None:
     """The attention bias and the tokens that the first, guided pass ends with."""
     sam = backbone(model)
     assert found.guidance is not None

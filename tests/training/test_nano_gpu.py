@@ -13,13 +13,13 @@ import torch
 
 from training.nano import gpu, validation
 from training.nano import pack as packing
-from training.nano.cue_noise import CueNoise, colour_looks, prompt_planes, tracker_cues
+from training.nano.cue_noise import CueNoise, colour_appearance, prompt_planes, tracker_cues
 from training.nano.loop import run as follow_videos
 from training.nano.pack import Pictures, add_real, add_textures
 from training.nano.synthesis import UNKNOWN, Bank, Composer, SynthesisSettings, load_bank
 from training.nano.teacher import CHANNELS, LAST, SIXTEENTH, ImageTeacher
 from vos.backbones.nano.backbone import build_nano
-from vos.backbones.nano.cues import BOX, CARRIED, LOOKS, MASK, ON
+from vos.backbones.nano.cues import APPEARANCE, BOX, MASK, ON, WARPED
 from vos.backbones.nano.network import NanoConfig, NanoNetwork
 from vos.testing import scene
 
@@ -149,11 +149,11 @@ def test_cues_of_a_tracker_follow_the_mask() -> None:
     calm = CueNoise(strength=(0, 0), patches=0, rival=0, lost=0, forgotten=0, doubted=0, bare=0, prompted=0)
     cues = tracker_cues(mask, other, picture, (picture, mask), calm)
     assert cues.abs().max() <= 1
-    for channel in (MASK, CARRIED, LOOKS):
+    for channel in (MASK, WARPED, APPEARANCE):
         wrong = ((cues[:, channel] > 0) != (mask > 0)).float().mean()
         assert wrong < 0.03
     lost = tracker_cues(mask, other, picture, (picture, mask), CueNoise(lost=1, bare=0, rival=0))
-    assert not (lost[:, [MASK, CARRIED]] > 0).any()
+    assert not (lost[:, [MASK, WARPED]] > 0).any()
     bare = tracker_cues(mask, other, picture, (picture, mask), CueNoise(bare=1))
     assert not bare.any()
 
@@ -165,9 +165,9 @@ def test_looks_tell_colours_apart() -> None:
     mask[:, 8:32, 8:32] = 1
     first[:, 0, 8:32, 8:32] = 220
     later[:, 0, 36:60, 36:60] = 220
-    looks = colour_looks(later, first, mask)[0]
-    assert looks[40:56, 40:56].min() > 0.5
-    assert looks[4:28, 4:28].max() < -0.5
+    appearance = colour_appearance(later, first, mask)[0]
+    assert appearance[40:56, 40:56].min() > 0.5
+    assert appearance[4:28, 4:28].max() < -0.5
 
 
 def test_prompts_lie_on_the_object() -> None:

@@ -21,7 +21,7 @@ from training.nano.recordings import Recording, disturbed, record
 from training.nano.samples import Recordings, SampleSettings
 from training.nano.train import Recipe, Run, begin_with, resume, save, start, train
 from vos.backbones.nano.backbone import NanoBackbone
-from vos.backbones.nano.cues import BOX, CARRIED, LOOKS, MASK, OFF, ON, SIMILAR
+from vos.backbones.nano.cues import APPEARANCE, BOX, MASK, OFF, ON, SIMILAR, WARPED
 from vos.backbones.nano.network import NanoConfig, NanoNetwork, Pyramid, half_precision
 from vos.backbones.registry import build_backbone
 from vos.errors import InputError, ModelError
@@ -103,14 +103,14 @@ def test_a_sample_is_a_function_of_seed_and_step(recordings_folder: Path) -> Non
     prompted = one.cues[:, [ON, OFF, BOX]].abs().flatten(1).amax(dim=1) > 0
     assert prompted.any()
     assert not prompted.all()
-    assert not one.cues[prompted & one.ambiguous][:, [MASK, CARRIED, LOOKS]].any()
+    assert not one.cues[prompted & one.ambiguous][:, [MASK, WARPED, APPEARANCE]].any()
     assert not (one.ambiguous & ~prompted).any()
 
 
 def test_truth_goes_with_the_picture(recordings_folder: Path) -> None:
     """The engine's belief and the truth overlap after cutting, turning and mirroring as before."""
     recordings = Recordings(
-        recordings_folder, SampleSettings(side=64, prompted=0, forgotten=0, faded=0, mistaken=0.3)
+        recordings_folder, SampleSettings(side=64, prompted=0, forgotten=0, faded=0, with_region_errors=0.3)
     )
     batch = recordings.batch(0, 32)
     belief, truth = batch.cues[:, MASK] > 0, batch.truth > 0.5
@@ -129,7 +129,7 @@ def test_photographs_are_looked_at_as_they_are(recordings_folder: Path, photogra
     overlap = (belief & truth).flatten(1).sum(dim=1) / (belief | truth).flatten(1).sum(dim=1)
     assert overlap.median() > 0.6
     assert overlap.min() < 0.95
-    assert batch.cues[:, [CARRIED, LOOKS]].abs().flatten(1).amax(dim=1).min() > 0.2
+    assert batch.cues[:, [WARPED, APPEARANCE]].abs().flatten(1).amax(dim=1).min() > 0.2
 
 
 def test_a_run_may_begin_with_weights(tmp_path: Path) -> None:

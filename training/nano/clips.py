@@ -254,7 +254,7 @@ def _background(
 def _camera_motion(
     shape: tuple[int, ...], size: tuple[int, int], rng: np.random.Generator, settings: ClipSettings
 ) -> Motion:
-    """A view of a picture of ``shape`` that fills a frame of ``size``, moving."""
+    """A view of an image of ``shape`` that fills a frame of ``size``, moving."""
     cover = max(size[0] / shape[0], size[1] / shape[1])
     scale = cover * float(np.exp(rng.uniform(0.0, 0.5)))
     speed = rng.uniform(0, settings.camera_speed) * min(size) * (rng.random() < 0.8)

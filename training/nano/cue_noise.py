@@ -3,7 +3,7 @@
 As in :mod:`vos.trackers.nano.mask_perturbation` and :mod:`vos.trackers.nano.region_errors`, for whole
 batches: masks are bent, grown, shrunk and broken at the outline; patches of one colour are missed or taken
 in; parts of another object are taken in; now and then all is lost. ``looks`` are asked of colours in the
-first frame, as the built-in engine asks, though more simply.
+first frame, as the classical tracker asks, though more simply.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vos.backbones.nano.cues import BOX, CARRIED, CUES, LOOKS, MASK, OFF, ON, POINT_RADIUS
+from vos.backbones.nano.cues import APPEARANCE, BOX, CUES, MASK, OFF, ON, POINT_RADIUS, WARPED
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def tracker_cues(
     missed, spill = _patches(mask, picture, size, noise)
     taken = _rival(mask, other, noise)
     cues = torch.zeros(count, len(CUES), side, side, device=device)
-    for channel in (MASK, CARRIED, LOOKS):
+    for channel in (MASK, WARPED, APPEARANCE):
         field = rough_fields(mask, size, strength, noise)
         agree = (torch.rand(count, device=device) < noise.believed)[:, None, None]
         field = torch.where(agree & missed, -field.abs(), field)
@@ -70,15 +70,15 @@ def tracker_cues(
         certainty = (0.35 + 0.75 * torch.rand(count, device=device))[:, None, None]
         cues[:, channel] = (certainty * field).clamp(-1, 1)
     lost = (torch.rand(count, device=device) < noise.lost)[:, None, None]
-    for channel in (MASK, CARRIED):
+    for channel in (MASK, WARPED):
         cues[:, channel] = torch.where(lost, -cues[:, channel].abs(), cues[:, channel])
     coloured = (torch.rand(count, device=device) < 0.6)[:, None, None]
-    cues[:, LOOKS] = torch.where(coloured, colour_looks(picture, *first), cues[:, LOOKS])
+    cues[:, APPEARANCE] = torch.where(coloured, colour_appearance(picture, *first), cues[:, APPEARANCE])
     forgotten = torch.full((count, 3), noise.forgotten, device=device)
     forgotten[:, 2] = noise.doubted
     kept = torch.rand(count, 3, device=device) >= forgotten
     kept &= torch.rand(count, 1, device=device) >= noise.bare
-    cues[:, [MASK, CARRIED, LOOKS]] *= kept[..., None, None].float()
+    cues[:, [MASK, WARPED, APPEARANCE]] *= kept[..., None, None].float()
     faded = torch.where(torch.rand(count, device=device) < 0.3, torch.rand(count, device=device), 1.0)
     cues[:, MASK] *= faded.clamp_min(0.2)[:, None, None]
     return cues
@@ -110,7 +110,7 @@ def prompt_planes(mask: Tensor) -> Tensor:
     return cues * there[:, None]
 
 
-def colour_looks(picture: Tensor, first: Tensor, first_mask: Tensor) -> Tensor:
+def colour_appearance(picture: Tensor, first: Tensor, first_mask: Tensor) -> Tensor:
     """(N, S, S) in -1..1: are colours nearer to the object's in the first frame, or to those of the rest?"""
     side = picture.shape[-1]
     small = F.avg_pool2d(picture, 4).flatten(2).transpose(1, 2) / 40
@@ -122,8 +122,8 @@ def colour_looks(picture: Tensor, first: Tensor, first_mask: Tensor) -> Tensor:
         columns = ago.gather(1, chosen[..., None].expand(-1, -1, 3))
         distances.append(torch.cdist(small, columns).amin(dim=2))
     on, off = distances
-    looks = torch.tanh(1.5 * (off - on)).reshape(-1, 1, side // 4, side // 4)
-    return F.interpolate(looks, (side, side), mode="bilinear", align_corners=False)[:, 0]
+    appearance = torch.tanh(1.5 * (off - on)).reshape(-1, 1, side // 4, side // 4)
+    return F.interpolate(appearance, (side, side), mode="bilinear", align_corners=False)[:, 0]
 
 
 def rough_fields(mask: Tensor, size: Tensor, strength: Tensor, noise: CueNoise) -> Tensor:

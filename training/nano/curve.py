@@ -22,9 +22,9 @@ from vos.runs.benchmark import BENCHMARK_SETTINGS, benchmark_davis
 from .train import Recipe, export, start
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 320, 56, 44, 16
-"""Of the picture, and of the room for its scales, in pixels."""
+"""Of the image, and of the room for its scales, in pixels."""
 LEAST_SPAN = 4.0
-"""Points of J&F that the picture shows at least."""
+"""Points of J&F that the image shows at least."""
 
 
 def score(

@@ -48,7 +48,7 @@ class FootageSettings:
     least: int = 4
     """Shorter clips are left out."""
     area: tuple[float, float] = (0.006, 0.3)
-    """Least and greatest part of the picture that an object covers."""
+    """Least and greatest part of the image that an object covers."""
     band: float = 0.06
     """Half the width of the contour of which nothing is known, in object sizes (square root of area)."""
     steady: float = 0.35
@@ -190,7 +190,7 @@ def main() -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     teacher, settings = Teacher(options.teacher), FootageSettings()
-    judge = build_nano(checkpoint=options.checkpoint) if options.checkpoint else None
+    refiner = build_nano(checkpoint=options.checkpoint) if options.checkpoint else None
     options.out.mkdir(parents=True, exist_ok=True)
     for number, path in enumerate(sorted(options.clips.glob("*.mp4"))):
         rng = np.random.default_rng((options.seed, number))
@@ -199,7 +199,7 @@ def main() -> None:
         kept = 0
         for clip in clips_of(frames, maps, options.each, rng, settings):
             name = f"{path.stem}-{options.seed}-{kept:03d}.npz"
-            save(record(clip, rng, ENGINE, judge), options.out / name)
+            save(record(clip, rng, ENGINE, refiner), options.out / name)
             kept += 1
         print(f"{path.name}: {kept} of {options.each}", flush=True)
 

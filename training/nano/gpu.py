@@ -34,7 +34,7 @@ from vos.backbones.nano.network import (
     Pyramid,
     half_precision,
     network_from,
-    recall,
+    read_memory,
     similarity_cue,
 )
 from vos.backbones.weights.checkpoints import load_state
@@ -193,7 +193,7 @@ def learn(
     )
     shown = torch.rand(count, 1, OBJECTS, 1, 1, device=device) > 0.2
     cues[:, :, :, SIMILAR] = similar * shown * ~prompted
-    recalls = (torch.rand(count, OBJECTS, device=device) >= recipe.forgotten)[:, :, None, None]
+    memory_reads = (torch.rand(count, OBJECTS, device=device) >= recipe.forgotten)[:, :, None, None]
     values, found = [], []
     losses = []
     with torch.autocast(device.type, torch.bfloat16):
@@ -203,22 +203,22 @@ def learn(
             remembered = sorted({0, t - 1} | ({1} if t == 3 and composer.rng.random() < 0.5 else set()))
             memory = torch.cat([cell_keys[:, m] for m in remembered], dim=2)
             value = torch.cat([values[m] for m in remembered], dim=3)
-            recalled = recall(
+            memory_read = read_memory(
                 keys.unflatten(0, (count, length))[:, t].repeat_interleave(OBJECTS, dim=0),
                 memory.repeat_interleave(OBJECTS, dim=0),
                 value.flatten(0, 1),
             )
-            use = recalls & ~prompted[:, t - 1]
-            recalled = recalled * use.reshape(-1, 1, 1, 1)
+            use = memory_reads & ~prompted[:, t - 1]
+            memory_read = memory_read * use.reshape(-1, 1, 1, 1)
             here = rows_of(pyramid, numbers[:, t].repeat_interleave(OBJECTS))
-            logits, quality = network.decoder(here, cues[:, t - 1].flatten(0, 1), recalled)
+            logits, quality = network.decoder(here, cues[:, t - 1].flatten(0, 1), memory_read)
             found.append((logits.float(), quality.float()))
             if t + 1 < length:
                 own = torch.sigmoid(logits.detach().float().mean(dim=1)).reshape(count, OBJECTS, side, side)
                 own = torch.where(prompted[:, t - 1], masks[:, t], own) * known[:, :, None, None]
                 values.append(_values(network, rows_of(pyramid, numbers[:, t]), own))
     weight = known.repeat(1, length - 1).reshape(count, length - 1, OBJECTS).transpose(0, 1)
-    judged, each = [], []
+    refined, each = [], []
     for t, (logits, quality) in enumerate(found, start=1):
         truth = masks[:, t].flatten(0, 1)
         loss = mask_losses(logits, truth, certain[:, t].repeat_interleave(OBJECTS, dim=0))
@@ -227,9 +227,9 @@ def learn(
         loss = torch.where(ambiguous, loss.min(dim=1).values + ALL * mean, mean)
         counts = weight[t - 1].flatten().float()
         losses.append((loss * counts).sum() / counts.sum().clamp_min(1))
-        judged.append(quality_loss(quality, logits.detach(), truth))
+        refined.append(quality_loss(quality, logits.detach(), truth))
         each.append(_measured(logits, quality, cues[:, t - 1].flatten(0, 1), truth, counts, ambiguous))
-    mask_loss, judging = torch.stack(losses).mean(), torch.stack(judged).mean()
+    mask_loss, judging = torch.stack(losses).mean(), torch.stack(refined).mean()
     loss = (
         mask_loss
         + recipe.quality * judging

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vos.backbones.nano.network import Pyramid, similarity_cue
-from vos.trackers.knn_matching import recall_similarity
+from vos.trackers.knn_matching import knn_similarity
 from vos.trackers.nano.tuning import mask_loss
 
 TEMPERATURE = 0.07
@@ -66,7 +66,7 @@ def match(
         if not on.shape[1] or not off.shape[1]:
             cues.append(truth.new_zeros(truth.shape[-2:]))
             continue
-        difference = recall_similarity(grid, on) - recall_similarity(grid, off)
+        difference = knn_similarity(grid, on) - knn_similarity(grid, off)
         weight = torch.where(target > 0.5, 0.5 / target.mean().clamp_min(0.05), 1.0)
         losses.append(
             (

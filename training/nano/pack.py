@@ -104,7 +104,7 @@ class Pictures:
 
 
 def smaller(image: Image, way: int) -> Image:
-    """A picture whose longest side is at most ``CANVAS``."""
+    """An image whose longest side is at most ``CANVAS``."""
     scale = CANVAS / max(image.shape[:2])
     if scale >= 1:
         return image

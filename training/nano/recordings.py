@@ -1,4 +1,4 @@
-"""What the built-in engine makes of made-up clips, recorded beside the truth: the network's main food.
+"""What the classical tracker makes of made-up clips, recorded beside the truth: the network's main food.
 
 ``python -m training.nano.recordings --data TRAIN --out FOLDER --clips N`` writes one file a clip. Clip i is
 the same whatever was made before it, and files that are there are kept: the command can be stopped and
@@ -25,10 +25,10 @@ from vos.frame import Frame
 from vos.prompts import mask_targets
 from vos.results import object_ids
 from vos.trackers.classical.appearance import AppearanceSettings
-from vos.trackers.classical.frame_context import Sight
+from vos.trackers.classical.frame_context import FrameContext
 from vos.trackers.classical.tracker import ClassicalSettings, ClassicalTracker
 from vos.trackers.nano.cues import engine_cues
-from vos.trackers.nano.tracker import NanoJudge, NanoSettings
+from vos.trackers.nano.tracker import NanoRefiner, NanoSettings
 
 from .clips import Clip, ClipSettings, make_clip
 from .photographs import SETS, Photographs
@@ -64,7 +64,7 @@ class Recording:
 
     ids: tuple[int, ...]
     reference: NDArray[np.uint8]
-    """(h, w, 3) RGB: the given frame, at the scale of the engine's window."""
+    """(h, w, 3) RGB: the reference frame, at the scale of the engine's window."""
     reference_labels: NDArray[np.uint8]
     frames: tuple[Recorded, ...]
 
@@ -81,32 +81,32 @@ def record(
     network is used: what comes of a network's own mistakes can then be learned from (DAgger, Ross et al.,
     2011). What is recorded is the belief before the network's judgement.
     """
-    seen: list[Sight] = []
+    seen: list[FrameContext] = []
 
-    def finish(sight: Sight) -> Floats:
-        seen.append(sight)
-        belief = sight.belief if judge is None else judge(sight)
+    def refiner(context: FrameContext) -> Floats:
+        seen.append(context)
+        belief = context.belief if refiner is None else refiner(context)
         return disturbed(belief, rng) if rng.random() < DISTURBED else belief
 
     settings = replace(settings, appearance=replace(settings.appearance, seed=int(rng.integers(1 << 30))))
-    judge = None if backbone is None else NanoJudge(backbone, NanoSettings(engine=settings))
-    tracker = ClassicalTracker(settings, finish=finish)
+    refiner = None if backbone is None else NanoRefiner(backbone, NanoSettings(engine=settings))
+    tracker = ClassicalTracker(settings, refiner=refiner)
     ids = object_ids(clip.labels[0])
     tracker.start(Frame(0, clip.images[0], "0"), mask_targets(clip.labels[0], ids))
     frames = []
     for t, image in enumerate(clip.images[1:], start=1):
         tracker.step(Frame(t, image, str(t)))
-        sight = seen.pop()
-        cues = np.round(engine_cues(sight) * 127).astype(np.int8)
-        shown = [sight.window.cut((clip.labels[t] == k).astype(np.float32)) for k in ids]
-        truth = np.zeros(sight.picture.shape[:2], np.uint8)
+        context = seen.pop()
+        cues = np.round(engine_cues(context) * 127).astype(np.int8)
+        shown = [context.crop.cut((clip.labels[t] == k).astype(np.float32)) for k in ids]
+        truth = np.zeros(context.cropped.shape[:2], np.uint8)
         for object_id, part in zip(ids, shown, strict=True):
             truth[part >= 0.5] = object_id
-        unknown = sight.window.cut((clip.labels[t] == UNKNOWN).astype(np.float32)) >= 0.5
-        believed = np.array([0, *ids], np.uint8)[sight.belief.argmax(axis=0)]
+        unknown = context.crop.cut((clip.labels[t] == UNKNOWN).astype(np.float32)) >= 0.5
+        believed = np.array([0, *ids], np.uint8)[context.belief.argmax(axis=0)]
         truth[unknown] = believed[unknown]
-        frames.append(Recorded(sight.picture, cues, truth))
-    given = sight.given[0]
+        frames.append(Recorded(context.cropped, cues, truth))
+    given = context.given[0]
     size = (
         max(1, round(given.image.shape[1] * given.scale)),
         max(1, round(given.image.shape[0] * given.scale)),

@@ -16,12 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vos.backbones.nano.cues import BOX, CARRIED, CUES, LOOKS, MASK, OFF, ON, ROUGH, point_plane
+from vos.backbones.nano.cues import APPEARANCE, BOX, CUES, MASK, OFF, ON, ROUGH, WARPED, point_plane
 from vos.errors import InputError
 from vos.ops.boxes import tight_box
 from vos.trackers.nano.cues import ENGINE_CUES, made_up_cues
-from vos.trackers.nano.mask_perturbation import RoughSettings, roughen
-from vos.trackers.nano.region_errors import mistaken
+from vos.trackers.nano.mask_perturbation import PerturbationSettings, perturb_mask
+from vos.trackers.nano.region_errors import with_region_errors
 
 from .photographs import Photographs
 
@@ -42,8 +42,8 @@ class SampleSettings:
     still: float = 0.6
     """Share of samples that are photographs as they are, where there are any: what is whole in them has its
     own shadow and its own surroundings, and is a person, an animal, a thing."""
-    mistaken: float = 0.8
-    """Share of the samples of clips whose cues get mistakes that follow the picture."""
+    region_errors: float = 0.8
+    """Share of the samples of clips whose cues get mistakes that follow the image."""
     prompted: float = 0.3
     """Share of samples with the cues of a prompt in place of a tracker's."""
     scale: tuple[float, float] = (0.7, 1.25)
@@ -57,7 +57,7 @@ class SampleSettings:
     faded: float = 0.3
     """Share of samples whose belief is made less certain."""
     gain: float = 0.25
-    """Spread of contrast, in both pictures of a sample; a fifth of it between them."""
+    """Spread of contrast, in both images of a sample; a fifth of it between them."""
     bias: float = 20.0
     """Spread of brightness, in grey levels."""
     least_area: int = 30
@@ -75,7 +75,7 @@ class Batch:
     pictures: Tensor
     """(B, 3, S, S) float32 in -1..1."""
     references: Tensor
-    """(B, 3, S, S): the same objects in the given frame."""
+    """(B, 3, S, S): the same objects in the reference frame."""
     reference_masks: Tensor
     """(B, S, S) float32, 0 or 1."""
     cues: Tensor
@@ -90,7 +90,7 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class _Shot:
-    """A picture, what is known of one object in it, and the object elsewhere."""
+    """An image, what is known of one object in it, and the object elsewhere."""
 
     picture: NDArray[np.uint8]
     mask: NDArray[np.bool_]
@@ -154,8 +154,8 @@ class Recordings:
             cues = _tracked(made_up_cues(truth, picture, rng, ROUGHNESS), settings, rng)
         else:
             own = np.stack([_warp_cue(cue, look, side) for cue in shot.cues])
-            if rng.random() < settings.mistaken:
-                own = mistaken(own, truth, picture, rng)
+            if rng.random() < settings.region_errors:
+                own = with_region_errors(own, truth, picture, rng)
             cues = _tracked(own, settings, rng)
         picture, reference = _relit(picture, reference, settings, rng)
         similar = rng.random() > (0.5 if prompted else 2 * settings.forgotten)
@@ -190,7 +190,7 @@ def _tracked(own: Sequence[Floats], settings: SampleSettings, rng: np.random.Gen
     """(C, S, S) cues of a tracker, some of them forgotten or less certain."""
     cues = np.zeros((len(CUES), *own[0].shape), np.float32)
     for channel, cue in zip(ENGINE_CUES, own, strict=True):
-        if rng.random() >= (settings.doubted if channel == LOOKS else settings.forgotten):
+        if rng.random() >= (settings.doubted if channel == APPEARANCE else settings.forgotten):
             cues[channel] = cue
     if rng.random() < settings.faded:
         cues[MASK] *= rng.uniform(0.2, 1.0)
@@ -202,11 +202,11 @@ def _prompted(truth: NDArray[np.bool_], rng: np.random.Generator) -> tuple[Float
     cues = np.zeros((len(CUES), *truth.shape), np.float32)
     kind = rng.choice(["point", "points", "box", "box and point", "mask", "mask and more"])
     if "mask" in kind:
-        rough = roughen(truth, rng, RoughSettings(blobs=6))
+        rough = perturb_mask(truth, rng, PerturbationSettings(blobs=6))
         certainty = ROUGH if rng.random() < 0.5 else rng.uniform(0.2, 1.0)
         cues[MASK] = certainty * (2 * rough - 1)
         if rng.random() < 0.3:
-            cues[CARRIED] = rng.uniform(0.2, 1) * (2 * roughen(truth, rng) - 1)
+            cues[WARPED] = rng.uniform(0.2, 1) * (2 * perturb_mask(truth, rng) - 1)
     if "point" in kind or "more" in kind:
         on = _places(truth, 1 if kind != "points" else int(rng.integers(1, 4)), rng)
         cues[ON] = point_plane(on, truth.shape)
@@ -249,7 +249,7 @@ def _look(mask: NDArray[np.bool_], settings: SampleSettings, rng: np.random.Gene
     half = settings.side / 2 / scale
     centre = np.array([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])
     centre += rng.uniform(-0.7, 0.7, 2) * max(4.0, half - extent / 2)
-    for axis, length in enumerate((mask.shape[1], mask.shape[0])):  # rather look at the picture than past it
+    for axis, length in enumerate((mask.shape[1], mask.shape[0])):  # rather look at the image than past it
         centre[axis] = np.clip(centre[axis], half, length - half) if length > 2 * half else length / 2
     return np.column_stack([linear, settings.side / 2 - linear @ centre])
 

@@ -155,7 +155,7 @@ class Composer:
         side, frames = settings.side, settings.frames
         grid = self._coordinates(plan)
         shape = (count, frames, side, side)
-        # The background: each frame may come from a picture of its own.
+        # The background: each frame may come from an image of its own.
         sources = self.bank.pictures[self._index(plan.real_pictures)].flatten(0, 1).float()
         sizes = self._tensor(self.bank.sizes[plan.real_pictures]).flatten(0, 1)
         seen = _reflected(grid[:, 0].flatten(0, 1), sizes)
@@ -260,7 +260,7 @@ class Composer:
             view = np.clip(extent * np.exp(rng.uniform(np.log(1.15), np.log(4))), 0.3 * short, 1.05 * short)
             middle = np.array([box[0] + box[2], box[1] + box[3]]) / 2
             centre = middle + rng.uniform(-0.5, 0.5, 2) * max(0.0, view - extent) * 0.8
-        for axis, length in enumerate((width, height)):  # rather look at the picture than past it
+        for axis, length in enumerate((width, height)):  # rather look at the image than past it
             room = max(0.0, length - view) / 2
             centre[axis] = np.clip(centre[axis], length / 2 - room, length / 2 + room)
         plan.picture[b, 0] = plan.real_pictures[b, 0]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vos.backbones.nano.cues import CUES, MASK
-from vos.backbones.nano.network import NanoNetwork, recall
+from vos.backbones.nano.network import NanoNetwork, read_memory
 
 from .cue_noise import CueNoise, rough_fields
 
@@ -73,12 +73,12 @@ class Validation:
                     if beliefs is not None:
                         cues[:, MASK] = BELIEF * beliefs[:, t]
                     memory = [first] if last is None else [first, last]
-                    recalled = recall(
+                    memory_read = read_memory(
                         keys,
                         torch.cat([m[0] for m in memory], dim=2),
                         torch.cat([m[1] for m in memory], dim=2),
                     )
-                    logits, _ = network.decoder(pyramid, cues, recalled)
+                    logits, _ = network.decoder(pyramid, cues, memory_read)
                     mean = logits.float().mean(dim=1)
                     seen.append(overlaps(mean > 0, masks[:, t]))
                     own = torch.sigmoid(mean)

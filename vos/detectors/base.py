@@ -13,13 +13,13 @@ from .points import PointPair
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class Detection:
     """One instance of a named class in one image; coordinates are pixels of the image."""
 
     name: str
     """As it was asked for."""
     score: float
-    """Confidence in 0..1, comparable within a finder."""
+    """Confidence in 0..1, comparable within a detector."""
     box: tuple[int, int, int, int]
     """x0, y0, x1, y1, inclusive pixel indices."""
     values: NDArray[np.float32] | None
@@ -27,7 +27,7 @@ class Found:
     pair: PointPair | None
     """A point on it and one off it; None from a plain detector."""
     logits: NDArray[np.float32] | None = None
-    """(H, W) of its mask, cut at 0, from a finder that segments; None where a backbone makes the mask."""
+    """(H, W) of its mask, cut at 0, from a detector that segments; None where a backbone makes the mask."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class Exemplar:
 
 
 @runtime_checkable
-class Finder(Protocol):
+class Detector(Protocol):
     """Finds named classes in images."""
 
-    def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Found]:
+    def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Detection]:
         """All instances of all names in an (H, W, 3) uint8 RGB image, best first; none is an empty list.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Plain detectors as finders: boxes for names, from Grounding DINO and OWLv2 through transformers.
+"""Plain detectors as detectors: boxes for names, from Grounding DINO and OWLv2 through transformers.
 
 Their scores and boxes are read from the model's output directly: a name's score is that of its own tokens
 or query, so two names never run into one phrase.
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..backbones.weights.pretrained import load_pretrained
 from ..errors import PromptError, SettingsError
-from .base import Found
+from .base import Detection
 
 GROUNDING_DINO = "IDEA-Research/grounding-dino-tiny"
 OWLV2 = "google/owlv2-base-patch16-ensemble"
@@ -31,9 +31,9 @@ class _Detector:
     """A model of transformers with its processor, and the score that its boxes need.
 
     Args:
-        model: of the class that the finder is for.
+        model: of the class that the detector is for.
         processor: its processor.
-        min_score: 0..1; None: what suits the finder.
+        min_score: 0..1; None: what suits the detector.
     """
 
     usual_score: float
@@ -47,15 +47,15 @@ class _Detector:
 D = TypeVar("D", bound=_Detector)
 
 
-class GroundingDinoFinder(_Detector):
+class GroundingDinoDetector(_Detector):
     """``GroundingDinoForObjectDetection``: all names in one sentence, a score for every token of it."""
 
     usual_score = 0.35
     """Its authors' box threshold."""
 
     @torch.inference_mode()
-    def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Found]:
-        """See :meth:`vos.detectors.base.Finder.find`.
+    def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Detection]:
+        """See :meth:`vos.detectors.base.Detector.find`.
 
         Raises:
             PromptError: for a name without a word the model knows, or more names than its sentence holds.
@@ -94,15 +94,15 @@ class GroundingDinoFinder(_Detector):
         return text, spans
 
 
-class Owlv2Finder(_Detector):
+class Owlv2Detector(_Detector):
     """``Owlv2ForObjectDetection``: a query for every name."""
 
     usual_score = 0.2
     """Its authors draw boxes from 0.1 or 0.2 on, by taste."""
 
     @torch.inference_mode()
-    def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Found]:
-        """See :meth:`vos.detectors.base.Finder.find`.
+    def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Detection]:
+        """See :meth:`vos.detectors.base.Detector.find`.
 
         Raises:
             PromptError: for a name the model has no word for, or that is longer than it reads.
@@ -144,7 +144,7 @@ def _finds(
     image: NDArray[np.uint8],
     scale: tuple[int, int],
     min_score: float,
-) -> list[Found]:
+) -> list[Detection]:
     """Finds of Q queries, best first.
 
     Args:
@@ -159,7 +159,7 @@ def _finds(
     order = best.argsort(descending=True, stable=True)
     order = order[best[order] >= min_score]
     height, width = image.shape[:2]
-    found: list[Found] = []
+    found: list[Detection] = []
     for query in order.tolist():
         x, y, w, h = (boxes[query].float().cpu().numpy() * np.array([*scale, *scale])).tolist()
         # Edges of the box lie between pixels; the last pixel inside is one less.
@@ -171,7 +171,7 @@ def _finds(
             continue
         if any(other.name == name and box_iou(other.box, box) >= SAME_BOX for other in found):
             continue
-        found.append(Found(name, float(best[query]), box, None, None))
+        found.append(Detection(name, float(best[query]), box, None, None))
         if len(found) == MAX_FINDS:
             break
     return found
@@ -187,22 +187,22 @@ def box_iou(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) ->
     return width * height / (sum(areas) - width * height)
 
 
-def load_grounding_dino(**options: Any) -> GroundingDinoFinder:
+def load_grounding_dino(**options: Any) -> GroundingDinoDetector:
     """Grounding DINO from a folder, or from the local cache; options of :func:`_load`."""
     from transformers import GroundingDinoForObjectDetection
 
-    return _load(GroundingDinoFinder, GroundingDinoForObjectDetection, GROUNDING_DINO, **options)
+    return _load(GroundingDinoDetector, GroundingDinoForObjectDetection, GROUNDING_DINO, **options)
 
 
-def load_owlv2(**options: Any) -> Owlv2Finder:
+def load_owlv2(**options: Any) -> Owlv2Detector:
     """OWLv2 from a folder, or from the local cache; options of :func:`_load`."""
     from transformers import Owlv2ForObjectDetection
 
-    return _load(Owlv2Finder, Owlv2ForObjectDetection, OWLV2, **options)
+    return _load(Owlv2Detector, Owlv2ForObjectDetection, OWLV2, **options)
 
 
 def _load(
-    finder_class: type[D],
+    detector_class: type[D],
     model_class: Any,
     checkpoint: str,
     *,
@@ -211,7 +211,7 @@ def _load(
     min_score: float | None = None,
     device: str = "cpu",
 ) -> D:
-    """The finder with its model; nothing is downloaded.
+    """The detector with its model; nothing is downloaded.
 
     Raises:
         ModelError: if the weights are not there or are of another kind.
@@ -221,13 +221,13 @@ def _load(
 
     if tuned is not None:
         raise SettingsError(
-            f"{tuned} cannot be used: a detector is not tuned on examples; use --finder blip, or leave it out"
+            f"{tuned} cannot be used: a detector is not tuned on examples; use --detector blip, or leave it out"
         )
     model, processor = load_pretrained(
         model_class,
         AutoProcessor,
         checkpoint if weights is None else weights,
         f"Fetch them once with `hf download {checkpoint} --local-dir DIR` and name the folder: "
-        "--finder-weights DIR.",
+        "--detector-weights DIR.",
     )
-    return finder_class(model.to(device), processor, min_score=min_score)
+    return detector_class(model.to(device), processor, min_score=min_score)

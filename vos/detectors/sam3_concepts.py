@@ -1,4 +1,4 @@
-"""SAM 3's concept prompts as a finder: masks of all instances of a name (Carion et al. 2025).
+"""SAM 3's concept prompts as a detector: masks of all instances of a name (Carion et al. 2025).
 
 Through transformers' image model, one pass of its trunk per image, whatever the number of names. Scores are
 read as its video program reads them: how well a query fits, times how sure the model is that the name is in
@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from ..backbones.weights.pretrained import load_pretrained
 from ..errors import PromptError, SettingsError
 from ..ops.nms import suppress
-from .base import Exemplar, Found
+from .base import Detection, Exemplar
 from .open_vocabulary import MAX_FINDS
 
 SAM3 = "facebook/sam3"
@@ -52,8 +52,8 @@ class Sam3ConceptDetector:
     @torch.inference_mode()
     def find(
         self, image: NDArray[np.uint8], names: Sequence[str], exemplars: Sequence[Exemplar] = ()
-    ) -> list[Found]:
-        """See :meth:`vos.detectors.base.Finder.find`; every find has a mask.
+    ) -> list[Detection]:
+        """See :meth:`vos.detectors.base.Detector.find`; every find has a mask.
 
         Args:
             image: (H, W, 3) uint8 RGB.
@@ -72,7 +72,7 @@ class Sam3ConceptDetector:
         texts = [self._text(name) for name in names]
         pixels = self.processor(images=image, return_tensors="pt").pixel_values
         vision = self.model.get_vision_features(pixels.to(self.model.device, self.model.dtype))
-        found: list[Found] = []
+        found: list[Detection] = []
         for name, (text, mask) in zip(names, texts, strict=True):
             boxes = self._boxes([one for one in exemplars if one.name == name], image.shape[:2])
             out = self.model(vision_embeds=vision, text_embeds=text, attention_mask=mask, **boxes)
@@ -109,21 +109,21 @@ class Sam3ConceptDetector:
         device = self.model.device
         return {"input_boxes": boxes[None].to(device), "input_boxes_labels": labels[None].to(device)}
 
-    def _instances(self, name: str, out: Any, size: tuple[int, int]) -> list[Found]:
+    def _instances(self, name: str, out: Any, size: tuple[int, int]) -> list[Detection]:
         """Finds of one name: queries with enough of a score, without those that repeat a better one."""
         scores = out.pred_logits[0].float().sigmoid() * out.presence_logits[0].float().sigmoid()
         good = (scores >= self.min_score).nonzero()[:, 0]
         good = good[scores[good].argsort(descending=True, stable=True)][:MAX_FINDS]
         masks = out.pred_masks[0][good].float()
         kept = suppress((masks > 0).cpu().numpy(), scores[good].tolist(), threshold=OVERLAP)
-        found: list[Found] = []
+        found: list[Detection] = []
         for row in kept:
             logits = F.interpolate(masks[row][None, None], size, mode="bilinear", align_corners=False)
             plane = logits[0, 0].cpu().numpy()
             rows, columns = np.nonzero(plane > 0)
             if len(rows):
                 box = int(columns.min()), int(rows.min()), int(columns.max()), int(rows.max())
-                found.append(Found(name, float(scores[good[row]]), box, None, None, plane))
+                found.append(Detection(name, float(scores[good[row]]), box, None, None, plane))
         return found
 
 
@@ -144,7 +144,7 @@ def load_sam3_concepts(
 
     if tuned is not None:
         raise SettingsError(
-            f"{tuned} cannot be used: SAM 3 is not tuned on examples; use --finder blip, or leave it out"
+            f"{tuned} cannot be used: SAM 3 is not tuned on examples; use --detector blip, or leave it out"
         )
     model, processor = load_pretrained(
         Sam3Model,
@@ -152,6 +152,6 @@ def load_sam3_concepts(
         SAM3 if weights is None else weights,
         "Access to SAM 3 is gated, and its SAM License forbids some uses: accept it and request access at "
         f"https://huggingface.co/{SAM3}, fetch it with `hf download {SAM3} --local-dir DIR`, and name the "
-        "folder: --finder-weights DIR.",
+        "folder: --detector-weights DIR.",
     )
     return Sam3ConceptDetector(model.to(device), processor, min_score=min_score)

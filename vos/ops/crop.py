@@ -23,7 +23,7 @@ GRID = 8
 
 
 @dataclass(frozen=True)
-class Window:
+class Crop:
     """A box of the frame and the size at which it is worked on."""
 
     y0: int
@@ -33,11 +33,11 @@ class Window:
     """Rows y0..y1-1 and columns x0..x1-1 of the frame."""
     height: int
     width: int
-    """Rows and columns of the working picture, never more than those of the box."""
+    """Rows and columns of the working crop, never more than those of the box."""
 
     @property
     def scale(self) -> float:
-        """Size of the working picture over size of the box."""
+        """Size of the working crop over size of the box."""
         return float(np.sqrt(self.height * self.width / ((self.y1 - self.y0) * (self.x1 - self.x0))))
 
     def cut(self, values: NDArray[Any]) -> NDArray[Any]:
@@ -55,7 +55,7 @@ class Window:
             return values
         return np.stack([cv2.resize(v, size, interpolation=cv2.INTER_LINEAR) for v in values])
 
-    def transfer(self, values: NDArray[np.float32], other: Window) -> list[NDArray[np.float32]]:
+    def transfer(self, values: NDArray[np.float32], other: Crop) -> list[NDArray[np.float32]]:
         """(N, height, width) values of this window as N pictures of the ``other``, 0 where this one does
         not reach."""
         down = self.height / (self.y1 - self.y0), other.height / (other.y1 - other.y0)
@@ -71,16 +71,16 @@ class Window:
         return [cv2.warpAffine(v, matrix, size, flags=flags, borderMode=cv2.BORDER_CONSTANT) for v in values]
 
 
-def choose_window(
+def choose_crop(
     labels: Labels, margin: float, margin_pixels: int, pixels: int, everywhere: bool = False
-) -> Window:
+) -> Crop:
     """The window around all objects.
 
     Args:
         labels: (H, W), where the objects are believed to be.
         margin: room on each side, as a fraction of the longest side of the largest object.
         margin_pixels: room on each side added to that, in pixels of the frame.
-        pixels: how many pixels a working picture has at most, about.
+        pixels: how many pixels a working crop has at most, about.
         everywhere: take the whole frame; so it is when no object is to be seen.
     """
     height, width = labels.shape
@@ -96,7 +96,7 @@ def choose_window(
     scale = min(1.0, float(np.sqrt(pixels / ((y1 - y0) * (x1 - x0)))))
     rows = max(min(SMALLEST, y1 - y0), round((y1 - y0) * scale))
     columns = max(min(SMALLEST, x1 - x0), round((x1 - x0) * scale))
-    return Window(y0, x0, y1, x1, rows, columns)
+    return Crop(y0, x0, y1, x1, rows, columns)
 
 
 def _span(first: int, last: int, room: int, size: int) -> tuple[int, int]:

@@ -37,7 +37,7 @@ def associate(
     names: Mapping[int, str],
     last_place: Mapping[int, tuple[float, float]],
     *,
-    reseed: bool = True,
+    reidentify: bool = True,
 ) -> Association:
     """Tell followed, returned and new objects apart.
 
@@ -51,7 +51,7 @@ def associate(
         tracked: what the tracker makes of that frame.
         names: class of every track by id.
         last_place: (x, y) of every track when it was last seen, in pixels.
-        reseed: whether lost tracks may come back.
+        reidentify: whether lost tracks may come back.
     """
     masks = [entry.mask for entry in instances]
     visible = [i for i in tracked.ids if (tracked.labels == i).any()]
@@ -66,7 +66,7 @@ def associate(
     free = [
         row for row, entry in enumerate(instances) if row not in followed and not _on_track(entry, tracked)
     ]
-    lost = [i for i in names if i not in visible and i in last_place] if reseed else []
+    lost = [i for i in names if i not in visible and i in last_place] if reidentify else []
     returned = _returned(instances, free, lost, names, last_place)
     return Association(followed, returned, tuple(row for row in free if row not in returned))
 

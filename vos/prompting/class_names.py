@@ -2,10 +2,10 @@
 
 ::
 
-    name -> finder: attention map -> a point on it and one off it, a box     (a detector gives the box only)
+    name -> detector: attention map -> a point on it and one off it, a box     (a detector gives the box only)
          -> backbone -> cascaded refinement -> one of many -> masks
 
-A finder is a :class:`~vos.detectors.base.Finder`; which of its finds are objects that are followed already
+A detector is a :class:`~vos.detectors.base.Detector`; which of its finds are objects that are followed already
 is decided in :mod:`vos.prompting.association`.
 """
 
@@ -26,7 +26,7 @@ from ..results import MAX_OBJECTS, Labels
 
 if TYPE_CHECKING:
     from ..backbones.base import Backbone
-    from ..detectors.base import Exemplar, Finder, Found
+    from ..detectors.base import Detection, Detector, Exemplar
 
 
 EXPLAINED = 0.6
@@ -46,7 +46,7 @@ class ClassNames:
     names: tuple[str, ...]
     """As the user wrote them; the ids of a frame's objects follow this order."""
     exemplars: tuple[Exemplar, ...] = ()
-    """Boxes that show what the names mean, for finders that take them."""
+    """Boxes that show what the names mean, for detectors that take them."""
     frame_index: int | None = None
     """Frame of the exemplars, where the run begins; None: the first one that is read."""
 
@@ -77,16 +77,16 @@ class ClassSettings:
         ValueError: for a value out of range.
     """
 
-    finder: str = "blip"
-    """A name in :data:`vos.detectors.registry.FINDERS`."""
+    detector: str = "blip"
+    """A name in :data:`vos.detectors.registry.DETECTORS`."""
     weights: str | None = None
-    """Folder with the finder's weights; None: the local cache."""
+    """Folder with the detector's weights; None: the local cache."""
     tuned: str | None = None
-    """What ``vos tune`` wrote for this finder."""
+    """What ``vos tune`` wrote for this detector."""
     instances: int | None = None
     """At most so many objects of a class in one frame, the best ones; None: all."""
     min_score: float | None = None
-    """Score that a find needs, 0..1; None: what suits the finder."""
+    """Score that a find needs, 0..1; None: what suits the detector."""
     same_object: float = 0.5
     """IoU of two masks from which on they show one object."""
     search_every: int = 5
@@ -95,9 +95,9 @@ class ClassSettings:
     """So many frames, counted from the first one read, are searched."""
     detect_every: int | None = None
     """Frames between two looks for new objects once tracking has begun; None: no such looks."""
-    reseed: bool = True
+    reidentify: bool = True
     """Whether a find that matches no object in sight goes on as a lost object of its class."""
-    newcomer: float = 0.9
+    new_track: float = 0.9
     """Score that a find of attention needs to begin a track once the run has begun, relative to the best of
     its class so far: where nothing new is there, attention still goes somewhere."""
 
@@ -108,7 +108,7 @@ class ClassSettings:
                 raise ValueError(f"classes.{name} must be 1 or more, got {value}")
         if not 0 < self.same_object <= 1:
             raise ValueError(f"classes.same_object must be above 0 and at most 1, got {self.same_object}")
-        for name in ("min_score", "newcomer"):
+        for name in ("min_score", "new_track"):
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
                 raise ValueError(f"classes.{name} must be 0 to 1, got {value}")
@@ -120,7 +120,7 @@ class ClassInstance:
 
     name: str
     score: float
-    """The finder's, 0..1."""
+    """The detector's, 0..1."""
     logits: NDArray[np.float32]
     """(H, W), cut at 0; some pixel is above."""
     point: tuple[int, int] | None = None
@@ -135,7 +135,7 @@ class ClassInstance:
 def class_instances(
     frame: Frame,
     names: Sequence[str],
-    finder: Finder,
+    detector: Detector,
     backbone: Backbone,
     settings: ClassSettings = ClassSettings(),
     exemplars: Sequence[Exemplar] = (),
@@ -143,16 +143,16 @@ def class_instances(
     """The objects of the named classes in a frame, class by class as named, best first within a class.
 
     Where two finds have nearly the same mask the better one stays, whatever its class: one object, one name.
-    ``exemplars`` are boxes in this frame, for finders that take them.
+    ``exemplars`` are boxes in this frame, for detectors that take them.
 
     Raises:
-        PromptError: for a name that the finder cannot know, or names too long or too many for it.
+        PromptError: for a name that the detector cannot know, or names too long or too many for it.
     """
     from ..ops.nms import suppress
 
     least = settings.min_score or 0.0
     shown: dict[str, Any] = {"exemplars": exemplars} if exemplars else {}
-    found = [entry for entry in finder.find(frame.image, names, **shown) if entry.score >= least]
+    found = [entry for entry in detector.find(frame.image, names, **shown) if entry.score >= least]
     if not found:
         return []
     logits = logits_of(frame.image, found, backbone)
@@ -170,12 +170,12 @@ def class_instances(
     return instances
 
 
-def _instance(found: Found, logits: NDArray[np.float32]) -> ClassInstance:
+def _instance(found: Detection, logits: NDArray[np.float32]) -> ClassInstance:
     point = None if found.pair is None else found.pair.positive
     return ClassInstance(found.name, float(np.clip(found.score, 0, 1)), logits, point)
 
 
-def prompts_of(found: Found) -> list[Prompt]:
+def prompts_of(found: Detection) -> list[Prompt]:
     """What a backbone may be told of a find: a detector's box; of attention the point pair, and the pair
     with the box around the region, which is right if all of the object draws attention and wrong if a part
     does."""
@@ -186,8 +186,10 @@ def prompts_of(found: Found) -> list[Prompt]:
     return [pair, Prompt(points=pair.points, labels=pair.labels, box=box)]
 
 
-def logits_of(image: NDArray[np.uint8], found: Sequence[Found], backbone: Backbone) -> NDArray[np.float32]:
-    """(N, H, W) logits of N finds: their own where the finder segments, else what a backbone makes of them
+def logits_of(
+    image: NDArray[np.uint8], found: Sequence[Detection], backbone: Backbone
+) -> NDArray[np.float32]:
+    """(N, H, W) logits of N finds: their own where the detector segments, else what a backbone makes of them
     after the cascade: the prompt, then with the mask, then with its box.
 
     Of a find's prompts the one counts whose mask the backbone thinks most of; the first of equals. If that
@@ -221,7 +223,9 @@ def logits_of(image: NDArray[np.uint8], found: Sequence[Found], backbone: Backbo
     return result
 
 
-def _explained(found: Sequence[Found], rows: Sequence[int], masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _explained(
+    found: Sequence[Detection], rows: Sequence[int], masks: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
     """(P,) which of (P, H, W) masks, of finds ``rows``, show something that draws the name's attention.
 
     A mask that ran away from its region (over the ground, say) holds little of what its name is about.

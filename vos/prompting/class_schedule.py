@@ -19,7 +19,7 @@ from .schedule import PromptSchedule
 
 if TYPE_CHECKING:
     from ..backbones.base import Backbone
-    from ..detectors.base import Finder
+    from ..detectors.base import Detector
     from ..video import Video
 
 logger = logging.getLogger(__name__)
@@ -37,11 +37,11 @@ class ClassPrompts(PromptSchedule):
     Args:
         asked: the classes.
         settings: see :class:`~vos.prompting.class_names.ClassSettings`.
-        finder: knows what the names look like.
+        detector: knows what the names look like.
         make_backbone: makes the model that turns finds into masks; called once, when there is one.
 
     Raises:
-        PromptError: for exemplars, where the finder takes none.
+        PromptError: for exemplars, where the detector takes none.
     """
 
     hint = (
@@ -54,10 +54,10 @@ class ClassPrompts(PromptSchedule):
         self,
         asked: ClassNames,
         settings: ClassSettings,
-        finder: Finder,
+        detector: Detector,
         make_backbone: Callable[[], Backbone],
     ) -> None:
-        if asked.exemplars and not getattr(finder, "takes_exemplars", False):
+        if asked.exemplars and not getattr(detector, "takes_exemplars", False):
             raise PromptError(
                 "exemplars are boxes for a detector that takes them; use sam3, or leave them out"
             )
@@ -67,7 +67,7 @@ class ClassPrompts(PromptSchedule):
         self._exemplars = asked.exemplars
         self._exemplar_frame = asked.frame_index
         self._settings = settings
-        self._finder = finder
+        self._detector = detector
         self._make_backbone = make_backbone
         self._backbone: Backbone | None = None
         self._wanted = range(0)
@@ -142,7 +142,7 @@ class ClassPrompts(PromptSchedule):
 
     def observe(self, result: FrameResult) -> None:
         """Remember where every object is seen."""
-        if self._settings.detect_every is not None and self._settings.reseed:
+        if self._settings.detect_every is not None and self._settings.reidentify:
             for object_id in object_ids(result.labels):
                 self._last_place[object_id] = centre(result.mask(object_id))
 
@@ -179,7 +179,7 @@ class ClassPrompts(PromptSchedule):
         if self._backbone is None:
             self._backbone = self._make_backbone()
         shown = self._exemplars if frame.index == self._exemplar_frame else ()
-        return class_instances(frame, self._asked, self._finder, self._backbone, self._settings, shown)
+        return class_instances(frame, self._asked, self._detector, self._backbone, self._settings, shown)
 
     def _begin(self, frame: Frame, instances: Sequence[ClassInstance]) -> None:
         nothing = FrameResult(frame.index, np.zeros(frame.size, dtype=np.uint8))
@@ -191,7 +191,9 @@ class ClassPrompts(PromptSchedule):
         """Returned and new objects as masks, with ids; tracks keep the pixels they have."""
         if not instances:
             return []
-        result = associate(instances, known, self.names, self._last_place, reseed=self._settings.reseed)
+        result = associate(
+            instances, known, self.names, self._last_place, reidentify=self._settings.reidentify
+        )
         rows = [*result.returned, *self._accepted(result.new, instances, known)]
         free = (id_ for id_ in range(1, MAX_OBJECTS + 1) if id_ not in self.names)
         given = [(row, result.returned.get(row) or next(free, 0)) for row in rows]
@@ -232,7 +234,7 @@ class ClassPrompts(PromptSchedule):
         if instance.point is None:
             return True
         scores = (entry["score"] for entry in self._found.values() if entry["name"] == instance.name)
-        return instance.score >= self._settings.newcomer * max(scores, default=0.0)
+        return instance.score >= self._settings.new_track * max(scores, default=0.0)
 
     def _note(self, frame: Frame, object_id: int, instance: ClassInstance, *, is_new: bool) -> None:
         entry = {"frame": frame.index, "score": round(instance.score, 6)}

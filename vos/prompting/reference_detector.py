@@ -1,4 +1,4 @@
-"""References as a finder: what PerSAM learned from examples, found in other images."""
+"""References as a detector: what PerSAM learned from examples, found in other images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..backbones.base import Backbone
-from ..detectors.base import Found
+from ..detectors.base import Detection
 from ..errors import PromptError
 from ..ops.boxes import tight_box
 from ..trackers.persam.feature_geometry import View, suitable_geometry
@@ -38,7 +38,7 @@ class _Learned:
 
 class ReferenceDetector:
     """Finds the things that references show, by PerSAM (Zhang et al. 2023); a
-    :class:`~vos.detectors.base.Finder`.
+    :class:`~vos.detectors.base.Detector`.
 
     A find is scored by how similar the features under its mask are to the thing: 0 as the background of the
     reference image, 1 as the thing there.
@@ -68,8 +68,8 @@ class ReferenceDetector:
         self._backbone: Backbone | None = None
 
     @torch.inference_mode()
-    def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Found]:
-        """See :meth:`vos.detectors.base.Finder.find`; every find has a mask.
+    def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Detection]:
+        """See :meth:`vos.detectors.base.Detector.find`; every find has a mask.
 
         Raises:
             PromptError: if a reference's mask covers no cell of the feature grid.
@@ -78,7 +78,7 @@ class ReferenceDetector:
             self._backbone = self._make_backbone()
             self._learned = self._learn(self._backbone)
         features = self._backbone.encode(image)
-        found: list[Found] = []
+        found: list[Detection] = []
         for one in self._learned:
             if one.name not in names:
                 continue
@@ -103,7 +103,7 @@ class ReferenceDetector:
             learned.append(_Learned(view.name, target, geometry, outside, inside))
         return learned
 
-    def _judged(self, one: _Learned, instance: Instance) -> Found | None:
+    def _judged(self, one: _Learned, instance: Instance) -> Detection | None:
         """The instance as a find, if it is similar enough to the thing."""
         box = tight_box(instance.mask)
         if box is None:
@@ -114,4 +114,4 @@ class ReferenceDetector:
             return None
         logits = instance.found.passes[-1].logits[0].float().cpu().numpy()
         logits = np.where(instance.mask, logits, np.minimum(logits, -1.0)).astype(np.float32)
-        return Found(one.name, score, box, None, None, logits)
+        return Detection(one.name, score, box, None, None, logits)

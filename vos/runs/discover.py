@@ -49,7 +49,7 @@ class DiscoverRunSettings:
         ValueError: for a value out of range.
     """
 
-    finder: Literal["vlm"] = "vlm"
+    detector: Literal["vlm"] = "vlm"
     """What says what there is: a generative model in
     :data:`vos.detectors.attention.registry.LANGUAGE_MODELS`."""
     weights: str | None = None
@@ -170,7 +170,7 @@ def build_discoverer_of(settings: DiscoverRunSettings) -> VisionLanguageModel:
         ModelError: if its weights are missing, or it does not read images as tokens.
     """
     model: VisionLanguageModel = build_language_model(
-        settings.finder,
+        settings.detector,
         checkpoint=CHECKPOINT if settings.weights is None else settings.weights,
         device=settings.device,
         temperature=settings.temperature,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backbones.registry import build_backbone
-from ..detectors.registry import build_finder
+from ..detectors.registry import build_detector
 from ..frame import Frame
 from ..ops.overlap import paint
 from ..prompting.decoding import decode_prompts
@@ -18,7 +18,7 @@ from ..results import FrameResult, Source
 
 if TYPE_CHECKING:
     from ..backbones.base import Backbone
-    from ..detectors.base import Finder
+    from ..detectors.base import Detector
 
 Image = NDArray[np.uint8]
 """(H, W, 3) uint8 RGB."""
@@ -48,7 +48,7 @@ def detect(
     image: Image,
     names: Sequence[str],
     *,
-    detector: str | Finder = "blip",
+    detector: str | Detector = "blip",
     backbone: str | Backbone = "classical",
     **options: Any,
 ) -> tuple[FrameResult, dict[int, str]]:
@@ -57,7 +57,7 @@ def detect(
     Args:
         image: (H, W, 3) uint8 RGB.
         names: class names, such as ``["dog", "red car"]``.
-        detector: a name in :data:`vos.detectors.registry.FINDERS`, or a detector.
+        detector: a name in :data:`vos.detectors.registry.DETECTORS`, or a detector.
         backbone: makes the masks; see :func:`segment_image`.
         **options: of the detector: ``weights``, ``tuned``, ``min_score``, ``device``.
 
@@ -67,10 +67,10 @@ def detect(
     """
     from ..prompting.class_names import class_instances, label_instances
 
-    finder = build_finder(detector, **options) if isinstance(detector, str) else detector
+    detector = build_detector(detector, **options) if isinstance(detector, str) else detector
     model = build_backbone(backbone) if isinstance(backbone, str) else backbone
     frame = Frame(0, image, "00000")
-    instances = class_instances(frame, names, finder, model)
+    instances = class_instances(frame, names, detector, model)
     if not instances:
         return FrameResult(0, np.zeros(frame.size, np.uint8)), {}
     ids = list(range(1, len(instances) + 1))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..backbones.features import with_features
 from ..backbones.registry import BACKBONES, backbone_name, build_backbone
-from ..detectors.registry import build_finder
+from ..detectors.registry import build_detector
 from ..prompting.class_names import ClassNames
 from ..prompting.class_schedule import ReferencePrompts
 from ..trackers.registry import build_tracker
@@ -16,7 +16,7 @@ from .settings import TrackSettings
 
 if TYPE_CHECKING:
     from ..backbones.base import Backbone
-    from ..detectors.base import Finder
+    from ..detectors.base import Detector
     from ..prompting.reference import References
     from ..trackers.base import Tracker
 
@@ -48,15 +48,15 @@ def backbone_of(tracker: Tracker) -> Backbone:
     return FeatureCache(build_backbone("classical"))
 
 
-def build_finder_of(settings: TrackSettings) -> Finder:
+def build_detector_of(settings: TrackSettings) -> Detector:
     """The model that knows what class names look like.
 
     Raises:
         ModelError: unknown, or its weights are missing.
     """
     classes = settings.classes
-    return build_finder(
-        classes.finder,
+    return build_detector(
+        classes.detector,
         weights=classes.weights,
         tuned=classes.tuned,
         min_score=classes.min_score,
@@ -89,5 +89,7 @@ def reference_prompts(
         backbone = build_backbone(name, **options)
         return with_features(backbone, chosen.features, chosen.features_weights, device=settings.device)
 
-    finder = ReferenceDetector(references, make, instances=classes.instances or 1, min_score=classes.min_score)
-    return ReferencePrompts(ClassNames(references.names), classes, finder, make_backbone)
+    detector = ReferenceDetector(
+        references, make, instances=classes.instances or 1, min_score=classes.min_score
+    )
+    return ReferencePrompts(ClassNames(references.names), classes, detector, make_backbone)

@@ -18,7 +18,13 @@ from ..prompting.checks import check_mask_size
 from ..prompting.mask import read_masks
 from ..prompting.mask_values import MaskValues
 from ..results import FrameResult, Source
-from ..trackers.persam.feature_geometry import AlignedView, ContrastView, ReferenceView, View, suitable_geometry
+from ..trackers.persam.feature_geometry import (
+    AlignedGeometry,
+    ContrastGeometry,
+    FeatureGeometry,
+    ReferenceGeometry,
+    suitable_geometry,
+)
 from ..trackers.persam.images import LearnedTarget, learn_target
 from ..trackers.persam.instances import find_instances, similarity_threshold, to_labels
 from ..video.images import image_turn, read_image
@@ -118,15 +124,15 @@ def _view(
     features: FrameFeatures,
     mask: NDArray[np.bool_],
     level: int,
-) -> View:
+) -> FeatureGeometry:
     """How features are read; ``level`` is the red value of the reference mask's foreground."""
     name = settings.view
     if name == "aligned" or mask.shape != features.image_size:  # the latter is for learn_target to refuse
-        return AlignedView()
+        return AlignedGeometry()
     if name == "auto":
         return suitable_geometry(features, mask)
     if name == "contrast":
-        return ContrastView.of_reference(features, mask)
+        return ContrastGeometry.of_reference(features, mask)
     from ..backbones.sam.backbone import SamBackbone
 
     if not isinstance(backbone, SamBackbone):
@@ -134,7 +140,7 @@ def _view(
             f"the reference's view is one of SAM's padded square, which {settings.model} does not have; "
             "give --model mobile-sam, sam-vit-b, sam-vit-l or sam-vit-h"
         )
-    return ReferenceView(backbone, level)
+    return ReferenceGeometry(backbone, level)
 
 
 def _read_mask(reference: Reference, settings: PersamRunSettings) -> tuple[NDArray[np.bool_], int]:

@@ -35,13 +35,13 @@ from ..trackers.propagate import PromptsAt, propagate
 from .backward import BackwardStore, merge
 from .fingerprint import InputWatch, identity_of, versions
 from .folder import PROGRAM, Layout, RunFolder, claim
-from .models import backbone_of, build_finder_of, build_tracker_of, reference_prompts
+from .models import backbone_of, build_detector_of, build_tracker_of, reference_prompts
 from .settings import TrackSettings
 from .summary import Progress, TrackSummary
 
 if TYPE_CHECKING:
     from ..backbones.base import Backbone
-    from ..detectors.base import Finder
+    from ..detectors.base import Detector
     from ..trackers.base import Tracker
     from ..video import Video
 
@@ -78,7 +78,7 @@ def track_video(
     progress: Callable[[Progress], None] | None = None,
     tracker: Tracker | None = None,
     backbone: Backbone | None = None,
-    finder: Finder | None = None,
+    detector: Detector | None = None,
 ) -> TrackSummary:
     """Follow ``targets`` through ``video`` and write the results.
 
@@ -98,7 +98,7 @@ def track_video(
         progress: called after every frame.
         tracker: engine to use in place of the one that ``settings.model`` names.
         backbone: turns points and boxes into masks, in place of the one that goes with the engine.
-        finder: looks for class names, in place of the one that ``settings.classes`` name.
+        detector: looks for class names, in place of the one that ``settings.classes`` name.
 
     Raises:
         PromptError, SettingsError, OutputError, MediaError, ModelError: before the first frame is done;
@@ -118,8 +118,8 @@ def track_video(
     built: list[Backbone] = []
     prompting: PromptSchedule
     if isinstance(targets, ClassNames):
-        finder = build_finder_of(settings) if finder is None else finder
-        prompting = ClassPrompts(targets, settings.classes, finder, make_backbone)
+        detector = build_detector_of(settings) if detector is None else detector
+        prompting = ClassPrompts(targets, settings.classes, detector, make_backbone)
     elif isinstance(targets, References):
         prompting = reference_prompts(targets, settings, make_backbone)
     else:

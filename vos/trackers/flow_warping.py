@@ -35,7 +35,7 @@ RIGID = 0.6
 
 
 @dataclass(frozen=True)
-class CarrySettings:
+class WarpingSettings:
     """How labels are carried."""
 
     round_trip: float = 1.5
@@ -48,12 +48,12 @@ class CarrySettings:
 
 @dataclass(frozen=True, eq=False)
 class Correspondence:
-    """Where each pixel (column x, row y) of a picture was in the one before."""
+    """Where each pixel (column x, row y) of an image was in the one before."""
 
     x: Floats
-    """(h, w) float32 column in the previous picture."""
+    """(h, w) float32 column in the previous image."""
     y: Floats
-    """(h, w) float32 row in the previous picture."""
+    """(h, w) float32 row in the previous image."""
     trust: Floats
     """(h, w) float32 in 0..1: how well flow there and back agree."""
 
@@ -63,14 +63,14 @@ class Correspondence:
         return np.stack([self.x - columns, self.y - rows], axis=-1)
 
     def pull(self, values: NDArray[Any], border: int = cv2.BORDER_CONSTANT) -> Floats:
-        """(h, w) or (h, w, C) values of the previous picture, moved to this one."""
+        """(h, w) or (h, w, C) values of the previous image, moved to this one."""
         moved: Floats = cv2.remap(values, self.x, self.y, cv2.INTER_LINEAR, borderMode=border)
         return moved
 
 
 @dataclass(frozen=True, eq=False)
-class Carried:
-    """What the previous picture says of this one."""
+class WarpedMasks:
+    """What the previous image says of this one."""
 
     masks: Floats
     """(K, h, w) float32 in 0..1: the objects' masks, moved."""
@@ -79,18 +79,18 @@ class Carried:
     qualities: tuple[float, ...]
     """K numbers in 0..1: the part of each object that came along, trusted and with the same colours."""
     correspondence: Correspondence
-    """Of the picture as a whole."""
+    """Of the image as a whole."""
 
 
-def carry(
-    previous: Image, current: Image, labs: tuple[Floats, Floats], masks: Floats, settings: CarrySettings
-) -> Carried:
-    """Move masks of the previous picture to the current one.
+def warp_masks(
+    previous: Image, current: Image, labs: tuple[Floats, Floats], masks: Floats, settings: WarpingSettings
+) -> WarpedMasks:
+    """Move masks of the previous image to the current one.
 
     Args:
         previous, current: (h, w, 3) uint8 RGB.
-        labs: both pictures in Lab, (h, w, 3) float32.
-        masks: (K, h, w) float32 in 0..1, of the previous picture.
+        labs: both images in Lab, (h, w, 3) float32.
+        masks: (K, h, w) float32 in 0..1, of the previous image.
     """
     grey = cv2.cvtColor(previous, cv2.COLOR_RGB2GRAY), cv2.cvtColor(current, cv2.COLOR_RGB2GRAY)
     common = correspond(*grey, settings.round_trip)
@@ -109,11 +109,11 @@ def carry(
         moved.append(here)
         trusts.append(trust)
         qualities.append(value)
-    return Carried(np.stack(moved), tuple(trusts), tuple(qualities), common)
+    return WarpedMasks(np.stack(moved), tuple(trusts), tuple(qualities), common)
 
 
-def vote(newest: Carried, other: Carried) -> Carried:
-    """What two earlier pictures say together: each mask is their mean, weighted by trust and quality.
+def vote(newest: WarpedMasks, other: WarpedMasks) -> WarpedMasks:
+    """What two earlier images say together: each mask is their mean, weighted by trust and quality.
 
     The rest is what the ``newest`` of the two says.
     """
@@ -123,7 +123,7 @@ def vote(newest: Carried, other: Carried) -> Carried:
         more = other.trusts[k] * np.float32(other.qualities[k])
         masks.append((own * newest.masks[k] + more * other.masks[k]) / (own + more))
         trusts.append(np.maximum(newest.trusts[k], other.trusts[k]))
-    return Carried(np.stack(masks), tuple(trusts), newest.qualities, newest.correspondence)
+    return WarpedMasks(np.stack(masks), tuple(trusts), newest.qualities, newest.correspondence)
 
 
 def correspond(previous: Image, current: Image, round_trip: float) -> Correspondence:
@@ -169,7 +169,7 @@ def find_leap(
 
     Args:
         previous, current: (h, w, 3) uint8.
-        mask: (h, w) float32, of the previous picture.
+        mask: (h, w) float32, of the previous image.
         motion: (dx, dy) in pixels that flow gives the object.
     """
     size = float(np.sqrt(mask.sum()))
@@ -201,7 +201,10 @@ def find_leap(
 
 
 def _from_there(
-    grey: tuple[Image, Image], labs: tuple[Floats, Floats], leap: tuple[float, float], settings: CarrySettings
+    grey: tuple[Image, Image],
+    labs: tuple[Floats, Floats],
+    leap: tuple[float, float],
+    settings: WarpingSettings,
 ) -> list[Correspondence]:
     """Correspondences of an object that leaped: with flow from the new place on, and moved as it is.
 
@@ -228,7 +231,7 @@ def _alike(found: Correspondence, labs: tuple[Floats, Floats]) -> Floats:
 
 
 def _median_motion(found: Correspondence, moved: Floats) -> tuple[float, float]:
-    """(dx, dy) of the object from the previous picture to this one; (0, 0) where nothing of it came along."""
+    """(dx, dy) of the object from the previous image to this one; (0, 0) where nothing of it came along."""
     rows, columns = np.nonzero(moved > 0.5)
     if rows.size == 0:
         return 0.0, 0.0
@@ -238,6 +241,6 @@ def _median_motion(found: Correspondence, moved: Floats) -> tuple[float, float]:
 
 
 def _translate(values: Image, matrix: NDArray[np.float64]) -> Image:
-    """A picture moved by a translation; borders repeat."""
+    """An image moved by a translation; borders repeat."""
     moved: Image = cv2.warpAffine(values, matrix, values.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
     return moved

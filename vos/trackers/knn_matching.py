@@ -25,7 +25,7 @@ def sample_columns(grid: Tensor, cells: Tensor, limit: int) -> Tensor:
     return columns[:, spread]
 
 
-def recall_similarity(grid: Tensor, remembered: Tensor) -> Tensor:
+def knn_similarity(grid: Tensor, remembered: Tensor) -> Tensor:
     """(h, w) mean cosine of each cell of (C, h, w) ``grid`` with its nearest of (C, m) ``remembered``.
 
     All columns have unit length. -1 everywhere if nothing is remembered.
@@ -38,6 +38,6 @@ def recall_similarity(grid: Tensor, remembered: Tensor) -> Tensor:
     return cosines.topk(min(NEAREST, count), dim=1).values.mean(dim=1).reshape(height, width)
 
 
-def compete(similarities: Tensor, temperature: float) -> Tensor:
+def soft_assignment(similarities: Tensor, temperature: float) -> Tensor:
     """(N, h, w) probability of each of N owners, from their (N, h, w) similarities; sums to 1."""
     return torch.softmax(similarities / temperature, dim=0)

@@ -24,14 +24,14 @@ CUES = ("mask", "carried", "looks", "similar", "on", "off", "box")
 classifier of colours says. ``similar``: similarity with the target in the network's own features.
 ``on``, ``off``: points. ``box``: 1 inside, -1 outside.
 """
-MASK, CARRIED, LOOKS, SIMILAR, ON, OFF, BOX = range(len(CUES))
+MASK, WARPED, APPEARANCE, SIMILAR, ON, OFF, BOX = range(len(CUES))
 
 MASK_LOGIT = 6.0
 """The logit that a ``mask`` cue of 1 stands for; more certain ones are cut."""
 ROUGH = 0.5
 """Cue inside a mask given as a prompt: it is a hint, and the network may depart from it."""
 POINT_RADIUS = 0.012
-"""Spread of a point, as a part of the picture's mean side."""
+"""Spread of a point, as a part of the image's mean side."""
 
 
 def prompt_cues(prompt: Prompt, image_size: tuple[int, int], size: tuple[int, int]) -> Floats:

@@ -145,7 +145,7 @@ class Decoder(nn.Module):
         self.recall = nn.Conv2d(config.memory, coarser[1], 1, bias=False) if config.memory else None
 
     def forward(
-        self, pyramid: Pyramid, cues: Tensor, recalled: Tensor | None = None
+        self, pyramid: Pyramid, cues: Tensor, memory_read: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Logits (N, K, h, w) and predicted IoUs as logits (N, K), from cues (N, C, h, w).
 
@@ -156,8 +156,8 @@ class Decoder(nn.Module):
         passed = [x]
         for down, level in zip(self.down, coarser, strict=True):
             x = down(x) + level
-            if recalled is not None and self.recall is not None and len(passed) == RECALL_LEVEL:
-                x = x + self.recall(recalled)
+            if memory_read is not None and self.recall is not None and len(passed) == RECALL_LEVEL:
+                x = x + self.recall(memory_read)
             passed.append(x)
         deepest = x.mean(dim=(2, 3))
         for up, join, skip in zip(self.up, self.join, passed[-2::-1], strict=True):
@@ -172,8 +172,8 @@ class Decoder(nn.Module):
         total = share.sum(dim=(2, 3)).clamp_min(1.0)
         under = torch.einsum("nkhw,nchw->nkc", share, x) / total[..., None]
         whole = deepest[:, None].expand(-1, share.shape[1], -1)
-        judged: Tensor = self.quality(torch.cat([under, whole], dim=2) + self.which)
-        return judged[..., 0]
+        refined: Tensor = self.quality(torch.cat([under, whole], dim=2) + self.which)
+        return refined[..., 0]
 
 
 class Memory(nn.Module):
@@ -210,7 +210,7 @@ class Memory(nn.Module):
         return value
 
 
-def recall(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+def read_memory(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """(N, V, h, w) values that N queries read from a memory of M cells.
 
     Args:

@@ -109,7 +109,7 @@ class BlipMatcher:
             AutoTokenizer,
             checkpoint,
             f"Fetch it once with `hf download {CHECKPOINT} --local-dir DIR` and name the folder: "
-            "--finder-weights DIR.",
+            "--detector-weights DIR.",
         )
         return cls(model.to(device), tokenizer, **options)
 

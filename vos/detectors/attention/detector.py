@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base import Found
+from ..base import Detection
 from ..points import point_pair
 from .blip import BlipMatcher, EncodedPrompts
 from .registry import build_language_model
@@ -20,7 +20,7 @@ from .tuning import load_tuned
 
 
 @dataclass(frozen=True)
-class FinderSettings:
+class AttentionDetectorSettings:
     """When a region of a class counts as an instance."""
 
     min_gate: float = 0.5
@@ -34,8 +34,8 @@ class FinderSettings:
     attention, those it is not about draw less of it."""
 
 
-class AttentionFinder:
-    """Segmentation From Attention as a finder: connected regions of each class are its instances.
+class AttentionDetector:
+    """Segmentation From Attention as a detector: connected regions of each class are its instances.
 
     Args:
         matcher: a BLIP-style model, tuned or not.
@@ -50,7 +50,7 @@ class AttentionFinder:
         *,
         multi_prompt: bool = False,
         segment: SegmentSettings = SegmentSettings(),  # noqa: B008 (frozen)
-        settings: FinderSettings = FinderSettings(),
+        settings: AttentionDetectorSettings = AttentionDetectorSettings(),
     ) -> None:
         self.matcher = matcher
         self.multi_prompt = multi_prompt
@@ -58,15 +58,15 @@ class AttentionFinder:
         self.settings = settings
         self._encoded: tuple[tuple[str, ...], EncodedPrompts] | None = None
 
-    def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Found]:
-        """See :meth:`Finder.find`. The names of the last call stay encoded."""
+    def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Detection]:
+        """See :meth:`Detector.find`. The names of the last call stay encoded."""
         key = tuple(names)
         if self._encoded is None or self._encoded[0] != key:
             prompts = build_prompts(vocabulary_for(names, self.matcher.lexicon), multi=self.multi_prompt)
             self._encoded = key, self.matcher.encode_prompts(prompts)
         result = next(segment_images(self.matcher, self._encoded[1], [image], self.segment))
         probability = result.probability().float().cpu().numpy()
-        found: list[Found] = []
+        found: list[Detection] = []
         for label, name in enumerate(names, start=1):
             if result.gate[label] < self.settings.min_gate:
                 continue
@@ -79,13 +79,13 @@ class AttentionFinder:
                 values /= max(float(values.max()), 1e-12)
                 pair = point_pair(values, threshold=1e-6)
                 if pair is not None:
-                    found.append(Found(name, score, pair.box, values, pair))
+                    found.append(Detection(name, score, pair.box, values, pair))
         return sorted(found, key=lambda entry: -entry.score)
 
 
 def instance_parts(
     mask: NDArray[np.bool_],
-    settings: FinderSettings = FinderSettings(),
+    settings: AttentionDetectorSettings = AttentionDetectorSettings(),
 ) -> list[NDArray[np.bool_]]:
     """8-connected parts of an (H, W) mask that are large enough, largest first."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
@@ -117,15 +117,15 @@ def load_matcher(
     return matcher
 
 
-def load_attention_finder(
+def load_attention_detector(
     model: str,
     *,
     weights: str | Path | None = None,
     tuned: str | Path | None = None,
     min_score: float | None = None,
     device: str = "cpu",
-) -> AttentionFinder:
-    """An attention finder over the model of :func:`load_matcher`.
+) -> AttentionDetector:
+    """An attention detector over the model of :func:`load_matcher`.
 
     Its maps are not smoothed: a backbone draws the outlines, and smoothing wipes out what is small.
     ``min_score`` is not needed: the model's own matching gate says what is there, and whoever wants more
@@ -135,4 +135,4 @@ def load_attention_finder(
         ModelError: as of :func:`load_matcher`.
     """
     matcher = load_matcher(model, weights=weights, tuned=tuned, device=device)
-    return AttentionFinder(matcher, segment=SegmentSettings(crf="none"))
+    return AttentionDetector(matcher, segment=SegmentSettings(crf="none"))

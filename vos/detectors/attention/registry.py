@@ -25,10 +25,10 @@ def _lazy(module: str, factory: str, *attribute: str) -> Callable[..., Any]:
 
 LANGUAGE_MODELS: dict[str, Callable[..., Any]] = {
     "blip": _lazy(".blip", "BlipMatcher", "load"),
-    "synthetic": _lazy("..synthetic.finder", "load_synthetic"),
+    "synthetic": _lazy("..synthetic.detector", "load_synthetic"),
     "vlm": _lazy("..vl_sam.vlm", "VisionLanguageModel", "load"),
 }
-"""Name (``--finder`` of the commands) -> builder. To add a model, write one file and add one line."""
+"""Name (``--detector`` of the commands) -> builder. To add a model, write one file and add one line."""
 
 
 def build_language_model(name: str, **options: Any) -> Any:
@@ -38,5 +38,5 @@ def build_language_model(name: str, **options: Any) -> Any:
         ModelError: for a name that is not in :data:`LANGUAGE_MODELS`, or weights that are not there.
     """
     if name not in LANGUAGE_MODELS:
-        raise ModelError(f"unknown finder {name!r}; choose one of {', '.join(sorted(LANGUAGE_MODELS))}")
+        raise ModelError(f"unknown detector {name!r}; choose one of {', '.join(sorted(LANGUAGE_MODELS))}")
     return LANGUAGE_MODELS[name](**options)

@@ -182,7 +182,7 @@ def load_tuned(path: Path, matcher: BlipMatcher) -> tuple[int, ...]:
     fits = max(layers) < matcher.num_layers and set(tensors) == set(tuned_names(matcher, layers))
     if not fits or any(state[name].shape != tensor.shape for name, tensor in tensors.items()):
         raise ModelError(
-            f"{path} was tuned on another model; use the --finder and --finder-weights it was made with"
+            f"{path} was tuned on another model; use the --detector and --detector-weights it was made with"
         )
     matcher.model.load_state_dict(tensors, strict=False)
     matcher.default_layers = layers

@@ -1,4 +1,4 @@
-"""A generative vision-language model as a finder: asked which names it sees, and read where it looks."""
+"""A generative vision-language model as a detector: asked which names it sees, and read where it looks."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import SettingsError
-from ..attention.detector import FinderSettings, instance_parts
-from ..base import Found
+from ..attention.detector import AttentionDetectorSettings, instance_parts
+from ..base import Detection
 from ..points import point_pair
 from .attention_flow import Regularisation
 from .noun_phrases import ObjectName, singular
@@ -21,8 +21,8 @@ WHICH = (
 )
 
 
-class VlmFinder:
-    """A LLaVA- or Qwen-VL-style model as a finder.
+class VlmDetector:
+    """A LLaVA- or Qwen-VL-style model as a detector.
 
     The model is asked which of the names it sees; a name that its answer says is there, and the attention
     flow of the name's tokens is where. Connected regions above the threshold are instances; the score is
@@ -42,7 +42,7 @@ class VlmFinder:
         *,
         regularisation: Regularisation = "per_layer",
         threshold: float = 0.5,
-        settings: FinderSettings = FinderSettings(),  # noqa: B008 (frozen)
+        settings: AttentionDetectorSettings = AttentionDetectorSettings(),  # noqa: B008 (frozen)
         seed: int = 0,
     ) -> None:
         self.model = model
@@ -51,8 +51,8 @@ class VlmFinder:
         self.settings = settings
         self.seed = seed
 
-    def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Found]:
-        """See :meth:`vos.detectors.base.Finder.find`.
+    def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Detection]:
+        """See :meth:`vos.detectors.base.Detector.find`.
 
         Raises:
             PromptError: if the question with all names and its answer are longer than the model reads.
@@ -63,7 +63,7 @@ class VlmFinder:
         )
         if attention is None:
             return []
-        found: list[Found] = []
+        found: list[Detection] = []
         for name in names:
             mention = mention_of(name, said)
             if mention is None:
@@ -73,7 +73,7 @@ class VlmFinder:
             for part in instance_parts(values >= self.threshold, self.settings):
                 pair = point_pair(np.where(part, values, np.float32(0)), self.threshold)
                 if pair is not None:
-                    found.append(Found(name, score, pair.box, np.where(part, values, 0), pair))
+                    found.append(Detection(name, score, pair.box, np.where(part, values, 0), pair))
         return sorted(found, key=lambda entry: -entry.score)
 
 
@@ -87,14 +87,14 @@ def mention_of(name: str, said: Sequence[ObjectName]) -> ObjectName | None:
     return same[0] if same else None
 
 
-def load_vlm_finder(
+def load_vlm_detector(
     *,
     weights: str | Path | None = None,
     tuned: str | Path | None = None,
     min_score: float | None = None,
     device: str = "cpu",
-) -> VlmFinder:
-    """A finder over the model in a folder, or in the local cache.
+) -> VlmDetector:
+    """A detector over the model in a folder, or in the local cache.
 
     ``min_score`` is not needed: the model's answer says what is there, and whoever wants more than that
     looks at the scores.
@@ -105,6 +105,6 @@ def load_vlm_finder(
     """
     if tuned is not None:
         raise SettingsError(
-            f"{tuned} cannot be used: tuning is for matching models; use --finder blip, or leave it out"
+            f"{tuned} cannot be used: tuning is for matching models; use --detector blip, or leave it out"
         )
-    return VlmFinder(VisionLanguageModel.load(CHECKPOINT if weights is None else weights, device=device))
+    return VlmDetector(VisionLanguageModel.load(CHECKPOINT if weights is None else weights, device=device))

@@ -106,7 +106,7 @@ class VisionLanguageModel:
             AutoProcessor,
             checkpoint,
             "Fetch one once, such as `hf download llava-hf/llava-1.5-7b-hf --local-dir DIR`, and name the "
-            "folder: --finder-weights DIR.",
+            "folder: --detector-weights DIR.",
             dtype=dtype,
         )
         return cls(model.to(device), processor, **options)

@@ -1,12 +1,12 @@
-"""A classifier of pixels, learned from the given frame of one video and from nothing else.
+"""A classifier of pixels, learned from the reference frame of one video and from nothing else.
 
 One class for the background and one for each object: objects compete with each other and with the background.
 The inputs are the descriptors of :mod:`vos.backbones.classical.descriptors`; the examples are drawn from
-the given frame and from made-up views of it (:mod:`vos.trackers.classical.augmentation`), as many of
+the reference frame and from made-up views of it (:mod:`vos.trackers.classical.augmentation`), as many of
 objects as of background, so that the log-probabilities speak of looks alone and not of size. Everything in
-the first frame that is not an object is a negative, the look-alike at the other end of the picture too.
+the first frame that is not an object is a negative, the look-alike at the other end of the image too.
 
-What is learned from the given frame is never changed. Beside it lives a copy that goes on learning from the
+What is learned from the reference frame is never changed. Beside it lives a copy that goes on learning from the
 engine's own results (:mod:`vos.trackers.classical.online_update`).
 """
 
@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from ...backbones.classical.descriptors import describe
 from ...results import Labels
-from .augmentation import ViewSettings, fill, view
-from .classifier import Batch, Learner, forward, initial_weights, learn
+from .augmentation import AugmentationSettings, fill, view
+from .classifier import Batch, OnlineClassifier, forward, initial_weights, learn
 from .sampling import draw
 
 Floats = NDArray[np.float32]
@@ -36,7 +36,7 @@ class AppearanceSettings:
     hidden: tuple[int, int] = (48, 32)
     """Widths of the two hidden layers; twice as many gained nothing."""
     views: int = 10
-    """Pictures per given frame: the frame and made-up views of it."""
+    """Pictures per reference frame: the frame and made-up views of it."""
     samples: int = 6000
     """Pixels drawn from each."""
     near: float = 0.3
@@ -55,17 +55,17 @@ class AppearanceSettings:
     certainty: float = 5.0
     """Clip of the outputs, so that looks alone never overrule all else."""
     kept: int = 12_000
-    """Examples of the given frames that are kept to be learned again beside newer ones."""
+    """Examples of the reference frames that are kept to be learned again beside newer ones."""
     warm_views: int = 2
     """As ``views``, where the model is not fitted from nothing but adjusted to a further frame."""
     warm_iterations: int = 60
     """As ``iterations``, in that case."""
     seed: int = 0
-    view: ViewSettings = field(default_factory=ViewSettings)
+    view: AugmentationSettings = field(default_factory=AugmentationSettings)
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
+class ReferenceFrame:
     """A frame whose labels are known."""
 
     image: NDArray[np.uint8]
@@ -88,7 +88,7 @@ class Examples:
 
 @dataclass(frozen=True, eq=False)
 class Appearance:
-    """What was learned from the given frames."""
+    """What was learned from the reference frames."""
 
     ids: tuple[int, ...]
     """Objects in the order of the classes 1..K; class 0 is the background."""
@@ -106,7 +106,7 @@ class Appearance:
         return (descriptors - self.mean) / self.spread
 
 
-def fit(given: Sequence[Given], ids: Sequence[int], settings: AppearanceSettings) -> Appearance:
+def fit(given: Sequence[ReferenceFrame], ids: Sequence[int], settings: AppearanceSettings) -> Appearance:
     """Learn to tell the objects ``ids`` and the background apart."""
     drawn = [_examples(frame, ids, settings, number) for number, frame in enumerate(given)]
     descriptors = np.concatenate([x for x, _ in drawn])
@@ -114,7 +114,7 @@ def fit(given: Sequence[Given], ids: Sequence[int], settings: AppearanceSettings
     mean = descriptors.mean(axis=0)
     spread = descriptors.std(axis=0) + np.float32(1e-3)
     inputs = (descriptors - mean) / spread
-    start = Learner.starting_from(
+    start = OnlineClassifier.starting_from(
         initial_weights(inputs.shape[1], settings.hidden, 1 + len(ids), settings.seed)
     )
     average_from = int(settings.iterations * (1 - settings.averaged))
@@ -124,7 +124,7 @@ def fit(given: Sequence[Given], ids: Sequence[int], settings: AppearanceSettings
     return Appearance(tuple(ids), mean, spread, weights, examples)
 
 
-def refit(model: Appearance, given: Given, settings: AppearanceSettings) -> Appearance:
+def refit(model: Appearance, given: ReferenceFrame, settings: AppearanceSettings) -> Appearance:
     """The model, adjusted to one more frame with the same objects: a fraction of the cost of :func:`fit`.
 
     The frame counts as much as the examples kept of those before.
@@ -133,7 +133,7 @@ def refit(model: Appearance, given: Given, settings: AppearanceSettings) -> Appe
     descriptors, classes = _examples(given, model.ids, few, 0)
     inputs = np.concatenate([model.examples.inputs.astype(np.float32), model.normalised(descriptors)])
     classes = np.concatenate([model.examples.classes.astype(np.int64), classes])
-    start = Learner.starting_from(model.weights)
+    start = OnlineClassifier.starting_from(model.weights)
     average_from = int(few.iterations * (1 - few.averaged))
     _, weights = learn(start, _batches(inputs, classes, few), few.decay, average_from)
     keep = np.random.default_rng(settings.seed).permutation(len(inputs))[: settings.kept]
@@ -170,7 +170,7 @@ def _batches(inputs: Floats, classes: NDArray[np.int64], settings: AppearanceSet
 
 
 def _examples(
-    given: Given, ids: Sequence[int], settings: AppearanceSettings, number: int
+    given: ReferenceFrame, ids: Sequence[int], settings: AppearanceSettings, number: int
 ) -> tuple[Floats, NDArray[np.int64]]:
     """Descriptors (N, C) and classes (N,) drawn from a frame and from views of it."""
     rng = np.random.default_rng((settings.seed, number))

@@ -22,7 +22,7 @@ VOID = 255
 
 
 @dataclass(frozen=True)
-class ViewSettings:
+class AugmentationSettings:
     """How far a view may differ from the frame that it is made of."""
 
     scale: float = 0.25
@@ -46,7 +46,7 @@ def view(
     labels: Labels,
     background: Image,
     scale: float,
-    settings: ViewSettings,
+    settings: AugmentationSettings,
     rng: np.random.Generator,
 ) -> tuple[Image, Labels]:
     """A random view of a labelled frame, about ``scale`` times its size.
@@ -110,7 +110,7 @@ def fill(image: Image, labels: Labels) -> Image:
 
 
 def _paste(
-    image: Image, labels: Labels, background: Image, settings: ViewSettings, rng: np.random.Generator
+    image: Image, labels: Labels, background: Image, settings: AugmentationSettings, rng: np.random.Generator
 ) -> Image:
     """The objects where they are, before a background that was moved and perhaps mirrored."""
     height, width = labels.shape

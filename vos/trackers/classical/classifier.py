@@ -25,7 +25,7 @@ BETAS = (0.9, 0.99)
 
 
 @dataclass(frozen=True, eq=False)
-class Learner:
+class OnlineClassifier:
     """A network and the momenta of its optimiser."""
 
     weights: tuple[Floats, ...]
@@ -34,10 +34,10 @@ class Learner:
     steps: int
 
     @staticmethod
-    def starting_from(weights: Sequence[Floats]) -> Learner:
+    def starting_from(weights: Sequence[Floats]) -> OnlineClassifier:
         """A learner that has made no step yet."""
         zeros = tuple(np.zeros_like(w) for w in weights)
-        return Learner(tuple(weights), zeros, zeros, 0)
+        return OnlineClassifier(tuple(weights), zeros, zeros, 0)
 
 
 def initial_weights(inputs: int, hidden: tuple[int, int], classes: int, seed: int) -> tuple[Floats, ...]:
@@ -60,11 +60,11 @@ def forward(weights: Sequence[Tensor], x: Tensor) -> Tensor:
 
 
 def learn(
-    learner: Learner,
+    learner: OnlineClassifier,
     batches: Iterable[Batch],
     decay: float,
     average_from: int | None = None,
-) -> tuple[Learner, tuple[Floats, ...]]:
+) -> tuple[OnlineClassifier, tuple[Floats, ...]]:
     """Some steps of AdamW (Loshchilov and Hutter, 2019) on the cross-entropy.
 
     Args:
@@ -94,7 +94,7 @@ def learn(
                 for middle, w in zip(mean, weights, strict=True):
                     middle.add_(w - middle, alpha=1 / averaged)
     last = _arrays(weights)
-    return Learner(last, _arrays(first), _arrays(second), steps), _arrays(mean) if averaged else last
+    return OnlineClassifier(last, _arrays(first), _arrays(second), steps), _arrays(mean) if averaged else last
 
 
 def _arrays(tensors: Sequence[Tensor]) -> tuple[Floats, ...]:

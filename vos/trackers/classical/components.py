@@ -17,7 +17,7 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class PartSettings:
+class ComponentSettings:
     """Which pieces to believe in."""
 
     known: float = 0.3
@@ -32,29 +32,33 @@ class PartSettings:
     """New pieces are taken, the best first, until the area is this much of the usual one."""
 
 
-def drop_strays(
-    belief: Floats, carried: Floats, looks: Floats, areas: list[float], settings: PartSettings
+def filter_components(
+    belief: Floats, warped: Floats, appearance: Floats, areas: list[float], settings: ComponentSettings
 ) -> Floats:
     """Label probabilities without the pieces that are not believed in.
 
     Args:
         belief: (1 + K, h, w) float32 label probabilities; not changed.
-        carried: (K, h, w) float32, where the objects were, moved to this picture.
-        looks: (1 + K, h, w) float32 probabilities by looks.
-        areas: usual area of each object in pixels of this picture.
+        carried: (K, h, w) float32, where the objects were, moved to this image.
+        looks: (1 + K, h, w) float32 probabilities by appearance.
+        areas: usual area of each object in pixels of this image.
     """
     labels = belief.argmax(axis=0)
     result = belief.copy()
-    for k, (mask, usual) in enumerate(zip(carried, areas, strict=True), start=1):
+    for k, (mask, usual) in enumerate(zip(warped, areas, strict=True), start=1):
         here = labels == k
         if here.any() and settings.known > 0:
-            stray = _strays(here, mask > 0.5, looks[k], usual, settings)
+            stray = _strays(here, mask > 0.5, appearance[k], usual, settings)
             result[k][stray] = 0
     return result
 
 
 def _strays(
-    here: NDArray[np.bool_], before: NDArray[np.bool_], looks: Floats, usual: float, settings: PartSettings
+    here: NDArray[np.bool_],
+    before: NDArray[np.bool_],
+    appearance: Floats,
+    usual: float,
+    settings: ComponentSettings,
 ) -> NDArray[np.bool_]:
     """(h, w) bool: pixels of the pieces to drop."""
     reach = 2 * max(1, int(settings.gap * np.sqrt(usual))) + 1
@@ -64,7 +68,7 @@ def _strays(
         return np.zeros_like(here)
     size = np.bincount(pieces[here], minlength=count).astype(float)
     known = np.bincount(pieces[here & before], minlength=count)
-    mean = np.bincount(pieces[here], weights=looks[here], minlength=count) / np.maximum(size, 1)
+    mean = np.bincount(pieces[here], weights=appearance[here], minlength=count) / np.maximum(size, 1)
     keep = (known >= settings.known * np.maximum(size, 1)) & (size >= settings.smallest * size.max())
     if known.any():
         keep[int(known.argmax())] = True

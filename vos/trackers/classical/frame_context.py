@@ -8,32 +8,32 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...ops.crop import Window
-from ..flow_warping import Carried
-from .appearance import Given
+from ...ops.crop import Crop
+from ..flow_warping import WarpedMasks
+from .appearance import ReferenceFrame
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Sight:
+class FrameContext:
     """One frame in the window around the objects, with all that was heard about it."""
 
-    window: Window
-    picture: NDArray[np.uint8]
+    crop: Crop
+    cropped: NDArray[np.uint8]
     """(h, w, 3) uint8 RGB, the window at working resolution."""
     ids: tuple[int, ...]
     """Of the K objects, in the order of all that follows."""
     belief: Floats
     """(1 + K, h, w) float32 probabilities of background and objects; they sum to 1."""
-    carried: Carried
-    log_looks: Floats
-    """(1 + K, h, w) float32 log-probabilities by looks."""
-    given: tuple[Given, ...]
+    warped: WarpedMasks
+    appearance_log_prob: Floats
+    """(1 + K, h, w) float32 log-probabilities by appearance."""
+    given: tuple[ReferenceFrame, ...]
     """The frames that the user has given masks of, the first one first."""
-    before: Given | None = None
+    before: ReferenceFrame | None = None
     """The frame before this one, with what was decided about it."""
 
 
-Finish = Callable[[Sight], Floats]
+Refiner = Callable[[FrameContext], Floats]
 """From what the engine believes to what is believed in its place: (1 + K, h, w) float32, summing to 1."""

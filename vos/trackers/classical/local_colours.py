@@ -24,7 +24,7 @@ class LocalColourSettings:
     weight: float = 2.0
     """Weight of the log-likelihood ratio: 1 gains half of what 2 gains. 0 switches it off."""
     sigma: float = 8.0
-    """Standard deviation of the window in pixels of the working picture."""
+    """Standard deviation of the window in pixels of the working crop."""
     deviation: float = 4.0
     """Least standard deviation of a colour channel in Lab units."""
     limit: float = 3.0
@@ -52,7 +52,7 @@ def local_colours(belief: Floats, lab: Floats, settings: LocalColourSettings) ->
 
 
 def _around(mask: Floats, sigma: float) -> tuple[slice, slice] | None:
-    """The part of the picture that an object can have to do with; None where it is nowhere."""
+    """The part of the image that an object can have to do with; None where it is nowhere."""
     rows, columns = np.flatnonzero((mask > 0.05).any(axis=1)), np.flatnonzero((mask > 0.05).any(axis=0))
     if rows.size == 0:
         return None

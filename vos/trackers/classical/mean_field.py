@@ -1,4 +1,4 @@
-"""Labels that agree with their neighbours where the picture is smooth, and may differ across its edges.
+"""Labels that agree with their neighbours where the image is smooth, and may differ across its edges.
 
 Mean-field inference (Krähenbühl and Koltun, 2011) in a model whose pairs are a fixed set of short steps, as
 in convolutional CRFs (Teichmann and Cipolla, 2018): every pixel is pulled towards the labels of its
@@ -22,7 +22,7 @@ STEPS = (*NEAR, *FAR)
 
 
 @dataclass(frozen=True)
-class SmoothSettings:
+class CrfSettings:
     """How much neighbours count."""
 
     strength: float = 3.0
@@ -33,10 +33,10 @@ class SmoothSettings:
     """Rounds of mean field; none costs 2 points."""
 
 
-def smooth(scores: Floats, lab: Floats, settings: SmoothSettings) -> Floats:
+def mean_field(scores: Floats, lab: Floats, settings: CrfSettings) -> Floats:
     """Label probabilities (L, h, w) float32 from unary log-scores (L, h, w), not normalised, and Lab
     colours (h, w, 3), both float32."""
-    unary, picture = torch.from_numpy(scores), torch.from_numpy(lab)
+    unary, cropped = torch.from_numpy(scores), torch.from_numpy(lab)
     _, height, width = unary.shape
     pairs = []
     total = torch.zeros(height, width)
@@ -45,7 +45,7 @@ def smooth(scores: Floats, lab: Floats, settings: SmoothSettings) -> Floats:
             continue
         here = (slice(0, height - dy), slice(max(0, -dx), width - max(0, dx)))
         there = (slice(dy, height), slice(max(0, dx), width - max(0, -dx)))
-        alike = torch.exp(-((picture[here] - picture[there]) ** 2).sum(-1) / (2 * settings.colour**2))
+        alike = torch.exp(-((cropped[here] - cropped[there]) ** 2).sum(-1) / (2 * settings.colour**2))
         total[here] += alike
         total[there] += alike
         pairs.append(((slice(None), *here), (slice(None), *there), alike))

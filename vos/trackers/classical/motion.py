@@ -35,7 +35,7 @@ LEAST_PIXELS = 100
 
 @dataclass(frozen=True)
 class MotionSettings:
-    """How motion is heard; lengths are pixels of the working picture."""
+    """How motion is heard; lengths are pixels of the working crop."""
 
     weight: float = 1.5
     """Weight of the log-ratio where it is fully trusted. 0 turns motion off."""

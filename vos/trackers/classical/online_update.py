@@ -1,6 +1,6 @@
-"""Learning on from the engine's own results, beside what was learned from the given frame.
+"""Learning on from the engine's own results, beside what was learned from the reference frame.
 
-A copy of the classifier makes a few steps after every frame: half on examples of the given frames, half on
+A copy of the classifier makes a few steps after every frame: half on examples of the reference frames, half on
 pixels of the newest frames. It learns new sides of an object as they turn up. It learns with care: objects
 only where the label was also carried there by motion; background only at some distance, since what lies
 right beside an object may belong to it; and, on purpose, background far away that looks like an object.
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .appearance import Appearance, Examples
-from .classifier import Batch, Learner, learn
-from .sampling import draw, draw_mistaken
+from .classifier import Batch, OnlineClassifier, learn
+from .sampling import draw, draw_with_region_errors
 
 Floats = NDArray[np.float32]
 
@@ -30,7 +30,7 @@ class AdaptationSettings:
     iterations: int = 12
     """Steps after every frame; 6 lose half a point, 2 lose 3."""
     batch: int = 512
-    """Examples of the given frames in a step, and as many of the newest frames."""
+    """Examples of the reference frames in a step, and as many of the newest frames."""
     rate: float = 1e-3
     decay: float = 1e-3
     frames: int = 10
@@ -39,7 +39,7 @@ class AdaptationSettings:
     """Pixels drawn from each of them."""
     near: float = 0.3
     """Half of the background is drawn within this distance of an object, in object sizes."""
-    mistaken: int = 400
+    region_errors: int = 400
     """Pixels drawn beside these from background that looks like an object."""
     mistaken_away: float = 0.25
     """Their least distance from the objects, in object sizes."""
@@ -50,14 +50,14 @@ class AdaptationSettings:
 class Adapted:
     """The copy, and the newest frames' examples, oldest first."""
 
-    learner: Learner
+    learner: OnlineClassifier
     recent: tuple[Examples, ...]
     updates: int
 
 
 def unadapted(model: Appearance) -> Adapted:
     """A copy that has learned nothing yet."""
-    return Adapted(Learner.starting_from(model.weights), (), 0)
+    return Adapted(OnlineClassifier.starting_from(model.weights), (), 0)
 
 
 def adapt(
@@ -65,22 +65,24 @@ def adapt(
     model: Appearance,
     descriptors: Floats,
     labels: NDArray[np.uint8],
-    looks: Floats,
+    appearance: Floats,
     settings: AdaptationSettings,
 ) -> Adapted:
     """Learn from one more frame.
 
     Args:
         adapted: the copy so far; not changed.
-        model: what was learned from the given frames.
+        model: what was learned from the reference frames.
         descriptors: (H, W, C) float32 of the frame.
         labels: (H, W) uint8 ids, 0 for background, VOID where nothing shall be learned.
-        looks: (1 + K, H, W) float32 probabilities by looks, as they were before.
+        looks: (1 + K, H, W) float32 probabilities by appearance, as they were before.
     """
     updates = adapted.updates + 1
     rng = np.random.default_rng((settings.seed, updates))
     positions, classes = draw(labels, model.ids, settings.samples, settings.near, rng)
-    more, other = draw_mistaken(labels, looks, settings.mistaken_away, settings.mistaken, rng)
+    more, other = draw_with_region_errors(
+        labels, appearance, settings.mistaken_away, settings.region_errors, rng
+    )
     positions, classes = np.concatenate([positions, more]), np.concatenate([classes, other])
     if positions.size == 0:
         return Adapted(adapted.learner, adapted.recent, updates)
@@ -94,7 +96,7 @@ def adapt(
 def _batches(
     given: Examples, recent: Sequence[Examples], rng: np.random.Generator, settings: AdaptationSettings
 ) -> Iterator[Batch]:
-    """Half of each batch from the given frames, half from the newest ones."""
+    """Half of each batch from the reference frames, half from the newest ones."""
     inputs = np.concatenate([e.inputs for e in recent])
     classes = np.concatenate([e.classes for e in recent])
     for _ in range(settings.iterations):

@@ -45,19 +45,19 @@ def draw(
     return joined(drawn)
 
 
-def draw_mistaken(
-    labels: Labels, looks: NDArray[np.float32], away: float, samples: int, rng: np.random.Generator
+def draw_with_region_errors(
+    labels: Labels, appearance: NDArray[np.float32], away: float, samples: int, rng: np.random.Generator
 ) -> tuple[Index, Index]:
     """Draw background far from all objects that looks like one of them: what must be unlearned.
 
     Args:
         labels: (H, W) uint8, VOID where nothing is known.
-        looks: (1 + K, H, W) float32 probabilities by looks; row 0 is the background.
+        looks: (1 + K, H, W) float32 probabilities by appearance; row 0 is the background.
         away: least distance from the objects, in object sizes: nearer ones may belong to it after all.
     """
     distance, size = distance_to_objects(labels)
-    mistaken = (labels == 0) & (looks[0] < MISTAKEN) & (distance > away * size + 6)
-    pool = np.flatnonzero(mistaken)
+    with_region_errors = (labels == 0) & (appearance[0] < MISTAKEN) & (distance > away * size + 6)
+    pool = np.flatnonzero(with_region_errors)
     if pool.size <= FEWEST:
         return joined([])
     return joined([(rng.choice(pool, samples), 0)])

@@ -1,4 +1,4 @@
-"""One frame of the built-in engine, from the state before it to the state after it."""
+"""One frame of the classical tracker, from the state before it to the state after it."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...backbones.classical.descriptors import describe, to_lab
-from ...ops.crop import Window, choose_window
+from ...ops.crop import Crop, choose_crop
 from ...ops.overlap import argmax_labels
 from ...results import Labels, labels_to_masks
-from ..flow_warping import Carried, CarrySettings, carry, vote
-from .appearance import Appearance, AppearanceSettings, Given, log_probabilities
+from ..flow_warping import WarpedMasks, WarpingSettings, vote, warp_masks
+from .appearance import Appearance, AppearanceSettings, ReferenceFrame, log_probabilities
 from .augmentation import VOID
-from .components import PartSettings, drop_strays
+from .components import ComponentSettings, filter_components
 from .confidence import Confidence, ReferenceStatistics, Signals, measure
-from .frame_context import Finish, Sight
+from .frame_context import FrameContext, Refiner
 from .local_colours import LocalColourSettings, local_colours
-from .mean_field import SmoothSettings, smooth
+from .mean_field import CrfSettings, mean_field
 from .motion import MotionSettings, motion_scores
 from .online_update import AdaptationSettings, Adapted, adapt
-from .unary import Evidence, FusionSettings, from_looks, from_the_past
+from .unary import FusionSettings, PreviousAppearance, appearance_unary, motion_unary
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class ClassicalSettings:
-    """Settings of the built-in engine; nothing is chosen per video. What each is worth:
+    """Settings of the classical tracker; nothing is chosen per video. What each is worth:
     ``docs/engine.md``."""
 
     pixels: int = 100_000
-    """Size of the working picture: half the resolution of 854x480. 60,000 loses 1.4 points."""
+    """Size of the working crop: half the resolution of 854x480. 60,000 loses 1.4 points."""
     margin: float = 0.6
     """Room around the objects, as a fraction of the longest side of the largest."""
     margin_pixels: int = 40
@@ -41,21 +41,21 @@ class ClassicalSettings:
     gaps: tuple[int, ...] = (4,)
     """Labels are also carried straight from this many frames before: chained step by step they drift. Worth 4
     points."""
-    max_given: int = 4
-    """Given frames (the first and the newest corrections) that the classifier learns from."""
+    max_references: int = 4
+    """Reference frames (the first and the newest corrections) that the classifier learns from."""
     steady: float = 0.7
     """The classifier learns on only from frames in which no object's area changed by more than this
     factor."""
     learn_gap: float = 4.0
-    """Background nearer to an object than this, in pixels of the working picture, is not learned on from."""
+    """Background nearer to an object than this, in pixels of the working crop, is not learned on from."""
     usual_rate: float = 0.03
     """How fast an object's usual area shrinks with it; it grows at once."""
-    carry: CarrySettings = field(default_factory=CarrySettings)
+    warping: WarpingSettings = field(default_factory=WarpingSettings)
     fusion: FusionSettings = field(default_factory=FusionSettings)
     motion: MotionSettings = field(default_factory=MotionSettings)
     local: LocalColourSettings = field(default_factory=LocalColourSettings)
-    smooth: SmoothSettings = field(default_factory=SmoothSettings)
-    parts: PartSettings = field(default_factory=PartSettings)
+    crf: CrfSettings = field(default_factory=CrfSettings)
+    components: ComponentSettings = field(default_factory=ComponentSettings)
     appearance: AppearanceSettings = field(default_factory=AppearanceSettings)
     adaptation: AdaptationSettings = field(default_factory=AdaptationSettings)
 
@@ -78,7 +78,7 @@ class ObjectState:
 
 
 @dataclass(frozen=True, eq=False)
-class Past:
+class PastFrame:
     """An earlier frame and its labels."""
 
     image: NDArray[np.uint8]
@@ -89,7 +89,7 @@ class Past:
 class Belief:
     """Label probabilities of a frame, in the window that was worked on."""
 
-    window: Window
+    crop: Crop
     values: Floats
     """(1 + K, h, w) float32, the background first."""
 
@@ -102,23 +102,23 @@ class Video:
     labels: Labels
     objects: tuple[ObjectState, ...]
     """In the order of their ids, as in ``looks``."""
-    given: tuple[Given, ...]
-    looks: Appearance
+    given: tuple[ReferenceFrame, ...]
+    appearance: Appearance
     adapted: Adapted
-    evidence: Evidence | None
-    """None right after a given frame."""
-    past: tuple[Past, ...] = ()
+    evidence: PreviousAppearance | None
+    """None right after a reference frame."""
+    past: tuple[PastFrame, ...] = ()
     """Frames before the newest one, oldest first: as many as the longest gap needs."""
     belief: Belief | None = None
-    """Soft masks of the newest frame; None right after a given frame, and after loading. No step needs it."""
+    """Soft masks of the newest frame; None right after a reference frame, and after loading. No step needs it."""
 
     def probabilities(self) -> Floats:
         """(N, H, W) float32 in 0..1, in the order of ``objects``."""
         if self.belief is None:
             return labels_to_masks(self.labels, [o.object_id for o in self.objects]).astype(np.float32)
         whole = np.zeros((len(self.objects), *self.labels.shape), np.float32)
-        window = self.belief.window
-        whole[:, window.y0 : window.y1, window.x0 : window.x1] = window.enlarge(self.belief.values[1:])
+        crop = self.belief.crop
+        whole[:, crop.y0 : crop.y1, crop.x0 : crop.x1] = crop.enlarge(self.belief.values[1:])
         return whole
 
 
@@ -127,7 +127,7 @@ def advance(
     image: NDArray[np.uint8],
     settings: ClassicalSettings,
     confidence: Confidence,
-    finish: Finish | None = None,
+    finish: Refiner | None = None,
 ) -> Video:
     """The video one frame later.
 
@@ -140,44 +140,44 @@ def advance(
         return replace(video, image=image, belief=None)
     # An object that has gone out of sight may come back anywhere.
     lost = any(o.frames_lost > 0 and o.usual_area > 0 for o in video.objects)
-    window = window_of(video.labels, settings, everywhere=lost)
-    picture = window.cut(image)
-    lab = to_lab(picture)
-    carried = _carried(video, window, picture, lab, settings)
+    crop = crop_of(video.labels, settings, everywhere=lost)
+    cropped = crop.cut(image)
+    lab = to_lab(cropped)
+    warped = _warped(video, crop, cropped, lab, settings)
 
-    descriptors = describe(picture)
-    log_looks, learned = _log_looks(video, descriptors, settings)
-    scores = from_the_past(carried, settings.carry.good, settings.fusion)
-    scores += settings.fusion.looks * from_looks(
-        log_looks, window, video.evidence, carried, settings.fusion.heard
+    descriptors = describe(cropped)
+    appearance_log_prob, learned = _appearance_log_prob(video, descriptors, settings)
+    scores = motion_unary(warped, settings.warping.good, settings.fusion)
+    scores += settings.fusion.appearance * appearance_unary(
+        appearance_log_prob, crop, video.evidence, warped, settings.fusion.temporal_discount
     )
-    scores[1:] += motion_scores(carried.correspondence.flow(), carried.masks, settings.motion)
+    scores[1:] += motion_scores(warped.correspondence.flow(), warped.masks, settings.motion)
     if settings.local.weight:
         scores += settings.local.weight * local_colours(_softmax(scores), lab, settings.local)
-    belief = smooth(scores, lab, settings.smooth)
+    belief = mean_field(scores, lab, settings.crf)
     if finish is not None:
-        before = Given(video.image, video.labels, window.scale)
+        before = ReferenceFrame(video.image, video.labels, crop.scale)
         belief = finish(
-            Sight(window, picture, video.looks.ids, belief, carried, log_looks, video.given, before)
+            FrameContext(
+                crop, cropped, video.appearance.ids, belief, warped, appearance_log_prob, video.given, before
+            )
         )
-    looks = np.exp(log_looks)
-    usual = [o.usual_area * window.scale**2 for o in video.objects]
-    belief = drop_strays(belief, carried.masks, looks, usual, settings.parts)
+    appearance = np.exp(appearance_log_prob)
+    usual = [o.usual_area * crop.scale**2 for o in video.objects]
+    belief = filter_components(belief, warped.masks, appearance, usual, settings.components)
 
     small = belief.argmax(axis=0)
-    adapted = _adapted(video, carried, descriptors, small, looks, settings)
+    adapted = _adapted(video, warped, descriptors, small, appearance, settings)
     labels = np.zeros_like(video.labels)
-    labels[window.y0 : window.y1, window.x0 : window.x1] = argmax_labels(
-        window.enlarge(belief), video.looks.ids
-    )
-    appearance = (np.exp(learned), looks / looks.sum(axis=0))
-    signals = _signals(video, belief, carried, appearance, lab, window.scale)
+    labels[crop.y0 : crop.y1, crop.x0 : crop.x1] = argmax_labels(crop.enlarge(belief), video.appearance.ids)
+    appearance = (np.exp(learned), appearance / appearance.sum(axis=0))
+    signals = _signals(video, belief, warped, appearance, lab, crop.scale)
     objects = tuple(
         _next_state(state, labels, 0.0 if measured is None else confidence(measured), settings)
         for state, measured in zip(video.objects, signals, strict=True)
     )
     longest = max([gap for gap in settings.gaps if gap > 1], default=1)
-    past = (*video.past, Past(video.image, video.labels))
+    past = (*video.past, PastFrame(video.image, video.labels))
     return replace(
         video,
         past=past[max(0, len(past) - longest + 1) :],
@@ -185,72 +185,79 @@ def advance(
         labels=labels,
         objects=objects,
         adapted=adapted,
-        evidence=Evidence(window, log_looks),
-        belief=Belief(window, belief),
+        evidence=PreviousAppearance(crop, appearance_log_prob),
+        belief=Belief(crop, belief),
     )
 
 
-def window_of(labels: Labels, settings: ClassicalSettings, everywhere: bool = False) -> Window:
+def crop_of(labels: Labels, settings: ClassicalSettings, everywhere: bool = False) -> Crop:
     """The window around all objects in ``labels``; the whole frame where there are none, or on demand."""
-    return choose_window(labels, settings.margin, settings.margin_pixels, settings.pixels, everywhere)
+    return choose_crop(labels, settings.margin, settings.margin_pixels, settings.pixels, everywhere)
 
 
-def _carried(
-    video: Video, window: Window, picture: NDArray[np.uint8], lab: Floats, settings: ClassicalSettings
-) -> Carried:
-    """The labels of the frame before and of some earlier ones, carried to this picture, put to the vote."""
+def _warped(
+    video: Video, crop: Crop, cropped: NDArray[np.uint8], lab: Floats, settings: ClassicalSettings
+) -> WarpedMasks:
+    """The labels of the frame before and of some earlier ones, carried to this image, put to the vote."""
 
-    def straight_from(image: NDArray[np.uint8], labels: Labels) -> Carried:
-        before = window.cut(image)
-        masks = [window.cut((labels == o.object_id).astype(np.float32)) for o in video.objects]
-        return carry(before, picture, (to_lab(before), lab), np.stack(masks), settings.carry)
+    def straight_from(image: NDArray[np.uint8], labels: Labels) -> WarpedMasks:
+        before = crop.cut(image)
+        masks = [crop.cut((labels == o.object_id).astype(np.float32)) for o in video.objects]
+        return warp_masks(before, cropped, (to_lab(before), lab), np.stack(masks), settings.warping)
 
-    carried = straight_from(video.image, video.labels)
+    warped = straight_from(video.image, video.labels)
     for gap in settings.gaps:
         if 1 < gap <= len(video.past) + 1:
             earlier = video.past[1 - gap]
-            carried = vote(carried, straight_from(earlier.image, earlier.labels))
-    return carried
+            warped = vote(warped, straight_from(earlier.image, earlier.labels))
+    return warped
 
 
-def _log_looks(video: Video, descriptors: Floats, settings: ClassicalSettings) -> tuple[Floats, Floats]:
-    """Log-probabilities by looks: of the classifier with the copy that learned on, and without it."""
+def _appearance_log_prob(
+    video: Video, descriptors: Floats, settings: ClassicalSettings
+) -> tuple[Floats, Floats]:
+    """Log-probabilities by appearance: of the classifier with the copy that learned on, and without it."""
     share, certainty = settings.adaptation.share, settings.appearance.certainty
-    learned = log_probabilities(video.looks, video.looks.weights, descriptors, certainty)
+    learned = log_probabilities(video.appearance, video.appearance.weights, descriptors, certainty)
     if share == 0 or not video.adapted.recent:
         return learned, learned
-    on = log_probabilities(video.looks, video.adapted.learner.weights, descriptors, certainty)
+    on = log_probabilities(video.appearance, video.adapted.learner.weights, descriptors, certainty)
     return (1 - share) * learned + share * on, learned
 
 
 def _adapted(
     video: Video,
-    carried: Carried,
+    warped: WarpedMasks,
     descriptors: Floats,
     found: NDArray[np.int64],
-    looks: Floats,
+    appearance: Floats,
     settings: ClassicalSettings,
 ) -> Adapted:
     """The copy of the classifier after it has learned from this frame, or as it was where that is not safe.
 
-    ``found`` are the classes (h, w) of the working picture.
+    ``found`` are the classes (h, w) of the working crop.
     """
     if settings.adaptation.share == 0:
         return video.adapted
     labels = np.full(found.shape, VOID, dtype=np.uint8)
-    for k, (object_id, mask) in enumerate(zip(video.looks.ids, carried.masks, strict=True), start=1):
+    for k, (object_id, mask) in enumerate(zip(video.appearance.ids, warped.masks, strict=True), start=1):
         here, before = found == k, mask > 0.5
         now, then = np.count_nonzero(here), np.count_nonzero(before)
         if not settings.steady * then <= now <= then / settings.steady:
             return video.adapted
         labels[here & before] = object_id
     gap = cv2.distanceTransform((found == 0).astype(np.uint8), cv2.DIST_L2, 3)
-    labels[(found == 0) & (gap > settings.learn_gap) & (carried.masks.sum(axis=0) < 0.05)] = 0
-    return adapt(video.adapted, video.looks, descriptors, labels, looks, settings.adaptation)
+    labels[(found == 0) & (gap > settings.learn_gap) & (warped.masks.sum(axis=0) < 0.05)] = 0
+    return adapt(video.adapted, video.appearance, descriptors, labels, appearance, settings.adaptation)
 
 
 def _signals(
-    video: Video, belief: Floats, carried: Carried, looks: tuple[Floats, Floats], lab: Floats, scale: float
+    video: Video,
+    belief: Floats,
+    warped: WarpedMasks,
+    appearance: tuple[Floats, Floats],
+    lab: Floats,
+    scale: float,
 ) -> list[Signals | None]:
     """The signals of each object's mask; ``looks`` are (1 + K, h, w) as learned, and as learned on."""
     labels = belief.argmax(axis=0)
@@ -258,11 +265,11 @@ def _signals(
         measure(
             belief[k],
             labels == k,
-            carried.masks[k - 1],
-            carried.qualities[k - 1],
-            carried.trusts[k - 1],
-            looks[0][k],
-            looks[1][k],
+            warped.masks[k - 1],
+            warped.qualities[k - 1],
+            warped.trusts[k - 1],
+            appearance[0][k],
+            appearance[1][k],
             lab,
             scale,
             state.frames_since + 1,

@@ -4,7 +4,7 @@ Two witnesses speak about every pixel of a new frame, and one energy hears them 
 
 - *time*: the previous labels, carried along optical flow, trusted as far as flow there and back agree
   (:mod:`vos.trackers.flow_warping`);
-- *looks*: a small classifier learned from the given frame (:mod:`vos.trackers.classical.appearance`),
+- *looks*: a small classifier learned from the reference frame (:mod:`vos.trackers.classical.appearance`),
 beside a copy of it that goes on learning from the engine's own results
 (:mod:`vos.trackers.classical.online_update`).
 
@@ -27,18 +27,18 @@ from numpy.typing import NDArray
 
 from ...backbones.classical.descriptors import to_lab
 from ...frame import Frame
-from ...ops.crop import Window
+from ...ops.crop import Crop
 from ...results import FrameResult, Labels
 from ...settings import override
 from ..base import TrackerInfo
 from ..mask_tracker import MaskPrompts, MaskTracker, check_size
-from .appearance import Appearance, Examples, Given, fit, refit
-from .classifier import Learner
+from .appearance import Appearance, Examples, ReferenceFrame, fit, refit
+from .classifier import OnlineClassifier
 from .confidence import Confidence, ReferenceStatistics, fitted_confidence, reference_statistics
-from .frame_context import Finish
+from .frame_context import Refiner
 from .online_update import Adapted, unadapted
-from .step import ClassicalSettings, ObjectState, Past, Video, advance, window_of
-from .unary import Evidence
+from .step import ClassicalSettings, ObjectState, PastFrame, Video, advance, crop_of
+from .unary import PreviousAppearance
 
 __all__ = ["ClassicalSettings", "ClassicalTracker", "ObjectState"]
 
@@ -55,12 +55,12 @@ class ClassicalTracker(MaskTracker[Video]):
     def __init__(
         self,
         settings: ClassicalSettings | None = None,
-        finish: Finish | None = None,
+        refiner: Refiner | None = None,
         confidence: Confidence | None = None,
     ) -> None:
         super().__init__()
         self._settings = settings or ClassicalSettings()
-        self._finish = finish
+        self._refiner = refiner
         self._confidence = confidence or fitted_confidence("classical")
 
     @property
@@ -72,47 +72,49 @@ class ClassicalTracker(MaskTracker[Video]):
         labels = prompts.labels.copy() if state is None else prompts.over(state.labels)
         known = {} if state is None else {o.object_id: o for o in state.objects}
         known |= self._prompted(frame, labels, prompts)
-        scale = window_of(labels, self._settings).scale
-        given = (*(() if state is None else state.given), Given(frame.image, labels.copy(), scale))
-        if len(given) > self._settings.max_given:  # the first frame is never forgotten
-            given = (given[0], *given[len(given) - self._settings.max_given + 1 :])
+        scale = crop_of(labels, self._settings).scale
+        given = (*(() if state is None else state.given), ReferenceFrame(frame.image, labels.copy(), scale))
+        if len(given) > self._settings.max_references:  # the first frame is never forgotten
+            given = (given[0], *given[len(given) - self._settings.max_references + 1 :])
         return self._fitted(frame.image, labels, known, given)
 
     def _prompted(self, frame: Frame, labels: Labels, prompts: MaskPrompts) -> dict[int, ObjectState]:
         """State of the prompted objects, by id; ``labels`` agree with the prompts."""
-        window = window_of(labels, self._settings)
-        lab = to_lab(window.cut(frame.image))
+        crop = crop_of(labels, self._settings)
+        lab = to_lab(crop.cut(frame.image))
         objects = {}
         for object_id, confidence in prompts.confidence.items():
             mask = labels == object_id
-            inside = window.cut(mask.astype(np.float32)) > 0.5
-            reference = reference_statistics(inside, lab, confidence, window.scale)
+            inside = crop.cut(mask.astype(np.float32)) > 0.5
+            reference = reference_statistics(inside, lab, confidence, crop.scale)
             area = float(np.count_nonzero(mask))
             objects[object_id] = ObjectState(object_id, confidence, 0, area, reference)
         return objects
 
     def _relearn(self, state: Video, frame: Frame, prompts: MaskPrompts) -> Video:
-        scale = window_of(prompts.labels, self._settings).scale
-        given = Given(frame.image, prompts.labels.copy(), scale)
+        scale = crop_of(prompts.labels, self._settings).scale
+        given = ReferenceFrame(frame.image, prompts.labels.copy(), scale)
         known = self._prompted(frame, given.labels, prompts)
         objects = tuple(known[object_id] for object_id in sorted(known))
-        looks = refit(state.looks, given, self._settings.appearance)
-        return Video(frame.image, given.labels, objects, (given,), looks, unadapted(looks), None)
+        appearance = refit(state.appearance, given, self._settings.appearance)
+        return Video(frame.image, given.labels, objects, (given,), appearance, unadapted(appearance), None)
 
     def _fitted(
         self,
         image: NDArray[np.uint8],
         labels: Labels,
         known: dict[int, ObjectState],
-        given: tuple[Given, ...],
+        given: tuple[ReferenceFrame, ...],
     ) -> Video:
         ids = sorted(known)
-        looks = fit(given, ids, self._settings.appearance)
-        return Video(image, labels, tuple(known[k] for k in ids), given, looks, unadapted(looks), None)
+        appearance = fit(given, ids, self._settings.appearance)
+        return Video(
+            image, labels, tuple(known[k] for k in ids), given, appearance, unadapted(appearance), None
+        )
 
     def _advance(self, state: Video, frame: Frame) -> Video:
         check_size(frame, state.labels.shape)
-        return advance(state, frame.image, self._settings, self._confidence, self._finish)
+        return advance(state, frame.image, self._settings, self._confidence, self._refiner)
 
     def _without(self, state: Video, object_id: int) -> Video:
         def cleared(labels: Labels) -> Labels:
@@ -138,7 +140,7 @@ class ClassicalTracker(MaskTracker[Video]):
 
 def _video_from(state: dict[str, Any]) -> Video:
     """The value that ``asdict`` took apart."""
-    looks, adapted, evidence = state["looks"], state["adapted"], state["evidence"]
+    appearance, adapted, evidence = state["appearance"], state["adapted"], state["evidence"]
     learner = adapted["learner"]
     return Video(
         state["image"],
@@ -146,16 +148,16 @@ def _video_from(state: dict[str, Any]) -> Video:
         tuple(
             ObjectState(**{**o, "reference": ReferenceStatistics(**o["reference"])}) for o in state["objects"]
         ),
-        tuple(Given(**g) for g in state["given"]),
+        tuple(ReferenceFrame(**g) for g in state["given"]),
         Appearance(
-            tuple(looks["ids"]),
-            looks["mean"],
-            looks["spread"],
-            tuple(looks["weights"]),
-            Examples(**looks["examples"]),
+            tuple(appearance["ids"]),
+            appearance["mean"],
+            appearance["spread"],
+            tuple(appearance["weights"]),
+            Examples(**appearance["examples"]),
         ),
         Adapted(
-            Learner(
+            OnlineClassifier(
                 tuple(learner["weights"]),
                 tuple(learner["first"]),
                 tuple(learner["second"]),
@@ -164,8 +166,8 @@ def _video_from(state: dict[str, Any]) -> Video:
             tuple(Examples(**e) for e in adapted["recent"]),
             adapted["updates"],
         ),
-        None if evidence is None else Evidence(Window(**evidence["window"]), evidence["log_looks"]),
-        tuple(Past(**p) for p in state["past"]),
+        None if evidence is None else PreviousAppearance(Crop(**evidence["window"]), evidence["log_looks"]),
+        tuple(PastFrame(**p) for p in state["past"]),
     )
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...backbones.classical.descriptors import blur
-from ...ops.crop import Window
-from ..flow_warping import Carried
+from ...ops.crop import Crop
+from ..flow_warping import WarpedMasks
 
 Floats = NDArray[np.float32]
 
@@ -19,17 +19,17 @@ Floats = NDArray[np.float32]
 class FusionSettings:
     """Weights of the unary terms; that of warped labels is 1."""
 
-    looks: float = 2.0
-    """Weight of log-probabilities by looks."""
-    heard: float = 0.5
+    appearance: float = 2.0
+    """Weight of log-probabilities by appearance."""
+    temporal_discount: float = 0.5
     """Part of what looks said of the same spot in the frame before that is taken off again: a classifier that
     errs about a spot errs in every frame, and must not win by repeating itself. 0.8 forgives too much."""
     doubt: float = 0.02
-    """Probability left to every label where the carried labels exclude it."""
-    carried_blur: float = 1.5
-    """Blur in pixels of carried labels: flow is not better than that along outlines."""
+    """Probability left to every label where the warped labels exclude it."""
+    warped_blur: float = 1.5
+    """Blur in pixels of warped labels: flow is not better than that along outlines."""
     loose_blur: float = 0.03
-    """Blur of carried labels where flow is not trusted, in object sizes."""
+    """Blur of warped labels where flow is not trusted, in object sizes."""
     free_distance: float = 0.08
     """An object may grow by this much in a frame without cost, in object sizes."""
     distance_cost: float = 30.0
@@ -41,27 +41,27 @@ class FusionSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class PreviousAppearance:
     """What looks said of a window, kept for the next frame."""
 
-    window: Window
-    log_looks: Floats
+    crop: Crop
+    appearance_log_prob: Floats
     """(1 + K, h, w) float32 log-probabilities."""
 
 
-def from_the_past(carried: Carried, good: float, settings: FusionSettings) -> Floats:
-    """(1 + K, h, w) float32 log-scores of background and objects from the carried labels and their distance.
+def motion_unary(warped: WarpedMasks, good: float, settings: FusionSettings) -> Floats:
+    """(1 + K, h, w) float32 log-scores of background and objects from the warped labels and their distance.
 
     ``good`` is the quality of an object's flow from which on it counts as not bad at all.
     """
-    count, height, width = carried.masks.shape
+    count, height, width = warped.masks.shape
     scores = np.empty((1 + count, height, width), dtype=np.float32)
     cost = np.zeros_like(scores)
-    pairs = zip(carried.masks, carried.trusts, carried.qualities, strict=True)
+    pairs = zip(warped.masks, warped.trusts, warped.qualities, strict=True)
     for k, (moved, trust, value) in enumerate(pairs, start=1):
         bad = max(0.0, 1 - value / good)
         size = float(np.sqrt(moved.sum()))
-        mask = blur(moved, max(0.1, min(settings.carried_blur, 0.1 * size)))  # tiny objects stay
+        mask = blur(moved, max(0.1, min(settings.warped_blur, 0.1 * size)))  # tiny objects stay
         size = max(4.0, size)
         loose = blur(mask, max(2.0, (settings.loose_blur + settings.bad_blur * bad) * size))
         scores[k] = trust * mask + (1 - trust) * loose
@@ -75,8 +75,12 @@ def from_the_past(carried: Carried, good: float, settings: FusionSettings) -> Fl
     return result
 
 
-def from_looks(
-    log_looks: Floats, window: Window, before: Evidence | None, carried: Carried, heard: float
+def appearance_unary(
+    appearance_log_prob: Floats,
+    crop: Crop,
+    before: PreviousAppearance | None,
+    warped: WarpedMasks,
+    temporal_discount: float,
 ) -> Floats:
     """(1 + K, h, w) float32 log-scores from looks, less the part ``heard`` of what they said before.
 
@@ -84,8 +88,14 @@ def from_looks(
         log_looks: (1 + K, h, w) float32 log-probabilities in ``window``.
         before: of the previous frame, in a window of its own; None where there is none.
     """
-    if before is None or heard == 0 or len(before.log_looks) != len(log_looks):
-        return log_looks
-    found = carried.correspondence
-    here = before.window.transfer(before.log_looks, window)
-    return log_looks - heard * found.trust * np.stack([found.pull(said) for said in here])
+    if (
+        before is None
+        or temporal_discount == 0
+        or len(before.appearance_log_prob) != len(appearance_log_prob)
+    ):
+        return appearance_log_prob
+    found = warped.correspondence
+    here = before.crop.transfer(before.appearance_log_prob, crop)
+    return appearance_log_prob - temporal_discount * found.trust * np.stack(
+        [found.pull(said) for said in here]
+    )

@@ -1,4 +1,4 @@
-"""What the built-in engine believes, or might believe, as cues for the compact network."""
+"""What the classical tracker believes, or might believe, as cues for the compact network."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...backbones.nano.cues import CARRIED, LOOKS, MASK, MASK_LOGIT
-from ..classical.frame_context import Sight
-from .mask_perturbation import RoughSettings, roughen
-from .region_errors import mistaken
+from ...backbones.nano.cues import APPEARANCE, MASK, MASK_LOGIT, WARPED
+from ..classical.frame_context import FrameContext
+from .mask_perturbation import PerturbationSettings, perturb_mask
+from .region_errors import with_region_errors
 
 Floats = NDArray[np.float32]
 
-ENGINE_CUES = (MASK, CARRIED, LOOKS)
+ENGINE_CUES = (MASK, WARPED, APPEARANCE)
 """The cues that the engine knows, in the order of :func:`engine_cues`."""
-LOOKS_LOGIT = 5.0
+APPEARANCE_LOGIT = 5.0
 """Log-odds of looks that a cue of 1 stands for."""
 LEAST = 1e-6
 SURE = (0.4, 1.0)
@@ -24,18 +24,18 @@ UNSTEADY = 0.3
 """Spread of the noise in looks that are made up."""
 
 
-def engine_cues(sight: Sight) -> Floats:
-    """(K, 3, h, w) float32 in -1..1: belief, carried mask and looks of every object.
+def engine_cues(context: FrameContext) -> Floats:
+    """(K, 3, h, w) float32 in -1..1: belief, warped mask and looks of every object.
 
     Belief and looks are log-odds against the strongest rival, so that an object has a cue above 0 exactly
     where it wins.
     """
-    cues = np.empty((len(sight.ids), len(ENGINE_CUES), *sight.belief.shape[1:]), np.float32)
-    cues[:, 0] = np.clip(against_rivals(np.log(sight.belief + LEAST)) / MASK_LOGIT, -1, 1)
-    cues[:, 1] = 2 * sight.carried.masks - 1
-    for k, (trust, quality) in enumerate(zip(sight.carried.trusts, sight.carried.qualities, strict=True)):
+    cues = np.empty((len(context.ids), len(ENGINE_CUES), *context.belief.shape[1:]), np.float32)
+    cues[:, 0] = np.clip(against_rivals(np.log(context.belief + LEAST)) / MASK_LOGIT, -1, 1)
+    cues[:, 1] = 2 * context.warped.masks - 1
+    for k, (trust, quality) in enumerate(zip(context.warped.trusts, context.warped.qualities, strict=True)):
         cues[k, 1] *= trust * quality
-    cues[:, 2] = np.clip(against_rivals(sight.log_looks) / LOOKS_LOGIT, -1, 1)
+    cues[:, 2] = np.clip(against_rivals(context.appearance_log_prob) / APPEARANCE_LOGIT, -1, 1)
     return cues
 
 
@@ -43,18 +43,18 @@ def made_up_cues(
     mask: NDArray[np.bool_],
     picture: NDArray[np.uint8],
     rng: np.random.Generator,
-    roughness: tuple[float, float],
+    perturbation: tuple[float, float],
 ) -> Floats:
     """(3, h, w) float32 cues that the engine might have about an (h, w) mask in an (h, w, 3) RGB picture.
 
     They are about as rough, somewhere between the least and the greatest ``roughness``, each in its own way;
-    and most of them agree on mistakes that follow the picture.
+    and most of them agree on mistakes that follow the image.
     """
-    rough = RoughSettings().times(float(rng.uniform(*roughness)))
-    own = np.stack([rng.uniform(*SURE) * (2 * roughen(mask, rng, rough) - 1) for _ in ENGINE_CUES])
+    rough = PerturbationSettings().times(float(rng.uniform(*perturbation)))
+    own = np.stack([rng.uniform(*SURE) * (2 * perturb_mask(mask, rng, rough) - 1) for _ in ENGINE_CUES])
     noise = cv2.resize(rng.standard_normal((10, 10)).astype(np.float32), mask.shape[::-1])
-    own[ENGINE_CUES.index(LOOKS)] += UNSTEADY * noise
-    return mistaken(np.clip(own, -1, 1).astype(np.float32), mask, picture, rng)
+    own[ENGINE_CUES.index(APPEARANCE)] += UNSTEADY * noise
+    return with_region_errors(np.clip(own, -1, 1).astype(np.float32), mask, picture, rng)
 
 
 def against_rivals(scores: Floats) -> Floats:

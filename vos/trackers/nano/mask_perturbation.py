@@ -12,7 +12,7 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class RoughSettings:
+class PerturbationSettings:
     """How rough; lengths are in object sizes (the square root of the area)."""
 
     shift: float = 0.08
@@ -28,10 +28,10 @@ class RoughSettings:
     soft: float = 0.04
     """Greatest blur."""
 
-    def times(self, factor: float) -> RoughSettings:
+    def times(self, factor: float) -> PerturbationSettings:
         """So much as rough."""
         least, most = self.blob
-        return RoughSettings(
+        return PerturbationSettings(
             factor * self.shift,
             factor * self.bend,
             factor * self.swell,
@@ -41,14 +41,14 @@ class RoughSettings:
         )
 
 
-def roughen(
-    mask: NDArray[np.bool_], rng: np.random.Generator, settings: RoughSettings | None = None
+def perturb_mask(
+    mask: NDArray[np.bool_], rng: np.random.Generator, settings: PerturbationSettings | None = None
 ) -> Floats:
     """(h, w) float32 in 0..1: an (h, w) bool mask moved, bent, grown or shrunk, with holes and spill.
 
     An empty mask stays empty.
     """
-    settings = settings or RoughSettings()
+    settings = settings or PerturbationSettings()
     if not mask.any():
         return mask.astype(np.float32)
     size = max(4.0, float(np.sqrt(mask.sum())))
@@ -62,7 +62,7 @@ def roughen(
     return result
 
 
-def _bent(mask: Floats, size: float, rng: np.random.Generator, settings: RoughSettings) -> Floats:
+def _bent(mask: Floats, size: float, rng: np.random.Generator, settings: PerturbationSettings) -> Floats:
     """The mask, displaced by a smooth random field."""
     height, width = mask.shape
     field = rng.normal(0, settings.bend * size, (2, 4, 4)).astype(np.float32)
@@ -80,7 +80,7 @@ def _signed_distance(mask: NDArray[np.bool_]) -> Floats:
     return np.asarray(inside - outside, np.float32)
 
 
-def _repaint(rough: Floats, size: float, rng: np.random.Generator, settings: RoughSettings) -> None:
+def _repaint(rough: Floats, size: float, rng: np.random.Generator, settings: PerturbationSettings) -> None:
     """Paint an ellipse near the outline, or inside, as the object or as not, in place."""
     outline = cv2.morphologyEx(rough, cv2.MORPH_GRADIENT, np.ones((3, 3), np.float32)) > 0
     rows, columns = np.nonzero(outline if rng.random() < 0.75 else rough > 0.5)

@@ -1,4 +1,4 @@
-"""Mistakes that follow the picture: whole patches of one look, taken for the object or missed.
+"""Mistakes that follow the image: whole patches of one look, taken for the object or missed.
 
 A tracker that goes by colours and by its own last masks seldom errs by ellipses. It loses the part of the
 object that looks like something else, or takes in the piece of ground that looks like the object, and goes
@@ -16,9 +16,9 @@ Floats = NDArray[np.float32]
 
 PATCHES = 24
 SMALL = 40
-"""Patches are found in a picture of about so many pixels a side, and drawn at full size."""
+"""Patches are found in an image of about so many pixels a side, and drawn at full size."""
 PLACE = 45.0
-"""Lab distance that counts as much as a side of the picture."""
+"""Lab distance that counts as much as a side of the image."""
 ROUNDS = 5
 REACH = 0.3
 """Spill lies within this distance of the object, in object sizes."""
@@ -51,7 +51,7 @@ def patches(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.
 def mistakes(
     mask: Bools, picture: NDArray[np.uint8], rng: np.random.Generator, most: int = 3
 ) -> tuple[Bools, Bools]:
-    """(h, w) bool missed part of an (h, w) mask, and (h, w) bool spill next to it: patches of the picture.
+    """(h, w) bool missed part of an (h, w) mask, and (h, w) bool spill next to it: patches of the image.
 
     At most ``most`` patches each, by chance. Both are empty where the mask is.
     """
@@ -72,7 +72,9 @@ def mistakes(
     return missed, spill
 
 
-def mistaken(cues: Floats, mask: Bools, picture: NDArray[np.uint8], rng: np.random.Generator) -> Floats:
+def with_region_errors(
+    cues: Floats, mask: Bools, picture: NDArray[np.uint8], rng: np.random.Generator
+) -> Floats:
     """(C, h, w) cues, above 0 on the object, of a tracker that has made mistakes: most cues agree on them."""
     missed, spill = mistakes(mask, picture, rng)
     wrong = cues.copy()

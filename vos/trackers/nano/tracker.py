@@ -1,8 +1,8 @@
-"""The built-in engine with the compact network for a judge: ``--model nano``.
+"""The classical tracker with the compact network for a judge: ``--model nano``.
 
 The engine proposes, from motion and colours, which tell *this* object from others; the network disposes,
-for it knows what contours and objects look like. It reads the engine's belief, the carried mask, what
-colours say, and similarity with the given frames in its own features, and changes the belief. What it
+for it knows what contours and objects look like. It reads the engine's belief, the warped mask, what
+colours say, and similarity with the reference frames in its own features, and changes the belief. What it
 decides goes on through the rest of the engine: it is carried to the next frame and learned from.
 """
 
@@ -21,16 +21,16 @@ from torch.nn import functional as F
 
 from ...backbones.grid_mask import grid_mask
 from ...backbones.nano.backbone import NanoBackbone, build_nano
-from ...backbones.nano.cues import CUES, LOOKS, MASK, MASK_LOGIT, SIMILAR
-from ...backbones.nano.network import STRIDE, NanoNetwork, Pyramid, recall, similarity_cue
+from ...backbones.nano.cues import APPEARANCE, CUES, MASK, MASK_LOGIT, SIMILAR
+from ...backbones.nano.network import STRIDE, NanoNetwork, Pyramid, read_memory, similarity_cue
 from ...settings import override
 from ..base import TrackerInfo
-from ..classical.appearance import Given
+from ..classical.appearance import ReferenceFrame
 from ..classical.confidence import Confidence, fitted_confidence
-from ..classical.frame_context import Sight
-from ..classical.step import window_of
+from ..classical.frame_context import FrameContext
+from ..classical.step import crop_of
 from ..classical.tracker import ClassicalSettings, ClassicalTracker
-from ..knn_matching import recall_similarity, sample_columns
+from ..knn_matching import knn_similarity, sample_columns
 from .cues import ENGINE_CUES, against_rivals, changed, engine_cues
 from .cues import LEAST as CUE_LEAST
 from .tuning import Reference, TuneSettings, tune
@@ -45,27 +45,27 @@ LEAST = 1e-9
 
 @dataclass(frozen=True)
 class NanoSettings:
-    """Settings of the engine with the network."""
+    """Settings of the nano tracker."""
 
     strength: float = 1.0
     """How much of the network's change, in logits, is made: 0 is the engine alone."""
-    looks: float = 0.5
+    appearance: float = 0.5
     """How much of what colours say the network is told. Made-up clips have more telling colours than the
     world: there the network learned to trust them too much."""
     pixels: int = 80_000
-    """Size of the picture that the network sees; larger ones than it was trained on help little."""
+    """Size of the image that the network sees; larger ones than it was trained on help little."""
     collapse: float = 0.25
     """An object of which the engine believes less than this part of what was there in the frame before is
     looked for by the network's memory alone. Without a memory it is the engine's to find."""
     columns: int = 256
-    """Feature columns remembered of an object in a given frame; the rest has four times as many."""
+    """Feature columns remembered of an object in a reference frame; the rest has four times as many."""
     tune: bool = False
-    """Fit a small part of the network to the given frames."""
+    """Fit a small part of the network to the reference frames."""
     tuning: TuneSettings = field(default_factory=TuneSettings)
     engine: ClassicalSettings = field(default_factory=ClassicalSettings)
 
     def __post_init__(self) -> None:
-        for name in ("strength", "looks", "collapse"):
+        for name in ("strength", "appearance", "collapse"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in 0..1, got {getattr(self, name)}")
         for name in ("pixels", "columns"):
@@ -75,14 +75,14 @@ class NanoSettings:
 
 @dataclass(frozen=True, eq=False)
 class _Known:
-    """What follows from the given frames: it is made anew when they change, and is no state."""
+    """What follows from the reference frames: it is made anew when they change, and is no state."""
 
-    given: tuple[Given, ...]
+    given: tuple[ReferenceFrame, ...]
     remembered: tuple[tuple[Tensor, Tensor], ...]
     """Per object: feature columns (C, m) of it and of all else."""
     network: NanoBackbone
     memory: Remembered | None
-    """What the network's memory holds of the given frames."""
+    """What the network's memory holds of the reference frames."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +101,7 @@ class Remembered:
         )
 
 
-class NanoJudge:
+class NanoRefiner:
     """A :data:`~vos.trackers.classical.frame_context.Finish`: the engine's belief, corrected by the
     network."""
 
@@ -110,83 +110,83 @@ class NanoJudge:
         self.settings = settings
         self._known: _Known | None = None
 
-    def __call__(self, sight: Sight) -> Floats:
+    def __call__(self, context: FrameContext) -> Floats:
         """(1 + K, h, w) float32 probabilities."""
-        known = self._learned(sight)
-        own = engine_cues(sight)
-        change = self._change(known, sight, own)
-        judged = changed(sight.belief, np.float32(self.settings.strength) * change)
-        return shared_out(judged, sight.belief)
+        known = self._learned(context)
+        own = engine_cues(context)
+        change = self._change(known, context, own)
+        refined = changed(context.belief, np.float32(self.settings.strength) * change)
+        return shared_out(refined, context.belief)
 
     @torch.inference_mode()
-    def _change(self, known: _Known, sight: Sight, own: Floats) -> Floats:
+    def _change(self, known: _Known, context: FrameContext, own: Floats) -> Floats:
         """(K, h, w) float32: what the network adds to the logits of the engine's (K, 3, h, w) cues."""
-        size = sight.picture.shape[:2]
+        size = context.cropped.shape[:2]
         small = smaller(size, self.settings.pixels)
-        shown, inner = padded(_resized(sight.picture, small))
+        shown, inner = padded(_resized(context.cropped, small))
         backbone, network = known.network, known.network.network
-        recalled = None
-        if network.memory is None or known.memory is None or sight.before is None:
+        memory_read = None
+        if network.memory is None or known.memory is None or context.before is None:
             pyramid = network.encoder(backbone.to_input(shown[None]))
         else:  # the frame before in the same window, so that nothing has to be kept of it
-            earlier, _ = padded(_resized(sight.window.cut(sight.before.image), small))
+            earlier, _ = padded(_resized(context.crop.cut(context.before.image), small))
             both = network.encoder(backbone.to_input(np.stack([shown, earlier])))
             pyramid, past = image_of(both, 0), image_of(both, 1)
-            masks = [sight.window.cut((sight.before.labels == k).astype(np.float32)) for k in sight.ids]
+            masks = [context.crop.cut((context.before.labels == k).astype(np.float32)) for k in context.ids]
             last = remember(network, past, [_resized(mask, small) for mask in masks])
             memory = known.memory.with_more(last)
-            recalled = recall(network.memory.keys(pyramid), memory.keys, memory.values)
+            memory_read = read_memory(network.memory.keys(pyramid), memory.keys, memory.values)
         cues = torch.zeros(len(own), len(CUES), *shown.shape[:2])
         for k, planes in enumerate(own):
             for channel, plane in zip(ENGINE_CUES, planes, strict=True):
                 cues[k, channel, : inner[0], : inner[1]] = torch.from_numpy(_resized(plane, small))
         cues = cues.to(backbone.device)
-        cues[:, LOOKS] *= self.settings.looks
-        lost = collapsed(sight, self.settings.collapse) & (recalled is not None)
+        cues[:, APPEARANCE] *= self.settings.appearance
+        lost = collapsed(context, self.settings.collapse) & (memory_read is not None)
         cues[torch.from_numpy(lost)] = 0
         cues[:, SIMILAR] = similarity_planes(pyramid, known.remembered, shown.shape[:2])
-        logits, _ = network.decoder(pyramid, cues.to(backbone.dtype), recalled)
+        logits, _ = network.decoder(pyramid, cues.to(backbone.dtype), memory_read)
         # A belief is not ambiguous: all candidates learned to mend it, and their mean is steadier than one.
         mended = logits.float().mean(dim=1)
         # What is lost has no belief in its cues: the network gives all of its logits.
         change = (mended - MASK_LOGIT * cues[:, MASK])[:, : inner[0], : inner[1]].cpu().numpy()
         change = np.stack([cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR) for plane in change])
         if lost.any():
-            change[lost] -= against_rivals(np.log(sight.belief + np.float32(CUE_LEAST)))[lost]
+            change[lost] -= against_rivals(np.log(context.belief + np.float32(CUE_LEAST)))[lost]
         return change
 
-    def _learned(self, sight: Sight) -> _Known:
-        """What is known of the objects, from the given frames."""
+    def _learned(self, context: FrameContext) -> _Known:
+        """What is known of the objects, from the reference frames."""
         known = self._known
-        if known is None or [id(g) for g in known.given] != [id(g) for g in sight.given]:
+        if known is None or [id(g) for g in known.given] != [id(g) for g in context.given]:
             settings, backbone = self.settings, self.backbone
-            references = tuple(as_judged(given, settings) for given in sight.given)
+            references = tuple(as_refined(given, settings) for given in context.given)
             if settings.tune:
-                backbone = tune(backbone, references, sight.ids, settings.tuning)
-            remembered = recollect(backbone, references, sight.ids, settings.columns)
-            memory = memory_of(backbone, references, sight.ids)
-            self._known = known = _Known(sight.given, remembered, backbone, memory)
+                backbone = tune(backbone, references, context.ids, settings.tuning)
+            remembered = recollect(backbone, references, context.ids, settings.columns)
+            memory = memory_of(backbone, references, context.ids)
+            self._known = known = _Known(context.given, remembered, backbone, memory)
         return known
 
 
-def shared_out(judged: Floats, belief: Floats) -> Floats:
+def shared_out(refined: Floats, belief: Floats) -> Floats:
     """(1 + K, h, w) probabilities: what is an object's by ``judged``, shared out among objects by ``belief``.
 
     The network tells objects from what surrounds them. Which of several that look alike is the engine's to
     say, who knows where each of them was; the network is heard where the engine thinks of none.
     """
-    shares = belief[1:] + np.float32(NONE) * judged[1:]
-    share = (1 - judged[0]) / np.maximum(shares.sum(axis=0), LEAST)
-    return np.concatenate([judged[:1], shares * share])
+    shares = belief[1:] + np.float32(NONE) * refined[1:]
+    share = (1 - refined[0]) / np.maximum(shares.sum(axis=0), LEAST)
+    return np.concatenate([refined[:1], shares * share])
 
 
-def collapsed(sight: Sight, least: float) -> NDArray[np.bool_]:
+def collapsed(context: FrameContext, least: float) -> NDArray[np.bool_]:
     """(K,) bool: objects of which less than ``least`` of what was there in the frame before is believed."""
-    believed = np.bincount(sight.belief.argmax(axis=0).ravel(), minlength=len(sight.belief))[1:]
-    if sight.before is None:
-        return np.zeros(len(sight.ids), bool)
-    before = np.array([np.count_nonzero(sight.before.labels == k) for k in sight.ids])
-    result: NDArray[np.bool_] = believed <= least * before * sight.window.scale**2
+    believed = np.bincount(context.belief.argmax(axis=0).ravel(), minlength=len(context.belief))[1:]
+    if context.before is None:
+        return np.zeros(len(context.ids), bool)
+    before = np.array([np.count_nonzero(context.before.labels == k) for k in context.ids])
+    result: NDArray[np.bool_] = believed <= least * before * context.crop.scale**2
     return result
 
 
@@ -220,8 +220,8 @@ def memory_of(
         return None
     memory = None
     for reference in references:
-        picture, _ = padded(reference.picture)
-        pyramid = backbone.network.encoder(backbone.to_input(picture[None]))
+        cropped, _ = padded(reference.cropped)
+        pyramid = backbone.network.encoder(backbone.to_input(cropped[None]))
         masks = [(reference.labels == k).astype(np.float32) for k in ids]
         cells = remember(backbone.network, pyramid, masks)
         memory = cells if memory is None else memory.with_more(cells)
@@ -234,14 +234,14 @@ def image_of(pyramid: Pyramid, number: int) -> Pyramid:
     return Pyramid(tuple(level[rows] for level in pyramid.levels), pyramid.columns[rows])
 
 
-def as_judged(given: Given, settings: NanoSettings) -> Reference:
-    """A given frame in the window, and at the size, in which a frame like it is judged."""
-    window = window_of(given.labels, settings.engine)
-    picture = window.cut(given.image)
-    size = smaller(picture.shape[:2], settings.pixels)
-    part = np.ascontiguousarray(given.labels[window.y0 : window.y1, window.x0 : window.x1])
+def as_refined(given: ReferenceFrame, settings: NanoSettings) -> Reference:
+    """A reference frame in the window, and at the size, in which a frame like it is judged."""
+    crop = crop_of(given.labels, settings.engine)
+    cropped = crop.cut(given.image)
+    size = smaller(cropped.shape[:2], settings.pixels)
+    part = np.ascontiguousarray(given.labels[crop.y0 : crop.y1, crop.x0 : crop.x1])
     labels = cv2.resize(part, size[::-1], interpolation=cv2.INTER_NEAREST)
-    return Reference(_resized(picture, size), np.asarray(labels, np.uint8))
+    return Reference(_resized(cropped, size), np.asarray(labels, np.uint8))
 
 
 @torch.inference_mode()
@@ -252,12 +252,12 @@ def recollect(
     on: list[list[Tensor]] = [[] for _ in ids]
     off: list[list[Tensor]] = [[] for _ in ids]
     for reference in references:
-        picture, (height, width) = padded(reference.picture)
-        columns = backbone.network.encoder(backbone.to_input(picture[None])).columns[0]
+        cropped, (height, width) = padded(reference.cropped)
+        columns = backbone.network.encoder(backbone.to_input(cropped[None])).columns[0]
         grid = F.normalize(columns.float(), dim=0)
         cells = (grid.shape[1], grid.shape[2])
         for k, object_id in enumerate(ids):
-            here, rest = torch.zeros(2, *picture.shape[:2], dtype=torch.bool)
+            here, rest = torch.zeros(2, *cropped.shape[:2], dtype=torch.bool)
             here[:height, :width] = torch.from_numpy(reference.labels == object_id)
             rest[:height, :width] = torch.from_numpy(reference.labels != object_id)
             covered = grid_mask(here, cells)
@@ -277,7 +277,7 @@ def similarity_planes(
     planes = []
     for on, off in remembered:
         if on.shape[1] and off.shape[1]:
-            difference = recall_similarity(grid, on) - recall_similarity(grid, off)
+            difference = knn_similarity(grid, on) - knn_similarity(grid, off)
             planes.append(similarity_cue(difference, (size[0], size[1])))
         else:
             planes.append(grid.new_zeros(size[0], size[1]))
@@ -285,7 +285,7 @@ def similarity_planes(
 
 
 def smaller(size: tuple[int, ...], pixels: int) -> tuple[int, int]:
-    """(h, w) of a picture of ``size`` brought to at most about ``pixels``."""
+    """(h, w) of an image of ``size`` brought to at most about ``pixels``."""
     scale = min(1.0, float(np.sqrt(pixels / (size[0] * size[1]))))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
@@ -297,18 +297,18 @@ def _resized(values: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     return np.asarray(cv2.resize(values, size[::-1], interpolation=cv2.INTER_AREA))
 
 
-def padded(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """A picture continued at the right and below to multiples of 32, and its own (h, w)."""
-    height, width = picture.shape[:2]
+def padded(cropped: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """An image continued at the right and below to multiples of 32, and its own (h, w)."""
+    height, width = cropped.shape[:2]
     down, right = -height % STRIDE, -width % STRIDE
-    whole = cv2.copyMakeBorder(picture, 0, down, 0, right, cv2.BORDER_REPLICATE)
+    whole = cv2.copyMakeBorder(cropped, 0, down, 0, right, cv2.BORDER_REPLICATE)
     return whole, (height, width)
 
 
 class NanoTracker(ClassicalTracker):
-    """The built-in engine with the network for a judge, as a :class:`~vos.trackers.base.Tracker`.
+    """The classical tracker with the network for a judge, as a :class:`~vos.trackers.base.Tracker`.
 
-    Its state is the engine's: what the network was told of the objects follows from the given frames.
+    Its state is the engine's: what the network was told of the objects follows from the reference frames.
     """
 
     def __init__(
@@ -319,13 +319,15 @@ class NanoTracker(ClassicalTracker):
     ) -> None:
         """``confidence`` as in :class:`~vos.trackers.classical.tracker.ClassicalTracker`."""
         chosen = settings or NanoSettings()
-        self.judge = NanoJudge(network, chosen)
-        super().__init__(chosen.engine, finish=self.judge, confidence=confidence or fitted_confidence("nano"))
+        self.refiner = NanoRefiner(network, chosen)
+        super().__init__(
+            chosen.engine, refiner=self.refiner, confidence=confidence or fitted_confidence("nano")
+        )
 
     @property
     def info(self) -> TrackerInfo:
         """See :class:`~vos.trackers.base.Tracker`; settings of the network and of the engine."""
-        return TrackerInfo(self.judge.settings, device=str(self.judge.backbone.device))
+        return TrackerInfo(self.refiner.settings, device=str(self.refiner.backbone.device))
 
 
 def build(*, settings: Mapping[str, Any], device: str, dtype: str, checkpoint: str | None) -> NanoTracker:

@@ -1,6 +1,6 @@
 """One-shot tuning: a small part of the compact network learns the objects of one video.
 
-As in OSVOS (Caelles et al., 2017) and PerSAM-F, from the given frames alone: the network mends rough masks
+As in OSVOS (Caelles et al., 2017) and PerSAM-F, from the reference frames alone: the network mends rough masks
 of made-up views of them (:mod:`vos.trackers.classical.augmentation`,
 :mod:`vos.trackers.nano.mask_perturbation`). Only the decoder's last layers learn, for a few seconds; the
 encoder, and all statistics of its layers, stay as they are.
@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from ...backbones.nano.backbone import NanoBackbone
 from ...backbones.nano.cues import CUES
 from ...backbones.nano.network import NanoNetwork, Pyramid
-from ..classical.augmentation import VOID, ViewSettings, fill, view
+from ..classical.augmentation import VOID, AugmentationSettings, fill, view
 from .cues import ENGINE_CUES, made_up_cues
 
 
@@ -29,7 +29,7 @@ from .cues import ENGINE_CUES, made_up_cues
 class Reference:
     """A frame whose labels are known, as the network sees it."""
 
-    picture: NDArray[np.uint8]
+    cropped: NDArray[np.uint8]
     """(h, w, 3) uint8 RGB."""
     labels: NDArray[np.uint8]
     """(h, w) uint8."""
@@ -37,7 +37,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class TuneSettings:
-    """How the network is fitted to the given frames."""
+    """How the network is fitted to the reference frames."""
 
     steps: int = 120
     examples: int = 24
@@ -46,7 +46,7 @@ class TuneSettings:
     side: int = 224
     """Views are cut to squares of this many pixels around an object."""
     rate: float = 2e-4
-    roughness: tuple[float, float] = (0.05, 0.5)
+    perturbation: tuple[float, float] = (0.05, 0.5)
     """Least and greatest roughness of the masks that are made up."""
     seed: int = 0
 
@@ -58,8 +58,8 @@ class TuneSettings:
             raise ValueError(f"side must be a multiple of 32, got {self.side}")
         if not 0 < self.rate < float("inf"):
             raise ValueError(f"rate must be positive and finite, got {self.rate}")
-        if not 0 <= self.roughness[0] <= self.roughness[1]:
-            raise ValueError(f"roughness must be two numbers from 0 up in order, got {self.roughness}")
+        if not 0 <= self.perturbation[0] <= self.perturbation[1]:
+            raise ValueError(f"roughness must be two numbers from 0 up in order, got {self.perturbation}")
 
 
 @torch.inference_mode(False)
@@ -85,7 +85,7 @@ def tune(
         chosen = rng.integers(len(pictures), size=min(settings.batch, len(pictures)))
         cues = np.zeros((len(chosen), len(CUES), settings.side, settings.side), np.float32)
         for row, i in enumerate(chosen):
-            cues[row, list(ENGINE_CUES)] = made_up_cues(masks[i], pictures[i], rng, settings.roughness)
+            cues[row, list(ENGINE_CUES)] = made_up_cues(masks[i], pictures[i], rng, settings.perturbation)
         truth = torch.from_numpy(np.stack([masks[i] for i in chosen])).float().to(tuned.device)
         logits, _ = network.decoder(_rows(pyramid, chosen), torch.from_numpy(cues).to(tuned.device))
         loss = mask_loss(logits, truth[:, None].expand_as(logits)).mean()
@@ -113,22 +113,22 @@ def _examples(
     """Square pictures (S, S, 3) uint8 around an object, and its masks (S, S) bool there."""
     pictures, masks = [], []
     shown = [(f, k) for f in references for k in ids if (f.labels == k).any()]
-    empty = {id(f): fill(f.picture, f.labels) for f, _ in shown}
+    empty = {id(f): fill(f.cropped, f.labels) for f, _ in shown}
     for n in range(settings.examples if shown else 0):
         frame, object_id = shown[n % len(shown)]
-        seen, labels = view(frame.picture, frame.labels, empty[id(frame)], 1.0, ViewSettings(), rng)
+        seen, labels = view(frame.cropped, frame.labels, empty[id(frame)], 1.0, AugmentationSettings(), rng)
         mask = labels == object_id
         if mask.any():
-            picture, here = _square(seen, mask & (labels != VOID), settings.side, rng)
-            pictures.append(picture)
+            cropped, here = _square(seen, mask & (labels != VOID), settings.side, rng)
+            pictures.append(cropped)
             masks.append(here)
     return pictures, masks
 
 
 def _square(
-    picture: NDArray[np.uint8], mask: NDArray[np.bool_], side: int, rng: np.random.Generator
+    cropped: NDArray[np.uint8], mask: NDArray[np.bool_], side: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """The (side, side) part of a picture around the mask's middle; larger objects are made to fit."""
+    """The (side, side) part of an image around the mask's middle; larger objects are made to fit."""
     rows, columns = np.nonzero(mask)
     extent = max(np.ptp(rows), np.ptp(columns)) + 1
     scale = min(1.0, 0.8 * side / extent)
@@ -138,8 +138,8 @@ def _square(
         [[scale, 0, side / 2 - scale * x + jitter[0]], [0, scale, side / 2 - scale * y + jitter[1]]]
     )
     if scale < 1:
-        picture = cv2.GaussianBlur(picture, (0, 0), 0.5 / scale)
-    part = cv2.warpAffine(picture, matrix, (side, side), borderMode=cv2.BORDER_REFLECT)
+        cropped = cv2.GaussianBlur(cropped, (0, 0), 0.5 / scale)
+    part = cv2.warpAffine(cropped, matrix, (side, side), borderMode=cv2.BORDER_REFLECT)
     inside = cv2.warpAffine(mask.astype(np.float32), matrix, (side, side)) >= 0.5
     return part, inside
 

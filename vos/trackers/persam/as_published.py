@@ -28,7 +28,7 @@ from ...prompts import Prompt
 from ...results import FrameResult, Labels
 from ..base import TrackerInfo
 from ..mask_tracker import MaskPrompts, MaskTracker, check_size
-from .feature_geometry import ReferenceView, View
+from .feature_geometry import FeatureGeometry, ReferenceGeometry
 from .location_prior import positive_points
 
 if TYPE_CHECKING:
@@ -114,14 +114,17 @@ class PublishedPersamTracker(MaskTracker[PublishedPersamState]):
     """PerSAM (or, with ``tune``, PerSAM-F) on video, as published."""
 
     def __init__(
-        self, backbone: Backbone, settings: PublishedPersamSettings | None = None, view: View | None = None
+        self,
+        backbone: Backbone,
+        settings: PublishedPersamSettings | None = None,
+        view: FeatureGeometry | None = None,
     ) -> None:
         """``view``: how features are read, for backbones other than SAM; there it is the reference's."""
         super().__init__()
         self.backbone = backbone
         self.settings = settings or PublishedPersamSettings()
         if view is None:
-            view = ReferenceView(cast("SamBackbone", backbone), self.settings.foreground)
+            view = ReferenceGeometry(cast("SamBackbone", backbone), self.settings.foreground)
         self.view = view
 
     @property

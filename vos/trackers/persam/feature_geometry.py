@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ...backbones.sam.backbone import SamBackbone
 
 
-class View(Protocol):
+class FeatureGeometry(Protocol):
     """How features of an image are read."""
 
     def columns(self, features: FrameFeatures) -> Tensor:
@@ -48,7 +48,7 @@ class View(Protocol):
 
 
 @dataclass(frozen=True)
-class AlignedView:
+class AlignedGeometry:
     """The grid covers the image exactly; a mask selects the cells it covers at least half."""
 
     def columns(self, features: FrameFeatures) -> Tensor:
@@ -74,7 +74,7 @@ class AlignedView:
 
 
 @dataclass(frozen=True, eq=False)
-class ContrastView(AlignedView):
+class ContrastGeometry(AlignedGeometry):
     """The aligned view, in which similarity is how much more a cell looks like the target than like the rest.
 
     Hand-made features say little about a target that its surroundings do not share, and the most similar
@@ -85,9 +85,9 @@ class ContrastView(AlignedView):
     """(C,) unit direction of what is not the target in the reference image; zero to leave it out."""
 
     @classmethod
-    def of_reference(cls, features: FrameFeatures, mask: NDArray[np.bool_]) -> ContrastView:
+    def of_reference(cls, features: FrameFeatures, mask: NDArray[np.bool_]) -> ContrastGeometry:
         """The view for the target under the (H, W) bool ``mask`` of the image that ``features`` are of."""
-        rest = AlignedView().cells(features, ~mask)
+        rest = AlignedGeometry().cells(features, ~mask)
         return cls(embed_target(features.grid, rest).direction)
 
     def similarity(self, features: FrameFeatures, direction: Tensor) -> Tensor:
@@ -95,16 +95,16 @@ class ContrastView(AlignedView):
         return torch.einsum("c,chw->hw", (direction - self.background).to(features.grid), features.grid)
 
 
-def suitable_geometry(features: FrameFeatures, mask: NDArray[np.bool_]) -> View:
+def suitable_geometry(features: FrameFeatures, mask: NDArray[np.bool_]) -> FeatureGeometry:
     """What suits features: the contrast to the background where they are hand-made, else aligned.
 
     ``mask`` (H, W) bool is the target in the reference image, which ``features`` are of.
     """
-    return AlignedView() if features.learned else ContrastView.of_reference(features, mask)
+    return AlignedGeometry() if features.learned else ContrastGeometry.of_reference(features, mask)
 
 
 @dataclass(frozen=True, eq=False)
-class ReferenceView:
+class ReferenceGeometry:
     """The padded square as the reference scripts see it, quirks included."""
 
     backbone: SamBackbone
@@ -121,7 +121,7 @@ class ReferenceView:
         return self.cell_values(mask) > 0
 
     def cell_values(self, mask: NDArray[np.bool_]) -> Tensor:
-        """(g, g) float32 samples of the mask, sent through the image preprocessing as a picture."""
+        """(g, g) float32 samples of the mask, sent through the image preprocessing as an image."""
         picture = np.zeros((*mask.shape, 3), dtype=np.uint8)
         picture[..., 0] = mask * np.uint8(self.foreground)
         channel = self.backbone.preprocess(picture)[0, 0]

@@ -17,7 +17,7 @@ from ...backbones.refinement import Pass, keep_best, keep_mix, refine
 from ...backbones.scale_weights import ScaleWeights, fit_scale_weights
 from ...errors import PromptError
 from ...prompts import Prompt
-from .feature_geometry import AlignedView, View
+from .feature_geometry import AlignedGeometry, FeatureGeometry
 from .location_prior import negative_points, positive_points
 from .target_embedding import TargetEmbedding, embed_target
 
@@ -59,7 +59,7 @@ class LearnedTarget:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class TargetMatch:
     """What one image gave."""
 
     similarity: Tensor
@@ -89,14 +89,14 @@ def learn_target(
     features: FrameFeatures,
     mask: NDArray[np.bool_],
     settings: PersamSettings | None = None,
-    view: View | None = None,
+    view: FeatureGeometry | None = None,
 ) -> LearnedTarget:
     """The target under the (H, W) bool ``mask`` of the reference image that ``features`` are of.
 
     Raises:
         PromptError: if the mask is empty, has another size than the image, or covers no grid cell.
     """
-    settings, view = settings or PersamSettings(), view or AlignedView()
+    settings, view = settings or PersamSettings(), view or AlignedGeometry()
     if mask.shape != features.image_size:
         raise PromptError(
             f"the reference mask is {mask.shape[1]}x{mask.shape[0]} pixels, "
@@ -126,14 +126,14 @@ def find_target(
     features: FrameFeatures,
     target: LearnedTarget,
     settings: PersamSettings | None = None,
-    view: View | None = None,
+    view: FeatureGeometry | None = None,
     exclude: NDArray[np.bool_] | None = None,
-) -> Found:
+) -> TargetMatch:
     """The target in the image that ``features`` are of.
 
     In the (H, W) bool region ``exclude`` nothing counts as similar: what was found there is not found again.
     """
-    settings, view = settings or PersamSettings(), view or AlignedView()
+    settings, view = settings or PersamSettings(), view or AlignedGeometry()
     similarity = view.similarity(features, target.embedding.direction)
     whole = prior = view.prior(features, similarity)
     if exclude is not None:
@@ -157,7 +157,7 @@ def find_target(
         # PerSAM's second pass has no box yet; PerSAM-F has one from the start.
         use_box = step > 0 or target.fit is not None
         passes.append(refine(backbone, features, [prompt], passes[-1], use_box=use_box))
-    return Found(similarity, prior, prompt, guidance, tuple(passes))
+    return TargetMatch(similarity, prior, prompt, guidance, tuple(passes))
 
 
 def _point_prompt(prior: Tensor, negative: Tensor | None = None) -> Prompt:

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from ...backbones.base import Backbone, FrameFeatures
-from .feature_geometry import AlignedView, View
-from .images import Found, LearnedTarget, PersamSettings, find_target
+from .feature_geometry import AlignedGeometry, FeatureGeometry
+from .images import LearnedTarget, PersamSettings, TargetMatch, find_target
 
 OVERLAP = 0.8
 """A mask with this share of its pixels in earlier ones shows nothing new. An IoU of 0.8 with an earlier mask,
@@ -30,12 +30,15 @@ class Instance:
 
     mask: NDArray[np.bool_]
     """(H, W) bool, without the pixels of earlier instances."""
-    found: Found
+    found: TargetMatch
 
 
 @torch.inference_mode()
 def similarity_range(
-    features: FrameFeatures, mask: NDArray[np.bool_], target: LearnedTarget, view: View | None = None
+    features: FrameFeatures,
+    mask: NDArray[np.bool_],
+    target: LearnedTarget,
+    view: FeatureGeometry | None = None,
 ) -> tuple[float, float]:
     """Mean similarity of the background of the reference image, and of the target there.
 
@@ -45,7 +48,7 @@ def similarity_range(
         target: what was learned from the two.
         view: how features are read.
     """
-    view = view or AlignedView()
+    view = view or AlignedGeometry()
     prior = view.prior(features, view.similarity(features, target.embedding.direction)).cpu().numpy()
     inside = float(prior[mask].mean())
     outside = float(prior[~mask].mean()) if not mask.all() else float(prior.min())
@@ -53,7 +56,10 @@ def similarity_range(
 
 
 def similarity_threshold(
-    features: FrameFeatures, mask: NDArray[np.bool_], target: LearnedTarget, view: View | None = None
+    features: FrameFeatures,
+    mask: NDArray[np.bool_],
+    target: LearnedTarget,
+    view: FeatureGeometry | None = None,
 ) -> float:
     """The similarity that a further instance needs, :data:`LIKENESS` of the :func:`similarity_range`."""
     outside, inside = similarity_range(features, mask, target, view)
@@ -65,7 +71,7 @@ def find_instances(
     features: FrameFeatures,
     target: LearnedTarget,
     settings: PersamSettings | None = None,
-    view: View | None = None,
+    view: FeatureGeometry | None = None,
     *,
     limit: int,
     threshold: float,

@@ -1,4 +1,4 @@
-"""What the target tracker remembers of an object: given frames for good, recent ones for a while."""
+"""What the PerSAM tracker remembers of an object: reference frames for good, recent ones for a while."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class ObjectMemory:
 
     object_id: int
     anchor: tuple[Tensor, ...]
-    """Of each given frame (C, m) unit columns under the mask; the first one is never dropped."""
+    """Of each reference frame (C, m) unit columns under the mask; the first one is never dropped."""
     embedding: Tensor
     """(C,) mean feature under the first given mask, not normalised."""
     recent: tuple[Tensor, ...] = ()
@@ -40,11 +40,11 @@ class ObjectMemory:
         return self.last_score * self.last_quality * self.reference_confidence
 
     def columns(self) -> tuple[Tensor, ...]:
-        """All that is remembered, given frames first."""
+        """All that is remembered, reference frames first."""
         return (*self.anchor, *self.recent)
 
-    def given_again(self, columns: Tensor, against: Tensor, limit: int) -> ObjectMemory:
-        """With a correction: the first given frame and the newest ``limit - 1`` others stay.
+    def is_corrected(self, columns: Tensor, against: Tensor, limit: int) -> ObjectMemory:
+        """With a correction: the first reference frame and the newest ``limit - 1`` others stay.
 
         Of what was given before, columns are forgotten that are nearer to what this frame says is not the
         object, ``against`` (C, n): otherwise a bad first mask would speak up for ever.

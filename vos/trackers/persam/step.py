@@ -1,4 +1,4 @@
-"""One frame of the target tracker, from the state before it to the state after it."""
+"""One frame of the PerSAM tracker, from the state before it to the state after it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ...backbones.classical.descriptors import to_lab
 from ...backbones.grid_mask import grid_mask
 from ...backbones.refinement import Pass, keep, keep_mix, refine
 from ...backbones.scale_weights import fit_scale_weights
-from ...ops.crop import choose_window
+from ...ops.crop import choose_crop
 from ...ops.overlap import logits_to_labels
 from ...results import Labels, labels_to_masks
-from ..flow_warping import CarrySettings, carry
-from ..knn_matching import compete, recall_similarity, sample_columns
+from ..flow_warping import WarpingSettings, warp_masks
+from ..knn_matching import knn_similarity, sample_columns, soft_assignment
 from ..mask_tracker import MaskPrompts
 from .memory import ObjectMemory
-from .track_prompts import Aim, AimSettings, aim
+from .track_prompts import TrackPrompt, TrackPromptSettings, track_prompt
 
 Image = NDArray[np.uint8]
 Masks = NDArray[np.bool_]
@@ -37,22 +37,22 @@ PLAUSIBLE = 5.0
 
 @dataclass(frozen=True)
 class PersamTrackerSettings:
-    """Settings of the target tracker. What each is worth on real video: ``docs/target.md``."""
+    """Settings of the PerSAM tracker. What each is worth on real video: ``docs/target.md``."""
 
     recent: int = 4
     """Confident frames remembered beside the given ones; 0: the given ones alone, as published."""
     remember_every: int = 5
     """Frames between two that are remembered."""
-    max_given: int = 4
-    """Given frames (the first and the newest corrections) remembered of an object."""
+    max_references: int = 4
+    """Reference frames (the first and the newest corrections) remembered of an object."""
     columns: int = 256
     """Feature columns remembered of an object in one frame; the background has four times as many."""
-    compete: bool = True
+    soft_assignment: bool = True
     """Objects and background compete for every cell; else each object is looked for by itself."""
     temperature: float = 0.05
     """Difference in cosine that makes one owner e times as likely as another."""
     agree: float = 1.0
-    """Weight of the IoU with the carried mask, beside the predicted quality, in the choice of a candidate; 0:
+    """Weight of the IoU with the warped mask, beside the predicted quality, in the choice of a candidate; 0:
     quality alone, as published."""
     reacquire: bool = True
     """Look for lost objects in the whole frame; else where they were last seen, as published."""
@@ -63,15 +63,15 @@ class PersamTrackerSettings:
     tune_steps: int = 800
     learning_rate: float = 4e-4
     lost_below: float = 0.3
-    """Confidence by looks below which an object in sight counts as lost."""
+    """Confidence by appearance below which an object in sight counts as lost."""
     found_above: float = 0.6
-    """Confidence by looks above which a lost object counts as found."""
-    sure_above: float = 0.7
-    """Confidence by looks above which a frame may be remembered."""
+    """Confidence by appearance above which a lost object counts as found."""
+    confident_above: float = 0.7
+    """Confidence by appearance above which a frame may be remembered."""
     flow_pixels: int = 100_000
-    """Size of the picture that optical flow is computed on."""
-    aim: AimSettings = field(default_factory=AimSettings)
-    carry: CarrySettings = field(default_factory=CarrySettings)
+    """Size of the image that optical flow is computed on."""
+    prompts: TrackPromptSettings = field(default_factory=TrackPromptSettings)
+    warping: WarpingSettings = field(default_factory=WarpingSettings)
 
     def __post_init__(self) -> None:
         if not 0 <= self.refinement <= 2:
@@ -126,13 +126,16 @@ def advance(
     """The video one frame later; ``features`` are of ``image``, (H, W, 3) uint8 RGB."""
     if not video.objects:
         return replace(video, image=image, labels=np.zeros_like(video.labels))
-    shares = owner_shares(features, video, settings)
-    aims = _aims(video, image, features, shares, settings)
-    found = _cascade(backbone, features, video.objects, aims, settings)
+    shares = assignment_shares(features, video, settings)
+    track_prompts = _track_prompts(video, image, features, shares, settings)
+    found = _cascade(backbone, features, video.objects, track_prompts, settings)
     scores = [_confidence(features, mask, share) for mask, share in zip(found.masks, shares[1:], strict=True)]
     # Predicted qualities are not bounded, and in half precision may be NaN.
     qualities = found.scores.float().nan_to_num(0.0).clamp(0, 1).tolist()
-    seen = [_is_seen(*row, settings) for row in zip(video.objects, aims, found.masks, scores, strict=True)]
+    seen = [
+        _is_seen(*row, settings)
+        for row in zip(video.objects, track_prompts, found.masks, scores, strict=True)
+    ]
     planes = found.logits.clone()
     planes[[n for n, visible in enumerate(seen) if not visible]] = -torch.inf
     labels = logits_to_labels(planes.cpu().numpy(), [slot.object_id for slot in video.objects])
@@ -172,7 +175,7 @@ def learn(
             embedding = features.columns[:, cells].mean(dim=1) if bool(cells.any()) else _nothing(features)
             known = ObjectMemory(object_id, (columns,), embedding)
         else:
-            known = known.given_again(columns, off, settings.max_given)
+            known = known.is_corrected(columns, off, settings.max_references)
         known = replace(
             known,
             last_mask=mask,
@@ -188,7 +191,7 @@ def learn(
         background = ObjectMemory(0, (off,), _nothing(features))
     else:
         on = torch.cat([slots[object_id].anchor[-1] for object_id in given.ids], dim=1)
-        background = video.background.given_again(off, on, settings.max_given)
+        background = video.background.is_corrected(off, on, settings.max_references)
     # What a correction took from another object is no longer where that object was seen last.
     objects = tuple(
         replace(slot, last_mask=labels == slot.object_id) if (labels == slot.object_id).any() else slot
@@ -197,41 +200,43 @@ def learn(
     return PersamState(image, labels, background, objects)
 
 
-def owner_shares(features: FrameFeatures, video: PersamState, settings: PersamTrackerSettings) -> Tensor:
-    """(1 + N, h, w) probability that a cell is the background's, or each object's, by looks."""
-    owners = (video.background, *video.objects)
-    similar = [recall_similarity(features.grid, torch.cat(owner.columns(), dim=1)) for owner in owners]
-    return compete(torch.stack(similar), settings.temperature)
+def assignment_shares(features: FrameFeatures, video: PersamState, settings: PersamTrackerSettings) -> Tensor:
+    """(1 + N, h, w) probability that a cell is the background's, or each object's, by appearance."""
+    assignment = (video.background, *video.objects)
+    similar = [knn_similarity(features.grid, torch.cat(owner.columns(), dim=1)) for owner in assignment]
+    return soft_assignment(torch.stack(similar), settings.temperature)
 
 
-def _aims(
+def _track_prompts(
     video: PersamState, image: Image, features: FrameFeatures, shares: Tensor, settings: PersamTrackerSettings
-) -> list[Aim]:
+) -> list[TrackPrompt]:
     """Where to look for each object."""
-    carried, qualities = _carried(video, image, settings)
-    aims = []
+    warped, qualities = _warped(video, image, settings)
+    track_prompts = []
     for n, slot in enumerate(video.objects):
         lost = slot.frames_lost > 0 and settings.reacquire
-        if settings.compete:
+        if settings.soft_assignment:
             belief = shares[n + 1]
         else:
-            belief = recall_similarity(features.grid, torch.cat(slot.columns(), dim=1))
-        expected = None if lost else carried[n]
-        aims.append(aim(features, belief, slot.embedding, expected, qualities[n], settings.aim))
-    return aims
+            belief = knn_similarity(features.grid, torch.cat(slot.columns(), dim=1))
+        expected = None if lost else warped[n]
+        track_prompts.append(
+            track_prompt(features, belief, slot.embedding, expected, qualities[n], settings.prompts)
+        )
+    return track_prompts
 
 
-def _carried(
+def _warped(
     video: PersamState, image: Image, settings: PersamTrackerSettings
 ) -> tuple[Sequence[Floats], Sequence[float]]:
     """(H, W) float32 masks in 0..1 of all objects, moved to this frame, and how far to trust them."""
     last = [np.zeros(video.labels.shape, bool) if o.last_mask is None else o.last_mask for o in video.objects]
-    if not settings.aim.carried_mask:
+    if not settings.prompts.warped_mask:
         return [mask.astype(np.float32) for mask in last], [1.0] * len(last)
-    window = choose_window(video.labels, FLOW_MARGIN, FLOW_MARGIN_PIXELS, settings.flow_pixels)
+    window = choose_crop(video.labels, FLOW_MARGIN, FLOW_MARGIN_PIXELS, settings.flow_pixels)
     before, now = window.cut(video.image), window.cut(image)
     masks = np.stack([window.cut(mask.astype(np.float32)) for mask in last])
-    moved = carry(before, now, (to_lab(before), to_lab(now)), masks, settings.carry)
+    moved = warp_masks(before, now, (to_lab(before), to_lab(now)), masks, settings.warping)
     whole = np.zeros((len(last), *video.labels.shape), np.float32)
     whole[:, window.y0 : window.y1, window.x0 : window.x1] = window.enlarge(moved.masks)
     return list(whole), moved.qualities
@@ -241,29 +246,29 @@ def _cascade(
     backbone: Backbone,
     features: FrameFeatures,
     objects: Sequence[ObjectMemory],
-    aims: Sequence[Aim],
+    track_prompts: Sequence[TrackPrompt],
     settings: PersamTrackerSettings,
 ) -> Pass:
     """All passes, all objects in one batch each."""
 
     def choose(candidates: Candidates) -> Pass:
-        return keep(candidates, _agreeing(candidates, aims, settings.agree))
+        return keep(candidates, _agreeing(candidates, track_prompts, settings.agree))
 
-    guidance = [a.guidance for a in aims if a.guidance is not None]
-    candidates = backbone.decode(features, [a.first for a in aims], guidance=guidance or None)
+    guidance = [a.guidance for a in track_prompts if a.guidance is not None]
+    candidates = backbone.decode(features, [a.first for a in track_prompts], guidance=guidance or None)
     weights = [slot.weights for slot in objects if slot.weights is not None]
     found = keep_mix(candidates, torch.stack(weights)) if settings.tune else choose(candidates)
     for _ in range(settings.refinement):
-        found = refine(backbone, features, [a.points for a in aims], found, choose=choose)
+        found = refine(backbone, features, [a.points for a in track_prompts], found, choose=choose)
     return found
 
 
-def _agreeing(candidates: Candidates, aims: Sequence[Aim], weight: float) -> Tensor:
+def _agreeing(candidates: Candidates, track_prompts: Sequence[TrackPrompt], weight: float) -> Tensor:
     """(N,) int64: the candidate of the best predicted quality and agreement with motion."""
     merit = candidates.scores.clone()
     if weight:
         masks = candidates.logits > 0
-        for n, one in enumerate(aims):
+        for n, one in enumerate(track_prompts):
             if one.expected is not None:
                 where = torch.from_numpy(one.expected).to(masks.device)
                 common = (masks[n] & where).flatten(1).sum(dim=1)
@@ -273,13 +278,13 @@ def _agreeing(candidates: Candidates, aims: Sequence[Aim], weight: float) -> Ten
 
 
 def _confidence(features: FrameFeatures, mask: Masks, share: Tensor) -> float:
-    """Mean probability by looks of the cells under the mask; 0 for an empty one."""
+    """Mean probability by appearance of the cells under the mask; 0 for an empty one."""
     cells = _cells(features, mask)
     return float(share[cells].mean()) if bool(cells.any()) else 0.0
 
 
 def _is_seen(
-    slot: ObjectMemory, one: Aim, mask: Masks, score: float, settings: PersamTrackerSettings
+    slot: ObjectMemory, one: TrackPrompt, mask: Masks, score: float, settings: PersamTrackerSettings
 ) -> bool:
     """Whether what the decoder found is the object."""
     if not mask.any():
@@ -296,7 +301,7 @@ def _remember(video: PersamState, features: FrameFeatures, settings: PersamTrack
     """With this frame in the recent memory of all objects that are sure, if any is."""
     if settings.recent == 0:
         return video
-    sure = [slot.last_score >= settings.sure_above for slot in video.objects]
+    sure = [slot.last_score >= settings.confident_above for slot in video.objects]
     if not any(sure):
         return video
     objects = []
@@ -321,8 +326,10 @@ def _tuned(
 ) -> Tensor:
     """(3,) scale weights with which the first pass reproduces the given mask (PerSAM-F)."""
     assert slot.last_mask is not None
-    belief = recall_similarity(features.grid, torch.cat(slot.columns(), dim=1))
-    asked = aim(features, belief, slot.embedding, slot.last_mask.astype(np.float32), 1.0, settings.aim)
+    belief = knn_similarity(features.grid, torch.cat(slot.columns(), dim=1))
+    asked = track_prompt(
+        features, belief, slot.embedding, slot.last_mask.astype(np.float32), 1.0, settings.prompts
+    )
     guidance = None if asked.guidance is None else [asked.guidance]
     logits = backbone.decode(features, [asked.first], guidance=guidance).logits[0]
     target = torch.from_numpy(slot.last_mask).to(logits.device)

@@ -16,14 +16,14 @@ from .as_published import expand_box
 from .location_prior import location_prior, negative_points, positive_points
 
 SPREAD = 0.15
-"""Uncertainty of a carried mask, as a fraction of the object's size."""
+"""Uncertainty of a warped mask, as a fraction of the object's size."""
 
 
 @dataclass(frozen=True)
-class AimSettings:
+class TrackPromptSettings:
     """How prompts are made of similarity and motion."""
 
-    carried_mask: bool = True
+    warped_mask: bool = True
     """Give the mask carried by optical flow as mask prompt and as motion prior; else, as published, only the
     box of the last mask and its centre."""
     margin: float = 0.1
@@ -46,7 +46,7 @@ class AimSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class Aim:
+class TrackPrompt:
     """What the decoder is asked about one object."""
 
     first: Prompt
@@ -60,14 +60,14 @@ class Aim:
     """In 0..1: how well motion carried the object."""
 
 
-def aim(
+def track_prompt(
     features: FrameFeatures,
     belief: Tensor,
     embedding: Tensor,
     expected: NDArray[np.float32] | None,
     trust: float,
-    settings: AimSettings,
-) -> Aim:
+    settings: TrackPromptSettings,
+) -> TrackPrompt:
     """Prompts for one object.
 
     Args:
@@ -84,9 +84,9 @@ def aim(
     box = None if inside is None else tight_box(inside)
     if expected is None or inside is None or box is None:
         asked = _points(prior, prior, settings)
-        return Aim(asked, asked, _guidance(belief, embedding, settings), None, 0.0)
+        return TrackPrompt(asked, asked, _guidance(belief, embedding, settings), None, 0.0)
     around = _around(box, size, settings)
-    if not settings.carried_mask:
+    if not settings.warped_mask:
         centre = np.array([[(around[0] + around[2]) // 2, (around[1] + around[3]) // 2]], np.float32)
         points = np.concatenate([positive_points(prior, settings.positive_points).cpu().numpy(), centre])
         asked = Prompt(points.astype(np.float32), np.ones(len(points), np.int64))
@@ -94,10 +94,12 @@ def aim(
     else:
         asked = _points(*_near(prior, expected, around), settings)
         first = Prompt(asked.points, asked.labels, np.asarray(around, np.float32), inside)
-    return Aim(first, asked, _guidance(belief, embedding, settings), inside, trust)
+    return TrackPrompt(first, asked, _guidance(belief, embedding, settings), inside, trust)
 
 
-def _around(box: tuple[int, int, int, int], size: tuple[int, int], settings: AimSettings) -> tuple[int, ...]:
+def _around(
+    box: tuple[int, int, int, int], size: tuple[int, int], settings: TrackPromptSettings
+) -> tuple[int, ...]:
     """The box with room around it, inside the image."""
     side = (box[2] - box[0] + box[3] - box[1]) / 2 + 1
     room = round(settings.margin * side) + settings.margin_pixels
@@ -118,7 +120,7 @@ def _near(prior: Tensor, expected: NDArray[np.float32], around: tuple[int, ...])
     return likely, beside
 
 
-def _points(likely: Tensor, unlikely: Tensor, settings: AimSettings) -> Prompt:
+def _points(likely: Tensor, unlikely: Tensor, settings: TrackPromptSettings) -> Prompt:
     """Points where ``likely`` is highest and, if wanted, one where ``unlikely`` is lowest."""
     points = positive_points(likely, settings.positive_points).cpu().numpy()
     labels = np.ones(len(points), np.int64)
@@ -128,7 +130,7 @@ def _points(likely: Tensor, unlikely: Tensor, settings: AimSettings) -> Prompt:
     return Prompt(points.astype(np.float32), labels)
 
 
-def _guidance(belief: Tensor, embedding: Tensor, settings: AimSettings) -> Guidance | None:
+def _guidance(belief: Tensor, embedding: Tensor, settings: TrackPromptSettings) -> Guidance | None:
     if not (settings.guided_attention or settings.semantic_prompt):
         return None
     return Guidance(

@@ -1,4 +1,4 @@
-"""The target tracker: PerSAM on video over any promptable backbone, made to last.
+"""The PerSAM tracker: PerSAM on video over any promptable backbone, made to last.
 
 What the published recipe (:mod:`.parity`) lacks, each a setting that can be turned off:
 
@@ -32,7 +32,7 @@ from ...results import FrameResult
 from ...settings import override
 from ..base import Tracker, TrackerInfo
 from ..mask_tracker import MaskPrompts, MaskTracker, check_size
-from .feature_geometry import AlignedView
+from .feature_geometry import AlignedGeometry
 from .memory import ObjectMemory
 from .step import PersamState, PersamTrackerSettings, advance, learn
 
@@ -153,5 +153,5 @@ def build(
     from .as_published import PublishedPersamSettings, PublishedPersamTracker
 
     published = override(PublishedPersamSettings(), own)
-    view = AlignedView() if BACKBONES[backbone].weights == "none" else None
+    view = AlignedGeometry() if BACKBONES[backbone].weights == "none" else None
     return PublishedPersamTracker(build_backbone(backbone, **options), published, view)

@@ -20,7 +20,7 @@ from vos.settings import override
 from vos.testing import Scene, ScriptedBackbone, scene, tiny_sam_checkpoint
 from vos.trackers.base import Tracker
 from vos.trackers.persam.as_published import PublishedPersamTracker
-from vos.trackers.persam.feature_geometry import AlignedView
+from vos.trackers.persam.feature_geometry import AlignedGeometry
 from vos.trackers.persam.tracker import PersamTracker, PersamTrackerSettings
 from vos.trackers.registry import build_tracker
 
@@ -61,7 +61,7 @@ def test_keeps_objects_apart_when_one_leaves() -> None:
 def test_published_recipe_loses_what_ours_finds_again() -> None:
     """The same scene by the published recipe: after object 1 has gone its slot is lost for good."""
     clip = scene("leaves", num_frames=30, size=(61, 84), seed=2)
-    published = follow(clip, PublishedPersamTracker(ScriptedBackbone(clip), view=AlignedView()))
+    published = follow(clip, PublishedPersamTracker(ScriptedBackbone(clip), view=AlignedGeometry()))
     ours = follow(clip, target_tracker(ScriptedBackbone(clip, stride=4)))
     late = slice(27, 30)
     assert overlap(clip, published, 1)[late].mean() < 0.5 < overlap(clip, ours, 1)[late].mean()
@@ -71,7 +71,7 @@ def test_without_reacquisition_a_lost_object_stays_lost() -> None:
     """The switch does what it says: the box stays where the object was seen last."""
     clip = scene("fast", num_frames=8, size=(121, 164), seed=2)
     backbone = ScriptedBackbone(clip)
-    follow(clip, target_tracker(backbone, reacquire=False, aim={"carried_mask": False}))
+    follow(clip, target_tracker(backbone, reacquire=False, prompts={"warped_mask": False}))
     assert all(p.box is not None for call in backbone.calls[::3] for p in call.prompts)
 
 
@@ -116,7 +116,9 @@ def test_a_new_object_joins() -> None:
 def test_memory_is_bounded() -> None:
     """However long the video, so many frames are remembered and no more; the first one never changes."""
     clip = scene("moving", num_frames=30, size=(61, 84), seed=2)
-    tracker = target_tracker(ScriptedBackbone(clip, stride=4), recent=3, remember_every=2, sure_above=0.1)
+    tracker = target_tracker(
+        ScriptedBackbone(clip, stride=4), recent=3, remember_every=2, confident_above=0.1
+    )
     tracker.start(clip.frames[0], clip.targets(0))
     first = tracker.save()["owners"][1]["anchor"][0].copy()
     for frame in clip.frames[1:]:
@@ -156,16 +158,16 @@ def test_goes_on_from_a_saved_state(kind: str) -> None:
     "change",
     [
         {"recent": 0},
-        {"compete": False},
+        {"soft_assignment": False},
         {"agree": 0.0},
         {"reacquire": False},
         {"refinement": 0},
         {"tune": True, "tune_steps": 5},
-        {"aim": {"carried_mask": False}},
-        {"aim": {"negative_point": True}},
-        {"aim": {"guided_attention": False}},
-        {"aim": {"semantic_prompt": False}},
-        {"aim": {"guided_attention": False, "semantic_prompt": False}},
+        {"prompts": {"warped_mask": False}},
+        {"prompts": {"negative_point": True}},
+        {"prompts": {"guided_attention": False}},
+        {"prompts": {"semantic_prompt": False}},
+        {"prompts": {"guided_attention": False, "semantic_prompt": False}},
     ],
     ids=str,
 )
@@ -187,7 +189,7 @@ def test_decoder_is_told_what_the_switches_say() -> None:
 
     def asked(**settings: Any) -> Any:
         backbone = ScriptedBackbone(clip)
-        follow(clip, target_tracker(backbone, aim=settings))
+        follow(clip, target_tracker(backbone, prompts=settings))
         return backbone.calls[0]
 
     usual = asked()
@@ -195,7 +197,7 @@ def test_decoder_is_told_what_the_switches_say() -> None:
     assert usual.prompts[0].box is not None
     assert usual.guidance[0].similarity is not None
     assert usual.guidance[0].embedding is not None
-    assert asked(carried_mask=False).prompts[0].mask is None
+    assert asked(warped_mask=False).prompts[0].mask is None
     assert asked(guided_attention=False).guidance[0].similarity is None
     assert asked(semantic_prompt=False).guidance[0].embedding is None
     assert asked(guided_attention=False, semantic_prompt=False).guidance is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vos.trackers.nano.region_errors import BELIEVED, LEAST_LEFT, mistaken, mistakes, patches
+from vos.trackers.nano.region_errors import BELIEVED, LEAST_LEFT, mistakes, patches, with_region_errors
 
 
 def _picture() -> tuple[np.ndarray, np.ndarray]:
@@ -55,7 +55,7 @@ def test_most_cues_agree_on_mistakes() -> None:
         wrong = np.where(missed, -0.7, np.where(spill, 0.4, right)).astype(np.float32)
         if not (missed | spill).any():
             continue
-        for cue in mistaken(np.stack([right] * 3), mask, picture, rng):
+        for cue in with_region_errors(np.stack([right] * 3), mask, picture, rng):
             assert (cue == right).all() or (cue == wrong).all()
             took_part.append((cue == wrong).all())
     assert np.mean(took_part) == pytest.approx(BELIEVED, abs=0.1)

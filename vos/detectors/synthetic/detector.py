@@ -1,4 +1,4 @@
-"""The tiny BLIP of the synthetic world, which is part of the package (``--finder synthetic``).
+"""The tiny BLIP of the synthetic world, which is part of the package (``--detector synthetic``).
 
 It is a toy, for tests, demonstrations and trying things out: it knows the coloured shapes and grounds of
 :mod:`vos.detectors.synthetic.world` and nothing else. ``training/synthetic_blip.py`` made it.
@@ -30,8 +30,8 @@ def load_synthetic(
     """
     if checkpoint is not None:
         raise ModelError(
-            f"the finder 'synthetic' comes with its weights, but {checkpoint} was named; "
-            "leave the folder out, or use the finder 'blip' with it"
+            f"the detector 'synthetic' comes with its weights, but {checkpoint} was named; "
+            "leave the folder out, or use the detector 'blip' with it"
         )
     folder = Path(str(resources.files("vos").joinpath("assets", "synthetic_blip")))
     if not (folder / "model.safetensors").is_file():

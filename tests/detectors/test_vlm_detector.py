@@ -1,4 +1,4 @@
-"""A generative model as a finder: what it says is there, where it looks is where."""
+"""A generative model as a detector: what it says is there, where it looks is where."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vos.detectors.attention.detector import FinderSettings
-from vos.detectors.base import Finder
-from vos.detectors.registry import build_finder
-from vos.detectors.vl_sam.detector import VlmFinder, mention_of
+from vos.detectors.attention.detector import AttentionDetectorSettings
+from vos.detectors.base import Detector
+from vos.detectors.registry import build_detector
+from vos.detectors.vl_sam.detector import VlmDetector, mention_of
 from vos.detectors.vl_sam.noun_phrases import parse_objects
 from vos.detectors.vl_sam.vlm import VisionLanguageModel
 from vos.errors import SettingsError
@@ -43,9 +43,9 @@ def image() -> np.ndarray:
 
 def test_what_the_answer_names_is_found(model: VisionLanguageModel, image: np.ndarray) -> None:
     """Names said are there, with map, points and box that agree; the tree was asked for and not said."""
-    finder = VlmFinder(model, settings=FinderSettings(min_share=0.5))
-    assert isinstance(finder, Finder)
-    found = finder.find(image, ["dogs", "tree", "red car"])
+    detector = VlmDetector(model, settings=AttentionDetectorSettings(min_share=0.5))
+    assert isinstance(detector, Detector)
+    found = detector.find(image, ["dogs", "tree", "red car"])
     assert {entry.name for entry in found} == {"dogs", "red car"}
     assert "dogs, tree, red car" in model.questions[0]  # type: ignore[attr-defined]
     for entry in found:
@@ -61,8 +61,12 @@ def test_what_the_answer_names_is_found(model: VisionLanguageModel, image: np.nd
 
 def test_instances_are_regions(model: VisionLanguageModel, image: np.ndarray) -> None:
     """A lower threshold gives regions that a higher one leaves out or cuts; the same name each time."""
-    high = VlmFinder(model, threshold=0.9, settings=FinderSettings(min_share=0.01)).find(image, ["dog"])
-    low = VlmFinder(model, threshold=0.3, settings=FinderSettings(min_share=0.01)).find(image, ["dog"])
+    high = VlmDetector(model, threshold=0.9, settings=AttentionDetectorSettings(min_share=0.01)).find(
+        image, ["dog"]
+    )
+    low = VlmDetector(model, threshold=0.3, settings=AttentionDetectorSettings(min_share=0.01)).find(
+        image, ["dog"]
+    )
     assert high
     assert low
     assert sum((e.values > 0).sum() for e in low) > sum((e.values > 0).sum() for e in high)  # type: ignore[operator]
@@ -71,7 +75,7 @@ def test_instances_are_regions(model: VisionLanguageModel, image: np.ndarray) ->
 def test_nothing_said(model: VisionLanguageModel, image: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer without names finds nothing."""
     monkeypatch.setattr(model, "answer", lambda image, question, seed: [])
-    assert VlmFinder(model).find(image, ["dog"]) == []
+    assert VlmDetector(model).find(image, ["dog"]) == []
 
 
 @pytest.mark.parametrize(
@@ -86,5 +90,5 @@ def test_which_mention_is_meant(name: str, said: str | None) -> None:
 
 def test_tuned_weights_are_for_others(tmp_path: Path) -> None:
     """Refused before anything is loaded."""
-    with pytest.raises(SettingsError, match="--finder blip"):
-        build_finder("vlm", tuned=tmp_path / "tuned.safetensors")
+    with pytest.raises(SettingsError, match="--detector blip"):
+        build_detector("vlm", tuned=tmp_path / "tuned.safetensors")

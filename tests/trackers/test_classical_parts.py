@@ -6,26 +6,26 @@ import numpy as np
 import pytest
 
 from vos.backbones.classical.descriptors import to_lab
-from vos.ops.crop import choose_window
+from vos.ops.crop import choose_crop
 from vos.testing import Shape, line, scene
-from vos.trackers.classical.components import PartSettings, drop_strays
-from vos.trackers.classical.mean_field import SmoothSettings, smooth
-from vos.trackers.classical.unary import FusionSettings, from_the_past
-from vos.trackers.flow_warping import CarrySettings, carry, find_leap
+from vos.trackers.classical.components import ComponentSettings, filter_components
+from vos.trackers.classical.mean_field import CrfSettings, mean_field
+from vos.trackers.classical.unary import FusionSettings, motion_unary
+from vos.trackers.flow_warping import WarpingSettings, find_leap, warp_masks
 
 
 def test_window_holds_the_objects_with_room() -> None:
     """The window contains all objects and a margin, small ones at full resolution."""
     labels = np.zeros((480, 854), np.uint8)
     labels[200:220, 300:330] = 1
-    window = choose_window(labels, 0.6, 40, 100_000)
+    window = choose_crop(labels, 0.6, 40, 100_000)
     assert window.y0 <= 150
     assert window.y1 >= 270
     assert window.x0 <= 245
     assert window.x1 >= 385
     assert window.scale == 1
     labels[:] = 1
-    window = choose_window(labels, 0.6, 40, 100_000)
+    window = choose_crop(labels, 0.6, 40, 100_000)
     assert (window.y0, window.x0, window.y1, window.x1) == (0, 0, 480, 854)
     assert window.height * window.width <= 101_000
 
@@ -33,17 +33,17 @@ def test_window_holds_the_objects_with_room() -> None:
 def test_window_without_objects_is_the_frame() -> None:
     """With nothing to be seen, and on demand, the whole frame is looked at."""
     labels = np.zeros((50, 60), np.uint8)
-    window = choose_window(labels, 0.6, 40, 100_000)
+    window = choose_crop(labels, 0.6, 40, 100_000)
     assert (window.y0, window.x0, window.y1, window.x1) == (0, 0, 50, 60)
     labels[3, 3] = 1
-    window = choose_window(labels, 0.1, 0, 100_000, everywhere=True)
+    window = choose_crop(labels, 0.1, 0, 100_000, everywhere=True)
     assert (window.y1, window.x1) == (50, 60)
 
 
 def test_window_transfer_keeps_places() -> None:
     """A value moves to the same place of the frame in another window of another scale."""
-    first = choose_window(np.pad(np.ones((40, 40), np.uint8), 100), 0.1, 0, 100_000)
-    second = choose_window(np.pad(np.ones((80, 80), np.uint8), 80), 0.1, 8, 2_000)
+    first = choose_crop(np.pad(np.ones((40, 40), np.uint8), 100), 0.1, 0, 100_000)
+    second = choose_crop(np.pad(np.ones((80, 80), np.uint8), 80), 0.1, 8, 2_000)
     columns = np.arange(first.x0, first.x1, dtype=np.float32)
     values = np.tile(columns, (first.height, 1))[None]
     moved = second.transfer(values, second)[0] if first == second else first.transfer(values, second)[0]
@@ -67,10 +67,10 @@ def two_frames(velocity: tuple[float, float], radius: float):  # type: ignore[no
 def test_carry_moves_the_mask(velocity: tuple[float, float], radius: float) -> None:
     """Masks move with their object, by a little and by several times its size."""
     images, labs, masks = two_frames(velocity, radius)
-    carried = carry(images[0], images[1], labs, masks[0], CarrySettings())
-    found, truth = carried.masks[0] > 0.5, masks[1][0] > 0.5
+    warped = warp_masks(images[0], images[1], labs, masks[0], WarpingSettings())
+    found, truth = warped.masks[0] > 0.5, masks[1][0] > 0.5
     assert np.count_nonzero(found & truth) > 0.9 * np.count_nonzero(found | truth)
-    assert carried.qualities[0] > 0.7
+    assert warped.qualities[0] > 0.7
 
 
 def test_no_leap_where_flow_is_right() -> None:
@@ -84,10 +84,10 @@ def test_no_leap_where_flow_is_right() -> None:
 def test_bad_flow_loosens_an_object() -> None:
     """Far from where it was expected an object costs less when its flow was bad."""
     images, labs, masks = two_frames((4, 2), 20)
-    carried = carry(images[0], images[1], labs, masks[0], CarrySettings())
-    good = from_the_past(carried, 0.7, FusionSettings())
-    blind = type(carried)(carried.masks, carried.trusts, (0.0,), carried.correspondence)
-    assert from_the_past(blind, 0.7, FusionSettings())[1][60, 84] > good[1][60, 84] + 1
+    warped = warp_masks(images[0], images[1], labs, masks[0], WarpingSettings())
+    good = motion_unary(warped, 0.7, FusionSettings())
+    blind = type(warped)(warped.masks, warped.trusts, (0.0,), warped.correspondence)
+    assert motion_unary(blind, 0.7, FusionSettings())[1][60, 84] > good[1][60, 84] + 1
     assert good[1][62, 54] > good[0][62, 54]
 
 
@@ -97,15 +97,17 @@ def test_strays_are_dropped_unless_there_is_room() -> None:
     belief[1, 10:30, 5:25] = 1
     belief[1, 15:25, 60:70] = 1
     belief[0] = 1 - belief[1]
-    carried = np.zeros((1, 40, 80), np.float32)
-    carried[0, 10:30, 5:25] = 1
-    looks = belief.copy()
-    whole = drop_strays(belief, carried, looks, [400.0], PartSettings())
+    warped = np.zeros((1, 40, 80), np.float32)
+    warped[0, 10:30, 5:25] = 1
+    appearance = belief.copy()
+    whole = filter_components(belief, warped, appearance, [400.0], ComponentSettings())
     assert not whole[1, :, 60:].any()
     assert whole[1, 10:30, 5:25].all()
-    hidden = drop_strays(belief, carried, looks, [1000.0], PartSettings())
+    hidden = filter_components(belief, warped, appearance, [1000.0], ComponentSettings())
     assert hidden[1, 15:25, 60:70].all()
-    assert np.array_equal(drop_strays(belief, carried, looks, [400.0], PartSettings(known=0.0)), belief)
+    assert np.array_equal(
+        filter_components(belief, warped, appearance, [400.0], ComponentSettings(known=0.0)), belief
+    )
 
 
 def test_smooth_respects_edges() -> None:
@@ -116,6 +118,6 @@ def test_smooth_respects_edges() -> None:
     scores[1, :, 10:] = 1
     scores[0, :, :10] = 1
     scores[:, 5, 5] = (0, 0.5)
-    belief = smooth(scores, lab, SmoothSettings())
+    belief = mean_field(scores, lab, CrfSettings())
     assert np.allclose(belief.sum(axis=0), 1, atol=1e-5)
     assert np.array_equal(belief.argmax(axis=0), np.tile(np.arange(20) >= 10, (20, 1)))

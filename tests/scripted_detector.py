@@ -1,4 +1,4 @@
-"""A finder that knows the true masks of a scene: a stand-in for a vision-language model."""
+"""A detector that knows the true masks of a scene: a stand-in for a vision-language model."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vos.detectors.base import Found
+from vos.detectors.base import Detection
 from vos.detectors.points import point_pair
 from vos.errors import PromptError
 from vos.ops.boxes import tight_box
 from vos.testing import Scene
 
 
-class ScriptedFinder:
+class ScriptedDetector:
     """Finds the objects of a scene by the names they are given, with boxes, or with points as well.
 
     Args:
@@ -43,8 +43,8 @@ class ScriptedFinder:
         self._points = points
         self._index = {frame.image.tobytes(): frame.index for frame in reversed(scene.frames)}
 
-    def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Found]:
-        """See :class:`vos.detectors.base.Finder`."""
+    def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Detection]:
+        """See :class:`vos.detectors.base.Detector`."""
         index = self._index[image.tobytes()]
         self.asked.append((index, tuple(names)))
         for name in names:
@@ -59,5 +59,5 @@ class ScriptedFinder:
             values = mask.astype(np.float32)
             pair = point_pair(values) if self._points else None
             score = self._score.get(object_id, 0.9)
-            found.append(Found(name, score, box, values if self._points else None, pair))
+            found.append(Detection(name, score, box, values if self._points else None, pair))
         return sorted(found, key=lambda entry: -entry.score)

@@ -7,11 +7,17 @@ import pytest
 
 from vos.backbones.classical.descriptors import SIZE, blur, describe, shifted
 from vos.testing import scene
-from vos.trackers.classical.appearance import Appearance, AppearanceSettings, Given, fit, log_probabilities
-from vos.trackers.classical.augmentation import VOID, ViewSettings, fill, view
+from vos.trackers.classical.appearance import (
+    Appearance,
+    AppearanceSettings,
+    ReferenceFrame,
+    fit,
+    log_probabilities,
+)
+from vos.trackers.classical.augmentation import VOID, AugmentationSettings, fill, view
 from vos.trackers.classical.local_colours import LocalColourSettings, local_colours
 from vos.trackers.classical.online_update import AdaptationSettings, adapt, unadapted
-from vos.trackers.classical.sampling import draw, draw_mistaken
+from vos.trackers.classical.sampling import draw, draw_with_region_errors
 
 CLIP = scene("still", num_frames=1, size=(60, 80))
 IMAGE, LABELS = CLIP.frames[0].image, CLIP.labels[0]
@@ -21,7 +27,7 @@ QUICK = AppearanceSettings(views=3, samples=1000, iterations=120, batch=512)
 @pytest.fixture(scope="module")
 def model() -> Appearance:
     """A classifier of the two objects of a still scene."""
-    return fit([Given(IMAGE, LABELS, 1.0)], (1, 2), QUICK)
+    return fit([ReferenceFrame(IMAGE, LABELS, 1.0)], (1, 2), QUICK)
 
 
 def test_descriptors_are_local() -> None:
@@ -68,7 +74,7 @@ def test_views_keep_labels_on_the_object() -> None:
     image[labels == 3] = 220
     rng = np.random.default_rng(0)
     for _ in range(5):
-        seen, seen_labels = view(image, labels, fill(image, labels), 1.0, ViewSettings(), rng)
+        seen, seen_labels = view(image, labels, fill(image, labels), 1.0, AugmentationSettings(), rng)
         assert set(np.unique(seen_labels)) <= {0, 3, VOID}
         assert np.median(seen[seen_labels == 3]) > 150
         assert np.median(seen[seen_labels == 0]) < 100
@@ -89,11 +95,11 @@ def test_mistaken_background_is_far_from_objects() -> None:
     """Only background at a distance that looks like an object is drawn as mistaken."""
     labels = np.zeros((60, 60), np.uint8)
     labels[:10, :10] = 1
-    looks = np.zeros((2, 60, 60), np.float32)
-    looks[0], looks[1] = 0.9, 0.1
-    looks[:, 40:50, 40:50] = 0.5
-    looks[:, :12, :12] = 0.5
-    index, classes = draw_mistaken(labels, looks, 0.25, 50, np.random.default_rng(0))
+    appearance = np.zeros((2, 60, 60), np.float32)
+    appearance[0], appearance[1] = 0.9, 0.1
+    appearance[:, 40:50, 40:50] = 0.5
+    appearance[:, :12, :12] = 0.5
+    index, classes = draw_with_region_errors(labels, appearance, 0.25, 50, np.random.default_rng(0))
     rows, columns = np.unravel_index(index, labels.shape)
     assert index.size == 50
     assert (classes == 0).all()
@@ -103,15 +109,15 @@ def test_mistaken_background_is_far_from_objects() -> None:
 
 def test_classifier_tells_objects_apart(model: Appearance) -> None:
     """On the frame that it learned from it is right nearly everywhere, and its outputs are probabilities."""
-    log_looks = log_probabilities(model, model.weights, describe(IMAGE), 5.0)
-    assert np.allclose(np.exp(log_looks).sum(axis=0), 1, atol=1e-5)
-    assert np.mean(log_looks.argmax(axis=0) == LABELS) > 0.97
+    appearance_log_prob = log_probabilities(model, model.weights, describe(IMAGE), 5.0)
+    assert np.allclose(np.exp(appearance_log_prob).sum(axis=0), 1, atol=1e-5)
+    assert np.mean(appearance_log_prob.argmax(axis=0) == LABELS) > 0.97
 
 
 def test_classifier_is_deterministic(model: Appearance) -> None:
     """The same frame gives the same weights to the last bit, whatever the global generators did."""
     np.random.seed(7)  # noqa: NPY002
-    again = fit([Given(IMAGE, LABELS, 1.0)], (1, 2), QUICK)
+    again = fit([ReferenceFrame(IMAGE, LABELS, 1.0)], (1, 2), QUICK)
     assert all(np.array_equal(a, b) for a, b in zip(model.weights, again.weights, strict=True))
 
 
@@ -120,12 +126,12 @@ def test_adaptation_learns_a_new_side(model: Appearance) -> None:
     image = IMAGE.copy()
     image[LABELS == 1] = (20, 240, 240)
     descriptors, before = describe(image), [w.copy() for w in model.weights]
-    looks = np.exp(log_probabilities(model, model.weights, descriptors, 5.0))
+    appearance = np.exp(log_probabilities(model, model.weights, descriptors, 5.0))
     adapted = unadapted(model)
     for _ in range(8):
-        adapted = adapt(adapted, model, descriptors, LABELS, looks, AdaptationSettings(frames=3))
+        adapted = adapt(adapted, model, descriptors, LABELS, appearance, AdaptationSettings(frames=3))
     after = np.exp(log_probabilities(model, adapted.learner.weights, descriptors, 5.0))
-    assert after[1][LABELS == 1].mean() > looks[1][LABELS == 1].mean()
+    assert after[1][LABELS == 1].mean() > appearance[1][LABELS == 1].mean()
     assert after[1][LABELS == 1].mean() > 0.8
     assert len(adapted.recent) == 3
     assert all(np.array_equal(a, b) for a, b in zip(model.weights, before, strict=True))

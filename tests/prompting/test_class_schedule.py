@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from run_fakes import DriftingTracker, SceneReader, files
-from scripted_finder import ScriptedFinder
+from scripted_detector import ScriptedDetector
 
 from vos.errors import InterruptedRunError, PromptError
 from vos.prompting.class_names import ClassNames, ClassSettings
@@ -51,7 +51,7 @@ class Run:
         self.folder = folder
         (folder / "clip.mkv").write_bytes(b"not really a video")
         self.tracker: Any = ScriptedTracker(clip)
-        self.finder = ScriptedFinder(clip, NAMES)
+        self.detector = ScriptedDetector(clip, NAMES)
         self.reader = SceneReader(clip, folder / "clip.mkv")
         self.progress: list[Progress] = []
 
@@ -74,7 +74,7 @@ class Run:
             settings,
             tracker=self.tracker,
             backbone=ScriptedBackbone(self.clip),
-            finder=self.finder,
+            detector=self.detector,
             resume=resume,
             progress=self.progress.append,
         )
@@ -95,7 +95,7 @@ def run(clip: Scene, tmp_path: Path) -> Run:
 def test_the_first_frame_is_searched_for(run: Run, clip: Scene) -> None:
     """Every fourth frame, then the frames just before the first find: the run begins where it appears."""
     record = run("dog")
-    assert [index for index, _ in run.finder.asked] == [0, 4, 8, 5, 6, 7]
+    assert [index for index, _ in run.detector.asked] == [0, 4, 8, 5, 6, 7]
     assert record["found"] == {"1": {"name": "dog", "frame": 7, "score": 0.9}}
     assert not run.labels(6).any()
     assert np.array_equal(run.labels(7) == 1, clip.labels[7] == 1)
@@ -118,13 +118,13 @@ def test_a_class_that_comes_later_is_searched_for_on(run: Run, clip: Scene) -> N
     assert record["found"]["1"]["frame"] == 7
     assert record["found"]["2"] == {"name": "cat", "frame": 12, "score": 0.9}
     assert record["counts"]["objects"] == [1, 2]
-    assert [index for index, _ in run.finder.asked][-1] == 12
+    assert [index for index, _ in run.detector.asked][-1] == 12
     assert np.array_equal(run.labels(12) == 2, clip.labels[12] == 2)
 
 
 def test_new_objects_are_picked_up(run: Run) -> None:
     """Every third frame from the beginning on; a tracked one keeps its id and its mask."""
-    record = run("dog", "cat", detect_every=3, reseed=False)
+    record = run("dog", "cat", detect_every=3, reidentify=False)
     assert {k: (v["name"], v["frame"]) for k, v in record["found"].items()} == {
         "1": ("dog", 7),
         "2": ("cat", 10),
@@ -137,36 +137,36 @@ def test_a_lost_object_comes_back_as_itself(run: Run, clip: Scene) -> None:
     """A dog out of sight that is found again keeps its id; without reseeding it is a new one."""
     late = np.arange(COUNT)[:, None, None] >= 12
     run.tracker = ScriptedTracker(np.where(late, 0, clip.labels))  # loses object 1 for good
-    run.finder = ScriptedFinder(clip, {1: "dog"})
+    run.detector = ScriptedDetector(clip, {1: "dog"})
     record = run("dog", detect_every=3)
     assert list(record["found"]) == ["1"]
     assert [(entry["id"], entry["frame"]) for entry in record["returned"]] == [(1, 19), (1, 22)]
     assert np.array_equal(run.labels(19) == 1, clip.labels[19] == 1)
-    record = run("dog", detect_every=3, reseed=False, out="anew")
+    record = run("dog", detect_every=3, reidentify=False, out="anew")
     assert [entry["frame"] for entry in record["found"].values()] == [7, 19, 22]
     assert record["returned"] == []
 
 
 def test_no_more_than_asked_for(run: Run, clip: Scene) -> None:
     """With one dog at a time the second dog is nobody while the first is in sight."""
-    run.finder = ScriptedFinder(clip, NAMES, score={3: 0.95})
-    record = run("dog", detect_every=1, instances=1, reseed=False, selection={"start": 7, "end": 12})
+    run.detector = ScriptedDetector(clip, NAMES, score={3: 0.95})
+    record = run("dog", detect_every=1, instances=1, reidentify=False, selection={"start": 7, "end": 12})
     assert record["names"] == {"1": "dog"}
     # The other dog is the better one from frame 13 on; it is followed once the first is out of sight.
-    record = run("dog", detect_every=1, instances=1, reseed=False, selection={"start": 7}, out="longer")
+    record = run("dog", detect_every=1, instances=1, reidentify=False, selection={"start": 7}, out="longer")
     assert record["found"]["2"]["frame"] == 13
     assert list(record["found"]) == ["1", "2"]
 
 
 @pytest.mark.parametrize(
     ("points", "settings", "dogs"),
-    [(True, {}, 1), (True, {"newcomer": 0.7}, 2), (False, {}, 2)],
+    [(True, {}, 1), (True, {"new_track": 0.7}, 2), (False, {}, 2)],
 )
 def test_a_newcomer_is_as_sure_as_the_first(
     run: Run, clip: Scene, points: bool, settings: dict[str, float], dogs: int
 ) -> None:
     """Where attention is read a new track needs nine tenths of its class's best score; a box needs none."""
-    run.finder = ScriptedFinder(clip, NAMES, score={1: 0.9, 3: 0.7}, points=points)
+    run.detector = ScriptedDetector(clip, NAMES, score={1: 0.9, 3: 0.7}, points=points)
     record = run("dog", "cat", detect_every=3, **settings)
     assert sorted(record["names"].values()) == ["cat", *["dog"] * dogs]
 
@@ -211,7 +211,7 @@ def test_a_stopped_run_goes_on(run: Run, clip: Scene, stop: int) -> None:
     run.progress = type("Stop", (), {"append": staticmethod(interrupt)})()
     with pytest.raises(InterruptedRunError):
         run("dog", "cat", detect_every=3)
-    run.progress, run.finder, run.tracker = [], ScriptedFinder(clip, NAMES), DriftingTracker()
+    run.progress, run.detector, run.tracker = [], ScriptedDetector(clip, NAMES), DriftingTracker()
     run("dog", "cat", detect_every=3, resume=True)
     assert ("search" in {p.stage for p in run.progress}) == (stop < 5)
     assert files(run.folder / "out") == files(run.folder / "whole")
@@ -231,7 +231,7 @@ def test_other_names_are_another_run(run: Run) -> None:
 def test_stride_counts_frames_that_are_read(run: Run) -> None:
     """With every second frame read, looking at every fourth means every eighth of the video."""
     record = run("dog", selection={"stride": 2})
-    assert [index for index, _ in run.finder.asked] == [0, 8, 2, 4, 6]
+    assert [index for index, _ in run.detector.asked] == [0, 8, 2, 4, 6]
     assert record["found"]["1"]["frame"] == 8
 
 
@@ -242,7 +242,7 @@ def test_settings_are_checked() -> None:
         {"detect_every": 0},
         {"same_object": 0.0},
         {"min_score": 1.5},
-        {"newcomer": 2.0},
+        {"new_track": 2.0},
     ):
         with pytest.raises(ValueError, match=next(iter(bad))):
             dataclasses.replace(ClassSettings(), **bad)
@@ -264,7 +264,7 @@ def test_tracks_keep_their_pixels(run: Run, clip: Scene) -> None:
     third = (labels == 2) & (np.arange(labels.shape[2]) < 32)
     labels[third] = 1
     run.tracker = ScriptedTracker(labels)
-    run("dog", "cat", detect_every=3, reseed=False)
+    run("dog", "cat", detect_every=3, reidentify=False)
     assert third[10].any()
     assert np.array_equal(run.labels(10) == 1, labels[10] == 1)
     assert np.array_equal(run.labels(10) == 2, labels[10] == 2)
@@ -272,7 +272,7 @@ def test_tracks_keep_their_pixels(run: Run, clip: Scene) -> None:
 
 def test_looking_is_not_a_step(run: Run, clip: Scene) -> None:
     """To compare finds with tracks the engine looks ahead, and goes back: an object drifts once a frame."""
-    run.tracker, run.finder = DriftingTracker(), ScriptedFinder(clip, {1: "dog"}, blind=range(9, COUNT))
+    run.tracker, run.detector = DriftingTracker(), ScriptedDetector(clip, {1: "dog"}, blind=range(9, COUNT))
     run("dog", detect_every=1)
     first = clip.labels[7] == 1
     for index in (8, 10, 15):
@@ -285,7 +285,7 @@ def test_a_stopped_run_remembers_where_objects_were(run: Run, clip: Scene) -> No
     def fresh() -> None:
         lost = (np.arange(COUNT)[:, None, None] >= 9) & np.isin(clip.labels, (1, 3))
         run.tracker = ScriptedTracker(np.where(lost, 0, clip.labels))
-        run.finder = ScriptedFinder(clip, NAMES)
+        run.detector = ScriptedDetector(clip, NAMES)
 
     fresh()
     assert run("dog", out="whole", detect_every=6)["returned"]
@@ -305,12 +305,12 @@ def test_a_stopped_run_remembers_where_objects_were(run: Run, clip: Scene) -> No
 
 
 def test_exemplars_are_shown_in_their_frame(run: Run, clip: Scene) -> None:
-    """The run begins there; other frames are searched by name alone; a finder without boxes refuses them."""
+    """The run begins there; other frames are searched by name alone; a detector without boxes refuses them."""
     from vos.detectors.base import Exemplar
 
     shown: dict[int, tuple[Exemplar, ...]] = {}
 
-    class WithBoxes(ScriptedFinder):
+    class WithBoxes(ScriptedDetector):
         takes_exemplars = True
 
         def find(self, image: Any, names: Any, exemplars: Any = ()) -> Any:
@@ -322,10 +322,10 @@ def test_exemplars_are_shown_in_their_frame(run: Run, clip: Scene) -> None:
     asked = ClassNames(("dog",), (box,), 9)
     settings = TrackSettings(outputs=("masks",), classes=ClassSettings(detect_every=3))
     video = Video(run.reader)
-    finder = WithBoxes(clip, NAMES)
+    detector = WithBoxes(clip, NAMES)
     backbone = ScriptedBackbone(clip)
     track_video(
-        video, asked, run.folder / "out", settings, tracker=run.tracker, backbone=backbone, finder=finder
+        video, asked, run.folder / "out", settings, tracker=run.tracker, backbone=backbone, detector=detector
     )
     record = json.loads((run.folder / "out" / "run.json").read_text())
     assert record["found"]["1"]["frame"] == 9
@@ -334,8 +334,8 @@ def test_exemplars_are_shown_in_their_frame(run: Run, clip: Scene) -> None:
     assert not any(boxes for index, boxes in shown.items() if index != 9)
     settings = dataclasses.replace(settings, start=5)
     for wrong, message in (
-        (run.finder, "a detector that takes them"),
-        (finder, "frame 2, which is not read"),
+        (run.detector, "a detector that takes them"),
+        (detector, "frame 2, which is not read"),
     ):
         asked = ClassNames(("dog",), (box,), 2)
         with pytest.raises(PromptError, match=message):
@@ -346,5 +346,5 @@ def test_exemplars_are_shown_in_their_frame(run: Run, clip: Scene) -> None:
                 settings,
                 tracker=run.tracker,
                 backbone=backbone,
-                finder=wrong,
+                detector=wrong,
             )

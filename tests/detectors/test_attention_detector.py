@@ -1,4 +1,4 @@
-"""The finder's seam, the synthetic world, and the table of models; a tiny random model does for these."""
+"""The detector's seam, the synthetic world, and the table of models; a tiny random model does for these."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from vos.detectors.attention.blip import BlipMatcher
-from vos.detectors.attention.detector import AttentionFinder, FinderSettings, instance_parts
+from vos.detectors.attention.detector import AttentionDetector, AttentionDetectorSettings, instance_parts
 from vos.detectors.attention.registry import LANGUAGE_MODELS, build_language_model
 from vos.detectors.attention.segment import SegmentSettings, segment_images
 from vos.detectors.attention.text_prompts import Vocabulary, build_prompts
 from vos.detectors.attention.tuning import load_tuned, save_tuned
-from vos.detectors.base import Finder
+from vos.detectors.base import Detector
 from vos.detectors.synthetic.world import CLASS_NAMES, DUSK, world_lexicon, world_scene, world_vocabulary
 from vos.errors import ModelError, PromptError, SettingsError
 from vos.ops.boxes import tight_box
@@ -37,13 +37,13 @@ def matcher(folder: Path) -> BlipMatcher:
 
 def test_what_is_found_hangs_together(matcher):
     """With a gate that lets all through, box, point and map of each find agree; best first."""
-    settings = FinderSettings(min_gate=0)
-    finder = AttentionFinder(matcher, segment=SegmentSettings(crf="none"), settings=settings)
-    assert isinstance(finder, Finder)
+    settings = AttentionDetectorSettings(min_gate=0)
+    detector = AttentionDetector(matcher, segment=SegmentSettings(crf="none"), settings=settings)
+    assert isinstance(detector, Detector)
     found = []
     for i in range(6):
         image = world_scene(4_000_000 + i, size=(60, 90)).image
-        finds = finder.find(image, ["red circle", "blue square", "yellow ring"])
+        finds = detector.find(image, ["red circle", "blue square", "yellow ring"])
         assert [entry.score for entry in finds] == sorted((entry.score for entry in finds), reverse=True)
         found += finds
     assert found
@@ -58,17 +58,17 @@ def test_what_is_found_hangs_together(matcher):
 
 def test_the_gate_keeps_out_what_is_not_there(matcher):
     """A gate nothing passes finds nothing."""
-    finder = AttentionFinder(matcher, settings=FinderSettings(min_gate=1.1))
-    assert finder.find(world_scene(1).image, ["red circle"]) == []
+    detector = AttentionDetector(matcher, settings=AttentionDetectorSettings(min_gate=1.1))
+    assert detector.find(world_scene(1).image, ["red circle"]) == []
 
 
 def test_weak_regions_of_a_name_are_left_out(matcher):
     """Next to the best region of its name: with a share of 1 only that one stays."""
 
     def find(image, share):
-        settings = FinderSettings(min_gate=0, min_share=0, min_area=0, min_relative=share)
-        finder = AttentionFinder(matcher, segment=SegmentSettings(crf="none"), settings=settings)
-        return finder.find(image, ["red circle"])
+        settings = AttentionDetectorSettings(min_gate=0, min_share=0, min_area=0, min_relative=share)
+        detector = AttentionDetector(matcher, segment=SegmentSettings(crf="none"), settings=settings)
+        return detector.find(image, ["red circle"])
 
     images = [world_scene(4_100_000 + i, size=(60, 90)).image for i in range(6)]
     image = next(image for image in images if len(find(image, 0)) > 1)
@@ -83,7 +83,10 @@ def test_instances_are_parts_large_enough():
     """Specks and parts much smaller than the largest are left out; the largest comes first."""
     mask = np.zeros((50, 50), bool)
     mask[0:10, 0:10] = mask[20:40, 20:40] = mask[45, 45] = True
-    large, both = FinderSettings(min_area=0.01, min_share=0.5), FinderSettings(min_area=0.01, min_share=0.1)
+    large, both = (
+        AttentionDetectorSettings(min_area=0.01, min_share=0.5),
+        AttentionDetectorSettings(min_area=0.01, min_share=0.1),
+    )
     assert [int(part.sum()) for part in instance_parts(mask, large)] == [400]
     assert [int(part.sum()) for part in instance_parts(mask, both)] == [400, 100]
     assert instance_parts(np.zeros((5, 5), bool)) == []
@@ -93,12 +96,12 @@ def test_unknown_names_are_refused_with_the_vocabulary(matcher):
     """A closed world lists what it knows; an open one asks for plain words."""
     image = np.zeros((96, 96, 3), np.uint8)
     with pytest.raises(PromptError, match=r"does not know 'dog'.*plain words"):
-        AttentionFinder(matcher).find(image, ["dog"])
+        AttentionDetector(matcher).find(image, ["dog"])
     closed = BlipMatcher(
         matcher.model, matcher.tokenizer, canvas=CANVAS, lexicon=world_lexicon(), closed=True
     )
     with pytest.raises(PromptError, match=r"does not know 'dog'.*purple cross"):
-        AttentionFinder(closed).find(image, ["dog"])
+        AttentionDetector(closed).find(image, ["dog"])
 
 
 def test_sentences_that_are_too_long_are_refused(matcher):

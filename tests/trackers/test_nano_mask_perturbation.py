@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vos.trackers.nano.mask_perturbation import RoughSettings, roughen
+from vos.trackers.nano.mask_perturbation import PerturbationSettings, perturb_mask
 
 
 def _mask() -> np.ndarray:
@@ -16,7 +16,7 @@ def _mask() -> np.ndarray:
 
 def test_same_chance_same_mask() -> None:
     """The generator decides everything."""
-    one, two, other = (roughen(_mask(), np.random.default_rng(s)) for s in (1, 1, 2))
+    one, two, other = (perturb_mask(_mask(), np.random.default_rng(s)) for s in (1, 1, 2))
     np.testing.assert_array_equal(one, two)
     assert (one != other).any()
 
@@ -26,7 +26,7 @@ def test_rough_but_recognisable() -> None:
     rng = np.random.default_rng(0)
     overlaps = []
     for _ in range(30):
-        rough = roughen(_mask(), rng)
+        rough = perturb_mask(_mask(), rng)
         assert rough.dtype == np.float32
         assert rough.min() >= 0
         assert rough.max() <= 1
@@ -36,8 +36,8 @@ def test_rough_but_recognisable() -> None:
 
 def test_nothing_done_gives_the_mask_back() -> None:
     """With all settings at zero only a pixel's blur is left."""
-    none = RoughSettings(shift=0, bend=0, swell=0, blobs=0, soft=0)
-    rough = roughen(_mask(), np.random.default_rng(0), none)
+    none = PerturbationSettings(shift=0, bend=0, swell=0, blobs=0, soft=0)
+    rough = perturb_mask(_mask(), np.random.default_rng(0), none)
     np.testing.assert_array_equal(rough > 0.5, _mask())
 
 
@@ -45,20 +45,20 @@ def test_nothing_done_gives_the_mask_back() -> None:
 def test_small_and_empty_masks(shape: tuple[int, int]) -> None:
     """An empty mask stays empty, and one of a single pixel is no error."""
     rng = np.random.default_rng(0)
-    assert not roughen(np.zeros(shape, bool), rng).any()
+    assert not perturb_mask(np.zeros(shape, bool), rng).any()
     one = np.zeros(shape, bool)
     one[0, 0] = True
     for _ in range(5):
-        assert roughen(one, rng).shape == shape
+        assert perturb_mask(one, rng).shape == shape
 
 
 def test_less_rough() -> None:
     """A tenth of the roughness hurts a mask less."""
 
-    def overlap(settings: RoughSettings) -> float:
+    def overlap(settings: PerturbationSettings) -> float:
         rng = np.random.default_rng(3)
-        masks = [roughen(_mask(), rng, settings) > 0.5 for _ in range(20)]
+        masks = [perturb_mask(_mask(), rng, settings) > 0.5 for _ in range(20)]
         return float(np.mean([(m & _mask()).sum() / (m | _mask()).sum() for m in masks]))
 
-    assert overlap(RoughSettings().times(0.1)) > overlap(RoughSettings()) + 0.1
-    assert RoughSettings().times(1.0) == RoughSettings()
+    assert overlap(PerturbationSettings().times(0.1)) > overlap(PerturbationSettings()) + 0.1
+    assert PerturbationSettings().times(1.0) == PerturbationSettings()

@@ -19,7 +19,7 @@ from vos.backbones.nano.network import (
     NanoNetwork,
     half_precision,
     network_from,
-    recall,
+    read_memory,
     similarity_cue,
 )
 from vos.backbones.registry import build_backbone
@@ -179,7 +179,7 @@ def test_memory_gives_back_what_lies_at_a_like_key() -> None:
     keys = 20 * torch.eye(4).reshape(1, 4, 4)
     values = torch.arange(2 * 3 * 4).reshape(2, 3, 4).float()
     query = keys.reshape(1, 4, 2, 2)
-    read = recall(query, keys, values)
+    read = read_memory(query, keys, values)
     torch.testing.assert_close(read, values.reshape(2, 3, 2, 2))
 
 
@@ -200,7 +200,7 @@ def test_a_network_with_a_memory_is_read_from_its_weights() -> None:
         keys = network.memory.keys(pyramid)
         assert keys.shape == (1, 10, 4, 6)
         assert values.shape == (2, 6, 4, 6)
-        read = recall(keys, keys.flatten(2), values.flatten(2))
+        read = read_memory(keys, keys.flatten(2), values.flatten(2))
         cues = torch.zeros(2, len(CUES), 64, 96)
         with_memory = network.decoder(pyramid, cues, read)[0]
         without = network.decoder(pyramid, cues)[0]

@@ -21,13 +21,13 @@ from vos.errors import VosError
 from vos.evaluation import region_similarity
 from vos.evaluation.davis_layout import DavisSequence, read_davis_set
 from vos.evaluation.label_png import read_label_png
-from vos.ops.crop import Window
+from vos.ops.crop import Crop
 from vos.prompts import mask_targets
-from vos.trackers.classical.appearance import Given
-from vos.trackers.classical.frame_context import Sight
+from vos.trackers.classical.appearance import ReferenceFrame
+from vos.trackers.classical.frame_context import FrameContext
 from vos.trackers.classical.tracker import ClassicalSettings, ClassicalTracker
-from vos.trackers.flow_warping import Carried, Correspondence
-from vos.trackers.nano.tracker import NanoJudge, NanoSettings
+from vos.trackers.flow_warping import Correspondence, WarpedMasks
+from vos.trackers.nano.tracker import NanoRefiner, NanoSettings
 from vos.video import open_video
 
 EVERY = 8
@@ -39,7 +39,7 @@ Floats = NDArray[np.float32]
 class Kept:
     """One frame of one sequence."""
 
-    sight: Sight
+    context: FrameContext
     truth: NDArray[np.bool_]
     """(H, W): the object."""
 
@@ -52,13 +52,13 @@ def keep(
     settings: ClassicalSettings | None = None,
 ) -> None:
     """Follow what is not background in a sequence, and write what is believed of some frames."""
-    sights: list[Sight] = []
+    contexts: list[FrameContext] = []
 
-    def finish(sight: Sight) -> Floats:
-        sights.append(sight)
-        return sight.belief
+    def refiner(context: FrameContext) -> Floats:
+        contexts.append(context)
+        return context.belief
 
-    tracker = ClassicalTracker(settings, finish=finish)
+    tracker = ClassicalTracker(settings, refiner=refiner)
     folder.mkdir(parents=True, exist_ok=True)
     with open_video(davis / "JPEGImages" / "480p" / sequence.name) as video:
         for frame, annotation in zip(video, sequence.annotations, strict=True):
@@ -68,65 +68,65 @@ def keep(
                 np.savez(folder / "given.npz", image=frame.image, labels=labels)
                 continue
             tracker.step(frame)
-            sight = sights.pop()
+            context = contexts.pop()
             if frame.index % every == 0:
-                np.savez(folder / f"{frame.index:05d}.npz", truth=labels > 0, **_arrays(sight))
+                np.savez(folder / f"{frame.index:05d}.npz", truth=labels > 0, **_arrays(context))
 
 
 def kept(folder: Path) -> list[Kept]:
     """What :func:`keep` wrote, in order."""
     with np.load(folder / "given.npz") as file:
         image, labels = file["image"], file["labels"]
-    given: tuple[Given, ...] = ()
+    given: tuple[ReferenceFrame, ...] = ()
     frames = []
     for path in sorted(folder.glob("[0-9]*.npz")):
         with np.load(path) as file:
             arrays = dict(file)
         # The same object in all sights: a judge learns from it once.
-        given = given or (Given(image, labels, float(arrays["scale"])),)
+        given = given or (ReferenceFrame(image, labels, float(arrays["scale"])),)
         frames.append(Kept(_sight(arrays, given), arrays["truth"]))
     return frames
 
 
 def score(backbone: NanoBackbone | None, frames: list[Kept], settings: NanoSettings) -> float:
     """Mean J in percent over the frames of a sequence; of the engine's belief where there is no network."""
-    judge = None if backbone is None else NanoJudge(backbone, settings)
+    refiner = None if backbone is None else NanoRefiner(backbone, settings)
     results = []
     for frame in frames:
-        sight = frame.sight
-        belief = sight.belief if judge is None else judge(sight)
-        window, found = sight.window, np.zeros_like(frame.truth)
-        found[window.y0 : window.y1, window.x0 : window.x1] = window.enlarge(belief).argmax(axis=0) > 0
+        context = frame.context
+        belief = context.belief if refiner is None else refiner(context)
+        crop, found = context.crop, np.zeros_like(frame.truth)
+        found[crop.y0 : crop.y1, crop.x0 : crop.x1] = crop.enlarge(belief).argmax(axis=0) > 0
         results.append(float(region_similarity(found, frame.truth)))
     return 100 * float(np.mean(results))
 
 
-def _arrays(sight: Sight) -> dict[str, NDArray]:
+def _arrays(context: FrameContext) -> dict[str, NDArray]:
     """The parts of a sight of one object that a judge looks at, small."""
-    window, carried = sight.window, sight.carried
+    crop, warped = context.crop, context.warped
     return {
-        "window": np.array([window.y0, window.x0, window.y1, window.x1, window.height, window.width]),
-        "picture": sight.picture,
-        "belief": sight.belief,
-        "mask": carried.masks[0].astype(np.float16),
-        "trust": carried.trusts[0].astype(np.float16),
-        "quality": np.array(carried.qualities[0]),
-        "log_looks": sight.log_looks.astype(np.float16),
-        "scale": np.array(sight.given[0].scale),
+        "window": np.array([crop.y0, crop.x0, crop.y1, crop.x1, crop.height, crop.width]),
+        "picture": context.cropped,
+        "belief": context.belief,
+        "mask": warped.masks[0].astype(np.float16),
+        "trust": warped.trusts[0].astype(np.float16),
+        "quality": np.array(warped.qualities[0]),
+        "log_looks": context.appearance_log_prob.astype(np.float16),
+        "scale": np.array(context.given[0].scale),
     }
 
 
-def _sight(arrays: dict[str, NDArray], given: tuple[Given, ...]) -> Sight:
+def _sight(arrays: dict[str, NDArray], given: tuple[ReferenceFrame, ...]) -> FrameContext:
     trust = arrays["trust"].astype(np.float32)
     rows, columns = np.mgrid[: trust.shape[0], : trust.shape[1]].astype(np.float32)
     masks = arrays["mask"].astype(np.float32)[None]
-    carried = Carried(masks, (trust,), (float(arrays["quality"]),), Correspondence(columns, rows, trust))
-    return Sight(
-        Window(*(int(v) for v in arrays["window"])),
+    warped = WarpedMasks(masks, (trust,), (float(arrays["quality"]),), Correspondence(columns, rows, trust))
+    return FrameContext(
+        Crop(*(int(v) for v in arrays["window"])),
         arrays["picture"],
         (1,),
         arrays["belief"],
-        carried,
+        warped,
         arrays["log_looks"].astype(np.float32),
         given,
     )
