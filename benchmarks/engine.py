@@ -21,20 +21,20 @@ import torch
 from common import RESULTS, write_json
 
 from vos.testing import scene
-from vos.trackers.classical import step as builtin_step
+from vos.trackers.classical import step as classical_step
 from vos.trackers.classical.tracker import ClassicalSettings, ClassicalTracker
 from vos.trackers.flow_warping import dense_flow
 
 SIZE = (480, 854)
 STAGES = {
-    "carry": "flow and carrying",
+    "warp_masks": "flow and warping",
     "describe": "descriptors",
     "log_probabilities": "classifier",
     "motion_scores": "motion",
     "local_colours": "local colours",
-    "smooth": "mean field",
-    "drop_strays": "strays",
-    "adapt": "learning on",
+    "mean_field": "mean field",
+    "filter_components": "components",
+    "adapt": "online update",
 }
 
 
@@ -55,9 +55,9 @@ def run(what: str, frames: int) -> dict[str, Any]:
     """Track one scene."""
     clip = scene(what, num_frames=frames + 1, size=SIZE, noise=3)
     spent: dict[str, float] = defaultdict(float)
-    originals = {name: getattr(builtin_step, name) for name in STAGES}
+    originals = {name: getattr(classical_step, name) for name in STAGES}
     for name, label in STAGES.items():
-        setattr(builtin_step, name, timed(originals[name], spent, label))
+        setattr(classical_step, name, timed(originals[name], spent, label))
     try:
         tracker = ClassicalTracker()
         start = time.perf_counter()
@@ -69,7 +69,7 @@ def run(what: str, frames: int) -> dict[str, Any]:
         step = (time.perf_counter() - start) / frames
     finally:
         for name, function in originals.items():
-            setattr(builtin_step, name, function)
+            setattr(classical_step, name, function)
     stages = {label: round(spent[label] / frames, 4) for label in STAGES.values()}
     stages["rest"] = round(step - sum(stages.values()), 4)
     return {

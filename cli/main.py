@@ -17,6 +17,7 @@ import click
 from vos.distribution import refuse_other_vos
 from vos.errors import InterruptedRunError, PartialResultError, VosError
 
+from .renamed import with_current_flags
 from .streams import open_streams, stdout_error
 
 COMMANDS: dict[str, str] = {
@@ -38,6 +39,7 @@ COMMANDS: dict[str, str] = {
     "discover": "Find the objects in images or a video without class names.",
     "evaluate-discovery": "Score discovered objects: recall and precision, names ignored.",
     "project": "Annotate videos: keep corrections, track only what they affect.",
+    "annotate": "Annotate in the browser: click, track, correct, review, export.",
     "review": "List the frames of a project that need review most.",
     "export": "Write masks in the formats of annotation tools and data sets.",
     "import": "Read annotations of other tools as masks and prompts for a video.",
@@ -74,6 +76,12 @@ class LazyGroup(click.Group):
         name = cmd_name.replace("-", "_") + "_" * keyword.iskeyword(cmd_name)
         command: click.Command = getattr(import_module(f".{name}", __package__), name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command and its arguments, in the flags of today."""
+        return super().resolve_command(ctx, with_current_flags(args))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table, without importing any command for its help."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
 from .options import json_flag, print_json, verbosity
+from .project_export import export
+from .project_options import annotator_option, project_folder, video_option
 from .track import prompt_options
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 @click.group(short_help="Annotate videos: keep corrections, track only what they affect.")
@@ -29,28 +27,9 @@ def project() -> None:
     """
 
 
-def project_folder(command: F) -> F:
-    """The argument PROJECT. The command gets ``folder: Path``."""
-    return click.argument("folder", metavar="PROJECT", type=click.Path(path_type=Path))(command)
-
-
-def annotator_option(command: F) -> F:
-    """``--annotator NAME``. The command gets ``annotator``."""
-    return click.option(
-        "--annotator", metavar="NAME", help="Name of the annotator.  [default: the user's name]"
-    )(command)
-
-
 def _count(number: int, what: str) -> str:
     """``1 interval``, ``2 intervals``."""
     return f"{number} {what}{'s' * (number != 1)}"
-
-
-def video_option(command: F) -> F:
-    """``--video KEY``. The command gets ``video``."""
-    return click.option("--video", metavar="KEY", help="Video of the project; needed if it has several.")(
-        command
-    )
 
 
 @project.command()
@@ -376,3 +355,6 @@ def prompts(folder: Path, video: str | None, output: Path, quiet: bool) -> None:
         path = write_prompts(opened, output, video)
     if not quiet:
         click.echo(path)
+
+
+project.add_command(export)

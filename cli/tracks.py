@@ -47,12 +47,16 @@ def _edit(
     dry_run: bool,
     build: Any,
     names: dict[int, str] | None = None,
+    size: tuple[int, int] | None = None,
     **facts: Any,
 ) -> None:
-    """Make the edit, say what it changes, and write it unless this is a dry run."""
+    """Make the edit, say what it changes, and write it unless this is a dry run.
+
+    ``build`` makes the edited annotations of those in ``source``; ``size``: (height, width) they have then.
+    """
     from vos.errors import InputError, SettingsError
     from vos.formats.transfer import read
-    from vos.runs.edits import edited, summarize, write_edited
+    from vos.runs.edits import summarize, write_edited
 
     if output is None and not dry_run:
         raise SettingsError("give the folder to make with -o OUT, or --dry-run")
@@ -63,11 +67,11 @@ def _edit(
         missing = sorted(set(wanted) - known)
         if missing:
             raise InputError(f"{source} has no object {missing[0]}; it has {sorted(known)}")
-    changed = replace(edited(given, build(given)), names={**given.names, **(names or {})})
+    changed = replace(build(given), names={**given.names, **(names or {})})
     summary = summarize(given, changed)
     if not dry_run and output is not None:
         command = click.get_current_context().info_name
-        write_edited(changed, source, output, {"command": command, **facts, "names": names or {}})
+        write_edited(changed, source, output, {"command": command, **facts, "names": names or {}}, size=size)
     click.echo(f"{'would change' if dry_run else 'changed'} {len(summary.frames)} frames")
     for object_id in sorted({*summary.gained, *summary.lost}):
         gained, lost = summary.gained.get(object_id, 0), summary.lost.get(object_id, 0)
@@ -80,7 +84,7 @@ def _edit(
 def rename(source: Path, names: tuple[str, ...], output: Path | None, dry_run: bool) -> None:
     """Give objects names: 1:dog."""
     given = parse_names(names, "NAME")
-    _edit(source, output, dry_run, lambda a: lambda n, labels: labels, names=given, ids=list(given))
+    _edit(source, output, dry_run, lambda a: a, names=given, ids=list(given))
 
 
 @tracks.command()
@@ -92,14 +96,14 @@ def swap(
     source: Path, first: int, second: int, frames: str | None, output: Path | None, dry_run: bool
 ) -> None:
     """Exchange the ids FIRST and SECOND in a range of frames."""
-    from vos.runs.edits import renumbered
+    from vos.runs.edits import edited, renumbered
 
     change = {first: second, second: first}
     _edit(
         source,
         output,
         dry_run,
-        lambda a: renumbered(change, _range(frames)),
+        lambda a: edited(a, renumbered(change, _range(frames))),
         ids=[first, second],
         frames=frames,
     )
@@ -111,9 +115,15 @@ def swap(
 @click.argument("other", type=int)
 def merge(source: Path, kept: int, other: int, output: Path | None, dry_run: bool) -> None:
     """OTHER becomes part of KEPT."""
-    from vos.runs.edits import renumbered
+    from vos.runs.edits import edited, renumbered
 
-    _edit(source, output, dry_run, lambda a: renumbered({other: kept}, _range(None)), ids=[kept, other])
+    _edit(
+        source,
+        output,
+        dry_run,
+        lambda a: edited(a, renumbered({other: kept}, _range(None))),
+        ids=[kept, other],
+    )
 
 
 @tracks.command()
@@ -122,9 +132,16 @@ def merge(source: Path, kept: int, other: int, output: Path | None, dry_run: boo
 @_frames
 def drop(source: Path, ids: tuple[int, ...], frames: str | None, output: Path | None, dry_run: bool) -> None:
     """Remove objects."""
-    from vos.runs.edits import without
+    from vos.runs.edits import edited, without
 
-    _edit(source, output, dry_run, lambda a: without(ids, _range(frames)), ids=list(ids), frames=frames)
+    _edit(
+        source,
+        output,
+        dry_run,
+        lambda a: edited(a, without(ids, _range(frames))),
+        ids=list(ids),
+        frames=frames,
+    )
 
 
 @tracks.command()
@@ -132,9 +149,9 @@ def drop(source: Path, ids: tuple[int, ...], frames: str | None, output: Path | 
 @click.argument("ids", type=int, nargs=-1, required=True)
 def keep(source: Path, ids: tuple[int, ...], output: Path | None, dry_run: bool) -> None:
     """Remove all other objects."""
-    from vos.runs.edits import without
+    from vos.runs.edits import edited, without
 
-    _edit(source, output, dry_run, lambda a: without(ids, _range(None), keep=True), ids=list(ids))
+    _edit(source, output, dry_run, lambda a: edited(a, without(ids, _range(None), keep=True)), ids=list(ids))
 
 
 @tracks.command()
@@ -142,9 +159,15 @@ def keep(source: Path, ids: tuple[int, ...], output: Path | None, dry_run: bool)
 @click.argument("frames", metavar="A:B")
 def trim(source: Path, frames: str, output: Path | None, dry_run: bool) -> None:
     """Remove all objects outside the frames A, A+1, ... before B; the frames stay, empty."""
-    from vos.runs.edits import without
+    from vos.runs.edits import edited, without
 
-    _edit(source, output, dry_run, lambda a: without(None, _range(frames), inside=False), frames=frames)
+    _edit(
+        source,
+        output,
+        dry_run,
+        lambda a: edited(a, without(None, _range(frames), inside=False)),
+        frames=frames,
+    )
 
 
 @tracks.command("fill-gaps")
@@ -152,9 +175,10 @@ def trim(source: Path, frames: str, output: Path | None, dry_run: bool) -> None:
 @click.option("--longest", type=click.IntRange(min=1), required=True, metavar="N", help="Frames at most.")
 def fill_gaps(source: Path, longest: int, output: Path | None, dry_run: bool) -> None:
     """Draw masks where an object is gone for a few frames."""
-    from vos.runs.edits import fill_gaps as build
+    from vos.runs.edits import edited
+    from vos.runs.edits_over_time import fill_gaps as build
 
-    _edit(source, output, dry_run, lambda a: build(a, longest), longest=longest)
+    _edit(source, output, dry_run, lambda a: edited(a, build(a, longest)), longest=longest)
 
 
 @tracks.command("remove-specks")
@@ -162,9 +186,9 @@ def fill_gaps(source: Path, longest: int, output: Path | None, dry_run: bool) ->
 @click.option("--smaller", type=click.IntRange(min=1), required=True, metavar="PIXELS", help="Than this.")
 def remove_specks(source: Path, smaller: int, output: Path | None, dry_run: bool) -> None:
     """Remove small pieces of objects, whole objects included."""
-    from vos.runs.edits import without_specks
+    from vos.runs.edits import edited, without_specks
 
-    _edit(source, output, dry_run, lambda a: without_specks(smaller), smaller=smaller)
+    _edit(source, output, dry_run, lambda a: edited(a, without_specks(smaller)), smaller=smaller)
 
 
 @tracks.command("fill-holes")
@@ -172,6 +196,47 @@ def remove_specks(source: Path, smaller: int, output: Path | None, dry_run: bool
 @click.option("--smaller", type=click.IntRange(min=1), required=True, metavar="PIXELS", help="Than this.")
 def fill_holes(source: Path, smaller: int, output: Path | None, dry_run: bool) -> None:
     """Fill small holes of objects with the object."""
-    from vos.runs.edits import without_holes
+    from vos.runs.edits import edited, without_holes
 
-    _edit(source, output, dry_run, lambda a: without_holes(smaller), smaller=smaller)
+    _edit(source, output, dry_run, lambda a: edited(a, without_holes(smaller)), smaller=smaller)
+
+
+@tracks.command()
+@_shared
+@click.option(
+    "--radius",
+    type=click.IntRange(1, 50),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="Frames on either side that count.",
+)
+def smooth(source: Path, radius: int, output: Path | None, dry_run: bool) -> None:
+    """Let outlines flicker less from frame to frame."""
+    from vos.runs.edits_over_time import smoothed
+
+    _edit(source, output, dry_run, lambda a: smoothed(a, radius), radius=radius)
+
+
+@tracks.command()
+@_shared
+@click.argument("size", metavar="SIZE")
+def resize(source: Path, size: str, output: Path | None, dry_run: bool) -> None:
+    """Bring masks to another resolution: SIZE is WIDTHxHEIGHT, or the shorter side."""
+    from vos.errors import InputError
+    from vos.formats.transfer import read
+    from vos.runs.edits import resized
+    from vos.video.sizes import parse_size, target_size
+
+    first = next(iter(read(source, "masks").records()), None)
+    if first is None:
+        raise InputError(f"{source} has no masks")
+    width, height = target_size(parse_size(size), first.size[1], first.size[0])
+    _edit(
+        source,
+        output,
+        dry_run,
+        lambda a: resized(a, (height, width)),
+        size=(height, width),
+        to=[width, height],
+    )

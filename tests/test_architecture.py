@@ -23,6 +23,7 @@ NOUNS = {
     "names",
     "notices",
     "ops",
+    "pool",
     "prompts",
     "registry",
     "results",
@@ -42,6 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "notices": set(),
     "documents": set(),
     "distribution": {"errors"},
+    "pool": set(),
     "results": set(),
     "prompts": {"results"},
     "settings": {"errors", "documents"},
@@ -55,8 +57,9 @@ ALLOWED: dict[str, set[str]] = {
     "detectors": NOUNS | {"settings", "backbones", "testing", "evaluation.semantic"},
     "prompting": NOUNS | {"settings", "video", "backbones", "detectors", "trackers"},
     "testing": NOUNS | {"settings", "backbones", "trackers"},
-    "runs": LIBRARY - {"runs", "projects", "testing"},
-    "projects": LIBRARY - {"projects", "testing"},
+    "runs": LIBRARY - {"runs", "projects", "server", "testing"},
+    "projects": LIBRARY - {"projects", "server", "testing"},
+    "server": LIBRARY - {"server", "testing"},
 }
 """Part of ``vos`` -> the parts it may import, besides itself."""
 
@@ -74,6 +77,7 @@ WITHOUT_TORCH = (
     "evaluation",
     "runs",
     "projects",
+    "server",
 )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import logging
 import types
 import typing
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from .documents import read_yaml, shown
 from .errors import SettingsError
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 
 def load_recipe(path: str | Path) -> dict[str, Any]:
@@ -62,6 +64,8 @@ def override(defaults: T, *layers: Mapping[str, Any]) -> T:
     """``defaults`` (a frozen dataclass) with the layers laid over it, the last one on top.
 
     Nested dataclasses are overridden by nested mappings; a value of None in a layer means "not given".
+    A class variable ``RENAMED`` of a dataclass maps keys of earlier versions, which are still understood, to
+    their present names.
 
     Raises:
         SettingsError: for an unknown key (with the nearest known ones) or a value of the wrong type.
@@ -72,10 +76,16 @@ def override(defaults: T, *layers: Mapping[str, Any]) -> T:
 def _override(defaults: T, layers: tuple[Mapping[str, Any], ...], where: str) -> T:
     fields = {field.name: field for field in dataclasses.fields(defaults)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(type(defaults))
+    renamed: Mapping[str, str] = getattr(defaults, "RENAMED", {})
     changes: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():
             name = f"{where}{key}"
+            if key in renamed:
+                logger.warning(
+                    "setting %s is called %s now; the old name will be removed", name, renamed[key]
+                )
+                key, name = renamed[key], f"{where}{renamed[key]}"
             if key not in fields:
                 near = difflib.get_close_matches(str(key), fields, n=3)
                 hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(fields))}"

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 from vos_cli.main import cli
 
+from vos.projects import Project
 from vos.testing import scene, write_images, write_labels
 
 
@@ -68,6 +72,38 @@ def test_from_new_to_accepted(clip: Path, tmp_path: Path) -> None:
     vos("project", "new", clip / "images", "--prompts", path, "-o", again)
     summary = json.loads(vos("project", "status", again, "--json").output)
     assert [e["states"]["anchor"] for e in summary["videos"]["images"]["objects"]] == [3, 2]
+
+
+def test_export(clip: Path, tmp_path: Path) -> None:
+    """What is shown, or what is settled, in formats of others; it is recorded."""
+    project = tmp_path / "project"
+    vos("project", "new", clip / "images", "-m", clip / "labels" / "00000.png", "-o", project)
+    arguments = ("project", "export", project, "-f", "davis", "-f", "coco", "--json")
+    one, two = json.loads(vos(*arguments, "--only", "accepted", "-o", tmp_path / "out.zip").output)
+    assert (one["format"], one["frames"], one["objects"]) == ("davis", 6, [1, 2])
+    assert two["format"] == "coco"
+    names = zipfile.ZipFile(tmp_path / "out.zip").namelist()
+    assert sum(name.endswith(".png") for name in names) >= 6
+    with Project.open(project, annotator="reader") as opened:
+        assert opened.events()[-1].kind == "export"
+    vos(
+        "project",
+        "export",
+        project,
+        "-f",
+        "davis",
+        "-o",
+        tmp_path / "one",
+        "--objects",
+        "2",
+        "--frames",
+        ":1",
+    )
+    (mask,) = (tmp_path / "one").rglob("00000.png")
+    assert set(np.unique(np.asarray(Image.open(mask)))) == {0, 2}
+    assert "no object 7" in vos(*arguments, "-o", tmp_path / "x", "--objects", "7", code=2).output
+    assert "is there already" in vos(*arguments, "-o", tmp_path / "out.zip", code=2).output
+    assert not (tmp_path / "x").exists()
 
 
 def test_bad_input_is_one_line(clip: Path, tmp_path: Path) -> None:

@@ -18,10 +18,10 @@ from safetensors.torch import load_file, save_file
 from scripted_detector import ScriptedDetector
 from vos_cli.main import cli
 
-from vos.detectors import open_vocabulary as detectors
+from vos.detectors import open_vocabulary
 from vos.detectors import registry as detectors
 from vos.detectors.synthetic.world import world_scene
-from vos.detectors.vl_sam import detector as vlm_finder
+from vos.detectors.vl_sam import detector as vlm_detector
 from vos.detectors.vl_sam.vlm import VisionLanguageModel
 from vos.evaluation import region_similarity
 from vos.testing import Scene, Shape, scene, write_images
@@ -149,9 +149,9 @@ def test_weights_that_are_not_there(frames: Path, tmp_path: Path, detector: str)
 @pytest.mark.parametrize(
     ("detector", "home", "checkpoint"),
     [
-        ("grounding-dino", detectors, "GROUNDING_DINO"),
-        ("owlv2", detectors, "OWLV2"),
-        ("vlm", vlm_finder, "CHECKPOINT"),
+        ("grounding-dino", open_vocabulary, "GROUNDING_DINO"),
+        ("owlv2", open_vocabulary, "OWLV2"),
+        ("vlm", vlm_detector, "CHECKPOINT"),
     ],
 )
 def test_the_cache_is_tried_without_a_folder(

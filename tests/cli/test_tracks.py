@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 from click.testing import CliRunner
 from PIL import Image
@@ -66,6 +68,66 @@ def test_every_edit(tmp_path: Path) -> None:
     edit("rename", "1:dog")
     named = sorted(tmp_path.glob("out*"), key=lambda p: p.stat().st_mtime)[-1]
     assert formats.read(named).names == {1: "dog"}
+
+
+def run_folder(folder: Path, labels: list[np.ndarray]) -> Path:
+    """Masks as a run leaves them."""
+    (folder / "masks").mkdir(parents=True)
+    for n, values in enumerate(labels):
+        (folder / "masks" / f"{n:05d}.png").write_bytes(encode_index_png(values))
+    return folder / "masks"
+
+
+def masks_in(folder: Path) -> list[np.ndarray]:
+    """The label maps in a folder that an edit made."""
+    return [np.asarray(Image.open(p)) for p in sorted((folder / "masks").glob("*.png"))]
+
+
+def test_smooth(tmp_path: Path) -> None:
+    """An outline that jumps in one frame is that of its neighbours; motion, contact and absence stay."""
+    truth = []
+    for n in range(9):
+        labels = np.zeros((60, 90), np.uint8)
+        cv2.circle(labels, (20 + 4 * n, 30), 12, 1, -1)
+        labels[:, 70:] = 2
+        truth.append(labels if n != 6 else np.where(labels == 2, 2, 0).astype(np.uint8))
+    noisy = [labels.copy() for labels in truth]
+    noisy[3][truth[3] == 1] = 0
+    cv2.circle(noisy[3], (32, 30), 9, 1, -1)
+    source = run_folder(tmp_path / "run", noisy)
+    vos("smooth", source, "--radius", 2, "-o", tmp_path / "out")
+    found = masks_in(tmp_path / "out")
+    wrong = [int((f != t).sum()) for f, t in zip(found, truth, strict=True)]
+    before = [int((f != t).sum()) for f, t in zip(noisy, truth, strict=True)]
+    assert wrong[3] < 0.6 * before[3]
+    assert max(wrong[n] for n in (0, 1, 6, 7, 8)) <= 8
+    assert not (found[6] == 1).any()
+    still = run_folder(tmp_path / "still", [truth[0]] * 3)
+    assert "would change 0 frames" in vos("smooth", still, "--dry-run")
+
+
+def test_resize(tmp_path: Path) -> None:
+    """Twice and half the size; the record says which size the frames have now."""
+    labels = np.zeros((40, 60), np.uint8)
+    cv2.circle(labels, (20, 20), 12, 1, -1)
+    labels[20:, 22:] = 2
+    source = run_folder(tmp_path / "run", [labels])
+    record = {
+        "program": "vos",
+        "input": {"path": "a.mp4", "width": 60, "height": 40},
+        "settings": {"size": None},
+    }
+    (tmp_path / "run" / "run.json").write_text(json.dumps({**record, "frames": []}))
+    vos("resize", source, "120x80", "-o", tmp_path / "large")
+    (large,) = masks_in(tmp_path / "large")
+    assert large.shape == (80, 120)
+    assert (large[::2, ::2] != labels).mean() < 0.02
+    again = json.loads((tmp_path / "large" / "run.json").read_text())
+    assert (again["input"]["width"], again["settings"]["size"]) == (120, [120, 80])
+    vos("resize", tmp_path / "large", 40, "-o", tmp_path / "back")
+    assert (masks_in(tmp_path / "back")[0] != labels).mean() < 0.005
+    assert "factor" in vos("resize", source, "100x100", "-o", tmp_path / "no", code=2)
+    assert "would change 1 frames" in vos("resize", source, "30x20", "--dry-run")
 
 
 def test_refusals(tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ def test_weights_of_another_kind(folders: dict[str, Path], name: str, tmp_path: 
         build_detector(name, weights=folders[name], tuned=tmp_path / "tuned.safetensors")
 
 
-def test_finders_by_name() -> None:
+def test_detectors_by_name() -> None:
     """An unknown name lists those there are."""
     assert {"blip", "vlm", "grounding-dino", "owlv2"} <= set(DETECTORS)
     with pytest.raises(ModelError, match="grounding-dino, owlv2"):

@@ -23,8 +23,8 @@ BOTH = [name for name, f in FORMATS.items() if f.reader and f.writer]
 
 def written(name: str, folder: Path) -> Path:
     """A good file or folder of the format."""
-    if FORMATS[name].requires:
-        pytest.importorskip(FORMATS[name].requires)
+    for package in FORMATS[name].requires:
+        pytest.importorskip(package)
     path = folder / FORMATS[name].default_name
     formats.write(annotations_of(hard_clip()), path, name)
     return path
@@ -124,8 +124,8 @@ def _replaced(content: object, place: tuple, value: object) -> object:
 @pytest.mark.parametrize("name", [n for n in BOTH if not FORMATS[n].is_folder])
 def test_a_folder_or_nothing_for_a_file(name: str, tmp_path: Path) -> None:
     """A folder in place of a file, and a name that is not there."""
-    if FORMATS[name].requires:
-        pytest.importorskip(FORMATS[name].requires)
+    for package in FORMATS[name].requires:
+        pytest.importorskip(package)
     with pytest.raises(FormatError):
         read_all(tmp_path, name)
     with pytest.raises(FormatError, match="no such file"):

@@ -52,8 +52,8 @@ def make(request: pytest.FixtureRequest) -> Callable[..., Writer]:
     """Builds the writer under test: ``make(folder)`` or ``make(folder, work=None)``."""
 
     def build(folder: Path, **options: Any) -> Writer:
-        if FORMATS[request.param].requires:
-            pytest.importorskip(FORMATS[request.param].requires)
+        for package in FORMATS[request.param].requires:
+            pytest.importorskip(package)
         folder.mkdir(exist_ok=True)
         options = {"work": folder.parent / f"{folder.name}.work", "facts": FACTS} | options
         return build_writer(request.param, folder / FORMATS[request.param].default_name, **options)

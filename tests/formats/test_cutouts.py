@@ -167,6 +167,32 @@ def test_soft_edges_are_the_probabilities(clip: Scene, tmp_path: Path) -> None:
     assert np.array_equal(found > 127, clip.labels[0] > 0)
 
 
+def test_soft_edges_have_the_colour_of_the_object(tmp_path: Path) -> None:
+    """Straight colours of a soft edge are those of the object, not mixed with the background."""
+    rows, columns = np.mgrid[:60, :80]
+    distance = np.hypot(rows - 30, columns - 40)
+    alpha = np.clip((22 - distance) / 6 + 0.5, 0, 1)
+    front = np.stack([220 - columns, 40 + rows, np.full_like(rows, 30)], axis=2)
+    image = np.rint(front * alpha[..., None] + np.array([20, 90, 240]) * (1 - alpha[..., None])).astype(
+        np.uint8
+    )
+    result = FrameResult(
+        0, (alpha > 0.5).astype(np.uint8), {1: 1.0}, probabilities=alpha[None].astype(np.float32)
+    )
+    errors = {}
+    for decontaminate in (True, False):
+        folder = tmp_path / str(decontaminate)
+        options = {"edge": "soft", "decontaminate": decontaminate}
+        with build_writer("rgba-png", folder, options=options) as writer:
+            writer.write(Frame(0, image, "a"), result)
+        found = np.asarray(Image.open(folder / "video.0001.png")).astype(int)
+        soft = (found[..., 3] > 25) & (found[..., 3] < 230)
+        assert np.array_equal(found[found[..., 3] == 255][:, :3], image[found[..., 3] == 255])
+        errors[decontaminate] = np.abs(found[soft][:, :3] - front[soft]).mean()
+    assert errors[False] > 40
+    assert errors[True] < 12
+
+
 def annotated(clip: Scene, path: Path) -> formats.Annotations:
     """Masks of the clip on disk, and its frames beside them."""
     write_images(clip, path / "frames")

@@ -32,8 +32,8 @@ def test_formats_and_options_are_documented(name: str) -> None:
     page = PAGE.with_name("cut-outs.md") if FORMATS[name].needs_frames and name != "overlay" else PAGE
     text = page.read_text(encoding="utf-8")
     assert f"`{name}`" in text or name == "overlay"
-    if FORMATS[name].requires:
-        pytest.importorskip(FORMATS[name].requires)
+    for package in FORMATS[name].requires:
+        pytest.importorskip(package)
     for option in option_names(getattr(writer_class(name), "Options", NoOptions)):
         flag = option.replace("_", "-")
         assert re.search(rf"`(?:.*[`, ])?{flag}=|`--{flag}\b", text), option

@@ -43,8 +43,8 @@ EXACT = [name for name in BOTH if FORMATS[name].exact]
 
 def available(name: str) -> str:
     """Skip where the package that a format needs is absent."""
-    if FORMATS[name].requires:
-        pytest.importorskip(FORMATS[name].requires)
+    for package in FORMATS[name].requires:
+        pytest.importorskip(package)
     return name
 
 

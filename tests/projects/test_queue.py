@@ -69,9 +69,9 @@ def test_scene_cuts_and_swapped_objects_are_seen_in_the_picture() -> None:
 
     observer = ColourObserver()
     for index, (swapped, ground) in enumerate([(False, 90), (False, 90), (True, 90), (False, 250)]):
-        observer(*frame(index, swapped, ground), True)
+        observer(*frame(index, swapped, ground))
     assert observer.cuts == {3}
-    assert observer.swaps[True] == {1: {"swap": {2: 1.0}}, 2: {"swap": {2: 1.0}}}
+    assert observer.swaps == {1: {"swap": {2: 1.0}}, 2: {"swap": {2: 1.0}}}
 
 
 def test_benefit_falls_with_distance_and_ends_at_barriers() -> None:

@@ -305,7 +305,7 @@ def test_a_stopped_run_remembers_where_objects_were(run: Run, clip: Scene) -> No
 
 
 def test_exemplars_are_shown_in_their_frame(run: Run, clip: Scene) -> None:
-    """The run begins there; other frames are searched by name alone; a detector without boxes refuses them."""
+    """The run begins there; other frames are searched by name alone; not every detector takes boxes."""
     from vos.detectors.base import Exemplar
 
     shown: dict[int, tuple[Exemplar, ...]] = {}

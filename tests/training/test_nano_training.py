@@ -110,7 +110,7 @@ def test_a_sample_is_a_function_of_seed_and_step(recordings_folder: Path) -> Non
 def test_truth_goes_with_the_picture(recordings_folder: Path) -> None:
     """The engine's belief and the truth overlap after cutting, turning and mirroring as before."""
     recordings = Recordings(
-        recordings_folder, SampleSettings(side=64, prompted=0, forgotten=0, faded=0, with_region_errors=0.3)
+        recordings_folder, SampleSettings(side=64, prompted=0, forgotten=0, faded=0, region_errors=0.3)
     )
     batch = recordings.batch(0, 32)
     belief, truth = batch.cues[:, MASK] > 0, batch.truth > 0.5

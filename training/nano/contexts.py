@@ -54,11 +54,11 @@ def keep(
     """Follow what is not background in a sequence, and write what is believed of some frames."""
     contexts: list[FrameContext] = []
 
-    def refiner(context: FrameContext) -> Floats:
+    def observe(context: FrameContext) -> Floats:
         contexts.append(context)
         return context.belief
 
-    tracker = ClassicalTracker(settings, refiner=refiner)
+    tracker = ClassicalTracker(settings, refiner=observe)
     folder.mkdir(parents=True, exist_ok=True)
     with open_video(davis / "JPEGImages" / "480p" / sequence.name) as video:
         for frame, annotation in zip(video, sequence.annotations, strict=True):

@@ -83,14 +83,14 @@ def record(
     """
     seen: list[FrameContext] = []
 
-    def refiner(context: FrameContext) -> Floats:
+    def observe(context: FrameContext) -> Floats:
         seen.append(context)
         belief = context.belief if refiner is None else refiner(context)
         return disturbed(belief, rng) if rng.random() < DISTURBED else belief
 
     settings = replace(settings, appearance=replace(settings.appearance, seed=int(rng.integers(1 << 30))))
     refiner = None if backbone is None else NanoRefiner(backbone, NanoSettings(engine=settings))
-    tracker = ClassicalTracker(settings, refiner=refiner)
+    tracker = ClassicalTracker(settings, refiner=observe)
     ids = object_ids(clip.labels[0])
     tracker.start(Frame(0, clip.images[0], "0"), mask_targets(clip.labels[0], ids))
     frames = []

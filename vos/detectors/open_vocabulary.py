@@ -221,7 +221,8 @@ def _load(
 
     if tuned is not None:
         raise SettingsError(
-            f"{tuned} cannot be used: a detector is not tuned on examples; use --detector blip, or leave it out"
+            f"{tuned} cannot be used: a detector is not tuned on examples; use --detector blip, "
+            "or leave it out"
         )
     model, processor = load_pretrained(
         model_class,

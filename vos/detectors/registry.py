@@ -55,7 +55,7 @@ def build_detector(
         device: where a network runs.
 
     Raises:
-        ModelError: for a name that is not in :data:`DETECTORS`, weights that are not there or of another kind.
+        ModelError: for a name not in :data:`DETECTORS`, or weights that are missing or of another kind.
     """
     if name not in DETECTORS:
         raise ModelError(f"unknown detector {name!r}; choose one of {', '.join(DETECTORS)}")

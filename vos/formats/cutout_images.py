@@ -18,8 +18,7 @@ from ..files import replacing_folder
 from ..frame import Frame
 from ..results import FrameResult, object_ids
 from .base import Blocks, VideoFacts, Writer
-from .cutout_videos import cut_out
-from .cutouts import CutoutOptions, laid_over
+from .cutouts import CutoutOptions, ForegroundOptions, laid_over
 
 COMPRESSION = 3
 """zlib's level: higher ones take several times as long for a few per cent."""
@@ -66,16 +65,15 @@ class CutoutFolderWriter(Writer):
         """Number of frames written so far."""
         return self._blocks.count
 
-    def pictures(self, frame: Frame, result: FrameResult) -> Iterator[tuple[str, NDArray[np.uint8], str]]:
-        """Path in the folder, pixels, and line of the table, of every picture of a frame."""
+    def pictures(self, frame: Frame, result: FrameResult) -> Iterator[tuple[str, bytes, str]]:
+        """Path in the folder, content, and line of the table, of every picture of a frame."""
         raise NotImplementedError
 
     def write(self, frame: Frame, segmentation: FrameResult) -> None:
         """Compress the pictures of one frame."""
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as archive:
-            for name, pixels, line in self.pictures(frame, segmentation):
-                data = _png(pixels)
+            for name, data, line in self.pictures(frame, segmentation):
                 info = tarfile.TarInfo(name)
                 info.size, info.pax_headers = len(data), {"comment": line}
                 archive.addfile(info, io.BytesIO(data))
@@ -127,7 +125,7 @@ class SequenceOptions(CutoutOptions):
 
 
 @dataclass(frozen=True)
-class RgbaOptions(SequenceOptions):
+class RgbaOptions(SequenceOptions, ForegroundOptions):
     """Options of ``rgba-png``."""
 
     color: str = "cut"
@@ -139,36 +137,45 @@ class RgbaOptions(SequenceOptions):
             raise ValueError(f"color must be cut or keep, got {self.color!r}")
 
 
-class _SequenceWriter(CutoutFolderWriter):
+class SequenceWriter(CutoutFolderWriter):
     """``<sequence>.0001.png``, ... without gaps, and ``frames.csv`` with the frame of every number."""
 
-    Options = SequenceOptions
+    suffix: ClassVar[str] = "png"
+
+    Options: ClassVar[type[CutoutOptions]] = SequenceOptions
     table = "frames.csv"
     columns = "number,frame_index,time"
 
-    def pictures(self, frame: Frame, result: FrameResult) -> Iterator[tuple[str, NDArray[np.uint8], str]]:
+    def pictures(self, frame: Frame, result: FrameResult) -> Iterator[tuple[str, bytes, str]]:
         """The one picture of a frame."""
         number = self.options.first + self.count
         time = "" if frame.time is None else f"{frame.time:.6f}"
-        name = f"{self.facts.sequence}.{number:04d}.png"
-        yield name, self.pixels(frame, self.options.opacity(frame, result)), f"{number},{frame.index},{time}"
+        name = f"{self.facts.sequence}.{number:04d}.{self.suffix}"
+        yield name, self.encoded(frame, result), f"{number},{frame.index},{time}"
+
+    def encoded(self, frame: Frame, result: FrameResult) -> bytes:
+        """The file of a frame."""
+        return _png(self.pixels(frame, self.options.opacity(frame, result)))
 
     def pixels(self, frame: Frame, alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """What the picture of a frame shows."""
         raise NotImplementedError
 
 
-class RgbaPngWriter(_SequenceWriter):
+class RgbaPngWriter(SequenceWriter):
     """RGBA PNGs of the objects, straight alpha."""
 
     Options = RgbaOptions
 
     def pixels(self, frame: Frame, alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(H, W, 4) RGBA."""
-        return np.dstack([frame.image, alpha]) if self.options.color == "keep" else cut_out(frame, alpha)
+        if self.options.color == "keep":
+            return np.dstack([frame.image, alpha])
+        cut: NDArray[np.uint8] = self.options.cut_out(frame, alpha)
+        return cut
 
 
-class MattePngWriter(_SequenceWriter):
+class MattePngWriter(SequenceWriter):
     """Grey PNGs, 255 inside the objects."""
 
     def pixels(self, frame: Frame, alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -177,7 +184,7 @@ class MattePngWriter(_SequenceWriter):
 
 
 @dataclass(frozen=True)
-class CropOptions(CutoutOptions):
+class CropOptions(ForegroundOptions):
     """Options of ``cutouts``."""
 
     margin: int = 0
@@ -196,7 +203,7 @@ class CropsWriter(CutoutFolderWriter):
     table = "cutouts.csv"
     columns = "id,frame_index,file,x,y,width,height"
 
-    def pictures(self, frame: Frame, result: FrameResult) -> Iterator[tuple[str, NDArray[np.uint8], str]]:
+    def pictures(self, frame: Frame, result: FrameResult) -> Iterator[tuple[str, bytes, str]]:
         """One per visible object."""
         for object_id in object_ids(result.labels):
             if self.options.object not in (None, object_id):
@@ -210,4 +217,4 @@ class CropsWriter(CutoutFolderWriter):
             x0, x1 = max(0, columns[0] - margin), min(alpha.shape[1], columns[-1] + 1 + margin)
             name = f"{object_id}/{frame.name}.png"
             line = f"{object_id},{frame.index},{name},{x0},{y0},{x1 - x0},{y1 - y0}"
-            yield name, cut_out(frame, alpha)[y0:y1, x0:x1], line
+            yield name, _png(self.options.cut_out(frame, alpha)[y0:y1, x0:x1]), line

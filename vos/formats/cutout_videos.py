@@ -16,7 +16,7 @@ from ..frame import Frame
 from ..ops.alpha import extend_colours
 from ..results import FrameResult
 from .base import VideoFacts
-from .cutouts import CutoutOptions, laid_over, parse_colour
+from .cutouts import CutoutOptions, ForegroundOptions, laid_over, parse_colour
 from .video_writer import X264, Encoding, VideoWriter
 
 
@@ -61,19 +61,20 @@ class SoundOptions(CutoutOptions):
     """Keep the sound of the video."""
 
 
+@dataclass(frozen=True)
+class AlphaVideoOptions(SoundOptions, ForegroundOptions):
+    """Options of videos with an alpha channel."""
+
+
 class _AlphaWriter(CutoutVideoWriter):
     """RGBA with straight alpha; black where nothing is visible."""
 
-    Options = SoundOptions
+    Options = AlphaVideoOptions
 
     def picture(self, frame: Frame, segmentation: FrameResult) -> NDArray[np.uint8]:
         """(H, W, 4) RGBA."""
-        return cut_out(frame, self.options.opacity(frame, segmentation))
-
-
-def cut_out(frame: Frame, alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(H, W, 4) RGBA, straight alpha, all 0 where alpha is 0."""
-    return np.dstack([np.where(alpha[..., None] > 0, frame.image, np.uint8(0)), alpha])
+        picture: NDArray[np.uint8] = self.options.cut_out(frame, self.options.opacity(frame, segmentation))
+        return picture
 
 
 class ProResWriter(_AlphaWriter):
@@ -105,7 +106,7 @@ class QuickTimeAnimationWriter(_AlphaWriter):
 
 
 @dataclass(frozen=True)
-class WebmOptions(SoundOptions):
+class WebmOptions(AlphaVideoOptions):
     """Options of ``webm``."""
 
     crf: int = 20
@@ -134,7 +135,7 @@ class WebmWriter(_AlphaWriter):
     def picture(self, frame: Frame, segmentation: FrameResult) -> NDArray[np.uint8]:
         """(H, W, 4) RGBA, colours drawn a little over the edge, since they are stored at half resolution."""
         alpha = self.options.opacity(frame, segmentation)
-        return np.dstack([extend_colours(frame.image, alpha), alpha])
+        return np.dstack([extend_colours(self.options.colours(frame, alpha), alpha), alpha])
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ class PlainVideoOptions(SoundOptions):
 
 
 @dataclass(frozen=True)
-class GreenOptions(PlainVideoOptions):
+class GreenOptions(PlainVideoOptions, ForegroundOptions):
     """Options of ``green``."""
 
     chroma: int = 444
@@ -171,7 +172,7 @@ class GreenOptions(PlainVideoOptions):
 class _PlainWriter(CutoutVideoWriter):
     """H.264 without alpha."""
 
-    Options = PlainVideoOptions
+    Options: ClassVar[type[CutoutOptions]] = PlainVideoOptions
 
     @classmethod
     def encoding(cls, options: Any) -> Encoding:
@@ -188,7 +189,8 @@ class GreenWriter(_PlainWriter):
         """(H, W, 3) RGB."""
         colour = np.array(parse_colour(self.options.background), np.uint8)
         behind = np.broadcast_to(colour, frame.image.shape)
-        return mix(frame.image, behind, self.options.opacity(frame, segmentation))
+        alpha = self.options.opacity(frame, segmentation)
+        return mix(self.options.colours(frame, alpha), behind, alpha)
 
 
 class MatteWriter(CutoutVideoWriter):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import ImageColor
 
 from ..frame import Frame
-from ..ops.alpha import EDGES, opacity
+from ..ops.alpha import EDGES, foreground_colours, opacity
 from ..results import FrameResult
 from ..settings import override
 
@@ -44,6 +44,23 @@ class CutoutOptions:
         chosen = self.object if object_id is None else object_id
         ids = None if chosen is None else (chosen,)
         return opacity(frame.image, result, ids, edge=self.edge, feather=self.feather)
+
+
+@dataclass(frozen=True)
+class ForegroundOptions(CutoutOptions):
+    """Options of cut-outs that show the objects' colours alone."""
+
+    decontaminate: bool = True
+    """Where edges are soft, take the colours of the background out of those of the objects."""
+
+    def colours(self, frame: Frame, alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(H, W, 3) RGB of the objects that ``alpha`` (H, W) is the opacity of."""
+        return foreground_colours(frame.image, alpha) if self.decontaminate else frame.image
+
+    def cut_out(self, frame: Frame, alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(H, W, 4) RGBA, straight alpha, all 0 where alpha is 0."""
+        colours = self.colours(frame, alpha)
+        return np.dstack([np.where(alpha[..., None] > 0, colours, np.uint8(0)), alpha])
 
 
 def laid_over(kind: type[CutoutOptions], options: Mapping[str, Any] | None) -> Any:

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..distribution import NAME as DISTRIBUTION
 from ..errors import InputError, SettingsError
 
 if TYPE_CHECKING:
@@ -48,8 +49,10 @@ class Format:
     """The file does not say how large the frames are: a reader needs the video, its images or the size."""
     needs_frames: bool = False
     """It is made of the video's frames, not of masks alone."""
-    requires: str | None = None
-    """Package that must be installed."""
+    requires: tuple[str, ...] = ()
+    """Modules that must be installed besides what every installation has."""
+    extra: str = ""
+    """The optional dependencies of this package that bring them."""
     internal: bool = False
     """Part of a run, not for export."""
 
@@ -271,7 +274,8 @@ FORMATS: dict[str, Format] = {
         "table:read_parquet",
         (MASKS, IDS, NAMES, CATEGORIES, CONFIDENCE),
         "frames without an object",
-        requires="pyarrow",
+        requires=("pyarrow",),
+        extra="parquet",
     ),
     "npz": Format("NumPy arrays, one archive", "masks.npz", "npz:NpzWriter", "npz:read_npz", _ALL),
     "webdataset": Format(
@@ -304,6 +308,14 @@ FORMATS: dict[str, Format] = {
     ),
     "grey-out": _pictures(
         "video with all but the objects (or just them) grey", "grey-out.mp4", "cutout_videos:GreyOutWriter"
+    ),
+    "exr": Format(
+        "Cryptomatte: OpenEXR pictures in which objects are picked by name",
+        "exr",
+        "cryptomatte:CryptomatteWriter",
+        needs_frames=True,
+        requires=("OpenEXR", "mmh3"),
+        extra="exr",
     ),
     "matte": _pictures("matte: video of the objects' opacity", "matte.mp4", "cutout_videos:MatteWriter"),
     "matte-png": _pictures(
@@ -377,8 +389,9 @@ def _load(name: str, found: Format, where: str | None) -> Any:
     try:
         return getattr(import_module(f".{module}", __package__), attribute)
     except ModuleNotFoundError as error:
-        if found.requires is None or error.name != found.requires:
+        if error.name not in found.requires:
             raise
         raise InputError(
-            f"format {name} needs the package {found.requires}: pip install {found.requires}"
+            f"format {name} needs {error.name}, which is not installed: "
+            f"pip install '{DISTRIBUTION}[{found.extra}]'"
         ) from None

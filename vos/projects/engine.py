@@ -36,7 +36,9 @@ def engine_of(settings: ProjectSettings) -> Engine:
         ModelError: unknown, or its weights are missing.
         SettingsError: a tracker setting is unknown or wrong.
     """
-    options = {key: value for key, value in dataclasses.asdict(settings).items() if key != "memory"}
+    options = {
+        key: value for key, value in dataclasses.asdict(settings).items() if key not in ("memory", "fill")
+    }
     run = override(TrackSettings(), options)
     tracker = build_tracker_of(run)
     weights = fingerprint_weights(settings.model, settings.checkpoint)

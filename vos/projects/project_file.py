@@ -43,6 +43,9 @@ class ProjectSettings:
     """The tracker's own settings, laid over its defaults."""
     memory: int = 4
     """Further anchors of an object that the tracker is shown before an interval; 0 to show none."""
+    fill: int = 10
+    """Intervals of at most so many frames between two masks are filled by optical flow from both ends
+    (:mod:`vos.trackers.flow_filling`) in place of the tracker; 0 never to."""
 
 
 @dataclass(frozen=True)
@@ -156,8 +159,8 @@ class ProjectFile:
         with self._changed() as content:
             content["settings"] = asdict(override(self.settings, changes))
 
-    def open_video(self, key: str | None = None) -> Video:
-        """See :meth:`vos.projects.Project.open_video`."""
+    def video_path(self, key: str | None = None) -> Path:
+        """See :meth:`vos.projects.Project.video_path`."""
         video = self.video(key)
         path = Path(os.path.normpath(self.folder.resolve() / video.path))
         if not path.exists():
@@ -165,6 +168,11 @@ class ProjectFile:
                 f"the video {video.key!r} is no longer at {path}; put it back, or correct its path "
                 f"in {self.path}"
             )
+        return path
+
+    def open_video(self, key: str | None = None) -> Video:
+        """See :meth:`vos.projects.Project.open_video`."""
+        video, path = self.video(key), self.video_path(key)
         opened = open_video(path)
         if (opened.info.height, opened.info.width) != video.size:
             opened.close()

@@ -5,15 +5,14 @@
     name -> detector: attention map -> a point on it and one off it, a box     (a detector gives the box only)
          -> backbone -> cascaded refinement -> one of many -> masks
 
-A detector is a :class:`~vos.detectors.base.Detector`; which of its finds are objects that are followed already
-is decided in :mod:`vos.prompting.association`.
+Which detections are objects that are tracked already is decided in :mod:`vos.prompting.association`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +75,8 @@ class ClassSettings:
     Raises:
         ValueError: for a value out of range.
     """
+
+    RENAMED: ClassVar = {"finder": "detector", "reseed": "reidentify", "newcomer": "new_track"}
 
     detector: str = "blip"
     """A name in :data:`vos.detectors.registry.DETECTORS`."""

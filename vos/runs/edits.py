@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..files import replacing_folder
+from ..formats.importing import factor
 from ..formats.mask_folder import RECORD
 from ..formats.reading import Annotations, load_json
 from ..formats.records import FrameRecord
 from ..formats.registry import build_writer
 from ..formats.run_record import RunWriter
+from ..frame import Frame
 from ..results import FrameResult, Labels, Source, check_object_ids, label_dtype, object_ids
 
 Change = Callable[[int, Labels], Labels]
@@ -25,7 +27,7 @@ Change = Callable[[int, Labels], Labels]
 
 @dataclass
 class EditSummary:
-    """What an edit changes."""
+    """What an edit changes; where it changes the size, every frame, and pixels are not counted."""
 
     frames: list[int] = field(default_factory=list)
     """Indices of the frames whose masks change."""
@@ -108,75 +110,75 @@ def _small_pieces(mask: NDArray[np.bool_], area: int, connectivity: int) -> NDAr
     return found
 
 
-def fill_gaps(annotations: Annotations, longest: int) -> Change:
-    """Objects that are gone for at most ``longest`` frames get masks between those before and after.
-
-    Between two masks the signed distances to their outlines are mixed by time, after both are moved to the
-    centroid in between (shape-based interpolation, Raya and Udupa, TMI 1990). Only background is painted.
-    """
-    seen: dict[int, tuple[int, NDArray[np.bool_]]] = {}
-    position: dict[int, int] = {}
-    order: list[int] = []
-    fills: dict[int, list[tuple[int, NDArray[np.uint8]]]] = {}
-    for n, (frame, result) in enumerate(annotations):
-        order.append(frame.index)
-        for object_id in object_ids(result.labels):
-            mask = result.mask(object_id)
-            before = seen.get(object_id)
-            if before is not None and 1 < n - position[object_id] <= longest + 1:
-                for step in range(position[object_id] + 1, n):
-                    part = (step - position[object_id]) / (n - position[object_id])
-                    between = _between(before[1], mask, part)
-                    fills.setdefault(order[step], []).append((object_id, np.packbits(between)))
-            seen[object_id], position[object_id] = (frame.index, mask), n
-
-    def change(index: int, labels: Labels) -> Labels:
-        changed = labels.copy()
-        for object_id, packed in fills.get(index, ()):
-            mask = np.unpackbits(packed, count=labels.size).reshape(labels.shape).astype(bool)
-            changed[mask & (changed == 0)] = object_id
-        return changed
-
-    return change
-
-
-def _between(first: NDArray[np.bool_], last: NDArray[np.bool_], part: float) -> NDArray[np.bool_]:
-    centres = [np.argwhere(mask).mean(axis=0) for mask in (first, last)]
-    middle = centres[0] * (1 - part) + centres[1] * part
-    distances = []
-    for mask, centre in zip((first, last), centres, strict=True):
-        rows, columns = middle - centre
-        matrix = np.array([[1, 0, columns], [0, 1, rows]], np.float64)
-        moved = cv2.warpAffine(mask.astype(np.float32), matrix, mask.shape[::-1]) > 0.5
-        inside = cv2.distanceTransform(moved.astype(np.uint8), cv2.DIST_L2, 5)
-        outside = cv2.distanceTransform((~moved).astype(np.uint8), cv2.DIST_L2, 5)
-        distances.append(inside - outside)
-    found: NDArray[np.bool_] = distances[0] * (1 - part) + distances[1] * part > 0
-    return found
-
-
 def edited(annotations: Annotations, change: Change) -> Annotations:
     """The annotations with that change; confidence is that of the object most pixels belonged to."""
 
     def records() -> Iterator[FrameRecord]:
         for frame, result in annotations:
-            labels = change(frame.index, result.labels)
-            confidence: dict[int, float] = {}
-            source: dict[int, Source] = {}
-            for object_id in object_ids(labels):
-                counts = np.bincount(result.labels[labels == object_id], minlength=2)[1:]
-                before = int(counts.argmax()) + 1 if counts.any() else None
-                confidence[object_id] = result.confidence[before] if before else 0.0
-                source[object_id] = result.source[before] if before else Source.CORRECTED
-            yield FrameRecord.of(frame, FrameResult(frame.index, labels, confidence, source=source))
+            yield changed_record(frame, result, change(frame.index, result.labels))
 
     return replace(annotations, records=records)
+
+
+def changed_record(frame: Frame, result: FrameResult, labels: Labels) -> FrameRecord:
+    """A frame's record with the label map ``labels`` in place of that of ``result``, of the same size."""
+    confidence: dict[int, float] = {}
+    source: dict[int, Source] = {}
+    for object_id in object_ids(labels):
+        counts = np.bincount(result.labels[labels == object_id], minlength=2)[1:]
+        before = int(counts.argmax()) + 1 if counts.any() else None
+        confidence[object_id] = result.confidence[before] if before else 0.0
+        source[object_id] = result.source[before] if before else Source.CORRECTED
+    return FrameRecord.of(frame, FrameResult(frame.index, labels, confidence, source=source))
+
+
+def resized(annotations: Annotations, size: tuple[int, int]) -> Annotations:
+    """The annotations at another resolution.
+
+    Every pixel goes to the object, or to the background, that has most of it: masks are interpolated linearly
+    where they grow and averaged over areas where they shrink, as frames are.
+
+    Args:
+        annotations: of one size.
+        size: (height, width), both sides changed by one factor.
+
+    Raises:
+        FormatError: the sides differ by different factors.
+    """
+
+    def records() -> Iterator[FrameRecord]:
+        for frame, result in annotations:
+            height, width = result.labels.shape
+            factor((height, width), size)
+            labels = _resized(result.labels, size)
+            blank = np.broadcast_to(np.zeros(3, np.uint8), (*size, 3))
+            found = FrameResult(frame.index, labels, result.confidence, source=result.source)
+            yield FrameRecord.of(replace(frame, image=blank), found)
+
+    return replace(annotations, records=records)
+
+
+def _resized(labels: Labels, size: tuple[int, int]) -> Labels:
+    """(H, W) label map at (height, width)."""
+    shrinks = size[0] <= labels.shape[0] and size[1] <= labels.shape[1]
+    way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    ids = object_ids(labels)
+    most = cv2.resize((labels == 0).astype(np.float32), size[::-1], interpolation=way)
+    changed: Labels = np.zeros(size, label_dtype(ids))
+    for object_id in ids:
+        share = cv2.resize((labels == object_id).astype(np.float32), size[::-1], interpolation=way)
+        more = share > most
+        changed[more], most[more] = object_id, share[more]
+    return changed
 
 
 def summarize(before: Annotations, after: Annotations) -> EditSummary:
     """What differs, pixel by pixel."""
     summary = EditSummary()
     for (frame, old), (_, new) in zip(before, after, strict=True):
+        if old.labels.shape != new.labels.shape:
+            summary.frames.append(frame.index)
+            continue
         differs = old.labels != new.labels
         if not differs.any():
             continue
@@ -188,8 +190,22 @@ def summarize(before: Annotations, after: Annotations) -> EditSummary:
     return summary
 
 
-def write_edited(annotations: Annotations, source: Path, output: Path, edit: Mapping[str, object]) -> None:
+def write_edited(
+    annotations: Annotations,
+    source: Path,
+    output: Path,
+    edit: Mapping[str, object],
+    *,
+    size: tuple[int, int] | None = None,
+) -> None:
     """A folder of ``masks`` and ``run.json``, as a run's, with the edit added to its list of ``edits``.
+
+    Args:
+        annotations: what to write.
+        source: the folder that was edited.
+        output: the folder to make.
+        edit: what was done.
+        size: (height, width) of the masks, where the edit changed it.
 
     Raises:
         InputError: something is there already.
@@ -199,6 +215,10 @@ def write_edited(annotations: Annotations, source: Path, output: Path, edit: Map
     record = next((p for p in (source / RECORD, source.parent / RECORD) if p.is_file()), None)
     kept = {} if record is None else load_json(record)
     header = {key: kept[key] for key in ("program", "version", "settings", "input", "edits") if key in kept}
+    if size is not None and isinstance(header.get("input"), dict):
+        height, width = size
+        header["input"] = header["input"] | {"width": width, "height": height}
+        header["settings"] = header.get("settings", {}) | {"size": [width, height]}
     with replacing_folder(output) as temporary:
         masks, run = build_writer("masks", temporary / "masks"), RunWriter(temporary / RECORD)
         run.header = {

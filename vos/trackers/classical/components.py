@@ -1,4 +1,4 @@
-"""Which pieces of an object's new mask to believe in.
+"""Connected components of an object's new mask that are kept.
 
 A piece that was there before stays. A piece that turns up apart from the rest is most often something else
 that looks like the object; it is believed in only as far as the object has room for it: when a part of the
@@ -18,7 +18,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ComponentSettings:
-    """Which pieces to believe in."""
+    """Which components to keep."""
 
     known: float = 0.3
     """A piece stays when this share of it was the object before. 0 keeps all pieces."""
@@ -35,11 +35,11 @@ class ComponentSettings:
 def filter_components(
     belief: Floats, warped: Floats, appearance: Floats, areas: list[float], settings: ComponentSettings
 ) -> Floats:
-    """Label probabilities without the pieces that are not believed in.
+    """Label probabilities without the components that are dropped.
 
     Args:
         belief: (1 + K, h, w) float32 label probabilities; not changed.
-        carried: (K, h, w) float32, where the objects were, moved to this image.
+        warped: (K, h, w) float32, the objects' previous masks, warped to this image.
         looks: (1 + K, h, w) float32 probabilities by appearance.
         areas: usual area of each object in pixels of this image.
     """

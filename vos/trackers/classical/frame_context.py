@@ -17,11 +17,11 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class FrameContext:
-    """One frame in the window around the objects, with all that was heard about it."""
+    """One frame in the crop around the objects, with the tracker's terms for it."""
 
     crop: Crop
     cropped: NDArray[np.uint8]
-    """(h, w, 3) uint8 RGB, the window at working resolution."""
+    """(h, w, 3) uint8 RGB, the crop at working resolution."""
     ids: tuple[int, ...]
     """Of the K objects, in the order of all that follows."""
     belief: Floats
@@ -30,10 +30,10 @@ class FrameContext:
     appearance_log_prob: Floats
     """(1 + K, h, w) float32 log-probabilities by appearance."""
     given: tuple[ReferenceFrame, ...]
-    """The frames that the user has given masks of, the first one first."""
+    """The frames with prompted masks, the first one first."""
     before: ReferenceFrame | None = None
-    """The frame before this one, with what was decided about it."""
+    """The previous frame with its labels."""
 
 
 Refiner = Callable[[FrameContext], Floats]
-"""From what the engine believes to what is believed in its place: (1 + K, h, w) float32, summing to 1."""
+"""From the tracker's probabilities to those used in their place: (1 + K, h, w) float32, summing to 1."""

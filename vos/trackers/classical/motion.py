@@ -35,7 +35,7 @@ LEAST_PIXELS = 100
 
 @dataclass(frozen=True)
 class MotionSettings:
-    """How motion is heard; lengths are pixels of the working crop."""
+    """Settings of the motion unary; lengths are pixels of the working crop."""
 
     weight: float = 1.5
     """Weight of the log-ratio where it is fully trusted. 0 turns motion off."""
@@ -87,7 +87,7 @@ def motion_scores(flow: Floats, masks: Floats, settings: MotionSettings) -> Floa
         strength = np.clip((apart - settings.least) / (settings.full - settings.least), 0, 1)
         if strength > 0:
             ratio = np.clip(log_likelihood(flow, *own) - explained, -settings.limit, settings.limit)
-            score += settings.weight * float(strength) * _heard(ratio, mask, anything, settings)
+            score += settings.weight * float(strength) * _motion_evidence(ratio, mask, anything, settings)
     return scores
 
 
@@ -125,7 +125,7 @@ def log_likelihood(flow: Floats, motion: Floats, noise: float) -> Floats:
     return result
 
 
-def _heard(ratio: Floats, mask: Mask, anything: Mask, settings: MotionSettings) -> Floats:
+def _motion_evidence(ratio: Floats, mask: Mask, anything: Mask, settings: MotionSettings) -> Floats:
     """The log-ratio as far as it can be trusted in this frame."""
     outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3)
     depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)

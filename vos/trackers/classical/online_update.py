@@ -1,8 +1,8 @@
-"""Learning on from the engine's own results, beside what was learned from the reference frame.
+"""Online update of a copy of the classifier from the tracker's own results.
 
-A copy of the classifier makes a few steps after every frame: half on examples of the reference frames, half on
-pixels of the newest frames. It learns new sides of an object as they turn up. It learns with care: objects
-only where the label was also carried there by motion; background only at some distance, since what lies
+The copy makes a few steps after every frame: half on examples of the reference frames, half on pixels
+of the newest frames. It learns new sides of an object as they turn up. It learns with care: objects
+only where motion agrees with the label; background only at some distance, since what lies
 right beside an object may belong to it; and, on purpose, background far away that looks like an object.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ Floats = NDArray[np.float32]
 @dataclass(frozen=True)
 class AdaptationSettings:
     """How the copy learns."""
+
+    RENAMED: ClassVar = {"mistaken": "region_errors"}
 
     share: float = 0.5
     """Weight of the copy's log-probabilities; the rest is the unchanged classifier's. 0 switches it off."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -32,6 +33,14 @@ class ClassicalSettings:
     """Settings of the classical tracker; nothing is chosen per video. What each is worth:
     ``docs/engine.md``."""
 
+    RENAMED: ClassVar = {
+        "max_given": "max_references",
+        "carry": "warping",
+        "local": "local_colours",
+        "smooth": "crf",
+        "parts": "components",
+    }
+
     pixels: int = 100_000
     """Size of the working crop: half the resolution of 854x480. 60,000 loses 1.4 points."""
     margin: float = 0.6
@@ -39,21 +48,22 @@ class ClassicalSettings:
     margin_pixels: int = 40
     """Room around the objects added to that: small objects move by more than their own size."""
     gaps: tuple[int, ...] = (4,)
-    """Labels are also carried straight from this many frames before: chained step by step they drift. Worth 4
+    """Labels are also warped directly from this many frames before: chained step by step they drift. Worth 4
     points."""
     max_references: int = 4
     """Reference frames (the first and the newest corrections) that the classifier learns from."""
     steady: float = 0.7
-    """The classifier learns on only from frames in which no object's area changed by more than this
+    """The online update uses only frames in which no object's area changed by more than this
     factor."""
     learn_gap: float = 4.0
-    """Background nearer to an object than this, in pixels of the working crop, is not learned on from."""
+    """Background nearer to an object than this, in pixels of the working crop, is left out of the online
+    update."""
     usual_rate: float = 0.03
     """How fast an object's usual area shrinks with it; it grows at once."""
     warping: WarpingSettings = field(default_factory=WarpingSettings)
     fusion: FusionSettings = field(default_factory=FusionSettings)
     motion: MotionSettings = field(default_factory=MotionSettings)
-    local: LocalColourSettings = field(default_factory=LocalColourSettings)
+    local_colours: LocalColourSettings = field(default_factory=LocalColourSettings)
     crf: CrfSettings = field(default_factory=CrfSettings)
     components: ComponentSettings = field(default_factory=ComponentSettings)
     appearance: AppearanceSettings = field(default_factory=AppearanceSettings)
@@ -87,7 +97,7 @@ class PastFrame:
 
 @dataclass(frozen=True, eq=False)
 class Belief:
-    """Label probabilities of a frame, in the window that was worked on."""
+    """Label probabilities of a frame, in the working crop."""
 
     crop: Crop
     values: Floats
@@ -101,7 +111,7 @@ class Video:
     image: NDArray[np.uint8]
     labels: Labels
     objects: tuple[ObjectState, ...]
-    """In the order of their ids, as in ``looks``."""
+    """In the order of their ids, as in ``appearance``."""
     given: tuple[ReferenceFrame, ...]
     appearance: Appearance
     adapted: Adapted
@@ -110,7 +120,7 @@ class Video:
     past: tuple[PastFrame, ...] = ()
     """Frames before the newest one, oldest first: as many as the longest gap needs."""
     belief: Belief | None = None
-    """Soft masks of the newest frame; None right after a reference frame, and after loading. No step needs it."""
+    """Soft masks of the newest frame; None after a reference frame and after loading. No step needs it."""
 
     def probabilities(self) -> Floats:
         """(N, H, W) float32 in 0..1, in the order of ``objects``."""
@@ -127,14 +137,14 @@ def advance(
     image: NDArray[np.uint8],
     settings: ClassicalSettings,
     confidence: Confidence,
-    finish: Refiner | None = None,
+    refiner: Refiner | None = None,
 ) -> Video:
     """The video one frame later.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         confidence: expected J of a mask with these signals.
-        finish: has the last word about what each pixel is, before strays are dropped.
+        refiner: replaces the label probabilities, before small components are filtered out.
     """
     if not video.objects:
         return replace(video, image=image, belief=None)
@@ -152,12 +162,12 @@ def advance(
         appearance_log_prob, crop, video.evidence, warped, settings.fusion.temporal_discount
     )
     scores[1:] += motion_scores(warped.correspondence.flow(), warped.masks, settings.motion)
-    if settings.local.weight:
-        scores += settings.local.weight * local_colours(_softmax(scores), lab, settings.local)
+    if settings.local_colours.weight:
+        scores += settings.local_colours.weight * local_colours(_softmax(scores), lab, settings.local_colours)
     belief = mean_field(scores, lab, settings.crf)
-    if finish is not None:
+    if refiner is not None:
         before = ReferenceFrame(video.image, video.labels, crop.scale)
-        belief = finish(
+        belief = refiner(
             FrameContext(
                 crop, cropped, video.appearance.ids, belief, warped, appearance_log_prob, video.given, before
             )
@@ -170,8 +180,8 @@ def advance(
     adapted = _adapted(video, warped, descriptors, small, appearance, settings)
     labels = np.zeros_like(video.labels)
     labels[crop.y0 : crop.y1, crop.x0 : crop.x1] = argmax_labels(crop.enlarge(belief), video.appearance.ids)
-    appearance = (np.exp(learned), appearance / appearance.sum(axis=0))
-    signals = _signals(video, belief, warped, appearance, lab, crop.scale)
+    both = (np.exp(learned), appearance / appearance.sum(axis=0))
+    signals = _signals(video, belief, warped, both, lab, crop.scale)
     objects = tuple(
         _next_state(state, labels, 0.0 if measured is None else confidence(measured), settings)
         for state, measured in zip(video.objects, signals, strict=True)
@@ -191,14 +201,14 @@ def advance(
 
 
 def crop_of(labels: Labels, settings: ClassicalSettings, everywhere: bool = False) -> Crop:
-    """The window around all objects in ``labels``; the whole frame where there are none, or on demand."""
+    """The crop around all objects in ``labels``; the whole frame where there are none, or on demand."""
     return choose_crop(labels, settings.margin, settings.margin_pixels, settings.pixels, everywhere)
 
 
 def _warped(
     video: Video, crop: Crop, cropped: NDArray[np.uint8], lab: Floats, settings: ClassicalSettings
 ) -> WarpedMasks:
-    """The labels of the frame before and of some earlier ones, carried to this image, put to the vote."""
+    """The labels of the previous frame and of some earlier ones, warped to this image and fused."""
 
     def straight_from(image: NDArray[np.uint8], labels: Labels) -> WarpedMasks:
         before = crop.cut(image)
@@ -216,7 +226,7 @@ def _warped(
 def _appearance_log_prob(
     video: Video, descriptors: Floats, settings: ClassicalSettings
 ) -> tuple[Floats, Floats]:
-    """Log-probabilities by appearance: of the classifier with the copy that learned on, and without it."""
+    """Log-probabilities by appearance: of the classifier with its online copy, and without it."""
     share, certainty = settings.adaptation.share, settings.appearance.certainty
     learned = log_probabilities(video.appearance, video.appearance.weights, descriptors, certainty)
     if share == 0 or not video.adapted.recent:
@@ -259,7 +269,7 @@ def _signals(
     lab: Floats,
     scale: float,
 ) -> list[Signals | None]:
-    """The signals of each object's mask; ``looks`` are (1 + K, h, w) as learned, and as learned on."""
+    """The signals of each object's mask; ``appearance``: (1 + K, h, w) of the reference and of both."""
     labels = belief.argmax(axis=0)
     return [
         measure(

@@ -1,8 +1,9 @@
-"""What time and looks say of every pixel, as scores that add up."""
+"""Unary terms of the classical tracker's energy: motion and appearance, as log-scores that add up."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -19,11 +20,13 @@ Floats = NDArray[np.float32]
 class FusionSettings:
     """Weights of the unary terms; that of warped labels is 1."""
 
+    RENAMED: ClassVar = {"looks": "appearance", "heard": "temporal_discount", "carried_blur": "warped_blur"}
+
     appearance: float = 2.0
-    """Weight of log-probabilities by appearance."""
+    """Weight of the appearance log-probabilities."""
     temporal_discount: float = 0.5
-    """Part of what looks said of the same spot in the frame before that is taken off again: a classifier that
-    errs about a spot errs in every frame, and must not win by repeating itself. 0.8 forgives too much."""
+    """The appearance score is discounted by this part of its previous score at that pixel, since a classifier
+    that errs at a place errs there in every frame. 0.8 discounts too much."""
     doubt: float = 0.02
     """Probability left to every label where the warped labels exclude it."""
     warped_blur: float = 1.5
@@ -37,12 +40,12 @@ class FusionSettings:
     bad_blur: float = 0.15
     """Added to ``loose_blur`` in proportion to how bad the object's flow is as a whole."""
     bad_free: float = 0.4
-    """Added to ``free_distance`` in the same way: an object lost sight of may be anywhere near."""
+    """Added to ``free_distance`` in the same way: an object that was lost may be anywhere near."""
 
 
 @dataclass(frozen=True, eq=False)
 class PreviousAppearance:
-    """What looks said of a window, kept for the next frame."""
+    """The appearance scores of a crop, kept for the next frame."""
 
     crop: Crop
     appearance_log_prob: Floats
@@ -82,11 +85,11 @@ def appearance_unary(
     warped: WarpedMasks,
     temporal_discount: float,
 ) -> Floats:
-    """(1 + K, h, w) float32 log-scores from looks, less the part ``heard`` of what they said before.
+    """(1 + K, h, w) float32 log-scores of appearance, discounted by a part of the previous ones.
 
     Args:
         log_looks: (1 + K, h, w) float32 log-probabilities in ``window``.
-        before: of the previous frame, in a window of its own; None where there is none.
+        before: of the previous frame, in a crop of its own; None where there is none.
     """
     if (
         before is None

@@ -6,6 +6,7 @@ SAM 2's of July 2024. Its modules have the entry names that transformers gives t
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 import torch
@@ -109,29 +110,40 @@ class Trunk(nn.Module):
         return stretched.to(stored.dtype).permute(0, 2, 3, 1)
 
 
+class Neck(nn.Module):
+    """Two convolutions, each normed."""
+
+    def __init__(self, width: int, channels: int) -> None:
+        super().__init__()
+        layers = OrderedDict(
+            conv_1x1=nn.Conv2d(width, channels, 1, bias=False),
+            norm_0=LayerNorm2d(channels),
+            conv_3x3=nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+            norm_1=LayerNorm2d(channels),
+        )
+        self.convs = nn.ModuleList([nn.Sequential(layers)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, width, h, w) to (B, channels, h, w)."""
+        out: Tensor = self.convs[0](x)
+        return out
+
+
 class VisionEncoder(nn.Module):
-    """Trunk and neck (two convolutions, each normed)."""
+    """Trunk and neck."""
 
     def __init__(self, plain: PlainViT, channels: int) -> None:
         super().__init__()
         self.backbone = Trunk(plain)
-        layers = {
-            "conv_1x1": nn.Conv2d(plain.width, channels, 1, bias=False),
-            "norm_0": LayerNorm2d(channels),
-            "conv_3x3": nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            "norm_1": LayerNorm2d(channels),
-        }
-        self.neck = nn.ModuleDict({"convs": nn.ModuleList([nn.ModuleDict(layers)])})
+        self.neck = Neck(plain.width, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, S, S) normalised image to (B, channels, S / 16, S / 16)."""
-        x = self.backbone(x)
-        for layer in self.neck["convs"][0].values():
-            x = layer(x)
-        return x
+        out: Tensor = self.neck(self.backbone(x))
+        return out
 
 
-class EfficientTamVideoModel(Sam2VideoModel):  # type: ignore[misc]
+class EfficientTamVideoModel(Sam2VideoModel):
     """transformers' SAM 2 with EfficientTAM's image encoder.
 
     Args:

@@ -3,14 +3,14 @@
 The engine proposes, from motion and colours, which tell *this* object from others; the network disposes,
 for it knows what contours and objects look like. It reads the engine's belief, the warped mask, what
 colours say, and similarity with the reference frames in its own features, and changes the belief. What it
-decides goes on through the rest of the engine: it is carried to the next frame and learned from.
+decides enters the rest of the tracker: it is warped to the next frame and learned from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -46,6 +46,8 @@ LEAST = 1e-9
 @dataclass(frozen=True)
 class NanoSettings:
     """Settings of the nano tracker."""
+
+    RENAMED: ClassVar = {"looks": "appearance"}
 
     strength: float = 1.0
     """How much of the network's change, in logits, is made: 0 is the engine alone."""
@@ -173,7 +175,7 @@ def shared_out(refined: Floats, belief: Floats) -> Floats:
     """(1 + K, h, w) probabilities: what is an object's by ``judged``, shared out among objects by ``belief``.
 
     The network tells objects from what surrounds them. Which of several that look alike is the engine's to
-    say, who knows where each of them was; the network is heard where the engine thinks of none.
+    decide, since it knows where each of them was; the network decides where the tracker assigns none.
     """
     shares = belief[1:] + np.float32(NONE) * refined[1:]
     share = (1 - refined[0]) / np.maximum(shares.sum(axis=0), LEAST)

@@ -1,7 +1,7 @@
 """One-shot tuning: a small part of the compact network learns the objects of one video.
 
-As in OSVOS (Caelles et al., 2017) and PerSAM-F, from the reference frames alone: the network mends rough masks
-of made-up views of them (:mod:`vos.trackers.classical.augmentation`,
+As in OSVOS (Caelles et al., 2017) and PerSAM-F, from the reference frames alone: the network refines
+perturbed masks of augmented views of them (:mod:`vos.trackers.classical.augmentation`,
 :mod:`vos.trackers.nano.mask_perturbation`). Only the decoder's last layers learn, for a few seconds; the
 encoder, and all statistics of its layers, stay as they are.
 """

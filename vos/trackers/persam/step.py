@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -38,6 +39,14 @@ PLAUSIBLE = 5.0
 @dataclass(frozen=True)
 class PersamTrackerSettings:
     """Settings of the PerSAM tracker. What each is worth on real video: ``docs/target.md``."""
+
+    RENAMED: ClassVar = {
+        "max_given": "max_references",
+        "compete": "soft_assignment",
+        "sure_above": "confident_above",
+        "aim": "prompts",
+        "carry": "warping",
+    }
 
     recent: int = 4
     """Confident frames remembered beside the given ones; 0: the given ones alone, as published."""
@@ -76,7 +85,7 @@ class PersamTrackerSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.refinement <= 2:
             raise ValueError(f"refinement must be 0, 1 or 2, got {self.refinement}")
-        for name in ("remember_every", "max_given", "columns", "tune_steps"):
+        for name in ("remember_every", "max_references", "columns", "tune_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.recent < 0:

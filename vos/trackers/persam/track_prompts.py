@@ -1,8 +1,9 @@
-"""Where each object is looked for in a frame: from memory and motion to prompts."""
+"""Prompts for each tracked object in a frame, from its memory and motion."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -23,8 +24,10 @@ SPREAD = 0.15
 class TrackPromptSettings:
     """How prompts are made of similarity and motion."""
 
+    RENAMED: ClassVar = {"carried_mask": "warped_mask"}
+
     warped_mask: bool = True
-    """Give the mask carried by optical flow as mask prompt and as motion prior; else, as published, only the
+    """Give the mask warped by optical flow as mask prompt and as motion prior; else, as published, only the
     box of the last mask and its centre."""
     margin: float = 0.1
     """Room around the expected box, as a fraction of its mean side."""
@@ -47,17 +50,17 @@ class TrackPromptSettings:
 
 @dataclass(frozen=True, eq=False)
 class TrackPrompt:
-    """What the decoder is asked about one object."""
+    """The decoder's prompts for one object."""
 
     first: Prompt
-    """Of the first pass: points, and for an object in sight box and mask."""
+    """Of the first pass: points, and for a visible object box and mask."""
     points: Prompt
     """The part of it that later passes keep."""
     guidance: Guidance | None
     expected: NDArray[np.bool_] | None
     """(H, W) where motion says that the object is; None for one that is lost."""
     trust: float
-    """In 0..1: how well motion carried the object."""
+    """In 0..1: how well flow warped the object."""
 
 
 def track_prompt(
@@ -74,9 +77,9 @@ def track_prompt(
         features: of the frame.
         belief: (h, w) similarity on the feature grid, by whatever measure; its order is what counts.
         embedding: (C,) the target embedding, not normalised.
-        expected: (H, W) float32 in 0..1, the last mask carried to this frame; None for a lost object, which
+        expected: (H, W) float32 in 0..1, the last mask warped to this frame; None for a lost object, which
             is looked for in the whole frame.
-        trust: how well it was carried.
+        trust: how well it was warped.
     """
     size = features.image_size
     prior = location_prior(belief, size)

@@ -1,16 +1,17 @@
-"""The PerSAM tracker: PerSAM on video over any promptable backbone, made to last.
+"""The PerSAM tracker: PerSAM on video over any promptable backbone, made robust.
 
-What the published recipe (:mod:`.parity`) lacks, each a setting that can be turned off:
+What the published recipe (:mod:`.as_published`) lacks, each a setting that can be turned off:
 
-- slots are fixed: an object that is lost keeps its own, and comes back under its own name;
+- slots are fixed: an object that is lost keeps its own, and keeps its id when it returns;
 - memory: beside the first frame, which is never forgotten, some recent frames that were tracked with
   confidence (:mod:`.memory`, :mod:`vos.trackers.knn_matching`);
-- motion: the last mask, carried by optical flow (:mod:`.carry`), says where to look and is the mask prompt;
+- motion: the last mask, warped by optical flow (:mod:`vos.trackers.flow_warping`), gives the
+  search region and the mask prompt;
 - competition: a cell belongs to the object, or the background, that it resembles most;
 - choice: of the decoder's candidates the one is kept that agrees with motion, not only the best-looking;
 - re-acquisition: a lost object is looked for in the whole frame, and believed only when it looks right.
 
-All objects of a frame are decoded in one batch, in up to three passes (:mod:`.refine`).
+All objects of a frame are decoded in one batch, in up to three passes (:mod:`vos.backbones.refinement`).
 """
 
 from __future__ import annotations

@@ -1,0 +1,106 @@
+"""What happens, as a stream of server-sent events to every open page."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from ..projects.events import Event
+
+PING = 15.0
+"""Seconds between two signs of life."""
+WAITING = 1000
+"""Messages a page may be behind; then its stream ends, and it asks for what it missed."""
+
+_HEAVY = {"tracked": ("pieces", "signals", "view", "engine"), "review": ("pins",)}
+"""Kind -> fields that are for the store and not for pages."""
+
+
+def describe_event(event: Event) -> dict[str, Any]:
+    """An event as JSON for pages."""
+    left_out = _HEAVY.get(event.kind, ())
+    return {key: value for key, value in event.as_dict().items() if key not in left_out}
+
+
+def message(kind: str, data: Mapping[str, Any], number: int | None = None) -> bytes:
+    """One message of a stream."""
+    head = f"id: {number}\n" if number is not None else ""
+    body = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return f"{head}event: {kind}\ndata: {body}\n\n".encode()
+
+
+class Feed:
+    """Sends messages from any thread to all streams."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
+        self._queues: set[asyncio.Queue[bytes | None]] = set()
+        self._is_open = True
+
+    def attach(self) -> None:
+        """Take the running event loop; before that, nobody listens."""
+        self._loop = asyncio.get_running_loop()
+
+    def publish(self, kind: str, data: Mapping[str, Any], number: int | None = None) -> None:
+        """Send a message to all streams."""
+        self._put(message(kind, data, number))
+
+    def close(self) -> None:
+        """End all streams."""
+        self._is_open = False
+        self._put(message("bye", {}))
+        self._put(None)
+
+    def _put(self, item: bytes | None) -> None:
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended: nobody listens
+                self._loop.call_soon_threadsafe(self._deliver, item)
+
+    def _deliver(self, item: bytes | None) -> None:
+        for queue in list(self._queues):
+            if queue.full():
+                self._queues.discard(queue)
+                while not queue.empty():
+                    queue.get_nowait()
+                item_for_queue: bytes | None = None
+            else:
+                item_for_queue = item
+            queue.put_nowait(item_for_queue)
+
+    async def stream(self, first: Sequence[bytes]) -> AsyncIterator[bytes]:
+        """A stream that begins with these messages. Subscribe before looking at what they say: see
+        :meth:`subscription`."""
+        with self.subscription() as queue:
+            async for item in self.follow(queue, first):
+                yield item
+
+    @contextlib.contextmanager
+    def subscription(self) -> Any:
+        """A queue that gets every message from now on."""
+        queue: asyncio.Queue[bytes | None] = asyncio.Queue(WAITING)
+        self._queues.add(queue)
+        try:
+            yield queue
+        finally:
+            self._queues.discard(queue)
+
+    async def follow(
+        self, queue: asyncio.Queue[bytes | None], first: Sequence[bytes]
+    ) -> AsyncIterator[bytes]:
+        """The messages of a queue after these, with signs of life."""
+        for item in first:
+            yield item
+        while self._is_open or not queue.empty():
+            try:
+                found = await asyncio.wait_for(queue.get(), PING)
+            except TimeoutError:
+                yield message("ping", {})
+                continue
+            if found is None:
+                return
+            yield found

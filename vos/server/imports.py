@@ -1,0 +1,111 @@
+"""The job that makes anchors of masks that were made elsewhere."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..errors import InputError
+from ..projects import Draft, Project, ProjectVideo
+from ..projects.events import MAX_PROJECT_OBJECT
+from .jobs import Job
+from .sandbox import in_sandbox
+from .workspace import Workspace
+
+IDS = ("same", "new")
+
+
+def import_upload(workspace: Workspace, job: Job) -> dict[str, Any]:
+    """Read an uploaded file and make its masks anchors: all or none."""
+    project, request = workspace.project, job.request
+    video = project.video(request.get("video"))
+    upload = workspace.uploads.get(request["upload"])
+    if upload is None:
+        raise InputError(f"there is no upload {request['upload']!r}; upload the file again")
+    if request.get("ids") not in (None, *IDS):
+        raise InputError(f"ids={request['ids']!r}: choose one of {', '.join(IDS)}")
+    job.report(0, 1, f"reading {upload.name}", video.key)
+    output = workspace.scratch / secrets.token_hex(8)
+    summary = in_sandbox(_request(project, video, upload, request.get("format"), output))
+    ids = _new_ids(project, summary["objects"], request.get("ids"))
+    names, categories = summary["names"], summary["categories"]
+    drafts = [
+        Draft(
+            "object",
+            {
+                "object": own,
+                "name": names.get(str(theirs), ""),
+                "category": categories.get(str(theirs), ""),
+            },
+        )
+        for theirs, own in ids.items()
+        if own not in project.state.objects
+    ]
+    is_dense = len(summary["frames"]) == video.frames
+    masks = 0
+    for row, entry in enumerate(summary["frames"]):
+        job.report(row, len(summary["frames"]), f"importing {upload.name}", video.key, entry["index"])
+        labels = _labels(output / "import" / "masks" / f"{entry['name']}.png")
+        for theirs, own in ids.items():
+            mask = labels == theirs
+            if not mask.any() and not is_dense:
+                continue
+            masks += 1
+            digest = project.put_mask(video.key, mask) if mask.any() else None
+            payload = {"video": video.key, "frame": entry["index"], "object": own, "mask": digest}
+            drafts.append(Draft("anchor", {**payload, "origin": "imported"}))
+    if not masks:
+        raise InputError(
+            f"{upload.name} holds no masks{': ' + summary['notes'][0] if summary['notes'] else ''}"
+        )
+    drafts.append(Draft("import", {"what": "masks", "from": upload.name}))
+    events = project.append(drafts)
+    return {"events": len(events), "masks": masks, "objects": sorted(ids.values()), "notes": summary["notes"]}
+
+
+def _request(
+    project: Project, video: ProjectVideo, upload: Path, format: str | None, output: Path
+) -> dict[str, Any]:
+    with project.open_video(video.key) as source:
+        images = source.paths if source.is_images else None
+    return {
+        "task": "annotations",
+        "upload": str(upload),
+        "format": format,
+        "output": str(output),
+        "size": list(video.size),
+        "stems": [path.stem for path in images] if images else [f"{i:05d}" for i in range(video.frames)],
+        "files": [path.name for path in images] if images else None,
+    }
+
+
+def _new_ids(project: Project, theirs: list[int], how: str | None) -> dict[int, int]:
+    """Their id -> ours."""
+    known = project.state.objects
+    taken = [object_id for object_id in theirs if object_id in known]
+    if how is None and taken:
+        raise InputError(
+            f"the file and the project both have object {taken[0]}: choose ids='same' if they are the same "
+            "object, or ids='new' for new objects"
+        )
+    if how != "new":
+        too_high = [object_id for object_id in theirs if object_id > MAX_PROJECT_OBJECT]
+        if too_high:
+            raise InputError(
+                f"object {too_high[0]}: ids of a project are 1..{MAX_PROJECT_OBJECT}; choose ids='new'"
+            )
+        return {object_id: object_id for object_id in theirs}
+    free = [object_id for object_id in range(1, MAX_PROJECT_OBJECT + 1) if object_id not in known]
+    if len(free) < len(theirs):
+        raise InputError(f"the file has {len(theirs)} objects, the project has room for {len(free)}")
+    return dict(zip(theirs, free, strict=False))
+
+
+def _labels(path: Path) -> NDArray[Any]:
+    with Image.open(path) as image:
+        return np.asarray(image)

@@ -1,0 +1,149 @@
+"""Reads files that were uploaded, in a process of its own with little memory and time.
+
+Run as ``python -m vos.server.sandbox``, with the request as JSON on stdin; the answer is JSON on stdout.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ..errors import FormatError, InputError, MediaError, VosError
+
+MEMORY_BYTES = 4 << 30
+"""Of address space."""
+SECONDS = 120
+"""Of processor time, and twice that of waiting."""
+UNPACKED_BYTES = 4 << 30
+UNPACKED_FILES = 100_000
+_KINDS: dict[str, type[VosError]] = {"InputError": InputError, "MediaError": MediaError}
+
+
+def in_sandbox(request: dict[str, Any]) -> dict[str, Any]:
+    """What :data:`TASKS` gives for a request, computed in a process of its own.
+
+    Raises:
+        FormatError: if it takes too long, or the process dies.
+        InputError, MediaError: what the task raises.
+    """
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", __name__],
+            input=json.dumps(request),
+            capture_output=True,
+            text=True,
+            timeout=2 * SECONDS,
+            env=environment,
+            check=False,
+        )
+        answer = json.loads(done.stdout)
+    except subprocess.TimeoutExpired as error:
+        raise FormatError(f"reading the file took longer than {2 * SECONDS} seconds") from error
+    except ValueError as error:
+        raise FormatError("the file could not be read within the limits of memory and time") from error
+    if "error" in answer:
+        raise _KINDS[answer["kind"]](answer["error"])
+    found: dict[str, Any] = answer["result"]
+    return found
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    """The file, or the folder that a zip holds.
+
+    Raises:
+        FormatError: if it is too large unpacked, or has names that lead out of the folder.
+    """
+    if not zipfile.is_zipfile(archive):
+        return archive
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            entries = [entry for entry in opened.infolist() if not entry.is_dir()]
+            if len(entries) > UNPACKED_FILES:
+                raise FormatError(
+                    f"the archive holds {len(entries)} files, at most {UNPACKED_FILES} are read"
+                )
+            left = UNPACKED_BYTES
+            for entry in entries:
+                left = _unpack_entry(opened, entry, folder, left)
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+        raise FormatError(f"the archive is damaged or encrypted: {error}") from error
+    inner = [path for path in folder.iterdir() if path.name != "__MACOSX"]
+    return inner[0] if len(inner) == 1 else folder
+
+
+def _unpack_entry(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, left: int) -> int:
+    parts = PurePosixPath(entry.filename.replace("\\", "/")).parts
+    if not parts or parts[0] == "/" or ".." in parts or ":" in parts[0]:
+        raise FormatError(f"the archive holds {entry.filename!r}, which leads out of it")
+    if stat.S_ISLNK(entry.external_attr >> 16):
+        raise FormatError(f"the archive holds a link, {entry.filename!r}: links are not read")
+    path = folder.joinpath(*parts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with opened.open(entry) as source, path.open("wb") as target:
+        while chunk := source.read(1 << 20):
+            left -= len(chunk)
+            if left < 0:
+                raise FormatError(f"the archive is larger than {UNPACKED_BYTES >> 30} GiB unpacked")
+            target.write(chunk)
+    return left
+
+
+def read_annotations(request: dict[str, Any]) -> dict[str, Any]:
+    """Annotations of any format as index PNGs: what ``import.json`` holds."""
+    from ..formats.importing import import_masks, match_to_video
+    from ..formats.transfer import read
+
+    output = Path(request["output"])
+    unpacked = output / "unpacked"
+    unpacked.mkdir(parents=True)
+    size = (request["size"][0], request["size"][1])
+    source = unpack(Path(request["upload"]), unpacked)
+    found = read(source, request["format"], size=size)
+    matched = match_to_video(found, request["stems"], size, file_names=request["files"])
+    return import_masks(matched, output / "import")
+
+
+def read_video(request: dict[str, Any]) -> dict[str, Any]:
+    """Size and number of frames of a video, all of which is gone through."""
+    from ..video import open_video
+
+    with open_video(request["upload"]) as video:
+        return {"width": video.info.width, "height": video.info.height, "frames": video.count_frames()}
+
+
+TASKS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "annotations": read_annotations,
+    "video": read_video,
+}
+"""What a request may name as its ``task``."""
+
+
+def main() -> None:
+    """Answer the request on stdin."""
+    request = json.load(sys.stdin)
+    with contextlib.suppress(ImportError, ValueError, OSError):  # Windows has no such limits
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        answer: dict[str, Any] = {"result": TASKS[request["task"]](request)}
+    except MediaError as error:
+        answer = {"kind": "MediaError", "error": str(error)}
+    except VosError as error:
+        answer = {"kind": "InputError", "error": str(error)}
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()

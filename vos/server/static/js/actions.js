@@ -1,0 +1,96 @@
+// What buttons and keys do, by the names in `keys.js`.
+
+import * as api from "./api.js";
+import { ask, showHelp } from "./dialogs.js";
+import { fileActions } from "./files.js";
+import { lastFrame, rangeText } from "./here.js";
+import { maskActions } from "./mask_actions.js";
+import { objectActions } from "./object_actions.js";
+import { reviewActions } from "./review_actions.js";
+
+const TRAVELLED = { undo: "Undone", redo: "Done again" };
+
+/**
+ * @param {any} app  See `main.js`.
+ * @returns {Record<string, (argument?: any) => any>}
+ */
+export function createActions(app) {
+  return { ...objectActions(app), ...maskActions(app), ...reviewActions(app), ...fileActions(app), ...viewActions(app) };
+}
+
+/** Moving, looking, undo and redo. @param {any} app */
+function viewActions(app) {
+  const { store, drafts, viewer, playback, announce } = app;
+  const state = store.state;
+
+  async function travel(direction) {
+    const draft = drafts.get(state.video, state.frame, state.object);
+    if (direction === "undo" && state.polygon.length) return store.set({ polygon: state.polygon.slice(0, -1) });
+    if (draft && drafts[direction](draft)) return announce(`${TRAVELLED[direction]}: a step of the unfinished mask.`);
+    if (state.waiting) return announce("Actions are waiting for the server: nothing can be undone until it is back.");
+    try {
+      const answer = await api[direction]();
+      if (!answer.events.length) return announce(`Nothing to ${direction}.`);
+      app.live.appended(answer);
+      const undone = app.live.eventById(answer.events[0].of);
+      const place = direction === "undo" ? undone : app.live.eventById(undone?.of);
+      const frame = place?.frame ?? place?.first;
+      if (place?.video && frame !== undefined) app.frames.visit({ video: place.video, frame });
+      const where = frame === undefined ? "" : `, frame ${frame}`;
+      const what = place ? `: ${place.kind === "anchor" ? "correction" : place.kind}${where}` : "";
+      return announce(`${TRAVELLED[direction]}${what}.`);
+    } catch (error) {
+      return announce(error.message);
+    }
+  }
+
+  async function askFrame() {
+    const values = await ask({
+      title: "Go to a frame",
+      fields: [{ name: "frame", label: `Frame (0 to ${lastFrame(state)})`, type: "number", value: state.frame, min: 0, max: lastFrame(state) }],
+      submit: "Go",
+      check: ({ frame }) => (Number.isInteger(frame) && frame >= 0 && frame <= lastFrame(state) ? null : `Frames go from 0 to ${lastFrame(state)}.`),
+    });
+    if (values) app.frames.goTo(values.frame);
+  }
+
+  function mark() {
+    const { selection, frame, marking } = state;
+    if (marking !== null) {
+      store.set({ marking: null });
+      return announce(`Marked ${rangeText(selection)}: A accepts it, R rejects it.`);
+    }
+    store.set({ marking: frame, selection: { first: frame, last: frame } });
+    return announce("The range begins here. Go to its other end and press M again.");
+  }
+
+  const toggle = (field) => () => store.set({ [field]: !state[field] });
+  const step = (frames) => () => {
+    store.set({ playing: false });
+    app.frames.goTo(state.frame + frames);
+  };
+
+  return {
+    previous: step(-1),
+    next: step(1),
+    "back-ten": step(-10),
+    "on-ten": step(10),
+    first: () => app.frames.goTo(0),
+    last: () => app.frames.goTo(lastFrame(state)),
+    "go-to": askFrame,
+    play: playback.toggle,
+    slower: () => playback.changeSpeed(-1),
+    faster: () => playback.changeSpeed(1),
+    mark,
+    unmark: () => store.set({ selection: null, marking: null }),
+    "hide-masks": toggle("hideMasks"),
+    labels: toggle("labels"),
+    only: toggle("only"),
+    "zoom-in": () => viewer.zoom(1.25),
+    "zoom-out": () => viewer.zoom(0.8),
+    fit: viewer.fit,
+    undo: () => travel("undo"),
+    redo: () => travel("redo"),
+    help: () => showHelp(app.bindings()),
+  };
+}

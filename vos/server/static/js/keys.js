@@ -1,0 +1,164 @@
+// Keys: which combination does what. `keys.json` of the user's configuration may change them.
+
+/** @typedef {{id: string, keys: string[], group: string, text: string}} Binding */
+
+/**
+ * @param {string} group
+ * @param {[string, string[], string][]} entries
+ * @returns {Binding[]}
+ */
+const section = (group, entries) => entries.map(([id, keys, text]) => ({ id, keys, group, text }));
+
+/** @type {Binding[]} in the order of the help */
+export const BINDINGS = [
+  ...section("Move", [
+    ["previous", ["ArrowLeft", "d"], "Previous frame"],
+    ["next", ["ArrowRight", "f"], "Next frame"],
+    ["back-ten", ["Shift+ArrowLeft", "c"], "Ten frames back"],
+    ["on-ten", ["Shift+ArrowRight", "v"], "Ten frames on"],
+    ["first", ["Home"], "First frame"],
+    ["last", ["End"], "Last frame"],
+    ["go-to", ["g"], "Go to a frame"],
+    ["play", ["Space"], "Play, stop"],
+    ["slower", [","], "Play slower"],
+    ["faster", ["."], "Play faster"],
+    ["next-doubt", ["j"], "Next frame of the review queue"],
+    ["previous-doubt", ["k"], "Previous frame of the review queue"],
+    ["previous-anchor", ["Alt+ArrowLeft"], "Previous corrected frame"],
+    ["next-anchor", ["Alt+ArrowRight"], "Next corrected frame"],
+    ["mark", ["m"], "Start, end a range of frames"],
+  ]),
+  ...section("Objects", [
+    ["object-1", ["1"], "Select object 1 (2 to 9: the others)"],
+    ["new-object", ["n"], "New object"],
+    ["next-object", ["w"], "Next object"],
+    ["rename", ["F2"], "Rename the object"],
+    ["swap", ["s"], "Swap with another object"],
+    ["remove-object", ["Shift+Delete"], "Remove the object"],
+  ]),
+  ...section("Draw", [
+    ["tool-click", ["q"], "Click tool: left click on, right click or Alt+click off"],
+    ["tool-box", ["b"], "Box"],
+    ["tool-brush", ["p"], "Brush"],
+    ["tool-eraser", ["e"], "Eraser"],
+    ["tool-polygon", ["y"], "Polygon"],
+    ["smaller", ["["], "Smaller brush"],
+    ["larger", ["]"], "Larger brush"],
+    ["fill-holes", ["z"], "Fill holes"],
+    ["cursor-left", ["Ctrl+ArrowLeft"], "Move the crosshair left (with Shift by one pixel)"],
+    ["cursor-right", ["Ctrl+ArrowRight"], "Move the crosshair right"],
+    ["cursor-up", ["Ctrl+ArrowUp"], "Move the crosshair up"],
+    ["cursor-down", ["Ctrl+ArrowDown"], "Move the crosshair down"],
+    ["click-on", ["i"], "Click on at the crosshair"],
+    ["click-off", ["u"], "Click off at the crosshair"],
+    ["coordinates", ["Shift+I"], "Type points or a box"],
+    ["last-click", ["Backspace"], "Take back the last click"],
+    ["commit", ["Enter"], "Keep the mask: it becomes a correction"],
+    ["drop", ["Escape"], "Drop the unfinished mask"],
+    ["absent", ["x"], "The object is absent here"],
+    ["unanchor", ["Delete"], "Remove the correction in this frame"],
+  ]),
+  ...section("Track and review", [
+    ["track", ["t"], "Track this object where something changed"],
+    ["track-all", ["Shift+T"], "Track all objects where something changed"],
+    ["accept", ["a"], "Accept this frame, or the marked range"],
+    ["accept-to-here", ["Shift+A"], "Accept from the last locked frame to here"],
+    ["reject", ["r"], "Reject this frame, or the marked range"],
+    ["reopen", ["Shift+R"], "Reopen this frame, or the marked range"],
+  ]),
+  ...section("View", [
+    ["hide-masks", ["h"], "Hide, show masks"],
+    ["labels", ["l"], "Hide, show labels"],
+    ["only", ["o"], "Only this object"],
+    ["zoom-in", ["+", "="], "Zoom in"],
+    ["zoom-out", ["-"], "Zoom out"],
+    ["fit", ["0"], "Fit the frame"],
+  ]),
+  ...section("Project", [
+    ["undo", ["Ctrl+z"], "Undo"],
+    ["redo", ["Ctrl+Shift+Z", "Ctrl+y"], "Redo"],
+    ["export", ["Ctrl+e"], "Export"],
+    ["help", ["?"], "This list"],
+  ]),
+];
+
+const NAMES = {
+  ArrowLeft: "←",
+  ArrowRight: "→",
+  ArrowUp: "↑",
+  ArrowDown: "↓",
+  Escape: "Esc",
+};
+
+/**
+ * A combination as people read it.
+ * @param {string} combination
+ */
+export function keyText(combination) {
+  return combination
+    .split(/\+(?=.)/)
+    .map((part) => NAMES[part] ?? (part.length === 1 ? part.toUpperCase() : part))
+    .join(" + ");
+}
+
+/**
+ * The combination that an event is, as in `BINDINGS`.
+ * @param {KeyboardEvent} event
+ */
+export function combinationOf(event) {
+  const key = event.key === " " ? "Space" : event.key;
+  const isLetter = /^[a-z]$/i.test(key);
+  // Shift is part of characters such as "?" already.
+  const hasShift = event.shiftKey && (isLetter || key.length > 1);
+  const parts = [];
+  if (event.ctrlKey || event.metaKey) parts.push("Ctrl");
+  if (event.altKey) parts.push("Alt");
+  if (hasShift) parts.push("Shift");
+  parts.push(isLetter ? (hasShift ? key.toUpperCase() : key.toLowerCase()) : key);
+  return parts.join("+");
+}
+
+/**
+ * @param {Record<string, string[]>} changes  Action -> combinations, in place of the usual ones.
+ * @returns {Binding[]}
+ */
+export function bindings(changes) {
+  return BINDINGS.map((binding) => ({ ...binding, keys: changes[binding.id] ?? binding.keys }));
+}
+
+/**
+ * Runs actions on key presses, but not while somebody types.
+ * @param {() => Binding[]} current
+ * @param {(id: string, event: KeyboardEvent) => void} run
+ */
+export function listenToKeys(current, run) {
+  document.addEventListener("keydown", (event) => {
+    const target = /** @type {HTMLElement} */ (event.target);
+    if (event.isComposing || document.querySelector("dialog[open]") || isTyping(target)) return;
+    const combination = combinationOf(event);
+    // Space and Enter belong to the control that has the focus.
+    if (["Space", "Enter"].includes(combination) && target.closest("button, a, summary, select")) return;
+    const id = actionOf(current(), combination);
+    if (id) {
+      event.preventDefault();
+      run(id, event);
+    }
+  });
+}
+
+/** @param {HTMLElement} target */
+function isTyping(target) {
+  return target.matches("select, textarea, [contenteditable]") ||
+    (target.matches("input") && !target.matches("[type=checkbox], [type=radio], [type=button]"));
+}
+
+/**
+ * @param {Binding[]} known
+ * @param {string} combination
+ */
+function actionOf(known, combination) {
+  if (/^[2-9]$/.test(combination)) return `object-${combination}`;
+  const plain = combination.startsWith("Ctrl+Shift+Arrow") ? combination.replace("Shift+", "") : combination;
+  const found = known.find(({ keys }) => keys.includes(combination) || keys.includes(plain));
+  return found?.id;
+}

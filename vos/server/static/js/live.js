@@ -1,0 +1,206 @@
+// The project as the server has it: asked for at the start, then kept up to date by the server's messages.
+
+import * as api from "./api.js";
+import { ask } from "./dialogs.js";
+import { readStrip } from "./strip.js";
+
+const RETRY = 1500; // ms
+const ENDED = new Set(["done", "failed", "cancelled"]);
+const JOBS = { track: "Tracking", rebuild: "Tracking again", export: "Export", import: "Import", merge: "Merging" };
+
+/** @param {any} app  See `main.js`. */
+export function createLive(app) {
+  const { store, announce } = app;
+  const state = store.state;
+  /** @type {Map<string, any>} events by id */
+  const events = new Map();
+
+  /** Takes over the answer to `GET project`. */
+  function takeProject(answer) {
+    const objects = answer.objects.map(({ object, ...rest }) => ({ id: object, ...rest }));
+    const visible = objects.filter(({ removed }) => !removed);
+    const ids = visible.map(({ id }) => id).sort((a, b) => a - b);
+    store.set({
+      name: answer.name,
+      readOnly: answer.read_only,
+      counter: Math.max(state.counter, answer.counter),
+      history: answer.history,
+      videos: new Map(answer.videos.map((entry) => [entry.key, entry])),
+      objects: new Map(visible.map((entry) => [entry.id, entry])),
+      visibleObjects: ids,
+      usedIds: new Set(objects.map(({ id }) => id)),
+      nextObject: answer.next_object,
+      categories: answer.categories,
+      settings: answer.settings,
+      models: answer.models,
+      segmenter: answer.segmenter,
+      features: answer.features,
+      jobs: new Map(answer.jobs.map((job) => [job.id, job])),
+    });
+    if (!state.objects.has(state.object) && ids.length) store.set({ object: ids[0] });
+  }
+
+  const refreshProject = latest(async () => takeProject(await api.getProject()));
+  const refreshQueue = latest(async () => store.set({ queue: await api.getQueue(state.video, state.order) }));
+  const refreshStrip = latest(async () => {
+    const key = state.video;
+    const answer = await api.getStrip(key);
+    if (key === state.video) store.set({ strip: readStrip(answer) });
+  });
+
+  function refreshAll() {
+    app.masks.expire();
+    app.masks.want(state.frame);
+    refreshStrip();
+    refreshQueue();
+  }
+
+  /** Listens to the server from the last known event on. */
+  function connect() {
+    const source = api.listen(state.counter, {
+      open: () => {
+        store.set({ isOnline: true });
+        app.sync.flush();
+      },
+      lost: ({ isClosed }) => {
+        store.set({ isOnline: false });
+        if (isClosed) setTimeout(reconnect, RETRY);
+      },
+      event: eventsCame,
+      job: jobChanged,
+      segmenter: (segmenter) => store.set({ segmenter }),
+      project: refreshProject,
+      bye: () => {
+        store.set({ isOnline: false });
+        source.close();
+        setTimeout(reconnect, RETRY);
+      },
+    });
+  }
+
+  /** After a restart of the server: its state first, then its messages. */
+  async function reconnect() {
+    try {
+      takeProject(await api.getProject());
+      store.set({ notice: "" });
+      refreshAll();
+      connect();
+    } catch (error) {
+      if (error.status === 401) store.set({ notice: noticeOf(error) });
+      setTimeout(reconnect, RETRY);
+    }
+  }
+
+  function remember(list) {
+    for (const event of list) events.set(event.id, event);
+  }
+
+  /** The answer to own events: the stream tells the rest. */
+  function appended(answer) {
+    remember(answer.events);
+    store.set({ counter: Math.max(state.counter, answer.counter), history: answer.history ?? state.history });
+  }
+
+  function eventsCame({ counter, events: list, changed, history }) {
+    remember(list);
+    store.set({ counter: Math.max(state.counter, counter), history: history ?? state.history });
+    const ranges = changed ? changed[state.video] : null;
+    if (ranges !== undefined) app.masks.expire(ranges);
+    app.masks.want(state.frame);
+    refreshStrip();
+    refreshQueue();
+    if (list.some(({ kind }) => kind !== "anchor" && kind !== "tracked")) refreshProject();
+  }
+
+  /** What became of an action that the server would not do. */
+  function refused(action, message) {
+    announce(`Not done (${action.text}): ${message}`);
+    refreshProject();
+  }
+
+  /** Whether to go ahead although others changed the same. */
+  async function conflict(action, between) {
+    const others = between.map(({ kind, id }) => `${kind} by ${id.split(":")[0]}`).join(", ");
+    const answer = await ask({
+      title: "Somebody else changed the same",
+      text: `While you worked on it, the same was changed (${others}). Yours: ${action.text}. Both stay in the project's history.`,
+      submit: "Use mine",
+      cancel: "Keep theirs",
+    });
+    if (!answer) announce("Kept theirs. Your mask is unfinished again: Enter keeps it after all, Esc drops it.");
+    return answer !== null;
+  }
+
+  async function startJob(body) {
+    try {
+      jobChanged(await api.startJob(body));
+    } catch (error) {
+      announce(error.message);
+    }
+  }
+
+  async function cancelJob() {
+    const job = [...state.jobs.values()].find(({ state: now }) => now === "running" || now === "waiting");
+    if (job) await api.cancelJob(job.id).catch((error) => announce(error.message));
+  }
+
+  function jobChanged(job) {
+    const before = state.jobs.get(job.id)?.state;
+    // The answer to the request may come after the job's own messages.
+    if (before && ENDED.has(before)) return;
+    store.set({ jobs: new Map(state.jobs).set(job.id, job) });
+    if (ENDED.has(job.state)) jobEnded(job);
+  }
+
+  function jobEnded(job) {
+    const what = JOBS[job.kind];
+    if (job.state === "failed") return announce(`${what} failed: ${job.error?.message ?? job.error}`);
+    if (job.state === "cancelled") return announce(`${what} was cancelled; what is done stays.`);
+    if (job.kind !== "export") return announce(`${what} is done.`);
+    const { export: id, name, size, formats } = job.result;
+    store.set({ download: { url: api.exportUrl(id), name }, exported: true });
+    const notes = formats.flatMap((entry) => entry.notes);
+    return announce(`${name} is ready: ${Math.ceil(size / 1024).toLocaleString("en")} KB. ${notes.join(" ")}`.trim());
+  }
+
+  return {
+    takeProject,
+    refreshProject,
+    refreshQueue,
+    refreshStrip,
+    connect,
+    appended,
+    refused,
+    conflict,
+    startJob,
+    cancelJob,
+    eventById: (id) => events.get(id),
+  };
+}
+
+/** @param {any} error  Of a request. */
+export function noticeOf(error) {
+  if (error.status === 401) {
+    return "This page belongs to an earlier start of vos annotate. Open the address that it printed last.";
+  }
+  return error.message;
+}
+
+/**
+ * Runs a task one at a time; calls meanwhile make one more run at the end.
+ * @param {() => any} task
+ */
+function latest(task) {
+  let isRunning = false;
+  let isAsked = false;
+  return async () => {
+    isAsked = true;
+    if (isRunning) return;
+    isRunning = true;
+    while (isAsked) {
+      isAsked = false;
+      await task().catch(() => {}); // while the server is away; reconnecting asks again
+    }
+    isRunning = false;
+  };
+}

@@ -1,0 +1,110 @@
+// Tracking, and review of what was tracked.
+
+import * as api from "./api.js";
+import { ask } from "./dialogs.js";
+import { count } from "./dom.js";
+import { rangeOf, rangeText } from "./here.js";
+import { ACCEPTED, REJECTED, STALE, TRACKED, startOfOpenRange } from "./strip.js";
+
+const VERDICTS = { accepted: "Accepted", rejected: "Rejected", open: "Reopened" };
+
+/** @param {any} app  See `main.js`. */
+export function reviewActions(app) {
+  const { store, editing, announce } = app;
+  const state = store.state;
+  const send = (events, text) => app.sync.send({ events, text });
+
+  async function track(objects) {
+    if (editing.current()) return announce("Keep (Enter) or drop (Esc) the unfinished mask first.");
+    const ids = objects ?? state.visibleObjects;
+    const known = [...(state.strip?.objects.values() ?? [])].filter(({ object }) => ids.includes(object));
+    const intervals = known.reduce((sum, entry) => sum + entry.pending.length, 0);
+    if (!known.some(({ anchors }) => anchors.size)) return announce("Mark the object in a frame first: click on it, then press Enter.");
+    if (!intervals) return announce("Nothing to track: every mask follows from the corrections there are.");
+    await app.live.startJob({ kind: "track", video: state.video, ...(objects ? { objects } : {}) });
+    return announce(`Tracking ${count(intervals, "interval")}.`);
+  }
+
+  async function review(verdict, spans, text) {
+    if (!spans.length) return announce(`There is nothing to ${text}.`);
+    const events = spans.map(({ objects, first, last }) => ({
+      kind: "review",
+      video: state.video,
+      objects,
+      first,
+      last,
+      state: verdict,
+    }));
+    await send(events, text);
+    store.set({ selection: null, visited: true });
+    const first = Math.min(...spans.map((span) => span.first));
+    const last = Math.max(...spans.map((span) => span.last));
+    return announce(`${VERDICTS[verdict]} ${rangeText({ first, last })}.`);
+  }
+
+  /** The objects that have one of the states somewhere in the range. */
+  function objectsWith(states) {
+    const { first, last } = rangeOf(state);
+    const has = (entry) => entry.state.subarray(first, last + 1).some((value) => states.includes(value));
+    return [...(state.strip?.objects.values() ?? [])].filter(has).map(({ object }) => object);
+  }
+
+  function reviewRange(verdict, states, text) {
+    const objects = objectsWith(states);
+    return review(verdict, objects.length ? [{ objects, ...rangeOf(state) }] : [], text);
+  }
+
+  function acceptToHere() {
+    const { frame } = state;
+    const open = [...(state.strip?.objects.values() ?? [])].filter((entry) => [TRACKED, STALE, REJECTED].includes(entry.state[frame]));
+    const spans = open.map((entry) => ({ objects: [entry.object], first: startOfOpenRange(entry, frame), last: frame }));
+    return review("accepted", spans, "accept");
+  }
+
+  async function acceptConfident() {
+    const values = await ask({
+      title: "Accept what is certain",
+      text: "Tracked masks whose doubt is below this are accepted; they are not tracked again.",
+      fields: [{ name: "below", label: "Doubt below (0 to 1)", type: "text", value: "0.1" }],
+      submit: "Accept",
+      check: ({ below }) => (Number(below) > 0 && Number(below) <= 1 ? null : "Give a number above 0, at most 1."),
+    });
+    if (!values) return;
+    try {
+      const answer = await api.accept(state.video, Number(values.below));
+      app.live.appended(answer);
+      announce(answer.events.length ? `Accepted ${count(answer.events.length, "range")}.` : "No mask is that certain.");
+    } catch (error) {
+      announce(error.message);
+    }
+  }
+
+  async function queueStep(direction) {
+    const items = state.queue?.items ?? [];
+    if (!items.length) return announce("Nothing to look at: no tracked frame is in doubt.");
+    const at = items.findIndex((item) => item.frame === state.frame && item.video === state.video);
+    const next = at < 0 ? (direction > 0 ? 0 : items.length - 1) : (at + direction + items.length) % items.length;
+    return app.frames.visit(items[next]);
+  }
+
+  function jumpToAnchor(direction) {
+    const frames = [...(state.strip?.objects.get(state.object)?.anchors.keys() ?? [])].sort((a, b) => (a - b) * direction);
+    const next = frames.find((frame) => (frame - state.frame) * direction > 0);
+    if (next === undefined) return announce(`No corrected frame of this object ${direction > 0 ? "after" : "before"} this one.`);
+    return app.frames.goTo(next);
+  }
+
+  return {
+    track: () => (state.objects.has(state.object) ? track([state.object]) : track(null)),
+    "track-all": () => track(null),
+    accept: () => reviewRange("accepted", [TRACKED, STALE, REJECTED], "accept"),
+    "accept-to-here": acceptToHere,
+    reject: () => reviewRange("rejected", [TRACKED, STALE, ACCEPTED], "reject"),
+    reopen: () => reviewRange("open", [ACCEPTED, REJECTED], "reopen"),
+    "accept-confident": acceptConfident,
+    "next-doubt": () => queueStep(1),
+    "previous-doubt": () => queueStep(-1),
+    "previous-anchor": () => jumpToAnchor(-1),
+    "next-anchor": () => jumpToAnchor(1),
+  };
+}
