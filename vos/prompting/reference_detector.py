@@ -13,7 +13,7 @@ from ..backbones.base import Backbone
 from ..detectors.base import Detection
 from ..errors import PromptError
 from ..ops.boxes import tight_box
-from ..trackers.persam.feature_geometry import View, suitable_geometry
+from ..trackers.persam.feature_geometry import FeatureGeometry, suitable_geometry
 from ..trackers.persam.images import LearnedTarget, PersamSettings, learn_target
 from ..trackers.persam.instances import LIKENESS, Instance, find_instances, similarity_range
 from .reference import References
@@ -25,7 +25,7 @@ class _Learned:
 
     name: str
     target: LearnedTarget
-    view: View
+    view: FeatureGeometry
     outside: float
     """Mean similarity of the background of the reference image."""
     inside: float
