@@ -41,6 +41,9 @@ BACKBONES: dict[str, BackboneEntry] = {
     "sam-vit-b": BackboneEntry(_SAM, "SAM ViT-B", options={"name": "sam-vit-b"}),
     "sam-vit-l": BackboneEntry(_SAM, "SAM ViT-L", options={"name": "sam-vit-l"}),
     "sam-vit-h": BackboneEntry(_SAM, "SAM ViT-H", options={"name": "sam-vit-h"}),
+    "sam-hq-vit-b": BackboneEntry(_SAM, "SAM-HQ ViT-B", options={"name": "sam-hq-vit-b"}),
+    "sam-hq-vit-l": BackboneEntry(_SAM, "SAM-HQ ViT-L", options={"name": "sam-hq-vit-l"}),
+    "sam-hq-vit-h": BackboneEntry(_SAM, "SAM-HQ ViT-H", options={"name": "sam-hq-vit-h"}),
 }
 """Name (``--backbone``) -> entry. To add a model, write one folder here and add one entry."""
 

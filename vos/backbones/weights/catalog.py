@@ -187,7 +187,16 @@ def _efficienttam(size: str, parameters: int, published: str) -> dict[str, OwnWe
     }
 
 
+def _sam_hq(size: str, parameters: int) -> dict[str, OwnWeights]:
+    """A checkpoint of SAM-HQ; the publisher states neither bytes nor checksums."""
+    page = "https://huggingface.co/lkeab/hq-sam"
+    return {f"sam-hq-vit-{size}": OwnWeights(f"sam_hq_vit_{size}.pth", page, "Apache-2.0", 4 * parameters)}
+
+
 OWN_WEIGHTS = {
+    **_sam_hq("b", 94_806_832),
+    **_sam_hq("l", 313_676_336),
+    **_sam_hq("h", 642_686_256),
     "edgetam": OwnWeights(
         "edgetam.pt",
         "https://github.com/facebookresearch/EdgeTAM (checkpoints/edgetam.pt) or "
@@ -316,8 +325,9 @@ def weights_file(model: str, checkpoint: str | Path | None) -> Path | None:
         path = path / "model.safetensors" if path.is_dir() else path
     elif model == "nano":
         path = packaged_nano()
-    elif model in WEIGHTS:
-        path = weights_folder() / WEIGHTS[model].file
+    elif model in WEIGHTS or model in OWN_WEIGHTS:
+        path = weights_folder() / (WEIGHTS[model] if model in WEIGHTS else OWN_WEIGHTS[model]).file
+        path = path / "model.safetensors" if path.is_dir() else path
     else:
         return None
     return path if path.is_file() else None
