@@ -69,7 +69,9 @@ def existing_result(command: F) -> F:
     command = click.option(
         "--overwrite", is_flag=True, help="Remove earlier results of vos from the output folder first."
     )(command)
-    return click.option("--resume", is_flag=True, help="Continue an interrupted run.")(command)
+    return click.option(
+        "--resume", is_flag=True, help="Continue an interrupted run, or extend a finished one."
+    )(command)
 
 
 def print_json(value: Any) -> None:
