@@ -25,8 +25,8 @@ class TrackSettings:
     """What PerSAM runs over, a name in :data:`vos.backbones.registry.BACKBONES`; None: the classical one."""
     device: str = "cpu"
     """Where a network runs: ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    """What a network computes in."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """What a network computes in; ``auto``: bfloat16 where that is native, else float32."""
     checkpoint: str | None = None
     """File with the network's weights, in place of the weights cache."""
     tune: bool = False

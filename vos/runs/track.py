@@ -30,8 +30,10 @@ from ..prompting.reference import References
 from ..prompting.schedule import PromptSchedule, UserPrompts
 from ..prompts import Target
 from ..results import FrameResult
+from ..settings import override
 from ..trackers.base import ALL_PROMPTS
 from ..trackers.propagate import PromptsAt, propagate
+from ..trackers.registry import dtype_of
 from .backward import BackwardStore, merge
 from .extension import Extension, KeptStates, earlier_result
 from .fingerprint import InputWatch, identity_of, versions
@@ -110,6 +112,8 @@ def track_video(
         InterruptedRunError: Ctrl-C or SIGTERM.
     """
     settings = settings or TrackSettings()
+    dtype = dtype_of(settings.model, settings.device, settings.dtype, settings.backbone)
+    settings = override(settings, {"dtype": dtype})
     layout = output if isinstance(output, Layout) else Layout.of_video(output)
 
     def make_backbone() -> Backbone:  # called once there is a tracker: a network is loaded once
