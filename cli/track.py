@@ -110,6 +110,13 @@ def prompt_options(command: Any) -> Any:
 )
 @click.option("--overlay/--no-overlay", default=None, help="Write OUT/overlay.mp4 (default: yes).")
 @click.option("--coco/--no-coco", default=None, help="Write OUT/annotations.json (default: yes).")
+@click.option(
+    "--keep-states",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Tracker states kept in OUT/.states, so that --resume can extend the finished run by frames (--end) "
+    "and corrections; some MiB each.  [default: 1]",
+)
 @json_flag
 @verbosity
 def track(
@@ -159,7 +166,7 @@ def track(
     classes, memory = take_class_settings(flags), take_memory_settings(flags)
     finding, features = take_reference_settings(flags)
     overrides = {"classes": classes, "reference": finding}
-    merged = override(TrackSettings(), load_config(config), flags, overrides)
+    merged = override(TrackSettings(keep_states=1), load_config(config), flags, overrides)
     check_memory(merged.model, memory)
     merged = override(merged, {"tracker": merged.tracker | memory})
     merged = place_features(merged, features, references=bool(references))

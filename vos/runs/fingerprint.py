@@ -19,7 +19,7 @@ from ..errors import MediaError
 from ..prompting.class_names import ClassNames
 from ..prompting.reference import References
 from ..prompts import Target
-from .layout import Layout
+from .layout import STATES, Layout
 from .settings import TrackSettings
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def identity_of(
         "height": info.height,
         "fps": info.fps,
     }
-    made = {name: os.path.relpath(layout.paths[name], layout.folder) for name in (*settings.outputs, "run")}
+    names = (*settings.outputs, *([STATES] if settings.keep_states else []), "run")
+    made = {name: os.path.relpath(layout.paths[name], layout.folder) for name in names}
     return {
         "version": own_version(),
         "settings": dataclasses.asdict(settings),

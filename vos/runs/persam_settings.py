@@ -26,8 +26,8 @@ class PersamRunSettings(PersamSettings):
     """File with the weights; None: the weights cache."""
     device: str = "cpu"
     """Where a network runs: ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    """What a network computes in."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
+    """What a network computes in; ``auto``: bfloat16 where that is native, else float32."""
     features: str | None = None
     """What targets are compared by: a name in :data:`vos.backbones.features.FEATURES`; None: the backbone's
     own features."""

@@ -257,6 +257,23 @@ def check_dtype(name: str) -> torch.dtype:
     return DTYPES[name]
 
 
+def auto_dtype(device: str) -> str:
+    """``bfloat16`` where the processor or the card of that name computes in it natively, else ``float32``.
+
+    Raises:
+        ModelError: if the device cannot be used.
+    """
+    where = check_device(device)
+    if where.type == "cuda":
+        native = torch.cuda.get_device_capability(where) >= (8, 0)
+    elif where.type == "cpu":
+        tests = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        native = any(getattr(torch.cpu, test, bool)() for test in tests)
+    else:
+        native = False
+    return "bfloat16" if native else "float32"
+
+
 def check_device(name: str) -> torch.device:
     """The device of that name.
 
