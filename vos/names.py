@@ -49,7 +49,7 @@ def check_name(name: str, what: str, *, reserved: Collection[str] = (), room: in
 
 
 def plain_name(name: str) -> str:
-    """A name from a file of another program as :func:`check_name` takes it; "" where nothing is left of it."""
+    """A name from a file of another program as :func:`check_name` takes it; "" where nothing is left."""
     plain = re.sub(r"[\x00-\x1f\x7f/\\]", "_", name).strip()
     plain = plain.encode(errors="ignore")[:LONGEST].decode(errors="ignore")
     return "" if plain in (".", "..") else plain
