@@ -33,7 +33,9 @@ class ProjectSettings:
     """How a project tracks; kept in ``project.json``."""
 
     model: str = "classical"
-    """A name in :data:`vos.trackers.registry.TRACKERS`."""
+    """A tracker or backbone, see :func:`vos.trackers.registry.split_model`."""
+    backbone: str | None = None
+    """What PerSAM runs over, a name in :data:`vos.backbones.registry.BACKBONES`; None: the classical one."""
     device: str = "cpu"
     dtype: str = "float32"
     checkpoint: str | None = None
@@ -43,6 +45,9 @@ class ProjectSettings:
     """The tracker's own settings, laid over its defaults."""
     memory: int = 4
     """Further anchors of an object that the tracker is shown before an interval; 0 to show none."""
+    fill: int = 10
+    """Intervals of at most so many frames between two masks are filled by optical flow from both ends
+    (:mod:`vos.trackers.flow_filling`) in place of the tracker; 0 never to."""
 
 
 @dataclass(frozen=True)

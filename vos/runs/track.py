@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,15 +26,20 @@ from ..names import check_name
 from ..prompting.class_names import ClassNames
 from ..prompting.class_schedule import ClassPrompts
 from ..prompting.decoding import PromptDecodingTracker
+from ..prompting.reference import References
 from ..prompting.schedule import PromptSchedule, UserPrompts
 from ..prompts import Target
 from ..results import FrameResult
+from ..settings import override
 from ..trackers.base import ALL_PROMPTS
 from ..trackers.propagate import PromptsAt, propagate
+from ..trackers.registry import dtype_of
 from .backward import BackwardStore, merge
+from .extension import Extension, KeptStates, earlier_result
 from .fingerprint import InputWatch, identity_of, versions
 from .folder import PROGRAM, Layout, RunFolder, claim
-from .models import backbone_of, build_detector_of, build_tracker_of
+from .layout import STATES
+from .models import backbone_of, build_detector_of, build_tracker_of, reference_prompts
 from .settings import TrackSettings
 from .summary import Progress, TrackSummary
 
@@ -68,7 +73,7 @@ class _State:
 
 def track_video(
     video: Video,
-    targets: Sequence[Target] | ClassNames,
+    targets: Sequence[Target] | ClassNames | References,
     output: str | os.PathLike[str] | Layout,
     settings: TrackSettings | None = None,
     *,
@@ -88,7 +93,8 @@ def track_video(
 
     Args:
         video: the frames, see :func:`vos.open_video`.
-        targets: who to follow, see :mod:`vos.prompting.parsing`; or the names of their classes.
+        targets: who to follow, see :mod:`vos.prompting.parsing`; or the names of their classes; or references
+            that show them, see :func:`vos.load_references`.
         output: folder for the results, made where absent.
         settings: everything else; what concerns reading is for the record only.
         resume: go on with a run that was stopped; the result is the same, to the byte, timings apart.
@@ -106,6 +112,8 @@ def track_video(
         InterruptedRunError: Ctrl-C or SIGTERM.
     """
     settings = settings or TrackSettings()
+    dtype = dtype_of(settings.model, settings.device, settings.dtype, settings.backbone)
+    settings = override(settings, {"dtype": dtype})
     layout = output if isinstance(output, Layout) else Layout.of_video(output)
 
     def make_backbone() -> Backbone:  # called once there is a tracker: a network is loaded once
@@ -118,6 +126,8 @@ def track_video(
     if isinstance(targets, ClassNames):
         detector = build_detector_of(settings) if detector is None else detector
         prompting = ClassPrompts(targets, settings.classes, detector, make_backbone)
+    elif isinstance(targets, References):
+        prompting = reference_prompts(targets, settings, make_backbone)
     else:
         prompting = UserPrompts(targets, backward=settings.backward)
     losses = video.losses()
@@ -184,12 +194,15 @@ class _Run:
         """Up to here the total time is counted."""
         self.fresh = 0
         """Frames done by this process."""
+        self.kept = KeptStates(self.layout.paths[STATES], settings.keep_states)
 
     def go(self) -> TrackSummary:
         """Run to the end; an interruption is reported with what is on disk."""
         try:
             self._restore()
-            if self.folder.checkpoint is None:
+            if self.folder.extension is not None:
+                self._replay(self.folder.extension)
+            elif self.folder.checkpoint is None:
                 self._prepare()
             if self.state.stage == "backward":
                 self._track_backward()
@@ -237,8 +250,9 @@ class _Run:
             sequence=safe_name(sequence),
             audio=audio_source(self.video),
         )
-        chosen = options_by_format(self.settings.outputs, self.settings.options)
-        options: dict[str, dict[str, Any]] = {name: {"options": o} for name, o in chosen.items() if o}
+        options: dict[str, dict[str, Any]] = {
+            name: {"options": o} for name, o in self._options().items() if o
+        }
         options["overlay"] = {"settings": self.settings.overlay}
         for name in (*self.settings.outputs, "run"):
             path = self.layout.paths[name]
@@ -248,20 +262,55 @@ class _Run:
         saved = self.folder.checkpoint
         if saved is None:
             return
-        self.state = _State(**saved["state"])
-        if self.state.last_index >= self.wanted.stop or (
-            self.state.complete and saved["stop"] != self.wanted.stop
-        ):
+        done = _State(**saved["state"])
+        if done.last_index >= self.wanted.stop or (done.complete and saved["stop"] != self.wanted.stop):
             raise OutputError(
-                f"{self.layout.folder} is done up to frame {self.state.last_index} already, "
+                f"{self.layout.folder} is done up to frame {done.last_index} already, "
                 "which does not go with this --end: give the same, or --overwrite to start anew"
             )
         for name, writer in self.writers.items():
             writer.restore(saved["writers"][name])
+        self._set_state(saved)
+        logger.info("going on after %d frames (%s)", self.state.done, self.state.stage)
+
+    def _replay(self, extension: Extension) -> None:
+        """Take the frames up to a kept state of the finished run from its result."""
+        before = self.folder.final
+        saved = KeptStates(before.paths[STATES], 0).newest(extension)
+        last = -1 if saved is None else saved["state"]["last_index"]
+        soft = any(options.get("edge") == "soft" for options in self._options().values())
+        if (
+            saved is None
+            or soft
+            or "masks" not in self.settings.outputs
+            or last < self.prompting.last_start()
+        ):
+            logger.info("no state of the finished run can be used: all frames are tracked again")
+            self._prepare()
+            return
+        entries = {entry["index"]: entry for entry in extension.record["frames"]}
+        for done, frame in enumerate(self._read(self.video.frames(self.wanted.start, last + 1)), start=1):
+            with self._timed("write"):
+                self._write(frame, earlier_result(before, entries[frame.index], frame))
+                if done % self.settings.checkpoint_every == 0:  # the pieces are those of one whole run
+                    for writer in self.writers.values():
+                        writer.checkpoint()
+        seconds = {name: float(value) for name, value in extension.record["timings"].items()}
+        self._set_state({**saved, "state": {**saved["state"], "seconds": seconds}})
+        self.backward = None
+        self.fresh = self.state.done
+        logger.info("continuing after %d frames of the finished run", self.state.done)
+
+    def _set_state(self, saved: Mapping[str, Any]) -> None:
+        """Position, prompts and tracker as they were saved."""
+        self.state = _State(**saved["state"])
         self.prompting.set_state(saved["prompting"])
         if self.state.started:
             self.tracker.load(saved["tracker"])
-        logger.info("going on after %d frames (%s)", self.state.done, self.state.stage)
+
+    def _options(self) -> dict[str, dict[str, Any]]:
+        """The options of each output."""
+        return options_by_format(self.settings.outputs, self.settings.options)
 
     def _prepare(self) -> None:
         def searched(done: int, total: int | None) -> None:
@@ -297,14 +346,18 @@ class _Run:
                     segmentation = merge(segmentation, before, self.prompting.first_given)
                 self.prompting.observe(segmentation)
                 self.state.objects = sorted({*self.state.objects, *segmentation.ids})
-                if "masks" in self.writers:
-                    self.folder.note("masks", f"{frame.name}.png")
-                for writer in self.writers.values():
-                    writer.write(frame, segmentation)
+                self._write(frame, segmentation)
             self.state.last_index = frame.index
             self._advance(total)
         self.state.complete = True
         self._save_checkpoint()
+
+    def _write(self, frame: Frame, segmentation: FrameResult) -> None:
+        """One frame into every output."""
+        if "masks" in self.writers:
+            self.folder.note("masks", f"{frame.name}.png")
+        for writer in self.writers.values():
+            writer.write(frame, segmentation)
 
     def _forward_prompts(self, frame: Frame) -> Sequence[Target]:
         """The prompts of a frame; new detections are compared with what tracking alone gives."""
@@ -361,15 +414,22 @@ class _Run:
             now = time.perf_counter()
             self.state.seconds["total"] += now - self.since
             self.since = now
-            self.folder.save_checkpoint(
-                {
-                    "state": dataclasses.asdict(self.state),
-                    "stop": self.wanted.stop,
-                    "prompting": self.prompting.get_state(),
-                    "tracker": self.tracker.save() if self.state.started else None,
-                    "writers": writers,
-                }
-            )
+            state = {
+                "state": dataclasses.asdict(self.state),
+                "stop": self.wanted.stop,
+                "prompting": self.prompting.get_state(),
+                "tracker": self.tracker.save() if self.state.started else None,
+            }
+            if self.state.stage == "forward" and (self.state.complete or self.settings.keep_states > 1):
+                self._keep(state)
+            self.folder.save_checkpoint({**state, "writers": writers})
+
+    def _keep(self, state: Mapping[str, Any]) -> None:
+        """Keep the state beside the results, where that is wanted."""
+        if self.settings.keep_states and self.state.done:
+            self.folder.note(STATES, self.kept.name(self.state.last_index))
+            untimed = {**state["state"], "seconds": {}, "complete": False}  # equal runs keep equal files
+            self.kept.add(self.state.last_index, {**state, "state": untimed})
 
     def _finish(self) -> TrackSummary:
         """Put the final files in place, ``run.json`` last, and clear away the rest."""
@@ -398,7 +458,8 @@ class _Run:
             "counts": {"frames": self._frames_done(), "objects": state.objects},
             "names": {str(object_id): name for object_id, name in sorted(self.prompting.names.items())},
             **self.prompting.facts(),
-            "folders": {name: writer.files for name, writer in records.items() if writer.is_folder},
+            "folders": {name: writer.files for name, writer in records.items() if writer.is_folder}
+            | ({STATES: self.kept.names()} if self.settings.keep_states else {}),
             "warnings": [*warnings, *notes],
             "timings": {name: round(value, 3) for name, value in state.seconds.items()},
         }
