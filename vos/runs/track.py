@@ -12,7 +12,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InterruptedRunError, MediaError, OutputError, PartialResultError, PromptError
+from ..errors import (
+    InterruptedRunError,
+    MediaError,
+    OutputError,
+    PartialResultError,
+    PromptError,
+    SettingsError,
+)
 from ..files import make_folder
 from ..formats.base import VideoFacts, Writer, safe_name
 from ..formats.cutout_images import CutoutFolderWriter
@@ -26,6 +33,7 @@ from ..names import check_name
 from ..prompting.class_names import ClassNames
 from ..prompting.class_schedule import ClassPrompts
 from ..prompting.decoding import PromptDecodingTracker
+from ..prompting.reference import References
 from ..prompting.schedule import PromptSchedule, UserPrompts
 from ..prompts import Target
 from ..results import FrameResult
@@ -38,7 +46,7 @@ from .extension import Extension, KeptStates, earlier_result
 from .fingerprint import InputWatch, identity_of, versions
 from .folder import PROGRAM, Layout, RunFolder, claim
 from .layout import STATES
-from .models import backbone_of, build_detector_of, build_tracker_of
+from .models import backbone_of, build_detector_of, build_tracker_of, reference_prompts
 from .settings import TrackSettings
 from .summary import Progress, TrackSummary
 
@@ -72,7 +80,7 @@ class _State:
 
 def track_video(
     video: Video,
-    targets: Sequence[Target] | ClassNames,
+    targets: Sequence[Target] | ClassNames | References,
     output: str | os.PathLike[str] | Layout,
     settings: TrackSettings | None = None,
     *,
@@ -92,7 +100,8 @@ def track_video(
 
     Args:
         video: the frames, see :func:`vos.open_video`.
-        targets: who to follow, see :mod:`vos.prompting.parsing`; or the names of their classes.
+        targets: who to follow, see :mod:`vos.prompting.parsing`; or the names of their classes; or references
+            that show them, see :func:`vos.load_references`.
         output: folder for the results, made where absent.
         settings: everything else; what concerns reading is for the record only.
         resume: go on with a run that was stopped; the result is the same, to the byte, timings apart.
@@ -124,6 +133,8 @@ def track_video(
     if isinstance(targets, ClassNames):
         detector = build_detector_of(settings) if detector is None else detector
         prompting = ClassPrompts(targets, settings.classes, detector, make_backbone)
+    elif isinstance(targets, References):
+        prompting = reference_prompts(targets, settings, make_backbone)
     else:
         prompting = UserPrompts(targets, backward=settings.backward)
     losses = video.losses()
@@ -139,6 +150,11 @@ def track_video(
     engine = tracker or build_tracker_of(settings)
     if engine.info.accepts != ALL_PROMPTS:
         engine = PromptDecodingTracker(engine, make_backbone)
+    if engine.info.delay and not isinstance(prompting, UserPrompts):
+        raise SettingsError(
+            f"results come {engine.info.delay} frames late (hold_back), and detections need those of each "
+            "frame: set hold_back to 0, or prompt the objects"
+        )
     watch = InputWatch(video)
     identity = identity_of(video, targets, settings, engine, layout, watch)
     with claim(layout, identity, resume=resume, overwrite=overwrite, inputs=video.paths) as folder:
@@ -410,11 +426,14 @@ class _Run:
             now = time.perf_counter()
             self.state.seconds["total"] += now - self.since
             self.since = now
+            saved = self.tracker.save() if self.state.started else None
+            # A tracker with a delay may have seen its first prompt, and not have settled that frame.
+            started = self.state.started and (bool(saved) or not self.tracker.info.delay)
             state = {
-                "state": dataclasses.asdict(self.state),
+                "state": dataclasses.asdict(self.state) | {"started": started},
                 "stop": self.wanted.stop,
                 "prompting": self.prompting.get_state(),
-                "tracker": self.tracker.save() if self.state.started else None,
+                "tracker": saved,
             }
             if self.state.stage == "forward" and (self.state.complete or self.settings.keep_states > 1):
                 self._keep(state)

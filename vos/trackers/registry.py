@@ -49,7 +49,7 @@ def _memory(
     name: str, help: str, quality: float | None = None, cost: tuple[float, float] = (0.0, 0.0)
 ) -> TrackerEntry:
     options = {"name": name}
-    builder = "vos.trackers.memory.tracker:build"
+    builder = "vos.trackers.memory.builder:build"
     return TrackerEntry(builder, help, memory=True, options=options, half=True, quality=quality, cost=cost)
 
 
