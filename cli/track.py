@@ -25,6 +25,8 @@ from .options import (
 )
 from .progress import progress_bar
 
+DEFAULT_MODEL = "auto"
+
 
 def prompt_options(command: Any) -> Any:
     """Select objects.
@@ -83,6 +85,18 @@ def prompt_options(command: Any) -> Any:
 @output_folder
 @engine_options
 @memory_options
+@click.option(
+    "--key-every",
+    type=click.IntRange(min=1),
+    metavar="K",
+    help="Track every K-th frame, and fill those between along optical flow.  [default: 1; auto chooses]",
+)
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Per frame, for the model that auto chooses.  [default: 2]",
+)
 @reading_options
 @existing_result
 @click.option(
@@ -155,7 +169,9 @@ def track(
     if flags["size"] is not None:
         flags["size"] = parse_size(flags["size"])
     classes, memory = take_class_settings(flags), take_memory_settings(flags)
-    merged = override(TrackSettings(keep_states=1), load_config(config), flags, {"classes": classes})
+    recipe = load_config(config)
+    own = {"keep_states": 1, **default_model(recipe, flags)}
+    merged = override(TrackSettings(), own, recipe, flags, {"classes": classes})
     check_memory(merged.model, memory)
     merged = override(merged, {"tracker": merged.tracker | memory})
     merged = override(merged, {"options": merged.options | parse_settings(settings)})
@@ -195,6 +211,13 @@ def track(
         print_json(summary.as_dict())
     elif not quiet:
         click.echo(describe(summary))
+
+
+def default_model(recipe: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:
+    """The model where none is named; nothing where settings are given that are for a model of the user's."""
+    theirs = ("model", "backbone", "checkpoint", "tune", "tracker")
+    given = any(recipe.get(name) or flags.get(name) for name in theirs)
+    return {} if given else {"model": DEFAULT_MODEL}
 
 
 def named(targets: Any, names: dict[int, str]) -> Any:

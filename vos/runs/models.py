@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from ..backbones.registry import build_backbone
 from ..detectors.registry import build_detector
+from ..trackers.recommend import recommend
 from ..trackers.registry import build_tracker
+from .auto import AUTO
 from .settings import TrackSettings
 
 if TYPE_CHECKING:
@@ -22,8 +24,11 @@ def build_tracker_of(settings: TrackSettings) -> Tracker:
         ModelError: unknown, or its weights are missing.
         SettingsError: an engine setting is unknown or wrong.
     """
+    model = settings.model
+    if model == AUTO:
+        model = recommend(settings.device, budget=settings.budget, key_every=settings.key_every).model
     return build_tracker(
-        settings.model,
+        model,
         settings=settings.tracker,
         device=settings.device,
         dtype=settings.dtype,
