@@ -8,6 +8,7 @@ from typing import Any, Literal
 from ..formats.drawing import OverlaySettings
 from ..formats.registry import writers
 from ..prompting.class_names import ClassSettings
+from ..prompting.reference import ReferenceSettings
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class TrackSettings:
     """The engine's own settings, laid over its defaults."""
     classes: ClassSettings = field(default_factory=ClassSettings)
     """How objects of named classes are detected."""
+    reference: ReferenceSettings = field(default_factory=ReferenceSettings)
+    """What finds the things of references."""
     keep_states: int = 0
     """States kept of the finished run, so that it can be extended: the last one, and others before it, from
     which a correction continues. Each takes some MiB."""

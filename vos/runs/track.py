@@ -26,6 +26,7 @@ from ..names import check_name
 from ..prompting.class_names import ClassNames
 from ..prompting.class_schedule import ClassPrompts
 from ..prompting.decoding import PromptDecodingTracker
+from ..prompting.reference import References
 from ..prompting.schedule import PromptSchedule, UserPrompts
 from ..prompts import Target
 from ..results import FrameResult
@@ -39,7 +40,7 @@ from .extension import Extension, KeptStates, earlier_result
 from .fingerprint import InputWatch, identity_of, versions
 from .folder import PROGRAM, Layout, RunFolder, claim
 from .layout import STATES
-from .models import backbone_of, build_detector_of, build_tracker_of
+from .models import backbone_of, build_detector_of, build_tracker_of, reference_prompts
 from .settings import TrackSettings
 from .summary import Progress, TrackSummary
 
@@ -73,7 +74,7 @@ class _State:
 
 def track_video(
     video: Video,
-    targets: Sequence[Target] | ClassNames,
+    targets: Sequence[Target] | ClassNames | References,
     output: str | os.PathLike[str] | Layout,
     settings: TrackSettings | None = None,
     *,
@@ -93,7 +94,8 @@ def track_video(
 
     Args:
         video: the frames, see :func:`vos.open_video`.
-        targets: who to follow, see :mod:`vos.prompting.parsing`; or the names of their classes.
+        targets: who to follow, see :mod:`vos.prompting.parsing`; or the names of their classes; or references
+            that show them, see :func:`vos.load_references`.
         output: folder for the results, made where absent.
         settings: everything else; what concerns reading is for the record only.
         resume: go on with a run that was stopped; the result is the same, to the byte, timings apart.
@@ -112,7 +114,8 @@ def track_video(
     """
     settings = settings or TrackSettings()
     layout = output if isinstance(output, Layout) else Layout.of_video(output)
-    objects = 1 if isinstance(targets, ClassNames) else len({t.object_id for t in targets})
+    given = () if isinstance(targets, (ClassNames, References)) else targets
+    objects = len({target.object_id for target in given})
     settings, choice = settle(settings, layout, objects=max(1, objects), resume=resume)
 
     def make_backbone() -> Backbone:  # called once there is a tracker: a network is loaded once
@@ -125,6 +128,8 @@ def track_video(
     if isinstance(targets, ClassNames):
         detector = build_detector_of(settings) if detector is None else detector
         prompting = ClassPrompts(targets, settings.classes, detector, make_backbone)
+    elif isinstance(targets, References):
+        prompting = reference_prompts(targets, settings, make_backbone)
     else:
         prompting = UserPrompts(targets, backward=settings.backward)
     losses = video.losses()

@@ -192,7 +192,16 @@ def _efficienttam(size: str, parameters: int, published: str) -> dict[str, OwnWe
     }
 
 
+def _sam_hq(size: str, parameters: int) -> dict[str, OwnWeights]:
+    """A checkpoint of SAM-HQ; the publisher states neither bytes nor checksums."""
+    page = "https://huggingface.co/lkeab/hq-sam"
+    return {f"sam-hq-vit-{size}": OwnWeights(f"sam_hq_vit_{size}.pth", page, "Apache-2.0", 4 * parameters)}
+
+
 OWN_WEIGHTS = {
+    **_sam_hq("b", 94_806_832),
+    **_sam_hq("l", 313_676_336),
+    **_sam_hq("h", 642_686_256),
     "edgetam": OwnWeights(
         "edgetam.pt",
         "https://github.com/facebookresearch/EdgeTAM (checkpoints/edgetam.pt) or "
