@@ -12,7 +12,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InterruptedRunError, MediaError, OutputError, PartialResultError, PromptError
+from ..errors import (
+    InterruptedRunError,
+    MediaError,
+    OutputError,
+    PartialResultError,
+    PromptError,
+    SettingsError,
+)
 from ..files import make_folder
 from ..formats.base import VideoFacts, Writer, safe_name
 from ..formats.cutout_images import CutoutFolderWriter
@@ -145,6 +152,16 @@ def track_video(
     engine = tracker or build_tracker_of(settings)
     if engine.info.accepts != ALL_PROMPTS:
         engine = PromptDecodingTracker(engine, make_backbone)
+    if engine.info.delay and not isinstance(prompting, UserPrompts):
+        raise SettingsError(
+            f"results come {engine.info.delay} frames late (hold_back), and detections need those of each "
+            "frame: set hold_back to 0, or prompt the objects"
+        )
+    if engine.info.delay and (settings.key_every or 1) > 1:
+        raise SettingsError(
+            f"results come {engine.info.delay} frames late (hold_back), which key_every does not go with: "
+            "set hold_back to 0, or leave out --key-every"
+        )
     watch = InputWatch(video)
     identity = identity_of(video, targets, settings, engine, layout, watch)
     if choice is not None:
@@ -438,11 +455,14 @@ class _Run:
             now = time.perf_counter()
             self.state.seconds["total"] += now - self.since
             self.since = now
+            saved = self.tracker.save() if self.state.started else None
+            # A tracker with a delay may have seen its first prompt, and not have settled that frame.
+            started = self.state.started and (bool(saved) or not self.tracker.info.delay)
             state = {
-                "state": dataclasses.asdict(self.state),
+                "state": dataclasses.asdict(self.state) | {"started": started},
                 "stop": self.wanted.stop,
                 "prompting": self.prompting.get_state(),
-                "tracker": self.tracker.save() if self.state.started else None,
+                "tracker": saved,
                 "keys": None if self.keys is None else self.keys.save(),
             }
             if self.state.stage == "forward" and (self.state.complete or self.settings.keep_states > 1):

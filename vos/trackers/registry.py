@@ -55,7 +55,7 @@ def _memory(
     package: str = "",
 ) -> TrackerEntry:
     return TrackerEntry(
-        "vos.trackers.memory.tracker:build",
+        "vos.trackers.memory.builder:build",
         help,
         memory=True,
         options={"name": name},
