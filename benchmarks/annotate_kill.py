@@ -3,9 +3,9 @@
     python benchmarks/annotate_kill.py --runs 200 --jobs 16
 
 Each run starts a server on a small clip and does at random what annotators do: objects, masks, reviews,
-swaps, undo and redo, tracking. After a random time the server is killed (SIGKILL). Then every event whose answer was
-given has to be in the project, ``vos project check`` has to find nothing wrong, and the same annotator has to
-be able to open it again. Runs share one project each ten times, so that later kills meet a longer journal.
+swaps, undo and redo, tracking. After a random time the server is killed (SIGKILL). Then every event whose
+answer was given has to be in the project, ``vos project check`` has to find nothing wrong, and the same
+annotator has to be able to open it again. Ten runs share a project: later kills meet a longer journal.
 """
 
 from __future__ import annotations
