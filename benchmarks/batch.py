@@ -23,6 +23,7 @@ from typing import Any
 
 from common import write_json
 
+from vos.pool import Report
 from vos.runs import TrackSettings, track_video
 from vos.runs.batch import BatchOptions, process_pool, read_manifest, run_batch
 from vos.runs.batch.attempt import Attempt, Record
@@ -33,7 +34,6 @@ from vos.runs.batch.report import report_of, status_of
 from vos.runs.batch.store import open_store
 from vos.runs.batch.task import targets_of
 from vos.runs.batch.tracking import loaded_tracker
-from vos.runs.pool import Report
 from vos.testing import scene, write_images, write_labels
 from vos.video import open_video
 

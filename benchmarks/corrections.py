@@ -5,88 +5,75 @@ true masks of that frame become anchors, and what they touch is tracked again. P
 evenly spaced frames, random frames, and an oracle that names the frame with the lowest J.
 
     python benchmarks/corrections.py --sequences bmx-trees,breakdance --frames 40 --size 240
+    python benchmarks/corrections.py --models classical,nano --frames 40 --size 240 --jobs 16
     python benchmarks/corrections.py --fit
 
-With ``--fit`` the weights of the queue's signals are fitted to the frames of all sequences (before and after
-corrections) and printed beside the areas under the ROC curve for "J < 0.75".
+Every annotator is one line of ``--rows``, which is only appended to: the same command goes on where it was
+stopped. ``--json`` sums the lines up. ``--fit`` fits the weights of the queue's signals to the lines that are
+there, see ``queue_weights.py``. Without ``--frames`` and ``--size`` whole sequences are tracked as they are.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from common import RESULTS, data_root, write_json
+import torch
+from common import RESULTS, ROOT, write_json
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from queue_weights import fit_queue
+from sequences import Sequence, names_of, read_sequence
 
 from vos.evaluation.boundary import contour_accuracies
-from vos.evaluation.label_png import read_foreground_png, read_label_png
 from vos.evaluation.pair import pair_labels
 from vos.evaluation.region import region_similarities
-from vos.projects import Draft, Project, ProjectSettings, doubt, engine_of, review_queue, track_project
+from vos.projects import Draft, Project, ProjectSettings, engine_of, review_queue, track_project
+from vos.projects.queue import distance_signal
 from vos.projects.signals import SIGNALS
-from vos.video import open_video
 
 COUNTS = (0, 1, 2, 3, 5, 10)
-BAD = 0.75
+ENOUGH = 90.0
+"""J&F at which an annotator is content."""
 VIDEO = "clip"
-MULTI = ("schoolgirls",)
-"""Sequences whose masks tell several objects apart."""
-
-Labels = NDArray[np.uint8]
+Chooser = Callable[[Project, Sequence, set[int], NDArray[np.float64]], int | None]
 
 
-@dataclass
-class Sequence:
-    """A sequence with its truth, at the size that is tracked."""
+@dataclass(frozen=True)
+class Task:
+    """One annotator, and how the sequence is cut."""
 
-    name: str
-    folder: Path
-    """With the frames as PNG, and nothing else."""
-    truth: list[Labels]
-    ids: tuple[int, ...]
+    sequence: str
+    model: str
+    policy: str
+    frames: int
+    size: int
+    corrections: int
+    memory: int
+    fill: int
 
-
-@dataclass
-class Samples:
-    """Signals and J of tracked masks, to fit the weights to."""
-
-    signals: list[NDArray[np.float64]] = field(default_factory=list)
-    js: list[float] = field(default_factory=list)
-    us: list[float] = field(default_factory=list)
-
-
-def sequences(wanted: list[str], frames: int, size: int, root: Path) -> Iterator[Sequence]:
-    """The wanted sequences; all of DAVIS 2016 dev, DAVIS-2016-train and schoolgirls if none are named."""
-    data = data_root()
-    sources: dict[str, tuple[Path, Path]] = {}
-    for path in sorted((data / "DAVIS" / "JPEGImages" / "480p").glob("*")):
-        sources[path.name] = (path, data / "DAVIS" / "Annotations" / "480p" / path.name)
-    for path in sorted((data / "DAVIS-2016-train").glob("*.mp4")):
-        sources.setdefault(path.stem, (path, path.with_suffix("")))
-    for path in sorted((data / "DAVIS-2017-240p" / "JPEGImages" / "480p").glob("*")):
-        sources[path.name] = (path, data / "DAVIS-2017-240p" / "Annotations" / "480p" / path.name)
-    for name in wanted or sources:
-        images, masks = sources[name]
-        folder = root / name / "images"
-        folder.mkdir(parents=True)
-        truth = []
-        with open_video(images, end=frames or None, size=size or None) as video:
-            for frame, mask in zip(video, sorted(masks.glob("*.png")), strict=False):
-                cv2.imwrite(str(folder / f"{frame.index:05d}.png"), frame.image[..., ::-1])
-                labels = read_label_png(mask) if name in MULTI else read_foreground_png(mask).astype(np.uint8)
-                width, height = frame.size[1], frame.size[0]
-                truth.append(cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST))
-        ids = tuple(int(k) for k in np.unique(truth[0]) if k)
-        yield Sequence(name, folder, truth, ids)
+    def run(self, until: float) -> dict[str, Any] | None:
+        """The row of this annotator; None after the time ``until``."""
+        if time.time() > until:
+            return None
+        cv2.setNumThreads(1)
+        torch.set_num_threads(1)
+        settings = ProjectSettings(model=self.model, memory=self.memory, fill=self.fill)
+        with tempfile.TemporaryDirectory() as name:
+            sequence = read_sequence(self.sequence, self.frames, self.size, Path(name))
+            began = time.process_time()
+            annotate = evenly if self.policy == "even" else one_by_one
+            found = annotate(sequence, self.policy, Path(name), settings, self.corrections)
+            return {**vars(self), **found, "seconds": round(time.process_time() - began, 1)}
 
 
 def scores(project: Project, sequence: Sequence) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -98,6 +85,11 @@ def scores(project: Project, sequence: Sequence) -> tuple[NDArray[np.float64], N
         js.append(region_similarities(labels, pairs))
         fs.append(contour_accuracies(labels, pairs))
     return np.stack(js), np.stack(fs)
+
+
+def j_and_f(j: NDArray[np.float64], f: NDArray[np.float64]) -> float:
+    """Mean of J and F in percent, without first and last frame as DAVIS has it."""
+    return round(50 * float((j[1:-1] + f[1:-1]).mean()), 2)
 
 
 def start(sequence: Sequence, folder: Path, settings: ProjectSettings) -> Project:
@@ -112,17 +104,12 @@ def start(sequence: Sequence, folder: Path, settings: ProjectSettings) -> Projec
 
 def correct(project: Project, sequence: Sequence, frame: int) -> None:
     """The truth of a frame, as anchors of all objects."""
-    project.append(
-        [
-            Draft("anchor", {"video": VIDEO, "frame": frame, "object": k, "mask": _digest(project, mask)})
-            for k in sequence.ids
-            for mask in [sequence.truth[frame] == k]
-        ]
-    )
-
-
-def _digest(project: Project, mask: NDArray[np.bool_]) -> str | None:
-    return project.put_mask(VIDEO, mask) if mask.any() else None
+    drafts = []
+    for k in sequence.ids:
+        mask = sequence.truth[frame] == k
+        digest = project.put_mask(VIDEO, mask) if mask.any() else None
+        drafts.append(Draft("anchor", {"video": VIDEO, "frame": frame, "object": k, "mask": digest}))
+    project.append(drafts)
 
 
 def by_queue(project: Project, sequence: Sequence, done: set[int], j: NDArray[np.float64]) -> int | None:
@@ -135,174 +122,197 @@ def by_oracle(project: Project, sequence: Sequence, done: set[int], j: NDArray[n
     return next((int(f) for f in np.argsort(j.mean(axis=1), kind="stable") if int(f) not in done), None)
 
 
-def at_random(seed: int) -> Callable[..., int | None]:
-    """A policy that draws frames."""
-    rng = np.random.default_rng(seed)
-
-    def choose(project: Project, sequence: Sequence, done: set[int], j: NDArray[np.float64]) -> int | None:
-        left = [f for f in range(len(sequence.truth)) if f not in done]
-        return int(rng.choice(left)) if left else None
-
-    return choose
+def at_random(project: Project, sequence: Sequence, done: set[int], j: NDArray[np.float64]) -> int | None:
+    """Any other frame; the same ones every time."""
+    left = [f for f in range(len(sequence.truth)) if f not in done]
+    return int(np.random.default_rng(len(done)).choice(left)) if left else None
 
 
-POLICIES: dict[str, Callable[..., int | None]] = {
+POLICIES: dict[str, Chooser | None] = {
     "queue": by_queue,
-    "random": at_random(0),
+    "even": None,
+    "random": at_random,
     "oracle": by_oracle,
 }
 
 
-def j_and_f(j: NDArray[np.float64], f: NDArray[np.float64]) -> float:
-    """Mean of J and F in percent, without first and last frame as DAVIS has it."""
-    return round(50 * float((j[1:-1] + f[1:-1]).mean()), 2)
-
-
-def annotate(
-    sequence: Sequence, policy: str, folder: Path, settings: ProjectSettings, most: int, samples: Samples
+def one_by_one(
+    sequence: Sequence, policy: str, root: Path, settings: ProjectSettings, most: int
 ) -> dict[str, Any]:
-    """One annotator: J&F by number of corrections."""
-    engine, found, frames = engine_of(settings), {}, []
-    began = time.process_time()
-    with start(sequence, folder, settings) as project:
+    """Corrections one after the other; the last J&F stays where there is nothing left to correct."""
+    engine, choose = engine_of(settings), POLICIES[policy]
+    assert choose is not None
+    found: list[float] = []
+    frames: list[int] = []
+    samples: list[list[Any]] = []
+    with start(sequence, root / "project", settings) as project:
         for count in range(most + 1):
             track_project(project, engine=engine)
             j, f = scores(project, sequence)
-            found[count] = j_and_f(j, f)
-            if policy == "queue":
-                collect(project, sequence, j, samples)
-            chosen = POLICIES[policy](project, sequence, {0, *frames}, j)
-            if chosen is None or count == most:
+            found.append(j_and_f(j, f))
+            samples += collect(project, sequence, j)
+            chosen = choose(project, sequence, {0, *frames}, j) if count < most else None
+            if chosen is None:
                 break
             frames.append(chosen)
             correct(project, sequence, chosen)
-    return {
-        "sequence": sequence.name,
-        "policy": policy,
-        "j_and_f": {str(count): found.get(count, found[max(found)]) for count in COUNTS if count <= most},
-        "frames": frames,
-        "seconds": round(time.process_time() - began, 1),
-    }
+    by_count = {count: found[min(count, len(found) - 1)] for count in range(most + 1)}
+    return {"j_and_f": by_count, "corrected": frames, "samples": samples}
 
 
-def evenly(sequence: Sequence, folder: Path, settings: ProjectSettings, most: int) -> dict[str, Any]:
+def evenly(
+    sequence: Sequence, policy: str, root: Path, settings: ProjectSettings, most: int
+) -> dict[str, Any]:
     """Evenly spaced corrections: for each number of them other frames."""
     engine, found = engine_of(settings), {}
-    began = time.process_time()
     for count in [count for count in COUNTS if count <= most]:
-        with start(sequence, folder / str(count), settings) as project:
+        with start(sequence, root / str(count), settings) as project:
             for frame in np.linspace(0, len(sequence.truth), count + 1, endpoint=False)[1:]:
                 correct(project, sequence, round(float(frame)))
             track_project(project, engine=engine)
-            found[str(count)] = j_and_f(*scores(project, sequence))
-    return {
-        "sequence": sequence.name,
-        "policy": "even",
-        "j_and_f": found,
-        "seconds": round(time.process_time() - began, 1),
-    }
+            found[count] = j_and_f(*scores(project, sequence))
+    return {"j_and_f": found}
 
 
-def collect(project: Project, sequence: Sequence, j: NDArray[np.float64], samples: Samples) -> None:
-    """Signals and J of all tracked masks."""
-    names = list(SIGNALS)
+def collect(project: Project, sequence: Sequence, j: NDArray[np.float64]) -> list[list[Any]]:
+    """J and signals of all tracked masks: ``[J, {name: value}]``."""
+    samples: list[list[Any]] = []
     for column, k in enumerate(sequence.ids):
         track = project.state.track(VIDEO, k)
-        values = np.zeros((track.num_frames, len(names)))
+        far = distance_signal(track)
         for span in track.results:
             signals = project.state.tracked[span.value.event].payload["signals"][str(span.value.object_id)]
-            for name, frames in signals.items():
-                for text, value in frames.items():
-                    if span.first <= int(text) <= span.last:
-                        values[int(text), names.index(name)] = value
-        u = doubt(project.state, track)
-        for frame in range(track.num_frames):
-            if not track.is_locked(frame):
-                samples.signals.append(values[frame])
-                samples.js.append(float(j[frame, column]))
-                samples.us.append(float(u[frame]))
+            for frame in range(span.first, span.last + 1):
+                if not track.is_locked(frame):
+                    values = {n: v[str(frame)] for n, v in signals.items() if str(frame) in v}
+                    values["far"] = round(float(far[frame]), 3)
+                    samples.append([round(float(j[frame, column]), 4), values])
+    assert all(set(values) <= set(SIGNALS) for _, values in samples)
+    return samples
 
 
-def auroc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve: the chance that a positive scores above a negative, ties count half."""
-    from scipy.stats import rankdata
+def summarize(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """By model and policy: mean J&F by number of corrections, and corrections to be content with."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["model"], row["policy"]), []).append(row)
+    summary = []
+    for (model, policy), found in sorted(groups.items()):
+        counts = [c for c in COUNTS if all(str(c) in row["j_and_f"] for row in found)]
+        needed = [corrections_needed(row) for row in found]
+        most = max(counts)
+        summary.append(
+            {
+                "model": model,
+                "policy": policy,
+                "sequences": len(found),
+                "j_and_f": {
+                    str(c): round(float(np.mean([r["j_and_f"][str(c)] for r in found])), 2) for c in counts
+                },
+                f"reached {ENOUGH:g}": sum(n is not None for n in needed),
+                # Who never gets there counts with one more than was tried.
+                f"mean corrections to {ENOUGH:g}": round(
+                    float(np.mean([most + 1 if n is None else n for n in needed])), 2
+                ),
+                "seconds": round(float(np.mean([row["seconds"] for row in found])), 1),
+            }
+        )
+    return summary
 
-    count = int(positive.sum())
-    if count in (0, len(positive)):
-        return float("nan")
-    ranks = rankdata(scores)
-    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(positive) - count)))
+
+def complete(rows: list[dict[str, Any]], policies: list[str]) -> list[dict[str, Any]]:
+    """The rows of the sequences that all policies were run on, model by model."""
+    done: dict[tuple[str, str], set[str]] = {}
+    for row in rows:
+        done.setdefault((row["sequence"], row["model"]), set()).add(row["policy"])
+    return [row for row in rows if done[row["sequence"], row["model"]] >= set(policies)]
 
 
-def fit(samples: Samples) -> dict[str, float]:
-    """Weights that make u the likeliest probability of J < 0.75."""
-    values, bad = np.array(samples.signals), np.array(samples.js) < BAD
+def as_table(summary: list[dict[str, Any]]) -> str:
+    """The summary as a Markdown table."""
+    counts = list(summary[0]["j_and_f"]) if summary else []
+    needed = f"mean corrections to {ENOUGH:g}"
+    lines = [
+        f"| tracker | frames chosen by | {' | '.join(counts)} | {needed} |",
+        f"|---|---|{'---|' * (len(counts) + 1)}",
+    ]
+    for entry in summary:
+        scores_ = " | ".join(f"{entry['j_and_f'][count]:.1f}" for count in counts)
+        lines.append(f"| {entry['model']} | {entry['policy']} | {scores_} | {entry[needed]:.1f} |")
+    return "\n".join(lines)
 
-    def loss(weights: NDArray[np.float64]) -> float:
-        u = np.clip(1 - np.prod(1 - weights * values, axis=1), 1e-3, 1 - 1e-3)
-        return float(-np.where(bad, np.log(u), np.log(1 - u)).mean())
 
-    solved = minimize(loss, np.full(values.shape[1], 0.4), bounds=[(0.0, 0.95)] * values.shape[1])
-    return {name: round(float(weight), 3) for name, weight in zip(SIGNALS, solved.x, strict=True)}
+def corrections_needed(row: dict[str, Any]) -> int | None:
+    """After how many corrections J&F is enough; None: never."""
+    return min((int(c) for c, score in row["j_and_f"].items() if score >= ENOUGH), default=None)
 
 
-def report(samples: Samples, weights: dict[str, float]) -> dict[str, Any]:
-    """Areas under the ROC curve of u, of u with fitted weights, and of 1 - confidence alone."""
-    values, bad = np.array(samples.signals), np.array(samples.js) < BAD
-    fitted = 1 - np.prod(1 - np.array(list(weights.values())) * values, axis=1)
-    score = values[:, list(SIGNALS).index("score")]
-    return {
-        "masks": len(bad),
-        "bad": int(bad.sum()),
-        "auroc": {
-            "u": round(auroc(np.array(samples.us), bad), 3),
-            "u fitted": round(auroc(fitted, bad), 3),
-            "score": round(auroc(score, bad), 3),
-        },
-    }
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The lines that are there; a torn last one is not."""
+    rows = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue
+    return rows
 
 
 def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--sequences", default="", help="names, by commas; default: all")
-    parser.add_argument("--policies", default="queue,even,random,oracle")
-    parser.add_argument("--model", default="classical")
+    parser.add_argument("--policies", default=",".join(POLICIES))
+    parser.add_argument("--models", default="classical")
     parser.add_argument("--frames", type=int, default=0, help="first so many frames; 0: all")
     parser.add_argument("--size", type=int, default=0, help="shorter side in pixels; 0: as it is")
     parser.add_argument("--corrections", type=int, default=max(COUNTS))
     parser.add_argument("--memory", type=int, default=ProjectSettings().memory)
-    parser.add_argument("--fit", action="store_true", help="fit the queue's weights to these sequences")
+    parser.add_argument("--fill", type=int, default=ProjectSettings().fill)
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--minutes", type=float, default=0, help="begin no annotator after that; 0: no limit")
+    parser.add_argument("--rows", default="corrections.jsonl", help="appended to; what is there is not run")
     parser.add_argument("--json", default=str(RESULTS / "corrections.json"))
+    parser.add_argument("--fit", action="store_true", help="fit the queue's weights to the lines of --rows")
     options = parser.parse_args()
-    settings = ProjectSettings(model=options.model, memory=options.memory)
-    samples, rows = Samples(), []
-    with tempfile.TemporaryDirectory() as name:
-        root = Path(name)
-        wanted = [part for part in options.sequences.split(",") if part]
-        for sequence in sequences(wanted, options.frames, options.size, root):
-            for policy in options.policies.split(","):
-                folder = root / sequence.name / policy
-                if policy == "even":
-                    folder.mkdir()
-                    row = evenly(sequence, folder, settings, options.corrections)
-                else:
-                    row = annotate(sequence, policy, folder, settings, options.corrections, samples)
-                rows.append(row)
-                print(row["sequence"], row["policy"], row["j_and_f"], f"{row['seconds']} s", flush=True)
-                summary = {**vars(options)}
-                if samples.js:
-                    weights = fit(samples) if options.fit else {}
-                    summary |= report(samples, weights) if weights else {}
-                    summary |= {"weights": weights} if weights else {}
-                write_json(options.json, "corrections", summary, rows)
-    for policy in options.policies.split(","):
-        chosen = [row["j_and_f"] for row in rows if row["policy"] == policy]
-        means = {count: round(float(np.mean([one[count] for one in chosen])), 2) for count in chosen[0]}
-        print(f"mean {policy}: {means}")
-    if options.fit and samples.js:
-        weights = fit(samples)
-        print(weights, report(samples, weights))
+    path = Path(options.rows)
+    if options.fit:
+        fit_queue(
+            read_rows(path), ROOT / "vos" / "assets" / "review_queue.json", RESULTS / "review-queue.json"
+        )
+        return
+    names = names_of(options.sequences)
+    random.Random(0).shuffle(names)  # so that the first of them are a fair sample
+    policies = options.policies.split(",")
+    tasks = [
+        Task(name, model, policy, options.frames, options.size, options.corrections, *_settings(options))
+        for name in names
+        for model in options.models.split(",")
+        for policy in policies
+    ]
+    done = [Task(**{k: row[k] for k in Task.__dataclass_fields__}) for row in read_rows(path)]
+    left = [task for task in tasks if task not in done]
+    print(f"{len(tasks) - len(left)} of {len(tasks)} annotators are done", flush=True)
+    until = time.time() + 60 * options.minutes if options.minutes else float("inf")
+    with ProcessPoolExecutor(options.jobs) as pool, path.open("a") as lines:
+        for future in as_completed([pool.submit(task.run, until) for task in left]):
+            row = future.result()
+            if row is None:
+                continue
+            lines.write(json.dumps(row) + "\n")
+            lines.flush()
+            shown = {c: row["j_and_f"][c] for c in COUNTS if c in row["j_and_f"]}
+            print(row["sequence"], row["model"], row["policy"], shown, f"{row['seconds']} s", flush=True)
+    rows = [r for r in read_rows(path) if Task(**{k: r[k] for k in Task.__dataclass_fields__}) in tasks]
+    rows = complete(rows, policies)
+    summary = summarize(rows)
+    bare = [{key: value for key, value in row.items() if key != "samples"} for row in rows]
+    write_json(options.json, "corrections", {**vars(options), "summary": summary}, bare)
+    print(as_table(summary))
+
+
+def _settings(options: argparse.Namespace) -> tuple[int, int]:
+    return options.memory, options.fill
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """How fast annotations are written and read in every format, and how much memory that takes.
 
-    python benchmarks/formats.py -o benchmarks/results/formats.json
+    python benchmarks/formats.py -o benchmarks/results/formats.json [--jobs 16]
+    python benchmarks/formats.py --table docs/formats.md
 
-Moving ellipses with holes, at 854x480 unless told otherwise. Every format is written and read in a process of
-its own, with its pieces on disk, as `vos track` keeps them; memory is the peak of that process over one that
-only makes the frames (Linux only). Seconds are processor time of one thread, and making the frames is not
-counted. The last rows encode the same masks as COCO run lengths, here and with pycocotools alone, in turns.
+Moving ellipses with holes, at 854x480 unless told otherwise, over a picture that moves along. Every format
+is written and read in a process of its own, with its pieces on disk, as `vos track` keeps them; memory is the
+peak of that process over one that only makes the frames (Linux only). Seconds are processor time, and making
+the frames is not counted. The last rows encode the same masks as COCO run lengths, here and with pycocotools
+alone, in turns. Rows of formats that are not measured now are kept from an earlier file of the same settings.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +44,9 @@ SIZE = (480, 854)
 def frames(count: int, objects: int, size: tuple[int, int]) -> Iterator[tuple[Frame, FrameResult]]:
     """Ellipses with a hole that move along, one beside the other."""
     height, width = size
-    blank = np.broadcast_to(np.zeros(3, np.uint8), (*size, 3))
+    rows, columns = np.mgrid[:height, : width + 64]
+    texture = (np.sin(rows / 9) * np.cos(columns / 7) * 60 + columns * 160 / width + 30).clip(0, 255)
+    picture = np.stack([texture, texture[::-1], 255 - texture], axis=2).astype(np.uint8)
     step = width / objects
     for index in range(count):
         labels = np.zeros(size, np.uint8)
@@ -53,7 +58,9 @@ def frames(count: int, objects: int, size: tuple[int, int]) -> Iterator[tuple[Fr
             cv2.ellipse(labels, centre, (round(step / 2.2), height // 5), index + 20 * k, 0, 360, k, -1)
             cv2.circle(labels, centre, round(step / 8), 0, -1)
         yield (
-            Frame(index, blank, f"{index:05d}", index / 25),
+            Frame(
+                index, np.ascontiguousarray(picture[:, index % 64 :][:, :width]), f"{index:05d}", index / 25
+            ),
             FrameResult(index, labels, dict.fromkeys(range(1, objects + 1), 0.9)),
         )
 
@@ -127,6 +134,69 @@ def encoders(objects: int, size: tuple[int, int]) -> list[dict[str, Any]]:
     ]
 
 
+def row_of(name: str, found: dict[str, Any], count: int, base: float) -> dict[str, Any]:
+    """What is reported of one format."""
+    row = {
+        "format": name,
+        "write_frames_per_cpu_second": round(count / found["write_seconds"], 1),
+        "write_peak_mib": round(found["peak"] - base, 1),
+        "bytes_per_frame": round(found["bytes"] / count),
+    }
+    if "read_seconds" in found:
+        row["read_frames_per_cpu_second"] = round(count / found["read_seconds"], 1)
+        row["read_peak_mib"] = round(found["read_peak"] - base, 1)
+    return row
+
+
+def earlier_rows(path: Path, settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Rows of an earlier file of the same settings, by format or encoder."""
+    if not path.is_file():
+        return {}
+    earlier = json.loads(path.read_text())
+    if earlier["settings"] != settings:
+        return {}
+    return {row.get("format") or row["encoder"]: row for row in earlier["rows"]}
+
+
+def write_table(results: Path, page: Path) -> None:
+    """Replace the section "Speed" of a page by the table of the results."""
+    found = json.loads(results.read_text())
+    rows = found["rows"]
+    settings = found["settings"]
+    encoder = {row["encoder"]: row["milliseconds_per_frame"] for row in rows if "encoder" in row}
+    width, height = settings["size"]
+    lines = [
+        "## Speed",
+        "",
+        f"Frames per second of processor time, {settings['frames']} frames of {width}x{height} with "
+        f"{settings['objects']} objects, and the memory above that of making the frames "
+        "([benchmarks/results/formats.json](../benchmarks/results/formats.json), made by "
+        "`benchmarks/formats.py`):",
+        "",
+        "| format | write | read | memory, MiB (write, read) | bytes per frame |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    order = {name: n for n, name in enumerate(FORMATS)}
+    for row in sorted((r for r in rows if "format" in r), key=lambda r: order[r["format"]]):
+        read, peak = row.get("read_frames_per_cpu_second"), row.get("read_peak_mib")
+        cells = [
+            f"`{row['format']}`",
+            f"{row['write_frames_per_cpu_second']:.0f}",
+            "" if read is None else f"{read:.0f}",
+            f"{row['write_peak_mib']}" + ("" if peak is None else f", {peak}"),
+            str(row["bytes_per_frame"]),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += [
+        "",
+        f"Making the COCO strings of a frame takes {encoder['vos']:.1f} ms, with pycocotools alone "
+        f"{encoder['pycocotools']:.1f} ms, in turns in one process.",
+    ]
+    text = page.read_text(encoding="utf-8")
+    section = re.compile(r"^## Speed\n.*?(?=^## |\Z)", flags=re.MULTILINE | re.DOTALL)
+    page.write_text(section.sub(lambda _: "\n".join(lines) + "\n", text), encoding="utf-8")
+
+
 def main() -> None:
     """Measure what was asked for and write the JSON."""
     parser = argparse.ArgumentParser(
@@ -137,6 +207,8 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=7)
     parser.add_argument("--size", default=f"{SIZE[1]}x{SIZE[0]}")
     parser.add_argument("--format", action="append", help="only this one; may be given several times")
+    parser.add_argument("--jobs", type=int, default=1, help="formats measured side by side")
+    parser.add_argument("--table", type=Path, help="write the table of the results into this page, and stop")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     options = parser.parse_args()
     width, height = map(int, options.size.split("x"))
@@ -144,25 +216,23 @@ def main() -> None:
     if options.measure is not None:
         print(json.dumps(measure(options.measure, options.frames, options.objects, size)))
         return
-    base = in_process("", options.frames, options.objects, size)["peak"]
-    rows = []
-    for name in options.format or [n for n in writers() if n != "overlay"]:
-        found = in_process(name, options.frames, options.objects, size)
-        row = {
-            "format": name,
-            "write_frames_per_cpu_second": round(options.frames / found["write_seconds"], 1),
-            "write_peak_mib": round(found["peak"] - base, 1),
-            "bytes_per_frame": round(found["bytes"] / options.frames),
-        }
-        if "read_seconds" in found:
-            row["read_frames_per_cpu_second"] = round(options.frames / found["read_seconds"], 1)
-            row["read_peak_mib"] = round(found["read_peak"] - base, 1)
-        rows.append(row)
-        print(row, flush=True)
-    rows += encoders(options.objects, size)
-    print(rows[-2:])
+    if options.table is not None:
+        write_table(Path(options.output), options.table)
+        return
     settings = {"frames": options.frames, "objects": options.objects, "size": [width, height]}
-    write_json(options.output, "formats", settings, rows)
+    rows = earlier_rows(Path(options.output), settings)
+    base = in_process("", options.frames, options.objects, size)["peak"]
+
+    def measured(name: str) -> dict[str, Any]:
+        return row_of(name, in_process(name, options.frames, options.objects, size), options.frames, base)
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for row in pool.map(measured, options.format or writers()):
+            rows[row["format"]] = row
+            print(row, flush=True)
+            write_json(options.output, "formats", settings, list(rows.values()))
+    rows |= {row["encoder"]: row for row in encoders(options.objects, size)}
+    write_json(options.output, "formats", settings, list(rows.values()))
 
 
 if __name__ == "__main__":

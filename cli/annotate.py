@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from .options import verbosity
-from .project import annotator_option
+from .project_options import annotator_option
 
 MISSING = "vos annotate needs the packages starlette and uvicorn: pip install 'vos-toolkit[app]'"
 

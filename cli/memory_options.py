@@ -6,13 +6,25 @@ from typing import Any
 
 import click
 
-FLAGS = ("memory", "max_batch", "fill_holes")
+FLAGS = ("memory", "max_batch", "fill_holes", "model_size", "compile")
 """Parameters of the command, by the names of the tracker's settings."""
 
 
 def memory_options(command: Any) -> Any:
     """What is remembered, and how. The command gets the keys of :data:`FLAGS`, or None."""
     for option in (
+        click.option(
+            "--compile",
+            is_flag=True,
+            default=None,
+            help="Translate the network with torch.compile: slow to start, then faster; as --memory.",
+        ),
+        click.option(
+            "--model-size",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Resize frames to NxN, as --memory; off the published recipe.  [default: 1024]",
+        ),
         click.option(
             "--fill-holes",
             type=click.IntRange(min=0),
@@ -47,9 +59,10 @@ def check_memory(model: str, given: dict[str, Any]) -> None:
     from vos.trackers.registry import MODELS, TRACKERS
 
     others = [name for name, entry in TRACKERS.items() if entry.memory]
-    if given and model in MODELS and model not in others:
+    if given and model in ("auto", *MODELS) and model not in others:
         flag = f"--{next(iter(given)).replace('_', '-')}"
+        what = "auto may choose another" if model == "auto" else f"{model} is none"
         raise SettingsError(
-            f"{flag} is for trackers with a memory of their own, and {model} is none; leave it out, or use "
+            f"{flag} is for trackers with a memory of their own, and {what}; leave it out, or use "
             f"--model {', '.join(others)}"
         )

@@ -69,7 +69,9 @@ def existing_result(command: F) -> F:
     command = click.option(
         "--overwrite", is_flag=True, help="Remove earlier results of vos from the output folder first."
     )(command)
-    return click.option("--resume", is_flag=True, help="Continue an interrupted run.")(command)
+    return click.option(
+        "--resume", is_flag=True, help="Continue an interrupted run, or extend a finished one."
+    )(command)
 
 
 def print_json(value: Any) -> None:
@@ -137,7 +139,11 @@ def engine_options(command: F) -> F:
             metavar="FILE",
             help="File with the model's weights; by default the weights cache.",
         ),
-        click.option("--dtype", metavar="TYPE", help="float32 (default), bfloat16 or float16."),
+        click.option(
+            "--dtype",
+            metavar="TYPE",
+            help="float32, bfloat16, float16, or auto (default): bfloat16 where it is native, else float32.",
+        ),
         click.option("--device", metavar="NAME", help="cpu (default), cuda, cuda:1, mps."),
         click.option(
             "--config",
@@ -156,9 +162,9 @@ def engine_options(command: F) -> F:
             "--tracker",
             "model",
             metavar="NAME",
-            help="Tracker: classical (default, no weights), nano (weights included), persam, sam2.1-tiny, "
-            "sam2.1-small, sam2.1-base-plus, sam2.1-large, edgetam; or a backbone for PerSAM: mobile-sam, "
-            "sam-vit-b, sam-vit-l, sam-vit-h.",
+            help="Tracker: classical (no weights), nano (weights included), persam, sam2.1-tiny, "
+            "sam2.1-small, sam2.1-base-plus, sam2.1-large, edgetam; a backbone for PerSAM: mobile-sam, "
+            "sam-vit-b, sam-vit-l, sam-vit-h; or auto, the best here (default of track; else classical).",
         ),
     ):
         command = option(command)

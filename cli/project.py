@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from .options import json_flag, print_json, verbosity
+from .options import engine_options, json_flag, print_json, verbosity
+from .project_export import export
+from .project_import import import_
+from .project_options import annotator_option, project_folder, video_option, with_engine
 from .track import prompt_options
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 @click.group(short_help="Annotate videos: keep corrections, track only what they affect.")
@@ -29,28 +29,9 @@ def project() -> None:
     """
 
 
-def project_folder(command: F) -> F:
-    """The argument PROJECT. The command gets ``folder: Path``."""
-    return click.argument("folder", metavar="PROJECT", type=click.Path(path_type=Path))(command)
-
-
-def annotator_option(command: F) -> F:
-    """``--annotator NAME``. The command gets ``annotator``."""
-    return click.option(
-        "--annotator", metavar="NAME", help="Name of the annotator.  [default: the user's name]"
-    )(command)
-
-
 def _count(number: int, what: str) -> str:
     """``1 interval``, ``2 intervals``."""
     return f"{number} {what}{'s' * (number != 1)}"
-
-
-def video_option(command: F) -> F:
-    """``--video KEY``. The command gets ``video``."""
-    return click.option("--video", metavar="KEY", help="Video of the project; needed if it has several.")(
-        command
-    )
 
 
 @project.command()
@@ -64,7 +45,7 @@ def video_option(command: F) -> F:
     metavar="PROJECT",
     help="Folder for the project.",
 )
-@click.option("--model", metavar="NAME", help="Tracker: classical (default), nano, mobile-sam, ...")
+@engine_options
 @annotator_option
 @verbosity
 def new(
@@ -77,15 +58,14 @@ def new(
     mask_values: str,
     turn_masks: bool,
     output: Path,
-    model: str | None,
     annotator: str | None,
     quiet: bool,
+    **engine: Any,
 ) -> None:
     """Make a project for VIDEO, with the objects prompted, if any."""
     from vos.projects import Project, ProjectSettings
     from vos.projects.prompting import anchor_targets
     from vos.prompting.parsing import load_prompts
-    from vos.settings import override
     from vos.video import open_video
 
     given = {"masks": masks, "points": points, "boxes": boxes, "prompt_files": prompts}
@@ -94,7 +74,7 @@ def new(
         if any(given.values()):
             how = {"mask_values": mask_values, "turn_masks": turn_masks}
             targets = load_prompts(video=video, frame=frame, **how, **given)
-    settings = override(ProjectSettings(), {"model": model})
+    settings = with_engine(ProjectSettings(), engine)
     with Project.create(output, annotator=annotator, settings=settings) as created:
         entry = created.add_video(source)
         anchors = anchor_targets(created, entry.key, targets)
@@ -162,15 +142,19 @@ def add(
 @project.command()
 @project_folder
 @video_option
+@engine_options
 @annotator_option
 @json_flag
 @verbosity
-def track(folder: Path, video: str | None, annotator: str | None, as_json: bool, quiet: bool) -> None:
+def track(
+    folder: Path, video: str | None, annotator: str | None, as_json: bool, quiet: bool, **engine: Any
+) -> None:
     """Track what is stale or unknown, and nothing else.
 
-    Each interval counts as soon as it is done: after Ctrl-C the same command continues.
+    Each interval counts as soon as it is done: after Ctrl-C the same command continues. A tracker that is
+    named here is used this time, in place of the project's own.
     """
-    from vos.projects import Project, TrackProgress, track_project
+    from vos.projects import Project, TrackProgress, engine_of, track_project
 
     from .progress import progress_bar
 
@@ -179,7 +163,8 @@ def track(folder: Path, video: str | None, annotator: str | None, as_json: bool,
         def report(progress: TrackProgress) -> None:
             advance(f"frames {progress.job.first}-{progress.job.last}", progress.done, progress.total)
 
-        events = track_project(opened, video, progress=report)
+        chosen = with_engine(opened.settings, engine)
+        events = track_project(opened, video, engine=engine_of(chosen), progress=report)
     summary = [{key: event.payload[key] for key in ("video", "objects", "first", "last")} for event in events]
     if as_json:
         print_json(summary)
@@ -376,3 +361,7 @@ def prompts(folder: Path, video: str | None, output: Path, quiet: bool) -> None:
         path = write_prompts(opened, output, video)
     if not quiet:
         click.echo(path)
+
+
+project.add_command(export)
+project.add_command(import_)

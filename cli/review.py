@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from .options import json_flag, print_json, verbosity
-from .project import annotator_option, project_folder, video_option
+from .project_options import annotator_option, project_folder, video_option
 
 
 @click.command()

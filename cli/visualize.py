@@ -21,7 +21,7 @@ from .options import verbosity
     "--truth",
     type=click.Path(path_type=Path),
     metavar="MASKS",
-    help="Show hits, misses and false pixels.",
+    help="Show hits, misses and false pixels beside; J in a plot.",
 )
 @click.option(
     "--palette", type=click.Choice(["bright", "davis"]), default="bright", show_default=True, help="Colours."
@@ -30,6 +30,12 @@ from .options import verbosity
 @click.option("--contours/--no-contours", default=True, show_default=True, help="Draw outlines.")
 @click.option("--boxes/--no-boxes", default=False, show_default=True, help="Draw boxes.")
 @click.option("--labels/--no-labels", default=True, show_default=True, help="Write id, name and confidence.")
+@click.option(
+    "--trails", type=click.IntRange(min=0), default=0, metavar="N", help="Draw ways over the latest N frames."
+)
+@click.option(
+    "--plot", is_flag=True, help="Plot confidence, area and J over the frames (.png; .svg always is)."
+)
 @selection_options
 @click.option("--overwrite", is_flag=True, help="Replace FILE.")
 @verbosity
@@ -43,6 +49,8 @@ def visualize(
     contours: bool,
     boxes: bool,
     labels: bool,
+    trails: int,
+    plot: bool,
     frames: str | None,
     objects: str | None,
     overwrite: bool,
@@ -50,14 +58,15 @@ def visualize(
 ) -> None:
     """Show the masks of SOURCE, the folder of a run or of index PNGs.
 
-    The suffix of FILE says how: .mp4, .gif or .webp (overlay), .png (contact sheet), .svg (plot of confidence
-    and area).
+    The suffix of FILE says how: .mp4, .gif or .webp (overlay), .png (contact sheet), .svg (plot of
+    confidence, area and, with the truth, J).
 
     \b
     vos visualize out -o overlay.mp4
     vos visualize out --truth ground-truth -o compared.mp4
     vos visualize out --boxes --fill 0 -o sheet.png
-    vos visualize out -o plot.svg
+    vos visualize out --trails 30 -o trails.mp4
+    vos visualize out --truth ground-truth --plot -o plot.png
     """
     from vos.errors import OutputError
     from vos.formats.drawing import OverlaySettings
@@ -76,9 +85,10 @@ def visualize(
     annotations = select(read(source, "masks"), **parse_selection(frames, objects))
     with ExitStack() as stack:
         pictures = None
-        if output.suffix.lower() != ".svg":
+        if output.suffix.lower() != ".svg" and not plot:
             place, size = (Path(video), None) if video is not None else video_of_run(source)
             pictures = stack.enter_context(open_video(place, size=size))
-        show(annotations, output, pictures, settings, truth=None if truth is None else read(truth, "masks"))
+        right = None if truth is None else read(truth, "masks")
+        show(annotations, output, pictures, settings, truth=right, trails=trails, plot=plot)
     if not quiet:
         click.echo(f"wrote {output}")

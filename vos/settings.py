@@ -83,7 +83,9 @@ def _override(defaults: T, layers: tuple[Mapping[str, Any], ...], where: str) ->
             name = f"{where}{key}"
             if key in renamed:
                 logger.warning(
-                    "setting %s is called %s now; the old name will be removed", name, renamed[key]
+                    "setting %s is called %s now; the old name will be removed",
+                    name,
+                    f"{where}{renamed[key]}",
                 )
                 key, name = renamed[key], f"{where}{renamed[key]}"
             if key not in fields:

@@ -92,6 +92,7 @@ def test_a_video_file(given: Path, tmp_path: Path, whole: dict[str, bytes]) -> N
     assert result.stdout.startswith(f"{COUNT} frames, 2 objects, ")
     assert str(tmp_path / "out" / "overlay.mp4") in result.stdout
     assert set(whole) == {
+        f".states/{COUNT - 1:08d}.npz",
         "annotations.json",
         "overlay.mp4",
         "run.json",

@@ -10,7 +10,9 @@ from click.testing import CliRunner
 from PIL import Image
 from vos_cli.main import cli
 
-from vos.runs.visualize import FALSE, HIT, MISS, compare
+from vos.formats.drawing import bright_palette
+from vos.results import FrameResult
+from vos.runs.visualize import FALSE, HIT, MISS, Trails, compare
 from vos.testing import scene, write_images, write_labels
 
 
@@ -21,6 +23,20 @@ def test_compare() -> None:
     drawn = compare(np.zeros((1, 5, 3), np.uint8), labels, truth)
     expected = np.array([(0, 0, 0), HIT, MISS, FALSE, FALSE])
     assert np.array_equal(drawn[0], np.rint(expected * 0.6))
+
+
+def test_trails() -> None:
+    """The way over the latest frames, broken where the object was gone."""
+    trails = Trails(5, "bright")
+    for n, column in enumerate((2, 10, 18, None, 34, 42, 50)):
+        labels = np.zeros((20, 60), np.uint8)
+        if column is not None:
+            labels[9:12, column - 1 : column + 2] = 1
+        drawn = np.zeros((20, 60, 3), np.uint8)
+        trails.draw(drawn, FrameResult(n, labels, {1: 1.0}))
+    seen = np.flatnonzero(drawn[10].any(axis=1))
+    assert np.isin([*range(10, 19), *range(34, 51)], seen).all()
+    assert not np.isin([*range(0, 8), *range(21, 32), *range(53, 60)], seen).any()
 
 
 def test_every_kind(tmp_path: Path) -> None:
@@ -44,7 +60,20 @@ def test_every_kind(tmp_path: Path) -> None:
     for name in ("a.gif", "a.webp"):
         assert Image.open(vos(name, *video)).n_frames == 5  # type: ignore[attr-defined]
     lines = ElementTree.parse(vos("p.svg")).getroot().findall("{*}polyline")
-    assert len(lines) == 2  # masks alone have areas and no confidence
+    assert (
+        len([line for line in lines if line.get("stroke") != "#999999"]) == 2
+    )  # masks alone have areas and no confidence
+    curves = ElementTree.parse(vos("j.svg", "--truth", str(tmp_path / "masks"))).getroot()
+    heights = [
+        {float(point.split(",")[1]) for point in line.get("points", "").split()}
+        for line in curves.findall("{*}polyline")
+        if line.get("stroke") != "#999999"
+    ]
+    assert [len(h) == 1 for h in heights[-2:]] == [True, True]  # J is 1 everywhere
+    assert "J, 0 to 1" in (tmp_path / "j.svg").read_text()
+    plot = np.asarray(Image.open(vos("p.png", "--plot")))
+    assert (plot == bright_palette()[1]).all(axis=2).sum() > 100
+    vos("p.mp4", *video, "--plot", code=2)
     before = sorted(tmp_path.iterdir())
     vos("o.mp4", *video, code=2)
     vos("o.bmp", *video, code=2)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from vos.frame import Frame
-from vos.projects import Engine, Project
+from vos.projects import Engine, Project, ProjectSettings
 from vos.results import FrameResult
 from vos.testing import ScriptedTracker, scene, write_images
 from vos.testing.scripted import ScriptedState
@@ -51,7 +51,7 @@ def square(row: int, column: int, side: int = 6) -> np.ndarray:
 
 def new_project(folder: Path, annotator: str = "anna") -> Project:
     """A project over :func:`clip` with the objects 1 and 2."""
-    project = Project.create(folder / "project", annotator=annotator)
+    project = Project.create(folder / "project", annotator=annotator, settings=ProjectSettings(fill=0))
     project.add_video(clip(folder))
     project.add_object("one")
     project.add_object("two")

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vos.projects import Draft, Project, State, check, merge, pending_jobs, track_project
+from vos.projects import Draft, Project, ProjectSettings, State, check, merge, pending_jobs, track_project
 from vos.projects.folding import fold
 
 from .drifting import FRAMES, clip, drifting, square
@@ -52,7 +52,7 @@ def folder() -> Iterator[Path]:
 
 def start(root: Path) -> Project:
     """A project with two objects given in frame 0."""
-    project = Project.create(root / "project", annotator="anna")
+    project = Project.create(root / "project", annotator="anna", settings=ProjectSettings(fill=0))
     project.add_video(root / "clip")
     for object_id, row in zip(OBJECTS, (2, 14), strict=True):
         project.add_object(f"object {object_id}")

@@ -208,7 +208,7 @@ def test_a_correction_after_the_end_of_a_file(
     """A correction that was never reached is a warning: the result is whole."""
     targets = [target(clip, 1), Target(1, target(clip, 1).prompt, 500)]
     summary = track_video(video, targets, tmp_path / "out", settings, tracker=ScriptedTracker(clip))
-    assert summary.warnings == ("a prompt is for frame 500, after the last frame 22: it was not used",)
+    assert "a prompt is for frame 500, after the last frame 22: it was not used" in summary.warnings
     assert summary.frames == 23
 
 

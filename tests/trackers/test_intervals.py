@@ -7,14 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from vos.frame import Frame
 from vos.ops.rle import pack_mask, packed_iou, unpack_mask
 from vos.prompts import Prompt, Target
 from vos.results import FrameResult
 from vos.testing import Scene, ScriptedTracker, scene
+from vos.trackers.classical import tracker as classical
+from vos.trackers.classical.tracker import ClassicalTracker
 from vos.trackers.intervals import (
-    IntervalSettings,
     PackedMask,
+    TrackerPasses,
     as_targets,
     fill_key_frames,
     join,
@@ -79,8 +80,7 @@ def test_both_directions(clip: Scene) -> None:
     """Forward before the switch frame, backward from it on; the rival competes and is not in the result."""
     tracker, source = ScriptedTracker(clip), Clip(clip)
     joined = track_interval(
-        tracker,
-        source,
+        TrackerPasses(tracker, source),
         3,
         7,
         [1],
@@ -99,21 +99,20 @@ def test_both_directions(clip: Scene) -> None:
     assert source.read == [2, 3, 4, 5, 6, 7, 8, 7, 6, 5, 4, 3]
 
 
-def test_the_middle_tracks_every_frame_once(clip: Scene) -> None:
-    """And an object known at one end only is tracked from there all the way."""
-    source = Clip(clip)
-    settings = IntervalSettings(switch="middle")
-    ends = {"before": targets(clip, 2, (1, 2)), "after": targets(clip, 8, (1, 2))}
+def test_an_object_at_one_end_is_tracked_all_the_way(clip: Scene) -> None:
+    """From that end; the pass of the other is for the others."""
     joined = track_interval(
-        ScriptedTracker(clip), source, 3, 7, [1, 2], size=(40, 60), settings=settings, **ends
-    )
-    assert source.read == [2, 3, 4, 8, 7, 6, 5]
-    assert joined[1].forward == (True, True, False, False, False)
-    ends["after"] = targets(clip, 8, (2,))
-    joined = track_interval(
-        ScriptedTracker(clip), Clip(clip), 3, 7, [1, 2], size=(40, 60), settings=settings, **ends
+        TrackerPasses(ScriptedTracker(clip), Clip(clip)),
+        3,
+        7,
+        [1, 2],
+        size=(40, 60),
+        before=targets(clip, 2, (1, 2)),
+        after=targets(clip, 8, (2,)),
     )
     assert joined[1].forward == (True,) * 5
+    assert joined[1].disagreement == ()
+    assert joined[2].forward == (True, True, False, False, False)
     for row, mask in enumerate(unpacked(joined[1], (40, 60))):
         np.testing.assert_array_equal(mask, clip.labels[3 + row] == 1)
 
@@ -121,31 +120,55 @@ def test_the_middle_tracks_every_frame_once(clip: Scene) -> None:
 def test_what_neither_end_has_is_empty(clip: Scene) -> None:
     """Nothing is tracked for it."""
     source = Clip(clip)
-    joined = track_interval(ScriptedTracker(clip), source, 3, 4, [1], size=(40, 60))
+    joined = track_interval(TrackerPasses(ScriptedTracker(clip), source), 3, 4, [1], size=(40, 60))
     assert not any(mask.any() for mask in unpacked(joined[1], (40, 60)))
     assert source.read == []
 
 
 def test_memory_is_shown_first_as_corrections(clip: Scene) -> None:
-    """In the order given, before each pass."""
+    """In the order given, before each pass, of the objects where the pass begins."""
     tracker = ScriptedTracker(clip)
     track_interval(
-        tracker,
-        Clip(clip),
+        TrackerPasses(tracker, Clip(clip)),
         3,
         4,
         [1],
         size=(40, 60),
-        before=targets(clip, 2, (1, 2)),
-        memory=[(11, targets(clip, 11, (1,))), (9, targets(clip, 9, (1,)))],
+        before=targets(clip, 2, (1,)),
+        memory=[(11, targets(clip, 11, (1, 2))), (10, targets(clip, 10, (2,))), (9, targets(clip, 9, (1,)))],
     )
     assert tracker.calls == [
         ("start", 11, (1,)),
         ("step", 9, (1,)),
-        ("step", 2, (1, 2)),
+        ("step", 2, (1,)),
         ("step", 3, ()),
         ("step", 4, ()),
     ]
+
+
+def test_classical_learns_from_all_frames_at_once(monkeypatch: pytest.MonkeyPatch, one_thread: None) -> None:
+    """One model is fitted to the memory and to the frame where the pass begins."""
+    clip = scene("crossing", num_frames=24, size=(60, 80))
+    fitted = []
+    fit = classical.fit
+
+    def counted(given, ids, settings):  # type: ignore[no-untyped-def]
+        fitted.append([int(np.count_nonzero(g.labels)) for g in given])
+        return fit(given, ids, settings)
+
+    monkeypatch.setattr(classical, "fit", counted)
+    joined = track_interval(
+        TrackerPasses(ClassicalTracker(), Clip(clip)),
+        3,
+        4,
+        [1],
+        size=(60, 80),
+        before=targets(clip, 2, (1,)),
+        memory=[(11, targets(clip, 11, (1, 2)))],
+    )
+    assert fitted == [[np.count_nonzero(clip.labels[f] == 1) for f in (11, 2)]]
+    truth, mask = clip.labels[3] == 1, unpacked(joined[1], (60, 80))[0]
+    assert (truth & mask).sum() / (truth | mask).sum() > 0.8
 
 
 def test_join_counts_disagreement() -> None:
@@ -155,30 +178,19 @@ def test_join_counts_disagreement() -> None:
     left[:, :2], right[:, 1:3] = True, True
     forward = {f: PackedMask(pack_mask(left), 0.9) for f in (1, 2)}
     backward = {f: PackedMask(pack_mask(right), 0.8) for f in (1, 2)}
-    joined = join(1, 2, forward, backward, size, IntervalSettings())
+    joined = join(1, 2, forward, backward, size)
     assert joined.disagreement == pytest.approx((2 / 3, 2 / 3))
     assert joined.switch == 1
 
 
 def test_key_frames_are_kept_and_the_rest_is_filled(clip: Scene) -> None:
-    """Every frame comes once, in order, with the true labels; trackers that can restart do."""
-
-    class Warm(ScriptedTracker):
-        restarts: list[int]
-
-        def restart(self, frame: Frame, prompts: Sequence[Target]) -> FrameResult:
-            self.restarts.append(frame.index)
-            return self.start(frame, prompts)
-
-    tracker = Warm(clip)
-    tracker.restarts = []
+    """Every frame comes once, in order; a gap is read once."""
     keys = [FrameResult(i, clip.labels[i], {1: 0.9, 2: 0.8}) for i in (0, 5, 10, 11)]
-    filled = list(fill_key_frames(tracker, Clip(clip), keys))
+    source = Clip(clip)
+    filled = list(fill_key_frames(source, keys))
     assert [result.frame_index for result in filled] == list(range(12))
-    for result in filled:
-        np.testing.assert_array_equal(result.labels, clip.labels[result.frame_index])
+    assert source.read == [0, 1, 2, 3, 4, 5, 5, 6, 7, 8, 9, 10]
     assert [filled[i] is key for i, key in zip((0, 5, 10, 11), keys, strict=True)] == [True] * 4
-    assert tracker.restarts == [0, 5, 5, 10]
 
 
 def test_targets_of_a_result_are_its_visible_objects(clip: Scene) -> None:

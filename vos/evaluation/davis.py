@@ -15,10 +15,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -27,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EvaluationError
+from ..pool import ThreadPool, ordered_map
 from ..results import VOID
 from .boundary import contour_accuracies
 from .davis_layout import DavisSequence, DavisSet, read_davis_set
@@ -330,27 +330,27 @@ def _match_proposals(plan: _Plan, num_objects: int, scores: Sequence[_FrameScore
 
 
 class _Workers:
-    """An ordered map over a few threads; over none with one job."""
+    """An ordered map over a few threads, which suffice: arrays and images are worked on without the GIL."""
 
     def __init__(self, jobs: int | None) -> None:
         if jobs is not None and jobs < 1:
             raise EvaluationError(f"jobs must be 1 or more, got {jobs}")
         _keep_freed_memory()
         threads = jobs or _usable_cores()
-        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self._pool = ThreadPool(lambda work, report: work(), threads) if threads > 1 else None
 
     def __enter__(self) -> _Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+            self._pool.close()
 
-    def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """Results in the order of the items; of several errors, the one of the first item is raised."""
         if self._pool is None:
             return [function(item) for item in items]
-        return list(self._pool.map(function, items))
+        return ordered_map(self._pool, [partial(function, item) for item in items])
 
 
 def _usable_cores() -> int:

@@ -19,16 +19,21 @@ _RATE = 48_000
 class Audio:
     """The first audio stream of a file, as a stream of another. A context manager.
 
+    A file that cannot be read has no sound; :meth:`add_to` says so.
+
     Args:
         path: the file.
-
-    Raises:
-        OSError: it cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
-        self._container = av.open(str(path))
-        self._source = next(iter(self._container.streams.audio), None)
+        self._container: Any = None
+        self._unreadable: str | None = None
+        self._source: Any = None
+        try:
+            self._container = av.open(str(path))
+            self._source = next(iter(self._container.streams.audio), None)
+        except (av.FFmpegError, OSError) as error:
+            self._unreadable = error.strerror or str(error)
         self._target: Any = None
         self._encodes = False
 
@@ -38,6 +43,8 @@ class Audio:
         Returns:
             A sentence where the sound is not copied as it is.
         """
+        if self._unreadable is not None:
+            return f"there is no sound, since its file cannot be read: {self._unreadable}"
         if self._source is None:
             return None
         codec = self._source.codec_context.name
@@ -103,4 +110,5 @@ class Audio:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._container.close()
+        if self._container is not None:
+            self._container.close()

@@ -80,17 +80,17 @@ def draw_overlay(
     if not inside.any():
         return drawn
     palette = PALETTES[settings.palette]()
-    tint = palette[_colour_index(labels[inside])].astype(np.float32)
+    tint = palette[colour_index(labels[inside])].astype(np.float32)
     mixed = image[inside].astype(np.float32) * (1 - settings.alpha) + tint * settings.alpha
     drawn[inside] = np.rint(mixed).astype(np.uint8)
     if settings.contour:
         edge = contour(labels, thickness=line_width(image.shape[0]))
-        drawn[edge] = contour_colours(palette)[_colour_index(labels[edge])]
+        drawn[edge] = contour_colours(palette)[colour_index(labels[edge])]
     if settings.boxes:
         for object_id in object_ids(labels):
             box = tight_box(segmentation.mask(object_id))
             assert box is not None
-            colour = palette[_colour_index(np.array(object_id))].tolist()
+            colour = palette[colour_index(np.array(object_id))].tolist()
             cv2.rectangle(drawn, box[:2], box[2:], colour, line_width(image.shape[0]))
     if settings.labels:
         _draw_labels(drawn, segmentation, names or {}, palette)
@@ -107,7 +107,7 @@ def contour(labels: Labels, *, thickness: int = 1) -> NDArray[np.bool_]:
     return differs & (labels > 0)
 
 
-def _colour_index(ids: Labels) -> NDArray[np.uint8]:
+def colour_index(ids: Labels) -> NDArray[np.uint8]:
     """Row of the palette for object ids: ids beyond 254 take the colours of 1 to 254 again."""
     return ((ids.astype(np.int64) - 1) % MAX_OBJECTS + 1).astype(np.uint8)
 
@@ -136,7 +136,7 @@ def _draw_labels(
         text = f"{object_id} {names.get(object_id, '')}".rstrip()
         if object_id in segmentation.confidence:
             text += f" · {segmentation.confidence[object_id]:.2f}"
-        colour = tuple(int(c) for c in palette[_colour_index(np.array(object_id))])
+        colour = tuple(int(c) for c in palette[colour_index(np.array(object_id))])
         label = _label_image(text, colour, font_size(drawn.shape[0]))
         place = _place(label.shape[:2], box, drawn.shape[:2], taken)
         if place is None:

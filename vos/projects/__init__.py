@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .events import Draft as Draft
     from .events import Event as Event
     from .events import JournalError as JournalError
+    from .jobs import Job as Job
+    from .jobs import pending_jobs as pending_jobs
     from .maintenance import check as check
     from .maintenance import collect_garbage as collect_garbage
     from .merging import agreement as agreement
@@ -52,9 +54,7 @@ if TYPE_CHECKING:
     from .state import ObjectInfo as ObjectInfo
     from .state import State as State
     from .state import Track as Track
-    from .tracking import Job as Job
     from .tracking import TrackProgress as TrackProgress
-    from .tracking import pending_jobs as pending_jobs
     from .tracking import track_project as track_project
 
 _HOME = {
@@ -65,7 +65,7 @@ _HOME = {
     "Event": ".events",
     "FrameState": ".state",
     "Interval": ".state",
-    "Job": ".tracking",
+    "Job": ".jobs",
     "JournalError": ".events",
     "ObjectInfo": ".state",
     "Project": ".project",
@@ -86,7 +86,7 @@ _HOME = {
     "doubt": ".queue",
     "engine_of": ".engine",
     "merge": ".merging",
-    "pending_jobs": ".tracking",
+    "pending_jobs": ".jobs",
     "rebuild": ".replaying",
     "replay": ".replaying",
     "review_queue": ".queue",

@@ -200,6 +200,7 @@ KINDS: dict[str, tuple[dict[str, Field], dict[str, Field]]] = {
             "view": _MAPPING,
             "memory": _FRAMES,
             "rebuilt": _FLAG,
+            "filled": _FLAG,
         },
     ),
     "review": (

@@ -26,10 +26,11 @@ from ..results import FrameResult
 from ..video import Video
 from .blobs import BLOBS, BlobStore
 from .checks import complete
-from .events import MAX_PROJECT_OBJECT, VERSION, ConflictError, Draft, Event, now
+from .events import MAX_PROJECT_OBJECT, VERSION, ConflictError, Draft, Event
 from .folding import apply, fold
 from .history import History, history, undo_drafts
-from .journal import JOURNALS, SUFFIX, JournalWriter, read_journal, writer_name
+from .journal import writer_name
+from .log import EventLog
 from .project_file import ProjectFile, ProjectSettings, ProjectVideo
 from .shown import ShownMask, shown_frame, shown_mask
 from .state import State
@@ -51,17 +52,9 @@ class Project:
         self.blobs = BlobStore(folder / BLOBS)
         self._lock = threading.RLock()
         self._listeners: list[Callable[[Sequence[Event]], None]] = []
-        self._events: dict[str, list[Event]] = {}
-        self._sizes: dict[str, int] = {}
         self._state: State | None = None
-        self._journal: JournalWriter | None = None
         self._file = ProjectFile(folder)
-        path = folder / JOURNALS / f"{writer}{SUFFIX}"
-        if not read_only:
-            self._journal = JournalWriter(path)
-            self._events[writer] = list(self._journal.events)
-        self.cut = self._journal.cut if self._journal else 0
-        """Bytes of an event that an earlier process was killed in the middle of writing, now cut off."""
+        self._log = EventLog(folder, writer, read_only=read_only)
         try:
             self.refresh()
             later = {event.kind for event in self.events() if event.version > VERSION}
@@ -112,9 +105,7 @@ class Project:
 
     def close(self) -> None:
         """Let go of the journal; idempotent."""
-        if self._journal is not None:
-            self._journal.close()
-            self._journal = None
+        self._log.close()
 
     def __enter__(self) -> Self:
         return self
@@ -129,7 +120,12 @@ class Project:
     @property
     def read_only(self) -> bool:
         """Whether nothing can be appended."""
-        return self._journal is None
+        return not self._log.is_open
+
+    @property
+    def cut(self) -> int:
+        """Bytes of an event that an earlier process was killed in the middle of writing, now cut off."""
+        return self._log.cut
 
     @property
     def id(self) -> str:
@@ -210,13 +206,13 @@ class Project:
     def counter(self) -> int:
         """Of the latest event, 0 without events; see :meth:`append`."""
         with self._lock:
-            return max((events[-1].counter for events in self._events.values() if events), default=0)
+            return self._log.counter
 
     @property
     def view(self) -> dict[str, int]:
         """Writer -> number of its events known here."""
         with self._lock:
-            return {name: len(events) for name, events in sorted(self._events.items()) if events}
+            return self._log.view
 
     def snapshot(self) -> tuple[State, dict[str, int]]:
         """State and :attr:`view` of one moment."""
@@ -226,8 +222,7 @@ class Project:
     def events(self, after: int = 0) -> list[Event]:
         """The events with a counter above ``after``, in the total order."""
         with self._lock:
-            found = [e for events in self._events.values() for e in events if e.counter > after]
-        return sorted(found, key=lambda event: event.order)
+            return self._log.events(after)
 
     def subscribe(self, listener: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
         """Have ``listener`` called with events as they are appended or read; the answer ends that.
@@ -238,22 +233,11 @@ class Project:
         return lambda: self._listeners.remove(listener)
 
     def refresh(self) -> list[Event]:
-        """Read what others have appended since; the new events."""
-        new: list[Event] = []
+        """Read what others have appended since, and videos and settings; the new events."""
         with self._lock:
-            for path in sorted((self.folder / JOURNALS).glob(f"*{SUFFIX}")):
-                name = path.name.removesuffix(SUFFIX)
-                if self._journal is not None and name == self.writer:
-                    continue
-                known = self._events.setdefault(name, [])
-                start = self._sizes.get(name, 0)
-                if path.stat().st_size == start:
-                    continue
-                reading = read_journal(path, start, len(known))
-                known.extend(reading.events)
-                self._sizes[name] = reading.size
-                new.extend(reading.events)
-            if new:
+            has_changed = self._file.refresh()
+            new = self._log.refresh()
+            if new or has_changed:
                 self._state = None
         self._tell(new)
         return new
@@ -274,28 +258,9 @@ class Project:
             OutputError: if the disk is full.
         """
         with self._lock:
-            if self._journal is None:
-                raise InputError(f"{self.folder} is open read-only, or closed: nothing can be changed")
             if expect is not None and expect != self.counter:
                 raise ConflictError(self.events(expect))
-            completed = complete(drafts, self)
-            seen = {name: count for name, count in self.view.items() if name != self.writer}
-            own, counter, time = self._events.setdefault(self.writer, []), self.counter, now()
-            events = [
-                Event(
-                    self.writer,
-                    len(own) + 1 + row,
-                    counter + 1 + row,
-                    draft.kind,
-                    dict(draft.payload),
-                    time,
-                    seen,
-                    (row, len(completed)),
-                )
-                for row, draft in enumerate(completed)
-            ]
-            self._journal.append(events)
-            own.extend(events)
+            events = self._log.append(complete(drafts, self))
             if self._state is not None:
                 if any(event.kind == "undo" for event in events):
                     self._state = None
@@ -403,7 +368,7 @@ class Project:
     def history(self) -> History:
         """What this writer can undo and redo."""
         with self._lock:
-            return history(self._events.get(self.writer, ()))
+            return history(self._log.own)
 
     # What is shown
 

@@ -11,14 +11,17 @@ import numpy as np
 
 from ..prompts import Prompt, Target
 from ..results import FrameResult
-from ..trackers.intervals import IntervalSettings, Joined, Pass, join
+from ..trackers.intervals import Joined, Pass, join
 from .engine import Engine, engine_of, recorded_engine
 from .events import Draft, Event
 from .folding import fold
+from .importing import ENGINE as IMPORTED
+from .jobs import Job
+from .recording import job_signals, tracked_draft
 from .shown import resolve, shown_mask
 from .signals import ColourObserver
 from .state import FrameState, State
-from .tracking import Job, job_signals, run_job, tracked_draft
+from .tracking import run_job
 
 if TYPE_CHECKING:
     from ..trackers.base import Tracker
@@ -45,13 +48,18 @@ def replay(
 ) -> list[Replayed]:
     """Run all ``tracked`` events again, in order, as they were recorded, and compare.
 
-    On the same kind of machine and the same versions nothing may differ. Nothing is appended.
+    On the same kind of machine and the same versions nothing may differ. Nothing is appended. What was
+    imported is left out.
 
     Args:
         engine: tracker to use in place of the recorded ones.
         progress: called with the number of events done, and of all.
     """
-    events = [event for event in project.events() if event.kind == "tracked"]
+    events = [
+        event
+        for event in project.events()
+        if event.kind == "tracked" and event.payload["engine"]["name"] != IMPORTED
+    ]
     engines: dict[str, Engine] = {}
     outcomes = []
     for row, event in enumerate(events):
@@ -89,7 +97,8 @@ def _again(project: Project, event: Event, engine: Engine) -> Mapping[str, Any]:
             == (first, last, payload["objects"])
         )
     memory = tuple(payload["memory"])
-    job = Job(video, tuple(payload["objects"]), first, last, sides, memory)
+    fill = payload["engine"].get("fill", 0)
+    job = Job(video, tuple(payload["objects"]), first, last, sides, memory, fill)
     with project.open_video(video) as source:
         return run_job(project, state, job, engine.build(), source, lambda frame: None).payload
 
@@ -130,9 +139,9 @@ def rebuild_drafts(
     """The ``tracked`` events of :func:`rebuild` for a state of the project; their pieces are stored."""
     video = project.video(key)
     ids = [k for k in state.visible if len(state.track(key, k).barriers)]
-    colours = ColourObserver()
+    colours = {True: ColourObserver(), False: ColourObserver()}
     passes = [
-        _pass_over(project, state, video, ids, tracker, colours, is_forward, progress)
+        _pass_over(project, state, video, ids, tracker, colours[is_forward], is_forward, progress)
         for is_forward in (True, False)
     ]
     drafts = []
@@ -142,7 +151,7 @@ def rebuild_drafts(
             forward, backward = (
                 {f: m for f, m in kept.masks[object_id].items() if first <= f <= last} for kept in passes
             )
-            joined = join(first, last, forward, backward, video.size, IntervalSettings())
+            joined = join(first, last, forward, backward, video.size)
             signals = {object_id: job_signals(project, state, video, object_id, joined, colours)}
             one: dict[int, Joined] = {object_id: joined}
             draft = tracked_draft(project, key, first, last, one, {object_id: interval.sides}, signals)
@@ -161,7 +170,7 @@ def _pass_over(
     progress: Callable[[int, int], None] | None,
 ) -> Pass:
     """All frames in one direction; an object is tracked from where it is locked to where it is absent."""
-    kept = Pass(ids, video.size)
+    kept = Pass(ids)
     tracked: set[int] = set()
     with project.open_video(video.key) as source:
         for row, frame in enumerate(source.frames(0, video.frames, reverse=not is_forward)):
@@ -177,7 +186,7 @@ def _pass_over(
                 result = FrameResult(frame.index, np.zeros(video.size, np.uint8))
             tracked |= {target.object_id for target in targets}
             kept.add(result)
-            colours(frame, result, is_forward)
+            colours(frame, result)
             if progress is not None:
                 progress(row + 1 + (0 if is_forward else video.frames), 2 * video.frames)
     return kept

@@ -1,6 +1,7 @@
 """Signals: how doubtful the mask of an object in a frame is, seen from many sides, each 0..1.
 
-They are computed while tracking and stored with its results. Each is a linear ramp of a measurement: 0 up to
+They are computed while tracking and stored with its results, but for ``far``, which follows from the state of
+the project. Each is a linear ramp of a measurement: 0 up to
 one value, 1 from another on.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
@@ -56,6 +58,7 @@ SIGNALS: dict[str, Signal] = {
     "gone": Signal(None, "the object disappears"),
     "back": Signal(None, "the object comes back"),
     "cut": Signal(None, "the scene cuts here"),
+    "far": Signal(Ramp(0.0, 60.0), "far from the frames that are settled"),
 }
 """Name -> definition."""
 
@@ -178,38 +181,55 @@ def _count_pieces(mask: Mask) -> float:
 class ColourObserver:
     """Watches the frames of one pass for scene cuts and swapped objects.
 
-    Its ``__call__`` is an observer of :func:`vos.trackers.intervals.track_interval`.
+    Its ``__call__`` is an observer of :class:`vos.trackers.intervals.TrackerPasses`.
     """
 
     def __init__(self) -> None:
         self.cuts: set[int] = set()
         """Frames right after a scene cut."""
-        self.swaps: dict[bool, dict[int, SignalValues]] = {True: {}, False: {}}
-        """By whether the pass went forward, then by object."""
-        self._picture: dict[bool, tuple[int, Floats]] = {}
-        self._references: dict[bool, dict[int, Floats]] = {}
+        self.swaps: dict[int, SignalValues] = {}
+        """By object."""
+        self._last: int | None = None
+        self._picture: Floats | None = None
+        self._references: dict[int, Floats] = {}
 
-    def __call__(self, frame: Frame, result: FrameResult, is_forward: bool) -> None:
+    def save(self) -> dict[str, Any]:
+        """All that it has seen, as nested dicts and lists of arrays and numbers."""
+        return {
+            "cuts": sorted(self.cuts),
+            "swaps": self.swaps,
+            "last": self._last,
+            "picture": self._picture,
+            "references": self._references,
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Continue where :meth:`save` was called."""
+        self.cuts, self.swaps = set(state["cuts"]), state["swaps"]
+        self._last, self._picture = state["last"], state["picture"]
+        self._references = state["references"]
+
+    def __call__(self, frame: Frame, result: FrameResult) -> None:
         """See a frame of a pass; the first one is where masks are known."""
         picture = colour_histogram(frame.image, None)
-        before = self._picture.get(is_forward)
-        starts = before is None or abs(before[0] - frame.index) != 1
-        if before is not None and not starts and hellinger(before[1], picture) > CUT:
-            self.cuts.add(max(frame.index, before[0]))
-        self._picture[is_forward] = frame.index, picture
+        last, before = self._last, self._picture
+        starts = last is None or abs(last - frame.index) != 1
+        if last is not None and before is not None and not starts and hellinger(before, picture) > CUT:
+            self.cuts.add(max(frame.index, last))
+        self._last, self._picture = frame.index, picture
         if len(result.ids) < 2:
             return
         if starts:
-            self._references[is_forward] = {
+            self._references = {
                 object_id: colour_histogram(frame.image, mask)
                 for object_id in result.ids
                 if (mask := result.mask(object_id)).any()
             }
         else:
-            self._compare(frame, result, is_forward)
+            self._compare(frame, result)
 
-    def _compare(self, frame: Frame, result: FrameResult, is_forward: bool) -> None:
-        references = self._references.get(is_forward, {})
+    def _compare(self, frame: Frame, result: FrameResult) -> None:
+        references = self._references
         boxes = {k: box for k in result.ids if k in references and (box := tight_box(result.mask(k)))}
         ids = sorted(boxes)
         near = [(a, b) for a in ids for b in ids if a < b and _are_near(boxes[a], boxes[b])]
@@ -222,8 +242,7 @@ class ColourObserver:
             own = hellinger(colours[a], references[a]) + hellinger(colours[b], references[b])
             other = hellinger(colours[a], references[b]) + hellinger(colours[b], references[a])
             for object_id in (a, b):
-                values = self.swaps[is_forward].setdefault(object_id, {})
-                put(values, "swap", frame.index, ramp(own - other))
+                put(self.swaps.setdefault(object_id, {}), "swap", frame.index, ramp(own - other))
 
 
 def colour_histogram(image: NDArray[np.uint8], mask: Mask | None) -> Floats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from .tracking import pending_jobs
+from .jobs import pending_jobs
 
 if TYPE_CHECKING:
     from .project import Project

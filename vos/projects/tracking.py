@@ -2,48 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from ..frame import Frame
-from ..ops.rle import unpack_mask
-from ..prompts import Prompt, Target
+from ..ops.rle import pack_mask
 from ..results import FrameResult
-from ..trackers.intervals import IntervalSettings, Joined, as_targets, track_interval
-from .blobs import TrackedMask
+from ..trackers.flow_filling import fill_gap
+from ..trackers.intervals import (
+    Joined,
+    PackedMask,
+    Pass,
+    PassStart,
+    TrackerPasses,
+    as_targets,
+    track_interval,
+)
 from .engine import Engine, engine_of
 from .events import Draft, Event
-from .shown import mask_of_anchor, shown_frame, shown_mask
-from .signals import ColourObserver, SignalValues, disagreement_signal, mask_signals, merged
-from .state import Interval, Sides, State
+from .jobs import Job, pending_jobs
+from .passes import PASSES, PassCache
+from .recording import job_signals, tracked_draft
+from .shown import shown_frame
+from .signals import ColourObserver
+from .state import Interval, State
 
 if TYPE_CHECKING:
     from ..trackers.base import Tracker
     from ..video import Video
     from .project import Project
     from .project_file import ProjectVideo
-
-
-@dataclass(frozen=True)
-class Job:
-    """An interval to track, of objects that share it."""
-
-    video: str
-    objects: tuple[int, ...]
-    first: int
-    last: int
-    sides: Mapping[int, Sides]
-    """Object id -> ids of the barriers at both ends."""
-    memory: tuple[int, ...] = ()
-    """Frames of further anchors that the tracker is shown first, farthest first."""
-
-    @property
-    def num_frames(self) -> int:
-        """Frames to track, in each direction."""
-        return self.last - self.first + 1
 
 
 @dataclass(frozen=True)
@@ -63,46 +52,6 @@ class TrackProgress:
 
 Report = Callable[[TrackProgress], None]
 """Called after every frame; what it raises stops tracking, and leaves the project as it is."""
-
-
-def pending_jobs(
-    project: Project, video: str | None = None, objects: Sequence[int] | None = None
-) -> list[Job]:
-    """What there is to track: the intervals with stale or unknown frames, in order of frames.
-
-    Args:
-        video: only this one.
-        objects: only these.
-    """
-    state = project.state
-    videos = list(project.videos) if video is None else [project.video(video).key]
-    jobs: dict[tuple[Any, ...], Job] = {}
-    group: tuple[Any, ...]
-    for key in videos:
-        for object_id in state.visible if objects is None else objects:
-            for interval in state.track(key, object_id).pending:
-                memory = _memory(state, key, object_id, interval, project.settings.memory)
-                group = (key, interval.first, interval.last, memory)
-                # What the tracker is shown first is one object's own, so only without it they share a pass.
-                group = group if not memory else (*group, object_id)
-                sides = {object_id: interval.sides}
-                job = jobs.get(group)
-                if job is not None:
-                    sides = {**job.sides, **sides}
-                jobs[group] = Job(key, tuple(sides), interval.first, interval.last, sides, memory)
-    return sorted(jobs.values(), key=lambda job: (videos.index(job.video), job.first, job.objects))
-
-
-def _memory(state: State, video: str, object_id: int, interval: Interval, count: int) -> tuple[int, ...]:
-    """Frames of the nearest further anchors of an object that show it, farthest first."""
-    inside = range(interval.first - 1, interval.last + 2)
-    anchors = state.track(video, object_id).anchors.items()
-    frames = [frame for frame, anchor in anchors if anchor.mask is not None and frame not in inside]
-
-    def distance(frame: int) -> tuple[int, int]:
-        return max(inside.start - frame, frame - inside[-1]), frame
-
-    return tuple(sorted(frames, key=distance)[:count][::-1])
 
 
 def track_project(
@@ -136,12 +85,14 @@ def track_project(
         return events
     engine = engine or engine_of(project.settings)
     tracker = engine.build()
+    cache = PassCache(project.folder / PASSES, engine.record)
     while jobs:
         job = jobs[0]
         state, view = project.snapshot()
         with project.open_video(job.video) as source:
-            draft = run_job(project, state, job, tracker, source, _reporter(job, len(jobs), progress))
-        record = {**engine.record, "memory": project.settings.memory}
+            report = _reporter(job, len(jobs), progress)
+            draft = run_job(project, state, job, tracker, source, report, cache)
+        record = {**engine.record, "memory": project.settings.memory, "fill": job.fill}
         draft = replace(draft, payload={**draft.payload, "engine": record, "view": view})
         if all(_has_interval(project.state, job, k) for k in job.objects):  # else anchors changed meanwhile
             events += project.append([draft])
@@ -174,116 +125,81 @@ def run_job(
     tracker: Tracker,
     source: Video,
     report: Callable[[int], None],
+    cache: PassCache | None = None,
 ) -> Draft:
-    """The ``tracked`` event of a job, with the project in some state; its pieces are stored."""
+    """The ``tracked`` event of a job, with the project in some state; its pieces are stored.
+
+    Args:
+        cache: passes that begin as an earlier one did are taken from there.
+    """
     video = project.video(job.video)
-    colours = ColourObserver()
-
-    def observe(frame: Frame, result: FrameResult, is_forward: bool) -> None:
-        colours(frame, result, is_forward)
-        if job.first <= frame.index <= job.last:
-            report(frame.index)
-
-    joined = track_interval(
-        tracker,
-        source,
-        job.first,
-        job.last,
-        job.objects,
-        size=video.size,
-        before=_shown_targets(project, state, video, job.first - 1),
-        after=_shown_targets(project, state, video, job.last + 1),
-        memory=[(frame, _anchor_targets(project, state, video, job, frame)) for frame in job.memory],
-        settings=IntervalSettings(),
-        observe=observe,
+    before, after = (_shown(project, state, video, frame) for frame in (job.first - 1, job.last + 1))
+    colours = {True: ColourObserver(), False: ColourObserver()}
+    is_filled = job.num_frames <= job.fill and all(
+        shown is not None and shown.mask(k).any() for k in job.objects for shown in (before, after)
     )
-    signals = {
-        object_id: job_signals(project, state, video, object_id, joined[object_id], colours)
-        for object_id in job.objects
-    }
-    draft = tracked_draft(project, video.key, job.first, job.last, joined, job.sides, signals)
-    return replace(draft, payload={**draft.payload, "memory": list(job.memory)})
+    if is_filled:
+        assert before is not None
+        assert after is not None
+        joined = _filled(job, source, before, after, colours[True], report)
+    else:
 
+        def run(start: PassStart, end: int) -> Pass:
+            observer = colours[start.is_forward]
 
-def tracked_draft(
-    project: Project,
-    video: str,
-    first: int,
-    last: int,
-    joined: Mapping[int, Joined],
-    sides: Mapping[int, Sides],
-    signals: Mapping[int, SignalValues],
-) -> Draft:
-    """A ``tracked`` event, with its pieces stored."""
-    pieces = {
-        str(object_id): project.blobs.put_pieces(
-            TrackedMask(frame, round(mask.confidence, 4), mask.rle)
-            for frame, mask in enumerate(masks.masks, start=first)
+            def observe(frame: Frame, result: FrameResult) -> None:
+                observer(frame, result)
+                if job.first <= frame.index <= job.last:
+                    report(frame.index)
+
+            passes = TrackerPasses(tracker, source, observe)
+            return passes(start, end) if cache is None else cache.run(passes, observer, video, start, end)
+
+        joined = track_interval(
+            run,
+            job.first,
+            job.last,
+            job.objects,
+            size=video.size,
+            before=[] if before is None else as_targets(before),
+            after=[] if after is None else as_targets(after),
+            memory=[
+                (frame, as_targets(shown_frame(state, project.blobs, video.key, frame, video.size)))
+                for frame in job.memory
+            ],
         )
-        for object_id, masks in joined.items()
-    }
-    return Draft(
-        "tracked",
-        {
-            "video": video,
-            "objects": sorted(joined),
-            "first": first,
-            "last": last,
-            "from": {str(object_id): list(sides[object_id]) for object_id in sorted(joined)},
-            "switch": {str(k): masks.switch for k, masks in sorted(joined.items())},
-            "pieces": pieces,
-            "signals": {
-                str(object_id): {
-                    name: {str(frame): value for frame, value in sorted(frames.items())}
-                    for name, frames in sorted(values.items())
-                }
-                for object_id, values in sorted(signals.items())
-            },
-        },
-    )
+    signals = {k: job_signals(project, state, video, k, joined[k], colours) for k in job.objects}
+    draft = tracked_draft(project, video.key, job.first, job.last, joined, job.sides, signals)
+    return replace(draft, payload={**draft.payload, "memory": list(job.memory), "filled": is_filled})
 
 
-def job_signals(
-    project: Project,
-    state: State,
-    video: ProjectVideo,
-    object_id: int,
-    joined: Joined,
+def _filled(
+    job: Job,
+    source: Video,
+    before: FrameResult,
+    after: FrameResult,
     colours: ColourObserver,
-) -> SignalValues:
-    """The signals of one object over an interval."""
-    first, last = joined.first, joined.first + len(joined.masks) - 1
-    known = None
-    if first > 0:
-        shown = shown_mask(state, project.blobs, video.key, first - 1, object_id, video.size)
-        known = None if shown is None else shown.mask
-    masks = ((unpack_mask(mask.rle, video.size), mask.confidence) for mask in joined.masks)
-    cuts = {frame: 1.0 for frame in colours.cuts if first <= frame <= last}
-    swaps: dict[int, float] = {}
-    for is_forward, found in colours.swaps.items():
-        for frame, value in found.get(object_id, {}).get("swap", {}).items():
-            if first <= frame <= last and joined.forward[frame - first] == is_forward:
-                swaps[frame] = value
-    return merged(
-        mask_signals(first, masks, known),
-        disagreement_signal(first, joined.disagreement),
-        {name: values for name, values in (("cut", cuts), ("swap", swaps)) if values},
-    )
+    report: Callable[[int], None],
+) -> dict[int, Joined]:
+    """The masks of a short interval, from both ends along optical flow."""
+    frames = list(source.frames(job.first - 1, job.last + 2))
+    masks: dict[int, list[PackedMask]] = {k: [] for k in job.objects}
+    disagreement: dict[int, list[float]] = {k: [] for k in job.objects}
+    colours(frames[0], before)
+    for frame, filled in zip(frames[1:-1], fill_gap(frames, before, after), strict=True):
+        for k in job.objects:
+            masks[k].append(PackedMask(pack_mask(filled.result.mask(k)), filled.result.confidence[k]))
+            disagreement[k].append(1 - filled.agreement[k])
+        colours(frame, filled.result)
+        report(frame.index)
+    is_forward = (True,) * job.num_frames
+    return {
+        k: Joined(job.first, tuple(masks[k]), None, tuple(disagreement[k]), is_forward) for k in job.objects
+    }
 
 
-def _shown_targets(project: Project, state: State, video: ProjectVideo, frame: int) -> list[Target]:
-    """All objects that are shown in a frame; none outside the video."""
+def _shown(project: Project, state: State, video: ProjectVideo, frame: int) -> FrameResult | None:
+    """All objects that are shown in a frame; None outside the video."""
     if not 0 <= frame < video.frames:
-        return []
-    return as_targets(shown_frame(state, project.blobs, video.key, frame, video.size))
-
-
-def _anchor_targets(
-    project: Project, state: State, video: ProjectVideo, job: Job, frame: int
-) -> list[Target]:
-    targets = []
-    for object_id in job.objects:
-        anchor = state.track(video.key, object_id).anchors[frame]
-        mask = mask_of_anchor(anchor, project.blobs, video.size)
-        targets.append(Target(object_id, Prompt(mask=np.array(mask)), frame))
-    return targets
+        return None
+    return shown_frame(state, project.blobs, video.key, frame, video.size)

@@ -22,11 +22,11 @@ from ..errors import (
     SettingsError,
 )
 from ..files import write_text_atomic
+from ..pool import ProcessPool, run_all
 from ..prompts import Target, mask_targets
 from ..results import VOID, object_ids
 from .folder import Layout, is_taken
 from .models import build_tracker_of
-from .pool import ProcessPool, run_all
 from .settings import TrackSettings
 from .summary import Progress, TrackSummary
 from .track import track_video

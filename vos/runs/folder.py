@@ -28,6 +28,7 @@ from typing import IO, Any
 from ..errors import OutputError
 from ..files import make_folder, output_error, remove_leftovers, write_bytes_atomic, write_text_atomic
 from . import work_folder
+from .extension import CHANGEABLE, Extension, extension_of
 from .layout import PROGRAM, Layout, read_json
 from .replace import clear_replacement, outputs_of, plan_swap, swap
 from .state import dump_state, load_state
@@ -50,6 +51,8 @@ class RunFolder:
         self._made = made
         self.finished: dict[str, Any] | None = None
         """The record of a finished run with the same identity, where there is one."""
+        self.extension: Extension | None = None
+        """What a finished run leaves to do of this one, where it can be extended to it."""
         self.resumed = False
         """Whether a stopped run goes on, which may have left masks even where it has no checkpoint yet."""
         self.checkpoint: dict[str, Any] | None = None
@@ -204,12 +207,29 @@ def _enter(folder: RunFolder, identity: Mapping[str, Any], resume: bool, overwri
     elif replacing is not None:
         folder.layout = layout.replacement
         _resume(folder, replacing, identity)
+        if folder.checkpoint is None and finished is not None:
+            with contextlib.suppress(OutputError):  # it replaces a run of another kind
+                folder.extension = _extension(layout, finished, identity)
     elif finished is not None:
-        _refuse_differences(layout, finished, identity, ("input.path",))
-        folder.finished = finished
+        folder.extension = _extension(layout, finished, identity)
+        if folder.extension is None:
+            folder.finished = finished
+        else:
+            clear_replacement(layout)
+            folder.layout = layout.replacement
+            _begin(folder.layout, identity)
     else:
         assert stopped is not None
         _resume(folder, stopped, identity)
+
+
+def _extension(layout: Layout, finished: Mapping[str, Any], identity: Mapping[str, Any]) -> Extension | None:
+    """How the run extends the finished one; None if it is the same; OutputError if it is another."""
+    if "targets" not in finished:  # not a run over the frames of a video
+        _refuse_differences(layout, finished, identity, ("input.path",))
+        return None
+    _refuse_differences(layout, finished, identity, ("input.path", *CHANGEABLE))
+    return extension_of(layout, finished, json.loads(json.dumps(identity)))
 
 
 def _resume(folder: RunFolder, before: Mapping[str, Any], identity: Mapping[str, Any]) -> None:

@@ -16,6 +16,8 @@ from .work_folder import NEW
 PROGRAM = "vos"
 RESERVED = ("runs", ".work")
 """Names in the output folder of a benchmark that no sequence can have."""
+STATES = "states"
+"""The output that holds states of a finished run, see :mod:`vos.runs.extension`."""
 ROOM = 24
 """Bytes of the longest extension of a result that is named after a sequence."""
 
@@ -36,7 +38,8 @@ class Layout:
         """``vos track``: everything in one folder under the writers' own names."""
         root = Path(folder)
         names = writers(internal=True)
-        return cls(root, {name: root / FORMATS[name].default_name for name in names}, root / ".work")
+        paths = {name: root / FORMATS[name].default_name for name in names} | {STATES: root / ".states"}
+        return cls(root, paths, root / ".work")
 
     @classmethod
     def of_sequence(cls, folder: str | os.PathLike[str], sequence: str) -> Layout:
@@ -53,6 +56,7 @@ class Layout:
             for name in writers(internal=True)
         }
         paths |= {"masks": root / sequence, "run": runs / f"{sequence}.json"}
+        paths |= {STATES: runs / f"{sequence}.states"}
         return cls(root, paths, root / ".work" / sequence)
 
     @property

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from ..formats.drawing import OverlaySettings
 from ..formats.registry import writers
 from ..prompting.class_names import ClassSettings
+from ..prompting.reference import ReferenceSettings
 
 
 @dataclass(frozen=True)
@@ -19,13 +20,19 @@ class TrackSettings:
     """
 
     model: str = "classical"
-    """A tracker or backbone, see :func:`vos.trackers.registry.split_model`."""
+    """A tracker or backbone, see :func:`vos.trackers.registry.split_model`; or ``auto``, see
+    :func:`vos.trackers.recommend.recommend`."""
+    budget: float | None = None
+    """Seconds per frame that the model chosen by ``auto`` may take; None: 2."""
+    key_every: int | None = None
+    """Run the tracker on every so-manieth frame, and fill the frames between along optical flow. None: on
+    every frame, unless ``auto`` chooses otherwise."""
     backbone: str | None = None
     """What PerSAM runs over, a name in :data:`vos.backbones.registry.BACKBONES`; None: the classical one."""
     device: str = "cpu"
     """Where a network runs: ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    """What a network computes in."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """What a network computes in; ``auto``: bfloat16 where that is native, else float32."""
     checkpoint: str | None = None
     """File with the network's weights, in place of the weights cache."""
     tune: bool = False
@@ -54,6 +61,11 @@ class TrackSettings:
     """The engine's own settings, laid over its defaults."""
     classes: ClassSettings = field(default_factory=ClassSettings)
     """How objects of named classes are detected."""
+    reference: ReferenceSettings = field(default_factory=ReferenceSettings)
+    """What finds the things of references."""
+    keep_states: int = 0
+    """States kept of the finished run, so that it can be extended: the last one, and others before it, from
+    which a correction continues. Each takes some MiB."""
     checkpoint_every: int = 25
     """Frames between two points at which a stopped run can go on."""
 
@@ -73,5 +85,11 @@ class TrackSettings:
         for name in self.outputs:
             if name not in known:
                 raise ValueError(f"unknown output {name!r}; choose of {', '.join(known)}")
+        if self.keep_states < 0:
+            raise ValueError(f"keep_states must be 0 or more, got {self.keep_states}")
+        if self.budget is not None and not self.budget > 0:
+            raise ValueError(f"budget must be above 0 seconds per frame, got {self.budget}")
+        if self.key_every is not None and self.key_every < 1:
+            raise ValueError(f"key_every must be 1 or more, got {self.key_every}")
         if self.checkpoint_every < 1:
             raise ValueError(f"checkpoint_every must be 1 or more, got {self.checkpoint_every}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,11 @@ def dump_state(state: Any) -> bytes:
     tree = json.dumps(_encode(state, arrays, "state"))
     buffer = io.BytesIO()
     arrays[_TREE] = np.frombuffer(tree.encode("utf-8"), dtype=np.uint8)
-    np.savez(buffer, allow_pickle=False, **arrays)
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, array in arrays.items():
+            # np.savez would store the time, so that no two files are equal.
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
     return buffer.getvalue()
 
 

@@ -8,11 +8,18 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InterruptedRunError, MediaError, OutputError, PartialResultError, PromptError
+from ..errors import (
+    InterruptedRunError,
+    MediaError,
+    OutputError,
+    PartialResultError,
+    PromptError,
+    SettingsError,
+)
 from ..files import make_folder
 from ..formats.base import VideoFacts, Writer, safe_name
 from ..formats.cutout_images import CutoutFolderWriter
@@ -26,15 +33,21 @@ from ..names import check_name
 from ..prompting.class_names import ClassNames
 from ..prompting.class_schedule import ClassPrompts
 from ..prompting.decoding import PromptDecodingTracker
+from ..prompting.reference import References
 from ..prompting.schedule import PromptSchedule, UserPrompts
 from ..prompts import Target
 from ..results import FrameResult
 from ..trackers.base import ALL_PROMPTS
+from ..trackers.key_frames import KeyFrames
 from ..trackers.propagate import PromptsAt, propagate
+from ..video.ahead import read_ahead
+from .auto import settle
 from .backward import BackwardStore, merge
+from .extension import Extension, KeptStates, earlier_result
 from .fingerprint import InputWatch, identity_of, versions
 from .folder import PROGRAM, Layout, RunFolder, claim
-from .models import backbone_of, build_detector_of, build_tracker_of
+from .layout import STATES
+from .models import backbone_of, build_detector_of, build_tracker_of, reference_prompts
 from .settings import TrackSettings
 from .summary import Progress, TrackSummary
 
@@ -68,7 +81,7 @@ class _State:
 
 def track_video(
     video: Video,
-    targets: Sequence[Target] | ClassNames,
+    targets: Sequence[Target] | ClassNames | References,
     output: str | os.PathLike[str] | Layout,
     settings: TrackSettings | None = None,
     *,
@@ -88,7 +101,8 @@ def track_video(
 
     Args:
         video: the frames, see :func:`vos.open_video`.
-        targets: who to follow, see :mod:`vos.prompting.parsing`; or the names of their classes.
+        targets: who to follow, see :mod:`vos.prompting.parsing`; or the names of their classes; or references
+            that show them, see :func:`vos.load_references`.
         output: folder for the results, made where absent.
         settings: everything else; what concerns reading is for the record only.
         resume: go on with a run that was stopped; the result is the same, to the byte, timings apart.
@@ -107,6 +121,9 @@ def track_video(
     """
     settings = settings or TrackSettings()
     layout = output if isinstance(output, Layout) else Layout.of_video(output)
+    given = () if isinstance(targets, (ClassNames, References)) else targets
+    objects = len({target.object_id for target in given})
+    settings, choice = settle(settings, layout, objects=max(1, objects), resume=resume)
 
     def make_backbone() -> Backbone:  # called once there is a tracker: a network is loaded once
         if not built:
@@ -118,6 +135,8 @@ def track_video(
     if isinstance(targets, ClassNames):
         detector = build_detector_of(settings) if detector is None else detector
         prompting = ClassPrompts(targets, settings.classes, detector, make_backbone)
+    elif isinstance(targets, References):
+        prompting = reference_prompts(targets, settings, make_backbone)
     else:
         prompting = UserPrompts(targets, backward=settings.backward)
     losses = video.losses()
@@ -133,8 +152,20 @@ def track_video(
     engine = tracker or build_tracker_of(settings)
     if engine.info.accepts != ALL_PROMPTS:
         engine = PromptDecodingTracker(engine, make_backbone)
+    if engine.info.delay and not isinstance(prompting, UserPrompts):
+        raise SettingsError(
+            f"results come {engine.info.delay} frames late (hold_back), and detections need those of each "
+            "frame: set hold_back to 0, or prompt the objects"
+        )
+    if engine.info.delay and (settings.key_every or 1) > 1:
+        raise SettingsError(
+            f"results come {engine.info.delay} frames late (hold_back), which key_every does not go with: "
+            "set hold_back to 0, or leave out --key-every"
+        )
     watch = InputWatch(video)
     identity = identity_of(video, targets, settings, engine, layout, watch)
+    if choice is not None:
+        identity["choice"] = choice
     with claim(layout, identity, resume=resume, overwrite=overwrite, inputs=video.paths) as folder:
         if folder.finished is not None:
             folder.finish()
@@ -184,12 +215,19 @@ class _Run:
         """Up to here the total time is counted."""
         self.fresh = 0
         """Frames done by this process."""
+        self.due = False
+        """Whether a checkpoint is due."""
+        self.kept = KeptStates(self.layout.paths[STATES], settings.keep_states)
+        every = settings.key_every or 1
+        self.keys = KeyFrames(tracker, every) if every > 1 else None
 
     def go(self) -> TrackSummary:
         """Run to the end; an interruption is reported with what is on disk."""
         try:
             self._restore()
-            if self.folder.checkpoint is None:
+            if self.folder.extension is not None:
+                self._replay(self.folder.extension)
+            elif self.folder.checkpoint is None:
                 self._prepare()
             if self.state.stage == "backward":
                 self._track_backward()
@@ -237,8 +275,9 @@ class _Run:
             sequence=safe_name(sequence),
             audio=audio_source(self.video),
         )
-        chosen = options_by_format(self.settings.outputs, self.settings.options)
-        options: dict[str, dict[str, Any]] = {name: {"options": o} for name, o in chosen.items() if o}
+        options: dict[str, dict[str, Any]] = {
+            name: {"options": o} for name, o in self._options().items() if o
+        }
         options["overlay"] = {"settings": self.settings.overlay}
         for name in (*self.settings.outputs, "run"):
             path = self.layout.paths[name]
@@ -248,20 +287,58 @@ class _Run:
         saved = self.folder.checkpoint
         if saved is None:
             return
-        self.state = _State(**saved["state"])
-        if self.state.last_index >= self.wanted.stop or (
-            self.state.complete and saved["stop"] != self.wanted.stop
-        ):
+        done = _State(**saved["state"])
+        if done.last_index >= self.wanted.stop or (done.complete and saved["stop"] != self.wanted.stop):
             raise OutputError(
-                f"{self.layout.folder} is done up to frame {self.state.last_index} already, "
+                f"{self.layout.folder} is done up to frame {done.last_index} already, "
                 "which does not go with this --end: give the same, or --overwrite to start anew"
             )
         for name, writer in self.writers.items():
             writer.restore(saved["writers"][name])
+        self._set_state(saved)
+        logger.info("going on after %d frames (%s)", self.state.done, self.state.stage)
+
+    def _replay(self, extension: Extension) -> None:
+        """Take the frames up to a kept state of the finished run from its result."""
+        before = self.folder.final
+        saved = KeptStates(before.paths[STATES], 0).newest(extension)
+        last = -1 if saved is None else saved["state"]["last_index"]
+        soft = any(options.get("edge") == "soft" for options in self._options().values())
+        if (
+            saved is None
+            or soft
+            or self.keys is not None  # the last frame was one of them, which it is not in a longer video
+            or "masks" not in self.settings.outputs
+            or last < self.prompting.last_start()
+        ):
+            logger.info("no state of the finished run can be used: all frames are tracked again")
+            self._prepare()
+            return
+        entries = {entry["index"]: entry for entry in extension.record["frames"]}
+        for done, frame in enumerate(self._read(self.video.frames(self.wanted.start, last + 1)), start=1):
+            with self._timed("write"):
+                self._write(frame, earlier_result(before, entries[frame.index], frame))
+                if done % self.settings.checkpoint_every == 0:  # the pieces are those of one whole run
+                    for writer in self.writers.values():
+                        writer.checkpoint()
+        seconds = {name: float(value) for name, value in extension.record["timings"].items()}
+        self._set_state({**saved, "state": {**saved["state"], "seconds": seconds}})
+        self.backward = None
+        self.fresh = self.state.done
+        logger.info("continuing after %d frames of the finished run", self.state.done)
+
+    def _set_state(self, saved: Mapping[str, Any]) -> None:
+        """Position, prompts and tracker as they were saved."""
+        self.state = _State(**saved["state"])
         self.prompting.set_state(saved["prompting"])
         if self.state.started:
             self.tracker.load(saved["tracker"])
-        logger.info("going on after %d frames (%s)", self.state.done, self.state.stage)
+        if self.keys is not None:
+            self.keys.load(saved["keys"])
+
+    def _options(self) -> dict[str, dict[str, Any]]:
+        """The options of each output."""
+        return options_by_format(self.settings.outputs, self.settings.options)
 
     def _prepare(self) -> None:
         def searched(done: int, total: int | None) -> None:
@@ -274,7 +351,7 @@ class _Run:
         """From the latest frame in which an object is given first to the first frame read."""
         assert self.backward is not None
         last = self.prompting.last_start()
-        stop = last + 1 - self.state.done * self.wanted.step
+        stop = last + 1 - self._frames_to_skip() * self.wanted.step
         frames = self.video.frames(self.wanted.start, stop, reverse=True)
         total = len(range(self.wanted.start, last + 1, self.wanted.step))
         for frame, segmentation in self._tracked(frames, self.prompting.backward):
@@ -284,11 +361,13 @@ class _Run:
                 self.backward.write(segmentation)
             self._advance(total)
         self.state = dataclasses.replace(self.state, stage="forward", done=0, started=False)
+        if self.keys is not None:
+            self.keys.reset()
         self._save_checkpoint()
 
     def _track_forward(self) -> None:
         """From the first frame read to the last, everything written as it comes."""
-        start = self.wanted.start + self.state.done * self.wanted.step
+        start = self.wanted.start + self._frames_to_skip() * self.wanted.step
         total = self.video.estimate_frames()
         for frame, segmentation in self._tracked(self.video.frames(start), self._forward_prompts):
             with self._timed("write"):
@@ -297,14 +376,22 @@ class _Run:
                     segmentation = merge(segmentation, before, self.prompting.first_given)
                 self.prompting.observe(segmentation)
                 self.state.objects = sorted({*self.state.objects, *segmentation.ids})
-                if "masks" in self.writers:
-                    self.folder.note("masks", f"{frame.name}.png")
-                for writer in self.writers.values():
-                    writer.write(frame, segmentation)
+                self._write(frame, segmentation)
             self.state.last_index = frame.index
             self._advance(total)
         self.state.complete = True
         self._save_checkpoint()
+
+    def _frames_to_skip(self) -> int:
+        """Frames of this stage that need not be read: those that are done, but for the last key frame."""
+        return self.state.done - (self.keys is not None and self.keys.resumes)
+
+    def _write(self, frame: Frame, segmentation: FrameResult) -> None:
+        """One frame into every output."""
+        if "masks" in self.writers:
+            self.folder.note("masks", f"{frame.name}.png")
+        for writer in self.writers.values():
+            writer.write(frame, segmentation)
 
     def _forward_prompts(self, frame: Frame) -> Sequence[Target]:
         """The prompts of a frame; new detections are compared with what tracking alone gives."""
@@ -320,7 +407,11 @@ class _Run:
             self.state.started = self.state.started or bool(given)
             return given
 
-        results = propagate(self._read(frames), self.tracker, prompts_at, started=self.state.started)
+        started = self.state.started
+        if self.keys is not None:
+            results = self.keys.propagate(self._read(frames), prompts_at, started=started)
+        else:
+            results = propagate(self._read(frames), self.tracker, prompts_at, started=started)
         seconds = self.state.seconds
         while True:
             start, read_before = time.perf_counter(), seconds["read"]
@@ -331,12 +422,13 @@ class _Run:
             yield result
 
     def _read(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        while True:
-            with self._timed("read"):
-                frame = next(frames, None)
-            if frame is None:
-                return
-            yield frame
+        with contextlib.closing(read_ahead(frames)) as ahead:
+            while True:
+                with self._timed("read"):
+                    frame = next(ahead, None)
+                if frame is None:
+                    return
+                yield frame
 
     @contextlib.contextmanager
     def _timed(self, part: str) -> Iterator[None]:
@@ -350,26 +442,39 @@ class _Run:
         """One more frame of this stage is done."""
         self.state.done += 1
         self.fresh += 1
-        if self.state.done % self.settings.checkpoint_every == 0:
+        self.due = self.due or self.state.done % self.settings.checkpoint_every == 0
+        if self.due and (self.keys is None or self.keys.at_key):
             self._save_checkpoint()
         self.report(Progress(self.state.stage, self.state.done, total))
 
     def _save_checkpoint(self) -> None:
         """Secure everything so far: first the pieces of all results, then, in one rename, that they count."""
+        self.due = False
         with self._timed("write"):
             writers = {name: writer.checkpoint() for name, writer in self.writers.items()}
             now = time.perf_counter()
             self.state.seconds["total"] += now - self.since
             self.since = now
-            self.folder.save_checkpoint(
-                {
-                    "state": dataclasses.asdict(self.state),
-                    "stop": self.wanted.stop,
-                    "prompting": self.prompting.get_state(),
-                    "tracker": self.tracker.save() if self.state.started else None,
-                    "writers": writers,
-                }
-            )
+            saved = self.tracker.save() if self.state.started else None
+            # A tracker with a delay may have seen its first prompt, and not have settled that frame.
+            started = self.state.started and (bool(saved) or not self.tracker.info.delay)
+            state = {
+                "state": dataclasses.asdict(self.state) | {"started": started},
+                "stop": self.wanted.stop,
+                "prompting": self.prompting.get_state(),
+                "tracker": saved,
+                "keys": None if self.keys is None else self.keys.save(),
+            }
+            if self.state.stage == "forward" and (self.state.complete or self.settings.keep_states > 1):
+                self._keep(state)
+            self.folder.save_checkpoint({**state, "writers": writers})
+
+    def _keep(self, state: Mapping[str, Any]) -> None:
+        """Keep the state beside the results, where that is wanted."""
+        if self.settings.keep_states and self.state.done:
+            self.folder.note(STATES, self.kept.name(self.state.last_index))
+            untimed = {**state["state"], "seconds": {}, "complete": False}  # equal runs keep equal files
+            self.kept.add(self.state.last_index, {**state, "state": untimed})
 
     def _finish(self) -> TrackSummary:
         """Put the final files in place, ``run.json`` last, and clear away the rest."""
@@ -398,7 +503,8 @@ class _Run:
             "counts": {"frames": self._frames_done(), "objects": state.objects},
             "names": {str(object_id): name for object_id, name in sorted(self.prompting.names.items())},
             **self.prompting.facts(),
-            "folders": {name: writer.files for name, writer in records.items() if writer.is_folder},
+            "folders": {name: writer.files for name, writer in records.items() if writer.is_folder}
+            | ({STATES: self.kept.names()} if self.settings.keep_states else {}),
             "warnings": [*warnings, *notes],
             "timings": {name: round(value, 3) for name, value in state.seconds.items()},
         }

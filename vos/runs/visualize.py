@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
 from collections.abc import Iterator
-from html import escape
 from pathlib import Path
 
 import cv2
@@ -12,17 +13,26 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import InputError, SettingsError
-from ..files import replacing, write_text_atomic
+from ..files import replacing
 from ..formats.base import VideoFacts
-from ..formats.drawing import OverlaySettings, bright_palette, draw_overlay
+from ..formats.drawing import (
+    PALETTES,
+    OverlaySettings,
+    colour_index,
+    contour_colours,
+    draw_overlay,
+    line_width,
+)
 from ..formats.reading import Annotations
 from ..formats.video_writer import X264, Encoding, VideoWriter
 from ..formats.with_frames import Pictures, audio_source, with_frames
 from ..frame import Frame
-from ..results import FrameResult, Labels
+from ..results import FrameResult, Labels, object_ids
+from .plot import with_truth, write_plot
 
 SUFFIXES = (".mp4", ".gif", ".webp", ".png", ".svg")
 """Video, animations, contact sheet, plot."""
+PLOTS = (".svg", ".png")
 HIT, MISS, FALSE = (0, 158, 115), (230, 159, 0), (213, 94, 0)
 """Colours of pixels that are right, left out, and too many."""
 CELLS = 12
@@ -40,15 +50,19 @@ def visualize(
     settings: OverlaySettings,
     *,
     truth: Annotations | None = None,
+    trails: int = 0,
+    plot: bool = False,
 ) -> None:
     """Write one picture of a result; the suffix of ``output`` says which.
 
     Args:
         annotations: what to show.
-        output: ``.mp4``, ``.gif``, ``.webp``, ``.png`` (contact sheet) or ``.svg`` (confidence and area).
-        pictures: the video; not needed for ``.svg``.
+        output: ``.mp4``, ``.gif``, ``.webp``, ``.png`` (contact sheet, or plot) or ``.svg`` (plot).
+        pictures: the video; not needed for a plot.
         settings: how the overlay looks.
-        truth: shown beside the overlay as hits, misses and false pixels.
+        truth: shown beside the overlay as hits, misses and false pixels; a plot shows J.
+        trails: frames over which the way of an object's centroid is drawn, 0 for none.
+        plot: draw confidence, area and J over the frames, as ``.svg`` always does.
 
     Raises:
         SettingsError: for another suffix.
@@ -57,12 +71,14 @@ def visualize(
     suffix = output.suffix.lower()
     if suffix not in SUFFIXES:
         raise SettingsError(f"{output} must end in {', '.join(SUFFIXES)}: that says what is drawn")
-    if suffix == ".svg":
-        write_text_atomic(output, plot(annotations))
+    if plot and suffix not in PLOTS:
+        raise SettingsError(f"{output}: a plot is written as {' or '.join(PLOTS)}")
+    if plot or suffix == ".svg":
+        write_plot(output, annotations, truth)
         return
     if pictures is None:
         raise InputError(f"{output} shows the frames: give the video with --video")
-    shown = _drawn(annotations, pictures, settings, truth)
+    shown = _drawn(annotations, pictures, settings, truth, trails)
     if suffix == ".mp4":
         writer = _Shown(output, VideoFacts(annotations.fps, audio=audio_source(pictures)), settings.crf)
         with writer:
@@ -90,18 +106,47 @@ class _Shown(VideoWriter):
 
 
 def _drawn(
-    annotations: Annotations, pictures: Pictures, settings: OverlaySettings, truth: Annotations | None
+    annotations: Annotations,
+    pictures: Pictures,
+    settings: OverlaySettings,
+    truth: Annotations | None,
+    trails: int,
 ) -> Iterator[tuple[Frame, NDArray[np.uint8]]]:
     """Every frame with what is shown of it."""
-    expected = None if truth is None else iter(truth)
+    expected = None if truth is None else with_truth(annotations, truth)
+    ways = Trails(trails, settings.palette) if trails else None
     for frame, result in with_frames(annotations, pictures):
         drawn = draw_overlay(frame.image, result, settings=settings, names=annotations.names)
+        if ways is not None:
+            ways.draw(drawn, result)
         if expected is not None:
-            right = next((r for f, r in expected if f.name == frame.name), None)
-            if right is None:
-                raise InputError(f"the truth has no frame {frame.name}, or its frames are in another order")
+            _, right = next(expected)
             drawn = np.hstack([drawn, compare(frame.image, result.labels, right.labels)])
         yield frame, drawn
+
+
+class Trails:
+    """The way of every object's centroid over the latest frames; broken where it was not visible.
+
+    Args:
+        length: frames.
+        palette: a name in :data:`vos.formats.drawing.PALETTES`.
+    """
+
+    def __init__(self, length: int, palette: str) -> None:
+        self._colours = contour_colours(PALETTES[palette]())
+        self._places: deque[dict[int, tuple[int, int]]] = deque(maxlen=length + 1)
+
+    def draw(self, drawn: NDArray[np.uint8], result: FrameResult) -> None:
+        """Draw the ways up to this frame, the next one, onto ``drawn`` (H, W, 3)."""
+        moments = {k: cv2.moments(result.mask(k).astype(np.uint8), True) for k in object_ids(result.labels)}
+        centres = {k: (round(m["m10"] / m["m00"]), round(m["m01"] / m["m00"])) for k, m in moments.items()}
+        self._places.append(centres)
+        width = line_width(drawn.shape[0]) + 1
+        for before, after in itertools.pairwise(self._places):
+            for object_id in sorted(set(before) & set(after)):
+                colour = self._colours[colour_index(np.array(object_id, np.uint16))].tolist()
+                cv2.line(drawn, before[object_id], after[object_id], colour, width, cv2.LINE_AA)
 
 
 def compare(image: NDArray[np.uint8], labels: Labels, truth: Labels) -> NDArray[np.uint8]:
@@ -158,40 +203,3 @@ def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return picture
     size = (ANIMATION_WIDTH, max(1, round(height * ANIMATION_WIDTH / width)))
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def plot(annotations: Annotations) -> str:
-    """SVG: confidence (0 to 1) and area (as a part of the largest) of every object over the frames."""
-    confidence: dict[int, list[tuple[int, float]]] = {}
-    area: dict[int, list[tuple[int, float]]] = {}
-    for record in annotations.records():
-        for found in record.objects:
-            area.setdefault(found.object_id, []).append((record.index, found.area))
-            if found.confidence is not None:
-                confidence.setdefault(found.object_id, []).append((record.index, found.confidence))
-    indices = [index for line in area.values() for index, _ in line]
-    if not indices:
-        raise InputError("there is no object to plot")
-    largest = max(value for line in area.values() for _, value in line) or 1
-    first, span = min(indices), max(max(indices) - min(indices), 1)
-    parts = [
-        '<svg xmlns="http://www.w3.org/2000/svg" width="900" height="460" font-family="sans-serif" '
-        'font-size="12"><rect width="900" height="460" fill="white"/>'
-    ]
-    panels = ((confidence, 1.0, "confidence, 0 to 1", 30), (area, largest, f"area, 0 to {largest} px", 240))
-    for lines, top, title, y in panels:
-        parts.append(f'<rect x="40" y="{y}" width="700" height="180" fill="none" stroke="#999"/>')
-        parts.append(f'<text x="40" y="{y - 6}">{title}</text>')
-        for object_id, line in sorted(lines.items()):
-            points = " ".join(
-                f"{40 + 700 * (index - first) / span:.1f},{y + 180 * (1 - value / top):.1f}"
-                for index, value in line
-            )
-            colour = "#" + bytes(bright_palette()[(object_id - 1) % 254 + 1]).hex()
-            parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
-    for row, object_id in enumerate(sorted(area)):
-        colour = "#" + bytes(bright_palette()[(object_id - 1) % 254 + 1]).hex()
-        name = escape(f"{object_id} {annotations.names.get(object_id, '')}".rstrip())
-        parts.append(f'<text x="755" y="{42 + 16 * row}" fill="{colour}">{name}</text>')
-    parts.append(f'<text x="40" y="440">frame {first} to {first + span}</text></svg>\n')
-    return "\n".join(parts)

@@ -67,6 +67,15 @@ class Correspondence:
         moved: Floats = cv2.remap(values, self.x, self.y, cv2.INTER_LINEAR, borderMode=border)
         return moved
 
+    def after(self, earlier: Correspondence) -> Correspondence:
+        """From this picture to the one before the previous, which ``earlier`` leads to from the previous."""
+        height, width = self.x.shape
+        x = self.pull(earlier.x, cv2.BORDER_REPLICATE)
+        y = self.pull(earlier.y, cv2.BORDER_REPLICATE)
+        outside = (self.x < 0) | (self.y < 0) | (self.x > width - 1) | (self.y > height - 1)
+        x[outside], y[outside] = self.x[outside], self.y[outside]
+        return Correspondence(x, y, self.trust * self.pull(earlier.trust))
+
 
 @dataclass(frozen=True, eq=False)
 class WarpedMasks:
@@ -128,9 +137,12 @@ def vote(newest: WarpedMasks, other: WarpedMasks) -> WarpedMasks:
 
 def correspond(previous: Image, current: Image, round_trip: float) -> Correspondence:
     """Correspondence of two (h, w) grey pictures; ``round_trip`` in pixels, see :class:`CarrySettings`."""
-    height, width = current.shape
-    back = dense_flow(current, previous)
-    forth = dense_flow(previous, current)
+    return from_flows(dense_flow(current, previous), dense_flow(previous, current), round_trip)
+
+
+def from_flows(back: Floats, forth: Floats, round_trip: float) -> Correspondence:
+    """Correspondence by (h, w, 2) flow from the current picture to the previous one, and by flow forth."""
+    height, width = back.shape[:2]
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     x, y = columns + back[..., 0], rows + back[..., 1]
     returned = back + cv2.remap(forth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -159,7 +171,7 @@ def quality(found: Correspondence, moved: Floats, labs: tuple[Floats, Floats], m
     area = float(mask.sum())
     if area <= 0:
         return 0.0
-    return min(1.0, float((moved * found.trust * _alike(found, labs)).sum()) / max(1.0, area))
+    return min(1.0, float((moved * found.trust * alike(found, labs)).sum()) / max(1.0, area))
 
 
 def find_leap(
@@ -216,14 +228,14 @@ def _from_there(
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     x, y = columns - np.float32(leap[0]), rows - np.float32(leap[1])
     rigid = Correspondence(x, y, np.ones_like(x))
-    rigid = Correspondence(x, y, _alike(rigid, labs))
+    rigid = Correspondence(x, y, alike(rigid, labs))
     return [
         Correspondence(flowing.x - np.float32(leap[0]), flowing.y - np.float32(leap[1]), flowing.trust),
         rigid,
     ]
 
 
-def _alike(found: Correspondence, labs: tuple[Floats, Floats]) -> Floats:
+def alike(found: Correspondence, labs: tuple[Floats, Floats]) -> Floats:
     """(h, w) float32 in 0..1: how alike the colours of corresponding pixels are."""
     seen = found.pull(labs[0], cv2.BORDER_REPLICATE)
     result: Floats = np.exp(-((seen - labs[1]) ** 2).sum(axis=2) / (2 * SAME_COLOUR**2))

@@ -1,41 +1,35 @@
 """The interval rule: masks between two frames whose masks are known.
 
-The tracker goes forward from the one and backward from the other, and both results are joined at one switch
-frame per object, where they agree well and which is near the middle. This serves corrections, where a user
-knows the masks at both ends, and key frames, where a stronger tracker does.
+A tracker goes forward from the one and backward from the other, and both results are joined at one switch
+frame per object, where they agree well and which is near the middle. Short gaps are better filled without a
+tracker, see :mod:`vos.trackers.flow_filling`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from ..frame import Frame
-from ..ops.overlap import paint_by
-from ..ops.rle import pack_mask, packed_iou, unpack_mask
+from ..ops.rle import pack_mask, packed_iou
 from ..prompts import Prompt, Target
-from ..results import FrameResult, Labels, label_dtype
+from ..results import FrameResult
 from .base import Tracker
+from .flow_filling import FillSettings, fill_gap
 
-Observer = Callable[[Frame, FrameResult, bool], None]
-"""Called with every frame, its result, and whether the pass goes forward; what it raises ends the pass."""
+Observer = Callable[[Frame, FrameResult], None]
+"""Called with every frame of a pass and its result; what it raises ends the pass."""
 
 
 @dataclass(frozen=True)
 class IntervalSettings:
     """How the two passes over an interval are joined."""
 
-    switch: Literal["best", "middle"] = "best"
-    """``best`` tracks all frames in both directions and switches where the results agree; ``middle`` switches
-    in the middle and tracks every frame once."""
     pull: float = 0.2
     """IoU that a switch frame at an end of the interval has to have more than one in the middle."""
-    warm: bool = False
-    """Keep what a tracker has learned of the objects from one interval to the next, if it can, see
-    :class:`Restartable`."""
 
 
 class FrameSource(Protocol):
@@ -47,14 +41,15 @@ class FrameSource(Protocol):
 
 
 @runtime_checkable
-class Restartable(Protocol):
-    """A tracker that can begin at another frame and keep what it has learned of the objects.
+class StartsFromSeveral(Protocol):
+    """A tracker that learns from several frames at once for less than the cost of one after the other."""
 
-    :class:`vos.trackers.mask_tracker.MaskTracker` is one.
-    """
+    def start_from(self, references: Sequence[tuple[Frame, Sequence[Target]]]) -> FrameResult:
+        """Forget all that went before, and start a video at the last of these frames.
 
-    def restart(self, frame: Frame, prompts: Sequence[Target]) -> FrameResult:
-        """As ``start``, with the masks of all objects, but what was learned stays."""
+        Args:
+            references: frames with the masks known there; the others need not be near the last.
+        """
         ...
 
 
@@ -85,9 +80,8 @@ class Joined:
 class Pass:
     """The results of one pass over an interval, packed, by object and frame."""
 
-    def __init__(self, ids: Iterable[int], size: tuple[int, int]) -> None:
+    def __init__(self, ids: Iterable[int]) -> None:
         self.masks: dict[int, dict[int, PackedMask]] = {object_id: {} for object_id in ids}
-        self.size = size
 
     def add(self, result: FrameResult) -> None:
         """Keep the masks of a frame."""
@@ -97,9 +91,72 @@ class Pass:
                 masks[result.frame_index] = PackedMask(rle, float(result.confidence[object_id]))
 
 
+@dataclass(frozen=True)
+class PassStart:
+    """Where a pass begins: all that its results depend on, beside the tracker and the video."""
+
+    frame: int
+    """Its masks are known."""
+    is_forward: bool
+    ids: tuple[int, ...]
+    """Objects whose masks are wanted."""
+    targets: tuple[Target, ...]
+    """The masks of all objects in ``frame``, rivals too, so that they compete."""
+    memory: tuple[tuple[int, tuple[Target, ...]], ...] = ()
+    """Further frames with known masks of the same objects that the tracker is shown first, in this order."""
+
+    def frames_to(self, end: int) -> range:
+        """The frames after ``frame`` up to and with ``end``, in the order of the pass."""
+        return range(self.frame + 1, end + 1) if self.is_forward else range(self.frame - 1, end - 1, -1)
+
+
+PassRunner = Callable[[PassStart, int], Pass]
+"""Runs a pass to its last frame: :class:`TrackerPasses`, or one that keeps results."""
+
+
+@dataclass(frozen=True)
+class TrackerPasses:
+    """Runs passes of a tracker over a video."""
+
+    tracker: Tracker
+    """Its state is lost."""
+    video: FrameSource
+    observe: Observer | None = None
+
+    def __call__(self, start: PassStart, end: int) -> Pass:
+        """The results of the frames after the start up to and with ``end``."""
+        kept = Pass(start.ids)
+        self.begin(start)
+        self.go_on(start.frames_to(end), kept)
+        return kept
+
+    def begin(self, start: PassStart) -> None:
+        """Start the tracker with all that is known."""
+        known = [*start.memory, (start.frame, start.targets)]
+        references = [(next(iter(self.video.frames(index, index + 1))), given) for index, given in known]
+        if len(references) > 1 and isinstance(self.tracker, StartsFromSeveral):
+            result = self.tracker.start_from(references)
+        else:
+            result = self.tracker.start(*references[0])
+            for frame, targets in references[1:]:
+                result = self.tracker.step(frame, targets)
+        if self.observe is not None:
+            self.observe(references[-1][0], result)
+
+    def go_on(self, indices: range, kept: Pass) -> None:
+        """Step through frames that follow those before."""
+        if not indices:
+            return
+        low, high = min(indices), max(indices)
+        for frame in self.video.frames(low, high + 1, reverse=indices.step < 0):
+            result = self.tracker.step(frame)
+            kept.add(result)
+            if self.observe is not None:
+                self.observe(frame, result)
+
+
 def track_interval(
-    tracker: Tracker,
-    video: FrameSource,
+    run: PassRunner,
     first: int,
     last: int,
     ids: Sequence[int],
@@ -109,73 +166,30 @@ def track_interval(
     after: Sequence[Target] = (),
     memory: Sequence[tuple[int, Sequence[Target]]] = (),
     settings: IntervalSettings | None = None,
-    observe: Observer | None = None,
 ) -> dict[int, Joined]:
     """The masks of some objects in the frames ``first`` to ``last``.
 
     Args:
-        tracker: its state is lost, but for what a warm start keeps.
+        run: runs the two passes.
         ids: objects that masks are wanted of; an object without a mask at an end is not tracked from there.
         size: (height, width) of the frames.
         before: the masks of all objects in frame ``first - 1``, rivals too, so that they compete.
         after: the same in frame ``last + 1``.
-        memory: further frames with known masks that the tracker is shown before each pass, in this order.
-        observe: called with every frame of both passes.
+        memory: further frames with known masks that the tracker is shown before each pass, in this order;
+            of objects that are not at the end where the pass begins nothing is shown.
 
     Returns:
         Object id -> its masks; empty ones for an object that neither end has.
     """
-    settings = settings or IntervalSettings()
-    begun = {t.object_id for t in before} & set(ids), {t.object_id for t in after} & set(ids)
-    stop, start = last + 1, first
-    if settings.switch == "middle" and begun[0] == begun[1]:
-        stop = start = (first + last + 1) // 2
-    forward, backward = Pass(begun[0], size), Pass(begun[1], size)
-    if begun[0] and stop > first:
-        frames = video.frames(first - 1, stop)
-        _run(tracker, video, frames, before, memory, forward, settings.warm, observe, True)
-    if begun[1] and start <= last:
-        frames = video.frames(start, last + 2, reverse=True)
-        _run(tracker, video, frames, after, memory, backward, settings.warm, observe, False)
-    return {
-        object_id: join(
-            first,
-            last,
-            forward.masks.get(object_id, {}),
-            backward.masks.get(object_id, {}),
-            size,
-            settings,
-        )
-        for object_id in ids
-    }
-
-
-def _run(
-    tracker: Tracker,
-    video: FrameSource,
-    frames: Iterator[Frame],
-    given: Sequence[Target],
-    memory: Sequence[tuple[int, Sequence[Target]]],
-    kept: Pass,
-    warm: bool,
-    observe: Observer | None,
-    is_forward: bool,
-) -> None:
-    """One pass from a frame with known masks."""
-    begin: Callable[[Frame, Sequence[Target]], FrameResult] = tracker.start
-    if warm and isinstance(tracker, Restartable):
-        begin = tracker.restart
-    for index, targets in memory:
-        begin(next(iter(video.frames(index, index + 1))), targets)
-        begin = tracker.step
-    result = begin(edge := next(frames), given)
-    if observe is not None:
-        observe(edge, result, is_forward)
-    for frame in frames:
-        result = tracker.step(frame)
-        kept.add(result)
-        if observe is not None:
-            observe(frame, result, is_forward)
+    passes = []
+    for frame, end, targets in ((first - 1, last, before), (last + 1, first, after)):
+        shown = {target.object_id for target in targets}
+        wanted = tuple(sorted(shown & set(ids)))
+        known = ((f, tuple(t for t in given if t.object_id in shown)) for f, given in memory)
+        start = PassStart(frame, frame < first, wanted, tuple(targets), tuple((f, g) for f, g in known if g))
+        passes.append(run(start, end) if wanted else Pass(()))
+    forward, backward = (kept.masks for kept in passes)
+    return {k: join(first, last, forward.get(k, {}), backward.get(k, {}), size, settings) for k in ids}
 
 
 def join(
@@ -184,7 +198,7 @@ def join(
     forward: Mapping[int, PackedMask],
     backward: Mapping[int, PackedMask],
     size: tuple[int, int],
-    settings: IntervalSettings,
+    settings: IntervalSettings | None = None,
 ) -> Joined:
     """One object's masks of two passes over ``first`` to ``last``; a pass may have none."""
     frames = range(first, last + 1)
@@ -192,7 +206,7 @@ def join(
     agreement = [packed_iou(forward[f].rle, backward[f].rle, size) for f in both]
     switch: int | None = None
     if len(both) == len(frames) > 0:
-        switch = switch_frame(first, agreement, settings.pull)
+        switch = switch_frame(first, agreement, (settings or IntervalSettings()).pull)
     elif forward and backward:
         switch = min(backward)
     empty = PackedMask(pack_mask(np.zeros(size, bool)), 1.0)
@@ -223,50 +237,24 @@ def switch_frame(first: int, agreement: Sequence[float], pull: float) -> int:
 
 
 def fill_key_frames(
-    tracker: Tracker,
-    video: FrameSource,
-    keys: Iterable[FrameResult],
-    settings: IntervalSettings | None = None,
+    video: FrameSource, keys: Iterable[FrameResult], settings: FillSettings | None = None
 ) -> Iterator[FrameResult]:
     """All frames from the first key frame to the last, with the results of the key frames as they are.
 
-    The masks in between are the tracker's, by the interval rule; one interval is in memory at a time.
+    The masks in between are carried from both key frames beside them, see
+    :func:`vos.trackers.flow_filling.fill_gap`; the frames of one gap are in memory at a time.
 
     Args:
-        tracker: fills the gaps.
-        keys: results in order of frames, such as those of a stronger tracker on every fifth frame.
+        keys: results in order of frames, such as those of a strong tracker on every fifth frame.
     """
-    settings = settings or IntervalSettings(warm=True)
     previous: FrameResult | None = None
     for key in keys:
         if previous is not None and key.frame_index > previous.frame_index + 1:
-            yield from _between(tracker, video, previous, key, settings)
+            frames = list(video.frames(previous.frame_index, key.frame_index + 1))
+            for filled in fill_gap(frames, previous, key, settings):
+                yield filled.result
         yield key
         previous = key
-
-
-def _between(
-    tracker: Tracker, video: FrameSource, p: FrameResult, q: FrameResult, settings: IntervalSettings
-) -> Iterator[FrameResult]:
-    ids = sorted({*p.ids, *q.ids})
-    size = (p.labels.shape[0], p.labels.shape[1])
-    joined = track_interval(
-        tracker,
-        video,
-        p.frame_index + 1,
-        q.frame_index - 1,
-        ids,
-        size=size,
-        before=as_targets(p),
-        after=as_targets(q),
-        settings=settings,
-    )
-    for row, frame in enumerate(range(p.frame_index + 1, q.frame_index)):
-        packed = {object_id: joined[object_id].masks[row] for object_id in ids}
-        masks = [unpack_mask(packed[object_id].rle, size) for object_id in ids]
-        keys = [(-packed[k].confidence, int(mask.sum()), k) for k, mask in zip(ids, masks, strict=True)]
-        labels: Labels = paint_by(masks, ids, keys) if ids else np.zeros(size, label_dtype(ids))
-        yield FrameResult(frame, labels, {k: packed[k].confidence for k in ids})
 
 
 def as_targets(result: FrameResult) -> list[Target]:

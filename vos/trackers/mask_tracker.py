@@ -89,13 +89,6 @@ class MaskTracker(ABC, Generic[S]):
     def _learn(self, state: S | None, frame: Frame, prompts: MaskPrompts) -> S:
         """The state at ``frame`` after the masks of ``prompts``; None: the first frame."""
 
-    def _relearn(self, state: S, frame: Frame, prompts: MaskPrompts) -> S:
-        """The state at ``frame``, which need not follow, with new masks of the same objects.
-
-        Trackers that fit a model of the objects can keep it here.
-        """
-        return self._learn(None, frame, prompts)
-
     @abstractmethod
     def _advance(self, state: S, frame: Frame) -> S:
         """The state one frame later."""
@@ -125,17 +118,7 @@ class MaskTracker(ABC, Generic[S]):
         given = mask_prompts(frame, prompts)
         self._state = self._preview = None
         self._state = self._learn(None, frame, given)
-        return _prompted(self._result(self._state, frame), given)
-
-    def restart(self, frame: Frame, prompts: Sequence[Target]) -> FrameResult:
-        """See :class:`~vos.trackers.intervals.Restartable`."""
-        given = mask_prompts(frame, prompts)
-        state = self._state
-        if state is None or self._known(state) != given.ids:
-            return self.start(frame, prompts)
-        self._preview = None
-        self._state = self._relearn(state, frame, given)
-        return _prompted(self._result(self._state, frame), given)
+        return prompted_result(self._result(self._state, frame), given)
 
     def step(self, frame: Frame, prompts: Sequence[Target] = (), *, commit: bool = True) -> FrameResult:
         """See :class:`~vos.trackers.base.Tracker`."""
@@ -152,7 +135,7 @@ class MaskTracker(ABC, Generic[S]):
         if commit:
             self._state = state
         result = self._result(state, frame)
-        return result if given is None else _prompted(result, given)
+        return result if given is None else prompted_result(result, given)
 
     def remove(self, object_id: int) -> None:
         """See :class:`~vos.trackers.base.Tracker`."""
@@ -185,7 +168,7 @@ def check_size(frame: Frame, size: tuple[int, ...]) -> None:
         )
 
 
-def _prompted(result: FrameResult, given: MaskPrompts) -> FrameResult:
+def prompted_result(result: FrameResult, given: MaskPrompts) -> FrameResult:
     """The result of a frame with prompts: prompted objects have their own confidence and source."""
     return FrameResult(
         result.frame_index,

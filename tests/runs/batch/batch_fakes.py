@@ -15,10 +15,10 @@ from run_fakes import DriftingTracker
 
 from vos.errors import MediaError
 from vos.files import make_folder, write_text_atomic
+from vos.pool import Report
 from vos.runs.batch.attempt import Attempt, Record
 from vos.runs.batch.layout import task_folder
 from vos.runs.batch.tracking import track_task
-from vos.runs.pool import Report
 from vos.runs.summary import Progress
 from vos.testing import scene, write_images, write_labels
 from vos.trackers.registry import TRACKERS, TrackerEntry

@@ -1,4 +1,4 @@
-"""The script for Slurm, run by a stand-in; and what else docs/scale-out and the Dockerfile promise."""
+"""The script for Slurm, run by a stand-in, and the job for Kubernetes."""
 
 from __future__ import annotations
 
@@ -176,20 +176,3 @@ def test_the_arguments_for_kubernetes_are_those_of_the_command() -> None:
     assert isinstance(group, click.Group)
     assert container["args"][:2] == ["batch", "run"]
     group.commands["run"].make_context("run", container["args"][2:], parent=parent)
-
-
-def test_the_image() -> None:
-    """Both variants end as another user than root, offline, with weights from a mounted cache."""
-    text = (ROOT / "Dockerfile").read_text()
-    stages = re.split(r"^FROM ", text, flags=re.MULTILINE)[1:]
-    assert [stage.split("\n")[0].split(" AS ")[1] for stage in stages] == ["base", "cpu", "cuda"]
-    assert "VOS_OFFLINE=1" in stages[0]
-    assert "VOS_HOME=/cache" in stages[0]
-    for stage in stages[1:]:
-        assert stage.startswith("base ")
-        assert re.findall(r"^USER (\w+)", stage, flags=re.MULTILINE) == ["vos"]
-        assert 'ENTRYPOINT ["vos"]' in stage
-    copied = re.findall(r"^COPY (.+) \S+$", text, flags=re.MULTILINE)
-    kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    assert {name for names in copied for name in names.split()} == kept
-    assert all((ROOT / name).exists() for name in kept)

@@ -23,13 +23,13 @@ from vos.errors import (
     PartialResultError,
     SettingsError,
 )
+from vos.pool import Report, ThreadPool
 from vos.runs import TrackSettings
 from vos.runs.batch import BatchOptions, BatchOutcome, Shard, plan, raise_for, run_batch, tally, worker
 from vos.runs.batch.attempt import Attempt, Record, run_attempt
 from vos.runs.batch.layout import done_name, dump, fail_name, lease_name, parse
 from vos.runs.batch.leases import Leases
 from vos.runs.batch.store import LocalStore, open_store
-from vos.runs.pool import Report, ThreadPool
 from vos.runs.summary import Progress
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..pool import Report
+from ...pool import Report
 from ..settings import TrackSettings
 from .failures import Failure, failure_of
 from .pack import Pack

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from ...errors import SettingsError
-from ..pool import Event, Function, StopTask
+from ...pool import Event, Function, StopTask
 from .attempt import Attempt, Run, run_attempt
 from .tracking import track_task
 
@@ -75,7 +75,7 @@ class _Actor:
 
 
 class RayPool:
-    """A :class:`~vos.runs.pool.Pool` of Ray actors; :func:`ray_pool` makes one."""
+    """A :class:`~vos.pool.Pool` of Ray actors; :func:`ray_pool` makes one."""
 
     def __init__(self, function: Function, workers: int, *, cpus: float, gpus: float) -> None:
         import ray
@@ -93,12 +93,12 @@ class RayPool:
         return len(self._idle)
 
     def submit(self, key: str, argument: Any) -> None:
-        """See :class:`~vos.runs.pool.Pool`."""
+        """See :class:`~vos.pool.Pool`."""
         actor = self._idle.pop()
         self._busy[key] = (actor, actor.run.remote(argument))
 
     def wait(self, timeout: float) -> list[Event]:
-        """See :class:`~vos.runs.pool.Pool`; progress inside a task is not reported."""
+        """See :class:`~vos.pool.Pool`; progress inside a task is not reported."""
         if not self._busy:
             time.sleep(timeout)
             return []
@@ -119,7 +119,7 @@ class RayPool:
         return event
 
     def stop(self, key: str) -> None:
-        """See :class:`~vos.runs.pool.Pool`."""
+        """See :class:`~vos.pool.Pool`."""
         if key in self._busy:
             self._busy[key][0].stop.remote()
 

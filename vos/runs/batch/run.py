@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 from ...errors import InterruptedRunError, OutputError, PartialResultError, SettingsError
+from ...pool import Pool, ProcessPool, ThreadPool
 from ..folder import differences
-from ..pool import Pool, ProcessPool, ThreadPool
 from ..settings import TrackSettings
 from .attempt import Run, run_attempt
 from .layout import BATCH, SCHEMA, dump, parse
@@ -107,7 +107,7 @@ def process_pool(
         jobs: processes; 0 for one per device, or per core without devices.
         devices: ``cuda:0``, ``cuda:1``: each process sees only its own, as ``cuda:0``.
         run: does one task; importable by name.
-        tasks_per_process, max_memory: see :class:`~vos.runs.pool.ProcessPool`.
+        tasks_per_process, max_memory: see :class:`~vos.pool.ProcessPool`.
         cores: usable cores, in place of what the system says.
 
     Raises:

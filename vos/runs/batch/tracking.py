@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from ...distribution import own_version
 from ...files import make_folder
+from ...pool import Report, peak_memory
 from ...video import open_video
 from ..models import build_tracker_of
-from ..pool import Report, peak_memory
 from ..settings import TrackSettings
 from ..track import track_video
 from .attempt import Attempt, Record

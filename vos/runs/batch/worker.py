@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import InterruptedRunError, OutputError, PartialResultError
-from ..pool import Event, Pool
+from ...pool import Event, Pool
 from ..settings import TrackSettings
 from ..summary import Progress
 from .attempt import Attempt, Record

@@ -14,7 +14,7 @@ Beside it a copy is updated online from the tracker's own results
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -57,10 +57,6 @@ class AppearanceSettings:
     """Clip of the outputs, so that looks alone never overrule all else."""
     kept: int = 12_000
     """Examples of the reference frames that are kept to be learned again beside newer ones."""
-    warm_views: int = 2
-    """As ``views``, where the model is not fitted from nothing but adjusted to a further frame."""
-    warm_iterations: int = 60
-    """As ``iterations``, in that case."""
     seed: int = 0
     view: AugmentationSettings = field(default_factory=AugmentationSettings)
 
@@ -123,23 +119,6 @@ def fit(given: Sequence[ReferenceFrame], ids: Sequence[int], settings: Appearanc
     keep = np.random.default_rng((settings.seed, len(given))).permutation(len(inputs))[: settings.kept]
     examples = Examples(inputs[keep].astype(np.float16), classes[keep].astype(np.uint8))
     return Appearance(tuple(ids), mean, spread, weights, examples)
-
-
-def refit(model: Appearance, given: ReferenceFrame, settings: AppearanceSettings) -> Appearance:
-    """The model, adjusted to one more frame with the same objects: a fraction of the cost of :func:`fit`.
-
-    The frame counts as much as the examples kept of those before.
-    """
-    few = replace(settings, views=settings.warm_views, iterations=settings.warm_iterations)
-    descriptors, classes = _examples(given, model.ids, few, 0)
-    inputs = np.concatenate([model.examples.inputs.astype(np.float32), model.normalised(descriptors)])
-    classes = np.concatenate([model.examples.classes.astype(np.int64), classes])
-    start = OnlineClassifier.starting_from(model.weights)
-    average_from = int(few.iterations * (1 - few.averaged))
-    _, weights = learn(start, _batches(inputs, classes, few), few.decay, average_from)
-    keep = np.random.default_rng(settings.seed).permutation(len(inputs))[: settings.kept]
-    examples = Examples(inputs[keep].astype(np.float16), classes[keep].astype(np.uint8))
-    return replace(model, weights=weights, examples=examples)
 
 
 def log_probabilities(

@@ -18,7 +18,7 @@ several objects cost little more than one. The work is done in a window around t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -28,11 +28,12 @@ from numpy.typing import NDArray
 from ...backbones.classical.descriptors import to_lab
 from ...frame import Frame
 from ...ops.crop import Crop
+from ...prompts import Target
 from ...results import FrameResult, Labels
 from ...settings import override
 from ..base import TrackerInfo
-from ..mask_tracker import MaskPrompts, MaskTracker, check_size
-from .appearance import Appearance, Examples, ReferenceFrame, fit, refit
+from ..mask_tracker import MaskPrompts, MaskTracker, check_size, mask_prompts, prompted_result
+from .appearance import Appearance, Examples, ReferenceFrame, fit
 from .classifier import OnlineClassifier
 from .confidence import Confidence, ReferenceStatistics, fitted_confidence, reference_statistics
 from .frame_context import Refiner
@@ -74,9 +75,29 @@ class ClassicalTracker(MaskTracker[Video]):
         known |= self._prompted(frame, labels, prompts)
         scale = crop_of(labels, self._settings).scale
         given = (*(() if state is None else state.given), ReferenceFrame(frame.image, labels.copy(), scale))
-        if len(given) > self._settings.max_references:  # the first frame is never forgotten
-            given = (given[0], *given[len(given) - self._settings.max_references + 1 :])
-        return self._fitted(frame.image, labels, known, given)
+        return self._fitted(frame.image, labels, known, self._limited(given))
+
+    def start_from(self, references: Sequence[tuple[Frame, Sequence[Target]]]) -> FrameResult:
+        """See :class:`~vos.trackers.intervals.StartsFromSeveral`: one model is fitted to all frames.
+
+        Objects that the last frame does not show are ignored.
+        """
+        self._state = self._preview = None
+        prompts = [mask_prompts(frame, targets) for frame, targets in references]
+        frame, last = references[-1][0], prompts[-1]
+        given = []
+        for (earlier, _), shown in zip(references, prompts, strict=True):
+            check_size(frame, earlier.size)
+            labels = np.where(np.isin(shown.labels, last.ids), shown.labels, 0).astype(last.labels.dtype)
+            given.append(ReferenceFrame(earlier.image, labels, crop_of(labels, self._settings).scale))
+        known = self._prompted(frame, last.labels, last)
+        self._state = self._fitted(frame.image, last.labels.copy(), known, self._limited(tuple(given)))
+        return prompted_result(self._result(self._state, frame), last)
+
+    def _limited(self, given: tuple[ReferenceFrame, ...]) -> tuple[ReferenceFrame, ...]:
+        """The reference frames that are learned from: the first is never forgotten."""
+        most = self._settings.max_references
+        return given if len(given) <= most else (given[0], *given[len(given) - most + 1 :])
 
     def _prompted(self, frame: Frame, labels: Labels, prompts: MaskPrompts) -> dict[int, ObjectState]:
         """State of the prompted objects, by id; ``labels`` agree with the prompts."""
@@ -90,14 +111,6 @@ class ClassicalTracker(MaskTracker[Video]):
             area = float(np.count_nonzero(mask))
             objects[object_id] = ObjectState(object_id, confidence, 0, area, reference)
         return objects
-
-    def _relearn(self, state: Video, frame: Frame, prompts: MaskPrompts) -> Video:
-        scale = crop_of(prompts.labels, self._settings).scale
-        given = ReferenceFrame(frame.image, prompts.labels.copy(), scale)
-        known = self._prompted(frame, given.labels, prompts)
-        objects = tuple(known[object_id] for object_id in sorted(known))
-        appearance = refit(state.appearance, given, self._settings.appearance)
-        return Video(frame.image, given.labels, objects, (given,), appearance, unadapted(appearance), None)
 
     def _fitted(
         self,

@@ -73,29 +73,41 @@ class Pool(Protocol):
 
 
 class ThreadPool:
-    """One worker in a thread of this process: no isolation, nothing to start."""
+    """Workers in threads of this process: no isolation, nothing to start.
 
-    def __init__(self, function: Function) -> None:
+    Args:
+        function: what they do.
+        workers: threads.
+    """
+
+    def __init__(self, function: Function, workers: int = 1) -> None:
         self._function = function
+        self._workers = workers
+        self._tasks: queue.SimpleQueue[tuple[str, Any, threading.Event] | None] = queue.SimpleQueue()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._stopped = threading.Event()
-        self._key: str | None = None
+        self._running: dict[str, threading.Event] = {}
+        """Task -> set once it has been asked to stop."""
+        self._threads = 0
 
     @property
     def free(self) -> int:
-        """1, or 0 while the task runs."""
-        return int(self._key is None)
+        """Threads without a task."""
+        return self._workers - len(self._running)
 
     def submit(self, key: str, argument: Any) -> None:
-        """Start the task in a thread that does not keep the process alive."""
-        assert self._key is None
-        self._key = key
-        self._stopped.clear()
-        threading.Thread(target=self._run, args=(key, argument), name=key, daemon=True).start()
+        """Give the task to a thread, which does not keep the process alive."""
+        assert self.free
+        if self._threads < min(self._workers, len(self._running) + 1):
+            self._threads += 1
+            threading.Thread(target=self._work, daemon=True).start()
+        self._running[key] = threading.Event()
+        self._tasks.put((key, argument, self._running[key]))
 
-    def _run(self, key: str, argument: Any) -> None:
-        for event in _events_of(key, self._function, argument, self._events.put, self._stopped.is_set):
-            self._events.put(event)
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            key, argument, stopped = task
+            for event in _events_of(key, self._function, argument, self._events.put, stopped.is_set):
+                self._events.put(event)
 
     def wait(self, timeout: float) -> list[Event]:
         """See :class:`Pool`."""
@@ -104,22 +116,27 @@ class ThreadPool:
             found.append(self._events.get(timeout=timeout))
             while True:
                 found.append(self._events.get_nowait())
-        if any(event.kind != "progress" for event in found):
-            self._key = None
+        for event in found:
+            if event.kind != "progress":
+                del self._running[event.key]
         return found
 
     def stop(self, key: str) -> None:
         """See :class:`Pool`."""
-        if key == self._key:
-            self._stopped.set()
+        if key in self._running:
+            self._running[key].set()
 
     def kill(self, key: str) -> None:
         """A thread cannot be killed: it is asked to stop."""
         self.stop(key)
 
     def close(self) -> None:
-        """Ask what still runs to stop."""
-        self._stopped.set()
+        """Ask what still runs to stop; threads end with their tasks."""
+        for stopped in self._running.values():
+            stopped.set()
+        for _ in range(self._threads):
+            self._tasks.put(None)
+        self._threads = 0
 
 
 @dataclass(eq=False)
@@ -274,6 +291,30 @@ def run_all(pool: Pool, arguments: Mapping[str, Any]) -> Iterator[Event]:
         for event in pool.wait(1.0):
             running -= event.kind != "progress"
             yield event
+
+
+def ordered_map(pool: Pool, arguments: Sequence[Any]) -> list[Any]:
+    """What the pool's function returns for each argument, in their order.
+
+    Of several errors, the one of the first argument is raised, once the tasks that were begun have ended.
+    """
+    results: dict[int, Any] = {}
+    errors: dict[int, BaseException] = {}
+    begun = 0
+    while len(results) + len(errors) < begun or (begun < len(arguments) and not errors):
+        while begun < len(arguments) and pool.free and not errors:
+            pool.submit(str(begun), arguments[begun])
+            begun += 1
+        for event in pool.wait(1.0):
+            if event.kind == "done":
+                results[int(event.key)] = event.value
+            elif event.kind == "failed":
+                errors[int(event.key)] = event.value
+            elif event.kind == "died":
+                errors[int(event.key)] = RuntimeError(f"a worker process ended with exit code {event.value}")
+    if errors:
+        raise errors[min(errors)]
+    return [results[k] for k in range(len(arguments))]
 
 
 def _events_of(

@@ -7,7 +7,7 @@ import signal
 import time
 from typing import Any
 
-from vos.runs.pool import Report
+from vos.pool import Report
 
 
 def work(argument: Any, report: Report) -> Any:
@@ -39,7 +39,7 @@ def work(argument: Any, report: Report) -> Any:
 
 def main() -> None:
     """A parent with a task that never ends; says the process id of its worker."""
-    from vos.runs.pool import ProcessPool, run_all
+    from vos.pool import ProcessPool, run_all
 
     pool = ProcessPool(work, 1)
     (event,) = run_all(pool, {"pid": ("pid", None)})

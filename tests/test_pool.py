@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ import pool_fakes
 import pytest
 from pool_fakes import work
 
-from vos.runs.pool import Event, Pool, ProcessPool, StopTask, ThreadPool, run_all
+from vos.pool import Event, Pool, ProcessPool, StopTask, ThreadPool, ordered_map, run_all
 
 
 @pytest.fixture(params=["thread", "process"])
@@ -172,3 +173,44 @@ def test_workers_do_not_outlive_a_killed_parent() -> None:
         assert is_alive(pid)
         parent.kill()
     assert wait_until(lambda: not is_alive(pid))
+
+
+def test_threads_work_at_the_same_time() -> None:
+    """As many tasks run as there are threads: these wait for each other."""
+    both = threading.Barrier(2)
+    pool = ThreadPool(lambda argument, report: both.wait(30), 2)
+    assert sorted(ordered_map(pool, range(2))) == [0, 1]
+    assert pool.free == 2
+    pool.close()
+
+
+def test_an_ordered_map() -> None:
+    """Results are in the order of the arguments, whichever ends first."""
+
+    def after(argument: float, report: Any) -> float:
+        time.sleep(argument)
+        return argument
+
+    pool = ThreadPool(after, 3)
+    assert ordered_map(pool, [0.05, 0.0, 0.02, 0.0]) == [0.05, 0.0, 0.02, 0.0]
+    assert ordered_map(pool, []) == []
+    pool.close()
+
+
+def test_of_several_errors_the_first_is_raised() -> None:
+    """That of the first argument; what has not begun then is left alone."""
+    begun = []
+
+    def fail(argument: int, report: Any) -> int:
+        begun.append(argument)
+        if argument == 1:
+            time.sleep(0.1)
+        if argument in (1, 2):
+            raise ValueError(argument)
+        return argument
+
+    pool = ThreadPool(fail, 3)
+    with pytest.raises(ValueError, match="1"):
+        ordered_map(pool, range(100))
+    assert len(begun) < 10
+    pool.close()

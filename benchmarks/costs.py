@@ -1,0 +1,92 @@
+"""The table of costs in ``docs/batch.md``, from the seconds per frame in ``benchmarks/results``.
+
+::
+
+    python -m benchmarks.costs
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common import RESULTS, ROOT
+from vos.files import write_text_atomic
+
+PAGE = ROOT / "docs" / "batch.md"
+BEGIN, END = "<!-- costs: written by benchmarks/costs.py -->\n", "<!-- end of costs -->"
+FPS = 25
+"""Frames per second of the video whose hour is priced."""
+SETS = {
+    "classical": "davis-2016-dev.json",
+    "nano": "nano-2016-dev.json",
+    "nano --tune": "nano-tuned-2016-dev.json",
+}
+"""Options of ``--model`` -> what ``vos benchmark davis`` wrote."""
+SAM_TRACK, H100 = "sam-track.json", "memory-trackers-h100.json"
+TWO_CORES = "2 CPU cores"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one model takes for one object at 480p."""
+
+    model: str
+    machine: str
+    seconds_per_frame: float
+    source: str
+    """File in ``benchmarks/results``."""
+
+    @property
+    def hours(self) -> float:
+        """Of computing, per hour of video."""
+        return FPS * self.seconds_per_frame
+
+
+def costs(results: Path = RESULTS) -> list[Cost]:
+    """All that was measured: processors first, then by model and precision."""
+
+    def read(name: str) -> Any:
+        return json.loads((results / name).read_text())
+
+    found = [Cost(model, TWO_CORES, read(name)["seconds_per_frame"], name) for model, name in SETS.items()]
+    sam = [row for row in read(SAM_TRACK)["rows"] if row["method"] == "target"]
+    found += [Cost(_named(row), TWO_CORES, row["total"], SAM_TRACK) for row in _one_object(sam)]
+    gpu = read(H100)
+    found += [Cost(_named(row), gpu["machine"], 1 / row["fps"], H100) for row in _one_object(gpu["rows"])]
+    return found
+
+
+def _one_object(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    return (row for row in rows if row["objects"] == 1)
+
+
+def _named(row: Mapping[str, Any]) -> str:
+    return row["model"] + ("" if row["dtype"] == "float32" else f" --dtype {row['dtype']}")
+
+
+def table(rows: list[Cost]) -> str:
+    """The costs in Markdown."""
+    lines = [
+        f"| `--model` | on | seconds per frame | hours per hour of video at {FPS} frames per second | from |",
+        "|---|---|--:|--:|---|",
+    ]
+    lines += [
+        f"| `{row.model}` | {row.machine} | {row.seconds_per_frame:.3f} | {row.hours:.1f} "
+        f"| [{row.source}](../benchmarks/results/{row.source}) |"
+        for row in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Write the table into the page."""
+    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
+    write_text_atomic(PAGE, before + BEGIN + "\n" + table(costs()) + "\n" + END + rest.split(END)[1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""The weights of the review queue's signals, fitted to tracked masks whose J is known.
+
+The doubt ``u = 1 - product(1 - w * v)`` over signals v with weights w is made the likeliest probability of
+"J < 0.75". What it is worth on sequences that it was not fitted to comes from cross-validation: the sequences
+are divided among five folds, and the doubt of each is computed with weights fitted to the others.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import write_json
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.stats import rankdata
+
+from vos.files import write_text_atomic
+from vos.projects.queue import queue_weights
+from vos.projects.signals import SIGNALS
+
+BAD = 0.75
+FOLDS = 5
+FITTED_ON = ("queue", "random")
+"""Policies whose masks are fitted to: those that do not know the truth."""
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Model = Callable[[Floats], Floats]
+"""(M, S) signals -> (M,) doubts."""
+
+
+def noisy_or(weights: Floats) -> Model:
+    """The queue's doubt."""
+    return lambda values: 1 - np.prod(1 - weights * values, axis=1)
+
+
+def fit_noisy_or(values: Floats, bad: Bools) -> Floats:
+    """(S,) weights in 0..0.95 of the likeliest doubt."""
+
+    def loss(weights: Floats) -> float:
+        u = np.clip(noisy_or(weights)(values), 1e-3, 1 - 1e-3)
+        return float(-np.where(bad, np.log(u), np.log(1 - u)).mean())
+
+    bounds = [(0.0, 0.95)] * values.shape[1]
+    return np.asarray(minimize(loss, np.full(values.shape[1], 0.4), bounds=bounds).x)
+
+
+def fit_logistic(values: Floats, bad: Bools) -> Model:
+    """Logistic regression, for comparison: it may let a signal speak for a mask."""
+
+    def loss(parameters: Floats) -> float:
+        scores = parameters[0] + values @ parameters[1:]
+        signs = np.where(bad, 1.0, -1.0)
+        return float(np.logaddexp(0, -signs * scores).mean() + 1e-4 * (parameters[1:] ** 2).sum())
+
+    found = minimize(loss, np.zeros(1 + values.shape[1])).x
+    return lambda some: 1 / (1 + np.exp(-(found[0] + some @ found[1:])))
+
+
+def auroc(scores: Floats, positive: Bools) -> float:
+    """Area under the ROC curve: the chance that a positive scores above a negative, ties count half."""
+    count = int(positive.sum())
+    if count in (0, len(positive)):
+        return float("nan")
+    ranks = rankdata(scores)
+    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(positive) - count)))
+
+
+def held_out(
+    fit: Callable[[Floats, Bools], Model], values: Floats, bad: Bools, sequence: NDArray[np.str_]
+) -> Floats:
+    """(M,) doubts of every mask by what was fitted to the other sequences."""
+    names = sorted(set(sequence.tolist()))
+    fold = {name: number % FOLDS for number, name in enumerate(names)}
+    folds = np.array([fold[name] for name in sequence.tolist()])
+    doubts = np.zeros(len(values))
+    for number in set(folds.tolist()):
+        doubts[folds == number] = fit(values[folds != number], bad[folds != number])(values[folds == number])
+    return doubts
+
+
+def fit_queue(rows: list[dict[str, Any]], asset: Path, report: Path) -> None:
+    """Fit the weights to the rows of ``corrections.py``, and write them and what they are worth."""
+    used = [row for row in rows if row["policy"] in FITTED_ON]
+    if len({row["sequence"] for row in used}) < 2:
+        raise SystemExit(
+            "there are no annotators of two sequences to fit to: run corrections.py without --fit"
+        )
+    names = list(SIGNALS)
+    samples = [(row["sequence"], row["model"], j, signals) for row in used for j, signals in row["samples"]]
+    sequence = np.array([sample[0] for sample in samples])
+    model = np.array([sample[1] for sample in samples])
+    bad = np.array([sample[2] for sample in samples]) < BAD
+    values = np.array([[sample[3].get(name, 0.0) for name in names] for sample in samples])
+    weights = fit_noisy_or(values, bad)
+    before = np.array([queue_weights().get(name, 0.0) for name in names])
+    doubts = {
+        "u, cross-validated": held_out(lambda v, b: noisy_or(fit_noisy_or(v, b)), values, bad, sequence),
+        "u, fitted to all": noisy_or(weights)(values),
+        "u, weights before": noisy_or(before)(values),
+        "logistic regression, cross-validated": held_out(fit_logistic, values, bad, sequence),
+        "score alone": values[:, names.index("score")],
+    }
+    areas = {
+        chosen: {what: round(auroc(u[mask], bad[mask]), 4) for what, u in doubts.items()}
+        for chosen, mask in [("all", np.ones(len(bad), bool)), *((m, model == m) for m in sorted(set(model)))]
+    }
+    single = {name: round(auroc(values[:, column], bad), 4) for column, name in enumerate(names)}
+    fitted_on = {
+        "sequences": len(set(sequence.tolist())),
+        "models": sorted(set(model.tolist())),
+        "masks": len(bad),
+        "bad": int(bad.sum()),
+        "cut": sorted({(row["frames"], row["size"]) for row in used}),
+    }
+    found = {name: round(float(weight), 3) for name, weight in zip(names, weights, strict=True)}
+    write_asset(asset, found, fitted_on, areas["all"]["u, cross-validated"])
+    write_json(
+        report,
+        "review_queue",
+        {"bad": BAD, "folds": FOLDS, "policies": FITTED_ON, **fitted_on},
+        [{"weights": found, "auroc": areas, "auroc of single signals": single}],
+    )
+    print(json.dumps({"weights": found, "auroc": areas, "single": single, **fitted_on}, indent=1))
+
+
+def write_asset(path: Path, weights: Mapping[str, float], fitted_on: Mapping[str, Any], area: float) -> None:
+    """The file that the queue reads."""
+    content = {
+        "about": "Weights of the review queue's signals: u = 1 - product(1 - weight * signal).",
+        "command": "python benchmarks/corrections.py --fit",
+        "fitted_on": fitted_on,
+        "auroc": area,
+        "weights": weights,
+    }
+    write_text_atomic(path, json.dumps(content, indent=2) + "\n")

@@ -1,0 +1,159 @@
+"""What a correction runs again, and what is read from earlier passes."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vos.projects import Engine, Project, pending_jobs, replay, track_project
+from vos.projects import passes as passes_module
+from vos.projects.passes import PASSES
+
+from .drifting import FRAMES, DriftingTracker, new_project, square
+
+CLIP = "clip"
+
+
+class Counted:
+    """An engine that counts the calls of its tracker."""
+
+    def __init__(self) -> None:
+        self.tracker = DriftingTracker()
+        record = {"name": "drifting", "version": "0", "settings": "", "weights": None}
+        self.engine = Engine(lambda: self.tracker, record)
+
+    def frames(self, kind: str) -> list[int]:
+        """Frames of the calls of a kind since the last time."""
+        found = [call[1] for call in self.tracker.calls if call[0] == kind]
+        self.tracker.calls = [call for call in self.tracker.calls if call[0] != kind]
+        return found
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """One object given in frame 0, and nothing that a tracker is shown first."""
+    project = new_project(tmp_path)
+    project.change_settings(memory=0)
+    project.anchor(CLIP, 0, 1, square(2, 2))
+    return project
+
+
+def masks(project: Project) -> list[bytes]:
+    """The masks of object 1."""
+    return [project.frame(CLIP, frame).mask(1).tobytes() for frame in range(FRAMES)]
+
+
+def test_a_correction_runs_what_it_changes(project: Project) -> None:
+    """The pass that leads to the corrected frame is read; the result is as if it had been run."""
+    counted = Counted()
+    track_project(project, engine=counted.engine)
+    assert counted.frames("step") == list(range(1, FRAMES))
+    project.anchor(CLIP, 6, 1, square(6, 9))
+    track_project(project, engine=counted.engine)
+    assert counted.frames("start") == [0, 6, 6]
+    assert counted.frames("step") == [5, 4, 3, 2, 1, 7, 8, 9, 10, 11]
+    found = masks(project)
+    assert all(not outcome.differs for outcome in replay(project, engine=counted.engine))
+    counted.frames("step")
+    # Another mask in the same frame: only what begins there is run.
+    project.anchor(CLIP, 6, 1, square(5, 9))
+    track_project(project, engine=counted.engine)
+    assert counted.frames("step") == [5, 4, 3, 2, 1, 7, 8, 9, 10, 11]
+    # And back to the first mask: nothing is.
+    project.anchor(CLIP, 6, 1, square(6, 9))
+    track_project(project, engine=counted.engine)
+    assert counted.frames("step") == []
+    assert masks(project) == found
+    assert pending_jobs(project) == []
+
+
+def test_a_longer_pass_continues_a_shorter_one(project: Project) -> None:
+    """From the state of the tracker at its end."""
+    counted = Counted()
+    project.anchor(CLIP, 5, 1, square(6, 9))
+    track_project(project, engine=counted.engine)
+    counted.frames("step"), counted.frames("start")
+    project.undo()
+    project.anchor(CLIP, 9, 1, square(6, 12))
+    track_project(project, engine=counted.engine)
+    steps = counted.frames("step")
+    assert steps[:4] == [5, 6, 7, 8]
+    assert counted.frames("start") == [9, 9]
+    again = Counted()
+    assert all(not outcome.differs for outcome in replay(project, engine=again.engine))
+
+
+def test_other_settings_and_other_masks_are_other_passes(project: Project) -> None:
+    """What a pass depends on is in its name."""
+    counted = Counted()
+    track_project(project, engine=counted.engine)
+    copy = project.folder.parent / "copy"
+    shutil.copytree(project.folder, copy)
+    counted.frames("step")
+    with Project.open(copy, annotator="ben") as other:
+        other.anchor(CLIP, 0, 1, square(3, 2))
+        track_project(other, engine=counted.engine)
+        assert counted.frames("step") == list(range(1, FRAMES))
+        other.anchor(CLIP, 0, 1, square(2, 2))
+        changed = replace(counted.engine, record={**counted.engine.record, "settings": "other"})
+        track_project(other, engine=changed)
+        assert counted.frames("step") == list(range(1, FRAMES))
+
+
+def test_damaged_or_deleted_passes_are_run_again(project: Project) -> None:
+    """Nothing but time is lost."""
+    counted = Counted()
+    track_project(project, engine=counted.engine)
+    (kept,) = (project.folder / PASSES).iterdir()
+    kept.write_bytes(kept.read_bytes()[:100])
+    project.anchor(CLIP, 6, 1, square(6, 9))
+    track_project(project, engine=counted.engine)
+    counted.frames("step")
+    shutil.rmtree(project.folder / PASSES)
+    project.anchor(CLIP, 6, 1, square(5, 9))
+    track_project(project, engine=counted.engine)
+    assert counted.frames("step") == [1, 2, 3, 4, 5, 5, 4, 3, 2, 1, 7, 8, 9, 10, 11]
+
+
+def test_old_passes_make_room(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest stays."""
+    monkeypatch.setattr(passes_module, "LIMIT", 1)
+    counted = Counted()
+    track_project(project, engine=counted.engine)
+    assert list((project.folder / PASSES).iterdir()) == []
+
+
+def test_short_intervals_are_filled_without_the_tracker(tmp_path: Path) -> None:
+    """Where both ends show the object; it is recorded, and replayed."""
+    counted = Counted()
+    with new_project(tmp_path) as project:
+        project.change_settings(fill=4, memory=0)
+        for frame in (0, 5, 11):
+            project.anchor(CLIP, frame, 1, square(2, 2 + frame))
+        (first, second) = track_project(project, engine=counted.engine)
+        assert (first.payload["filled"], second.payload["filled"]) == (True, False)
+        assert counted.frames("start") == [5, 11]
+        track = project.state.track(CLIP, 1)
+        assert {str(track.state(frame)) for frame in range(1, 5)} == {"tracked"}
+        for frame in range(1, 5):  # the clip does not move as these masks do; both ends are seen
+            mask = project.frame(CLIP, frame).mask(1)
+            assert (mask & (square(2, 2) | square(2, 7))).sum() == mask.sum() > 0
+        assert "disagree" in first.payload["signals"]["1"]
+        assert all(not outcome.differs for outcome in replay(project, engine=counted.engine))
+        assert np.array_equal(project.frame(CLIP, 5).mask(1), square(2, 7))
+
+
+def test_absent_at_one_end_is_tracked(tmp_path: Path) -> None:
+    """There is nothing to carry from there."""
+    counted = Counted()
+    with new_project(tmp_path) as project:
+        project.change_settings(fill=4, memory=0)
+        project.anchor(CLIP, 0, 1, square(2, 2))
+        project.anchor(CLIP, 3, 1, None)
+        events = track_project(project, engine=counted.engine)
+        assert [event.payload["filled"] for event in events] == [False, False]
+        assert counted.frames("step") == [1, 2]

@@ -1,0 +1,130 @@
+"""A finished run that is extended is equal to one that was as long, and as corrected, from the start."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from run_fakes import DriftingTracker, SceneReader, files, target
+
+from vos.errors import OutputError, PartialResultError
+from vos.prompts import Target
+from vos.runs import TrackSettings, track_video
+from vos.testing import Scene
+from vos.video.selection import Video
+
+
+@pytest.fixture
+def kept(settings: TrackSettings) -> TrackSettings:
+    """Settings of a run that keeps states, with a checkpoint every few frames."""
+    return dataclasses.replace(settings, keep_states=3, checkpoint_every=4)
+
+
+def run(
+    reader: SceneReader, targets: list[Target], out: Path, settings: TrackSettings, *, resume: bool = False
+) -> DriftingTracker:
+    """Track, and return the tracker with its calls."""
+    tracker = DriftingTracker()
+    video = Video(reader, start=settings.start, end=settings.end)
+    track_video(video, targets, out, settings, tracker=tracker, resume=resume)
+    return tracker
+
+
+def test_by_frames(reader: SceneReader, clip: Scene, tmp_path: Path, kept: TrackSettings) -> None:
+    """Only the added frames are tracked; masks, annotations, overlay and record are those of a whole run."""
+    targets = [target(clip, 1, 0), target(clip, 2, 4)]
+    short = dataclasses.replace(kept, end=11)
+    run(reader, targets, tmp_path / "whole", kept)
+    run(reader, targets, tmp_path / "out", short)
+    before = files(tmp_path / "out")
+    tracker = run(reader, targets, tmp_path / "out", kept, resume=True)
+    assert [call[1] for call in tracker.calls] == list(range(11, len(clip.frames)))
+    after, whole = files(tmp_path / "out"), files(tmp_path / "whole")
+    assert set(before) - set(after) <= {name for name in before if name.startswith(".states")}
+    del after["run.json"], whole["run.json"]
+    assert {k: v for k, v in after.items() if ".states" not in k} == {
+        k: v for k, v in whole.items() if ".states" not in k
+    }
+    records = [json.loads((tmp_path / name / "run.json").read_text()) for name in ("out", "whole")]
+    for record in records:
+        del record["timings"], record["folders"]["states"]
+    assert records[0] == records[1]
+
+
+def test_by_a_correction(reader: SceneReader, clip: Scene, tmp_path: Path, kept: TrackSettings) -> None:
+    """Tracking continues from a state before the corrected frame; earlier frames stay as they are."""
+    targets = [target(clip, 1, 0)]
+    corrected = [*targets, target(clip, 1, 10)]
+    run(reader, corrected, tmp_path / "whole", kept)
+    run(reader, targets, tmp_path / "out", kept)
+    tracker = run(reader, corrected, tmp_path / "out", kept, resume=True)
+    first = min(call[1] for call in tracker.calls)
+    assert 0 < first <= 10
+    after, whole = files(tmp_path / "out"), files(tmp_path / "whole")
+    assert {k: v for k, v in after.items() if k.startswith("masks")} == {
+        k: v for k, v in whole.items() if k.startswith("masks")
+    }
+    assert after["annotations.json"] == whole["annotations.json"]
+
+
+def test_without_a_state_all_is_tracked_again(
+    reader: SceneReader, clip: Scene, tmp_path: Path, settings: TrackSettings
+) -> None:
+    """With the result of a whole run."""
+    targets = [target(clip, 1, 0)]
+    run(reader, targets, tmp_path / "whole", settings)
+    run(reader, targets, tmp_path / "out", dataclasses.replace(settings, end=7))
+    tracker = run(reader, targets, tmp_path / "out", settings, resume=True)
+    assert len(tracker.calls) == len(clip.frames)
+    assert files(tmp_path / "out") == files(tmp_path / "whole")
+
+
+def test_stopped_while_extending(
+    reader: SceneReader, clip: Scene, tmp_path: Path, kept: TrackSettings
+) -> None:
+    """The finished result is as it was until the extended one is complete; --resume completes it."""
+    targets = [target(clip, 1, 0)]
+    run(reader, targets, tmp_path / "whole", kept)
+    run(reader, targets, tmp_path / "out", dataclasses.replace(kept, end=9))
+    before = files(tmp_path / "out")
+    reader.fail_at, reader.error = 13, OutputError("no space left")
+    with pytest.raises(PartialResultError, match="the earlier result is as it was"):
+        run(reader, targets, tmp_path / "out", kept, resume=True)
+    assert {k: v for k, v in files(tmp_path / "out").items() if not k.startswith(".work")} == before
+    reader.fail_at = None
+    run(reader, targets, tmp_path / "out", kept, resume=True)
+    masks = {k: v for k, v in files(tmp_path / "whole").items() if k.startswith("masks")}
+    assert {k: v for k, v in files(tmp_path / "out").items() if k.startswith("masks")} == masks
+
+
+def test_what_is_no_extension_is_refused(
+    reader: SceneReader, clip: Scene, tmp_path: Path, kept: TrackSettings
+) -> None:
+    """Fewer frames, a changed prompt, a new object: each is named, and the result stays."""
+    targets = [target(clip, 1, 0)]
+    run(reader, targets, tmp_path / "out", kept)
+    before = files(tmp_path / "out")
+    with pytest.raises(OutputError, match="done up to frame"):
+        run(reader, targets, tmp_path / "out", dataclasses.replace(kept, end=5), resume=True)
+    with pytest.raises(OutputError, match="another prompt for object 1 at frame 0"):
+        run(reader, [target(clip, 1, 2)], tmp_path / "out", kept, resume=True)
+    with pytest.raises(OutputError, match="object 2 is not in the finished run"):
+        run(reader, [*targets, target(clip, 2, 4)], tmp_path / "out", kept, resume=True)
+    assert files(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5])
+def test_kept_states_are_spread(tmp_path: Path, limit: int) -> None:
+    """The newest is always kept, and the others lie evenly before it."""
+    from vos.runs.extension import KeptStates
+
+    states = KeptStates(tmp_path / "states", limit)
+    for last in range(4, 400, 5):
+        states.add(last, {"state": last})
+    frames = [int(name.split(".")[0]) for name in states.names()]
+    assert len(frames) == limit
+    assert frames[-1] == 399
+    gaps = [b - a for a, b in zip([-1, *frames], frames, strict=False)]
+    assert max(gaps[:-1], default=0) <= 4 * min(gaps[:-1], default=1)
