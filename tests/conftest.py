@@ -85,7 +85,8 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], di
         if own is not None and not path.exists():
             own(path)
         if not path.exists():
-            vos.testing.tiny_sam_checkpoint(path, kind="tiny-vit" if name == "mobile-sam" else "vit")
+            kind = "vit-hq" if name.startswith("sam-hq-") else "vit"
+            vos.testing.tiny_sam_checkpoint(path, kind="tiny-vit" if name == "mobile-sam" else kind)
         return {"checkpoint": path}
 
     return options
@@ -100,3 +101,15 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def classical_by_default(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``vos track`` without ``--model`` is the classical tracker in tests, unless one asks for ``auto``."""
+    if "auto_by_default" not in request.fixturenames:
+        monkeypatch.setattr("vos_cli.track.DEFAULT_MODEL", "classical")
+
+
+@pytest.fixture
+def auto_by_default() -> None:
+    """``vos track`` chooses a model, as it does for users."""

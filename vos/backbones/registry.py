@@ -47,6 +47,9 @@ BACKBONES: dict[str, BackboneEntry] = {
     "sam-vit-b": _sam("sam-vit-b", "SAM ViT-B"),
     "sam-vit-l": _sam("sam-vit-l", "SAM ViT-L"),
     "sam-vit-h": _sam("sam-vit-h", "SAM ViT-H"),
+    "sam-hq-vit-b": _sam("sam-hq-vit-b", "SAM-HQ ViT-B"),
+    "sam-hq-vit-l": _sam("sam-hq-vit-l", "SAM-HQ ViT-L"),
+    "sam-hq-vit-h": _sam("sam-hq-vit-h", "SAM-HQ ViT-H"),
 }
 """Name (``--backbone``) -> entry. To add a model, write one folder here and add one entry."""
 

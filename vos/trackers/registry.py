@@ -38,6 +38,8 @@ class TrackerEntry:
     """Fixed arguments of the builder."""
     half: bool = False
     """Whether it may compute in 16 bits where the dtype is ``auto``."""
+    package: str = ""
+    """A package that it needs beside those of this one."""
     quality: float | None = None
     """J&F published on SA-V test, by which ``auto`` chooses; None: not published, or not to be chosen."""
     cost: tuple[float, float] = (0.0, 0.0)
@@ -46,11 +48,22 @@ class TrackerEntry:
 
 
 def _memory(
-    name: str, help: str, quality: float | None = None, cost: tuple[float, float] = (0.0, 0.0)
+    name: str,
+    help: str,
+    quality: float | None = None,
+    cost: tuple[float, float] = (0.0, 0.0),
+    package: str = "",
 ) -> TrackerEntry:
-    options = {"name": name}
-    builder = "vos.trackers.memory.tracker:build"
-    return TrackerEntry(builder, help, memory=True, options=options, half=True, quality=quality, cost=cost)
+    return TrackerEntry(
+        "vos.trackers.memory.builder:build",
+        help,
+        memory=True,
+        options={"name": name},
+        half=True,
+        package=package,
+        quality=quality,
+        cost=cost,
+    )
 
 
 _SIZES = {"tiny": (76.5, 400.0), "small": (76.6, 495.0), "base-plus": (78.2, 860.0), "large": (79.5, 2060.0)}
@@ -79,7 +92,7 @@ TRACKERS: dict[str, TrackerEntry] = {
         for size, (quality, frame) in _SIZES.items()
     },
     **{f"sam2-{size}": _memory(f"sam2-{size}", f"SAM 2 {size} (July 2024)") for size in _SIZES},
-    "edgetam": _memory("edgetam", "EdgeTAM", 71.7, (240.0, 140.0)),
+    "edgetam": _memory("edgetam", "EdgeTAM", 71.7, (240.0, 140.0), "timm"),
     **{
         f"efficienttam-{size}{variant}": _memory(
             f"efficienttam-{size}{variant}", f"EfficientTAM {help}", None if variant else quality, cost
