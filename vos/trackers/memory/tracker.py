@@ -305,15 +305,19 @@ def _probabilities(
     return found
 
 
+def settings_of(settings: Mapping[str, Any]) -> MemorySettings:
+    """The settings of a tracker with a memory with ``settings`` laid over them; or SettingsError."""
+    return override(MemorySettings(), settings)
+
+
 def build(
-    *, name: str, settings: Mapping[str, Any], device: str, dtype: str, checkpoint: str | Path | None
+    *, name: str, settings: MemorySettings, device: str, dtype: str, checkpoint: str | Path | None
 ) -> MemoryTracker:
-    """The tracker ``name`` with ``settings`` laid over its own, from ``checkpoint`` or the weights cache.
+    """The tracker ``name`` from ``checkpoint`` or the weights cache.
 
     Raises:
         ModelError: see :func:`vos.trackers.memory.loading.load_network`.
-        SettingsError: for an unknown setting, one of the wrong type, or one that does not fit the network.
+        SettingsError: for a setting that does not fit the network.
     """
-    own = override(MemorySettings(), settings)
-    network = load_network(name, checkpoint, device=device, dtype=dtype, memory_dtype=own.memory_dtype)
-    return MemoryTracker(network, own)
+    network = load_network(name, checkpoint, device=device, dtype=dtype, memory_dtype=settings.memory_dtype)
+    return MemoryTracker(network, settings)
