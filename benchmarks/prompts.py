@@ -1,20 +1,25 @@
-"""How good the built-in backbone is at every kind of prompt, beside GrabCut given the same prompt.
+"""How good backbones are at every kind of prompt, beside GrabCut given the same prompt.
 
-Objects are the first frames of DAVIS (one object each) and a seeded choice of objects of the training sets,
-from the half of their images that is kept for measuring (:func:`held_out`). Seconds are processor time of one
-thread, which busy machines disturb least; GrabCut's are of the same run::
+Objects are those of the first frames of 40 sequences of DAVIS 2016 (``dev``: ten validation sequences,
+``train``: the thirty training sequences) and a seeded choice of objects of ``tiny_coco``, one an image.
+No weights that are shipped were trained on any of these images; settings were chosen on the first frames.
+Seconds are processor time of one thread, which busy machines disturb least; GrabCut's are of the same run::
 
-    OMP_NUM_THREADS=1 python benchmarks/prompts.py -o benchmarks/results/prompts.json
+    OMP_NUM_THREADS=1 python benchmarks/prompts.py --backbone FILE.safetensors --backbone classical \\
+        -o benchmarks/results/prompts.json
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import multiprocessing
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +30,34 @@ from common import data_root, write_json
 from numpy.typing import NDArray
 
 from vos.backbones.base import Backbone
+from vos.backbones.expected_quality import decoding_signals
+from vos.backbones.interactive.backbone import build_interactive
 from vos.backbones.registry import build_backbone
 from vos.ops.boxes import tight_box
 from vos.prompts import Prompt
 
 Bools = NDArray[np.bool_]
 
-TRAIN = {"tiny_coco": 16, "coco_by": 16, "ccp": 8}
-"""Objects taken of each training set, one an image."""
+PHOTOGRAPHS = "tiny_coco"
+"""A set of photographs with instances, of whose images no shipped weights were trained."""
+OBJECTS = 40
+"""Objects taken of it, one an image."""
 SIZES = (0.005, 0.6)
-"""Least and largest share of the image that an object of the training sets covers."""
+"""Least and largest share of the image that an object of a photograph covers."""
 LONGEST = 480
-"""Images of the training sets are made smaller, to this many pixels along the longer side."""
+"""Photographs are made smaller, to this many pixels along the longer side."""
+SAVED_QUALITY = 95
+CATASTROPHE = 0.3
+"""A first mask of a lower IoU is of no use."""
+WORSE = 0.05
+"""A further click that costs more IoU made the mask worse."""
 ITERATIONS = 5
 """Of GrabCut."""
 BAND = 0.15
 """Half the width of GrabCut's band around a rough mask, in square roots of its area."""
-CLICKS = 3
+STROKE = 6
+"""Points of a stroke."""
+MOST_CLICKS = {"3 clicks": 3, "6 clicks": 6}
 JITTER = 0.1
 """Sides of the jittered box move by up to this share of its width or height."""
 
@@ -69,44 +85,60 @@ class Answer:
     seconds: float
     others: list[Bools] = field(default_factory=list)
     """All candidates, the mask among them."""
+    scores: list[float] = field(default_factory=list)
+    """Of the candidates."""
+    signals: dict[str, float] = field(default_factory=dict)
+    """What the expected J is predicted from."""
 
 
 Method = Callable[[Case, Prompt], Answer]
 
 
-def held_out(name: str) -> bool:
-    """Whether an image of the training sets is kept for measuring: every other one, by a hash of its name."""
-    return zlib.crc32(name.encode()) % 2 == 0
-
-
 def davis_cases(root: Path) -> Iterator[Case]:
-    """The object of every first frame of DAVIS 2016/dev."""
+    """The object of every first frame of DAVIS 2016/dev and of DAVIS-2016-train."""
     for sequence in (root / "DAVIS" / "ImageSets" / "2016" / "dev.txt").read_text().split():
         name = Path(sequence).name
         image = read_image(root / "DAVIS" / "JPEGImages" / "480p" / name / "00000.jpg")
         labels = cv2.imread(
             str(root / "DAVIS" / "Annotations" / "480p" / name / "00000.png"), cv2.IMREAD_GRAYSCALE
         )
-        yield Case("davis", name, image, labels > 0)
+        yield Case("dev", name, image, labels > 0)
+    for path in sorted((root / "DAVIS-2016-train").glob("*.mp4")):
+        image = cv2.VideoCapture(str(path)).read()[1]
+        labels = cv2.imread(str(path.with_suffix("") / "00000.png"), cv2.IMREAD_GRAYSCALE)
+        yield Case("train", path.stem, np.ascontiguousarray(image[..., ::-1]), labels > 0)
 
 
-def train_cases(root: Path, group: str, count: int, measuring: bool = True) -> Iterator[Case]:
-    """A seeded choice of objects, one an image; those for measuring or those for tuning."""
-    rng = np.random.default_rng(0)
-    paths = [p for p in sorted((root / "train" / group / "images").glob("*.jpg"))]
+def saved_cases(folder: Path) -> Iterator[Case]:
+    """Cases that :func:`save_cases` wrote, ``<group>/<name>.jpg`` and ``.png``."""
+    for path in sorted(folder.glob("*/*.jpg")):
+        truth = cv2.imread(str(path.with_suffix(".png")), cv2.IMREAD_GRAYSCALE) > 0
+        yield Case(path.parent.name, path.stem, read_image(path), truth)
+
+
+def save_cases(cases: list[Case], folder: Path) -> None:
+    """Write images and masks for a machine that has no data; JPEG, so scores differ a little."""
+    for case in cases:
+        path = folder / case.group / f"{case.name.replace('/', '-')}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        quality = [cv2.IMWRITE_JPEG_QUALITY, SAVED_QUALITY]
+        cv2.imwrite(str(path), np.ascontiguousarray(case.image[..., ::-1]), quality)
+        cv2.imwrite(str(path.with_suffix(".png")), case.truth.astype(np.uint8) * 255)
+
+
+def photograph_cases(root: Path, count: int) -> Iterator[Case]:
+    """A seeded choice of objects of photographs, one an image."""
+    rng, folder = np.random.default_rng(0), root / "train" / PHOTOGRAPHS
+    paths = sorted((folder / "images").glob("*.jpg"))
     found = 0
     for index in rng.permutation(len(paths)):
         if found == count:
             return
         path = paths[index]
-        if held_out(path.stem) != measuring:
-            continue
-        maps = sorted((root / "train" / group / "labels").glob(f"{path.stem}_*.png"))
+        maps = sorted((folder / "labels").glob(f"{path.stem}_*.png"))
         if not maps:
             continue
         labels = cv2.imread(str(maps[rng.integers(len(maps))]), cv2.IMREAD_UNCHANGED)
-        if group == "ccp":
-            labels = (labels > 0).astype(np.uint16)
         shares = np.bincount(labels.ravel()) / labels.size
         fitting = [k for k in range(1, len(shares)) if SIZES[0] <= shares[k] <= SIZES[1]]
         if not fitting:
@@ -119,7 +151,7 @@ def train_cases(root: Path, group: str, count: int, measuring: bool = True) -> I
             image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
             truth = cv2.resize(truth.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
         found += 1
-        yield Case(group, f"{group}/{path.stem}/{label}", image, truth)
+        yield Case("photographs", f"{path.stem}/{label}", image, truth)
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -171,24 +203,59 @@ def rough_mask(case: Case) -> Bools:
     return mask > 0 if mask.any() else case.truth
 
 
-def ask(method: Method, case: Case, kind: str) -> Answer:
-    """The answer to the kind of prompt; corrective clicks go to the deepest point of the largest error."""
+def stroke(case: Case) -> list[tuple[float, float]]:
+    """Some points along the skeleton-like middle of the object: the deepest pixels, far from each other."""
+    distance = cv2.distanceTransform(np.pad(case.truth.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    places: list[tuple[float, float]] = []
+    rows, columns = np.indices(distance.shape)
+    for _ in range(STROKE):
+        row, column = np.unravel_index(int(distance.argmax()), distance.shape)
+        if distance[row, column] <= 1:
+            break
+        places.append((float(column), float(row)))
+        away = (rows - row) ** 2 + (columns - column) ** 2
+        distance = np.where(away < 0.05 * case.truth.sum(), 0, distance)
+    return places
+
+
+def anywhere(case: Case) -> tuple[float, float]:
+    """A pixel of the object, any but the outermost where there are others."""
+    inner = cv2.erode(case.truth.astype(np.uint8), np.ones((7, 7), np.uint8))
+    rows, columns = np.nonzero(inner if inner.any() else case.truth)
+    k = int(case.rng.integers(len(rows)))
+    return float(columns[k]), float(rows[k])
+
+
+def ask(method: Method, case: Case, kind: str) -> list[Answer]:
+    """The answers to a kind of prompt, the last of which counts; a corrective click goes to the deepest point
+    of the largest error."""
     if kind in ("box", "jittered box"):
-        return method(case, box_prompt(case, JITTER if kind == "jittered box" else 0.0))
-    if kind == "rough mask":
-        return method(case, Prompt(mask=rough_mask(case)))
-    points, labels = [deepest(case.truth)], [1]
-    answer = method(case, clicks(points, labels))
-    for _ in range(CLICKS - 1 if kind == "3 clicks" else 0):
-        missed, wrong = case.truth & ~answer.mask, answer.mask & ~case.truth
+        return [method(case, box_prompt(case, JITTER if kind == "jittered box" else 0.0))]
+    if kind.startswith("rough mask"):
+        mask = rough_mask(case)
+        if kind == "rough mask and box":
+            return [method(case, replace(box_prompt(case, 0.0), mask=mask))]
+        if kind == "rough mask and click":
+            missed, wrong = largest_part(case.truth & ~mask), largest_part(mask & ~case.truth)
+            on = missed.sum() >= wrong.sum()
+            point = deepest(missed if on else wrong) or deepest(case.truth)
+            return [method(case, replace(clicks([point], [int(on)]), mask=mask))]
+        return [method(case, Prompt(mask=mask))]
+    if kind == "stroke":
+        points = stroke(case)
+        return [method(case, clicks(points, [1] * len(points)))]
+    points, labels = [anywhere(case) if kind == "click anywhere" else deepest(case.truth)], [1]
+    answers = [method(case, clicks(points, labels))]
+    while len(answers) < MOST_CLICKS.get(kind, 1):
+        missed, wrong = case.truth & ~answers[-1].mask, answers[-1].mask & ~case.truth
         largest = max((largest_part(missed), 1), (largest_part(wrong), 0), key=lambda e: int(e[0].sum()))
         point = deepest(largest[0])
         if point is None:
             break
         points.append(point)
         labels.append(largest[1])
-        answer = method(case, clicks(points, labels))
-    return answer
+        answers.append(method(case, clicks(points, labels)))
+    return answers
 
 
 def clicks(points: list[Any], labels: list[int]) -> Prompt:
@@ -202,11 +269,21 @@ def largest_part(mask: Bools) -> Bools:
     return parts == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax()) if count > 1 else mask
 
 
-class Builtin:
-    """The built-in backbone; an image is encoded once."""
+class Asked:
+    """A backbone; an image is encoded once.
 
-    def __init__(self) -> None:
-        self.backbone: Backbone = build_backbone("classical")
+    ``name`` is a backbone's, or a file with weights of the interactive network, ``FILE.safetensors``;
+    ``,setting=value`` may follow for that network.
+    """
+
+    def __init__(self, name: str) -> None:
+        named, *settings = name.split(",")
+        self.backbone: Backbone = (
+            build_interactive(checkpoint=named) if named.endswith(".safetensors") else build_backbone(named)
+        )
+        if settings:
+            values = {key: json.loads(value) for key, value in (s.split("=") for s in settings)}
+            self.backbone.settings = replace(self.backbone.settings, **values)  # type: ignore[attr-defined]
         self.case: Case | None = None
         self.encode_seconds: list[float] = []
 
@@ -219,7 +296,11 @@ class Builtin:
         candidates = self.backbone.decode(self.features, [prompt])
         seconds = time.process_time() - start
         masks = [mask.numpy() for mask in candidates.logits[0] > 0]
-        return Answer(masks[int(candidates.scores[0].argmax())], seconds, masks)
+        scores = candidates.scores[0].numpy()
+        mask = masks[int(scores.argmax())]
+        signals = decoding_signals(prompt, scores, np.stack(masks), mask) if mask.any() else {}
+        signals = {name: round(value, 4) for name, value in signals.items()}
+        return Answer(mask, seconds, masks, [float(score) for score in scores], signals)
 
 
 def grab_cut(case: Case, prompt: Prompt) -> Answer:
@@ -272,77 +353,127 @@ def cut(case: Case, seeds: NDArray[np.uint8], start: float) -> Answer:
     return Answer(on, time.process_time() - start)
 
 
-KINDS = ("1 click", "3 clicks", "box", "jittered box", "rough mask")
+KINDS = (
+    *("1 click", "click anywhere", "3 clicks", "6 clicks", "stroke"),
+    *("box", "jittered box", "rough mask", "rough mask and box", "rough mask and click"),
+)
 
 
-def measure(case: Case, builtin: Builtin, baseline: bool, kinds: tuple[str, ...]) -> list[dict[str, Any]]:
-    """A row for every kind of prompt."""
+def measure(case: Case, methods: dict[str, Method], kind: str) -> list[dict[str, Any]]:
+    """A row for every method."""
     rows = []
-    for kind in kinds:
-        ours = ask(builtin, Case(case.group, case.name, case.image, case.truth), kind)
-        row: dict[str, Any] = {
-            "group": case.group,
-            "object": case.name,
-            "prompt": kind,
-            "iou": round(iou(ours.mask, case.truth), 4),
-            "best_of_3": round(max(iou(mask, case.truth) for mask in ours.others), 4),
-            "seconds": round(ours.seconds, 4),
-        }
-        if kind == "rough mask":
+    for name, method in methods.items():
+        if (name == "band" and kind != "rough mask") or (name == "grabcut" and "mask and" in kind):
+            continue
+        asked = Case(case.group, case.name, case.image, case.truth)  # random numbers start anew
+        answers = ask(method, asked, kind)
+        course = [round(iou(answer.mask, case.truth), 4) for answer in answers]
+        row: dict[str, Any] = {"group": case.group, "object": case.name, "prompt": kind, "method": name}
+        row |= {"iou": course[-1], "seconds": round(answers[-1].seconds, 4)}
+        if answers[-1].others:
+            row["best_of_3"] = round(max(iou(mask, case.truth) for mask in answers[-1].others), 4)
+            row["candidates"] = [
+                {"iou": round(iou(mask, case.truth), 4), "score": round(score, 4), "share": round(share, 4)}
+                for mask, score, share in zip(
+                    answers[-1].others,
+                    answers[-1].scores,
+                    [float(m.mean()) for m in answers[-1].others],
+                    strict=True,
+                )
+            ]
+            row["signals"] = answers[-1].signals
+        if len(course) > 1:
+            row["course"] = course
+        if kind.startswith("rough mask"):
             given = rough_mask(Case(case.group, case.name, case.image, case.truth))
             row["given_iou"] = round(iou(given, case.truth), 4)
-        if baseline:
-            methods = {"grabcut": grab_cut} | ({"band": band_grab_cut} if kind == "rough mask" else {})
-            for name, method in methods.items():
-                theirs = ask(method, Case(case.group, case.name, case.image, case.truth), kind)
-                row[f"{name}_iou"] = round(iou(theirs.mask, case.truth), 4)
-                row[f"{name}_seconds"] = round(theirs.seconds, 4)
         rows.append(row)
     return rows
 
 
 def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Means over DAVIS and over the training sets, for every kind of prompt."""
+    """Means by group, kind of prompt and method, and how often a first mask is useless or a click harms."""
     summary = []
-    for name, wanted in (("davis", True), ("train", False)):
+    for groups in (("dev", "train"), ("dev",), ("train",), ("photographs",)):
         for kind in KINDS:
-            chosen = [r for r in rows if (r["group"] == "davis") == wanted and r["prompt"] == kind]
-            if chosen:
+            for method in dict.fromkeys(r["method"] for r in rows):
+                chosen = [
+                    r for r in rows if r["group"] in groups and r["prompt"] == kind and r["method"] == method
+                ]
+                if not chosen:
+                    continue
                 keys = [k for k, v in chosen[0].items() if isinstance(v, float)]
                 means = {k: round(float(np.mean([r[k] for r in chosen])), 4) for k in keys}
-                summary.append({"group": name, "prompt": kind, "objects": len(chosen), **means})
+                lost = round(float(np.mean([r["iou"] < CATASTROPHE for r in chosen])), 4)
+                line = {"groups": "+".join(groups), "prompt": kind, "method": method}
+                line |= {"objects": len(chosen), **means, "catastrophes": lost}
+                steps = [b - a for r in chosen for a, b in pairwise(r.get("course", []))]
+                if steps:
+                    line["clicks_that_made_it_worse"] = round(float(np.mean(np.array(steps) < -WORSE)), 4)
+                summary.append(line)
     return summary
+
+
+METHODS: dict[str, Method] = {}
+"""Of this process."""
+
+
+def prepare(backbones: list[str], baseline: bool) -> None:
+    """Build the methods once per process."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    METHODS.update({name: Asked(name) for name in backbones})
+    if baseline:
+        METHODS.update({"grabcut": grab_cut, "band": band_grab_cut})
+
+
+def measure_case(case: Case, kinds: tuple[str, ...]) -> tuple[list[dict[str, Any]], dict[str, float]]:
+    """Rows of one case, and the seconds that each backbone took to encode it."""
+    rows = [row for kind in kinds for row in measure(case, METHODS, kind)]
+    encode = {k: v.encode_seconds[-1] for k, v in METHODS.items() if isinstance(v, Asked)}
+    print(case.name, *(f"{r['prompt']} {r['method']} {r['iou']:.2f}" for r in rows), sep="; ", flush=True)
+    return rows, encode
 
 
 def main() -> None:
     """Measure and write JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--backbone", action="append", help="name of a backbone; repeatable")
+    parser.add_argument("--kind", action="append", choices=KINDS, help="kind of prompt; repeatable")
     parser.add_argument("--no-baseline", action="store_true", help="leave GrabCut out")
-    parser.add_argument("-o", "--output", required=True)
+    parser.add_argument("--no-photographs", action="store_true", help="first frames of DAVIS alone")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--cases", type=Path, help="folder that --save-cases wrote, in place of the data")
+    parser.add_argument("--save-cases", type=Path, help="write images and masks there, and measure nothing")
+    parser.add_argument("-o", "--output")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    root, builtin = data_root(), Builtin()
-    rows: list[dict[str, Any]] = []
-    cases = list(davis_cases(root))
-    for group, count in TRAIN.items():
-        cases += train_cases(root, group, count)
-    for case in cases:
-        rows += measure(case, builtin, not arguments.no_baseline, KINDS)
-        print(case.name, *(f"{row['prompt']} {row['iou']:.2f}" for row in rows[-len(KINDS) :]), flush=True)
+    if arguments.cases:
+        cases = list(saved_cases(arguments.cases))
+    else:
+        cases = list(davis_cases(data_root()))
+        cases += [] if arguments.no_photographs else photograph_cases(data_root(), OBJECTS)
+    if arguments.save_cases:
+        save_cases(cases, arguments.save_cases)
+        return
+    if arguments.output is None:
+        parser.error("give --output FILE, or --save-cases FOLDER")
+    backbones = arguments.backbone or ["classical"]
+    kinds = tuple(arguments.kind or KINDS)
+    first = backbones, not arguments.no_baseline
+    with multiprocessing.get_context("spawn").Pool(arguments.jobs, prepare, first) as pool:
+        found = pool.starmap(measure_case, [(case, kinds) for case in cases], chunksize=1)
+    rows = [row for part, _ in found for row in part]
     summary = summarise(rows)
     for line in summary:
         print(line)
     settings = {
-        "train": TRAIN,
-        "sizes": SIZES,
-        "longest": LONGEST,
+        "photographs": {"set": PHOTOGRAPHS, "objects": OBJECTS, "sizes": SIZES, "longest": LONGEST},
         "grabcut_iterations": ITERATIONS,
         "band": BAND,
         "jitter": JITTER,
-        "encode_seconds": round(float(np.median(builtin.encode_seconds)), 4),
+        "encode_seconds": {k: round(float(np.median([e[k] for _, e in found])), 4) for k in found[0][1]},
     }
-    write_json(arguments.output, "prompts: mean IoU beside GrabCut", settings, summary + rows)
+    write_json(arguments.output, "prompts: mean IoU of first masks", settings, summary + rows)
 
 
 if __name__ == "__main__":

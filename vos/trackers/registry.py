@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["MODELS", "TRACKERS", "TrackerEntry", "build_tracker", "split_model", "tracker_settings"]
+__all__ = [
+    "MODELS",
+    "TRACKERS",
+    "TrackerEntry",
+    "build_tracker",
+    "dtype_of",
+    "split_model",
+    "tracker_settings",
+]
 
 
 @dataclass(frozen=True)
@@ -39,20 +47,42 @@ class TrackerEntry:
     """Whether it has a memory of its own: settings ``memory``, ``max_batch``, ``fill_holes``."""
     options: dict[str, Any] = field(default_factory=dict)
     """Fixed arguments of the builder."""
+    half: bool = False
+    """Whether it may compute in 16 bits where the dtype is ``auto``."""
+    quality: float | None = None
+    """J&F published on SA-V test, by which ``auto`` chooses; None: not published, or not to be chosen."""
+    cost: tuple[float, float] = (0.0, 0.0)
+    """Of a frame, and of each object in it: seconds on one core times that core's GFLOP/s in a product of
+    matrices, in float32."""
 
 
-def _memory(name: str, help: str) -> TrackerEntry:
+def _memory(
+    name: str, help: str, quality: float | None = None, cost: tuple[float, float] = (0.0, 0.0)
+) -> TrackerEntry:
     module = "vos.trackers.memory.tracker"
-    return TrackerEntry(f"{module}:build", f"{module}:settings_of", help, memory=True, options={"name": name})
+    return TrackerEntry(
+        f"{module}:build",
+        f"{module}:settings_of",
+        help,
+        memory=True,
+        options={"name": name},
+        half=True,
+        quality=quality,
+        cost=cost,
+    )
 
 
-_SIZES = ("tiny", "small", "base-plus", "large")
+_SIZES = {"tiny": (76.5, 400.0), "small": (76.6, 495.0), "base-plus": (78.2, 860.0), "large": (79.5, 2060.0)}
+"""Quality of SAM 2.1, and the cost of a frame."""
+_OBJECT = 510.0
+"""Cost of an object in SAM 2, whatever the size of the image encoder."""
 TRACKERS: dict[str, TrackerEntry] = {
     "classical": TrackerEntry(
         "vos.trackers.classical.tracker:build",
         "vos.trackers.classical.tracker:settings_of",
         "optical flow and an online appearance model",
         "none",
+        cost=(5.0, 15.0),
     ),
     "nano": TrackerEntry(
         "vos.trackers.nano.tracker:build",
@@ -60,6 +90,7 @@ TRACKERS: dict[str, TrackerEntry] = {
         "classical, refined by a compact network",
         "included",
         tunable=True,
+        cost=(8.0, 18.0),
     ),
     "persam": TrackerEntry(
         "vos.trackers.persam.tracker:build",
@@ -68,12 +99,20 @@ TRACKERS: dict[str, TrackerEntry] = {
         "backbone",
         tunable=True,
     ),
-    **{f"sam2.1-{size}": _memory(f"sam2.1-{size}", f"SAM 2.1 {size}") for size in _SIZES},
-    **{f"sam2-{size}": _memory(f"sam2-{size}", f"SAM 2 {size} (July 2024)") for size in _SIZES},
-    "edgetam": _memory("edgetam", "EdgeTAM"),
     **{
-        f"efficienttam-{size}{variant}": _memory(f"efficienttam-{size}{variant}", f"EfficientTAM {help}")
-        for size, name in (("s", "small"), ("ti", "tiny"))
+        f"sam2.1-{size}": _memory(f"sam2.1-{size}", f"SAM 2.1 {size}", quality, (frame, _OBJECT))
+        for size, (quality, frame) in _SIZES.items()
+    },
+    **{f"sam2-{size}": _memory(f"sam2-{size}", f"SAM 2 {size} (July 2024)") for size in _SIZES},
+    "edgetam": _memory("edgetam", "EdgeTAM", 71.7, (240.0, 140.0)),
+    **{
+        f"efficienttam-{size}{variant}": _memory(
+            f"efficienttam-{size}{variant}", f"EfficientTAM {help}", None if variant else quality, cost
+        )
+        for size, name, quality, cost in (
+            ("s", "small", 74.5, (270.0, 480.0)),
+            ("ti", "tiny", 70.7, (100.0, 480.0)),
+        )
         for variant, help in (
             ("", name),
             ("-1", f"{name}, pooled memories"),
@@ -81,7 +120,7 @@ TRACKERS: dict[str, TrackerEntry] = {
             ("-512x512", f"{name}, trained at 512x512"),
         )
     },
-    "sam3": _memory("sam3", "SAM 3, prompted by masks, points and boxes"),
+    "sam3": _memory("sam3", "SAM 3, prompted by masks, points and boxes", 84.4, (5500.0, 820.0)),
 }
 """Name (``--tracker``) -> entry. To add a tracker, write one folder here and add one entry."""
 
@@ -125,7 +164,7 @@ def build_tracker(
     backbone: str | None = None,
     settings: Mapping[str, Any] | None = None,
     device: str = "cpu",
-    dtype: str = "float32",
+    dtype: str = "auto",
     checkpoint: str | None = None,
     tune: bool = False,
 ) -> Tracker:
@@ -134,7 +173,7 @@ def build_tracker(
     Args:
         model, backbone: see :func:`split_model`.
         settings: laid over the tracker's own settings.
-        device, dtype: where its network runs, and what it computes in.
+        device, dtype: where its network runs, and what it computes in, see :func:`dtype_of`.
         checkpoint: file with the network's weights, in place of the weights cache.
         tune: fit the network to the frames with prompts (PerSAM-F, for PerSAM).
 
@@ -145,6 +184,7 @@ def build_tracker(
     """
     name, over = split_model(model, backbone)
     entry = TRACKERS[name]
+    dtype = dtype_of(model, device, dtype, backbone)
     if entry.weights == "none" and (checkpoint or str(device) != "cpu" or dtype != "float32"):
         others = ", ".join(other for other in MODELS if not _is_free(other))
         raise ModelError(
@@ -178,6 +218,19 @@ def tracker_settings(name: str, settings: Mapping[str, Any]) -> Any:
         raise SettingsError(
             f"tracker {name}: {error} (the recipe or --tracker settings may be for another tracker)"
         ) from error
+
+
+def dtype_of(model: str, device: str = "cpu", dtype: str = "auto", backbone: str | None = None) -> str:
+    """What a model computes in: for ``auto``, bfloat16 where it may and the device does so natively.
+
+    Raises:
+        ModelError: for a model that is not known, or a device that cannot be used.
+    """
+    if dtype != "auto":
+        return dtype
+    name, over = split_model(model, backbone)
+    half = TRACKERS[name].half if over is None else BACKBONES[over].half
+    return str(load("vos.backbones.sam.backbone:auto_dtype")(device)) if half else "float32"
 
 
 def _is_free(model: str) -> bool:

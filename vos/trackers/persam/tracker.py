@@ -25,6 +25,7 @@ from torch import Tensor
 
 from ...backbones.base import Backbone
 from ...backbones.feature_cache import FeatureCache
+from ...backbones.features import OWN, with_features
 from ...backbones.registry import BACKBONES, build_backbone
 from ...errors import SettingsError
 from ...frame import Frame
@@ -136,7 +137,14 @@ def settings_of(settings: Mapping[str, Any]) -> PersamTrackerSettings | Publishe
     variant = own.pop("variant", "robust")
     if variant not in VARIANTS:
         raise SettingsError(f"setting 'variant' must be {' or '.join(VARIANTS)}, got {variant!r}")
-    return override(PersamTrackerSettings() if variant == "robust" else PublishedPersamSettings(), own)
+    if variant == "robust":
+        return override(PersamTrackerSettings(), own)
+    features = own.pop("features", None)
+    if features not in (None, OWN):
+        raise SettingsError(
+            f"features {features} are not in the published program: leave out features, or variant {variant}"
+        )
+    return override(PublishedPersamSettings(), own)
 
 
 def build(
@@ -154,6 +162,8 @@ def build(
     """
     options = {"device": device, "dtype": dtype, "checkpoint": checkpoint}
     if isinstance(settings, PersamTrackerSettings):
-        return PersamTracker(FeatureCache(build_backbone(backbone, **options)), settings)
+        features, weights = settings.features, settings.features_weights
+        over = with_features(build_backbone(backbone, **options), features, weights, device=device)
+        return PersamTracker(FeatureCache(over), settings)
     view = AlignedGeometry() if BACKBONES[backbone].weights == "none" else None
     return PublishedPersamTracker(build_backbone(backbone, **options), settings, view)

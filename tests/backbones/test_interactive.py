@@ -1,0 +1,133 @@
+"""The interactive backbone: what is guaranteed whatever the network says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from vos.backbones.interactive.backbone import InteractiveBackbone
+from vos.backbones.interactive.choice import Answer, distinct
+from vos.backbones.interactive.corrections import corrected, obeyed
+from vos.backbones.interactive.network import InteractiveConfig, InteractiveNetwork, interactive_from
+from vos.backbones.interactive.views import View, prompt_planes, view_size, window_around
+from vos.errors import ModelError
+from vos.prompts import Prompt
+
+SIZE = (90, 120)
+SMALL = InteractiveConfig((4, 6, 8, 8, 8), (0, 1, 1, 1, 1))
+
+
+def _network(seed: int = 0) -> InteractiveNetwork:
+    torch.manual_seed(seed)
+    return InteractiveNetwork(SMALL).eval()
+
+
+def _clicks(*points: tuple[float, float, int]) -> Prompt:
+    places = np.array([p[:2] for p in points], np.float32)
+    return Prompt(points=places, labels=np.array([p[2] for p in points], np.int64))
+
+
+def _logits(*boxes: tuple[int, int, int, int]) -> np.ndarray:
+    mask = np.zeros(SIZE, bool)
+    for x0, y0, x1, y1 in boxes:
+        mask[y0:y1, x0:x1] = True
+    return np.where(mask, 4.0, -4.0).astype(np.float32)
+
+
+def test_a_correction_changes_the_part_at_the_point_alone():
+    before, after = _logits((10, 10, 40, 40)), _logits((10, 10, 60, 40), (80, 60, 100, 80))
+    found = corrected(before, after, np.array([50.0, 20.0]), 1) > 0
+    assert np.array_equal(found, _logits((10, 10, 60, 40)) > 0)  # the part at the lower right is not taken
+    removed = corrected(after, before, np.array([90.0, 70.0]), 0) > 0
+    assert np.array_equal(removed, _logits((10, 10, 60, 40)) > 0)
+
+
+def test_a_point_that_the_mask_agrees_with_changes_nothing():
+    before, after = _logits((10, 10, 40, 40)), _logits((0, 0, 120, 90))
+    assert corrected(before, after, np.array([20.0, 20.0]), 1) is before
+
+
+def test_a_point_is_obeyed_where_the_network_does_not():
+    before = _logits((10, 10, 40, 40))
+    found = corrected(before, before, np.array([80.0, 50.0]), 1) > 0
+    assert found[50, 80]
+    assert found[20, 20]
+    assert found.sum() < 900 + 40  # a small disc is added
+
+
+def test_prompts_are_obeyed_to_the_pixel():
+    prompt = Prompt(
+        points=np.array([[30, 30], [50, 50]], np.float32),
+        labels=np.array([0, 1]),
+        box=np.array([20, 20, 60, 60], np.float32),
+    )
+    found = obeyed(_logits((0, 0, 45, 45)), prompt) > 0
+    assert not found[30, 30]
+    assert found[50, 50]
+    outside = np.ones(SIZE, bool)
+    outside[20:61, 20:61] = False
+    assert not found[outside].any()
+
+
+def test_candidates_go_from_small_to_large_and_the_first_scores_highest():
+    answers = [
+        Answer(_logits((10, 10, 40, 40)), 0.7),
+        Answer(_logits((10, 10, 41, 40)), 0.8),  # the same but for a column
+        Answer(_logits((10, 10, 20, 20)), 0.9),
+        Answer(_logits((0, 0, 100, 80)), 0.2),
+    ]
+    found = distinct(answers, 3)
+    assert [int((a.logits > 0).sum()) for a in found] == [100, 900, 8000]
+    assert max(found, key=lambda answer: answer.quality).logits is answers[0].logits
+
+
+def test_windows_and_planes_use_the_conventions_for_pixels():
+    assert window_around(np.array([40, 30, 59, 49]), SIZE, 0.5) == (26, 16, 74, 64)
+    view = View((20, 10, 84, 74), SIZE, (128, 128), ())
+    planes = prompt_planes(view, Prompt(box=np.array([30, 20, 49, 39], np.float32)), None)
+    inside = np.argwhere(planes[3] > 0)
+    assert inside.min(axis=0).tolist() == [20, 20]
+    assert inside.max(axis=0).tolist() == [59, 59]
+    assert view_size((0, 0, 854, 480), 115_000) == (256, 448)
+    assert view_size((0, 0, 20, 10), 90_000) == (32, 64)  # enlarged, but no further than it may be
+
+
+def test_any_network_obeys_any_prompt_and_is_repeatable():
+    image = np.random.default_rng(0).integers(0, 255, (*SIZE, 3), dtype=np.uint8)
+    backbone = InteractiveBackbone(_network())
+    prompts = [
+        _clicks((30, 30, 1)),
+        _clicks((30, 30, 1), (90, 60, 0), (60, 45, 1)),
+        _clicks((5, 5, 0)),
+        Prompt(box=np.array([20, 20, 70, 60], np.float32)),
+        Prompt(mask=_logits((20, 20, 50, 50)) > 0),
+        Prompt(low_res=_logits((20, 20, 50, 50))[::4, ::4]),
+    ]
+    found = backbone.decode(backbone.encode(image), prompts)
+    assert found.logits.shape == (len(prompts), 3, *SIZE)
+    assert torch.isfinite(found.logits).all()
+    assert ((found.scores >= 0) & (found.scores <= 1)).all()
+    for logits in found.logits[1]:
+        assert logits[30, 30] > 0
+        assert logits[45, 60] > 0
+        assert logits[60, 90] < 0
+    again = backbone.decode(backbone.encode(image), [prompts[1]])
+    assert torch.equal(again.logits[0], found.logits[1])
+
+
+def test_a_point_on_a_mask_leaves_the_rest_of_it():
+    image = np.random.default_rng(0).integers(0, 255, (*SIZE, 3), dtype=np.uint8)
+    backbone = InteractiveBackbone(_network())
+    mask = _logits((20, 20, 50, 50)) > 0
+    prompt = Prompt(mask=mask, points=np.array([[30, 30]], np.float32), labels=np.array([1]))
+    found = backbone.decode(backbone.encode(image), [prompt], multimask=False)
+    assert np.array_equal(found.logits[0, 0].numpy() > 0, mask)
+
+
+def test_sizes_are_read_off_a_checkpoint():
+    network = _network()
+    found = interactive_from(network.state_dict(), "file")
+    assert found.config == SMALL
+    with pytest.raises(ModelError, match="not a checkpoint of the interactive network"):
+        interactive_from({"encoder.weight": torch.zeros(1)}, "file")

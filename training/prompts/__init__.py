@@ -1,0 +1,1 @@
+"""Training of the interactive network: first masks from points, boxes and rough masks."""

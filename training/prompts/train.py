@@ -1,0 +1,299 @@
+"""Train the interactive network on a GPU, from one folder of packed data, within a budget of minutes.
+
+``python -m training.prompts.train --pack .pack-prompts --out RUN --minutes 7`` makes stills on the GPU
+(:mod:`training.prompts.stills`), asks the network for a first prompt of each, corrects it twice as a user
+would, and teaches it masks, the IoU to expect of them, and the dense features of an image teacher. About
+every minute, and at the end, it writes to the folder:
+
+- ``log.csv``: losses and overlaps, means of some steps,
+- ``validation.csv``: mean IoU on the first frames in the pack (none of which is learned from),
+- ``last.safetensors`` and ``best.safetensors``: averaged weights in half precision,
+- ``state.pt``: all that a later run needs to go on; ``--resume`` does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import csv
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from training.nano.gpu import mask_losses
+from training.nano.synthesis import load_bank
+from training.nano.teacher import CHANNELS, LAST, SIXTEENTH, ImageTeacher
+from training.nano.validation import overlaps
+from vos.backbones.interactive.network import InteractiveConfig, InteractiveNetwork
+
+from .simulation import PromptMix, first_prompts, next_prompts
+from .stills import StillComposer, StillSettings
+from .validation import FirstFrames
+
+ALL = 0.1
+"""Weight of the mean over all candidates, beside the best one's loss, where a prompt is ambiguous."""
+LEAST_PIXELS = 30
+"""Targets with fewer do not count."""
+
+
+@dataclass(frozen=True)
+class PromptRecipe:
+    """Size of the network and what it is taught."""
+
+    network: InteractiveConfig = field(default_factory=InteractiveConfig)
+    stills: StillSettings = field(default_factory=StillSettings)
+    prompts: PromptMix = field(default_factory=PromptMix)
+    batch: int = 96
+    rounds: int = 3
+    rate: float = 1.5e-3
+    warmup: int = 200
+    cooldown: float = 0.45
+    """Part of the time at the end in which the rate falls."""
+    decay: float = 0.03
+    clip: float = 1.0
+    averaging: float = 0.998
+    quality: float = 0.3
+    teaching: float = 0.3
+
+
+class PromptStudent(nn.Module):
+    """The network, and heads that predict the teacher's features, which are thrown away."""
+
+    def __init__(self, network: InteractiveNetwork) -> None:
+        super().__init__()
+        self.network = network
+        widths = network.config.widths
+        self.sixteen = nn.Conv2d(widths[3], CHANNELS[SIXTEENTH], 1)
+        self.last = nn.Conv2d(widths[4], CHANNELS[LAST], 1)
+        self.register_buffer("means", torch.zeros(sum(CHANNELS.values())))
+        self.register_buffer("spreads", torch.zeros(sum(CHANNELS.values())))
+
+    def teaching_loss(self, levels: tuple[Tensor, ...], features: dict[int, Tensor]) -> Tensor:
+        """Squared error of standardised features."""
+        both = [features[SIXTEENTH].float(), features[LAST].float()]
+        with torch.no_grad():
+            means = torch.cat([f.mean(dim=(0, 2, 3)) for f in both])
+            spreads = torch.cat([f.std(dim=(0, 2, 3)) for f in both])
+            keep = torch.where(self.spreads.sum() > 0, 0.98, 0.0)
+            self.means.lerp_(means, 1 - keep)
+            self.spreads.lerp_(spreads, 1 - keep)
+        split = list(CHANNELS.values())
+        wanted = [
+            ((f - m[:, None, None]) / s.clamp_min(1e-3)[:, None, None]).clamp(-4, 4)
+            for f, m, s in zip(both, self.means.split(split), self.spreads.split(split), strict=True)
+        ]
+        found = (self.sixteen(levels[3]), self.last(levels[4]))
+        losses = [F.mse_loss(f.float(), w) for f, w in zip(found, wanted, strict=True)]
+        return losses[0] + losses[1]
+
+
+def learn(
+    student: PromptStudent,
+    teacher: ImageTeacher | None,
+    composer: StillComposer,
+    recipe: PromptRecipe,
+    progress: float,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Loss of one batch, and what was measured."""
+    network = student.network
+    pictures, truth, sure = composer.stills(recipe.batch)
+    counts = (truth.sum(dim=(1, 2)) >= LEAST_PIXELS).float()
+    device = pictures.device
+    teaching = pictures.new_zeros(())
+    with torch.autocast(device.type, torch.bfloat16):
+        shown = (pictures / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+        levels = network.encoder(shown)
+        if teacher is not None:
+            teaching = student.teaching_loss(levels, teacher(shown))
+    with torch.no_grad():
+        planes, ambiguous = first_prompts(truth, recipe.prompts)
+    losses, judged, measured = [], [], {}
+    for number in range(recipe.rounds):
+        with torch.autocast(device.type, torch.bfloat16):
+            logits, quality = network.decoder(levels, planes)
+        logits, quality = logits.float(), quality.float()
+        each = mask_losses(logits, truth, sure)
+        mean = each.mean(dim=1)
+        loss = torch.where(ambiguous, each.min(dim=1).values + ALL * mean, mean) if number == 0 else mean
+        losses.append((loss * counts).sum() / counts.sum().clamp_min(1))
+        with torch.no_grad():
+            inside = truth[:, None] > 0.5
+            masks = (logits > 0) & (sure[:, None] > 0.5)
+            overlap = (masks & inside).sum(dim=(2, 3)) / (masks | inside).sum(dim=(2, 3)).clamp_min(1)
+            liked = quality.argmax(dim=1)
+            best = torch.where(torch.rand(len(liked), device=device) < 0.3, overlap.argmax(dim=1), liked)
+            answer = logits.detach().take_along_dim(best[:, None, None, None], 1)[:, 0]
+            shown_iou = overlaps(
+                logits.detach().take_along_dim(liked[:, None, None, None], 1)[:, 0] > 0, truth
+            )
+            measured |= _measured(number, shown_iou, overlap.amax(dim=1), ambiguous, counts)
+        error = (torch.sigmoid(quality) - overlap).square().mean(dim=1)
+        judged.append((error * counts).sum() / counts.sum().clamp_min(1))
+        if number + 1 < recipe.rounds:
+            with torch.no_grad():
+                planes = next_prompts(planes, answer, truth, recipe.prompts)
+    masks, judging = torch.stack(losses).mean(), torch.stack(judged).mean()
+    loss = masks + recipe.quality * judging + recipe.teaching * (1 - 0.7 * progress) * teaching
+    measured |= {"masks": masks, "quality": judging, "teaching": teaching}
+    return loss, {name: value.detach() for name, value in measured.items()}
+
+
+def _measured(
+    number: int, liked: Tensor, best: Tensor, ambiguous: Tensor, counts: Tensor
+) -> dict[str, Tensor]:
+    """Mean IoU of the answers, by round, and of the best candidate of a click."""
+    rows = counts > 0
+    if number:
+        return {f"round{number}": _mean(liked, rows)}
+    clicked = rows & ambiguous
+    return {
+        "click": _mean(liked, clicked),
+        "click_best": _mean(best, clicked),
+        "other": _mean(liked, rows & ~ambiguous),
+    }
+
+
+def _mean(values: Tensor, rows: Tensor) -> Tensor:
+    return torch.where(rows, values, 0.0).sum() / rows.sum()
+
+
+def _schedule(step: int, progress: float, recipe: PromptRecipe) -> float:
+    if step < recipe.warmup:
+        return (step + 1) / recipe.warmup
+    left = (1 - progress) / recipe.cooldown
+    return float(0.02 + 0.98 * min(1.0, max(0.0, left)))
+
+
+def half_precision(network: nn.Module) -> dict[str, Tensor]:
+    """The weights as they are stored: float16, counters left out."""
+    return {
+        name: value.detach().cpu().half().contiguous()
+        for name, value in network.state_dict().items()
+        if value.is_floating_point()
+    }
+
+
+def _write(path: Path, row: Mapping[str, object]) -> None:
+    fresh = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, row)
+        if fresh:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def main() -> None:
+    """Train from the command line."""
+    began = time.monotonic()
+    options = _parser().parse_args()
+    device = options.device
+    torch.manual_seed(options.seed)
+    if device == "cuda":
+        torch.backends.cudnn.benchmark = True
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+    recipe = PromptRecipe(batch=options.batch, rate=options.rate)
+    options.out.mkdir(parents=True, exist_ok=True)
+    bank = load_bank(options.pack / "pictures.npz", device, options.workers)
+    first_frames = FirstFrames(options.pack / "validation")
+    with np.load(options.pack / "teacher.npz") as file:
+        teacher = ImageTeacher(dict(file)).to(device).eval()
+    student = PromptStudent(InteractiveNetwork(recipe.network)).to(device)
+    student = student.to(memory_format=torch.channels_last)
+    averaged = copy.deepcopy(student.network).eval()
+    optimiser = torch.optim.AdamW(
+        student.parameters(), lr=recipe.rate, weight_decay=recipe.decay, fused=device == "cuda"
+    )
+    step, spent, best = 0, 0.0, -1.0
+    if options.resume and (options.out / "state.pt").exists():
+        state = torch.load(options.out / "state.pt", map_location=device, weights_only=True)
+        student.load_state_dict(state["student"])
+        averaged.load_state_dict(state["averaged"])
+        optimiser.load_state_dict(state["optimiser"])
+        step, spent, best = state["step"], state["spent"], state["best"]
+    composer = StillComposer(bank, np.load(options.pack / "weights.npy"), recipe.stills, options.seed + step)
+    means = [v for v in averaged.state_dict().values() if v.is_floating_point()]
+    own = [v for v in student.network.state_dict().values() if v.is_floating_point()]
+    seen: list[dict[str, Tensor]] = []
+    due = time.monotonic() + options.every
+    print(f"loaded in {time.monotonic() - began:.1f} s", flush=True)
+    while True:
+        elapsed = spent + time.monotonic() - began
+        progress = elapsed / (60 * options.minutes)
+        last = progress >= 1 or (options.steps is not None and step >= options.steps)
+        if last or time.monotonic() >= due:
+            score = first_frames.score(averaged, device)
+            row = {"seconds": round(elapsed), "step": step, **{k: round(v, 4) for k, v in score.items()}}
+            _write(options.out / "validation.csv", row)
+            print(row, flush=True)
+            save_file(half_precision(averaged), options.out / "last.safetensors")
+            total = sum(score.values())
+            if total > best:
+                best = total
+                save_file(half_precision(averaged), options.out / "best.safetensors")
+            state = {
+                "student": student.state_dict(),
+                "averaged": averaged.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "step": step,
+                "spent": elapsed,
+                "best": best,
+            }
+            if not options.no_state:
+                torch.save(state, options.out / "state.pt")
+            due = time.monotonic() + options.every
+        if last:
+            break
+        for group in optimiser.param_groups:
+            group["lr"] = recipe.rate * _schedule(step, progress, recipe)
+        student.train()
+        loss, measured = learn(student, teacher, composer, recipe, min(1.0, progress))
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(student.parameters(), recipe.clip)
+        if step % options.log_every == 0 and not bool(torch.isfinite(norm)):
+            raise SystemExit(f"the gradient is not finite in step {step}")
+        optimiser.step()
+        with torch.no_grad():
+            keep = min(recipe.averaging, (1 + step) / (10 + step))
+            torch._foreach_lerp_(means, own, 1 - keep)
+        step += 1
+        seen.append(measured)
+        if len(seen) >= options.log_every:
+            row = {"step": step, "seconds": round(spent + time.monotonic() - began, 1)}
+            row |= {k: f"{float(torch.stack([s[k] for s in seen]).nanmean()):.4f}" for k in seen[0]}
+            _write(options.out / "log.csv", row)
+            print(row, flush=True)
+            seen = []
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    defaults = PromptRecipe()
+    parser.add_argument("--pack", type=Path, default=Path(".pack-prompts"))
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=7, help="stop after so many, loading included")
+    parser.add_argument("--steps", type=int, help="stop after so many steps at the latest")
+    parser.add_argument("--resume", action="store_true", help="go on from state.pt in the folder")
+    parser.add_argument("--no-state", action="store_true", help="write no state.pt")
+    parser.add_argument("--batch", type=int, default=defaults.batch, help="stills per step")
+    parser.add_argument("--rate", type=float, default=defaults.rate)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--workers", type=int, default=16, help="threads that decode pictures")
+    parser.add_argument("--every", type=float, default=55, help="seconds between two checkpoints")
+    parser.add_argument("--log-every", type=int, default=50, help="steps between two rows of the log")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

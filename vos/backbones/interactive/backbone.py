@@ -1,0 +1,306 @@
+"""``interactive``: first masks from points, boxes, strokes and rough masks, by a small network of our own.
+
+It looks twice: at the whole image, or at the surroundings of a box or a rough mask, and then close by at
+what it found, as interactive segmentation does with small objects (FocalClick, Chen et al., 2022). Points are
+answered in the order they were given, and each further one changes what lies around it alone
+(:mod:`.corrections`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...errors import PromptError
+from ...ops.boxes import tight_box
+from ...prompts import Prompt
+from ..base import Candidates, FrameFeatures, Guidance
+from ..sam.backbone import check_device, check_dtype
+from ..weights.checkpoints import load_state
+from .choice import Answer, distinct, rank
+from .corrections import corrected, obeyed, obeys
+from .network import InteractiveNetwork, interactive_from
+from .views import ROUGH_LOGIT, Floats, View, Window, prompt_planes, resized, view_size, window_around
+
+CACHED_VIEWS = 4
+CACHED_ANSWERS = 8
+LOW_RES_STRIDE = 4
+LOGIT = 8.0
+"""Size of the logits beyond a window, and outside a box."""
+GIVEN_QUALITY = 0.8
+"""Expected IoU of a mask that points correct, before they do."""
+LEAST_LENGTH = 1e-12
+
+
+@dataclass(frozen=True)
+class InteractiveSettings:
+    """How the network is asked."""
+
+    whole_pixels: int = 115_000
+    """Pixels of the whole image as the network sees it."""
+    close_pixels: int = 90_000
+    """Pixels of the window around an object."""
+    margin: float = 0.35
+    """Surroundings of an object that are looked at, in mean sides of its box."""
+    closer: float = 0.7
+    """A window with less than this part of the image looked at before is worth a second look."""
+    again: bool = True
+    """Whether the network sees its own answer once more where a second look shows no more."""
+    local: bool = True
+    """Whether a further point changes what lies around it alone."""
+    gain: float = 0.15
+    """Expected IoU that must be won for a further point to be answered as if all had been given at once."""
+
+
+@dataclass(eq=False)
+class InteractiveContext:
+    """What the decoder needs of an image."""
+
+    image: NDArray[np.uint8]
+    whole: View
+    closer: dict[Window, View] = field(default_factory=dict)
+    """Views that were looked at since, a few."""
+    answers: dict[bytes, list[Answer]] = field(default_factory=dict)
+    """Answers by prompt, a few: the next point goes on from there."""
+
+
+class InteractiveBackbone:
+    """The interactive network behind the :class:`~vos.backbones.base.Backbone` seam.
+
+    With ``multimask`` there are three candidates, ordered from small to large. Every candidate obeys the
+    prompt: positive points are inside, negative ones outside, and nothing is outside a box.
+    """
+
+    accepts_guidance = False
+    refines_itself = True
+    """Its masks need no second pass."""
+
+    def __init__(
+        self,
+        network: InteractiveNetwork,
+        *,
+        device: str = "cpu",
+        dtype: str = "float32",
+        settings: InteractiveSettings | None = None,
+    ) -> None:
+        """
+        Raises:
+            ModelError: if the device or dtype is not known or not there.
+        """
+        self.device, self.dtype = check_device(device), check_dtype(dtype)
+        self.network = network.to(self.device, self.dtype).eval()
+        self.network.to(memory_format=torch.channels_last)
+        self.settings = settings or InteractiveSettings()
+
+    @torch.inference_mode()
+    def encode(self, image: NDArray[np.uint8]) -> FrameFeatures:
+        """Features of an (H, W, 3) uint8 RGB image."""
+        height, width = image.shape[:2]
+        whole = self._look(image, (0, 0, width, height), self.settings.whole_pixels)
+        columns = whole.levels[2][0].float()
+        lengths = columns.norm(dim=0).clamp_min(LEAST_LENGTH)
+        return FrameFeatures(columns / lengths, (height, width), InteractiveContext(image, whole), lengths)
+
+    @torch.inference_mode()
+    def decode(
+        self,
+        features: FrameFeatures,
+        prompts: Sequence[Prompt],
+        *,
+        guidance: Sequence[Guidance] | None = None,
+        multimask: bool = True,
+    ) -> Candidates:
+        """Masks for N prompts; K = 3, or the best one alone without ``multimask``.
+
+        Raises:
+            PromptError: if a mask does not have the size of the image.
+        """
+        context: InteractiveContext = features.context
+        size = features.image_size
+        count = 3 if multimask else 1
+        logits = np.empty((len(prompts), count, *size), np.float32)
+        scores = np.empty((len(prompts), count), np.float32)
+        for row, prompt in enumerate(prompts):
+            if prompt.mask is not None and prompt.mask.shape != size:
+                raise PromptError(f"mask must have the size of the image, {size}, got {prompt.mask.shape}")
+            for place, answer in enumerate(distinct(self._answers(context, prompt), count)):
+                logits[row, place], scores[row, place] = obeyed(answer.logits, prompt), answer.quality
+        return Candidates(
+            torch.from_numpy(logits), torch.from_numpy(_shrink(logits)), torch.from_numpy(scores)
+        )
+
+    def _answers(self, context: InteractiveContext, prompt: Prompt) -> list[Answer]:
+        """Candidates for a prompt, the best one first."""
+        key = _key(prompt)
+        if key not in context.answers:
+            while len(context.answers) >= CACHED_ANSWERS:
+                context.answers.pop(next(iter(context.answers)))
+            earlier = self._earlier(prompt)
+            if earlier is None:
+                found = self._first(context, prompt)
+            elif earlier.mask is not None and earlier.box is None and earlier.points is None:
+                # Points on a mask correct it: the rest of it stays as it is.
+                given = Answer(LOGIT * (2 * earlier.mask.astype(np.float32) - 1), GIVEN_QUALITY)
+                found = self._further(context, prompt, [given])
+            else:
+                found = self._further(context, prompt, self._answers(context, earlier))
+            context.answers[key] = found
+        return context.answers[key]
+
+    def _earlier(self, prompt: Prompt) -> Prompt | None:
+        """The prompt without its last point; None if it is answered from nothing."""
+        if not self.settings.local or prompt.points is None or prompt.labels is None:
+            return None
+        placed = prompt.box is not None or prompt.mask is not None or prompt.low_res is not None
+        rest = len(prompt.labels) - 1
+        at_once = 0 if placed or not (prompt.labels == 1).any() else 1 + int(np.argmax(prompt.labels == 1))
+        if rest < at_once or (rest == 0 and not placed):
+            return None
+        if rest == 0:
+            return replace(prompt, points=None, labels=None)
+        return replace(prompt, points=prompt.points[:-1], labels=prompt.labels[:-1])
+
+    def _first(self, context: InteractiveContext, prompt: Prompt) -> list[Answer]:
+        """From nothing: at first sight, and close by."""
+        known, size = _known(prompt), context.whole.image_size
+        if known is not None and known.shape != size:
+            known = resized(known, size)
+        box = _union(prompt.box, None if known is None else tight_box(known > 0))
+        view = context.whole if box is None else self._around(context, box, prompt)
+        first = self._ask(view, prompt, None if known is None else view.values(known))
+        ranked = rank(first, context.whole.image_size, prompt)
+        found = tight_box(ranked[0].logits > 0)
+        if found is None:
+            return ranked
+        closer = self._around(context, np.asarray(found, np.float32), prompt)
+        if _pixels(closer.window) > self.settings.closer * _pixels(view.window):
+            if not self.settings.again:
+                return ranked
+            closer = view
+        second = self._ask(closer, prompt, closer.values(ranked[0].logits))
+        return rank(second, context.whole.image_size, prompt) + ranked[1:]
+
+    def _further(self, context: InteractiveContext, prompt: Prompt, before: list[Answer]) -> list[Answer]:
+        """One point more than what ``before`` answers."""
+        assert prompt.points is not None
+        assert prompt.labels is not None
+        point, label = prompt.points[-1], int(prompt.labels[-1])
+        kept = [answer for answer in before if obeys(answer.logits, prompt)]
+        if kept and kept[0] is before[0]:
+            return kept
+        old = before[0].logits
+        found = tight_box(old > 0)
+        view = context.whole
+        if found is not None:
+            around = np.asarray(found, np.float32)
+            if label == 1:
+                around = np.concatenate([np.minimum(around[:2], point), np.maximum(around[2:], point)])
+            view = self._around(context, around, prompt)
+        asked = self._ask(view, prompt, view.values(old))
+        answers = [
+            Answer(corrected(old, answer.logits, point, label), answer.quality)
+            for answer in rank(asked, context.whole.image_size, prompt)
+        ]
+        answers.sort(key=lambda answer: not obeys(answer.logits, prompt))
+        afresh = []
+        if self.settings.gain < 1:
+            afresh = [a for a in self._first(context, prompt) if obeys(a.logits, prompt)]
+        if afresh and (
+            afresh[0].quality > answers[0].quality + self.settings.gain
+            or not obeys(answers[0].logits, prompt)
+        ):
+            return afresh + answers + kept
+        return answers + kept + afresh
+
+    def _look(self, image: NDArray[np.uint8], window: Window, pixels: int) -> View:
+        x0, y0, x1, y1 = window
+        crop, size = image[y0:y1, x0:x1], view_size(window, pixels)
+        way = cv2.INTER_AREA if size[0] * size[1] < crop.shape[0] * crop.shape[1] else cv2.INTER_LINEAR
+        crop = cv2.resize(np.ascontiguousarray(crop), size[::-1], interpolation=way)
+        planes = torch.from_numpy(crop).to(self.device).permute(2, 0, 1)[None].to(self.dtype)
+        shown = (planes / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+        return View(window, (image.shape[0], image.shape[1]), size, self.network.encoder(shown))
+
+    def _around(self, context: InteractiveContext, box: NDArray[np.floating], prompt: Prompt) -> View:
+        """The surroundings of a box and of the points on the object."""
+        window = window_around(_with_points(box, prompt), context.whole.image_size, self.settings.margin)
+        if window not in context.closer:
+            while len(context.closer) >= CACHED_VIEWS:
+                context.closer.pop(next(iter(context.closer)))
+            context.closer[window] = self._look(context.image, window, self.settings.close_pixels)
+        return context.closer[window]
+
+    def _ask(self, view: View, prompt: Prompt, mask: Floats | None) -> list[Answer]:
+        """The network's candidates, brought to the size of the image."""
+        planes = torch.from_numpy(prompt_planes(view, prompt, mask))[None].to(self.device, self.dtype)
+        logits, quality = self.network.decoder(view.levels, planes)
+        scores = torch.sigmoid(quality[0].float()).cpu().numpy()
+        return [
+            Answer(view.to_image(values, -LOGIT), float(score))
+            for values, score in zip(logits[0].float().cpu().numpy(), scores, strict=True)
+        ]
+
+
+def _key(prompt: Prompt) -> bytes:
+    parts = (prompt.points, prompt.labels, prompt.box, prompt.mask, prompt.low_res)
+    return b"|".join(b"" if part is None else np.ascontiguousarray(part).tobytes() for part in parts)
+
+
+def _known(prompt: Prompt) -> Floats | None:
+    """Logits of a rough mask, or low-res logits."""
+    if prompt.low_res is not None:
+        return prompt.low_res.astype(np.float32)
+    if prompt.mask is not None:
+        return (ROUGH_LOGIT * (2 * prompt.mask.astype(np.float32) - 1)).astype(np.float32)
+    return None
+
+
+def _with_points(box: NDArray[np.floating], prompt: Prompt) -> NDArray[np.floating]:
+    """The smallest box around a box and the points on the object."""
+    if prompt.points is None or prompt.labels is None or not (prompt.labels == 1).any():
+        return np.asarray(box)
+    on = prompt.points[prompt.labels == 1]
+    return np.concatenate([np.minimum(box[:2], on.min(axis=0)), np.maximum(box[2:], on.max(axis=0))])
+
+
+def _union(
+    one: NDArray[np.floating] | None, other: tuple[int, int, int, int] | None
+) -> NDArray[np.floating] | None:
+    """The smallest box around two."""
+    if other is None:
+        return one
+    if one is None:
+        return np.asarray(other, np.float32)
+    return np.concatenate([np.minimum(one[:2], other[:2]), np.maximum(one[2:], other[2:])])
+
+
+def _pixels(window: Window) -> int:
+    return (window[2] - window[0]) * (window[3] - window[1])
+
+
+def _shrink(logits: Floats) -> Floats:
+    """(N, K, H, W) logits on the low-res grid (N, K, h, w)."""
+    count, per, height, width = logits.shape
+    size = max(1, -(-height // LOW_RES_STRIDE)), max(1, -(-width // LOW_RES_STRIDE))
+    flat = [resized(one, size) for one in logits.reshape(-1, height, width)]
+    return np.stack(flat).reshape(count, per, *size) if flat else np.zeros((count, per, *size), np.float32)
+
+
+def build_interactive(
+    *, checkpoint: str | Path, device: str = "cpu", dtype: str = "float32"
+) -> InteractiveBackbone:
+    """The backbone with the weights in ``checkpoint``.
+
+    Raises:
+        ModelError: if weights are missing, unusable or another model's, or device or dtype cannot be used.
+    """
+    check_device(device)
+    check_dtype(dtype)
+    path = Path(checkpoint)
+    return InteractiveBackbone(interactive_from(load_state(path), str(path)), device=device, dtype=dtype)
