@@ -210,6 +210,7 @@ def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
 def parse_names(texts: Sequence[str], flag: str) -> dict[int, str]:
     """``ID:NAME`` pairs by id."""
     from vos.errors import SettingsError
+    from vos.names import check_name
     from vos.results import check_object_ids
 
     names: dict[int, str] = {}
@@ -224,7 +225,7 @@ def parse_names(texts: Sequence[str], flag: str) -> dict[int, str]:
             check_object_ids([object_id])
         except ValueError as error:
             raise SettingsError(f"{flag} {text}: {error}") from None
-        names[object_id] = name.strip()
+        names[object_id] = check_name(name.strip(), "object name")
     return names
 
 

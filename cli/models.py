@@ -72,28 +72,34 @@ def list_(as_json: bool, quiet: bool) -> None:
 
 @models.command()
 @click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1 or mps.  [default: the best one here]")
+@click.option("--objects", type=click.IntRange(min=1), default=1, metavar="N", help="To track.  [default: 1]")
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Per frame.  [default: 2]",
+)
 @json_flag
 @verbosity
-def recommend(device: str | None, as_json: bool, quiet: bool) -> None:
-    """Say which tracker to take on this machine, and why. Nothing is fetched."""
+def recommend(device: str | None, objects: int, budget: float | None, as_json: bool, quiet: bool) -> None:
+    """Say which tracker to take on this machine, and why. Nothing is fetched.
+
+    It is the one that `vos track --model auto` takes there.
+    """
     import dataclasses
 
     import torch
 
-    from vos.backbones.sam.backbone import check_device
     from vos.trackers.recommend import recommend as advise
 
     if device is None:
         mps = torch.backends.mps.is_available()
         device = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
-    advice = advise(check_device(device).type)
+    advice = advise(device, objects=objects, budget=budget)
     if as_json:
         print_json({"device": device} | dataclasses.asdict(advice))
     elif not quiet:
-        where = "" if device == "cpu" else f" --device {device}"
-        click.echo(f"--model {advice.model}{where}: {advice.why}")
-        if advice.better:
-            click.echo(f"better: {advice.better}, fetched by `{advice.fetch}`")
+        click.echo(f"--model {advice.line}")
 
 
 @models.command()

@@ -49,6 +49,8 @@ class TrackerEntry:
     """Fixed arguments of the builder."""
     half: bool = False
     """Whether it may compute in 16 bits where the dtype is ``auto``."""
+    package: str = ""
+    """A package that it needs beside those of this one."""
     quality: float | None = None
     """J&F published on SA-V test, by which ``auto`` chooses; None: not published, or not to be chosen."""
     cost: tuple[float, float] = (0.0, 0.0)
@@ -57,9 +59,13 @@ class TrackerEntry:
 
 
 def _memory(
-    name: str, help: str, quality: float | None = None, cost: tuple[float, float] = (0.0, 0.0)
+    name: str,
+    help: str,
+    quality: float | None = None,
+    cost: tuple[float, float] = (0.0, 0.0),
+    package: str = "",
 ) -> TrackerEntry:
-    module = "vos.trackers.memory.tracker"
+    module = "vos.trackers.memory.builder"
     return TrackerEntry(
         f"{module}:build",
         f"{module}:settings_of",
@@ -67,6 +73,7 @@ def _memory(
         memory=True,
         options={"name": name},
         half=True,
+        package=package,
         quality=quality,
         cost=cost,
     )
@@ -104,7 +111,7 @@ TRACKERS: dict[str, TrackerEntry] = {
         for size, (quality, frame) in _SIZES.items()
     },
     **{f"sam2-{size}": _memory(f"sam2-{size}", f"SAM 2 {size} (July 2024)") for size in _SIZES},
-    "edgetam": _memory("edgetam", "EdgeTAM", 71.7, (240.0, 140.0)),
+    "edgetam": _memory("edgetam", "EdgeTAM", 71.7, (240.0, 140.0), "timm"),
     **{
         f"efficienttam-{size}{variant}": _memory(
             f"efficienttam-{size}{variant}", f"EfficientTAM {help}", None if variant else quality, cost

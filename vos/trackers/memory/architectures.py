@@ -102,6 +102,9 @@ RESIZABLE = ("Sam2VideoModel", "EdgeTamVideoModel")
 SIDE_STEP = 32
 """The side of the image in pixels is a multiple of this: the stride of the coarsest features."""
 
+MAX_POINTS = {"sam3": 16}
+"""Family -> points of a prompt that it was trained with; others take any number."""
+
 TIMM_NEEDED = (
     "EdgeTAM's image encoder comes from the package timm, which is not installed; "
     "install it with `pip install timm` (or `pip install 'vos-toolkit[edgetam]'`)"
