@@ -135,8 +135,8 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None = 
         return _attend_fused(queries.expand(objects, -1, -1), keys, values, bias)
     scaled = (queries * width**-0.5).expand(objects, -1, -1)
     attended = [
-        torch.cat([_attend_block(block, *one, bias) for block in some.split(QUERY_BLOCK)])
-        for some, *one in zip(scaled, keys, values, strict=True)
+        torch.cat([_attend_block(block, some_keys, some_values, bias) for block in some.split(QUERY_BLOCK)])
+        for some, some_keys, some_values in zip(scaled, keys, values, strict=True)
     ]
     return torch.stack(attended)
 
