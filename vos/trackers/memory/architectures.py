@@ -97,7 +97,7 @@ _MODEL_TYPES = {
 }
 """``model_type`` of a folder's ``config.json`` -> family, network, and the configuration's class."""
 
-RESIZABLE = ("Sam2VideoModel", "EdgeTamVideoModel")
+RESIZABLE = ("transformers:Sam2VideoModel", "transformers:EdgeTamVideoModel")
 """Networks of transformers that run at other sizes than that they were trained at."""
 SIDE_STEP = 32
 """The side of the image in pixels is a multiple of this: the stride of the coarsest features."""
