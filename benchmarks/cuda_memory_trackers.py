@@ -115,13 +115,13 @@ def _edgetam() -> Any:
     return EdgeTamVideoModel(edgetam_config(sizes | {"memory_attention_num_layers": 2}, 1024))
 
 
-def _efficienttam(size: str) -> Any:
+def _efficienttam(size: str, pooling: str | None = None) -> Any:
     from vos.trackers.memory.efficienttam import EfficientTamVideoModel
 
-    plain = next(one for one in PLAIN if one.name == size)
+    plain = next(trunk for trunk in PLAIN if trunk.name == size)
     switches = ("enable_occlusion_spatial_embedding", "enable_temporal_pos_encoding_for_object_pointers")
     config = efficienttam_config(plain, dict.fromkeys(switches, False), plain.image_size)
-    return EfficientTamVideoModel(config, plain)
+    return EfficientTamVideoModel(config, plain, pooling)
 
 
 def _sam3() -> Any:
@@ -137,6 +137,7 @@ MODELS: dict[str, Callable[[], Any]] = {
     "sam2.1-large": lambda: _sam2("large"),
     "edgetam": _edgetam,
     "efficienttam-s": lambda: _efficienttam("s"),
+    "efficienttam-s-1": lambda: _efficienttam("s", "logits"),
     "efficienttam-ti": lambda: _efficienttam("ti"),
     "sam3": _sam3,
 }
