@@ -19,12 +19,12 @@ from vos import formats
 from vos.formats.registry import FORMATS
 from vos.video import open_video
 
-MOMENT = 29
+MOMENT = 12
 """Frame that is shown."""
 WIDTH, GAP, SQUARE = 480, 6, 12
 """Pixels: of a picture, between pictures, and of the checkerboard's squares."""
 SHOWN: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("overlay", "-f overlay", {}),
+    ("grey-out", "-f grey-out", {"crf": 4}),
     ("rgba-png", "-f rgba-png --edge refined", {"edge": "refined"}),
     ("matte-png", "-f matte-png", {}),
     ("green", "-f green --background white", {"background": "white", "edge": "refined"}),
@@ -42,7 +42,9 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="folder for cutouts.jpg")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    given = formats.select(formats.read(arguments.results / "masks", "masks"), start=MOMENT, end=MOMENT + 1)
+    given = formats.select(
+        formats.read(arguments.results / "masks" / "demo", "masks"), start=MOMENT, end=MOMENT + 1
+    )
     cells = []
     for name, caption, options in SHOWN:
         with (

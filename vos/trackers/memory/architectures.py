@@ -97,8 +97,9 @@ _MODEL_TYPES = {
 }
 """``model_type`` of a folder's ``config.json`` -> family, network, and the configuration's class."""
 
-RESIZABLE = ("Sam2VideoModel", "EdgeTamVideoModel")
-"""Networks of transformers that run at other sizes than that they were trained at."""
+EFFICIENTTAM = "vos.trackers.memory.efficienttam:EfficientTamVideoModel"
+RESIZABLE = ("transformers:Sam2VideoModel", "transformers:EdgeTamVideoModel", EFFICIENTTAM)
+"""Networks that run at other sizes than that they were trained at."""
 SIDE_STEP = 32
 """The side of the image in pixels is a multiple of this: the stride of the coarsest features."""
 
@@ -259,7 +260,7 @@ def _efficienttam(state: State, variant: str, where: str) -> Architecture:
     return Architecture(
         "efficienttam",
         plain.name,
-        "vos.trackers.memory.efficienttam:EfficientTamVideoModel",
+        EFFICIENTTAM,
         efficienttam_config(plain, sizes, plain.image_size // kind.shrink),
         {"plain": plain, "pooling": kind.pooling},
         variant,
