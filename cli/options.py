@@ -171,6 +171,10 @@ def engine_options(command: F) -> F:
     return command
 
 
+DEFAULT_MODEL = "auto"
+"""Of commands that track what the user prompts, where no model is named."""
+
+
 def load_config(config: str | None) -> dict[str, Any]:
     """The overrides of ``--config``: a file, or a recipe of ours by name.
 
@@ -182,6 +186,13 @@ def load_config(config: str | None) -> dict[str, Any]:
     from vos.settings import named_recipe
 
     return named_recipe(config)
+
+
+def default_model(recipe: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:
+    """The model where none is named; nothing where settings are given that are for a model of the user's."""
+    theirs = ("model", "backbone", "checkpoint", "tune", "tracker", "features", "features_weights")
+    given = any(recipe.get(name) or flags.get(name) for name in theirs)
+    return {} if given else {"model": DEFAULT_MODEL}
 
 
 STDOUT = "-"

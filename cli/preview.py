@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .extract import picture_output
-from .options import engine_options, json_flag, load_config, print_json, verbosity
+from .options import default_model, engine_options, json_flag, load_config, print_json, verbosity
 from .track import prompt_options
 
 
@@ -52,7 +52,8 @@ def preview(
     from vos.settings import override
     from vos.video import open_video
 
-    settings = override(TrackSettings(), load_config(config), flags)
+    recipe = load_config(config)
+    settings = override(TrackSettings(), default_model(recipe, flags), recipe, flags)
     with open_video(video, reader=settings.reader) as source:
         if not (masks or points or boxes or prompts):
             shown: dict[str, Any] = {"frame": frame or 0, "objects": {}}
