@@ -37,6 +37,11 @@ BACKBONES: dict[str, BackboneEntry] = {
         "vos.backbones.classical.backbone:GraphCutBackbone", "graph cuts over image regions", "none"
     ),
     "nano": BackboneEntry("vos.backbones.nano.backbone:build_nano", "compact network", "included"),
+    "interactive": BackboneEntry(
+        "vos.backbones.interactive.backbone:build_interactive",
+        "first masks from clicks and boxes, by a small network",
+        "included",
+    ),
     "mobile-sam": BackboneEntry(_SAM, "MobileSAM (TinyViT)", options={"name": "mobile-sam"}),
     "sam-vit-b": BackboneEntry(_SAM, "SAM ViT-B", options={"name": "sam-vit-b"}),
     "sam-vit-l": BackboneEntry(_SAM, "SAM ViT-L", options={"name": "sam-vit-l"}),

@@ -34,12 +34,12 @@ def build_tracker_of(settings: TrackSettings) -> Tracker:
 
 
 def backbone_of(tracker: Tracker) -> Backbone:
-    """The model that turns points and boxes into masks: the tracker's own, or the classical one."""
+    """The model that turns points and boxes into masks: the tracker's own, or the interactive one."""
     if tracker.info.backbone is not None:
         return tracker.info.backbone
     from ..backbones.feature_cache import FeatureCache
 
-    return FeatureCache(build_backbone("classical"))
+    return FeatureCache(build_backbone("interactive"))
 
 
 def build_detector_of(settings: TrackSettings) -> Detector:

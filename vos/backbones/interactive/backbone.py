@@ -19,9 +19,12 @@ from numpy.typing import NDArray
 
 from ...errors import PromptError
 from ...ops.boxes import tight_box
+from ...ops.monotone_logistic import load_models
 from ...prompts import Prompt
 from ..base import Candidates, FrameFeatures, Guidance
+from ..expected_quality import Models
 from ..sam.backbone import check_device, check_dtype
+from ..weights.catalog import packaged_interactive
 from ..weights.checkpoints import load_state
 from .choice import Answer, distinct, rank
 from .corrections import corrected, obeyed, obeys
@@ -97,6 +100,11 @@ class InteractiveBackbone:
         self.network = network.to(self.device, self.dtype).eval()
         self.network.to(memory_format=torch.channels_last)
         self.settings = settings or InteractiveSettings()
+
+    @property
+    def quality_models(self) -> Models:
+        """For :func:`vos.backbones.expected_quality.expected_quality`; fitted to the packaged weights."""
+        return load_models("interactive")
 
     @torch.inference_mode()
     def encode(self, image: NDArray[np.uint8]) -> FrameFeatures:
@@ -293,14 +301,14 @@ def _shrink(logits: Floats) -> Floats:
 
 
 def build_interactive(
-    *, checkpoint: str | Path, device: str = "cpu", dtype: str = "float32"
+    *, checkpoint: str | Path | None = None, device: str = "cpu", dtype: str = "float32"
 ) -> InteractiveBackbone:
-    """The backbone with the weights in ``checkpoint``.
+    """The backbone with the weights that come with the package, or with those in ``checkpoint``.
 
     Raises:
         ModelError: if weights are missing, unusable or another model's, or device or dtype cannot be used.
     """
     check_device(device)
     check_dtype(dtype)
-    path = Path(checkpoint)
+    path = packaged_interactive() if checkpoint is None else Path(checkpoint)
     return InteractiveBackbone(interactive_from(load_state(path), str(path)), device=device, dtype=dtype)
