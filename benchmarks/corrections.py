@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
+import random
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -28,6 +28,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from common import RESULTS, ROOT, write_json
 from numpy.typing import NDArray
 from queue_weights import fit_queue
@@ -37,6 +38,7 @@ from vos.evaluation.boundary import contour_accuracies
 from vos.evaluation.pair import pair_labels
 from vos.evaluation.region import region_similarities
 from vos.projects import Draft, Project, ProjectSettings, engine_of, review_queue, track_project
+from vos.projects.queue import distance_signal
 from vos.projects.signals import SIGNALS
 
 COUNTS = (0, 1, 2, 3, 5, 10)
@@ -59,9 +61,12 @@ class Task:
     memory: int
     fill: int
 
-    def run(self) -> dict[str, Any]:
-        """The row of this annotator."""
+    def run(self, until: float) -> dict[str, Any] | None:
+        """The row of this annotator; None after the time ``until``."""
+        if time.time() > until:
+            return None
         cv2.setNumThreads(1)
+        torch.set_num_threads(1)
         settings = ProjectSettings(model=self.model, memory=self.memory, fill=self.fill)
         with tempfile.TemporaryDirectory() as name:
             sequence = read_sequence(self.sequence, self.frames, self.size, Path(name))
@@ -174,11 +179,13 @@ def collect(project: Project, sequence: Sequence, j: NDArray[np.float64]) -> lis
     samples: list[list[Any]] = []
     for column, k in enumerate(sequence.ids):
         track = project.state.track(VIDEO, k)
+        far = distance_signal(track)
         for span in track.results:
             signals = project.state.tracked[span.value.event].payload["signals"][str(span.value.object_id)]
             for frame in range(span.first, span.last + 1):
                 if not track.is_locked(frame):
                     values = {n: v[str(frame)] for n, v in signals.items() if str(frame) in v}
+                    values["far"] = round(float(far[frame]), 3)
                     samples.append([round(float(j[frame, column]), 4), values])
     assert all(set(values) <= set(SIGNALS) for _, values in samples)
     return samples
@@ -213,6 +220,28 @@ def summarize(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return summary
 
 
+def complete(rows: list[dict[str, Any]], policies: list[str]) -> list[dict[str, Any]]:
+    """The rows of the sequences that all policies were run on, model by model."""
+    done: dict[tuple[str, str], set[str]] = {}
+    for row in rows:
+        done.setdefault((row["sequence"], row["model"]), set()).add(row["policy"])
+    return [row for row in rows if done[row["sequence"], row["model"]] >= set(policies)]
+
+
+def as_table(summary: list[dict[str, Any]]) -> str:
+    """The summary as a Markdown table."""
+    counts = list(summary[0]["j_and_f"]) if summary else []
+    needed = f"mean corrections to {ENOUGH:g}"
+    lines = [
+        f"| tracker | frames chosen by | {' | '.join(counts)} | {needed} |",
+        f"|---|---|{'---|' * (len(counts) + 1)}",
+    ]
+    for entry in summary:
+        scores_ = " | ".join(f"{entry['j_and_f'][count]:.1f}" for count in counts)
+        lines.append(f"| {entry['model']} | {entry['policy']} | {scores_} | {entry[needed]:.1f} |")
+    return "\n".join(lines)
+
+
 def corrections_needed(row: dict[str, Any]) -> int | None:
     """After how many corrections J&F is enough; None: never."""
     return min((int(c) for c, score in row["j_and_f"].items() if score >= ENOUGH), default=None)
@@ -241,6 +270,7 @@ def main() -> None:
     parser.add_argument("--memory", type=int, default=ProjectSettings().memory)
     parser.add_argument("--fill", type=int, default=ProjectSettings().fill)
     parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--minutes", type=float, default=0, help="begin no annotator after that; 0: no limit")
     parser.add_argument("--rows", default="corrections.jsonl", help="appended to; what is there is not run")
     parser.add_argument("--json", default=str(RESULTS / "corrections.json"))
     parser.add_argument("--fit", action="store_true", help="fit the queue's weights to the lines of --rows")
@@ -251,29 +281,34 @@ def main() -> None:
             read_rows(path), ROOT / "vos" / "assets" / "review_queue.json", RESULTS / "review-queue.json"
         )
         return
+    names = names_of(options.sequences)
+    random.Random(0).shuffle(names)  # so that the first of them are a fair sample
+    policies = options.policies.split(",")
     tasks = [
         Task(name, model, policy, options.frames, options.size, options.corrections, *_settings(options))
-        for name in names_of(options.sequences)
+        for name in names
         for model in options.models.split(",")
-        for policy in options.policies.split(",")
+        for policy in policies
     ]
     done = [Task(**{k: row[k] for k in Task.__dataclass_fields__}) for row in read_rows(path)]
     left = [task for task in tasks if task not in done]
     print(f"{len(tasks) - len(left)} of {len(tasks)} annotators are done", flush=True)
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    until = time.time() + 60 * options.minutes if options.minutes else float("inf")
     with ProcessPoolExecutor(options.jobs) as pool, path.open("a") as lines:
-        for future in as_completed([pool.submit(task.run) for task in left]):
+        for future in as_completed([pool.submit(task.run, until) for task in left]):
             row = future.result()
+            if row is None:
+                continue
             lines.write(json.dumps(row) + "\n")
             lines.flush()
             shown = {c: row["j_and_f"][c] for c in COUNTS if c in row["j_and_f"]}
             print(row["sequence"], row["model"], row["policy"], shown, f"{row['seconds']} s", flush=True)
     rows = [r for r in read_rows(path) if Task(**{k: r[k] for k in Task.__dataclass_fields__}) in tasks]
+    rows = complete(rows, policies)
     summary = summarize(rows)
     bare = [{key: value for key, value in row.items() if key != "samples"} for row in rows]
     write_json(options.json, "corrections", {**vars(options), "summary": summary}, bare)
-    for entry in summary:
-        print(entry)
+    print(as_table(summary))
 
 
 def _settings(options: argparse.Namespace) -> tuple[int, int]:

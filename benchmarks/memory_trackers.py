@@ -1,20 +1,16 @@
-"""Seconds per frame of SAM 2.1 here and in transformers' own session, in the same run, and what is held.
+"""Seconds per frame of SAM 2.1 here and in transformers' own session, in the same run.
 
     python benchmarks/memory_trackers.py --models mini tiny --objects 1 5 --dtypes float32
-    python benchmarks/memory_trackers.py --models mini --objects 1 10 --frames 2000
 
-Weights are pseudo-random, which costs as much as trained ones. Without ``--frames``, memories are filled up
-(7 frames, 16 pointers) by copies of one tracked frame, and single steps are timed, masks at the size of the
-frame included: processor seconds, the least of the repetitions, for machines are rarely idle.
-With ``--frames``, videos of that length are tracked, and the bytes of live tensors are counted at the end,
-here and, for the first 60 frames, in transformers' session.
+Weights are pseudo-random, which costs as much as trained ones. Memories are filled up (7 frames, 16 pointers)
+by copies of one tracked frame, and single steps are timed, masks at the size of the frame included: processor
+seconds, the least of the repetitions, for machines are rarely idle.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import gc
 import time
 from collections.abc import Callable
 from typing import Any
@@ -41,8 +37,6 @@ MINI = {
     "memory_fuser_embed_dim": 128,
     "memory_fuser_intermediate_dim": 512,
 }
-SESSION_FRAMES = 60
-"""Of transformers' session, which keeps everything: its growth per frame is constant."""
 
 
 def random_model(name: str) -> Any:
@@ -62,8 +56,7 @@ def images(count: int) -> list[np.ndarray]:
 class Ours:
     """Tracks through the seam."""
 
-    def __init__(self, model: Any, dtype: torch.dtype, objects: int, max_batch: int | None) -> None:
-        network = MemoryNetwork(model, "sam2.1-tiny", dtype=dtype)
+    def __init__(self, network: MemoryNetwork, objects: int, max_batch: int | None = None) -> None:
         self.tracker = MemoryTracker(network, MemorySettings(max_batch=max_batch))
         self.objects, self.t = objects, 0
 
@@ -138,27 +131,6 @@ def seconds(build: Callable[[], Any], frames: list[np.ndarray], repetitions: int
     return min(taken)
 
 
-def live_mib() -> float:
-    """Of all tensors alive; storages that several share count once."""
-    gc.collect()
-    tensors = (thing for thing in gc.get_objects() if type(thing) in (torch.Tensor, torch.nn.Parameter))
-    storages = {
-        t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors if not t.is_meta
-    }
-    return sum(storages.values()) / 2**20
-
-
-def held(runner: Any, frames: list[np.ndarray], count: int) -> dict[str, float]:
-    """MiB of live tensors after 40 frames and at the end."""
-    runner.start(frames[0])
-    found = {}
-    for index in range(1, count):
-        runner.step(frames[index % 2])
-        if index in (40, count - 1):
-            found[f"live_mib_after_{index}"] = round(live_mib(), 3)
-    return found
-
-
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(
@@ -170,9 +142,6 @@ def main() -> None:
         "--dtypes", nargs="+", default=["float32"], choices=["float32", "bfloat16", "float16"]
     )
     parser.add_argument("--max-batch", type=int, default=None)
-    parser.add_argument(
-        "--frames", type=int, default=0, help="count live tensors over so many frames instead"
-    )
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", default=str(RESULTS / "memory-trackers.json"))
@@ -184,25 +153,19 @@ def main() -> None:
             dtype = getattr(torch, dtype_name)
             for objects in wanted.objects:
                 row: dict[str, Any] = {"model": name, "dtype": dtype_name, "objects": objects}
-                if wanted.frames:
-                    ours = held(
-                        Ours(random_model(name), dtype, objects, wanted.max_batch), frames, wanted.frames
-                    )
-                    theirs = held(Session(random_model(name), dtype, objects), frames, SESSION_FRAMES)
-                    row |= {f"vos_{k}": v for k, v in ours.items()}
-                    row |= {f"transformers_{k}": v for k, v in theirs.items()}
-                else:
-                    model = random_model(name)
-                    ours_seconds = seconds(
-                        lambda m=model, d=dtype, n=objects: Ours(m, d, n, wanted.max_batch),
-                        frames,
-                        wanted.repetitions,
-                    )
-                    theirs_seconds = seconds(
-                        lambda m=model, d=dtype, n=objects: Session(m, d, n), frames, wanted.repetitions
-                    )
-                    row |= {"vos_s": round(ours_seconds, 3), "transformers_s": round(theirs_seconds, 3)}
-                    row["times_faster"] = round(theirs_seconds / ours_seconds, 2)
+                model = random_model(name)
+                ours_seconds = seconds(
+                    lambda m=model, d=dtype, n=objects: Ours(
+                        MemoryNetwork(m, "sam2.1-tiny", dtype=d), n, wanted.max_batch
+                    ),
+                    frames,
+                    wanted.repetitions,
+                )
+                theirs_seconds = seconds(
+                    lambda m=model, d=dtype, n=objects: Session(m, d, n), frames, wanted.repetitions
+                )
+                row |= {"vos_s": round(ours_seconds, 3), "transformers_s": round(theirs_seconds, 3)}
+                row["times_faster"] = round(theirs_seconds / ours_seconds, 2)
                 print(row, flush=True)
                 rows.append(row)
     write_json(wanted.json, "memory trackers beside transformers' session", vars(wanted), rows)

@@ -24,7 +24,7 @@ FLAGS = {
 
 
 def class_options(command: Any) -> Any:
-    """Class names. The command gets ``names`` and the keys of :data:`FLAGS`, or None."""
+    """Class names. The command gets ``names``, ``exemplars`` and the keys of :data:`FLAGS`, or None."""
     for option in (
         click.option(
             "--detect-every",
@@ -55,6 +55,13 @@ def class_options(command: Any) -> Any:
             type=click.IntRange(min=1),
             metavar="N",
             help="At most N objects per class at a time, by score.  [default: all]",
+        ),
+        click.option(
+            "--exemplar",
+            "exemplars",
+            multiple=True,
+            metavar="NAME:x0,y0,x1,y1[,+|-]",
+            help="Box in --frame of what a --class means (+, default) or not (-), for sam3. Repeatable.",
         ),
         detector_options(DETECTORS),
         class_option(

@@ -10,18 +10,19 @@ import click
 
 from .format_options import (
     cutout_options,
-    describe_losses,
     digest,
+    export_arguments,
+    export_options,
     format_option_flag,
     naming_options,
     parse_names,
     parse_selection,
     parse_settings,
+    report_exports,
     selection_options,
-    tell,
     with_cutout_options,
 )
-from .options import json_flag, output_folder, print_json, verbosity
+from .options import json_flag, output_folder, verbosity
 
 
 @click.command()
@@ -34,15 +35,8 @@ from .options import json_flag, output_folder, print_json, verbosity
 @selection_options
 @cutout_options
 @format_option_flag
-@click.option(
-    "--images",
-    type=click.Choice(["none", "copy", "link"]),
-    default="none",
-    show_default=True,
-    help="Put the frames' images where the format has them (needs --video); link: hard links where possible.",
-)
+@export_options
 @click.option("--video", metavar="VIDEO", help="The video that the masks are of; a run knows it.")
-@click.option("--overwrite", is_flag=True, help="Replace an earlier export.")
 @json_flag
 @verbosity
 def export(
@@ -58,11 +52,10 @@ def export(
     edge: str | None,
     feather: float | None,
     background: str | None,
-    images: str,
     video: str | None,
-    overwrite: bool,
     as_json: bool,
     quiet: bool,
+    **given: Any,
 ) -> None:
     """Write the masks of SOURCE, the folder of a run or of index PNGs, in one or more formats.
 
@@ -73,16 +66,18 @@ def export(
     vos export out -f coco -f yolo -o exported
     vos export out -f cvat-video --name 1:dog -o task.zip
     vos export out -f davis --images copy --video clip.mp4 -o set
+    vos export other -f davis --images copy --video other.mp4 -o set --append
+    vos export out -f yolo --class-map classes.json --split val -o set
     vos export out -f prores -f rgba-png --edge refined -o cut
     """
     from vos.errors import SettingsError
     from vos.formats.exporting import export as export_annotations
-    from vos.formats.frame_images import Images
     from vos.formats.transfer import needs_frames, read, select
     from vos.formats.with_frames import video_of_run
+    from vos.video import open_video
 
-    if images != "none" and video is None:
-        raise SettingsError(f"--images {images} needs --video: the video that the masks are of")
+    if given["images"] != "none" and video is None:
+        raise SettingsError(f"--images {given['images']} needs --video: the video that the masks are of")
     selection = parse_selection(frames, objects)
     options = with_cutout_options(parse_settings(settings), edge=edge, feather=feather, background=background)
     shown = any(needs_frames(name) for name in formats)
@@ -92,14 +87,10 @@ def export(
     }
     annotations = select(read(source, "masks"), **selection)
     with ExitStack() as stack:
-        if images != "none" and video is not None:
-            from vos.video import open_video
-
-            shown_images = stack.enter_context(open_video(video))
-            arguments["images"] = Images(shown_images, link=images == "link")
+        with_images = given["images"] != "none" and video is not None
+        source_of_images = stack.enter_context(open_video(str(video))) if with_images else None
+        arguments |= export_arguments(source_of_images, options, **given)
         if shown:
-            from vos.video import open_video
-
             place, size = (Path(video), None) if video is not None else video_of_run(source)
             arguments["frames"] = stack.enter_context(open_video(place, size=size))
         written = export_annotations(
@@ -107,17 +98,7 @@ def export(
             output,
             formats,
             sequence=sequence or (Path(video).stem if video else None),
-            options=options,
-            overwrite=overwrite,
             source={"path": str(source), "sha256": digest(source)},
             **arguments,
         )
-    for result in written:
-        tell(describe_losses([f"{result.format}: {n}" for n in result.notes], result.losses), quiet=quiet)
-    if as_json:
-        print_json([result.as_dict() for result in written])
-    elif not quiet:
-        for result in written:
-            click.echo(
-                f"{result.format:20} {result.frames} frames, {len(result.objects)} objects: {result.path}"
-            )
+    report_exports(written, as_json=as_json, quiet=quiet)

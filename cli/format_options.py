@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .options import print_json
+
 if TYPE_CHECKING:
+    from vos.formats.transfer import Written
     from vos.video import Video
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -71,6 +74,108 @@ def cutout_options(command: F) -> F:
     return command
 
 
+def export_options(command: F) -> F:
+    """What exports of runs and of projects have in common. The command gets ``images``, ``image_format``,
+    ``class_map``, ``split``, ``append`` and ``overwrite``."""
+    for option in (
+        click.option("--overwrite", is_flag=True, help="Replace an earlier export."),
+        click.option(
+            "--append", is_flag=True, help="Add the video to an earlier export in the same formats."
+        ),
+        click.option(
+            "--split",
+            metavar="NAME",
+            help="Split, where formats have them: train, val or test.",
+        ),
+        click.option(
+            "--class-map",
+            type=click.Path(path_type=Path),
+            metavar="FILE.json",
+            help='Classes in the format: {"name or category": "class"} or {"name or category": number}.',
+        ),
+        click.option(
+            "--image-format",
+            type=click.Choice(["jpg", "png"]),
+            help="Write images like this; default: as yours are, where the format allows that.",
+        ),
+        click.option(
+            "--images",
+            type=click.Choice(["none", "copy", "link"]),
+            default="none",
+            show_default=True,
+            help="Put the frames' images where the format has them; link: hard links where possible.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def export_arguments(
+    video: Video | None,
+    settings: dict[str, Any],
+    *,
+    images: str,
+    image_format: str | None,
+    class_map: Path | None,
+    split: str | None,
+    append: bool,
+    overwrite: bool,
+) -> dict[str, Any]:
+    """The arguments of :func:`vos.formats.export` that these options stand for.
+
+    Args:
+        video: where images come from; None where there are none.
+        settings: of ``-O``.
+    """
+    from vos.errors import SettingsError
+    from vos.formats.frame_images import Images
+
+    if append and overwrite:
+        raise SettingsError("--append and --overwrite exclude each other")
+    if image_format is not None and images == "none":
+        raise SettingsError("--image-format is for --images copy")
+    if split is not None:
+        settings = with_cutout_options(settings, split=split)
+    suffix = None if image_format is None else f".{image_format}"
+    return {
+        "options": settings,
+        "images": None if video is None else Images(video, link=images == "link", suffix=suffix),
+        "class_map": {} if class_map is None else read_class_map(class_map),
+        "append": append,
+        "overwrite": overwrite,
+    }
+
+
+def read_class_map(path: Path) -> dict[str, str | int]:
+    """Name or category of an object -> name or number of its class."""
+    from vos.errors import SettingsError
+    from vos.formats.reading import load_json, reading
+
+    with reading(path, "a class map"):
+        found = load_json(path)
+    if not isinstance(found, dict) or not all(
+        (type(value) is int and 0 <= value < 1 << 31) or (isinstance(value, str) and value.strip())
+        for value in found.values()
+    ):
+        raise SettingsError(
+            f'{path} must hold an object of names and classes, such as {{"dog": 16, "puppy": "dog"}}'
+        )
+    return found
+
+
+def report_exports(written: Sequence[Written], *, as_json: bool, quiet: bool) -> None:
+    """Say what was written, and what was lost."""
+    for result in written:
+        tell(describe_losses([f"{result.format}: {n}" for n in result.notes], result.losses), quiet=quiet)
+    if as_json:
+        print_json([result.as_dict() for result in written])
+    elif not quiet:
+        for result in written:
+            click.echo(
+                f"{result.format:20} {result.frames} frames, {len(result.objects)} objects: {result.path}"
+            )
+
+
 def with_cutout_options(settings: dict[str, Any], **given: Any) -> dict[str, Any]:
     """The options of ``-O`` and those that have a flag of their own."""
     from vos.errors import SettingsError
@@ -105,6 +210,7 @@ def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
 def parse_names(texts: Sequence[str], flag: str) -> dict[int, str]:
     """``ID:NAME`` pairs by id."""
     from vos.errors import SettingsError
+    from vos.names import check_name
     from vos.results import check_object_ids
 
     names: dict[int, str] = {}
@@ -119,7 +225,7 @@ def parse_names(texts: Sequence[str], flag: str) -> dict[int, str]:
             check_object_ids([object_id])
         except ValueError as error:
             raise SettingsError(f"{flag} {text}: {error}") from None
-        names[object_id] = name.strip()
+        names[object_id] = check_name(name.strip(), "object name")
     return names
 
 

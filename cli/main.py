@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from vos.distribution import refuse_other_vos
-from vos.errors import InterruptedRunError, PartialResultError, VosError
+from vos.errors import InputError, InterruptedRunError, PartialResultError, VosError
 
 from .renamed import with_current_flags
 from .streams import open_streams, stdout_error
@@ -106,7 +106,11 @@ class LazyGroup(click.Group):
             ctx.exit(INTERRUPTED)
         except OSError as error:
             refused = stdout_error()
-            if refused is None:
+            if refused is None and error.filename is not None:
+                name = error.filename if isinstance(error.filename, str) else repr(error.filename)
+                report(ctx, f"cannot use {name}: {error.strerror or error}", error)
+                ctx.exit(InputError.exit_code)
+            elif refused is None:
                 self._internal_error(ctx, error)
             elif not isinstance(refused, BrokenPipeError):  # `vos ... | head` ends quietly
                 reason = refused.strerror or str(refused)

@@ -6,13 +6,25 @@ from typing import Any
 
 import click
 
-FLAGS = ("memory", "max_batch", "fill_holes")
+FLAGS = ("memory", "max_batch", "fill_holes", "model_size", "compile")
 """Parameters of the command, by the names of the tracker's settings."""
 
 
 def memory_options(command: Any) -> Any:
     """What is remembered, and how. The command gets the keys of :data:`FLAGS`, or None."""
     for option in (
+        click.option(
+            "--compile",
+            is_flag=True,
+            default=None,
+            help="Translate the network with torch.compile: slow to start, then faster; as --memory.",
+        ),
+        click.option(
+            "--model-size",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Resize frames to NxN, as --memory; off the published recipe.  [default: 1024]",
+        ),
         click.option(
             "--fill-holes",
             type=click.IntRange(min=0),

@@ -139,7 +139,11 @@ def engine_options(command: F) -> F:
             metavar="FILE",
             help="File with the model's weights; by default the weights cache.",
         ),
-        click.option("--dtype", metavar="TYPE", help="float32 (default), bfloat16 or float16."),
+        click.option(
+            "--dtype",
+            metavar="TYPE",
+            help="float32, bfloat16, float16, or auto (default): bfloat16 where it is native, else float32.",
+        ),
         click.option("--device", metavar="NAME", help="cpu (default), cuda, cuda:1, mps."),
         click.option(
             "--config",

@@ -19,6 +19,7 @@ from .options import (
     verbosity,
 )
 from .progress import progress_bar
+from .reference_options import feature_options
 from .track import chosen
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -94,6 +95,7 @@ def persam_settings(config: str | None, recipe: str | None, flags: dict[str, Any
     "--objects", type=int, metavar="N", help="Look for up to N instances in an image.  [default: 1]"
 )
 @persam_options
+@feature_options
 @existing_result
 @click.option("--overlay/--no-overlay", default=None, help="Write OUT/overlay/*.jpg (default: yes).")
 @click.option("--coco/--no-coco", default=None, help="Write OUT/annotations.json (default: yes).")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from .options import json_flag, print_json, verbosity
+from .options import engine_options, json_flag, print_json, verbosity
 from .project_export import export
-from .project_options import annotator_option, project_folder, video_option
+from .project_options import annotator_option, project_folder, video_option, with_engine
 from .track import prompt_options
 
 
@@ -43,7 +44,7 @@ def _count(number: int, what: str) -> str:
     metavar="PROJECT",
     help="Folder for the project.",
 )
-@click.option("--model", metavar="NAME", help="Tracker: classical (default), nano, mobile-sam, ...")
+@engine_options
 @annotator_option
 @verbosity
 def new(
@@ -56,15 +57,14 @@ def new(
     mask_values: str,
     turn_masks: bool,
     output: Path,
-    model: str | None,
     annotator: str | None,
     quiet: bool,
+    **engine: Any,
 ) -> None:
     """Make a project for VIDEO, with the objects prompted, if any."""
     from vos.projects import Project, ProjectSettings
     from vos.projects.prompting import anchor_targets
     from vos.prompting.parsing import load_prompts
-    from vos.settings import override
     from vos.video import open_video
 
     given = {"masks": masks, "points": points, "boxes": boxes, "prompt_files": prompts}
@@ -73,7 +73,7 @@ def new(
         if any(given.values()):
             how = {"mask_values": mask_values, "turn_masks": turn_masks}
             targets = load_prompts(video=video, frame=frame, **how, **given)
-    settings = override(ProjectSettings(), {"model": model})
+    settings = with_engine(ProjectSettings(), engine)
     with Project.create(output, annotator=annotator, settings=settings) as created:
         entry = created.add_video(source)
         anchors = anchor_targets(created, entry.key, targets)
@@ -141,15 +141,19 @@ def add(
 @project.command()
 @project_folder
 @video_option
+@engine_options
 @annotator_option
 @json_flag
 @verbosity
-def track(folder: Path, video: str | None, annotator: str | None, as_json: bool, quiet: bool) -> None:
+def track(
+    folder: Path, video: str | None, annotator: str | None, as_json: bool, quiet: bool, **engine: Any
+) -> None:
     """Track what is stale or unknown, and nothing else.
 
-    Each interval counts as soon as it is done: after Ctrl-C the same command continues.
+    Each interval counts as soon as it is done: after Ctrl-C the same command continues. A tracker that is
+    named here is used this time, in place of the project's own.
     """
-    from vos.projects import Project, TrackProgress, track_project
+    from vos.projects import Project, TrackProgress, engine_of, track_project
 
     from .progress import progress_bar
 
@@ -158,7 +162,8 @@ def track(folder: Path, video: str | None, annotator: str | None, as_json: bool,
         def report(progress: TrackProgress) -> None:
             advance(f"frames {progress.job.first}-{progress.job.last}", progress.done, progress.total)
 
-        events = track_project(opened, video, progress=report)
+        chosen = with_engine(opened.settings, engine)
+        events = track_project(opened, video, engine=engine_of(chosen), progress=report)
     summary = [{key: event.payload[key] for key in ("video", "objects", "first", "last")} for event in events]
     if as_json:
         print_json(summary)

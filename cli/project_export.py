@@ -9,15 +9,16 @@ import click
 
 from .format_options import (
     cutout_options,
-    describe_losses,
+    export_arguments,
+    export_options,
     format_option_flag,
     parse_selection,
     parse_settings,
+    report_exports,
     selection_options,
-    tell,
     with_cutout_options,
 )
-from .options import json_flag, output_folder, print_json, verbosity
+from .options import json_flag, output_folder, verbosity
 from .project_options import annotator_option, project_folder, video_option
 
 
@@ -30,22 +31,15 @@ from .project_options import annotator_option, project_folder, video_option
 @video_option
 @click.option(
     "--only",
-    type=click.Choice(["all", "accepted"]),
+    type=click.Choice(["all", "accepted", "anchors"]),
     default="all",
     show_default=True,
-    help="accepted: given and accepted masks alone.",
+    help="accepted: given and accepted masks alone; anchors: given ones. Other frames are left out.",
 )
 @selection_options
 @cutout_options
 @format_option_flag
-@click.option(
-    "--images",
-    type=click.Choice(["none", "copy", "link"]),
-    default="none",
-    show_default=True,
-    help="Put the frames' images where the format has them; link: hard links where possible.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace an earlier export.")
+@export_options
 @annotator_option
 @json_flag
 @verbosity
@@ -61,11 +55,10 @@ def export(
     feather: float | None,
     background: str | None,
     settings: tuple[str, ...],
-    images: str,
-    overwrite: bool,
     annotator: str | None,
     as_json: bool,
     quiet: bool,
+    **given: Any,
 ) -> None:
     """Write the masks that PROJECT shows in one or more formats.
 
@@ -77,7 +70,6 @@ def export(
     vos project export P -f davis --only accepted --images copy -o set
     """
     from vos.formats.exporting import export as export_annotations
-    from vos.formats.frame_images import Images
     from vos.formats.transfer import needs_frames, select
     from vos.projects import Draft, Project
     from vos.projects.exporting import project_annotations
@@ -94,19 +86,9 @@ def export(
                 output,
                 formats,
                 sequence=entry.key,
-                options=options,
-                images=None if images == "none" else Images(source, link=images == "link"),
+                **export_arguments(None if given["images"] == "none" else source, options, **given),
                 frames=source if any(map(needs_frames, formats)) else None,
-                overwrite=overwrite,
                 source={"project": opened.id, "video": entry.key, "counter": opened.counter, "only": only},
             )
         opened.append([Draft("export", {"what": ", ".join(formats), "to": str(output)})])
-    for result in written:
-        tell(describe_losses([f"{result.format}: {n}" for n in result.notes], result.losses), quiet=quiet)
-    if as_json:
-        print_json([result.as_dict() for result in written])
-    elif not quiet:
-        for result in written:
-            click.echo(
-                f"{result.format:20} {result.frames} frames, {len(result.objects)} objects: {result.path}"
-            )
+    report_exports(written, as_json=as_json, quiet=quiet)

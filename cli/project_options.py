@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from .options import load_config
+
+if TYPE_CHECKING:
+    from vos.projects import ProjectSettings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,3 +33,27 @@ def video_option(command: F) -> F:
     return click.option("--video", metavar="KEY", help="Video of the project; needed if it has several.")(
         command
     )
+
+
+def with_engine(settings: ProjectSettings, given: dict[str, Any]) -> ProjectSettings:
+    """The settings with what :func:`vos_cli.options.engine_options` gave laid over them.
+
+    What belongs to another tracker than the one that is named is left out.
+
+    Raises:
+        ModelError: for an unknown tracker or backbone.
+        SettingsError: for an unknown setting.
+    """
+    from vos.projects import ProjectSettings
+    from vos.settings import override
+    from vos.trackers.registry import split_model
+
+    flags = dict(given)
+    config = load_config(flags.pop("config"))
+    if flags["checkpoint"] is not None:
+        flags["checkpoint"] = str(Path(flags["checkpoint"]).resolve())
+    if flags["model"] not in (None, settings.model):
+        settings = ProjectSettings(memory=settings.memory, fill=settings.fill)
+    merged = override(settings, config, flags)
+    split_model(merged.model, merged.backbone)
+    return merged

@@ -24,6 +24,12 @@ from .options import (
     verbosity,
 )
 from .progress import progress_bar
+from .reference_options import (
+    feature_options,
+    place_features,
+    reference_options,
+    take_reference_settings,
+)
 
 
 def prompt_options(command: Any) -> Any:
@@ -80,6 +86,8 @@ def prompt_options(command: Any) -> Any:
 @click.argument("video", metavar="VIDEO")
 @prompt_options
 @class_options
+@reference_options
+@feature_options
 @output_folder
 @engine_options
 @memory_options
@@ -121,6 +129,9 @@ def track(
     mask_values: str,
     turn_masks: bool,
     names: tuple[str, ...],
+    exemplars: tuple[str, ...],
+    references: tuple[str, ...],
+    reference_masks: tuple[str, ...],
     output: Path,
     resume: bool,
     overwrite: bool,
@@ -144,10 +155,8 @@ def track(
     vos track clip.mp4 --box 1:120,80,310,400 -o out
     vos track frames/ -m frames/first.png -o out
     vos track clip.mp4 --class dog --class "red car" --detect-every 25 -o out
+    vos track clip.mp4 --reference mug.jpg --reference-mask mug.png -o out
     """
-    from vos.errors import PromptError
-    from vos.prompting.class_names import ClassNames
-    from vos.prompting.parsing import load_prompts
     from vos.runs import TrackSettings, track_video
     from vos.settings import override
     from vos.video import open_video, parse_size
@@ -155,31 +164,25 @@ def track(
     if flags["size"] is not None:
         flags["size"] = parse_size(flags["size"])
     classes, memory = take_class_settings(flags), take_memory_settings(flags)
-    merged = override(TrackSettings(keep_states=1), load_config(config), flags, {"classes": classes})
+    finding, features = take_reference_settings(flags)
+    overrides = {"classes": classes, "reference": finding}
+    merged = override(TrackSettings(keep_states=1), load_config(config), flags, overrides)
     check_memory(merged.model, memory)
     merged = override(merged, {"tracker": merged.tracker | memory})
+    merged = place_features(merged, features, references=bool(references))
     merged = override(merged, {"options": merged.options | parse_settings(settings)})
     switches = {"overlay": overlay, "coco": coco} | dict.fromkeys(formats, True)
     merged = override(merged, {"outputs": chosen(merged.outputs, switches)})
     given_names = parse_names(object_names, "--name")
-    with open_video(video, **merged.reading(), leave_out=masks) as source:
-        if names and (masks or points or boxes or prompts or frame is not None):
-            raise PromptError(
-                "--class cannot be combined with masks, points, boxes or prompt files: give one or the other"
-            )
-        targets = (
-            ClassNames(names)
-            if names
-            else load_prompts(
-                masks=masks,
-                points=points,
-                boxes=boxes,
-                prompt_files=prompts,
-                frame=frame,
-                video=source,
-                mask_values=mask_values,
-                turn_masks=turn_masks,
-            )
+    with open_video(video, **merged.reading(), leave_out=(*masks, *reference_masks)) as source:
+        targets = select(
+            source,
+            {"masks": masks, "points": points, "boxes": boxes, "prompt_files": prompts},
+            names=names,
+            exemplars=exemplars,
+            frame=frame,
+            references=(references, reference_masks),
+            reading={"mask_values": mask_values, "turn_masks": turn_masks},
         )
         with progress_bar(quiet=quiet) as advance:
             summary = track_video(
@@ -197,15 +200,56 @@ def track(
         click.echo(describe(summary))
 
 
+def select(
+    source: Any,
+    given: dict[str, Any],
+    *,
+    names: tuple[str, ...],
+    exemplars: tuple[str, ...],
+    frame: int | None,
+    references: tuple[tuple[str, ...], tuple[str, ...]],
+    reading: dict[str, Any],
+) -> Any:
+    """What is tracked: prompts, class names or references, one of the three.
+
+    Raises:
+        PromptError: if there are two of them, or flags that belong to another.
+    """
+    from vos.errors import PromptError
+    from vos.prompting.class_names import ClassNames
+    from vos.prompting.exemplar import parse_exemplar
+    from vos.prompting.parsing import load_prompts
+    from vos.prompting.reference import load_references
+
+    others = any(given.values()) or (frame is not None and not exemplars)
+    if names and (others or any(references)):
+        raise PromptError(
+            "--class cannot be combined with masks, points, boxes, prompt files or references: give one or "
+            "the other"
+        )
+    if exemplars and not names:
+        raise PromptError("--exemplar shows what a --class means; name the class too")
+    if any(references) and others:
+        raise PromptError(
+            "--reference cannot be combined with masks, points, boxes or prompt files: give one or the other"
+        )
+    if any(references):
+        return load_references(*references, video=source, **reading)
+    if names:
+        return ClassNames(names, tuple(map(parse_exemplar, exemplars)), frame if exemplars else None)
+    return load_prompts(**given, frame=frame, video=source, **reading)
+
+
 def named(targets: Any, names: dict[int, str]) -> Any:
     """The targets with the names that were given for their ids."""
     from vos.errors import PromptError
-    from vos.prompting.class_names import ClassNames
 
     if not names:
         return targets
-    if isinstance(targets, ClassNames):
-        raise PromptError("--name is for objects that are given; --class names what it finds by its class")
+    if not isinstance(targets, list):
+        raise PromptError(
+            "--name is for objects that are given; --class and --reference name what they find themselves"
+        )
     missing = sorted(set(names) - {target.object_id for target in targets})
     if missing:
         raise PromptError(f"--name is for object {missing[0]}, which no mask, point or box gives")

@@ -85,7 +85,8 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], di
         if own is not None and not path.exists():
             own(path)
         if not path.exists():
-            vos.testing.tiny_sam_checkpoint(path, kind="tiny-vit" if name == "mobile-sam" else "vit")
+            kind = "vit-hq" if name.startswith("sam-hq-") else "vit"
+            vos.testing.tiny_sam_checkpoint(path, kind="tiny-vit" if name == "mobile-sam" else kind)
         return {"checkpoint": path}
 
     return options

@@ -233,17 +233,22 @@ class Replay:
 
 def stats(values: Any) -> NDArray[np.float64]:
     """Mean, standard deviation, min, max, sum of magnitudes."""
-    array = np.asarray(values, dtype=np.float64)
+    array = _array(values)
     return np.array([array.mean(), array.std(), array.min(), array.max(), np.abs(array).sum()])
 
 
 def assert_close(key: str, found: Any, wanted: NDArray[Any], tolerance: float | None) -> None:
     """Equal within the tolerance, absolute; None: statistics, relative to their size."""
-    found, wanted = np.asarray(found, np.float64), np.asarray(wanted, np.float64)
+    found, wanted = _array(found), np.asarray(wanted, np.float64)
     assert found.size == wanted.size, f"{key}: {found.shape} where {wanted.shape} was recorded"
     difference = np.abs(found.reshape(wanted.shape) - wanted)
     limit = 1e-2 * np.maximum(1, np.abs(wanted)) if tolerance is None else tolerance
     assert (difference <= limit).all(), f"{key}: differs by {difference.max():.3g}, allowed {limit}"
+
+
+def _array(values: Any) -> NDArray[np.float64]:
+    """Float64, from wherever the values are."""
+    return np.asarray(values.cpu() if isinstance(values, Tensor) else values, np.float64)
 
 
 def scenario(folder: Path, name: str) -> dict[str, Any]:

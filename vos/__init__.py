@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .frame import Frame as Frame
     from .frame import VideoInfo as VideoInfo
     from .prompting.parsing import load_prompts as load_prompts
+    from .prompting.reference import load_references as load_references
     from .prompts import Prompt as Prompt
     from .prompts import Target as Target
     from .prompts import mask_targets as mask_targets
@@ -66,6 +67,7 @@ _HOME = {
     "detect": ".runs.images",
     "evaluate_davis": ".evaluation.davis",
     "load_prompts": ".prompting.parsing",
+    "load_references": ".prompting.reference",
     "load_tracker": ".runs.stream",
     "mask_targets": ".prompts",
     "open_video": ".video",

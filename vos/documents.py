@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 
 LARGEST_YAML = 1 << 20
 """Bytes of a recipe at most."""
+LONGEST_NUMBER = 400
+"""Characters of a number in a recipe: numbers to base 60, such as 1:59:59, take their square to read."""
+DEEPEST_YAML = 64
+"""Brackets that may be open in a recipe at the same time."""
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _NPY = b"\x93NUMPY"
 _ZIP = b"PK\x03\x04"
@@ -55,7 +59,8 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is not JSON, or is nested too deeply, or holds an infinite number or none.
+        ValueError: it is not JSON, or is nested too deeply, has a key twice in one object, or holds an
+            infinite number or none.
     """
     return parse_json(read_text(path))
 
@@ -63,11 +68,23 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 def parse_json(text: str) -> Any:
     """As :func:`read_json`, of a file's text."""
     try:
-        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        return json.loads(
+            text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique
+        )
     except json.JSONDecodeError as error:
         raise ValueError(f"it is not JSON ({error})") from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these pairs: of two values for one key, nobody knows which is meant."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"it has the key {shown(twice)} twice in one object")
+    return found
 
 
 def _refuse_constant(text: str) -> float:
@@ -82,12 +99,37 @@ def _finite(text: str) -> float:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """YAML without aliases, by which a small file can stand for any amount of data."""
+    """YAML without aliases, by which a small file can stand for any amount of data, and without deep nesting.
+
+    Brackets are counted as they are read: PyYAML looks at all that are open whenever it meets another one.
+    """
+
+    def fetch_flow_collection_start(self, TokenClass: Any) -> None:
+        if self.flow_level >= DEEPEST_YAML:
+            raise RecursionError
+        super().fetch_flow_collection_start(TokenClass)
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
             raise ValueError("aliases (*name) are not read: write the value where it is needed")
         return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        found = super().construct_mapping(node, deep)
+        if len(found) < len(node.value):
+            seen: set[Any] = set()
+            for key_node, _ in node.value:
+                key = self.construct_object(key_node, deep=True)
+                if key in seen:
+                    raise ValueError(f"it has the key {shown(key)} twice in one mapping")
+                seen.add(key)
+        return found
+
+    def compose_scalar_node(self, anchor: Any) -> Any:
+        node = super().compose_scalar_node(anchor)
+        if node.tag != self.DEFAULT_SCALAR_TAG and len(node.value) > LONGEST_NUMBER:
+            raise ValueError(f"it has a number or date of {len(node.value)} characters")
+        return node
 
 
 def read_yaml(path: str | os.PathLike[str]) -> Any:
@@ -107,7 +149,8 @@ def read_yaml(path: str | os.PathLike[str]) -> Any:
     except ValueError:
         raise
     except Exception as error:  # besides YAMLError, PyYAML raises nearly anything for odd dates and numbers
-        raise ValueError(f"it is not YAML: {error}") from None
+        text = str(error)
+        raise ValueError(f"it is not YAML: {text[:500]}{' ...' * (len(text) > 500)}") from None
 
 
 def read_npy(path: str | os.PathLike[str]) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection
 
 from .errors import InputError
@@ -35,7 +36,9 @@ def check_name(name: str, what: str, *, reserved: Collection[str] = (), room: in
         reason = "it has a control character in it"
     elif name in reserved:
         reason = "results of the program's own have that name"
-    elif (length := len(os.fsencode(name))) > LONGEST - room:
+    elif (length := _length(name)) is None:
+        reason = "it is no text that a file system takes"
+    elif length > LONGEST - room:
         raise InputError(
             f"{what} {name[:40]!r}... is not allowed: it is {length} bytes long, at most {LONGEST - room} "
             "can name a result; choose a shorter one"
@@ -43,3 +46,18 @@ def check_name(name: str, what: str, *, reserved: Collection[str] = (), room: in
     if reason is not None:
         raise InputError(f"{what} {name!r} is not allowed: {reason}; choose another name")
     return name
+
+
+def plain_name(name: str) -> str:
+    """A name from a file of another program as :func:`check_name` takes it; "" where nothing is left."""
+    plain = re.sub(r"[\x00-\x1f\x7f/\\]", "_", name).strip()
+    plain = plain.encode(errors="ignore")[:LONGEST].decode(errors="ignore")
+    return "" if plain in (".", "..") else plain
+
+
+def _length(name: str) -> int | None:
+    """Bytes of a file of that name; None where it holds half of a surrogate pair."""
+    try:
+        return len(os.fsencode(name))
+    except UnicodeEncodeError:
+        return None

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from model_families import of_each_family
 from numpy.typing import NDArray
 
 from vos.backbones.base import Backbone, Candidates, Guidance
@@ -24,7 +25,7 @@ SIZES = [(61, 84), (84, 61), (33, 33), (7, 5)]
 KINDS = ["points", "box", "mask", "low_res", "points and box", "mask and box", "all"]
 
 
-@pytest.fixture(scope="module", params=sorted(BACKBONES))
+@pytest.fixture(scope="module", params=of_each_family(BACKBONES))
 def backbone(request: pytest.FixtureRequest, tiny_weights: Callable[[str], dict[str, Path]]) -> Backbone:
     """Every model of the table, built once."""
     return build_backbone(request.param, **tiny_weights(request.param))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 from PIL import Image
 from vos_cli.main import cli
@@ -205,3 +206,33 @@ def test_cut_outs(clip: Scene, tmp_path: Path) -> None:
     result = vos("export", tmp_path / "masks", "-f", "prores", "-o", tmp_path / "x", code=2)
     assert "--video" in result.stderr
     assert not (tmp_path / "x").exists()
+
+
+def test_a_data_set_of_two_videos(clip: Scene, tmp_path: Path) -> None:
+    """Appending, a class map, PNG images and splits; what clashes is refused, and nothing changes."""
+    classes, out = tmp_path / "classes.json", tmp_path / "set"
+    classes.write_text('{"dog": 16}')
+    images = ("--images", "copy", "--image-format", "png", "--video", tmp_path / "frames")
+
+    def add(sequence: str, split: str, *more: object, name: str = "yolo", code: int = 0) -> Result:
+        start = ("export", tmp_path / "masks", "-f", name, "-o", out, "--name", "1:dog", "--append", *images)
+        which = ("--sequence", sequence, "--split", split, "--class-map", classes)
+        return vos(*start, *which, *more, code=code)
+
+    add("one", "train")
+    add("two", "val")
+    data = yaml.safe_load((out / "data.yaml").read_text())
+    assert (data["names"], data["val"]) == ({16: "dog", 0: "object"}, "images/val")
+    copied = sorted(p.name for p in (out / "images" / "val").iterdir())
+    assert copied == [f"two_{n:05d}.png" for n in range(4)]
+    assert (out / "val.txt").read_text().splitlines()[0] == "images/val/two_00000.png"
+    before = sorted(tmp_path.rglob("*"))
+    assert "exclude each other" in add("three", "val", "--overwrite", code=2).stderr
+    assert "say the same" in add("three", "val", "-O", "split=val", code=2).stderr
+    assert "there already" in add("two", "val", code=2).stderr
+    classes.write_text('["dog"]')
+    assert "must hold" in add("three", "val", code=2).stderr
+    classes.write_text("{}")
+    out = tmp_path / "new"
+    assert "has .jpg images" in add("one", "train", name="davis", code=2).stderr
+    assert sorted(tmp_path.rglob("*")) == before

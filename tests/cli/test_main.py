@@ -184,3 +184,14 @@ def test_unknown_recipe() -> None:
     """A name that is no recipe of ours is refused, saying what may be given."""
     with pytest.raises(SettingsError, match=r"no recipe 'fancy'; give a \.yaml file, or one of"):
         load_config("fancy")
+
+
+def test_a_file_that_cannot_be_used(invoke: Callable[..., Result], tmp_path: Path) -> None:
+    """What the system says of a path is a message with the path in it: names too long, rights, loops."""
+
+    def body() -> None:
+        (tmp_path / ("x" * 300)).stat()
+
+    result = invoke(body)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"vos: cannot use {tmp_path / ('x' * 300)}: File name too long\n"

@@ -14,7 +14,7 @@ from PIL import Image
 from vos_cli.main import cli
 
 from vos.projects import Project
-from vos.testing import scene, write_images, write_labels
+from vos.testing import scene, tiny_sam2_checkpoint, tiny_sam_checkpoint, write_images, write_labels
 
 
 def vos(*arguments: object, code: int = 0) -> Result:
@@ -24,25 +24,30 @@ def vos(*arguments: object, code: int = 0) -> Result:
     return result
 
 
+QUICK = "{iterations: 40, views: 2}"
+
+
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clip with its labels."""
+    """A clip with its labels, recipes that make starting cheap, and checkpoints that nobody trained."""
     folder = tmp_path_factory.mktemp("clip")
+    (folder / "quick.yaml").write_text(f"tracker: {{appearance: {QUICK}}}\n")
+    (folder / "nano.yaml").write_text(f"model: nano\ntracker: {{engine: {{appearance: {QUICK}}}}}\n")
     rendered = scene("crossing", num_frames=6, size=(60, 80))
     write_images(rendered, folder / "images")
     write_labels(rendered, folder / "labels")
     return folder
 
 
-@pytest.mark.slow
 def test_from_new_to_accepted(clip: Path, tmp_path: Path) -> None:
     """Every command on the way."""
     project = tmp_path / "project"
-    vos("project", "new", clip / "images", "-m", clip / "labels" / "00000.png", "-o", project)
-    (interval,) = json.loads(vos("project", "track", project, "--json").output)
+    recipe = ("--recipe", clip / "quick.yaml")
+    vos("project", "new", clip / "images", "-m", clip / "labels" / "00000.png", "-o", project, *recipe)
+    (interval,) = json.loads(vos("project", "track", project, "--json").stdout)
     assert interval == {"video": "images", "objects": [1, 2], "first": 1, "last": 5}
     assert "up to date" in vos("project", "track", project).output
-    queue = json.loads(vos("review", project, "--json").output)
+    queue = json.loads(vos("review", project, "--json").stdout)
     assert set(queue) == {"items", "uncertain", "settled"}
 
     shutil.copytree(project, tmp_path / "copy")
@@ -61,7 +66,7 @@ def test_from_new_to_accepted(clip: Path, tmp_path: Path) -> None:
     vos("project", "split", project, "--frames", "0:2", "--to", "ben")
     vos("project", "gc", project)
     vos("review", project, "--accept", "u<1")
-    summary = json.loads(vos("project", "status", project, "--json").output)
+    summary = json.loads(vos("project", "status", project, "--json").stdout)
     states = [entry["states"] for entry in summary["videos"]["images"]["objects"]]
     assert all(set(found) == {"anchor", "accepted"} for found in states)
     assert summary["videos"]["images"]["assigned"] == [[0, 2, "ben"]]
@@ -70,8 +75,53 @@ def test_from_new_to_accepted(clip: Path, tmp_path: Path) -> None:
     path = vos("project", "prompts", project, "-o", prompts).output.strip()
     again = tmp_path / "again"
     vos("project", "new", clip / "images", "--prompts", path, "-o", again)
-    summary = json.loads(vos("project", "status", again, "--json").output)
+    summary = json.loads(vos("project", "status", again, "--json").stdout)
     assert [e["states"]["anchor"] for e in summary["videos"]["images"]["objects"]] == [3, 2]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        ("--recipe", "nano.yaml"),
+        ("--model", "persam"),
+        ("--model", "persam", "--backbone", "sam-vit-b", "--checkpoint", "sam.pth"),
+        pytest.param(("--model", "sam2.1-tiny", "--checkpoint", "sam2.pt"), marks=pytest.mark.slow),
+    ],
+    ids=lambda how: " ".join(how[:4]),
+)
+def test_any_tracker(clip: Path, tmp_path: Path, one_thread: None, how: tuple[str, ...]) -> None:
+    """A correction is tracked, and everything replays to the same bytes."""
+    checkpoints = {"sam.pth": tiny_sam_checkpoint, "sam2.pt": tiny_sam2_checkpoint}
+    for name in set(how) & set(checkpoints):
+        checkpoints[name](clip / name)
+    engine = [clip / part if (clip / part).is_file() else part for part in how]
+    project, mask = tmp_path / "project", clip / "labels" / "00000.png"
+    vos("project", "new", clip / "images", "-m", mask, "-o", project, *engine)
+    vos("project", "track", project)
+    vos("project", "add", project, "-m", clip / "labels" / "00003.png", "--frame", 3)
+    intervals = json.loads(vos("project", "track", project, "--json").stdout)
+    assert [(entry["first"], entry["last"]) for entry in intervals] == [(1, 2), (4, 5)]
+    outcomes = json.loads(vos("project", "replay", project, "--json").stdout)
+    assert [outcome["differs"] for outcome in outcomes] == [[]] * 3
+    model = json.loads((project / "project.json").read_text())["settings"]["model"]
+    with Project.open(project, read_only=True) as opened:
+        recorded = [event.payload["engine"] for event in opened.events() if event.kind == "tracked"]
+    assert {entry["name"] for entry in recorded} == {model}
+    assert all((entry["weights"] is not None) == ("persam" not in how or len(how) > 2) for entry in recorded)
+
+
+def test_another_tracker_for_once(clip: Path, tmp_path: Path) -> None:
+    """It is recorded, and the project's own stays; an unknown one changes nothing."""
+    project, mask = tmp_path / "project", clip / "labels" / "00000.png"
+    wrong = ("project", "new", clip / "images", "-m", mask, "-o", project, "--model", "classic")
+    assert "classical" in vos(*wrong, code=4).output
+    assert not project.exists()
+    vos("project", "new", clip / "images", "-m", mask, "-o", project)
+    vos("project", "track", project, "--model", "persam", "--backbone", "classical")
+    with Project.open(project, read_only=True) as opened:
+        assert opened.events()[-1].payload["engine"]["name"] == "persam"
+        assert opened.settings.model == "classical"
+    assert "up to date" in vos("project", "track", project).output
 
 
 def test_export(clip: Path, tmp_path: Path) -> None:
@@ -79,11 +129,12 @@ def test_export(clip: Path, tmp_path: Path) -> None:
     project = tmp_path / "project"
     vos("project", "new", clip / "images", "-m", clip / "labels" / "00000.png", "-o", project)
     arguments = ("project", "export", project, "-f", "davis", "-f", "coco", "--json")
-    one, two = json.loads(vos(*arguments, "--only", "accepted", "-o", tmp_path / "out.zip").output)
-    assert (one["format"], one["frames"], one["objects"]) == ("davis", 6, [1, 2])
+    one, two = json.loads(vos(*arguments, "--only", "accepted", "-o", tmp_path / "out.zip").stdout)
+    # Frames nobody looked at are left out.
+    assert (one["format"], one["frames"], one["objects"]) == ("davis", 1, [1, 2])
     assert two["format"] == "coco"
     names = zipfile.ZipFile(tmp_path / "out.zip").namelist()
-    assert sum(name.endswith(".png") for name in names) >= 6
+    assert sum(name.endswith(".png") for name in names) == 1
     with Project.open(project, annotator="reader") as opened:
         assert opened.events()[-1].kind == "export"
     vos(

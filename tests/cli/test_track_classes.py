@@ -283,3 +283,41 @@ def test_the_synthetic_world_with_nothing_but_the_package(tmp_path: Path) -> Non
             if name == names[shape - 1]
         ]
         assert max(scores) > 0.8, (shape, scores, record["found"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--exemplar", "star:1,2,30,40"], "name the class too"),
+        (["--class", "star", "--exemplar", "1,2,30,40"], "cannot be read; write NAME:x0,y0"),
+        (["--class", "star", "--exemplar", "ball:1,2,30,40"], "of 'ball', which is not looked for"),
+        (["--class", "star", "--exemplar", "star:1,2,30,40,-"], "for a detector that takes them; use sam3"),
+        (["--class", "star", "--reference", "0", "--reference-mask", "m.png"], "or references"),
+        (["--box", "1:2,3,40,50", "--reference", "0", "--reference-mask", "m.png"], "--reference cannot be"),
+        (["--reference", "0"], "1 references and 0 masks"),
+        (["--box", "1:2,3,40,50", "--features", "dinov2-s"], "classical compares no features"),
+    ],
+)
+def test_flags_that_do_not_go_together(
+    flags: list[str], message: str, frames: Path, tmp_path: Path, scripted: list[dict[str, object]]
+) -> None:
+    """Exemplars need their class and a detector that takes boxes; references stand alone."""
+    out = tmp_path / "out"
+    result = CliRunner().invoke(cli, ["track", str(frames), *flags, "--detector", "owlv2", "-o", str(out)])
+    assert result.exit_code in (2, 4), result.output
+    assert message in result.output
+    assert not out.exists()
+
+
+def test_a_reference_from_the_command_line(clip: Scene, frames: Path, tmp_path: Path) -> None:
+    """A frame of the video shows the ball, which comes in later than the search begins."""
+    mask = tmp_path / "ball.png"
+    Image.fromarray(np.uint8(255) * (clip.labels[COUNT - 1] == 2)).save(mask)
+    out = tmp_path / "out"
+    shown = ["--reference", str(COUNT - 1), "--reference-mask", str(mask), "--search-every", "2"]
+    result = CliRunner().invoke(cli, ["track", str(frames), *shown, "-o", str(out), "--no-overlay"])
+    assert result.exit_code == 0, result.output
+    record = json.loads((out / "run.json").read_text())
+    assert record["names"] == {"1": f"frame {COUNT - 1}"}
+    last = np.array(Image.open(out / "masks" / f"{COUNT - 1:05d}.png"))
+    assert region_similarity(last == 1, clip.labels[COUNT - 1] == 2) > 0.7

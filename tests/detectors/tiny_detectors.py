@@ -85,4 +85,55 @@ def save_owlv2(folder: Path) -> Path:
     return folder
 
 
+def save_sam3(folder: Path) -> Path:
+    """An image model of SAM 3 for 112 px, 8 x 8 patches, 12 queries; 32 text tokens of one letter each."""
+    import transformers as tf
+
+    letters = [*string.ascii_lowercase, *(f"{letter}</w>" for letter in string.ascii_lowercase)]
+    vocabulary = [*letters, "<|startoftext|>", "<|endoftext|>"]
+    tokenizer = tf.CLIPTokenizerFast(
+        vocab={token: i for i, token in enumerate(vocabulary)}, merges=[], model_max_length=32
+    )
+    size = {"height": 112, "width": 112}
+    pictures = tf.Sam3ImageProcessor(size=size, mask_size={"height": 32, "width": 32})
+    part = {"hidden_size": 32, "num_attention_heads": 2}
+    layers = part | {"num_layers": 1, "intermediate_size": 32}
+    torch.manual_seed(0)
+    config = tf.Sam3Config(
+        vision_config={
+            "fpn_hidden_size": 32,
+            "backbone_feature_sizes": [[32, 32], [16, 16], [8, 8]],
+            "backbone_config": {
+                "model_type": "sam3_vit_model",
+                "hidden_size": 32,
+                "intermediate_size": 32,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "global_attn_indexes": [1],
+                "image_size": 112,
+                "pretrain_image_size": 56,
+                "window_size": 4,
+            },
+        },
+        text_config={
+            **part,
+            "intermediate_size": 32,
+            "num_hidden_layers": 1,
+            "vocab_size": len(vocabulary),
+            "max_position_embeddings": 32,
+            "projection_dim": 16,
+            "bos_token_id": len(vocabulary) - 2,
+            "eos_token_id": len(vocabulary) - 1,
+            "pad_token_id": len(vocabulary) - 1,
+        },
+        geometry_encoder_config=layers,
+        detr_encoder_config=layers,
+        detr_decoder_config=layers | {"num_queries": 12},
+        mask_decoder_config=part,
+    )
+    tf.Sam3Model(config).save_pretrained(folder)
+    tf.Sam3Processor(pictures, tokenizer).save_pretrained(folder)
+    return folder
+
+
 SAVED = {"grounding-dino": save_grounding_dino, "owlv2": save_owlv2}

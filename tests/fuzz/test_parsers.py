@@ -14,7 +14,7 @@ from types import FrameType
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from parsers import PARSERS, coco, fails_well, npy
 
@@ -24,6 +24,11 @@ from vos.prompting.box import parse_box
 from vos.prompting.point import parse_point
 from vos.video import parse_size
 
+pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow's, of which pytest would keep every one
+INPUTS = int(os.environ.get("VOS_FUZZ_INPUTS", "100000"))
+"""For every parser, in the slow tests."""
+PARTS = 8
+"""That the inputs of one parser are in, to be done side by side with ``pytest -n``."""
 PATIENCE = 60
 """Seconds after which an input counts as a hang."""
 TOKENS = [
@@ -72,11 +77,11 @@ def mutated(rng: random.Random, seeds: list[bytes]) -> bytes:
     return bytes(data)
 
 
-def fuzz(name: str, folder: Path, count: int) -> None:
-    """Parse ``count`` mutated files."""
+def fuzz(name: str, folder: Path, numbers: range) -> None:
+    """Parse mutated files; a number and the name of the parser make one."""
     parser = PARSERS[name]
     seeds = parser.seeds()
-    for number in range(count):
+    for number in numbers:
         data = mutated(random.Random(f"{name} {number}"), seeds)
         signal.alarm(PATIENCE)
         try:
@@ -98,14 +103,15 @@ def test_seeds(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", PARSERS)
 def test_mutated_files(name: str, tmp_path: Path) -> None:
     """A short run of the byte mutator."""
-    fuzz(name, tmp_path, 100)
+    fuzz(name, tmp_path, range(100))
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("name", PARSERS)
-def test_many_mutated_files(name: str, tmp_path: Path) -> None:
+def test_many_mutated_files(name: str, part: int, tmp_path: Path) -> None:
     """A long run of the byte mutator."""
-    fuzz(name, tmp_path, int(os.environ.get("VOS_FUZZ_INPUTS", "100000")))
+    fuzz(name, tmp_path, range(part, INPUTS, PARTS))
 
 
 values = st.recursive(
@@ -121,7 +127,7 @@ QUICK = settings(
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-THOROUGH = settings(QUICK, max_examples=100_000)
+THOROUGH = settings(QUICK, max_examples=max(INPUTS // PARTS, 1))
 
 
 @QUICK
@@ -133,12 +139,18 @@ def test_prompt_files(content: list[object], tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@THOROUGH
-@given(content=st.lists(targets, max_size=3))
-def test_many_prompt_files(content: list[object], tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", range(PARTS))
+def test_many_prompt_files(part: int, tmp_path: Path) -> None:
     """As above, for long."""
-    text = json.dumps({"version": 1, "targets": content})
-    fails_well(PARSERS["prompts"], tmp_path / "p.json", text.encode())
+
+    @seed(part)
+    @THOROUGH
+    @given(content=st.lists(targets, max_size=3))
+    def check(content: list[object]) -> None:
+        text = json.dumps({"version": 1, "targets": content})
+        fails_well(PARSERS["prompts"], tmp_path / "p.json", text.encode())
+
+    check()
 
 
 segmentations = values | st.fixed_dictionaries(

@@ -9,8 +9,17 @@ import pytest
 
 from vos.errors import InputError
 from vos.frame import Frame
-from vos.projects import FrameState, Project, accept_confident, doubt, review_queue, track_project
-from vos.projects.queue import APART, REACH, benefits, parse_threshold, queue_weights
+from vos.projects import (
+    Anchor,
+    FrameState,
+    Project,
+    Track,
+    accept_confident,
+    doubt,
+    review_queue,
+    track_project,
+)
+from vos.projects.queue import APART, REACH, benefits, distance_signal, parse_threshold, queue_weights
 from vos.projects.signals import SIGNALS, ColourObserver, mask_signals
 from vos.results import FrameResult
 
@@ -84,6 +93,14 @@ def test_benefit_falls_with_distance_and_ends_at_barriers() -> None:
         part = range(0, 20) if f < 20 else range(21, 45) if f < 45 else range(46, 60)
         assert found[f] == pytest.approx(sum(u[g] * np.exp(-abs(g - f) / REACH) for g in part))
     assert found[20] == found[45] == 0
+
+
+def test_doubt_grows_with_the_distance_from_settled_frames() -> None:
+    """From the nearer end; an end of the video settles nothing."""
+    anchors = {frame: Anchor("anna:1", (1, "anna", 1), None) for frame in (2, 8)}
+    far = distance_signal(Track(14, anchors=anchors))
+    assert far == pytest.approx(np.array([2, 1, 0, 1, 2, 3, 2, 1, 0, 1, 2, 3, 4, 5]) / 60)
+    assert not distance_signal(Track(14)).any()
 
 
 @pytest.fixture

@@ -302,3 +302,49 @@ def test_a_stopped_run_remembers_where_objects_were(run: Run, clip: Scene) -> No
     run.progress = []
     run("dog", detect_every=6, resume=True)
     assert files(run.folder / "out") == files(run.folder / "whole")
+
+
+def test_exemplars_are_shown_in_their_frame(run: Run, clip: Scene) -> None:
+    """The run begins there; other frames are searched by name alone; not every detector takes boxes."""
+    from vos.detectors.base import Exemplar
+
+    shown: dict[int, tuple[Exemplar, ...]] = {}
+
+    class WithBoxes(ScriptedDetector):
+        takes_exemplars = True
+
+        def find(self, image: Any, names: Any, exemplars: Any = ()) -> Any:
+            found = super().find(image, names)
+            shown[self.asked[-1][0]] = tuple(exemplars)
+            return found
+
+    box = Exemplar("dog", (5, 13, 19, 27))
+    asked = ClassNames(("dog",), (box,), 9)
+    settings = TrackSettings(outputs=("masks",), classes=ClassSettings(detect_every=3))
+    video = Video(run.reader)
+    detector = WithBoxes(clip, NAMES)
+    backbone = ScriptedBackbone(clip)
+    track_video(
+        video, asked, run.folder / "out", settings, tracker=run.tracker, backbone=backbone, detector=detector
+    )
+    record = json.loads((run.folder / "out" / "run.json").read_text())
+    assert record["found"]["1"]["frame"] == 9
+    assert record["targets"]["exemplars"] == [{"name": "dog", "box": [5, 13, 19, 27], "positive": True}]
+    assert shown[9] == (box,)
+    assert not any(boxes for index, boxes in shown.items() if index != 9)
+    settings = dataclasses.replace(settings, start=5)
+    for wrong, message in (
+        (run.detector, "a detector that takes them"),
+        (detector, "frame 2, which is not read"),
+    ):
+        asked = ClassNames(("dog",), (box,), 2)
+        with pytest.raises(PromptError, match=message):
+            track_video(
+                video,
+                asked,
+                run.folder / "no",
+                settings,
+                tracker=run.tracker,
+                backbone=backbone,
+                detector=wrong,
+            )

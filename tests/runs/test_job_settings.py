@@ -21,7 +21,7 @@ from vos.settings import override
         ({"outputs": ["masks", "gif"]}, "unknown output 'gif'; choose of masks, overlay, coco"),
         ({"overlay": {"alpha": 2.0}}, r"alpha must be in 0\.\.1"),
         ({"overlay": {"alhpa": 0.5}}, "unknown setting 'overlay.alhpa'; did you mean alpha"),
-        ({"dtype": "int8"}, "'float32' or 'bfloat16' or 'float16', got 'int8'"),
+        ({"dtype": "int8"}, "'auto' or 'float32' or 'bfloat16' or 'float16', got 'int8'"),
         ({"modle": "classical"}, "unknown setting 'modle'; did you mean model"),
     ],
 )

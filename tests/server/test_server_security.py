@@ -211,13 +211,9 @@ def test_a_websocket_is_refused(client: TestClient) -> None:
     ],
 )
 def test_no_path_leads_out_of_the_static_files(workspace: Workspace, gate: Gate, path: str) -> None:
-    """Asked as raw bytes, which no client has tidied up."""
+    """Asked as they are, as far as the client lets them through."""
     with TestClient(create_app(workspace, gate), base_url=ADDRESS) as client:
-        from urllib.parse import unquote
-
-        scope_path = unquote(path)
-        answer = client.get(ADDRESS + "/" + path.lstrip("/"))
-        assert answer.status_code == 404, scope_path
+        assert client.get(ADDRESS + path).status_code == 404
 
 
 @pytest.mark.parametrize("key", ["..", "%2e%2e", "../clip", "nothing", "clip%2f.."])
@@ -301,6 +297,7 @@ def address(workspace: Workspace) -> Iterator[tuple[str, Gate]]:
     """The server on a socket, and its gate."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    listener.listen()
     gate = Gate(listener.getsockname()[1])
     server = uvicorn.Server(uvicorn.Config(create_app(workspace, gate), log_level="error", lifespan="on"))
     thread = threading.Thread(target=server.run, args=([listener],))
@@ -314,15 +311,14 @@ def address(workspace: Workspace) -> Iterator[tuple[str, Gate]]:
 def test_a_slow_body_is_given_up(address: tuple[str, Gate], monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection is closed, so that nobody can hold them all."""
     monkeypatch.setattr(bodies, "PATIENCE", 0.2)
-    netloc, _ = address
-    connection = http.client.HTTPConnection(netloc, timeout=20)
-    connection.putrequest("POST", "/api/session")
-    for name, value in (("Origin", f"http://{netloc}"), ("X-Vos", "1"), ("Content-Length", "100")):
-        connection.putheader(name, value)
-    connection.endheaders(b"{")
-    answer = connection.getresponse()
-    assert answer.status == 408
-    assert answer.getheader("connection") == "close"
+    netloc, gate = address
+    with socket.create_connection(("127.0.0.1", gate.port), timeout=20) as connection:
+        head = f"POST /api/session HTTP/1.1\r\nHost: {netloc}\r\nOrigin: http://{netloc}\r\nX-Vos: 1\r\n"
+        connection.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())
+        answer = b""
+        while chunk := connection.recv(1000):
+            answer += chunk
+    assert answer.startswith(b"HTTP/1.1 408")
 
 
 def test_raw_paths_lead_nowhere(address: tuple[str, Gate]) -> None:

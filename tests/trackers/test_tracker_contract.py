@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from model_families import of_each_family
 
 from vos.errors import InputError
 from vos.evaluation import region_similarity
@@ -51,28 +52,8 @@ def clip() -> Scene:
     return scene("moving", num_frames=6, size=SIZE, seed=2)
 
 
-FAMILIES = {
-    "sam-vit-": "sam-vit-b",
-    "sam-hq-": "sam-hq-vit-b",
-    "sam2": "sam2.1-tiny",
-    "efficienttam-": "efficienttam-ti",
-}
-"""Beginning of the names of models that differ by their sizes -> the one that stands for all of them."""
-
-
-def of_each_family(names: set[str]) -> list[object]:
-    """All names; those that another one stands for are slow."""
-    others = {
-        name
-        for name in names
-        for beginning, one in FAMILIES.items()
-        if name.startswith(beginning) and name != one
-    }
-    return [pytest.param(name, marks=pytest.mark.slow) if name in others else name for name in sorted(names)]
-
-
 # The command line tests add an engine of their own, "drift", where they share a process with these.
-every_engine = pytest.mark.parametrize("name", of_each_family(set(MODELS)))
+every_engine = pytest.mark.parametrize("name", of_each_family(MODELS))
 
 
 def same(a: FrameResult, b: FrameResult) -> bool:

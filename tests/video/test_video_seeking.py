@@ -69,6 +69,17 @@ def test_starting_late_decodes_from_the_keyframe(clip: Clip, name: str, decoding
     assert decodings.count <= 5
 
 
+def test_entries_cost_one_decoding(clip: Clip, decodings: Decodings) -> None:
+    """The keyframes of a selection; of images every frame is one."""
+    with open_video(clip("b_frames.mp4"), start=1) as video:
+        entries = video.entries()
+        assert 24 in entries
+        assert 0 not in entries
+        decodings.count = 0
+        assert number_of(next(video.frames(24, 25)).image) == 24
+        assert decodings.count <= 4
+
+
 def test_a_small_start_is_reached_by_decoding(clip: Clip) -> None:
     """Near the beginning the file is not gone through first."""
     reader = PyAVReader(clip("b_frames.mp4"))

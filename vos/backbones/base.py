@@ -32,6 +32,9 @@ class FrameFeatures:
     """Private to the backbone that made it."""
     norms: torch.Tensor | None = None
     """(h, w) float: lengths of the columns before they were made unit vectors; None where all were 1."""
+    learned: bool = True
+    """Whether a network made the grid. Hand-made features say little about a target that its surroundings do
+    not share."""
 
     @property
     def columns(self) -> torch.Tensor:

@@ -29,6 +29,12 @@ class BackboneEntry:
     """``none``, ``included`` in the package, or ``download``: ``vos models download NAME``."""
     options: dict[str, Any] = field(default_factory=dict)
     """Fixed arguments of the builder."""
+    half: bool = False
+    """Whether it may compute in 16 bits where the dtype is ``auto``."""
+
+
+def _sam(name: str, help: str) -> BackboneEntry:
+    return BackboneEntry(_SAM, help, options={"name": name}, half=True)
 
 
 _SAM = "vos.backbones.sam.backbone:build_sam"
@@ -37,6 +43,7 @@ BACKBONES: dict[str, BackboneEntry] = {
         "vos.backbones.classical.backbone:GraphCutBackbone", "graph cuts over image regions", "none"
     ),
     "nano": BackboneEntry("vos.backbones.nano.backbone:build_nano", "compact network", "included"),
+<<<<<<< HEAD
     "interactive": BackboneEntry(
         "vos.backbones.interactive.backbone:build_interactive",
         "first masks from clicks and boxes, by a small network",
@@ -46,6 +53,15 @@ BACKBONES: dict[str, BackboneEntry] = {
     "sam-vit-b": BackboneEntry(_SAM, "SAM ViT-B", options={"name": "sam-vit-b"}),
     "sam-vit-l": BackboneEntry(_SAM, "SAM ViT-L", options={"name": "sam-vit-l"}),
     "sam-vit-h": BackboneEntry(_SAM, "SAM ViT-H", options={"name": "sam-vit-h"}),
+=======
+    "mobile-sam": _sam("mobile-sam", "MobileSAM (TinyViT)"),
+    "sam-vit-b": _sam("sam-vit-b", "SAM ViT-B"),
+    "sam-vit-l": _sam("sam-vit-l", "SAM ViT-L"),
+    "sam-vit-h": _sam("sam-vit-h", "SAM ViT-H"),
+    "sam-hq-vit-b": _sam("sam-hq-vit-b", "SAM-HQ ViT-B"),
+    "sam-hq-vit-l": _sam("sam-hq-vit-l", "SAM-HQ ViT-L"),
+    "sam-hq-vit-h": _sam("sam-hq-vit-h", "SAM-HQ ViT-H"),
+>>>>>>> main
 }
 """Name (``--backbone``) -> entry. To add a model, write one folder here and add one entry."""
 
@@ -72,13 +88,16 @@ def build_backbone(name: str, **options: Any) -> Backbone:
 
     Args:
         name: a key of :data:`BACKBONES`.
-        **options: ``device``, ``dtype`` and ``checkpoint`` (a file in place of the weights cache).
+        **options: ``device``, ``dtype`` (``auto`` too) and ``checkpoint`` (in place of the weights cache).
 
     Raises:
         ModelError: for an unknown name, weights that are missing or unusable, or options for a backbone that
             has no weights.
     """
     entry = BACKBONES[backbone_name(name)]
+    if options.get("dtype") == "auto":
+        device = options.get("device") or "cpu"
+        options["dtype"] = load("vos.backbones.sam.backbone:auto_dtype")(device) if entry.half else "float32"
     if entry.weights == "none":
         given = {k: v for k, v in options.items() if v not in (None, "cpu", "float32")}
         if given:

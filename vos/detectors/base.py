@@ -26,6 +26,18 @@ class Detection:
     """(H, W) map in 0..1 of where the name is, this instance's part of it; None from a plain detector."""
     pair: PointPair | None
     """A point on it and one off it; None from a plain detector."""
+    logits: NDArray[np.float32] | None = None
+    """(H, W) of its mask, cut at 0, from a detector that segments; None where a backbone makes the mask."""
+
+
+@dataclass(frozen=True)
+class Exemplar:
+    """A box that shows what a name means, or what it does not, in the image that it is found in."""
+
+    name: str
+    box: tuple[int, int, int, int]
+    """x0, y0, x1, y1, inclusive pixel indices."""
+    positive: bool = True
 
 
 @runtime_checkable

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..backbones.weights.pretrained import load_pretrained
 from ..errors import PromptError, SettingsError
 from ..ops.boxes import box_iou
 from .base import Detection
-from .pretrained import load_pretrained
 
 GROUNDING_DINO = "IDEA-Research/grounding-dino-tiny"
 OWLV2 = "google/owlv2-base-patch16-ensemble"

@@ -31,6 +31,7 @@ DETECTORS: dict[str, Callable[..., Detector]] = {
     "vlm": _lazy(".vl_sam.detector", "load_vlm_detector"),
     "grounding-dino": _lazy(".open_vocabulary", "load_grounding_dino"),
     "owlv2": _lazy(".open_vocabulary", "load_owlv2"),
+    "sam3": _lazy(".sam3_concepts", "load_sam3_concepts"),
 }
 """Name (``--detector`` of ``vos track``) -> builder, which takes ``weights`` (a folder, or None for the local
 cache), ``tuned``, ``min_score`` and ``device``. To add a detector, write one file and add one line."""

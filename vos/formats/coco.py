@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from ..ops.polygons import at_least_three, fill, rings
 from ..ops.rle import coco_box, coco_rle
-from .records import FrameRecord, ObjectMask, RecordedVideo, RecordWriter, dumps, write_lines
+from .appending import join_video_annotations
+from .records import FrameRecord, Join, ObjectMask, RecordedVideo, RecordWriter, dumps, write_lines
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class CocoWriter(RecordWriter):
 
     def assemble(self, video: RecordedVideo, out: Path) -> None:
         """Images in a first pass, annotations in a second."""
-        numbers = video.categories()
+        numbers = self.classes = video.categories()
         with out.open("w", encoding="ascii", newline="\n") as file:
             file.write(self._head(video) + '"images": [')
             write_lines(file, (self._image(n, record) for n, record in enumerate(video.frames(), start=1)))
@@ -104,6 +105,8 @@ class CocoWriter(RecordWriter):
 class CocoVideoWriter(CocoWriter):
     """With ``videos``: images and tracks count from 1, ``object_id`` is ours, ``frame_id`` the index."""
 
+    joins: ClassVar[Mapping[str, Join]] = {"": join_video_annotations}
+
     def _head(self, video: RecordedVideo) -> str:
         height, width = video.size
         head = {"id": 1, "name": video.sequence, "width": width, "height": height, "fps": video.fps}
@@ -120,4 +123,4 @@ class CocoVideoWriter(CocoWriter):
         return {"video_id": 1, "track_id": track, "instance_id": track, "object_id": object_id}
 
     def _track(self, video: RecordedVideo, object_id: int, numbers: Mapping[str, int]) -> dict[str, Any]:
-        return super()._track(video, object_id, numbers) | {"object_id": object_id}
+        return super()._track(video, object_id, numbers) | {"video_id": 1, "object_id": object_id}

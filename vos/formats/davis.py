@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
+from .appending import join_lines
 from .layouts import LayoutOptions, LayoutWriter, encode_grey_png, foreground, read_layout
 from .reading import Annotations, Request
-from .records import RecordedVideo
+from .records import Join, RecordedVideo
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class DavisWriter(LayoutWriter):
     """``Annotations/480p/<sequence>/00000.png`` and ``ImageSets/2017/<split>.txt``."""
 
     Options = DavisOptions
+    joins: ClassVar[Mapping[str, Join]] = {"ImageSets/*/*.txt": join_lines}
     year: ClassVar[str] = "2017"
 
     def masks_folder(self) -> Path:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import FormatError, OutputError
 from ..files import make_folder, replacing_folder, write_text_atomic
+from ..names import plain_name
 from ..ops.boxes import Box
 from ..ops.rle import label_counts
 from .reading import Annotations, BoxPrompt
@@ -204,5 +205,6 @@ def _prompts(boxes: Sequence[BoxPrompt], names: Mapping[int, str]) -> dict[str, 
             "frame": prompt.frame_index,
             "box": list(prompt.box),
         }
-        targets.append(target | ({"name": names[prompt.object_id]} if prompt.object_id in names else {}))
+        name = plain_name(names.get(prompt.object_id, ""))
+        targets.append(target | ({"name": name} if name else {}))
     return {"version": 1, "targets": targets}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,7 +16,7 @@ from ..files import visible
 from ..results import MAX_OBJECTS, VOID, object_ids
 from .index_png import COMPRESSION, encode_index_png
 from .reading import Annotations, Request, choose_sequence, frame_numbers, load_labels, natural_key
-from .records import FrameRecord, ObjectMask, RecordedVideo, RecordWriter
+from .records import FrameRecord, Join, ObjectMask, RecordedVideo, RecordWriter
 
 
 def encode_png(labels: np.ndarray, *, wide: bool) -> bytes:
@@ -59,6 +59,7 @@ class LayoutWriter(RecordWriter):
     Options = LayoutOptions
     is_folder = True
     image_suffix = ".jpg"
+    joins: ClassVar[Mapping[str, Join]] = {}
     digits: ClassVar[int] = 5
     first: ClassVar[int] = 0
     """Number of the first frame of a video."""

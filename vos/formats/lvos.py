@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
+from .appending import join_videos_by_name
 from .layouts import LayoutWriter, read_layout
 from .reading import Annotations, Request
-from .records import RecordedVideo, dumps
+from .records import Join, RecordedVideo, dumps
 
 
 class LvosWriter(LayoutWriter):
     """``<split>/Annotations/<sequence>/00000001.png`` and ``<split>/<split>_meta.json``."""
 
+    joins: ClassVar[Mapping[str, Join]] = {"*/*_meta.json": join_videos_by_name}
     digits = 8
     first = 1
 

@@ -6,16 +6,17 @@ The number of an object is ``1000 * class + id``; 10000 marks what is to be igno
 from __future__ import annotations
 
 import configparser
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from ..errors import FormatError
 from ..files import visible
 from ..ops.rle import check_counts, check_size, decompress
+from .appending import join_lines, join_names_by_line
 from .layouts import encode_grey_png
 from .reading import (
     Annotations,
@@ -27,7 +28,7 @@ from .reading import (
     load_text,
     natural_key,
 )
-from .records import UNNAMED, FrameRecord, ObjectMask, RecordedVideo, RecordWriter
+from .records import UNNAMED, FrameRecord, Join, ObjectMask, RecordedVideo, RecordWriter
 
 _CLASS = 1000
 _IGNORE = 10
@@ -53,7 +54,7 @@ class _Numbers:
     def __init__(self, video: RecordedVideo) -> None:
         known = _KNOWN | video.fixed_numbers()
         others = sorted({video.category(k) for k in video.ids} - set(known))
-        free = [n for n in range(3, _LAST_CLASS + 1) if n != _IGNORE and n not in known.values()]
+        free = [n for n in range(3, _LAST_CLASS + 1) if n != _IGNORE and n not in video.taken_numbers()]
         if len(others) > len(free):
             raise FormatError(f"MOTS has room for {len(free)} classes, the video has {len(others)}")
         self.classes = known | dict(zip(others, free, strict=False))
@@ -100,12 +101,14 @@ class MotsTextWriter(RecordWriter):
 
     Options = MotsOptions
     is_folder = True
+    joins: ClassVar[Mapping[str, Join]] = {"seqmaps/*.txt": join_lines, "evaluate_mots.seqmap.*": join_lines}
 
     def assemble(self, video: RecordedVideo, out: Path) -> None:
         """One line per object and frame."""
         kitti = self.options.variant == "kitti"
         numbers = _Numbers(video)
         self.notes += numbers.notes()
+        self.classes = {video.category(k): numbers.classes[video.category(k)] for k in video.ids}
         text = (
             Path("instances_txt", f"{video.sequence}.txt") if kitti else Path(video.sequence, "gt", "gt.txt")
         )
@@ -150,6 +153,7 @@ class MotsPngWriter(RecordWriter):
 
     Options = MotsOptions
     is_folder = True
+    joins: ClassVar[Mapping[str, Join]] = {"instances/labels.txt": join_names_by_line}
 
     def assemble(self, video: RecordedVideo, out: Path) -> None:
         """One 16-bit picture per frame."""
@@ -158,6 +162,7 @@ class MotsPngWriter(RecordWriter):
         folder.mkdir(parents=True)
         numbers = _Numbers(video)
         self.notes += numbers.notes()
+        self.classes = {video.category(k): numbers.classes[video.category(k)] for k in video.ids}
         table = np.zeros(max(video.ids, default=0) + 1, np.uint16)
         for object_id in video.ids:
             table[object_id] = numbers.of(object_id)[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -48,8 +49,11 @@ def options_by_format(formats: Sequence[str], options: Mapping[str, Any]) -> dic
         known[name] = set(option_names(getattr(writer_class(name), "Options", NoOptions)))
     for key in options:
         if not any(key in names for names in known.values()):
-            listed = ", ".join(sorted(set().union(*known.values()))) or "none"
-            raise SettingsError(f"{', '.join(formats)} have no option {key!r}; known: {listed}")
+            options_there = sorted(set().union(*known.values()))
+            near = difflib.get_close_matches(key, options_there, n=2)
+            hint = f"did you mean {' or '.join(near)}? " if near else ""
+            listed = ", ".join(options_there) or "none"
+            raise SettingsError(f"{', '.join(formats)}: there is no option {key!r}; {hint}known: {listed}")
     return {
         name: check_options(name, {k: v for k, v in options.items() if k in known[name]}) for name in formats
     }

@@ -11,7 +11,7 @@ import itertools
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -258,12 +258,20 @@ class RecordedVideo:
                 raise FormatError(f"the class map gives {number} to both {name!r} and {names[number]!r}")
         return fixed
 
+    def taken_numbers(self) -> set[int]:
+        """All numbers in the class map, those of categories that do not occur included."""
+        return {n for n in self._facts.class_map.values() if isinstance(n, int)}
+
     def categories(self, first: int = 1) -> dict[str, int]:
         """Category -> number: those of the class map, the others in order of name from ``first`` on."""
         fixed = self.fixed_numbers()
-        free = (n for n in itertools.count(first) if n not in fixed.values())
+        free = (n for n in itertools.count(first) if n not in self.taken_numbers())
         names = sorted({self.category(object_id) for object_id in self.ids})
         return {name: fixed[name] if name in fixed else next(free) for name in names}
+
+
+Join = Callable[[Path, Path], None]
+"""Earlier file, new file -> the new one holds what both did; ValueError says why they do not go together."""
 
 
 @dataclass(frozen=True)
@@ -289,6 +297,8 @@ class RecordWriter(Writer):
 
     Options: ClassVar[type] = NoOptions
     is_folder: ClassVar[bool] = False
+    joins: ClassVar[Mapping[str, Join] | None] = None
+    """How another video is added, see :func:`vos.formats.appending.join_exports`; None: there is no way."""
     image_suffix: ClassVar[str | None] = None
     """Of the frames' images, where the format prescribes it."""
     one_size: ClassVar[bool] = True
@@ -307,6 +317,8 @@ class RecordWriter(Writer):
         self.facts = facts or VideoFacts()
         self.notes: list[str] = []
         self.losses: dict[str, Any] = {}
+        self.classes: dict[str, int] = {}
+        """Numbers of the classes, in formats that have them; after :meth:`close`."""
         self.files: tuple[str, ...] = ()
         """What a folder holds, after :meth:`close`."""
         self._blocks = Blocks(work, ".jsonl")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..files import visible
 from ..ops.rle import coco_rle, counts_area, parse_coco_rle
+from .appending import join_lines
 from .layouts import LayoutOptions, LayoutWriter, encode_png
 from .reading import (
     Annotations,
@@ -22,7 +23,7 @@ from .reading import (
     load_labels,
     natural_key,
 )
-from .records import FrameRecord, ObjectMask, RecordedVideo, RecordWriter, dumps
+from .records import FrameRecord, Join, ObjectMask, RecordedVideo, RecordWriter, dumps
 
 _RATE = 4
 """SA-V annotates every fourth frame, and its viewer expects that."""
@@ -31,6 +32,8 @@ _SMALL, _MEDIUM = 32**2, 96**2
 
 class SavWriter(LayoutWriter):
     """``Annotations_6fps/<sequence>/000/00000.png``: 0 and 1, also where the object is absent."""
+
+    joins: ClassVar[Mapping[str, Join]] = {"sav_*.txt": join_lines}
 
     def masks_folder(self) -> Path:
         """Below ``Annotations_6fps``."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ..ops.rle import check_counts, check_size, counts_centroid, decompress
+from .appending import join_tables
 from .reading import Annotations, BoxPrompt, IdMap, Request, choose_sequence, load_text
-from .records import UNNAMED, FrameRecord, ObjectMask, RecordedVideo, RecordWriter
+from .records import UNNAMED, FrameRecord, Join, ObjectMask, RecordedVideo, RecordWriter
 
 COLUMNS = (
     "sequence",
@@ -59,6 +60,8 @@ def _rows(video: RecordedVideo) -> Iterator[tuple[FrameRecord, ObjectMask, dict[
 
 class CsvWriter(RecordWriter):
     """``objects.csv``; fields of an object that is not visible are empty."""
+
+    joins: ClassVar[Mapping[str, Join]] = {"": join_tables}
 
     def assemble(self, video: RecordedVideo, out: Path) -> None:
         """Row by row."""

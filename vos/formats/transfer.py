@@ -39,6 +39,10 @@ class Written:
     """Numbers: wrong pixels by object, frames left out, ..."""
     notes: tuple[str, ...] = ()
     """Sentences for people."""
+    classes: Mapping[str, int] = field(default_factory=dict)
+    """Numbers of the classes, in formats that have them."""
+    files: tuple[str, ...] = ()
+    """What a folder holds, besides images of frames."""
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -214,7 +218,8 @@ def _written(
     losses = {key: value for key, value in getattr(writer, "losses", {}).items() if value}
     if annotations.overlap:
         losses["overlapping_pixels"] = annotations.overlap
-    return Written(format, path, frames, ids, losses, tuple(notes))
+    classes, files = getattr(writer, "classes", {}), getattr(writer, "files", ())
+    return Written(format, path, frames, ids, losses, tuple(notes), classes, files)
 
 
 def _refuse_existing(path: Path, *, is_folder: bool, overwrite: bool) -> None:

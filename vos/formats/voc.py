@@ -43,7 +43,7 @@ class VocWriter(RecordWriter):
 
     def assemble(self, video: RecordedVideo, out: Path) -> None:
         """Two pictures and an XML per frame."""
-        numbers = video.categories()
+        numbers = self.classes = video.categories()
         if not all(1 <= number <= MAX_OBJECTS for number in numbers.values()):
             raise FormatError(
                 f"VOC has room for the classes 1 to {MAX_OBJECTS}, the video has {len(numbers)}, "

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import yaml
@@ -18,6 +18,7 @@ from ..files import visible
 from ..ops.boxes import Box, inclusive_box
 from ..ops.polygons import Ring, at_least_three, closed_path, fill, rings
 from ..ops.rle import encode_counts
+from .appending import join_lines, join_yolo_data
 from .linking import link_by_iou
 from .reading import (
     Annotations,
@@ -30,7 +31,7 @@ from .reading import (
     merged,
     natural_key,
 )
-from .records import FrameRecord, ObjectMask, RecordedVideo, RecordWriter, dumps
+from .records import FrameRecord, Join, ObjectMask, RecordedVideo, RecordWriter, dumps
 
 _INSIDE = 0.25
 _MANY_WRONG = 0.02
@@ -68,6 +69,9 @@ class YoloWriter(RecordWriter):
 
     Options = YoloOptions
     is_folder = True
+    joins: ClassVar[Mapping[str, Join]] = {"data.yaml": join_yolo_data} | {
+        f"{split}.txt": join_lines for split in ("train", "val", "test")
+    }
 
     def image_path(self, record: FrameRecord) -> Path | None:
         """Beside the labels."""
@@ -79,7 +83,7 @@ class YoloWriter(RecordWriter):
 
     def assemble(self, video: RecordedVideo, out: Path) -> None:
         """A file per frame; one without objects is empty."""
-        numbers = video.categories(first=0)
+        numbers = self.classes = video.categories(first=0)
         split = self.options.split
         (out / "labels" / split).mkdir(parents=True)
         total: dict[int, int] = {}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ..ops.rle import coco_box, coco_rle, parse_coco_rle
+from .appending import join_video_annotations
 from .reading import Annotations, IdMap, Request, choose_sequence, frame_numbers, load_json
-from .records import FrameRecord, ObjectMask, RecordedVideo, RecordWriter, dumps, write_lines
+from .records import FrameRecord, Join, ObjectMask, RecordedVideo, RecordWriter, dumps, write_lines
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,11 @@ class YouTubeVisWriter(RecordWriter):
     """``videos``, ``annotations``, ``categories``; run lengths as lists, null where an object is absent."""
 
     Options = YouTubeVisOptions
+    joins: ClassVar[Mapping[str, Join]] = {"": join_video_annotations}
 
     def assemble(self, video: RecordedVideo, out: Path) -> None:
         """One object after the other."""
-        numbers = video.categories()
+        numbers = self.classes = video.categories()
         places = {index: place for place, index in enumerate(video.indices)}
         height, width = video.size
         objects = (self._object(video, k, frames, places, numbers) for k, frames in video.by_object())
@@ -81,6 +83,7 @@ class YouTubeVisWriter(RecordWriter):
         height, width = video.size
         return {
             "id": object_id,
+            "object_id": object_id,
             "video_id": 1,
             "category_id": category,
             "iscrowd": 0,
@@ -111,13 +114,14 @@ def read_youtube_vis(path: Path, request: Request) -> Annotations:
             raise ValueError(
                 f"annotation {annotation['id']} has not one entry for each of {len(stems)} frames"
             )
-    ids = IdMap(annotation["id"] for annotation in annotations)
+    keys = {annotation["id"]: annotation.get("object_id", annotation["id"]) for annotation in annotations}
+    ids = IdMap(keys.values())
     named = {category["id"]: str(category["name"]) for category in data.get("categories", ())}
 
     def records() -> Iterator[FrameRecord]:
         for place, (number, stem) in enumerate(zip(numbers, stems, strict=True)):
             objects = [
-                ObjectMask(ids[a["id"]], parse_coco_rle(a["segmentations"][place], size))
+                ObjectMask(ids[keys[a["id"]]], parse_coco_rle(a["segmentations"][place], size))
                 for a in annotations
                 if a["segmentations"][place] is not None
             ]
@@ -125,7 +129,9 @@ def read_youtube_vis(path: Path, request: Request) -> Annotations:
             file_name = str(video["file_names"][place]).rsplit("/", 1)[-1]
             yield FrameRecord(number, stem, size, tuple(objects), file_name)
 
-    categories = {ids[a["id"]]: named[a["category_id"]] for a in annotations if a["category_id"] in named}
+    categories = {
+        ids[keys[a["id"]]]: named[a["category_id"]] for a in annotations if a["category_id"] in named
+    }
     return Annotations(records, sequence, categories=categories, notes=ids.notes(), ids=ids.changed)
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
+from .appending import join_videos_by_name
 from .layouts import LayoutWriter, read_layout
 from .reading import Annotations, Request, load_json
-from .records import RecordedVideo, dumps
+from .records import Join, RecordedVideo, dumps
 
 
 class YouTubeVosWriter(LayoutWriter):
     """``<split>/Annotations/<sequence>/00000.png`` and ``<split>/meta.json``."""
+
+    joins: ClassVar[Mapping[str, Join]] = {"*/meta.json": join_videos_by_name}
 
     def describe(self, video: RecordedVideo, out: Path, visible: dict[int, list[str]]) -> None:
         """The frames of every object."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from ..names import check_name
 from .events import Draft, check_draft
 from .spans import SpanMap
 from .state import Result
@@ -29,11 +30,18 @@ def complete(drafts: Sequence[Draft], project: Project) -> list[Draft]:
         check_draft(draft)
         if draft.kind == "object":
             objects.add(draft.payload["object"])
+            _check_names(draft)
         _check_frames(draft, project)
         _check_objects(draft, objects)
         _check_references(draft, project)
         completed.append(_with_pins(draft, project))
     return completed
+
+
+def _check_names(draft: Draft) -> None:
+    for what in ("name", "category"):
+        if draft.payload.get(what):
+            check_name(draft.payload[what], f"object {what}")
 
 
 def _check_frames(draft: Draft, project: Project) -> None:

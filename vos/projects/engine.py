@@ -14,6 +14,7 @@ from ..runs.fingerprint import fingerprint_weights
 from ..runs.models import build_tracker_of
 from ..runs.settings import TrackSettings
 from ..settings import override
+from ..trackers.registry import split_model
 from .project_file import ProjectSettings
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def engine_of(settings: ProjectSettings) -> Engine:
     }
     run = override(TrackSettings(), options)
     tracker = build_tracker_of(run)
-    weights = fingerprint_weights(settings.model, settings.checkpoint)
+    model, backbone = split_model(settings.model, settings.backbone)
+    weights = fingerprint_weights(backbone or model, settings.checkpoint)
     record = {
         "name": settings.model,
         "version": own_version(),

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from .project import Project
     from .project_file import ProjectVideo
 
-ONLY = {"all": frozenset(FrameState), "accepted": frozenset({FrameState.ACCEPTED, FrameState.ANCHOR})}
+ONLY = {
+    "all": frozenset(FrameState),
+    "accepted": frozenset({FrameState.ACCEPTED, FrameState.ANCHOR}),
+    "anchors": frozenset({FrameState.ANCHOR}),
+}
 """What may be exported -> the states of masks that belong to it."""
 
 
@@ -36,7 +40,7 @@ def project_annotations(
         source: the video, for the names of its frames.
         frames: to write; None for all.
         objects: ids; None for all that are visible.
-        only: a key of :data:`ONLY`.
+        only: a key of :data:`ONLY`; frames without any such mask are left out, unless it is ``all``.
         progress: called with the index of every frame.
 
     Raises:
@@ -56,6 +60,9 @@ def project_annotations(
         for index in range(video.frames) if frames is None else frames:
             if progress is not None:
                 progress(index)
+            # A frame that nobody reviewed is not one without objects.
+            if not any(state.track(video.key, k).state(index) in wanted for k in ids) and only != "all":
+                continue
             found = _objects(project, state, video, index, ids, wanted)
             name = stems[index] if stems else f"{index:05d}"
             yield FrameRecord(index, name, video.size, found, files[index] if files else None)

@@ -50,9 +50,8 @@ def pending_jobs(
         for object_id in state.visible if objects is None else objects:
             for interval in state.track(key, object_id).pending:
                 memory = _memory(state, key, object_id, interval, project.settings.memory)
+                # What the tracker is shown first shows all objects, so those that share it share a pass.
                 group = (key, interval.first, interval.last, memory)
-                # What the tracker is shown first is one object's own, so only without it they share a pass.
-                group = group if not memory else (*group, object_id)
                 sides = {object_id: interval.sides}
                 job = jobs.get(group)
                 if job is not None:

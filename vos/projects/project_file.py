@@ -33,7 +33,9 @@ class ProjectSettings:
     """How a project tracks; kept in ``project.json``."""
 
     model: str = "classical"
-    """A name in :data:`vos.trackers.registry.TRACKERS`."""
+    """A tracker or backbone, see :func:`vos.trackers.registry.split_model`."""
+    backbone: str | None = None
+    """What PerSAM runs over, a name in :data:`vos.backbones.registry.BACKBONES`; None: the classical one."""
     device: str = "cpu"
     dtype: str = "float32"
     checkpoint: str | None = None

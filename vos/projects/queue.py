@@ -152,6 +152,7 @@ def _signals(
 ) -> list[tuple[str, int, float, float]]:
     """Name, frame, weight and value of the signals of a track's results in a range."""
     found = []
+    far = distance_signal(track)
     for span in track.results.within(first, last):
         event = state.tracked.get(span.value.event)
         if event is None:
@@ -162,7 +163,23 @@ def _signals(
             for text, value in frames.items():
                 if weight and span.first <= int(text) <= span.last:
                     found.append((name, int(text), weight, float(value)))
+        if (weight := weights.get("far", 0.0)) > 0:
+            found += [("far", f, weight, float(far[f])) for f in range(span.first, span.last + 1)]
     return found
+
+
+def distance_signal(track: Track) -> Doubts:
+    """(T,) the signal ``far``: by the distance from the nearest locked frame; 0 where there is none."""
+    ramp = SIGNALS["far"].ramp
+    assert ramp is not None
+    values = np.zeros(track.num_frames)
+    for interval in track.intervals:
+        inside = np.arange(interval.first, interval.last + 1)
+        before = inside - interval.first + 1 if interval.before is not None else np.inf
+        after = interval.last + 1 - inside if interval.after is not None else np.inf
+        if interval.sides != (None, None):
+            values[inside] = [ramp(distance) for distance in np.minimum(before, after)]
+    return values
 
 
 def _choose(tracks: Mapping[int, Track], doubts: Mapping[int, Doubts], items: int) -> list[tuple[int, float]]:

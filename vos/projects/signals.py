@@ -1,6 +1,7 @@
 """Signals: how doubtful the mask of an object in a frame is, seen from many sides, each 0..1.
 
-They are computed while tracking and stored with its results. Each is a linear ramp of a measurement: 0 up to
+They are computed while tracking and stored with its results, but for ``far``, which follows from the state of
+the project. Each is a linear ramp of a measurement: 0 up to
 one value, 1 from another on.
 """
 
@@ -57,6 +58,7 @@ SIGNALS: dict[str, Signal] = {
     "gone": Signal(None, "the object disappears"),
     "back": Signal(None, "the object comes back"),
     "cut": Signal(None, "the scene cuts here"),
+    "far": Signal(Ramp(0.0, 60.0), "far from the frames that are settled"),
 }
 """Name -> definition."""
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from ..results import MAX_OBJECTS, Labels
 
 if TYPE_CHECKING:
     from ..backbones.base import Backbone
-    from ..detectors.base import Detection, Detector
+    from ..detectors.base import Detection, Detector, Exemplar
 
 
 EXPLAINED = 0.6
@@ -38,13 +38,24 @@ class ClassNames:
     """Who to follow, by name: every instance of every class, unless the settings say otherwise.
 
     Raises:
-        PromptError: without a name, with an empty one, or with one that is given twice.
+        PromptError: without a name, with an empty one, with one that is given twice, or with exemplars of
+            other names.
     """
 
     names: tuple[str, ...]
     """As the user wrote them; the ids of a frame's objects follow this order."""
+    exemplars: tuple[Exemplar, ...] = ()
+    """Boxes that show what the names mean, for detectors that take them."""
+    frame_index: int | None = None
+    """Frame of the exemplars, where the run begins; None: the first one that is read."""
 
     def __post_init__(self) -> None:
+        for exemplar in self.exemplars:
+            if exemplar.name not in self.names:
+                raise PromptError(
+                    f"an exemplar is of {exemplar.name!r}, which is not looked for; name the class too, or "
+                    f"use one of {', '.join(map(repr, self.names))}"
+                )
         if not self.names:
             raise PromptError("no class is named: give at least one, such as --class dog")
         plain = [name.strip().lower() for name in self.names]
@@ -128,10 +139,12 @@ def class_instances(
     detector: Detector,
     backbone: Backbone,
     settings: ClassSettings = ClassSettings(),
+    exemplars: Sequence[Exemplar] = (),
 ) -> list[ClassInstance]:
     """The objects of the named classes in a frame, class by class as named, best first within a class.
 
     Where two finds have nearly the same mask the better one stays, whatever its class: one object, one name.
+    ``exemplars`` are boxes in this frame, for detectors that take them.
 
     Raises:
         PromptError: for a name that the detector cannot know, or names too long or too many for it.
@@ -139,7 +152,8 @@ def class_instances(
     from ..ops.nms import suppress
 
     least = settings.min_score or 0.0
-    found = [entry for entry in detector.find(frame.image, names) if entry.score >= least]
+    shown: dict[str, Any] = {"exemplars": exemplars} if exemplars else {}
+    found = [entry for entry in detector.find(frame.image, names, **shown) if entry.score >= least]
     if not found:
         return []
     logits = logits_of(frame.image, found, backbone)
@@ -176,13 +190,17 @@ def prompts_of(found: Detection) -> list[Prompt]:
 def logits_of(
     image: NDArray[np.uint8], found: Sequence[Detection], backbone: Backbone
 ) -> NDArray[np.float32]:
-    """(N, H, W) logits of N finds after the cascade: the prompt, then with the mask, then with its box.
+    """(N, H, W) logits of N finds: their own where the detector segments, else what a backbone makes of them
+    after the cascade: the prompt, then with the mask, then with its box.
 
     Of a find's prompts the one counts whose mask the backbone thinks most of; the first of equals. If that
     mask does not show what draws the name's attention (:data:`EXPLAINED`), the logits show nothing; but the
     best find of a name falls back on the prompt whose mask does. ``found`` is best first; all prompts of all
     finds are decoded in one call.
     """
+    own_logits = [entry.logits for entry in found if entry.logits is not None]
+    if len(own_logits) == len(found):
+        return np.stack(own_logits)
     from ..backbones.refinement import keep_best, refine
 
     prompts = [(row, prompt) for row, entry in enumerate(found) for prompt in prompts_of(entry)]

@@ -39,7 +39,16 @@ class ClassPrompts(PromptSchedule):
         settings: see :class:`~vos.prompting.class_names.ClassSettings`.
         detector: knows what the names look like.
         make_backbone: makes the model that turns finds into masks; called once, when there is one.
+
+    Raises:
+        PromptError: for exemplars, where the detector takes none.
     """
+
+    hint = (
+        "check the names, look at more frames (--search-every, --search-frames, --start), accept weaker "
+        "finds (--min-score), or show the object with --box or --point"
+    )
+    """What to try where nothing was found."""
 
     def __init__(
         self,
@@ -48,9 +57,15 @@ class ClassPrompts(PromptSchedule):
         detector: Detector,
         make_backbone: Callable[[], Backbone],
     ) -> None:
+        if asked.exemplars and not getattr(detector, "takes_exemplars", False):
+            raise PromptError(
+                "exemplars are boxes for a detector that takes them; use sam3, or leave them out"
+            )
         self.names: dict[int, str] = {}
         self.first_given = {}
         self._asked = asked.names
+        self._exemplars = asked.exemplars
+        self._exemplar_frame = asked.frame_index
         self._settings = settings
         self._detector = detector
         self._make_backbone = make_backbone
@@ -65,8 +80,16 @@ class ClassPrompts(PromptSchedule):
         self._warnings: list[str] = []
 
     def check(self, wanted: range) -> None:
-        """Remember which frames are read."""
+        """Remember which frames are read.
+
+        Raises:
+            PromptError: if the frame of the exemplars is not among them.
+        """
         self._wanted = wanted
+        if self._exemplars and self._exemplar_frame is None:
+            self._exemplar_frame = wanted.start
+        if self._exemplar_frame is not None and self._exemplar_frame not in wanted:
+            raise PromptError(f"the exemplars are of frame {self._exemplar_frame}, which is not read")
 
     def prepare(self, video: Video, wanted: range, searched: Callable[[int, int | None], None]) -> None:
         """Search for the first frame that shows some object of the classes.
@@ -75,6 +98,8 @@ class ClassPrompts(PromptSchedule):
             PromptError: if there is none in the frames to be searched, or a name cannot be known.
         """
         every, most = self._settings.search_every, self._settings.search_frames
+        if self._exemplar_frame is not None:
+            wanted = range(self._exemplar_frame, self._exemplar_frame + 1)
         stop = min(wanted.stop, wanted.start + most * wanted.step)
         total = video.estimate_frames()
         missed, seen = wanted.start - wanted.step, wanted.start
@@ -95,9 +120,7 @@ class ClassPrompts(PromptSchedule):
             missed = frame.index
         raise PromptError(
             f"found no {_any_of(self._asked)} in frames {wanted.start} to {seen}, looking at "
-            f"{_every(every * wanted.step)}; check the names, look at more frames "
-            "(--search-every, --search-frames, --start), accept weaker finds (--min-score), "
-            "or show the object with --box or --point"
+            f"{_every(every * wanted.step)}; {self.hint}"
         )
 
     def needs_known(self, frame: Frame) -> bool:
@@ -155,7 +178,8 @@ class ClassPrompts(PromptSchedule):
     def _look(self, frame: Frame) -> list[ClassInstance]:
         if self._backbone is None:
             self._backbone = self._make_backbone()
-        return class_instances(frame, self._asked, self._detector, self._backbone, self._settings)
+        shown = self._exemplars if frame.index == self._exemplar_frame else ()
+        return class_instances(frame, self._asked, self._detector, self._backbone, self._settings, shown)
 
     def _begin(self, frame: Frame, instances: Sequence[ClassInstance]) -> None:
         nothing = FrameResult(frame.index, np.zeros(frame.size, dtype=np.uint8))
@@ -257,3 +281,13 @@ def _every(number: int) -> str:
         return "every one"
     ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"every {number}{'th' if number % 100 in (11, 12, 13) else ending}"
+
+
+class ReferencePrompts(ClassPrompts):
+    """Looks for the things of references as for objects by name; see :class:`ClassPrompts`."""
+
+    hint = (
+        "look at more frames (--search-every, --search-frames, --start), accept less similar ones "
+        "(--min-score), compare better features (--features dinov2-s --features-weights DIR), or show the "
+        "object with --box or --point"
+    )

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from ..documents import read_json, shown
-from ..errors import PromptError
+from ..errors import InputError, PromptError
+from ..names import check_name
 from ..prompts import Prompt, Target
 from .box import box_prompt
 from .mask import read_masks
@@ -159,7 +160,12 @@ def _frame_index(value: Any, where: str) -> int:
 def _name(value: Any, where: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise PromptError(f'"name" in {where} must be text, got {shown(value)}')
-    return value
+    if not value or value.isspace():
+        return None
+    try:
+        return check_name(value, "object name")
+    except InputError as error:
+        raise PromptError(f"{where}: {error}") from error
 
 
 def _check_keys(content: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:

@@ -17,6 +17,7 @@ from ..backbones.weights.catalog import weights_file
 from ..distribution import own_version
 from ..errors import MediaError
 from ..prompting.class_names import ClassNames
+from ..prompting.reference import References
 from ..prompts import Target
 from .layout import STATES, Layout
 from .settings import TrackSettings
@@ -32,7 +33,7 @@ _PACKAGES = ("numpy", "torch", "opencv-python", "av", "pillow", "pycocotools", "
 
 def identity_of(
     video: Video,
-    targets: Sequence[Target] | ClassNames,
+    targets: Sequence[Target] | ClassNames | References,
     settings: TrackSettings,
     tracker: Tracker,
     layout: Layout,
@@ -171,10 +172,24 @@ class InputWatch:
         return status.st_size, status.st_mtime_ns
 
 
-def describe_targets(targets: Iterable[Target] | ClassNames) -> dict[str, Any]:
+def describe_targets(targets: Iterable[Target] | ClassNames | References) -> dict[str, Any]:
     """The targets as JSON, by ``<id> at frame <n>``; a mask is its size, area and SHA-256. Or class names."""
     if isinstance(targets, ClassNames):
-        return {"classes": list(targets.names)}
+        classes: dict[str, Any] = {"classes": list(targets.names)}
+        if targets.exemplars:
+            classes["exemplars"] = [
+                dataclasses.asdict(exemplar) | {"box": list(exemplar.box)} for exemplar in targets.exemplars
+            ]
+            classes["exemplar_frame"] = targets.frame_index
+        return classes
+    if isinstance(targets, References):
+        return {
+            "references": [
+                {"name": view.name, "source": view.source, "image": _describe_array(view.image)}
+                | {"mask": _describe_array(view.mask)}
+                for view in targets.views
+            ]
+        }
     described: dict[str, Any] = {}
     for target in targets:
         prompt = target.prompt
@@ -188,16 +203,21 @@ def describe_targets(targets: Iterable[Target] | ClassNames) -> dict[str, Any]:
             entry["box"] = prompt.box.tolist()
         for name, array in (("mask", prompt.mask), ("low_res", prompt.low_res)):
             if array is not None:
-                entry[name] = {
-                    "size": list(array.shape),
-                    "area": int((array > 0).sum()),
-                    "sha256": hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest(),
-                }
+                entry[name] = _describe_array(array)
         key = f"{target.object_id} at frame {target.frame_index}"
         while key in described:
             key += ", again"
         described[key] = entry
     return described
+
+
+def _describe_array(array: np.ndarray) -> dict[str, Any]:
+    """Its size, area above 0 and SHA-256."""
+    return {
+        "size": list(array.shape),
+        "area": int((array > 0).sum()),
+        "sha256": hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest(),
+    }
 
 
 def versions() -> dict[str, str]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..backbones.registry import build_backbone
+from ..backbones.features import with_features
+from ..backbones.registry import BACKBONES, backbone_name, build_backbone
 from ..detectors.registry import build_detector
+from ..prompting.class_names import ClassNames
+from ..prompting.class_schedule import ReferencePrompts
 from ..trackers.registry import build_tracker
 from .settings import TrackSettings
 
 if TYPE_CHECKING:
     from ..backbones.base import Backbone
     from ..detectors.base import Detector
+    from ..prompting.reference import References
     from ..trackers.base import Tracker
 
 
@@ -56,3 +62,34 @@ def build_detector_of(settings: TrackSettings) -> Detector:
         min_score=classes.min_score,
         device=settings.device,
     )
+
+
+def reference_prompts(
+    references: References, settings: TrackSettings, make_backbone: Callable[[], Backbone]
+) -> ReferencePrompts:
+    """The schedule that finds the things of references, one instance of each unless the settings say more.
+
+    Args:
+        references: the things.
+        settings: ``reference`` says what finds them, ``classes`` where and how often they are looked for.
+        make_backbone: makes the tracker's own backbone.
+    """
+    from ..prompting.reference_detector import ReferenceDetector
+
+    chosen, classes = settings.reference, settings.classes
+    classes = dataclasses.replace(classes, instances=classes.instances or 1)
+
+    def make() -> Backbone:
+        if chosen.backbone is None and chosen.features is None:
+            return make_backbone()
+        options = {"device": settings.device, "dtype": settings.dtype, "checkpoint": chosen.checkpoint}
+        name = chosen.backbone or "classical"
+        if BACKBONES[backbone_name(name)].weights == "none":
+            options = {}
+        backbone = build_backbone(name, **options)
+        return with_features(backbone, chosen.features, chosen.features_weights, device=settings.device)
+
+    detector = ReferenceDetector(
+        references, make, instances=classes.instances or 1, min_score=classes.min_score
+    )
+    return ReferencePrompts(ClassNames(references.names), classes, detector, make_backbone)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backbones.base import Backbone, FrameFeatures
-from ..backbones.classical.backbone import GraphCutBackbone
+from ..backbones.features import with_features
 from ..backbones.registry import build_backbone
 from ..errors import PromptError, SettingsError
 from ..prompting.checks import check_mask_size
@@ -23,6 +23,7 @@ from ..trackers.persam.feature_geometry import (
     ContrastGeometry,
     FeatureGeometry,
     ReferenceGeometry,
+    suitable_geometry,
 )
 from ..trackers.persam.images import LearnedTarget, learn_target
 from ..trackers.persam.instances import find_instances, similarity_threshold, to_labels
@@ -53,12 +54,13 @@ def build_backbone_of(settings: PersamRunSettings) -> Backbone:
     Raises:
         ModelError: unknown, or its weights are missing or unusable.
     """
-    if settings.model == "classical":
-        return build_backbone("classical")
-    options: dict[str, Any] = {"device": settings.device, "dtype": settings.dtype}
+    options: dict[str, Any] = {}
+    if settings.model != "classical":
+        options = {"device": settings.device, "dtype": settings.dtype}
     if settings.checkpoint is not None:
         options["checkpoint"] = settings.checkpoint
-    return build_backbone(settings.model, **options)
+    backbone = build_backbone(settings.model, **options)
+    return with_features(backbone, settings.features, settings.features_weights, device=settings.device)
 
 
 def learn_reference(
@@ -125,10 +127,10 @@ def _view(
 ) -> FeatureGeometry:
     """How features are read; ``level`` is the red value of the reference mask's foreground."""
     name = settings.view
-    if name == "auto":
-        name = "contrast" if isinstance(backbone, GraphCutBackbone) else "aligned"
     if name == "aligned" or mask.shape != features.image_size:  # the latter is for learn_target to refuse
         return AlignedGeometry()
+    if name == "auto":
+        return suitable_geometry(features, mask)
     if name == "contrast":
         return ContrastGeometry.of_reference(features, mask)
     from ..backbones.sam.backbone import SamBackbone

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ..backbones.features import OWN
 from ..results import MAX_OBJECTS
 from ..trackers.persam.images import PersamSettings
 
@@ -25,8 +26,13 @@ class PersamRunSettings(PersamSettings):
     """File with the weights; None: the weights cache."""
     device: str = "cpu"
     """Where a network runs: ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    """What a network computes in."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
+    """What a network computes in; ``auto``: bfloat16 where that is native, else float32."""
+    features: str | None = None
+    """What targets are compared by: a name in :data:`vos.backbones.features.FEATURES`; None: the backbone's
+    own features."""
+    features_weights: str | None = None
+    """Folder with the weights of the features; None: the local Hugging Face cache."""
     view: Literal["auto", "aligned", "contrast", "reference"] = "auto"
     """How features are read: ``aligned`` with the image; ``contrast`` counts similarity to the target above
     that to its background; ``reference`` repeats the published program, with its quirks, and needs SAM.
@@ -38,6 +44,11 @@ class PersamRunSettings(PersamSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.view == "reference" and self.features not in (None, OWN):
+            raise ValueError(
+                f"view reference repeats the published program, which has no features {self.features}: leave "
+                "one of the two out"
+            )
         if not 1 <= self.objects <= MAX_OBJECTS:
             raise ValueError(f"objects must be 1 to {MAX_OBJECTS}, got {self.objects}")
         for name in self.outputs:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from ..formats.drawing import OverlaySettings
 from ..formats.registry import writers
 from ..prompting.class_names import ClassSettings
+from ..prompting.reference import ReferenceSettings
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class TrackSettings:
     """What PerSAM runs over, a name in :data:`vos.backbones.registry.BACKBONES`; None: the classical one."""
     device: str = "cpu"
     """Where a network runs: ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    """What a network computes in."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """What a network computes in; ``auto``: bfloat16 where that is native, else float32."""
     checkpoint: str | None = None
     """File with the network's weights, in place of the weights cache."""
     tune: bool = False
@@ -54,6 +55,8 @@ class TrackSettings:
     """The engine's own settings, laid over its defaults."""
     classes: ClassSettings = field(default_factory=ClassSettings)
     """How objects of named classes are detected."""
+    reference: ReferenceSettings = field(default_factory=ReferenceSettings)
+    """What finds the things of references."""
     keep_states: int = 0
     """States kept of the finished run, so that it can be extended: the last one, and others before it, from
     which a correction continues. Each takes some MiB."""

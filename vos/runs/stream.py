@@ -40,7 +40,7 @@ def load_tracker(
     *,
     settings: Mapping[str, Any] | None = None,
     device: str = "cpu",
-    dtype: str = "float32",
+    dtype: str = "auto",
     checkpoint: str | None = None,
 ) -> Tracker:
     """A tracker that takes every kind of prompt, to be stepped through any frames.

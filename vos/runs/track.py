@@ -26,17 +26,20 @@ from ..names import check_name
 from ..prompting.class_names import ClassNames
 from ..prompting.class_schedule import ClassPrompts
 from ..prompting.decoding import PromptDecodingTracker
+from ..prompting.reference import References
 from ..prompting.schedule import PromptSchedule, UserPrompts
 from ..prompts import Target
 from ..results import FrameResult
+from ..settings import override
 from ..trackers.base import ALL_PROMPTS
 from ..trackers.propagate import PromptsAt, propagate
+from ..trackers.registry import dtype_of
 from .backward import BackwardStore, merge
 from .extension import Extension, KeptStates, earlier_result
 from .fingerprint import InputWatch, identity_of, versions
 from .folder import PROGRAM, Layout, RunFolder, claim
 from .layout import STATES
-from .models import backbone_of, build_detector_of, build_tracker_of
+from .models import backbone_of, build_detector_of, build_tracker_of, reference_prompts
 from .settings import TrackSettings
 from .summary import Progress, TrackSummary
 
@@ -70,7 +73,7 @@ class _State:
 
 def track_video(
     video: Video,
-    targets: Sequence[Target] | ClassNames,
+    targets: Sequence[Target] | ClassNames | References,
     output: str | os.PathLike[str] | Layout,
     settings: TrackSettings | None = None,
     *,
@@ -90,7 +93,8 @@ def track_video(
 
     Args:
         video: the frames, see :func:`vos.open_video`.
-        targets: who to follow, see :mod:`vos.prompting.parsing`; or the names of their classes.
+        targets: who to follow, see :mod:`vos.prompting.parsing`; or the names of their classes; or references
+            that show them, see :func:`vos.load_references`.
         output: folder for the results, made where absent.
         settings: everything else; what concerns reading is for the record only.
         resume: go on with a run that was stopped; the result is the same, to the byte, timings apart.
@@ -108,6 +112,8 @@ def track_video(
         InterruptedRunError: Ctrl-C or SIGTERM.
     """
     settings = settings or TrackSettings()
+    dtype = dtype_of(settings.model, settings.device, settings.dtype, settings.backbone)
+    settings = override(settings, {"dtype": dtype})
     layout = output if isinstance(output, Layout) else Layout.of_video(output)
 
     def make_backbone() -> Backbone:  # called once there is a tracker: a network is loaded once
@@ -120,6 +126,8 @@ def track_video(
     if isinstance(targets, ClassNames):
         detector = build_detector_of(settings) if detector is None else detector
         prompting = ClassPrompts(targets, settings.classes, detector, make_backbone)
+    elif isinstance(targets, References):
+        prompting = reference_prompts(targets, settings, make_backbone)
     else:
         prompting = UserPrompts(targets, backward=settings.backward)
     losses = video.losses()

@@ -70,7 +70,6 @@ def create_app(workspace: Workspace, gate: Gate, stop: Callable[[], None] = lamb
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         workspace.feed.attach()
-        workspace.segmenter.warm_up()
         refreshing = asyncio.create_task(_refresh(workspace))
         try:
             yield

@@ -21,6 +21,7 @@ _BY_CLASS: tuple[tuple[type[VosError], int, str], ...] = (
     (ModelError, 503, "busy"),
     (VosError, 500, "internal"),
 )
+_UNREAD = (408, 413)
 _BY_STATUS = {400: "usage", 404: "unknown", 405: "method", 413: "large"}
 
 
@@ -34,8 +35,9 @@ class Refusal(Exception):
 
 
 def failure(status: int, kind: str, message: str, **more: Any) -> JSONResponse:
-    """The answer to what went wrong."""
-    return JSONResponse({"error": {"kind": kind, "message": message}, **more}, status)
+    """The answer to what went wrong. Where a part of the body was not read, the connection ends."""
+    headers = {"Connection": "close"} if status in _UNREAD else None
+    return JSONResponse({"error": {"kind": kind, "message": message}, **more}, status, headers)
 
 
 def describe(error: VosError) -> tuple[int, str, str]:

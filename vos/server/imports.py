@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import InputError
+from ..names import plain_name
 from ..projects import Draft, Project, ProjectVideo
 from ..projects.events import MAX_PROJECT_OBJECT
 from .jobs import Job
@@ -39,8 +40,8 @@ def import_upload(workspace: Workspace, job: Job) -> dict[str, Any]:
             "object",
             {
                 "object": own,
-                "name": names.get(str(theirs), ""),
-                "category": categories.get(str(theirs), ""),
+                "name": plain_name(names.get(str(theirs), "")),
+                "category": plain_name(categories.get(str(theirs), "")),
             },
         )
         for theirs, own in ids.items()

@@ -65,8 +65,9 @@ class Place:
         """By which browsers may address the server."""
         if self.is_loopback:
             return LOOPBACK
-        found = {self.host, socket.gethostname().lower()}
+        found = {self.host.lower()}
         if self.host in ("0.0.0.0", "::"):
+            found = {socket.gethostname().lower()}
             found.update(str(info[4][0]) for info in socket.getaddrinfo(socket.gethostname(), None))
         return (*LOOPBACK, *sorted(f"[{name}]" if ":" in name else name for name in found))
 

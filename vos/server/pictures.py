@@ -7,7 +7,6 @@ stretch before a frame when the frames are asked for backwards.
 
 from __future__ import annotations
 
-import bisect
 import contextlib
 import itertools
 import logging
@@ -38,6 +37,10 @@ NEAR = 24
 """Frames that the decoder rather decodes than enters the video anew."""
 AHEAD = 50
 """Frames that are decoded ahead when nothing is wanted."""
+COARSE = 300
+"""Pictures all over the video that are made when there is nothing else to do, to be shown while a jump is
+decoded; of frames that are cheap to enter, and :data:`COARSE_WIDTH` wide."""
+COARSE_WIDTH = WIDTHS[0]
 FRAME_BYTES = 128 << 20
 """Decoded frames kept in memory, for the segmenter."""
 
@@ -88,6 +91,8 @@ class PictureStore:
         except OSError:  # deleted by hand
             with self._lock:
                 self._size -= self._groups.get(group, {}).pop(index, 0)
+                if not self._groups.get(group, True):
+                    del self._groups[group]
             return None
 
     def has(self, index: int, width: int) -> bool:
@@ -113,20 +118,22 @@ class PictureStore:
         self._shrink()
 
     def nearest(self, index: int, width: int) -> tuple[int, int] | None:
-        """Frame and width of the picture nearest to a frame, of this width or else any."""
+        """Frame and width of the picture nearest to a frame, rather of this width than of another."""
         with self._lock:
-            for wanted in (width, None):
-                found = sorted(
+            if not self._groups:
+                return None
+            number = index // GROUP
+            closest = min(abs(group - number) for _, group in self._groups)
+            return min(
+                (
                     (frame, of)
-                    for (of, _), frames in self._groups.items()
-                    if wanted is None or of == wanted
+                    for (of, group), frames in self._groups.items()
+                    if abs(group - number) <= closest + 1
                     for frame in frames
-                )
-                if found:
-                    position = bisect.bisect_left(found, (index, 0))
-                    around = found[max(0, position - 1) : position + 1]
-                    return min(around, key=lambda pair: abs(pair[0] - index))
-        return None
+                ),
+                key=lambda pair: (abs(pair[0] - index), pair[1] != width),
+                default=None,
+            )
 
     def _path(self, index: int, width: int) -> Path:
         return self.folder / str(width) / str(index // GROUP) / f"{index}.jpg"
@@ -189,6 +196,8 @@ class Pictures:
         self._iterator: Iterator[Frame] | None = None
         self._position = 0
         self._ahead = 0
+        self._coarse: list[int] | None = None
+        """Frames of which coarse pictures are to be made; None: not known yet."""
         self._thread: threading.Thread | None = None
 
     def picture(self, index: int, width: int) -> Future[Any]:
@@ -245,7 +254,9 @@ class Pictures:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._is_closed or self._waiting or self._ahead > 0)
+                self._changed.wait_for(
+                    lambda: self._is_closed or self._waiting or self._ahead > 0 or self._coarse != []
+                )
                 if self._is_closed:
                     break
                 wanted = self._choose()
@@ -273,7 +284,10 @@ class Pictures:
 
     def _step(self, wanted: Wanted | None) -> None:
         if wanted is None:
-            self._run_ahead()
+            if self._ahead > 0:
+                self._run_ahead()
+            else:
+                self._make_coarse()
             return
         with self._changed:
             kept = self._kept.get(wanted.index)
@@ -296,10 +310,27 @@ class Pictures:
         elif self._ahead > 0:
             self._serve(self._next())
 
-    def _enter(self, index: int) -> None:
+    def _make_coarse(self) -> None:
+        """One coarse picture, or a plan for them."""
+        video = self._opened()
+        width = min(COARSE_WIDTH, video.info.width)
+        if self._coarse is None:
+            entries = [index for index in video.entries() if index < self.frames]
+            step = max(1, -(-len(entries) // COARSE))
+            self._coarse = [i for i in entries[::step] if not self.store.has(i, width)][::-1]
+        elif self._coarse:
+            index = self._coarse.pop()
+            frame = next(iter(video.frames(index, index + 1)), None)
+            if frame is not None:
+                self.store.put(index, width, encode_jpeg(frame, width))
+
+    def _opened(self) -> Video:
         if self._video is None:
             self._video = self._open_video()
-        self._iterator, self._position = self._video.frames(index), index
+        return self._video
+
+    def _enter(self, index: int) -> None:
+        self._iterator, self._position = self._opened().frames(index), index
 
     def _next(self) -> Frame:
         assert self._iterator is not None
@@ -340,6 +371,7 @@ class Pictures:
     def _fail(self, wanted: Wanted | None, error: VosError) -> None:
         self._ahead = 0
         if wanted is None:
+            self._coarse = []
             return
         with self._changed:
             if wanted in self._waiting:

@@ -27,8 +27,8 @@ UNPACKED_FILES = 100_000
 _KINDS: dict[str, type[VosError]] = {"InputError": InputError, "MediaError": MediaError}
 
 
-def in_sandbox(request: dict[str, Any]) -> dict[str, Any]:
-    """What :data:`TASKS` gives for a request, computed in a process of its own.
+def in_sandbox(request: dict[str, Any], memory: int = MEMORY_BYTES) -> dict[str, Any]:
+    """What :data:`TASKS` gives for a request, computed in a process of its own with so much memory.
 
     Raises:
         FormatError: if it takes too long, or the process dies.
@@ -38,7 +38,7 @@ def in_sandbox(request: dict[str, Any]) -> dict[str, Any]:
     try:
         done = subprocess.run(
             [sys.executable, "-m", __name__],
-            input=json.dumps(request),
+            input=json.dumps({**request, "memory": memory}),
             capture_output=True,
             text=True,
             timeout=2 * SECONDS,
@@ -133,7 +133,7 @@ def main() -> None:
     with contextlib.suppress(ImportError, ValueError, OSError):  # Windows has no such limits
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_AS, (request["memory"], request["memory"]))
         resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:

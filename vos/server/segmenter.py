@@ -86,10 +86,11 @@ class Segmenter:
         return {"name": self.name, "state": self._state, "message": self._message}
 
     def warm_up(self) -> None:
-        """Load the model, without waiting for it."""
+        """Load the model, without waiting for it, unless that was tried before."""
         with self._changed:
-            self._wants_warmth = self._backbone is None
-            self._begin()
+            if self._state == "idle":
+                self._wants_warmth = True
+                self._begin()
 
     def prepare(self, key: tuple[str, int], load: Callable[[], Frame]) -> Future[Any]:
         """Compute the features of a frame, unless prompts are waiting; a later call replaces this one."""

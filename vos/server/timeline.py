@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import threading
 from collections import OrderedDict
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -35,13 +36,38 @@ TRACKS = 512
 """Rows of timelines kept in memory."""
 
 
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One object in one video; arrays are (T,)."""
+
+    track: Track
+    doubt: NDArray[np.float64]
+    confidence: NDArray[np.float64]
+    area: NDArray[np.int64]
+
+    def describe(self, object_id: int) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "object": object_id,
+            "state": _packed(state_codes(self.track)),
+            "doubt": _packed(_scaled(self.doubt)),
+            "confidence": _packed(_scaled(self.confidence)),
+            "area": _packed(self.area.astype("<u4")),
+            "anchors": [
+                [frame, "absent" if anchor.mask is None else anchor.origin]
+                for frame, anchor in sorted(self.track.anchors.items())
+            ],
+            "pending": [[interval.first, interval.last] for interval in self.track.pending],
+        }
+
+
 class Timelines:
     """Computes what is shown once, and again only where it has changed."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
         self._lock = threading.Lock()
-        self._rows: OrderedDict[tuple[str, int], tuple[Track, dict[str, Any]]] = OrderedDict()
+        self._rows: OrderedDict[tuple[str, int], Row] = OrderedDict()
         self._masks: OrderedDict[Any, bytes] = OrderedDict()
         self._mask_bytes = 0
         self._piece = lru_cache(maxsize=4096)(self._read_piece)
@@ -50,7 +76,7 @@ class Timelines:
         """The whole video: see ``GET /api/videos/KEY/strip``."""
         video = self.project.video(key)
         state, counter = self.project.state, self.project.counter
-        rows = [self._row(state, video, object_id) for object_id in state.visible]
+        rows = [self._row(state, video, object_id).describe(object_id) for object_id in state.visible]
         return {"counter": counter, "frames": video.frames, "objects": rows}
 
     def masks(self, key: str, first: int, last: int) -> tuple[list[bytes], int]:
@@ -75,7 +101,7 @@ class Timelines:
                     "object": object_id,
                     "state": str(track.state(index)),
                     "confidence": shown.confidence.get(object_id),
-                    "doubt": round(float(doubt(state, track)[index]), 3),
+                    "doubt": round(float(self._row(state, video, object_id).doubt[index]), 3),
                     "area": area,
                     "box": list(box) if (box := tight_box(mask)) else None,
                     "absent": is_known and not area,
@@ -83,28 +109,16 @@ class Timelines:
             )
         return {"counter": counter, "frame": index, "objects": objects}
 
-    def _row(self, state: State, video: ProjectVideo, object_id: int) -> dict[str, Any]:
+    def _row(self, state: State, video: ProjectVideo, object_id: int) -> Row:
         track = state.track(video.key, object_id)
         key = (video.key, object_id)
         with self._lock:
             known = self._rows.get(key)
-        if known is not None and known[0] is track:
-            return known[1]
-        confidence, area = self._measured(state, video, track)
-        row = {
-            "object": object_id,
-            "state": _packed(state_codes(track)),
-            "doubt": _packed(_scaled(doubt(state, track))),
-            "confidence": _packed(_scaled(confidence)),
-            "area": _packed(area.astype("<u4")),
-            "anchors": [
-                [frame, "absent" if anchor.mask is None else anchor.origin]
-                for frame, anchor in sorted(track.anchors.items())
-            ],
-            "pending": [[interval.first, interval.last] for interval in track.pending],
-        }
+        if known is not None and known.track is track:
+            return known
+        row = Row(track, doubt(state, track), *self._measured(state, video, track))
         with self._lock:
-            self._rows[key] = track, row
+            self._rows[key] = row
             self._rows.move_to_end(key)
             while len(self._rows) > TRACKS:
                 self._rows.popitem(last=False)

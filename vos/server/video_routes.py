@@ -28,6 +28,8 @@ FOREVER = "private, max-age=31536000, immutable"
 MOST_FRAMES = 200
 """Of masks in one answer."""
 SHORTEST_DIGEST = 8
+WARM_UP_AFTER = 0.5
+"""Seconds after a picture."""
 ANYTHING = (str, dict)
 
 
@@ -70,6 +72,8 @@ async def jpeg(request: Request) -> Response:
             return Response(status_code=204)
         return Response(data, media_type="image/jpeg", headers={"X-Vos-Frame": str(found[0])})
     picture = await asyncio.wrap_future(pictures.picture(index, width))
+    # Loading a model takes most of the processor for a while: not before there is something to see.
+    asyncio.get_running_loop().call_later(WARM_UP_AFTER, workspace_of(request).segmenter.warm_up)
     caching = FOREVER if digest is not None else "no-store"
     headers = {"Cache-Control": caching, "X-Vos-Frame": str(index)}
     return Response(picture, media_type="image/jpeg", headers=headers)

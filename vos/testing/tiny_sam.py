@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from ..backbones.sam.network import SamConfig
 
-Kind = Literal["vit", "tiny-vit"]
+Kind = Literal["vit", "vit-hq", "tiny-vit"]
 
 
 def tiny_sam_checkpoint(
@@ -20,7 +20,8 @@ def tiny_sam_checkpoint(
 ) -> Path:
     """Write a small SAM with pseudo-random weights to ``path`` and return it.
 
-    ``vit`` loads as ``sam-vit-b`` (width 32, two blocks, ``image_size`` pixels, a multiple of 16);
+    ``vit`` loads as ``sam-vit-b`` (width 32, two blocks, ``image_size`` pixels, a multiple of 16), ``vit-hq``
+    as ``sam-hq-vit-b``;
     ``tiny-vit`` as ``mobile-sam`` (always 1024 pixels, so it is slower). Importing this imports no torch,
     calling it does.
     """
@@ -31,14 +32,14 @@ def tiny_sam_checkpoint(
     from ..backbones.sam.tiny_vit import TinyViTConfig
 
     encoder: ViTConfig | TinyViTConfig
-    if kind == "vit":
+    if kind != "tiny-vit":
         encoder = ViTConfig(image_size, 16, 32, 2, 2, 64, 3, (1,), 32)
     else:
         encoder = TinyViTConfig(1024, (8, 16, 16, 32), (1, 1, 1, 1), (1, 1, 2), (7, 14, 7), 32, classes=0)
     config = SamConfig(
         encoder,
         PromptConfig(dim=32, mask_channels=8, grid=encoder.grid, image_size=encoder.image_size),
-        DecoderConfig(dim=32, mlp_dim=64, iou_dim=32),
+        DecoderConfig(dim=32, mlp_dim=64, iou_dim=32, early_dim=32 if kind == "vit-hq" else 0),
     )
     return write_sam_checkpoint(path, config, seed)
 

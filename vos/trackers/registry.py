@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["MODELS", "TRACKERS", "TrackerEntry", "build_tracker", "split_model"]
+__all__ = ["MODELS", "TRACKERS", "TrackerEntry", "build_tracker", "dtype_of", "split_model"]
 
 
 @dataclass(frozen=True)
@@ -36,29 +36,58 @@ class TrackerEntry:
     """Whether it has a memory of its own: settings ``memory``, ``max_batch``, ``fill_holes``."""
     options: dict[str, Any] = field(default_factory=dict)
     """Fixed arguments of the builder."""
+    half: bool = False
+    """Whether it may compute in 16 bits where the dtype is ``auto``."""
+    quality: float | None = None
+    """J&F published on SA-V test, by which ``auto`` chooses; None: not published, or not to be chosen."""
+    cost: tuple[float, float] = (0.0, 0.0)
+    """Of a frame, and of each object in it: seconds on one core times that core's GFLOP/s in a product of
+    matrices, in float32."""
 
 
-def _memory(name: str, help: str) -> TrackerEntry:
-    return TrackerEntry("vos.trackers.memory.tracker:build", help, memory=True, options={"name": name})
+def _memory(
+    name: str, help: str, quality: float | None = None, cost: tuple[float, float] = (0.0, 0.0)
+) -> TrackerEntry:
+    options = {"name": name}
+    builder = "vos.trackers.memory.tracker:build"
+    return TrackerEntry(builder, help, memory=True, options=options, half=True, quality=quality, cost=cost)
 
 
-_SIZES = ("tiny", "small", "base-plus", "large")
+_SIZES = {"tiny": (76.5, 400.0), "small": (76.6, 495.0), "base-plus": (78.2, 860.0), "large": (79.5, 2060.0)}
+"""Quality of SAM 2.1, and the cost of a frame."""
+_OBJECT = 510.0
+"""Cost of an object in SAM 2, whatever the size of the image encoder."""
 TRACKERS: dict[str, TrackerEntry] = {
     "classical": TrackerEntry(
-        "vos.trackers.classical.tracker:build", "optical flow and an online appearance model", "none"
+        "vos.trackers.classical.tracker:build",
+        "optical flow and an online appearance model",
+        "none",
+        cost=(5.0, 15.0),
     ),
     "nano": TrackerEntry(
-        "vos.trackers.nano.tracker:build", "classical, refined by a compact network", "included", tunable=True
+        "vos.trackers.nano.tracker:build",
+        "classical, refined by a compact network",
+        "included",
+        tunable=True,
+        cost=(8.0, 18.0),
     ),
     "persam": TrackerEntry(
         "vos.trackers.persam.tracker:build", "PerSAM over any backbone", "backbone", tunable=True
     ),
-    **{f"sam2.1-{size}": _memory(f"sam2.1-{size}", f"SAM 2.1 {size}") for size in _SIZES},
-    **{f"sam2-{size}": _memory(f"sam2-{size}", f"SAM 2 {size} (July 2024)") for size in _SIZES},
-    "edgetam": _memory("edgetam", "EdgeTAM"),
     **{
-        f"efficienttam-{size}{variant}": _memory(f"efficienttam-{size}{variant}", f"EfficientTAM {help}")
-        for size, name in (("s", "small"), ("ti", "tiny"))
+        f"sam2.1-{size}": _memory(f"sam2.1-{size}", f"SAM 2.1 {size}", quality, (frame, _OBJECT))
+        for size, (quality, frame) in _SIZES.items()
+    },
+    **{f"sam2-{size}": _memory(f"sam2-{size}", f"SAM 2 {size} (July 2024)") for size in _SIZES},
+    "edgetam": _memory("edgetam", "EdgeTAM", 71.7, (240.0, 140.0)),
+    **{
+        f"efficienttam-{size}{variant}": _memory(
+            f"efficienttam-{size}{variant}", f"EfficientTAM {help}", None if variant else quality, cost
+        )
+        for size, name, quality, cost in (
+            ("s", "small", 74.5, (270.0, 480.0)),
+            ("ti", "tiny", 70.7, (100.0, 480.0)),
+        )
         for variant, help in (
             ("", name),
             ("-1", f"{name}, pooled memories"),
@@ -66,7 +95,7 @@ TRACKERS: dict[str, TrackerEntry] = {
             ("-512x512", f"{name}, trained at 512x512"),
         )
     },
-    "sam3": _memory("sam3", "SAM 3, prompted by masks, points and boxes"),
+    "sam3": _memory("sam3", "SAM 3, prompted by masks, points and boxes", 84.4, (5500.0, 820.0)),
 }
 """Name (``--tracker``) -> entry. To add a tracker, write one folder here and add one entry."""
 
@@ -110,7 +139,7 @@ def build_tracker(
     backbone: str | None = None,
     settings: Mapping[str, Any] | None = None,
     device: str = "cpu",
-    dtype: str = "float32",
+    dtype: str = "auto",
     checkpoint: str | None = None,
     tune: bool = False,
 ) -> Tracker:
@@ -119,7 +148,7 @@ def build_tracker(
     Args:
         model, backbone: see :func:`split_model`.
         settings: laid over the tracker's own settings.
-        device, dtype: where its network runs, and what it computes in.
+        device, dtype: where its network runs, and what it computes in, see :func:`dtype_of`.
         checkpoint: file with the network's weights, in place of the weights cache.
         tune: fit the network to the frames with prompts (PerSAM-F, for PerSAM).
 
@@ -130,6 +159,7 @@ def build_tracker(
     """
     name, over = split_model(model, backbone)
     entry = TRACKERS[name]
+    dtype = dtype_of(model, device, dtype, backbone)
     if entry.weights == "none" and (checkpoint or str(device) != "cpu" or dtype != "float32"):
         others = ", ".join(other for other in MODELS if not _is_free(other))
         raise ModelError(
@@ -150,6 +180,19 @@ def build_tracker(
             f"tracker {name}: {error} (the recipe or --tracker settings may be for another tracker)"
         ) from error
     return tracker
+
+
+def dtype_of(model: str, device: str = "cpu", dtype: str = "auto", backbone: str | None = None) -> str:
+    """What a model computes in: for ``auto``, bfloat16 where it may and the device does so natively.
+
+    Raises:
+        ModelError: for a model that is not known, or a device that cannot be used.
+    """
+    if dtype != "auto":
+        return dtype
+    name, over = split_model(model, backbone)
+    half = TRACKERS[name].half if over is None else BACKBONES[over].half
+    return str(load("vos.backbones.sam.backbone:auto_dtype")(device)) if half else "float32"
 
 
 def _is_free(model: str) -> bool:

@@ -89,6 +89,10 @@ class ImageReader:
         """Number of images."""
         return len(self.paths)
 
+    def entries(self) -> range:
+        """See :meth:`vos.video.Video.entries`."""
+        return range(len(self.paths))
+
     def close(self) -> None:
         """Nothing is held."""
 

@@ -75,6 +75,10 @@ class PyAVReader:
         """See :meth:`vos.video.Video.losses`."""
         return self._losses
 
+    def entries(self) -> list[int]:
+        """See :meth:`vos.video.Video.entries`."""
+        return [entry.frame for entry in self.timeline.entries]
+
     @cached_property
     def _losses(self) -> tuple[str, ...]:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -104,6 +104,15 @@ class Video:
         """About how many frames there are, for a progress bar; None where even that is unknown."""
         estimate = self._reader.estimate_frames()
         return None if estimate is None else len(self._selected(estimate))
+
+    def entries(self) -> Sequence[int]:
+        """Indices of the frames that reading can begin at without decoding others, ascending; at least one.
+
+        Of a file these are keyframes; finding them goes through it once without decoding.
+        """
+        entries = getattr(self._reader, "entries", None)  # a reader of others need not have it
+        found = entries() if entries else (self._wanted.start,)
+        return [index for index in found if index in self._wanted] or [self._wanted.start]
 
     def observe(self, callback: Callable[[Path, bytes], None]) -> None:
         """Have ``callback`` called with the bytes of every image file that is read; not for video files."""

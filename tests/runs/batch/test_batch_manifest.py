@@ -96,7 +96,7 @@ def test_bad_lines(line: dict[str, Any], message: str) -> None:
     [
         (
             '{"video": "a.mp4", "points": "1:3,4"}\n{"video": "b.mp4", "poi',
-            "line 2: not JSON.*ends in the middle",
+            "line 2: it is not JSON.*ends in the middle",
         ),
         (GOOD + "[1]\n", "line 2: must be an object"),
         (

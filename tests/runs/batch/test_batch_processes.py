@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import batch_driver
 import pytest
 from batch_fakes import FRAMES, drift_task, results, write_clips, write_manifest
 from forks import Child
+from small_disk import grow, small_disk
 from vos_cli.main import cli
 
 from vos.runs import TrackSettings
@@ -41,7 +43,7 @@ def whole(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, by
 
 def command(manifest: Path, output: Path, *options: str) -> list[str]:
     """Arguments of ``vos`` for a worker."""
-    recipe = output.parent / "recipe.yaml"
+    recipe = manifest.parent / "recipe.yaml"
     if not recipe.exists():
         recipe.write_text(RECIPE)
     return ["batch", "run", str(manifest), "-o", str(output), "--config", str(recipe), *options]
@@ -55,8 +57,7 @@ def fork(manifest: Path, output: Path, *options: str, seconds: float = 0.01) -> 
         os.environ["DRIFT_SECONDS"] = str(seconds)
         cli.main(arguments, prog_name="vos")
 
-    number = len(list(output.parent.glob("*.log")))
-    return Child(work, output.parent / f"worker{number}.log")
+    return Child(work, manifest.parent / f"{uuid.uuid4().hex}.log")
 
 
 def spawn(manifest: Path, output: Path, *options: str, seconds: float = 0.01) -> subprocess.Popen[str]:
@@ -276,3 +277,22 @@ def test_bad_videos_fail_alone(clips: Path, tmp_path: Path) -> None:
         "outside.fail.1.json": "prompt",
     }
     assert {path.parent.name for path in tmp_path.glob("out/tasks/*/*/run.json")} == {"clip0"}
+
+
+@pytest.mark.parametrize(
+    "kib", [40, pytest.param(120, marks=pytest.mark.slow), pytest.param(200, marks=pytest.mark.slow)]
+)
+@forks
+def test_a_full_disk(clips: Path, tmp_path: Path, whole: dict[str, bytes], kib: int) -> None:
+    """The worker stops with exit code 5 and nothing half-written, and the next one goes on."""
+    with small_disk(tmp_path / "disk", kib) as disk:
+        output = disk / "out"
+        worker = fork(clips, output)
+        assert worker.wait() == 5, worker.errors
+        assert "Traceback" not in worker.errors
+        for name, data in results(output).items():
+            assert ".work" in name or name.endswith(".part") or data == whole[name]
+        grow(disk, 4000)
+        again = fork(clips, output)
+        assert again.wait() == 0, again.errors
+        assert results(output) == whole

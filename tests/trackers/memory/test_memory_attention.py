@@ -36,6 +36,15 @@ def test_attention_in_blocks(blocks: tuple[int, int], monkeypatch: pytest.Monkey
     assert torch.allclose(attention.attend(queries, keys, values), wanted, atol=1e-5)
 
 
+def test_scores_that_overflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key far above all of the first block, whose highest score is what the others are compared with."""
+    monkeypatch.setattr(attention, "KEY_BLOCK", 8)
+    queries, keys = torch.full((1, 2, 16), 10.0), torch.zeros(1, 20, 16)
+    keys[0, 15] = 10.0
+    values = torch.arange(80.0).reshape(1, 20, 4)
+    assert torch.equal(attention.attend(queries, keys, values)[0], values[0, 15].expand(2, -1))
+
+
 @pytest.mark.parametrize("width", [16, 4])
 def test_kernels_get_plain_tensors(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """No strides of 0 and none turned around, which cuDNN refuses for 16 bits; the result is the same."""

@@ -77,7 +77,7 @@ class GraphCutBackbone:
         height, width = image.shape[:2]
         whole = look_at(image, (0, 0, width, height), IMAGE_PIXELS, zoom=1.0)
         grid = torch.from_numpy(dense_grid(whole.image))
-        return FrameFeatures(grid, (height, width), BuiltinContext(image, whole))
+        return FrameFeatures(grid, (height, width), BuiltinContext(image, whole), learned=False)
 
     @torch.inference_mode()
     def decode(

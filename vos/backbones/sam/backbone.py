@@ -31,6 +31,9 @@ _FAMILIES = {
     "sam-vit-b": "SAM ViT-B",
     "sam-vit-l": "SAM ViT-L",
     "sam-vit-h": "SAM ViT-H",
+    "sam-hq-vit-b": "SAM-HQ ViT-B",
+    "sam-hq-vit-l": "SAM-HQ ViT-L",
+    "sam-hq-vit-h": "SAM-HQ ViT-H",
 }
 
 
@@ -42,6 +45,8 @@ class SamContext:
     """(1, C, g, g) features of the whole padded square, in the network's dtype."""
     input_size: tuple[int, int]
     """(h', w') of the resized image within the padded square."""
+    detail: Tensor | None = None
+    """What SAM-HQ's decoder takes besides."""
 
 
 class SamBackbone:
@@ -93,14 +98,15 @@ class SamBackbone:
     def encode(self, image: NDArray[np.uint8]) -> FrameFeatures:
         """Features of an (H, W, 3) uint8 RGB image."""
         pixels = self.preprocess(image).to(self.dtype).contiguous(memory_format=torch.channels_last)
-        features = self.network.image_encoder(pixels)
+        features, detail = self.network.encode(pixels)
         size = (image.shape[0], image.shape[1])
         input_size = resized_size(size, self.image_size)
         stride = self.image_size / features.shape[-1]
         rows, columns = (max(1, round(side / stride)) for side in input_size)
         shown = features[0, :, :rows, :columns].float()
         norms = shown.norm(dim=0)
-        return FrameFeatures(shown / norms.clamp_min(1e-12), size, SamContext(features, input_size), norms)
+        context = SamContext(features, input_size, detail)
+        return FrameFeatures(shown / norms.clamp_min(1e-12), size, context, norms)
 
     @torch.inference_mode()
     def decode(
@@ -123,8 +129,9 @@ class SamBackbone:
             chunk = slice(start, start + self.max_batch)
             image, sparse, mask = self._embed(features, prompts[chunk])
             injection = self._injection(context, None if guidance is None else guidance[chunk])
+            further = {} if context.detail is None else {"detail": context.detail}
             masks, quality = self.network.mask_decoder(
-                image, self._positions, sparse, injection, mask, outputs
+                image, self._positions, sparse, injection, mask, outputs, **further
             )
             low_res.append(masks.float())
             scores.append(quality.float())
@@ -250,6 +257,23 @@ def check_dtype(name: str) -> torch.dtype:
     return DTYPES[name]
 
 
+def auto_dtype(device: str) -> str:
+    """``bfloat16`` where the processor or the card of that name computes in it natively, else ``float32``.
+
+    Raises:
+        ModelError: if the device cannot be used.
+    """
+    where = check_device(device)
+    if where.type == "cuda":
+        native = torch.cuda.get_device_capability(where) >= (8, 0)
+    elif where.type == "cpu":
+        tests = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        native = any(getattr(torch.cpu, test, bool)() for test in tests)
+    else:
+        native = False
+    return "bfloat16" if native else "float32"
+
+
 def check_device(name: str) -> torch.device:
     """The device of that name.
 
@@ -295,4 +319,8 @@ def build_sam(
         )
     if name == "mobile-sam" and found != "MobileSAM":
         raise ModelError(f"{path} is a {found} checkpoint, not MobileSAM; use --model sam-vit-b")
+    asked_hq, is_hq = name.startswith("sam-hq-"), found.startswith("SAM-HQ")
+    if asked_hq != is_hq:
+        right = name.replace("sam-hq-", "sam-") if asked_hq else name.replace("sam-", "sam-hq-")
+        raise ModelError(f"{path} is a {found} checkpoint, not {_FAMILIES[name]}; use --model {right}")
     return SamBackbone(network, device=device, dtype=dtype, bias_mode=bias_mode)

@@ -163,8 +163,14 @@ class ImageEncoderViT(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, S, S) normalised image to (B, out_channels, grid, grid)."""
+        return self.with_early(x)[0]
+
+    def with_early(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What ``forward`` gives, and (B, grid, grid, dim) tokens after the first global block, if any."""
         x = self.patch_embed(x) + self.pos_embed
+        early: Tensor | None = None
         for block in self.blocks:
             x = block(x)
-        out: Tensor = self.neck(x.permute(0, 3, 1, 2))
-        return out
+            if early is None and not block.window:
+                early = x
+        return self.neck(x.permute(0, 3, 1, 2)), early

@@ -34,6 +34,8 @@ class DecoderConfig:
     """Mask tokens: one for single-mask output and three alternatives."""
     iou_dim: int = 256
     iou_depth: int = 3
+    early_dim: int = 0
+    """Width of the image encoder, whose early features SAM-HQ's decoder takes; 0: SAM's own decoder."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,13 +252,14 @@ class MaskDecoder(nn.Module):
         ``sparse`` (N, T, C); ``mask`` (N, T) bool, False at tokens that only fill up a batch.
         """
         tokens, cells = self.transform(image, positions, sparse, injection, mask)
+        low_res = self._masks(self._upscale(cells), tokens, (image.shape[2], image.shape[3]), outputs)
+        return low_res, self.iou_prediction_head(tokens[:, 0])[:, outputs]
+
+    def _masks(self, pixels: Tensor, tokens: Tensor, size: tuple[int, int], outputs: slice) -> Tensor:
+        """(N, K, 4h, 4w) logits of the mask tokens in ``outputs``, of (N, 16 L, C / 8) pixels."""
         chosen = range(len(self.output_hypernetworks_mlps))[outputs]
         weights = torch.stack([self.output_hypernetworks_mlps[k](tokens[:, 1 + k]) for k in chosen], dim=2)
-        masks = self._upscale(cells) @ weights  # (N, L * 4 * 4, K)
-        rows = masks.reshape(len(masks), *image.shape[2:], 2, 2, 2, 2, len(chosen))
-        # Axes: object, cell (row, column), quarter (row, column), sixteenth (row, column), mask.
-        low_res = rows.permute(0, 7, 1, 3, 5, 2, 4, 6).flatten(5).flatten(2, 4)
-        return low_res, self.iou_prediction_head(tokens[:, 0])[:, outputs]
+        return in_place(pixels @ weights, size)
 
     def _upscale(self, cells: Tensor) -> Tensor:
         """(N, L, C) cells to (N, 16 L, C / 8): what the two transposed convolutions make of each cell.
@@ -270,6 +273,10 @@ class MaskDecoder(nn.Module):
         quarters = F.gelu(F.layer_norm(quarters, norm.weight.shape, norm.weight, norm.bias, norm.eps))
         return F.gelu(_pixels_of_cells(quarters, cast(nn.ConvTranspose2d, second)))
 
+    def own_tokens(self) -> Tensor:
+        """(1 + masks, C): quality, masks."""
+        return torch.cat([self.iou_token.weight, self.mask_tokens.weight])
+
     def transform(
         self,
         image: Tensor,
@@ -279,13 +286,20 @@ class MaskDecoder(nn.Module):
         mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The transformer's tokens (N, 1 + masks + T, C) and image cells (N, h*w, C)."""
-        own = torch.cat([self.iou_token.weight, self.mask_tokens.weight]).expand(len(sparse), -1, -1)
+        own = self.own_tokens().expand(len(sparse), -1, -1)
         tokens = torch.cat([own, sparse], dim=1)
         if mask is not None:
             mask = F.pad(mask, (own.shape[1], 0), value=True)
         keys, places = image.flatten(2).transpose(1, 2), positions.flatten(2).transpose(1, 2)
         found: tuple[Tensor, Tensor] = self.transformer(keys, places, tokens, injection or Injection(), mask)
         return found
+
+
+def in_place(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    """(N, K, 4h, 4w) of (N, h * w * 4 * 4, K): sixteen pixels per cell, quarter by quarter, cell by cell."""
+    rows = pixels.reshape(len(pixels), *size, 2, 2, 2, 2, -1)
+    # Axes: object, cell (row, column), quarter (row, column), sixteenth (row, column), channel.
+    return rows.permute(0, 7, 1, 3, 5, 2, 4, 6).flatten(5).flatten(2, 4)
 
 
 def _pixels_of_cells(cells: Tensor, convolution: nn.ConvTranspose2d) -> Tensor:

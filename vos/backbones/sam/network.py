@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import ModelError
+from .hq import HqMaskDecoder
 from .image_encoder import ImageEncoderViT, ViTConfig
 from .mask_decoder import DecoderConfig, MaskDecoder
 from .prompt_encoder import PromptConfig, PromptEncoder
@@ -37,7 +38,8 @@ class SamConfig:
         if isinstance(self.encoder, TinyViTConfig):
             return "MobileSAM"
         letter = {768: "B", 1024: "L", 1280: "H"}.get(self.encoder.dim)
-        return f"SAM ViT-{letter}" if letter else f"SAM ViT of width {self.encoder.dim}"
+        sam = "SAM-HQ" if self.decoder.early_dim else "SAM"
+        return f"{sam} ViT-{letter}" if letter else f"{sam} ViT of width {self.encoder.dim}"
 
 
 class SamNetwork(nn.Module):
@@ -51,12 +53,21 @@ class SamNetwork(nn.Module):
             TinyViT(encoder) if isinstance(encoder, TinyViTConfig) else ImageEncoderViT(encoder)
         )
         self.prompt_encoder = PromptEncoder(config.prompts)
-        self.mask_decoder = MaskDecoder(config.decoder)
+        decoder = HqMaskDecoder if config.decoder.early_dim else MaskDecoder
+        self.mask_decoder = decoder(config.decoder)
 
     @property
     def image_size(self) -> int:
         """Side of the square input, pixels."""
         return self.config.encoder.image_size
+
+    def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(B, C, g, g) features of (B, 3, S, S) normalised pixels, and the detail of SAM-HQ's decoder."""
+        if isinstance(self.mask_decoder, HqMaskDecoder) and isinstance(self.image_encoder, ImageEncoderViT):
+            features, early = self.image_encoder.with_early(pixels)
+            assert early is not None, "SAM-HQ's image encoder has blocks with global attention"
+            return features, self.mask_decoder.detail(features, early)
+        return self.image_encoder(pixels), None
 
 
 def build_network(state: State, where: str) -> SamNetwork:
@@ -190,6 +201,7 @@ def _detect_decoder(state: State) -> DecoderConfig:
         masks=masks,
         iou_dim=len(state[f"{prefix}iou_prediction_head.layers.0.weight"]),
         iou_depth=_count(state, f"{prefix}iou_prediction_head.layers."),
+        early_dim=state[early].shape[0] if (early := f"{prefix}compress_vit_feat.0.weight") in state else 0,
     )
 
 

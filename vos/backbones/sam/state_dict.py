@@ -1,4 +1,4 @@
-"""Entry names of SAM in transformers (``facebook/sam-vit-*``) and in the original checkpoints, both ways."""
+"""Entry names of SAM and SAM-HQ in transformers and in the original checkpoints, both ways."""
 
 from __future__ import annotations
 
@@ -39,9 +39,24 @@ _PAIRS = [
     ("mask_decoder.output_upscaling.0.{rest}", "mask_decoder.upscale_conv1.{rest}"),
     ("mask_decoder.output_upscaling.1.{rest}", "mask_decoder.upscale_layer_norm.{rest}"),
     ("mask_decoder.output_upscaling.3.{rest}", "mask_decoder.upscale_conv2.{rest}"),
+    # SAM-HQ.
+    ("mask_decoder.hf_token.{rest}", "mask_decoder.hq_token.{rest}"),
+    ("mask_decoder.compress_vit_feat.0.{rest}", "mask_decoder.compress_vit_conv1.{rest}"),
+    ("mask_decoder.compress_vit_feat.1.{rest}", "mask_decoder.compress_vit_norm.{rest}"),
+    ("mask_decoder.compress_vit_feat.3.{rest}", "mask_decoder.compress_vit_conv2.{rest}"),
+    ("mask_decoder.embedding_encoder.0.{rest}", "mask_decoder.encoder_conv1.{rest}"),
+    ("mask_decoder.embedding_encoder.1.{rest}", "mask_decoder.encoder_norm.{rest}"),
+    ("mask_decoder.embedding_encoder.3.{rest}", "mask_decoder.encoder_conv2.{rest}"),
+    ("mask_decoder.embedding_maskfeature.0.{rest}", "mask_decoder.mask_conv1.{rest}"),
+    ("mask_decoder.embedding_maskfeature.1.{rest}", "mask_decoder.mask_norm.{rest}"),
+    ("mask_decoder.embedding_maskfeature.3.{rest}", "mask_decoder.mask_conv2.{rest}"),
     ("mask_decoder.{rest}", "mask_decoder.{rest}"),
 ]
-_MLP = re.compile(r"(mask_decoder\.(?:output_hypernetworks_mlps\.\d+|iou_prediction_head))\.(.+)")
+_MLP = re.compile(
+    r"(mask_decoder\.(?:output_hypernetworks_mlps\.\d+|iou_prediction_head|hf_mlp|hq_mask_mlp))\.(.+)"
+)
+_HQ_MLPS = ("mask_decoder.hf_mlp", "mask_decoder.hq_mask_mlp")
+"""SAM-HQ's own, in the original and in transformers."""
 _SHARED = "prompt_encoder.shared_embedding.positional_embedding"
 
 
@@ -58,7 +73,8 @@ def from_transformers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             continue
         match = _MLP.fullmatch(name)
         if match:
-            converted[f"{match[1]}.layers.{_original_layer(match[2], match[1], state)}"] = tensor
+            own = match[1].replace(_HQ_MLPS[1], _HQ_MLPS[0])
+            converted[f"{own}.layers.{_original_layer(match[2], match[1], state)}"] = tensor
         else:
             converted[_rename(name, _PAIRS_TO_ORIGINAL)] = tensor
     return converted
@@ -70,7 +86,8 @@ def to_transformers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, tensor in state.items():
         match = _MLP.fullmatch(name)
         if match:
-            converted[f"{match[1]}.{_transformers_layer(match[2], match[1], state)}"] = tensor
+            own = match[1].replace(_HQ_MLPS[0], _HQ_MLPS[1])
+            converted[f"{own}.{_transformers_layer(match[2], match[1], state)}"] = tensor
         else:
             converted[_rename(name, _PAIRS_TO_TRANSFORMERS)] = tensor
     converted[_SHARED] = converted["shared_image_embedding.positional_embedding"]

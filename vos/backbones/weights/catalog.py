@@ -43,11 +43,14 @@ class Weights:
     licence: str
     published: str = ""
     """Published results, for people: J&F of video object segmentation."""
+    hub: str = ""
+    """Repository of the Hub with the same weights as ``model.safetensors``."""
 
 
 def _sam2(name: str, date: str, file: str, size: int, sha256: str, published: str) -> Weights:
     """A checkpoint of SAM 2. The publisher gives no checksums; independent projects pin these."""
-    return Weights(name, file, f"{_SAM2}{date}/{file}", size, sha256, "Apache-2.0", published)
+    hub = f"facebook/{name.split('-')[0]}-hiera-{name.split('-', 1)[1]}"
+    return Weights(name, file, f"{_SAM2}{date}/{file}", size, sha256, "Apache-2.0", published, hub)
 
 
 WEIGHTS: dict[str, Weights] = {
@@ -172,6 +175,8 @@ class OwnWeights:
     """Published results, for people: J&F of video object segmentation."""
     gated: bool = False
     """Whether access has to be requested."""
+    hub: str = ""
+    """Repository of the Hub with the weights as ``model.safetensors``."""
 
 
 def _efficienttam(size: str, parameters: int, published: str) -> dict[str, OwnWeights]:
@@ -188,7 +193,16 @@ def _efficienttam(size: str, parameters: int, published: str) -> dict[str, OwnWe
     }
 
 
+def _sam_hq(size: str, parameters: int) -> dict[str, OwnWeights]:
+    """A checkpoint of SAM-HQ; the publisher states neither bytes nor checksums."""
+    page = "https://huggingface.co/lkeab/hq-sam"
+    return {f"sam-hq-vit-{size}": OwnWeights(f"sam_hq_vit_{size}.pth", page, "Apache-2.0", 4 * parameters)}
+
+
 OWN_WEIGHTS = {
+    **_sam_hq("b", 94_806_832),
+    **_sam_hq("l", 313_676_336),
+    **_sam_hq("h", 642_686_256),
     "edgetam": OwnWeights(
         "edgetam.pt",
         "https://github.com/facebookresearch/EdgeTAM (checkpoints/edgetam.pt) or "
@@ -196,6 +210,7 @@ OWN_WEIGHTS = {
         "Apache-2.0",
         56_000_000,
         published="SA-V test 71.7, MOSE val 70.0",
+        hub="yonigozlan/EdgeTAM-hf",
     ),
     **_efficienttam("s", 34_056_354, "SA-V test 74.5, MOSE val 71.4"),
     **_efficienttam("ti", 17_866_530, "SA-V test 70.7, MOSE val 69.3"),
@@ -207,6 +222,7 @@ OWN_WEIGHTS = {
         "Access is gated: log in there, accept the licence and request it, then fetch the whole repository.",
         "SA-V test 84.4, MOSE val 78.4",
         gated=True,
+        hub="facebook/sam3",
     ),
 }
 """Name -> a file, or a folder of the Hub, without published size and checksum."""
@@ -258,11 +274,16 @@ def is_offline() -> bool:
 
 
 def locate(name: str) -> Path:
-    """The file with the weights of ``name`` in the cache folder. Nothing is downloaded.
+    """The file with the weights of ``name`` in the cache folder, or their folder in the cache of the Hub.
+
+    Nothing is downloaded.
 
     Raises:
-        ModelError: if it is not there, or is shorter or longer than the published file.
+        ModelError: if they are in neither, or the file is shorter or longer than the published one.
     """
+    weights = OWN_WEIGHTS.get(name) or published(name)
+    if not (weights_folder() / weights.file).exists() and (folder := hub_folder(weights.hub)):
+        return folder
     if name in OWN_WEIGHTS:
         return _locate_own(name, OWN_WEIGHTS[name])
     weights = published(name)
@@ -280,6 +301,29 @@ def locate(name: str) -> Path:
             f"fetch it again with `vos models download {name} --force`, or give a file with --checkpoint FILE"
         )
     return path
+
+
+def find(name: str) -> Path | None:
+    """What :func:`locate` finds; None where that is nothing usable."""
+    try:
+        return locate(name)
+    except ModelError:
+        return None
+
+
+HUB_FILES = ("config.json", "model.safetensors")
+
+
+def hub_folder(repository: str) -> Path | None:
+    """The folder of a repository in the cache of the Hub, where it is complete."""
+    if not repository:
+        return None
+    from huggingface_hub import try_to_load_from_cache
+
+    home = os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface"
+    cache = os.environ.get("HF_HUB_CACHE") or Path(home) / "hub"
+    files = [try_to_load_from_cache(repository, name, cache_dir=cache) for name in HUB_FILES]
+    return Path(str(files[0])).parent if all(isinstance(file, str) for file in files) else None
 
 
 def _locate_own(name: str, weights: OwnWeights) -> Path:
@@ -334,8 +378,11 @@ def weights_file(model: str, checkpoint: str | Path | None) -> Path | None:
         path = path / "model.safetensors" if path.is_dir() else path
     elif model in PACKAGED:
         path = PACKAGED[model]()
-    elif model in WEIGHTS:
-        path = weights_folder() / WEIGHTS[model].file
+    elif model in WEIGHTS or model in OWN_WEIGHTS:
+        found = find(model)
+        if found is None:
+            return None
+        path = found / "model.safetensors" if found.is_dir() else found
     else:
         return None
     return path if path.is_file() else None

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import torch
 
+from ...backbones.weights.pretrained import load_pretrained
 from ...errors import ModelError, PromptError, SettingsError
-from ..pretrained import load_pretrained
 from .class_maps import compete, match_gate, merge_classes, token_relevance
 from .cross_attention import CrossAttentionTap, check_layers, encoder_layers
 from .preprocess import Statistics

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ...backbones.weights.pretrained import load_pretrained
 from ...errors import ModelError, PromptError
 from ..points import enlarge_map
-from ..pretrained import load_pretrained
 from .attention_capture import capturing
 from .attention_flow import FlowStream, Regularisation, object_map
 from .noun_phrases import ObjectName, parse_objects, token_span

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
+from ...documents import parse_json
 from ...errors import InputError, SettingsError, VosError
 from ..settings import TrackSettings
 from .store import file_system, is_url, join
@@ -244,12 +245,12 @@ def _parse_line(raw: bytes, number: int, path: str) -> dict[str, Any] | None:
     if not text or text.startswith(b"#"):
         return None
     try:
-        line = json.loads(text)
+        line = parse_json(text.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}, line {number}: not UTF-8: {error}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         cut = "" if raw.endswith(b"\n") else "; the file ends in the middle of this line"
-        raise SettingsError(f"{path}, line {number}: not JSON: {error}{cut}") from error
+        raise SettingsError(f"{path}, line {number}: {error}{cut}") from error
     if not isinstance(line, dict):
         raise SettingsError(f"{path}, line {number}: must be an object, got {text[:40].decode()!r}")
     return line

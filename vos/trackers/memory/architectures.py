@@ -6,6 +6,8 @@ the size of the input) comes from the table of published trunks.
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -95,6 +97,11 @@ _MODEL_TYPES = {
 }
 """``model_type`` of a folder's ``config.json`` -> family, network, and the configuration's class."""
 
+RESIZABLE = ("Sam2VideoModel", "EdgeTamVideoModel")
+"""Networks of transformers that run at other sizes than that they were trained at."""
+SIDE_STEP = 32
+"""The side of the image in pixels is a multiple of this: the stride of the coarsest features."""
+
 TIMM_NEEDED = (
     "EdgeTAM's image encoder comes from the package timm, which is not installed; "
     "install it with `pip install timm` (or `pip install 'vos-toolkit[edgetam]'`)"
@@ -126,6 +133,28 @@ class Architecture:
     def build(self) -> Any:
         """The network, its weights not set."""
         return load(self.network)(self.config, **self.options)
+
+    def resized(self, side: int) -> Architecture:
+        """For square images of another side in pixels; position encodings are made anew for it.
+
+        Raises:
+            ModelError: if the network cannot be run at that size.
+        """
+        config = copy.deepcopy(self.config)
+        native = config.image_size
+        if self.network not in RESIZABLE:
+            raise ModelError(f"{self.model} runs at its own size of {native} only: leave out --model-size")
+        if side % SIDE_STEP or not SIDE_STEP * 4 <= side <= native:
+            raise ModelError(
+                f"--model-size must be a multiple of {SIDE_STEP} from {SIDE_STEP * 4} to {native}, which is "
+                f"the size that {self.model} was trained at; got {side}"
+            )
+        config.image_size = config.prompt_encoder_config.image_size = side
+        config.memory_attention_rope_feat_sizes = [side // 16, side // 16]
+        config.vision_config.backbone_feature_sizes = _feature_sizes(side)
+        if hasattr(config.vision_config.backbone_config, "window_positional_embedding_background_size"):
+            config.vision_config.backbone_config.image_size = [side, side]
+        return dataclasses.replace(self, config=config)
 
     @classmethod
     def from_config(cls, content: Mapping[str, Any], where: str) -> Architecture:

@@ -32,6 +32,7 @@ def load_network(
     device: str = "cpu",
     dtype: str = "float32",
     memory_dtype: str = "bfloat16",
+    image_size: int | None = None,
 ) -> MemoryNetwork:
     """The network ``name``, from ``checkpoint`` or from the weights cache.
 
@@ -41,6 +42,7 @@ def load_network(
             Hub with ``config.json``, ``model.safetensors`` and the processor's configuration.
         device, dtype: where and in what it computes.
         memory_dtype: what memories are kept in.
+        image_size: side in pixels that frames are resized to; None: that which it was trained at.
 
     Raises:
         ModelError: if weights are missing, unusable or another model's, or device or dtype cannot be used.
@@ -63,6 +65,8 @@ def load_network(
         folder.architecture() if folder and not original else detect(state, where, _split_variant(name)[1])
     )
     _check_name(name, architecture, where)
+    if image_size is not None:
+        architecture = architecture.resized(image_size)
     if architecture.family == "sam3":
         state = sam3_tracker(state)
     mean, std = folder.normalisation() if folder else (IMAGENET_MEAN, IMAGENET_STD)

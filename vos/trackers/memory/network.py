@@ -20,6 +20,8 @@ ABSENT = -1024.0
 """Logit of every pixel of an object that is not there."""
 MASK_SCALE, MASK_BIAS = 20.0, -10.0
 """A mask of 0 and 1 becomes logits of -10 and 10."""
+COMPILED = ("vision_encoder", "mask_decoder", "memory_encoder")
+"""Parts that :meth:`MemoryNetwork.compile` translates."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +43,11 @@ class Decoded:
     low_res: Tensor
     """(N, K, h, w) float32 logits; all :data:`ABSENT` where the object is not there."""
     quality: Tensor
-    """(N, K) float32, estimated IoU."""
+    """(N, K) float32, estimated IoU; on the processor."""
     tokens: Tensor
     """(N, K, C) decoder tokens, which object pointers are made of."""
     score: Tensor
-    """(N,) float32 logit of the object being there."""
+    """(N,) float32 logit of the object being there; on the processor."""
     present: Tensor
     """(N,) bool."""
 
@@ -131,10 +133,18 @@ class MemoryNetwork:
         self._image_position: Tensor | None = None
         self._memory_position: Tensor | None = None
 
+    def compile(self) -> None:
+        """Have ``torch.compile`` translate the parts whose shapes stay the same, when they are called first.
+
+        The memory attention is left as it is: its keys grow in number over the first frames of a video.
+        """
+        for part in COMPILED:
+            getattr(self.model, part).compile()
+
     @torch.inference_mode()
     def encode_image(self, image: NDArray[np.uint8]) -> Features:
         """Features of an (H, W, 3) uint8 RGB image."""
-        return self.encode_pixels(to_input(image, self.image_size, self.mean, self.std))
+        return self.encode_pixels(to_input(image, self.image_size, self.mean, self.std, self.device))
 
     @torch.inference_mode()
     def encode_pixels(self, pixels: Tensor) -> Features:
@@ -244,7 +254,7 @@ class MemoryNetwork:
         score = score[:, 0, 0].float()
         present = score > present_above
         low_res = torch.where(present[:, None, None, None], logits[:, 0].float(), ABSENT)
-        return Decoded(low_res, quality[:, 0].float(), tokens[:, 0], score, present)
+        return Decoded(low_res, quality[:, 0].float().cpu(), tokens[:, 0], score.cpu(), present)
 
     def _positions(self) -> Tensor:
         if self._image_position is None:
@@ -271,7 +281,7 @@ class MemoryNetwork:
 
     def mask_logits(self, mask: Tensor) -> Tensor:
         """(h, w) float32 low-res logits of a mask prompt, (S, S) of 0 and 1."""
-        logits = (mask * MASK_SCALE + MASK_BIAS)[None, None]
+        logits = (mask.to(self.device) * MASK_SCALE + MASK_BIAS)[None, None]
         size = (self.low_res_size, self.low_res_size)
         return F.interpolate(logits, size, mode="bilinear", align_corners=False, antialias=True)[0, 0]
 

@@ -50,6 +50,12 @@ class MemorySettings:
     max_batch: int | None = None
     """Objects computed at once. None: 1 on a processor, where objects are independent to the bit and more
     saves nothing; 8 on a card."""
+    model_size: int | None = None
+    """Side in pixels that frames are resized to: less is faster, and off the published recipe. None: as the
+    network was trained, 1024."""
+    compile: bool = False
+    """Let torch.compile translate image encoder, mask decoder and memory encoder: minutes at the start, then
+    faster."""
 
     def __post_init__(self) -> None:
         if self.memory not in POLICIES:
@@ -298,7 +304,9 @@ def _probabilities(
 ) -> NDArray[np.float32]:
     if not ids:
         return np.zeros((0, *size), np.float32)
-    found: NDArray[np.float32] = to_image(low_res, size).sigmoid().cpu().numpy()
+    # One by one: the last digit of a sigmoid depends on a pixel's place in the tensor.
+    rows = [to_image(one[None], size)[0].sigmoid() for one in low_res]
+    found: NDArray[np.float32] = torch.stack(rows).cpu().numpy()
     for row, object_id in enumerate(ids):
         if object_id in given.confidence:
             found[row] = given.labels == object_id
@@ -315,5 +323,14 @@ def build(
         SettingsError: for an unknown setting, one of the wrong type, or one that does not fit the network.
     """
     own = override(MemorySettings(), settings)
-    network = load_network(name, checkpoint, device=device, dtype=dtype, memory_dtype=own.memory_dtype)
+    network = load_network(
+        name,
+        checkpoint,
+        device=device,
+        dtype=dtype,
+        memory_dtype=own.memory_dtype,
+        image_size=own.model_size,
+    )
+    if own.compile:
+        network.compile()
     return MemoryTracker(network, own)

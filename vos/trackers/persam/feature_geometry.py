@@ -95,6 +95,14 @@ class ContrastGeometry(AlignedGeometry):
         return torch.einsum("c,chw->hw", (direction - self.background).to(features.grid), features.grid)
 
 
+def suitable_geometry(features: FrameFeatures, mask: NDArray[np.bool_]) -> FeatureGeometry:
+    """What suits features: the contrast to the background where they are hand-made, else aligned.
+
+    ``mask`` (H, W) bool is the target in the reference image, which ``features`` are of.
+    """
+    return AlignedGeometry() if features.learned else ContrastGeometry.of_reference(features, mask)
+
+
 @dataclass(frozen=True, eq=False)
 class ReferenceGeometry:
     """The padded square as the reference scripts see it, quirks included."""

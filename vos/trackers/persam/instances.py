@@ -34,13 +34,13 @@ class Instance:
 
 
 @torch.inference_mode()
-def similarity_threshold(
+def similarity_range(
     features: FrameFeatures,
     mask: NDArray[np.bool_],
     target: LearnedTarget,
     view: FeatureGeometry | None = None,
-) -> float:
-    """The similarity between that of the target in its reference image and that of the background there.
+) -> tuple[float, float]:
+    """Mean similarity of the background of the reference image, and of the target there.
 
     Args:
         features: of the reference image.
@@ -52,6 +52,17 @@ def similarity_threshold(
     prior = view.prior(features, view.similarity(features, target.embedding.direction)).cpu().numpy()
     inside = float(prior[mask].mean())
     outside = float(prior[~mask].mean()) if not mask.all() else float(prior.min())
+    return outside, inside
+
+
+def similarity_threshold(
+    features: FrameFeatures,
+    mask: NDArray[np.bool_],
+    target: LearnedTarget,
+    view: FeatureGeometry | None = None,
+) -> float:
+    """The similarity that a further instance needs, :data:`LIKENESS` of the :func:`similarity_range`."""
+    outside, inside = similarity_range(features, mask, target, view)
     return outside + LIKENESS * (inside - outside)
 
 

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from ...backbones.base import Backbone
 from ...backbones.feature_cache import FeatureCache
+from ...backbones.features import OWN, with_features
 from ...backbones.registry import BACKBONES, build_backbone
 from ...errors import SettingsError
 from ...frame import Frame
@@ -128,20 +129,28 @@ def build(
 ) -> Tracker:
     """PerSAM over the backbone of that name, with ``settings`` laid over its own.
 
-    The setting ``variant`` chooses between this tracker (``robust``) and the video scripts ``as-published``.
+    The setting ``variant`` chooses between this tracker (``robust``) and the video scripts ``as-published``;
+    ``features`` and ``features_weights`` choose what targets are compared by, see
+    :func:`vos.backbones.features.with_features`.
 
     Raises:
         ModelError: for weights that cannot be used.
         SettingsError: for an unknown setting, or one of the wrong type.
     """
     own = dict(settings)
+    features, weights = own.pop("features", None), own.pop("features_weights", None)
     variant = own.pop("variant", "robust")
     if variant not in VARIANTS:
         raise SettingsError(f"setting 'variant' must be {' or '.join(VARIANTS)}, got {variant!r}")
     options = {"device": device, "dtype": dtype, "checkpoint": checkpoint}
     if variant == "robust":
         chosen = override(PersamTrackerSettings(), own)
-        return PersamTracker(FeatureCache(build_backbone(backbone, **options)), chosen)
+        over = with_features(build_backbone(backbone, **options), features, weights, device=device)
+        return PersamTracker(FeatureCache(over), chosen)
+    if features not in (None, OWN):
+        raise SettingsError(
+            f"features {features} are not in the published program: leave out features, or variant {variant}"
+        )
     from .as_published import PublishedPersamSettings, PublishedPersamTracker
 
     published = override(PublishedPersamSettings(), own)

@@ -1,0 +1,94 @@
+"""``vos track --reference``: things shown by examples; ``--features``: what they are compared by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+FEATURE_FLAGS = ("features", "features_weights")
+"""Parameters of a command, by the names of the settings."""
+
+
+def feature_options(command: Any) -> Any:
+    """What targets are compared by. The command gets the keys of :data:`FEATURE_FLAGS`, or None."""
+    for option in (
+        click.option(
+            "--features-weights",
+            metavar="DIR",
+            help="Folder with the weights of --features.  [default: the local Hugging Face cache]",
+        ),
+        click.option(
+            "--features",
+            metavar="NAME",
+            help="What PerSAM and --reference compare: sam (the backbone's own, default), dinov2-s, -b, -l, "
+            "dinov3-s, -b, -l.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def reference_options(command: Any) -> Any:
+    """Things to find. The command gets ``references``, ``reference_masks``, ``reference_backbone``, ..."""
+    for option in (
+        click.option("--reference-checkpoint", metavar="FILE", help="Weights of --reference-backbone."),
+        click.option(
+            "--reference-backbone",
+            metavar="NAME",
+            help="What finds the references: classical, nano, mobile-sam, sam-vit-b, ...  [default: the "
+            "tracker's own, or classical]",
+        ),
+        click.option(
+            "--reference-mask",
+            "reference_masks",
+            multiple=True,
+            metavar="MASK",
+            help="Mask of the things to find in a --reference, in the same order. Repeatable.",
+        ),
+        click.option(
+            "--reference",
+            "references",
+            multiple=True,
+            metavar="IMAGE|N",
+            help="Image, or frame of VIDEO, that shows things to find and track. Repeatable.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def take_reference_settings(flags: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What finds references, and the features, taken out of ``flags``: settings by name, those given."""
+    found = {name: flags.pop(f"reference_{name}") for name in ("backbone", "checkpoint")}
+    features = {name: flags.pop(name) for name in FEATURE_FLAGS}
+    return (
+        {name: value for name, value in found.items() if value is not None},
+        {name: value for name, value in features.items() if value is not None},
+    )
+
+
+def place_features(settings: Any, features: dict[str, Any], *, references: bool) -> Any:
+    """The settings of a run with the features where they are used: by PerSAM, or to find references.
+
+    Raises:
+        SettingsError: where neither uses them.
+    """
+    from vos.errors import SettingsError
+    from vos.settings import override
+    from vos.trackers.registry import TRACKERS, split_model
+
+    if not features:
+        return settings
+    name, _ = split_model(settings.model, settings.backbone)
+    over_backbone = TRACKERS[name].weights == "backbone"
+    if over_backbone:
+        settings = override(settings, {"tracker": settings.tracker | features})
+    if references and (not over_backbone or settings.reference.backbone is not None):
+        return override(settings, {"reference": features})
+    if not over_backbone:
+        raise SettingsError(
+            f"--features is for PerSAM and for --reference, and {name} compares no features; leave it out, "
+            "or use --model persam with a --backbone"
+        )
+    return settings

@@ -1,0 +1,148 @@
+"""``--reference IMAGE_OR_FRAME --reference-mask MASK``: things to find in a video, shown by examples."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import PromptError
+from ..frame import UPRIGHT
+from ..video.images import image_turn, read_image
+from .checks import check_mask_size
+from .mask import read_masks
+from .mask_values import MaskValues
+
+if TYPE_CHECKING:
+    from ..frame import Turn
+    from ..video import Video
+
+
+@dataclass(frozen=True)
+class ReferenceSettings:
+    """What finds the thing of a reference."""
+
+    backbone: str | None = None
+    """A name in :data:`vos.backbones.registry.BACKBONES`; None: the tracker's own, or the classical one."""
+    checkpoint: str | None = None
+    """File with that backbone's weights, in place of the weights cache."""
+    features: str | None = None
+    """What is compared: a name in :data:`vos.backbones.features.FEATURES`; None: the backbone's own."""
+    features_weights: str | None = None
+    """Folder with the weights of the features; None: the local Hugging Face cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceImage:
+    """One thing in one image."""
+
+    name: str
+    """Of the thing; views of the same name show the same thing."""
+    image: NDArray[np.uint8]
+    """(H, W, 3) RGB."""
+    mask: NDArray[np.bool_]
+    """(H, W), not empty."""
+    source: str = ""
+    """Where the image is from, for the record: a path, or ``frame N``."""
+
+
+@dataclass(frozen=True, eq=False)
+class References:
+    """Things to find and follow in a video.
+
+    Raises:
+        PromptError: without a view.
+    """
+
+    views: tuple[ReferenceImage, ...]
+
+    def __post_init__(self) -> None:
+        if not self.views:
+            raise PromptError(
+                "no reference was given: give an image or a frame, and the mask of a thing in it"
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the things, in the order in which they are shown first."""
+        return tuple(dict.fromkeys(view.name for view in self.views))
+
+
+def load_references(
+    references: Sequence[str | os.PathLike[str] | int],
+    masks: Sequence[str | os.PathLike[str]],
+    *,
+    video: Video | None = None,
+    mask_values: MaskValues | str = MaskValues.AUTO,
+    turn_masks: bool = False,
+) -> References:
+    """The things that references show.
+
+    A mask that shows several objects shows several things. Objects of the same id in several masks are views
+    of the same thing; so two masks of 0 and 255 show one thing from two sides.
+
+    Args:
+        references: image files, or indices of frames of ``video``.
+        masks: as many mask files, one for each reference, in the same order.
+        video: what frames are read from.
+        mask_values: how mask files are read, see :class:`~vos.prompting.mask_values.MaskValues`.
+        turn_masks: masks were drawn on the stored pixels: turn them as the images are turned.
+
+    Raises:
+        PromptError: if there are not as many masks as references, one of them is empty or of another size
+            than its image, or a reference is neither a file nor a frame, or both.
+        MediaError: for an image that cannot be read.
+    """
+    if len(references) != len(masks):
+        raise PromptError(
+            f"{len(references)} references and {len(masks)} masks were given: give every --reference a "
+            "--reference-mask, in the same order"
+        )
+    things: dict[int, str] = {}
+    views: list[ReferenceImage] = []
+    for reference, path in zip(references, masks, strict=True):
+        image, stem, source, turn = _read(reference, video)
+        for number, mask in read_masks(Path(path), MaskValues(mask_values)).items():
+            if turn_masks:
+                mask = np.ascontiguousarray(turn.apply(mask))
+            what, against = f"the reference mask {path}", f"the pixels of {source} as read are"
+            check_mask_size(mask.shape, image.shape[:2], what, against, turn)
+            taken = things.values()
+            things.setdefault(number, stem if stem not in taken else f"{stem} {number}")
+            views.append(ReferenceImage(things[number], image, mask, source))
+    return References(tuple(views))
+
+
+def _read(
+    reference: str | os.PathLike[str] | int, video: Video | None
+) -> tuple[NDArray[np.uint8], str, str, Turn]:
+    """The image of a reference, a name for what it shows, where it is from, and how it was turned."""
+    text = str(reference) if isinstance(reference, int) else os.fspath(reference)
+    path, is_number = Path(text), text.isdecimal()
+    is_file = not isinstance(reference, int) and path.is_file()
+    if is_number and is_file:
+        raise PromptError(
+            f"the reference {text} is a file, and frame {text} of the video: write ./{text} for the file, or "
+            "run where there is no such file for the frame"
+        )
+    if is_file:
+        return read_image(path), path.stem, text, image_turn(path)
+    if not is_number:
+        raise PromptError(
+            f"the reference {text} is no image file, nor the number of a frame of the video; give one of them"
+        )
+    if video is None:
+        raise PromptError(f"the reference {text} is a frame of a video, and no video was given")
+    index = int(text)
+    frame = next((frame for frame in video.frames(index, index + 1) if frame.index == index), None)
+    if frame is None:
+        raise PromptError(
+            f"the reference is frame {index}, which is not read; give one within --start, --end and --stride"
+        )
+    source = f"frame {index}"
+    return frame.image, source, source, video.info.turn if video.info is not None else UPRIGHT
