@@ -43,17 +43,11 @@ BACKBONES: dict[str, BackboneEntry] = {
         "vos.backbones.classical.backbone:GraphCutBackbone", "graph cuts over image regions", "none"
     ),
     "nano": BackboneEntry("vos.backbones.nano.backbone:build_nano", "compact network", "included"),
-<<<<<<< HEAD
     "interactive": BackboneEntry(
         "vos.backbones.interactive.backbone:build_interactive",
         "first masks from clicks and boxes, by a small network",
         "included",
     ),
-    "mobile-sam": BackboneEntry(_SAM, "MobileSAM (TinyViT)", options={"name": "mobile-sam"}),
-    "sam-vit-b": BackboneEntry(_SAM, "SAM ViT-B", options={"name": "sam-vit-b"}),
-    "sam-vit-l": BackboneEntry(_SAM, "SAM ViT-L", options={"name": "sam-vit-l"}),
-    "sam-vit-h": BackboneEntry(_SAM, "SAM ViT-H", options={"name": "sam-vit-h"}),
-=======
     "mobile-sam": _sam("mobile-sam", "MobileSAM (TinyViT)"),
     "sam-vit-b": _sam("sam-vit-b", "SAM ViT-B"),
     "sam-vit-l": _sam("sam-vit-l", "SAM ViT-L"),
@@ -61,7 +55,6 @@ BACKBONES: dict[str, BackboneEntry] = {
     "sam-hq-vit-b": _sam("sam-hq-vit-b", "SAM-HQ ViT-B"),
     "sam-hq-vit-l": _sam("sam-hq-vit-l", "SAM-HQ ViT-L"),
     "sam-hq-vit-h": _sam("sam-hq-vit-h", "SAM-HQ ViT-H"),
->>>>>>> main
 }
 """Name (``--backbone``) -> entry. To add a model, write one folder here and add one entry."""
 
