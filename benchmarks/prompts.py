@@ -5,7 +5,7 @@ Objects are those of the first frames of 40 sequences of DAVIS 2016 (``dev``: te
 No weights that are shipped were trained on any of these images; settings were chosen on the first frames.
 Seconds are processor time of one thread, which busy machines disturb least; GrabCut's are of the same run::
 
-    OMP_NUM_THREADS=1 python benchmarks/prompts.py --backbone FILE.safetensors --backbone classical \\
+    OMP_NUM_THREADS=1 python benchmarks/prompts.py --backbone interactive --backbone classical \\
         -o benchmarks/results/prompts.json
 """
 
@@ -457,7 +457,7 @@ def main() -> None:
         return
     if arguments.output is None:
         parser.error("give --output FILE, or --save-cases FOLDER")
-    backbones = arguments.backbone or ["classical"]
+    backbones = arguments.backbone or ["interactive", "classical"]
     kinds = tuple(arguments.kind or KINDS)
     first = backbones, not arguments.no_baseline
     with multiprocessing.get_context("spawn").Pool(arguments.jobs, prepare, first) as pool:

@@ -22,6 +22,7 @@ from ...ops.boxes import tight_box
 from ...ops.monotone_logistic import load_models
 from ...prompts import Prompt
 from ..base import Candidates, FrameFeatures, Guidance
+from ..classical.backbone import GraphCutBackbone
 from ..expected_quality import Models
 from ..sam.backbone import check_device, check_dtype
 from ..weights.catalog import packaged_interactive
@@ -53,8 +54,6 @@ class InteractiveSettings:
     """Surroundings of an object that are looked at, in mean sides of its box."""
     closer: float = 0.7
     """A window with less than this part of the image looked at before is worth a second look."""
-    again: bool = True
-    """Whether the network sees its own answer once more where a second look shows no more."""
     local: bool = True
     """Whether a further point changes what lies around it alone."""
     gain: float = 0.15
@@ -67,6 +66,8 @@ class InteractiveContext:
 
     image: NDArray[np.uint8]
     whole: View
+    cut: FrameFeatures
+    """Those of the classical backbone."""
     closer: dict[Window, View] = field(default_factory=dict)
     """Views that were looked at since, a few."""
     answers: dict[bytes, list[Answer]] = field(default_factory=dict)
@@ -100,6 +101,7 @@ class InteractiveBackbone:
         self.network = network.to(self.device, self.dtype).eval()
         self.network.to(memory_format=torch.channels_last)
         self.settings = settings or InteractiveSettings()
+        self.classical = GraphCutBackbone()
 
     @property
     def quality_models(self) -> Models:
@@ -113,7 +115,8 @@ class InteractiveBackbone:
         whole = self._look(image, (0, 0, width, height), self.settings.whole_pixels)
         columns = whole.levels[2][0].float()
         lengths = columns.norm(dim=0).clamp_min(LEAST_LENGTH)
-        return FrameFeatures(columns / lengths, (height, width), InteractiveContext(image, whole), lengths)
+        context = InteractiveContext(image, whole, self.classical.encode(image))
+        return FrameFeatures(columns / lengths, (height, width), context, lengths)
 
     @torch.inference_mode()
     def decode(
@@ -175,24 +178,23 @@ class InteractiveBackbone:
         return replace(prompt, points=prompt.points[:-1], labels=prompt.labels[:-1])
 
     def _first(self, context: InteractiveContext, prompt: Prompt) -> list[Answer]:
-        """From nothing: at first sight, and close by."""
-        known, size = _known(prompt), context.whole.image_size
-        if known is not None and known.shape != size:
-            known = resized(known, size)
-        box = _union(prompt.box, None if known is None else tight_box(known > 0))
-        view = context.whole if box is None else self._around(context, box, prompt)
-        first = self._ask(view, prompt, None if known is None else view.values(known))
-        ranked = rank(first, context.whole.image_size, prompt)
-        found = tight_box(ranked[0].logits > 0)
+        """From nothing: what the classical backbone makes of it, which knows its hypotheses apart better."""
+        found = self.classical.decode(context.cut, [prompt])
+        logits, scores = found.logits[0].numpy(), found.scores[0].tolist()
+        answers = [Answer(one, score) for one, score in zip(logits, scores, strict=True)]
+        return rank(answers, context.whole.image_size, prompt)
+
+    def _together(self, context: InteractiveContext, prompt: Prompt) -> list[Answer]:
+        """What the network makes of several points at once."""
+        first = rank(self._ask(context.whole, prompt, None), context.whole.image_size, prompt)
+        found = tight_box(first[0].logits > 0)
         if found is None:
-            return ranked
+            return first
         closer = self._around(context, np.asarray(found, np.float32), prompt)
-        if _pixels(closer.window) > self.settings.closer * _pixels(view.window):
-            if not self.settings.again:
-                return ranked
-            closer = view
-        second = self._ask(closer, prompt, closer.values(ranked[0].logits))
-        return rank(second, context.whole.image_size, prompt) + ranked[1:]
+        if _pixels(closer.window) > self.settings.closer * _pixels(context.whole.window):
+            closer = context.whole
+        second = self._ask(closer, prompt, closer.values(first[0].logits))
+        return rank(second, context.whole.image_size, prompt) + first[1:]
 
     def _further(self, context: InteractiveContext, prompt: Prompt, before: list[Answer]) -> list[Answer]:
         """One point more than what ``before`` answers."""
@@ -218,7 +220,7 @@ class InteractiveBackbone:
         answers.sort(key=lambda answer: not obeys(answer.logits, prompt))
         afresh = []
         if self.settings.gain < 1:
-            afresh = [a for a in self._first(context, prompt) if obeys(a.logits, prompt)]
+            afresh = [a for a in self._together(context, prompt) if obeys(a.logits, prompt)]
         if afresh and (
             afresh[0].quality > answers[0].quality + self.settings.gain
             or not obeys(answers[0].logits, prompt)
