@@ -22,7 +22,7 @@ from ...ops.boxes import tight_box
 from ...ops.monotone_logistic import load_models
 from ...prompts import Prompt
 from ..base import Candidates, FrameFeatures, Guidance
-from ..classical.backbone import GraphCutBackbone
+from ..classical.backbone import GraphCutBackbone, decode_one
 from ..expected_quality import Models
 from ..sam.backbone import check_device, check_dtype
 from ..weights.catalog import packaged_interactive
@@ -30,8 +30,9 @@ from ..weights.checkpoints import load_state
 from .choice import Answer, distinct, rank
 from .corrections import corrected, obeyed, obeys
 from .network import InteractiveNetwork, interactive_from
-from .views import ROUGH_LOGIT, Floats, View, Window, prompt_planes, resized, view_size, window_around
+from .views import Floats, View, Window, prompt_planes, resized, view_size, window_around
 
+CANDIDATES = 3
 CACHED_VIEWS = 4
 CACHED_ANSWERS = 8
 LOW_RES_STRIDE = 4
@@ -134,7 +135,7 @@ class InteractiveBackbone:
         """
         context: InteractiveContext = features.context
         size = features.image_size
-        count = 3 if multimask else 1
+        count = CANDIDATES if multimask else 1
         logits = np.empty((len(prompts), count, *size), np.float32)
         scores = np.empty((len(prompts), count), np.float32)
         for row, prompt in enumerate(prompts):
@@ -178,11 +179,14 @@ class InteractiveBackbone:
         return replace(prompt, points=prompt.points[:-1], labels=prompt.labels[:-1])
 
     def _first(self, context: InteractiveContext, prompt: Prompt) -> list[Answer]:
-        """From nothing: what the classical backbone makes of it, which knows its hypotheses apart better."""
-        found = self.classical.decode(context.cut, [prompt])
-        logits, scores = found.logits[0].numpy(), found.scores[0].tolist()
-        answers = [Answer(one, score) for one, score in zip(logits, scores, strict=True)]
-        return rank(answers, context.whole.image_size, prompt)
+        """From nothing: graph cuts, with what the network believes as further evidence."""
+        size, beliefs = context.whole.image_size, []
+        if prompt.mask is None and prompt.low_res is None:
+            view = context.whole if prompt.box is None else self._around(context, prompt.box, prompt)
+            beliefs = [probability(answer.logits) for answer in self._ask(view, prompt, None)]
+        cut = decode_one(context.cut.context, prompt, None, CANDIDATES, beliefs)
+        answers = [Answer(logits, float(score)) for logits, score in zip(*cut, strict=True)]
+        return rank(answers, size, prompt)
 
     def _together(self, context: InteractiveContext, prompt: Prompt) -> list[Answer]:
         """What the network makes of several points at once."""
@@ -262,13 +266,9 @@ def _key(prompt: Prompt) -> bytes:
     return b"|".join(b"" if part is None else np.ascontiguousarray(part).tobytes() for part in parts)
 
 
-def _known(prompt: Prompt) -> Floats | None:
-    """Logits of a rough mask, or low-res logits."""
-    if prompt.low_res is not None:
-        return prompt.low_res.astype(np.float32)
-    if prompt.mask is not None:
-        return (ROUGH_LOGIT * (2 * prompt.mask.astype(np.float32) - 1)).astype(np.float32)
-    return None
+def probability(logits: Floats) -> Floats:
+    """The logistic function."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -30, 30))), np.float32)
 
 
 def _with_points(box: NDArray[np.floating], prompt: Prompt) -> NDArray[np.floating]:
@@ -277,17 +277,6 @@ def _with_points(box: NDArray[np.floating], prompt: Prompt) -> NDArray[np.floati
         return np.asarray(box)
     on = prompt.points[prompt.labels == 1]
     return np.concatenate([np.minimum(box[:2], on.min(axis=0)), np.maximum(box[2:], on.max(axis=0))])
-
-
-def _union(
-    one: NDArray[np.floating] | None, other: tuple[int, int, int, int] | None
-) -> NDArray[np.floating] | None:
-    """The smallest box around two."""
-    if other is None:
-        return one
-    if one is None:
-        return np.asarray(other, np.float32)
-    return np.concatenate([np.minimum(one[:2], other[:2]), np.maximum(one[2:], other[2:])])
 
 
 def _pixels(window: Window) -> int:
