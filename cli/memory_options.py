@@ -59,9 +59,10 @@ def check_memory(model: str, given: dict[str, Any]) -> None:
     from vos.trackers.registry import MODELS, TRACKERS
 
     others = [name for name, entry in TRACKERS.items() if entry.memory]
-    if given and model in MODELS and model not in others:
+    if given and model in ("auto", *MODELS) and model not in others:
         flag = f"--{next(iter(given)).replace('_', '-')}"
+        what = "auto may choose another" if model == "auto" else f"{model} is none"
         raise SettingsError(
-            f"{flag} is for trackers with a memory of their own, and {model} is none; leave it out, or use "
+            f"{flag} is for trackers with a memory of their own, and {what}; leave it out, or use "
             f"--model {', '.join(others)}"
         )

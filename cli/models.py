@@ -29,71 +29,78 @@ def model_names(command: Callable[..., Any]) -> Callable[..., Any]:
 @verbosity
 def list_(as_json: bool, quiet: bool) -> None:
     """List the models that have weights, and which of them are here."""
-    from vos.backbones.weights.catalog import OWN_WEIGHTS, WEIGHTS, weights_folder
+    from vos.backbones.features import FEATURES
+    from vos.backbones.weights.catalog import OWN_WEIGHTS, WEIGHTS, find, hub_folder, weights_folder
 
-    folder = weights_folder()
+    def row(name: str, file: str, size: int, here: bool, **rest: Any) -> dict[str, Any]:
+        facts = {"model": name, "kind": "model", "file": file, "megabytes": round(size / 1e6, 1)}
+        return facts | {"published": "", "gated": False, "sha256": None, **rest, "here": here}
+
     rows = [
-        {
-            "model": weights.name,
-            "file": weights.file,
-            "megabytes": round(weights.size / 1e6, 1),
-            "licence": weights.licence,
-            "published": weights.published,
-            "gated": False,
-            "sha256": weights.sha256,
-            "url": weights.url,
-            "here": (folder / weights.file).is_file(),
-        }
+        row(
+            weights.name, weights.file, weights.size, find(weights.name) is not None,
+            licence=weights.licence, published=weights.published, sha256=weights.sha256, url=weights.url,
+        )
         for weights in WEIGHTS.values()
-    ] + [
-        {
-            "model": name,
-            "file": own.file,
-            "megabytes": round(own.size / 1e6, 1),
-            "licence": own.licence,
-            "published": own.published,
-            "gated": own.gated,
-            "sha256": None,
-            "url": own.page,
-            "here": (folder / own.file).exists(),
-        }
+    ]  # fmt: skip
+    rows += [
+        row(
+            name, own.file, own.size, find(name) is not None,
+            licence=own.licence, published=own.published, gated=own.gated, url=own.page,
+        )
         for name, own in OWN_WEIGHTS.items()
-    ]
+    ]  # fmt: skip
+    rows += [
+        row(
+            name, entry.repository, 4 * entry.parameters, hub_folder(entry.repository) is not None,
+            kind="features", licence=entry.licence, gated=entry.gated,
+            url=f"https://huggingface.co/{entry.repository}",
+        )
+        for name, entry in FEATURES.items()
+    ]  # fmt: skip
     if as_json:
         print_json(rows)
     elif not quiet:
-        for row in rows:
-            state = "here" if row["here"] else "gated" if row["gated"] else "not fetched"
-            licence = row["licence"].partition(",")[0]
-            line = f"{row['model']:16} {row['megabytes']:8.1f} MB  {licence:12} {state:12} {row['published']}"
-            click.echo(line.rstrip())
-        click.echo(f"\nin {folder}; on the right: published J&F")
+        widest = max(len(entry["model"]) for entry in rows)
+        for entry in rows:
+            state = "here" if entry["here"] else "gated" if entry["gated"] else "not fetched"
+            licence = entry["licence"].partition(",")[0]
+            what = "--features" if entry["kind"] == "features" else entry["published"]
+            size = f"{entry['megabytes']:8.1f} MB"
+            click.echo(f"{entry['model']:{widest}} {size}  {licence:14} {state:12} {what}".rstrip())
+        click.echo(f"\nin {weights_folder()} or the Hub's cache; on the right: published J&F")
 
 
 @models.command()
 @click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1 or mps.  [default: the best one here]")
+@click.option("--objects", type=click.IntRange(min=1), default=1, metavar="N", help="To track.  [default: 1]")
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Per frame.  [default: 2]",
+)
 @json_flag
 @verbosity
-def recommend(device: str | None, as_json: bool, quiet: bool) -> None:
-    """Say which tracker to take on this machine, and why. Nothing is fetched."""
+def recommend(device: str | None, objects: int, budget: float | None, as_json: bool, quiet: bool) -> None:
+    """Say which tracker to take on this machine, and why. Nothing is fetched.
+
+    It is the one that `vos track --model auto` takes there.
+    """
     import dataclasses
 
     import torch
 
-    from vos.backbones.sam.backbone import check_device
     from vos.trackers.recommend import recommend as advise
 
     if device is None:
         mps = torch.backends.mps.is_available()
         device = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
-    advice = advise(check_device(device).type)
+    advice = advise(device, objects=objects, budget=budget)
     if as_json:
         print_json({"device": device} | dataclasses.asdict(advice))
     elif not quiet:
-        where = "" if device == "cpu" else f" --device {device}"
-        click.echo(f"--model {advice.model}{where}: {advice.why}")
-        if advice.better:
-            click.echo(f"better: {advice.better}, fetched by `{advice.fetch}`")
+        click.echo(f"--model {advice.line}")
 
 
 @models.command()

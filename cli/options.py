@@ -162,9 +162,9 @@ def engine_options(command: F) -> F:
             "--tracker",
             "model",
             metavar="NAME",
-            help="Tracker: classical (default, no weights), nano (weights included), persam, sam2.1-tiny, "
-            "sam2.1-small, sam2.1-base-plus, sam2.1-large, edgetam; or a backbone for PerSAM: mobile-sam, "
-            "sam-vit-b, sam-vit-l, sam-vit-h.",
+            help="Tracker: classical (no weights), nano (weights included), persam, sam2.1-tiny, "
+            "sam2.1-small, sam2.1-base-plus, sam2.1-large, edgetam; a backbone for PerSAM: mobile-sam, "
+            "sam-vit-b, sam-vit-l, sam-vit-h; or auto, the best here (default of track; else classical).",
         ),
     ):
         command = option(command)

@@ -9,6 +9,7 @@ import click
 
 from .options import engine_options, json_flag, print_json, verbosity
 from .project_export import export
+from .project_import import import_
 from .project_options import annotator_option, project_folder, video_option, with_engine
 from .track import prompt_options
 
@@ -363,3 +364,4 @@ def prompts(folder: Path, video: str | None, output: Path, quiet: bool) -> None:
 
 
 project.add_command(export)
+project.add_command(import_)

@@ -31,6 +31,8 @@ from .reference_options import (
     take_reference_settings,
 )
 
+DEFAULT_MODEL = "auto"
+
 
 def prompt_options(command: Any) -> Any:
     """Select objects.
@@ -91,6 +93,18 @@ def prompt_options(command: Any) -> Any:
 @output_folder
 @engine_options
 @memory_options
+@click.option(
+    "--key-every",
+    type=click.IntRange(min=1),
+    metavar="K",
+    help="Track every K-th frame, and fill those between along optical flow.  [default: 1; auto chooses]",
+)
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Per frame, for the model that auto chooses.  [default: 2]",
+)
 @reading_options
 @existing_result
 @click.option(
@@ -166,7 +180,9 @@ def track(
     classes, memory = take_class_settings(flags), take_memory_settings(flags)
     finding, features = take_reference_settings(flags)
     overrides = {"classes": classes, "reference": finding}
-    merged = override(TrackSettings(keep_states=1), load_config(config), flags, overrides)
+    recipe = load_config(config)
+    own = {"keep_states": 1, **default_model(recipe, flags | features)}
+    merged = override(TrackSettings(), own, recipe, flags, overrides)
     check_memory(merged.model, memory)
     merged = override(merged, {"tracker": merged.tracker | memory})
     merged = place_features(merged, features, references=bool(references))
@@ -198,6 +214,13 @@ def track(
         print_json(summary.as_dict())
     elif not quiet:
         click.echo(describe(summary))
+
+
+def default_model(recipe: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:
+    """The model where none is named; nothing where settings are given that are for a model of the user's."""
+    theirs = ("model", "backbone", "checkpoint", "tune", "tracker", "features", "features_weights")
+    given = any(recipe.get(name) or flags.get(name) for name in theirs)
+    return {} if given else {"model": DEFAULT_MODEL}
 
 
 def select(

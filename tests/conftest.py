@@ -101,3 +101,15 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def classical_by_default(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``vos track`` without ``--model`` is the classical tracker in tests, unless one asks for ``auto``."""
+    if "auto_by_default" not in request.fixturenames:
+        monkeypatch.setattr("vos_cli.track.DEFAULT_MODEL", "classical")
+
+
+@pytest.fixture
+def auto_by_default() -> None:
+    """``vos track`` chooses a model, as it does for users."""

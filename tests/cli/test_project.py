@@ -157,6 +157,38 @@ def test_export(clip: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "x").exists()
 
 
+def test_import_of_a_run(clip: Path, tmp_path: Path) -> None:
+    """Masks that were given are corrections, the rest is to be reviewed; it comes out as it went in."""
+    rng, run = np.random.default_rng(0), tmp_path / "run"
+    (run / "masks").mkdir(parents=True)
+    labels, frames = [], []
+    for index in range(6):
+        labels.append(rng.integers(0, 3, (60, 80)).astype(np.uint8))
+        Image.fromarray(labels[-1]).save(run / "masks" / f"{index:05d}.png")
+        entry = {"score": 0.4, "source": "tracked" if index else "user"}
+        frames.append({"index": index, "name": f"{index:05d}", "objects": {"1": entry, "2": entry}})
+    (run / "run.json").write_text(json.dumps({"frames": frames, "names": {"2": "cup"}}))
+    project = tmp_path / "project"
+    vos("project", "new", clip / "images", "-o", project)
+    summary = json.loads(vos("project", "import", project, run, "--json").stdout)
+    assert summary == {"given": 2, "tracked": 10, "objects": [1, 2]}
+    assert "choose ids='same'" in vos("project", "import", project, run, code=2).output
+    assert "up to date" in vos("project", "track", project).output
+    assert "0 of 0 intervals" in vos("project", "replay", project).output
+    queue = json.loads(vos("review", project, "--json").stdout)
+    assert {reason["signal"] for item in queue["items"] for reason in item["reasons"]}
+    with Project.open(project, read_only=True) as opened:
+        assert opened.state.objects[2].name == "cup"
+        states = [str(opened.state.track("images", 1).state(frame)) for frame in range(6)]
+        assert states == ["anchor"] + ["tracked"] * 5
+        for index in range(6):
+            assert np.array_equal(opened.frame("images", index).labels, labels[index])
+    vos("project", "export", project, "-f", "coco", "-o", tmp_path / "coco")
+    (file,) = [path for path in (tmp_path / "coco").rglob("*.json") if path.name != "export.json"]
+    summary = json.loads(vos("project", "import", project, file, "--ids", "new", "--json").stdout)
+    assert summary["objects"] == [3, 4]
+
+
 def test_bad_input_is_one_line(clip: Path, tmp_path: Path) -> None:
     """Which says what to do, and leaves nothing behind."""
     assert "is not a project" in vos("project", "status", tmp_path, code=2).output

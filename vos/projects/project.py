@@ -233,10 +233,11 @@ class Project:
         return lambda: self._listeners.remove(listener)
 
     def refresh(self) -> list[Event]:
-        """Read what others have appended since; the new events."""
+        """Read what others have appended since, and videos and settings; the new events."""
         with self._lock:
+            has_changed = self._file.refresh()
             new = self._log.refresh()
-            if new:
+            if new or has_changed:
                 self._state = None
         self._tell(new)
         return new

@@ -103,9 +103,22 @@ class ProjectFile:
         write_text_atomic(folder / NAME, json.dumps(content, indent=2) + "\n")
         return cls(folder)
 
+    def refresh(self) -> bool:
+        """Read the file again if another process has written it; whether it has."""
+        with contextlib.suppress(OSError):
+            if self._read_at != self._stamp():
+                self.load()
+                return True
+        return False
+
+    def _stamp(self) -> tuple[int, int]:
+        status = self.path.stat()
+        return status.st_ino, status.st_mtime_ns
+
     def load(self) -> None:
         """Read what is there now."""
         try:
+            self._read_at = self._stamp()
             content = json.loads(self.path.read_text(encoding="utf-8"))
             version, self.id = content["version"], str(content["id"])
             self.videos = {key: ProjectVideo(key, **entry) for key, entry in content["videos"].items()}

@@ -15,6 +15,7 @@ from ..trackers.intervals import Joined, Pass, join
 from .engine import Engine, engine_of, recorded_engine
 from .events import Draft, Event
 from .folding import fold
+from .importing import ENGINE as IMPORTED
 from .jobs import Job
 from .recording import job_signals, tracked_draft
 from .shown import resolve, shown_mask
@@ -47,13 +48,18 @@ def replay(
 ) -> list[Replayed]:
     """Run all ``tracked`` events again, in order, as they were recorded, and compare.
 
-    On the same kind of machine and the same versions nothing may differ. Nothing is appended.
+    On the same kind of machine and the same versions nothing may differ. Nothing is appended. What was
+    imported is left out.
 
     Args:
         engine: tracker to use in place of the recorded ones.
         progress: called with the number of events done, and of all.
     """
-    events = [event for event in project.events() if event.kind == "tracked"]
+    events = [
+        event
+        for event in project.events()
+        if event.kind == "tracked" and event.payload["engine"]["name"] != IMPORTED
+    ]
     engines: dict[str, Engine] = {}
     outcomes = []
     for row, event in enumerate(events):

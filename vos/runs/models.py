@@ -11,7 +11,9 @@ from ..backbones.registry import BACKBONES, backbone_name, build_backbone
 from ..detectors.registry import build_detector
 from ..prompting.class_names import ClassNames
 from ..prompting.class_schedule import ReferencePrompts
+from ..trackers.recommend import recommend
 from ..trackers.registry import build_tracker
+from .auto import AUTO
 from .settings import TrackSettings
 
 if TYPE_CHECKING:
@@ -28,8 +30,11 @@ def build_tracker_of(settings: TrackSettings) -> Tracker:
         ModelError: unknown, or its weights are missing.
         SettingsError: an engine setting is unknown or wrong.
     """
+    model = settings.model
+    if model == AUTO:
+        model = recommend(settings.device, budget=settings.budget, key_every=settings.key_every).model
     return build_tracker(
-        settings.model,
+        model,
         settings=settings.tracker,
         device=settings.device,
         dtype=settings.dtype,

@@ -20,7 +20,13 @@ class TrackSettings:
     """
 
     model: str = "classical"
-    """A tracker or backbone, see :func:`vos.trackers.registry.split_model`."""
+    """A tracker or backbone, see :func:`vos.trackers.registry.split_model`; or ``auto``, see
+    :func:`vos.trackers.recommend.recommend`."""
+    budget: float | None = None
+    """Seconds per frame that the model chosen by ``auto`` may take; None: 2."""
+    key_every: int | None = None
+    """Run the tracker on every so-manieth frame, and fill the frames between along optical flow. None: on
+    every frame, unless ``auto`` chooses otherwise."""
     backbone: str | None = None
     """What PerSAM runs over, a name in :data:`vos.backbones.registry.BACKBONES`; None: the classical one."""
     device: str = "cpu"
@@ -36,7 +42,7 @@ class TrackSettings:
     end: int | None = None
     """Frame to stop before; None: the end of the video."""
     stride: int = 1
-    """Read every so-manieth frame, from ``start`` on."""
+    """Read every n-th frame, from ``start`` on."""
     size: tuple[int, int] | int | None = None
     """(width, height), or the shorter side, that frames are scaled to as they are read; None: as they are."""
     backward: bool = True
@@ -50,9 +56,9 @@ class TrackSettings:
     options: dict = field(default_factory=dict)
     """Options of the outputs, each for those that have it, such as ``edge: soft`` for cut-outs."""
     overlay: OverlaySettings = field(default_factory=OverlaySettings)
-    """Looks of the overlay video."""
+    """Appearance of the overlay video."""
     tracker: dict = field(default_factory=dict)
-    """The engine's own settings, laid over its defaults."""
+    """The tracker's own settings, laid over its defaults: ``vos config show --model NAME`` lists them."""
     classes: ClassSettings = field(default_factory=ClassSettings)
     """How objects of named classes are detected."""
     reference: ReferenceSettings = field(default_factory=ReferenceSettings)
@@ -81,5 +87,9 @@ class TrackSettings:
                 raise ValueError(f"unknown output {name!r}; choose of {', '.join(known)}")
         if self.keep_states < 0:
             raise ValueError(f"keep_states must be 0 or more, got {self.keep_states}")
+        if self.budget is not None and not self.budget > 0:
+            raise ValueError(f"budget must be above 0 seconds per frame, got {self.budget}")
+        if self.key_every is not None and self.key_every < 1:
+            raise ValueError(f"key_every must be 1 or more, got {self.key_every}")
         if self.checkpoint_every < 1:
             raise ValueError(f"checkpoint_every must be 1 or more, got {self.checkpoint_every}")

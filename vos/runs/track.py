@@ -12,7 +12,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InterruptedRunError, MediaError, OutputError, PartialResultError, PromptError
+from ..errors import (
+    InterruptedRunError,
+    MediaError,
+    OutputError,
+    PartialResultError,
+    PromptError,
+    SettingsError,
+)
 from ..files import make_folder
 from ..formats.base import VideoFacts, Writer, safe_name
 from ..formats.cutout_images import CutoutFolderWriter
@@ -30,10 +37,11 @@ from ..prompting.reference import References
 from ..prompting.schedule import PromptSchedule, UserPrompts
 from ..prompts import Target
 from ..results import FrameResult
-from ..settings import override
 from ..trackers.base import ALL_PROMPTS
+from ..trackers.key_frames import KeyFrames
 from ..trackers.propagate import PromptsAt, propagate
-from ..trackers.registry import dtype_of
+from ..video.ahead import read_ahead
+from .auto import settle
 from .backward import BackwardStore, merge
 from .extension import Extension, KeptStates, earlier_result
 from .fingerprint import InputWatch, identity_of, versions
@@ -118,9 +126,10 @@ def track_video(
         InterruptedRunError: Ctrl-C or SIGTERM.
     """
     settings = settings or TrackSettings()
-    dtype = dtype_of(settings.model, settings.device, settings.dtype, settings.backbone)
-    settings = override(settings, {"dtype": dtype})
     layout = output if isinstance(output, Layout) else Layout.of_video(output)
+    given = () if isinstance(targets, (ClassNames, References)) else targets
+    objects = len({target.object_id for target in given})
+    settings, choice = settle(settings, layout, objects=max(1, objects), resume=resume)
 
     def make_backbone() -> Backbone:  # called once there is a tracker: a network is loaded once
         if not built:
@@ -151,8 +160,20 @@ def track_video(
     engine = tracker or build_tracker_of(settings)
     if engine.info.accepts != ALL_PROMPTS:
         engine = PromptDecodingTracker(engine, make_backbone)
+    if engine.info.delay and not isinstance(prompting, UserPrompts):
+        raise SettingsError(
+            f"results come {engine.info.delay} frames late (hold_back), and detections need those of each "
+            "frame: set hold_back to 0, or prompt the objects"
+        )
+    if engine.info.delay and (settings.key_every or 1) > 1:
+        raise SettingsError(
+            f"results come {engine.info.delay} frames late (hold_back), which key_every does not go with: "
+            "set hold_back to 0, or leave out --key-every"
+        )
     watch = InputWatch(video)
     identity = identity_of(video, targets, settings, engine, layout, watch)
+    if choice is not None:
+        identity["choice"] = choice
     with claim(layout, identity, resume=resume, overwrite=overwrite, inputs=video.paths) as folder:
         if folder.finished is not None:
             folder.finish()
@@ -202,7 +223,11 @@ class _Run:
         """Up to here the total time is counted."""
         self.fresh = 0
         """Frames done by this process."""
+        self.due = False
+        """Whether a checkpoint is due."""
         self.kept = KeptStates(self.layout.paths[STATES], settings.keep_states)
+        every = settings.key_every or 1
+        self.keys = KeyFrames(tracker, every) if every > 1 else None
 
     def go(self) -> TrackSummary:
         """Run to the end; an interruption is reported with what is on disk."""
@@ -290,6 +315,7 @@ class _Run:
         if (
             saved is None
             or soft
+            or self.keys is not None  # the last frame was one of them, which it is not in a longer video
             or "masks" not in self.settings.outputs
             or last < self.prompting.last_start()
         ):
@@ -315,6 +341,8 @@ class _Run:
         self.prompting.set_state(saved["prompting"])
         if self.state.started:
             self.tracker.load(saved["tracker"])
+        if self.keys is not None:
+            self.keys.load(saved["keys"])
 
     def _options(self) -> dict[str, dict[str, Any]]:
         """The options of each output."""
@@ -331,7 +359,7 @@ class _Run:
         """From the latest frame in which an object is given first to the first frame read."""
         assert self.backward is not None
         last = self.prompting.last_start()
-        stop = last + 1 - self.state.done * self.wanted.step
+        stop = last + 1 - self._frames_to_skip() * self.wanted.step
         frames = self.video.frames(self.wanted.start, stop, reverse=True)
         total = len(range(self.wanted.start, last + 1, self.wanted.step))
         for frame, segmentation in self._tracked(frames, self.prompting.backward):
@@ -341,11 +369,13 @@ class _Run:
                 self.backward.write(segmentation)
             self._advance(total)
         self.state = dataclasses.replace(self.state, stage="forward", done=0, started=False)
+        if self.keys is not None:
+            self.keys.reset()
         self._save_checkpoint()
 
     def _track_forward(self) -> None:
         """From the first frame read to the last, everything written as it comes."""
-        start = self.wanted.start + self.state.done * self.wanted.step
+        start = self.wanted.start + self._frames_to_skip() * self.wanted.step
         total = self.video.estimate_frames()
         for frame, segmentation in self._tracked(self.video.frames(start), self._forward_prompts):
             with self._timed("write"):
@@ -359,6 +389,10 @@ class _Run:
             self._advance(total)
         self.state.complete = True
         self._save_checkpoint()
+
+    def _frames_to_skip(self) -> int:
+        """Frames of this stage that need not be read: those that are done, but for the last key frame."""
+        return self.state.done - (self.keys is not None and self.keys.resumes)
 
     def _write(self, frame: Frame, segmentation: FrameResult) -> None:
         """One frame into every output."""
@@ -381,7 +415,11 @@ class _Run:
             self.state.started = self.state.started or bool(given)
             return given
 
-        results = propagate(self._read(frames), self.tracker, prompts_at, started=self.state.started)
+        started = self.state.started
+        if self.keys is not None:
+            results = self.keys.propagate(self._read(frames), prompts_at, started=started)
+        else:
+            results = propagate(self._read(frames), self.tracker, prompts_at, started=started)
         seconds = self.state.seconds
         while True:
             start, read_before = time.perf_counter(), seconds["read"]
@@ -392,12 +430,13 @@ class _Run:
             yield result
 
     def _read(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        while True:
-            with self._timed("read"):
-                frame = next(frames, None)
-            if frame is None:
-                return
-            yield frame
+        with contextlib.closing(read_ahead(frames)) as ahead:
+            while True:
+                with self._timed("read"):
+                    frame = next(ahead, None)
+                if frame is None:
+                    return
+                yield frame
 
     @contextlib.contextmanager
     def _timed(self, part: str) -> Iterator[None]:
@@ -411,22 +450,28 @@ class _Run:
         """One more frame of this stage is done."""
         self.state.done += 1
         self.fresh += 1
-        if self.state.done % self.settings.checkpoint_every == 0:
+        self.due = self.due or self.state.done % self.settings.checkpoint_every == 0
+        if self.due and (self.keys is None or self.keys.at_key):
             self._save_checkpoint()
         self.report(Progress(self.state.stage, self.state.done, total))
 
     def _save_checkpoint(self) -> None:
         """Secure everything so far: first the pieces of all results, then, in one rename, that they count."""
+        self.due = False
         with self._timed("write"):
             writers = {name: writer.checkpoint() for name, writer in self.writers.items()}
             now = time.perf_counter()
             self.state.seconds["total"] += now - self.since
             self.since = now
+            saved = self.tracker.save() if self.state.started else None
+            # A tracker with a delay may have seen its first prompt, and not have settled that frame.
+            started = self.state.started and (bool(saved) or not self.tracker.info.delay)
             state = {
-                "state": dataclasses.asdict(self.state),
+                "state": dataclasses.asdict(self.state) | {"started": started},
                 "stop": self.wanted.stop,
                 "prompting": self.prompting.get_state(),
-                "tracker": self.tracker.save() if self.state.started else None,
+                "tracker": saved,
+                "keys": None if self.keys is None else self.keys.save(),
             }
             if self.state.stage == "forward" and (self.state.complete or self.settings.keep_states > 1):
                 self._keep(state)

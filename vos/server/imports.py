@@ -13,12 +13,10 @@ from PIL import Image
 from ..errors import InputError
 from ..names import plain_name
 from ..projects import Draft, Project, ProjectVideo
-from ..projects.events import MAX_PROJECT_OBJECT
+from ..projects.importing import match_ids
 from .jobs import Job
 from .sandbox import in_sandbox
 from .workspace import Workspace
-
-IDS = ("same", "new")
 
 
 def import_upload(workspace: Workspace, job: Job) -> dict[str, Any]:
@@ -28,12 +26,10 @@ def import_upload(workspace: Workspace, job: Job) -> dict[str, Any]:
     upload = workspace.uploads.get(request["upload"])
     if upload is None:
         raise InputError(f"there is no upload {request['upload']!r}; upload the file again")
-    if request.get("ids") not in (None, *IDS):
-        raise InputError(f"ids={request['ids']!r}: choose one of {', '.join(IDS)}")
     job.report(0, 1, f"reading {upload.name}", video.key)
     output = workspace.scratch / secrets.token_hex(8)
     summary = in_sandbox(_request(project, video, upload, request.get("format"), output))
-    ids = _new_ids(project, summary["objects"], request.get("ids"))
+    ids = match_ids(project, summary["objects"], request.get("ids"))
     names, categories = summary["names"], summary["categories"]
     drafts = [
         Draft(
@@ -83,28 +79,6 @@ def _request(
         "stems": [path.stem for path in images] if images else [f"{i:05d}" for i in range(video.frames)],
         "files": [path.name for path in images] if images else None,
     }
-
-
-def _new_ids(project: Project, theirs: list[int], how: str | None) -> dict[int, int]:
-    """Their id -> ours."""
-    known = project.state.objects
-    taken = [object_id for object_id in theirs if object_id in known]
-    if how is None and taken:
-        raise InputError(
-            f"the file and the project both have object {taken[0]}: choose ids='same' if they are the same "
-            "object, or ids='new' for new objects"
-        )
-    if how != "new":
-        too_high = [object_id for object_id in theirs if object_id > MAX_PROJECT_OBJECT]
-        if too_high:
-            raise InputError(
-                f"object {too_high[0]}: ids of a project are 1..{MAX_PROJECT_OBJECT}; choose ids='new'"
-            )
-        return {object_id: object_id for object_id in theirs}
-    free = [object_id for object_id in range(1, MAX_PROJECT_OBJECT + 1) if object_id not in known]
-    if len(free) < len(theirs):
-        raise InputError(f"the file has {len(theirs)} objects, the project has room for {len(free)}")
-    return dict(zip(theirs, free, strict=False))
 
 
 def _labels(path: Path) -> NDArray[Any]:

@@ -236,13 +236,18 @@ def _prompt(content: dict[str, Any]) -> Prompt:
     """
     points, labels, box = content["points"], content["labels"], content["box"]
     try:
-        return Prompt(
-            points=np.array(points, np.float32).reshape(-1, 2) if points else None,
-            labels=np.array(labels, np.int64) if points and labels else None,
-            box=np.array(box, np.float32) if box else None,
-        )
+        with np.errstate(over="ignore"):  # a point that far away is refused as any outside the frame
+            return _built(points, labels, box)
     except (ValueError, TypeError, OverflowError) as error:
         raise InputError(f"points, labels or box are wrong: {error}") from error
+
+
+def _built(points: Any, labels: Any, box: Any) -> Prompt:
+    return Prompt(
+        points=np.array(points, np.float32).reshape(-1, 2) if points else None,
+        labels=np.array(labels, np.int64) if points and labels else None,
+        box=np.array(box, np.float32) if box else None,
+    )
 
 
 def _describe(mask: Mask) -> dict[str, Any]:

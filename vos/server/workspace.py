@@ -183,9 +183,12 @@ class Workspace:
         return [*messages, *(message("job", job) for job in self.jobs.describe())]
 
     def refresh(self) -> None:
-        """Read what other annotators have appended."""
+        """Read what other processes have appended, and the videos that they have added."""
+        before = self.project.videos, self.project.settings
         try:
             self.project.refresh()
+            if before != (self.project.videos, self.project.settings):
+                self.feed.publish("project", {})
         except (VosError, OSError) as error:
             logger.warning("cannot read what others did: %s", error)
 

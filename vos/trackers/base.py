@@ -32,6 +32,10 @@ class TrackerInfo:
     """The promptable model that it works with, for others to use as well."""
     memory: str = "constant: does not grow with the number of frames"
     """What it keeps of past frames, for people."""
+    delay: int = 0
+    """Results become final so many frames later. Where it is not 0 the tracker has ``settle(frame_index)``,
+    to be called once per frame in their order: the final result (None before the first prompt), after which
+    ``save`` gives the state after that frame."""
 
 
 @runtime_checkable

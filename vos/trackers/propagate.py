@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
@@ -22,13 +23,29 @@ def propagate(
 
     Frames before the first one that has prompts are yielded as background.
     ``started`` says that the tracker already holds the state of the frames before (a resumed run).
+    Where results become final later, frames are held until then.
     """
+    held: deque[tuple[Frame, FrameResult]] = deque()
+    delay = tracker.info.delay
     for frame in frames:
         given = prompts(frame)
         if started:
-            yield frame, tracker.step(frame, given)
+            result = tracker.step(frame, given)
         elif given:
             started = True
-            yield frame, tracker.start(frame, given)
+            result = tracker.start(frame, given)
         else:
-            yield frame, FrameResult(frame.index, np.zeros(frame.size, dtype=np.uint8))
+            result = FrameResult(frame.index, np.zeros(frame.size, dtype=np.uint8))
+        held.append((frame, result))
+        if len(held) > delay:
+            yield _settled(tracker, delay, *held.popleft())
+    while held:
+        yield _settled(tracker, delay, *held.popleft())
+
+
+def _settled(tracker: Tracker, delay: int, frame: Frame, result: FrameResult) -> tuple[Frame, FrameResult]:
+    """The frame with its final result."""
+    if not delay:
+        return frame, result
+    settle: Callable[[int], FrameResult | None] = tracker.settle  # type: ignore[attr-defined]
+    return frame, settle(frame.index) or result

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
+import time
 from dataclasses import dataclass
 
-from ..backbones.weights.catalog import OWN_WEIGHTS, WEIGHTS, weights_folder
+from ..backbones.weights.catalog import WEIGHTS, find, weights_folder
+from .registry import TRACKERS, TrackerEntry
 
-WITH_ACCELERATOR = ("sam2.1-large", "sam2.1-base-plus", "sam2.1-small", "sam2.1-tiny", "edgetam")
-"""Models by their published quality on SA-V test, the best first."""
+BUDGET = 2.0
+"""Seconds per frame that a model may take, unless the user says otherwise."""
+KEY_STEPS = (1, 2, 3, 5, 10)
+"""How many frames the strong model goes on by, the least first."""
+FILLING = (8.0, 2.0)
+"""Cost of a frame between key frames, and of each object in it; see :class:`TrackerEntry`."""
+OVERHEAD = 0.05
+"""Seconds per frame on an accelerator for what it does not do."""
 
 
 @dataclass(frozen=True)
@@ -16,34 +26,119 @@ class Recommendation:
 
     model: str
     why: str
+    seconds: float
+    """Expected per frame."""
+    key_every: int = 1
+    """On every so-manieth frame, see :class:`vos.trackers.key_frames.KeyFrames`."""
     better: str = ""
-    """A better one whose weights are not here; empty if there is none."""
+    """A better one that would do, whose weights are not here; empty if there is none."""
     fetch: str = ""
     """The command that fetches it."""
+    megabytes: float = 0.0
+    """To fetch."""
+
+    @property
+    def line(self) -> str:
+        """All of it, for people."""
+        keys = f" on every {_ordinal(self.key_every)} frame" if self.key_every > 1 else ""
+        text = f"{self.model}{keys}: {self.why}; expect about {self.seconds:.2g} s per frame"
+        if self.better:
+            text += f"; better: {self.better} (`{self.fetch}`, {self.megabytes:.0f} MB)"
+        return text
 
 
-def recommend(device: str) -> Recommendation:
-    """What to take on ``device`` (``cpu``, ``cuda``, ``mps``), from the weights that are here.
+def recommend(
+    device: str = "cpu", *, objects: int = 1, budget: float | None = None, key_every: int | None = None
+) -> Recommendation:
+    """What to take on ``device``: the best model with weights here that is fast enough, or one without.
 
-    SAM 3 is not recommended by itself: its licence has to be accepted first.
+    Models are ordered by the J&F published on SA-V test. On a processor a strong model may be fast enough on
+    key frames only, see :class:`vos.trackers.key_frames.KeyFrames`.
+
+    Args:
+        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        objects: how many are tracked.
+        budget: seconds per frame; None: :data:`BUDGET`.
+        key_every: the step between key frames, where it is given; None: the least that keeps to the budget.
+
+    Raises:
+        ModelError: if the device cannot be used.
     """
-    if device == "cpu":
-        why = (
-            "its weights come with the package, and it takes fractions of a second per frame on a processor, "
-            "where SAM 2.1 takes seconds per frame and object"
-        )
-        return Recommendation("nano", why)
-    here = next((name for name in WITH_ACCELERATOR if _is_here(name)), None)
-    best = WITH_ACCELERATOR[0]
-    if here == best:
-        return Recommendation(best, "the best model with open weights, and they are here")
-    fetch = f"vos models download {best}"
-    if here is None:
-        why = f"no weights of SAM 2.1 or EdgeTAM are in {weights_folder()}, and its own come with the package"
-        return Recommendation("nano", why, best, fetch)
-    return Recommendation(here, "the best of the models whose weights are here", best, fetch)
+    limit, steps = budget or BUDGET, KEY_STEPS if key_every is None else (key_every,)
+    rate = gflops(device)
+    ranked = sorted(
+        (name for name, entry in TRACKERS.items() if entry.quality is not None),
+        key=lambda name: -(TRACKERS[name].quality or 0),
+    )
+    better, slow = "", ""
+    for name in ranked:
+        entry = TRACKERS[name]
+        here = _is_usable(entry) and find(name) is not None
+        expected = {step: seconds(entry, objects, rate, step, device) for step in steps}
+        fits = [step for step in steps if expected[step] <= limit]
+        if here and fits:
+            why = "the best model whose weights are here" + (
+                f", on key frames to keep to {limit:g} s per frame (--budget)" if fits[0] > 1 else ""
+            )
+            return Recommendation(name, why, expected[fits[0]], fits[0], *_fetching(better))
+        if here and not slow:
+            slow = f"{name} is here but would take {min(expected.values()):.0f} s per frame on {device}"
+        elif fits and not better and name in WEIGHTS:
+            better = name
+    own = max(_without_download(), key=lambda name: TRACKERS[name].weights == "included")
+    why = f"{slow}, above the {limit:g} s of --budget" if slow else f"no weights in {weights_folder()}"
+    step = key_every or 1
+    expected_own = seconds(TRACKERS[own], objects, gflops("cpu"), step, "cpu")
+    return Recommendation(own, f"it needs no download, and {why}", expected_own, step, *_fetching(better))
 
 
-def _is_here(name: str) -> bool:
-    file = WEIGHTS[name].file if name in WEIGHTS else OWN_WEIGHTS[name].file
-    return (weights_folder() / file).exists()
+def seconds(entry: TrackerEntry, objects: int, rate: float, step: int = 1, device: str = "cpu") -> float:
+    """Expected per frame.
+
+    Args:
+        rate: GFLOP/s of a product of matrices there.
+        step: from one key frame to the next.
+    """
+    strong = (entry.cost[0] + entry.cost[1] * objects) / rate + (0.0 if device == "cpu" else OVERHEAD)
+    if step == 1:
+        return strong
+    filled = (FILLING[0] + FILLING[1] * objects) / gflops("cpu")
+    return strong / step + filled * (step - 1) / step
+
+
+@functools.cache
+def gflops(device: str) -> float:
+    """GFLOP/s of a product of matrices, the best of three: in 16 bits where a card does that natively."""
+    import torch
+
+    from ..backbones.sam.backbone import auto_dtype, check_device
+
+    where = check_device(device)
+    on_card = where.type != "cpu"
+    side = 4096 if on_card else 768
+    dtype = getattr(torch, auto_dtype(device)) if on_card else torch.float32
+    matrix = torch.ones(side, side, device=where, dtype=dtype)
+    taken = []
+    for _ in range(4):
+        began = time.perf_counter()
+        float((matrix @ matrix)[0, 0])  # waits for the card
+        taken.append(time.perf_counter() - began)
+    return float(2 * side**3 / min(taken[1:]) / 1e9)
+
+
+def _fetching(name: str) -> tuple[str, str, float]:
+    """What to tell of a better model."""
+    return (name, f"vos models download {name}", WEIGHTS[name].size / 1e6) if name else ("", "", 0.0)
+
+
+def _without_download() -> list[str]:
+    return [name for name, entry in TRACKERS.items() if entry.weights in ("none", "included")]
+
+
+def _is_usable(entry: TrackerEntry) -> bool:
+    """Whether the packages that it needs are installed."""
+    return not entry.package or importlib.util.find_spec(entry.package) is not None
+
+
+def _ordinal(number: int) -> str:
+    return f"{number}{ {2: 'nd', 3: 'rd'}.get(number, 'th') }"

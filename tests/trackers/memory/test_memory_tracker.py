@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +13,11 @@ import torch
 
 from vos.errors import InputError, PromptError, SettingsError
 from vos.frame import Frame
+from vos.notices import NOTICE
 from vos.prompts import Prompt, Target
 from vos.results import FrameResult, Source
 from vos.runs.state import dump_state, load_state
-from vos.testing import Scene, scene, tiny_sam2_checkpoint
+from vos.testing import Scene, scene, tiny_sam2_checkpoint, tiny_sam3_folder
 from vos.trackers.base import ALL_PROMPTS, Tracker
 from vos.trackers.memory.loading import load_network
 from vos.trackers.memory.network import MemoryNetwork
@@ -327,3 +329,29 @@ def test_options_that_it_has_no_use_for(checkpoint: Path) -> None:
         build_tracker("sam2.1-tiny", checkpoint=str(checkpoint), settings={"fill_hole": 3})
     with pytest.raises(SettingsError, match="memory must be one of"):
         build_tracker("sam2.1-tiny", checkpoint=str(checkpoint), settings={"memory": "magic"})
+
+
+def test_sam3_takes_sixteen_points(
+    tmp_path: Path, clip: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of more, the first eight (a box's corners first) and the last eight are used, and that is said."""
+    network = load_network("sam3", tiny_sam3_folder(tmp_path))
+    given: list[torch.Tensor] = []
+    decode = network.decode
+
+    def watched(*args: Any, **options: Any) -> Any:
+        given.append(options["labels"])
+        return decode(*args, **options)
+
+    monkeypatch.setattr(network, "decode", watched)
+    caplog.set_level(NOTICE, "vos")
+    for count, used in ((16, 16), (21, 16)):
+        points = np.stack([np.arange(count) + 5, np.full(count, 20)], axis=1).astype(np.float32)
+        labels = np.array([1] * (count - 1) + [0])
+        prompt = Prompt(points=points[2:], labels=labels[2:], box=np.array([3, 4, 40, 50], np.float32))
+        MemoryTracker(network).start(clip.frames[0], [Target(1, prompt, 0)])
+        assert given[-1].shape == (1, used)
+        assert given[-1][0, :2].tolist() == [2, 3]
+        assert given[-1][0, -1] == 0
+    assert len(caplog.records) == 1
+    assert "object 1 has 21 points, and sam3 takes 16" in caplog.text

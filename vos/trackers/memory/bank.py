@@ -69,6 +69,9 @@ class Bank:
     """Cumulative log quality, where several hypotheses are followed."""
     rivals: tuple[Bank, ...] = ()
     """Less believed hypotheses about the object, where several are followed. Replaced, never changed."""
+    history: tuple[tuple[int, Entry], ...] = ()
+    """Times and entries, with logits and without memories, of the newest tracked frames, where results are
+    held back; not saved."""
 
     def copy(self) -> Bank:
         """A bank that can change without this one changing; tensors are shared."""
@@ -97,6 +100,11 @@ class Bank:
             entry = dataclasses.replace(entry, low_res=None)
         self.tracked[t] = entry
         self.passed[t] = direction
+
+    def note(self, t: int, entry: Entry, limit: int) -> None:
+        """Keep what this hypothesis says of the frame at ``t``, and of ``limit`` frames before it."""
+        seen = (*self.history, (t, dataclasses.replace(entry, memory=None)))
+        self.history = seen[max(0, len(seen) - limit - 1) :]
 
     def pass_through(self, t: int, direction: int) -> None:
         """The frame at ``t`` was passed in tracking, and kept its prompted mask."""

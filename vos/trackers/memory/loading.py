@@ -14,7 +14,7 @@ from ...backbones.sam.network import check_finite
 from ...backbones.weights.catalog import OWN_WEIGHTS, WEIGHTS, locate, verify
 from ...backbones.weights.checkpoints import load_state
 from ...errors import ModelError
-from .architectures import TEST_SIZES, VARIANTS, Architecture, detect
+from .architectures import MAX_POINTS, TEST_SIZES, VARIANTS, Architecture, detect
 from .names import is_original, sam3_tracker, to_transformers
 from .network import MemoryNetwork
 from .preprocess import IMAGENET_MEAN, IMAGENET_STD
@@ -78,6 +78,7 @@ def load_network(
         device=device,
         dtype=check_dtype(dtype),
         memory_dtype=check_dtype(memory_dtype),
+        max_points=MAX_POINTS.get(architecture.family),
     )
 
 

@@ -96,6 +96,7 @@ class MemoryNetwork:
         mean, std: what pixels in 0..1 are normalised with.
         device, dtype: where and in what it computes. Prompts are encoded in float32 always.
         memory_dtype: what memories are kept in; published is bfloat16.
+        max_points: points of a prompt that it takes, corners of a box among them; None: any number.
     """
 
     def __init__(
@@ -108,7 +109,9 @@ class MemoryNetwork:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
         memory_dtype: torch.dtype = torch.bfloat16,
+        max_points: int | None = None,
     ) -> None:
+        self.max_points = max_points
         self.model, self.name, self.mean, self.std = model, model_name, mean, std
         self.device, self.dtype, self.memory_dtype = torch.device(device), dtype, memory_dtype
         model.float().eval().requires_grad_(False).to(self.device)

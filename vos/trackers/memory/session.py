@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -11,10 +12,13 @@ import cv2
 import torch
 from torch import Tensor
 
+from ...notices import NOTICE
 from .bank import Bank, Entry
 from .hypotheses import survivors
 from .network import MASK_SCALE, Attended, Decoded, Features, MemoryNetwork
 from .policies import Policy, Sam2Policy
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -80,6 +84,7 @@ class Session:
         clear_around: a correction drops memories of tracked frames near it.
         fill_holes: holes of so many low-res pixels at most are filled.
         max_batch: objects computed at once.
+        hold_back: frames of which hypotheses remember what they said.
     """
 
     def __init__(
@@ -94,8 +99,10 @@ class Session:
         clear_around: bool = True,
         fill_holes: int = 0,
         max_batch: int = 1,
+        hold_back: int = 0,
     ) -> None:
         self.network = network
+        self.hold_back = hold_back
         self.policy: Policy = policy or Sam2Policy(network.num_memories, network.max_pointers)
         self.max_conditioning, self.keep_first, self.bounded = max_conditioning, keep_first, bounded
         self.sticky, self.clear_around = sticky, clear_around
@@ -144,6 +151,7 @@ class Session:
             xy = torch.cat((track.points[t].xy, xy))
             labels = torch.cat((track.points[t].labels, labels))
         track.points[t] = Points(xy, labels)
+        xy, labels = self._limited(xy, labels, object_id)
         first = t not in bank.passed
         before = previous if previous is not None else self._previous(track, t)
         dense = None if before is None else before.clamp(-PREVIOUS_LIMIT, PREVIOUS_LIMIT)[None]
@@ -171,6 +179,18 @@ class Session:
         )
         track.pending[t] = answer
         return answer
+
+    def _limited(self, xy: Tensor, labels: Tensor, object_id: int) -> tuple[Tensor, Tensor]:
+        """The first and the last points where there are more than the network takes, as SAM 3 does."""
+        limit = self.network.max_points
+        if limit is None or len(labels) <= limit:
+            return xy, labels
+        first, last = limit // 2, limit - limit // 2
+        logger.log(
+            NOTICE, "object %d has %d points, and %s takes %d: the first %d and the last %d are used",
+            object_id, len(labels), self.network.name, limit, first, last,
+        )  # fmt: skip
+        return torch.cat((xy[:first], xy[-last:])), torch.cat((labels[:first], labels[-last:]))
 
     def prompt_mask(self, t: int, features: Features, object_id: int, mask: Tensor) -> Answer:
         """Prompt an object with a mask, (S, S) float32 of 0 and 1 in the network's square."""
@@ -286,6 +306,8 @@ class Session:
                 child = dataclasses.replace(parents[parent].copy(), belief=belief)
                 entries.append(self._filled(dataclasses.replace(entry, memory=memory)))
                 child.track(t, entries[-1], direction)
+                if self.hold_back:
+                    child.note(t, entries[-1], self.hold_back)
                 child.forget(t, *self.policy.needed(child, t, direction))
                 children.append(child)
         self.tracks[object_id].bank = dataclasses.replace(children[0], rivals=tuple(children[1:]))

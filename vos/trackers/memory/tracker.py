@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,8 @@ from ...frame import Frame
 from ...ops.overlap import label_lookup
 from ...prompts import Target
 from ...results import FrameResult, Labels, Source
-from ...settings import override
 from ..base import ALL_PROMPTS, TrackerInfo
 from ..mask_tracker import MaskPrompts, check_size, mask_prompts
-from .loading import load_network
 from .network import Features, MemoryNetwork
 from .policies import POLICIES, presence
 from .preprocess import to_image, to_mask, to_points
@@ -50,6 +47,9 @@ class MemorySettings:
     max_batch: int | None = None
     """Objects computed at once. None: 1 on a processor, where objects are independent to the bit and more
     saves nothing; 8 on a card."""
+    hold_back: int = 0
+    """With memory ``long``: results come so many frames late, from the ancestor of the hypothesis that is the
+    best by then."""
     model_size: int | None = None
     """Side in pixels that frames are resized to: less is faster, and off the published recipe. None: as the
     network was trained, 1024."""
@@ -64,6 +64,12 @@ class MemorySettings:
             raise ValueError(f"max_conditioning must be at least 1, got {self.max_conditioning}")
         if self.num_memories is not None and self.num_memories < 2:
             raise ValueError(f"num_memories must be at least 2, got {self.num_memories}")
+        if self.hold_back < 0:
+            raise ValueError(f"hold_back must not be negative, got {self.hold_back}")
+        if self.hold_back and self.memory != "long":
+            raise ValueError(
+                f"hold_back is for memory long, which follows hypotheses; memory is {self.memory}"
+            )
         if self.fill_holes < 0:
             raise ValueError(f"fill_holes must not be negative, got {self.fill_holes}")
         if self.max_batch is not None and self.max_batch < 1:
@@ -71,7 +77,7 @@ class MemorySettings:
 
 
 @dataclass(frozen=True, eq=False)
-class _State:
+class State:
     """Where a video stands. Replaced as a whole, never changed."""
 
     session: Session
@@ -89,7 +95,7 @@ class _Preview:
 
     frame: Frame
     features: Features
-    state: _State
+    state: State
     answers: dict[int, Answer]
 
 
@@ -111,7 +117,7 @@ class MemoryTracker:
             raise SettingsError(f"num_memories must be at most {network.num_memories}, got {wanted}")
         self._policy = POLICIES[self.settings.memory](wanted, network.max_pointers)
         self._num_memories = wanted
-        self._state: _State | None = None
+        self._state: State | None = None
         self._preview: _Preview | None = None
 
     @property
@@ -130,7 +136,7 @@ class MemoryTracker:
     def start(self, frame: Frame, prompts: Sequence[Target]) -> FrameResult:
         """See :class:`~vos.trackers.base.Tracker`."""
         self._state = self._preview = None
-        state = _State(self._new_session(), 0, 0, frame.index, frame.size)
+        state = State(self._new_session(), 0, 0, frame.index, frame.size)
         features = self.network.encode_image(frame.image)
         answers = self._prompt(state, frame, features, prompts)
         state.session.commit(state.t, features)
@@ -165,9 +171,9 @@ class MemoryTracker:
 
     def save(self) -> dict[str, Any]:
         """See :class:`~vos.trackers.base.Tracker`; empty before ``start``."""
-        if self._state is None:
+        state = self._to_save()
+        if state is None:
             return {}
-        state = self._state
         return {
             "t": state.t,
             "direction": state.direction,
@@ -175,6 +181,9 @@ class MemoryTracker:
             "size": list(state.size),
             "objects": {k: track.bank.to_dict() for k, track in state.session.tracks.items()},
         }
+
+    def _to_save(self) -> State | None:
+        return self._state
 
     def load(self, state: dict[str, Any]) -> None:
         """See :class:`~vos.trackers.base.Tracker`."""
@@ -186,7 +195,7 @@ class MemoryTracker:
         for object_id, bank in state["objects"].items():
             session.add(object_id).bank.load(bank, self.network.device)
         height, width = state["size"]
-        self._state = _State(session, state["t"], state["direction"], state["frame_index"], (height, width))
+        self._state = State(session, state["t"], state["direction"], state["frame_index"], (height, width))
 
     def _new_session(self) -> Session:
         settings = self.settings
@@ -198,9 +207,10 @@ class MemoryTracker:
             clear_around=settings.clear_around,
             fill_holes=settings.fill_holes,
             max_batch=settings.max_batch or (CUDA_BATCH if on_card else 1),
+            hold_back=settings.hold_back,
         )
 
-    def _advance(self, state: _State, frame: Frame) -> _Preview:
+    def _advance(self, state: State, frame: Frame) -> _Preview:
         """Track all objects to the frame, on a copy of the session."""
         ahead = (frame.index > state.frame_index) - (frame.index < state.frame_index)
         direction = ahead or state.direction or 1
@@ -210,10 +220,10 @@ class MemoryTracker:
         t = state.t + direction
         features = self.network.encode_image(frame.image)
         answers = session.track(t, features, direction)
-        return _Preview(frame, features, _State(session, t, direction, frame.index, state.size), answers)
+        return _Preview(frame, features, State(session, t, direction, frame.index, state.size), answers)
 
     def _prompt(
-        self, state: _State, frame: Frame, features: Features, prompts: Sequence[Target]
+        self, state: State, frame: Frame, features: Features, prompts: Sequence[Target]
     ) -> dict[int, Answer]:
         """Answers of the prompted objects; their prompts wait in the state's session to be committed."""
         ids = [target.object_id for target in prompts]
@@ -230,7 +240,7 @@ class MemoryTracker:
         if target.prompt.low_res is not None and target.prompt.low_res.shape != (side, side):
             raise PromptError(f"low_res must be ({side}, {side}), got {target.prompt.low_res.shape}")
 
-    def _answer(self, state: _State, frame: Frame, features: Features, target: Target) -> Answer:
+    def _answer(self, state: State, frame: Frame, features: Features, target: Target) -> Answer:
         prompt, side, t = target.prompt, self.network.image_size, state.t
         answer = None
         if prompt.mask is not None:
@@ -261,8 +271,8 @@ class MemoryTracker:
         )
 
 
-def _replace_session(state: _State, session: Session) -> _State:
-    return _State(session, state.t, state.direction, state.frame_index, state.size)
+def _replace_session(state: State, session: Session) -> State:
+    return State(session, state.t, state.direction, state.frame_index, state.size)
 
 
 def _low_res(answer: Answer) -> Tensor:
@@ -311,26 +321,3 @@ def _probabilities(
         if object_id in given.confidence:
             found[row] = given.labels == object_id
     return found
-
-
-def build(
-    *, name: str, settings: Mapping[str, Any], device: str, dtype: str, checkpoint: str | Path | None
-) -> MemoryTracker:
-    """The tracker ``name`` with ``settings`` laid over its own, from ``checkpoint`` or the weights cache.
-
-    Raises:
-        ModelError: see :func:`vos.trackers.memory.loading.load_network`.
-        SettingsError: for an unknown setting, one of the wrong type, or one that does not fit the network.
-    """
-    own = override(MemorySettings(), settings)
-    network = load_network(
-        name,
-        checkpoint,
-        device=device,
-        dtype=dtype,
-        memory_dtype=own.memory_dtype,
-        image_size=own.model_size,
-    )
-    if own.compile:
-        network.compile()
-    return MemoryTracker(network, own)

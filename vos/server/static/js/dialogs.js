@@ -56,6 +56,10 @@ export function ask({ title, text, fields = [], submit, cancel = "Cancel", check
       ),
     );
     const dialog = open(form, () => resolve(answer));
+    // Whoever uses keys types, or agrees, at once.
+    const typed = form.querySelector("input[type=text], input[type=number]");
+    if (typed) typed.select();
+    else form.querySelector("button[type=submit]").focus();
   });
 }
 

@@ -53,7 +53,10 @@ export function fileActions(app) {
           name: "format",
           label: "Format",
           type: "select",
-          options: formats.map(({ name, title }) => ({ value: name, text: title || name })),
+          options: [
+            { value: "", text: "find out" },
+            ...formats.map(({ name, title }) => ({ value: name, text: title || name })),
+          ],
         },
         {
           name: "ids",
@@ -72,7 +75,8 @@ export function fileActions(app) {
     announce(`Sending ${values.file.name}.`);
     try {
       const { upload } = await api.upload(values.file, "uploads");
-      await app.live.startJob({ kind: "import", video: state.video, upload, format: values.format, ids: values.ids });
+      const { ids, format } = values;
+      await app.live.startJob({ kind: "import", video: state.video, upload, ids, ...(format ? { format } : {}) });
     } catch (error) {
       announce(error.message);
     }

@@ -147,10 +147,7 @@ export function listenToKeys(current, run) {
 }
 
 /** @param {HTMLElement} target */
-function isTyping(target) {
-  return target.matches("select, textarea, [contenteditable]") ||
-    (target.matches("input") && !target.matches("[type=checkbox], [type=radio], [type=button]"));
-}
+const isTyping = (target) => target.matches("select, textarea, input:not([type=checkbox], [type=radio], [type=color])");
 
 /**
  * @param {Binding[]} known

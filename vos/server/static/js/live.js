@@ -14,6 +14,8 @@ export function createLive(app) {
   const state = store.state;
   /** @type {Map<string, any>} events by id */
   const events = new Map();
+  /** @type {Set<string>} ids of the events that this page appended */
+  const own = new Set();
 
   /** Takes over the answer to `GET project`. */
   function takeProject(answer) {
@@ -47,6 +49,13 @@ export function createLive(app) {
     const answer = await api.getStrip(key);
     if (key === state.video) store.set({ strip: readStrip(answer) });
   });
+
+  /** Until the timeline's data are those after all that was done here. */
+  async function settled() {
+    if (!state.isOnline) return;
+    await app.sync.settled();
+    await refreshStrip();
+  }
 
   function refreshAll() {
     app.masks.expire();
@@ -98,6 +107,7 @@ export function createLive(app) {
   /** The answer to own events: the stream tells the rest. */
   function appended(answer) {
     remember(answer.events);
+    for (const event of answer.events) own.add(event.id);
     store.set({ counter: Math.max(state.counter, answer.counter), history: answer.history ?? state.history });
   }
 
@@ -168,12 +178,14 @@ export function createLive(app) {
     refreshProject,
     refreshQueue,
     refreshStrip,
+    settled,
     connect,
     appended,
     refused,
     conflict,
     startJob,
     cancelJob,
+    foreignSince: (counter) => [...events.values()].filter(({ id, c }) => c > counter && !own.has(id)),
     eventById: (id) => events.get(id),
   };
 }
@@ -189,18 +201,22 @@ export function noticeOf(error) {
 /**
  * Runs a task one at a time; calls meanwhile make one more run at the end.
  * @param {() => any} task
+ * @returns {() => Promise<void>} resolves when a run that began after the call has ended
  */
 function latest(task) {
-  let isRunning = false;
-  let isAsked = false;
-  return async () => {
-    isAsked = true;
-    if (isRunning) return;
-    isRunning = true;
-    while (isAsked) {
-      isAsked = false;
-      await task().catch(() => {}); // while the server is away; reconnecting asks again
-    }
-    isRunning = false;
+  /** @type {Promise<void> | null} */
+  let running = null;
+  /** @type {Promise<void> | null} */
+  let next = null;
+
+  // While the server is away a run fails; reconnecting asks again.
+  const begin = () => (running = task().catch(() => {}).finally(() => (running = null)));
+  return () => {
+    if (!running) return begin();
+    next ??= running.then(() => {
+      next = null;
+      return begin();
+    });
+    return next;
   };
 }

@@ -116,6 +116,7 @@ function run(project) {
     projectId: project.id,
     store,
     onAppended: app.live.appended,
+    foreignSince: app.live.foreignSince,
     onConflict: app.live.conflict,
     onRefused: app.live.refused,
   });

@@ -78,7 +78,7 @@ export function maskActions(app) {
       drafts.drop(draft);
       return announce("Dropped the unfinished mask.");
     }
-    return store.set({ selection: null, playing: false });
+    return store.set({ selection: null, marking: null, playing: false });
   }
 
   async function absent() {

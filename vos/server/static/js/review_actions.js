@@ -16,6 +16,8 @@ export function reviewActions(app) {
 
   async function track(objects) {
     if (editing.current()) return announce("Keep (Enter) or drop (Esc) the unfinished mask first.");
+    if (!state.isOnline) return announce("The server is away: tracking has to wait until it is back.");
+    await app.live.settled();
     const ids = objects ?? state.visibleObjects;
     const known = [...(state.strip?.objects.values() ?? [])].filter(({ object }) => ids.includes(object));
     const intervals = known.reduce((sum, entry) => sum + entry.pending.length, 0);
@@ -36,28 +38,30 @@ export function reviewActions(app) {
       state: verdict,
     }));
     await send(events, text);
-    store.set({ selection: null, visited: true });
+    store.set({ selection: null, marking: null, visited: true });
     const first = Math.min(...spans.map((span) => span.first));
     const last = Math.max(...spans.map((span) => span.last));
     return announce(`${VERDICTS[verdict]} ${rangeText({ first, last })}.`);
   }
 
-  /** The objects that have one of the states somewhere in the range. */
-  function objectsWith(states) {
+  /** What a review is about is what was on screen when it was asked for. */
+  async function reviewRange(verdict, states, text) {
     const { first, last } = rangeOf(state);
+    await app.live.settled();
     const has = (entry) => entry.state.subarray(first, last + 1).some((value) => states.includes(value));
-    return [...(state.strip?.objects.values() ?? [])].filter(has).map(({ object }) => object);
+    const objects = [...(state.strip?.objects.values() ?? [])].filter(has).map(({ object }) => object);
+    return review(verdict, objects.length ? [{ objects, first, last }] : [], text);
   }
 
-  function reviewRange(verdict, states, text) {
-    const objects = objectsWith(states);
-    return review(verdict, objects.length ? [{ objects, ...rangeOf(state) }] : [], text);
-  }
-
-  function acceptToHere() {
+  async function acceptToHere() {
     const { frame } = state;
-    const open = [...(state.strip?.objects.values() ?? [])].filter((entry) => [TRACKED, STALE, REJECTED].includes(entry.state[frame]));
-    const spans = open.map((entry) => ({ objects: [entry.object], first: startOfOpenRange(entry, frame), last: frame }));
+    await app.live.settled();
+    const isOpen = (entry) => [TRACKED, STALE, REJECTED].includes(entry.state[frame]);
+    const spans = [...(state.strip?.objects.values() ?? [])].filter(isOpen).map((entry) => ({
+      objects: [entry.object],
+      first: startOfOpenRange(entry, frame),
+      last: frame,
+    }));
     return review("accepted", spans, "accept");
   }
 
@@ -80,6 +84,7 @@ export function reviewActions(app) {
   }
 
   async function queueStep(direction) {
+    if (!state.queue?.items.length) await app.live.refreshQueue();
     const items = state.queue?.items ?? [];
     if (!items.length) return announce("Nothing to look at: no tracked frame is in doubt.");
     const at = items.findIndex((item) => item.frame === state.frame && item.video === state.video);

@@ -30,15 +30,16 @@ const RETRY = 1000; // ms
  * @param {string} options.projectId
  * @param {import("./store.js").Store} options.store
  * @param {(answer: any) => void} options.onAppended
+ * @param {(counter: number) => any[]} options.foreignSince  Events of others after a counter.
  * @param {(action: Action, events: any[]) => Promise<boolean>} options.onConflict
  *   Others changed the same: whether to go ahead all the same.
  * @param {(action: Action, message: string) => void} options.onRefused
  */
-export function createSync({ projectId, store, onAppended, onConflict, onRefused }) {
+export function createSync({ projectId, store, onAppended, foreignSince, onConflict, onRefused }) {
   const storage = `vos.actions.${projectId}`;
   /** @type {Action[]} */
   const waiting = JSON.parse(sessionStorage.getItem(storage) ?? "[]");
-  /** @type {Map<number, (answer: any) => void>} */
+  /** @type {Map<number, {done: Promise<any>, resolve: (answer: any) => void}>} */
   const callers = new Map();
   let isSending = false;
   let lastId = Math.max(0, ...waiting.map((action) => action.id ?? 0));
@@ -56,9 +57,10 @@ export function createSync({ projectId, store, onAppended, onConflict, onRefused
     const whole = { masks: [], since: null, ...action, id: ++lastId };
     waiting.push(whole);
     changed();
-    const done = new Promise((resolve) => callers.set(whole.id, resolve));
+    const { promise, resolve } = Promise.withResolvers();
+    callers.set(whole.id, { done: promise, resolve });
     flush();
-    return done;
+    return promise;
   }
 
   async function flush() {
@@ -80,7 +82,7 @@ export function createSync({ projectId, store, onAppended, onConflict, onRefused
       const action = waiting.shift();
       changed();
       if (answer) onAppended(answer);
-      callers.get(action.id)?.(answer);
+      callers.get(action.id)?.resolve(answer);
       callers.delete(action.id);
     }
     isSending = false;
@@ -95,7 +97,10 @@ export function createSync({ projectId, store, onAppended, onConflict, onRefused
     const events = action.events.map((event) =>
       event.mask && typeof event.mask === "object" ? { ...event, mask: digests[event.mask.sent] } : event,
     );
-    let expect = action.since ?? store.state.counter;
+    const touched = (others) => others.some((other) => events.some((own) => touches(own, other)));
+    const seen = action.since === null ? [] : foreignSince(action.since);
+    if (touched(seen) && !(await onConflict(action, seen))) return null;
+    let expect = store.state.counter;
     for (;;) {
       try {
         const answer = await appendEvents(events, expect);
@@ -106,16 +111,17 @@ export function createSync({ projectId, store, onAppended, onConflict, onRefused
         const between = error.answer.events;
         // The answer to an earlier try may have been lost on its way.
         if (isSame(between.slice(-events.length), events)) return { ...error.answer, error: undefined };
-        if (between.some((other) => events.some((own) => touches(own, other)))) {
-          if (!(await onConflict(action, between))) return null;
-        }
+        if (touched(between) && !(await onConflict(action, between))) return null;
         expect = error.answer.counter;
       }
     }
   }
 
+  /** Until all actions so far are done. */
+  const settled = () => Promise.all([...callers.values()].map(({ done }) => done));
+
   store.set({ waiting: waiting.length });
-  return { send, flush };
+  return { send, flush, settled };
 }
 
 /** @param {MaskToSend} mask */

@@ -1,0 +1,153 @@
+"""Without a mouse, without seeing, and on screens of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from .annotator import Annotator
+from .conftest import CLIP, FRAMES, Server
+
+NAMES = """() => [...document.querySelectorAll("button, a[href], input, select, canvas, [role]")]
+  .filter((element) => element.checkVisibility() && element.getAttribute("aria-hidden") !== "true")
+  .filter((element) => !(element.getAttribute("aria-label") || element.getAttribute("aria-labelledby")
+    || element.textContent.trim() || element.labels?.length || element.title))
+  .map((element) => element.outerHTML.slice(0, 100))"""
+
+
+def test_keyboard_only_from_start_to_export(annotator: Annotator, server: Server) -> None:
+    """Mark with the crosshair and by typing, keep, track, review, export."""
+    page = annotator.page
+    annotator.press("n", "Control+ArrowLeft")
+    annotator.wait_for("Crosshair at 118, 72")
+    annotator.press(*["Control+ArrowLeft"] * 5, "Control+Shift+ArrowUp", "i")
+    annotator.wait_for("Enter keeps it")
+    annotator.press("Enter")
+    annotator.wait_for("Kept")
+    annotator.press("n", "Shift+I")
+    page.wait_for_selector("dialog[open]")
+    page.keyboard.type("200 100")
+    annotator.press("Enter")
+    annotator.wait_for("Object 2:")
+    annotator.press("Enter")
+    annotator.wait_for("Kept")
+    annotator.track("Shift+T")
+    annotator.press("j")
+    page.wait_for_selector("#queue [aria-current=true]")
+    annotator.press("a", "End").wait_until_shown(FRAMES - 1)
+    annotator.press("Alt+ArrowLeft").wait_until_shown(0)
+    annotator.press("Control+e")
+    page.wait_for_selector("dialog[open]")
+    page.keyboard.press("Enter")
+    annotator.wait_for("is ready")
+    assert all(server.project.state.track(CLIP, k).state(30) == "tracked" for k in (1, 2))
+
+
+def test_keys_do_nothing_while_somebody_types(annotator: Annotator, server: Server) -> None:
+    annotator.press("n")
+    annotator.wait_for("Object 1 is new")
+    annotator.press("F2")
+    annotator.page.keyboard.type("dad")
+    annotator.press("Enter")
+    annotator.wait_for("Changed object 1")
+    assert server.project.state.objects[1].name == "dad"
+    expect(annotator.page.locator("#position")).to_contain_text("Frame 0")
+
+
+def test_everything_has_a_name_and_tab_goes_round(annotator: Annotator) -> None:
+    """In the order on screen: the top, objects, tools, frame, review, playback, timeline."""
+    page = annotator.page
+    annotator.mark(60, 70).track()
+    page.wait_for_selector("#queue button")
+    assert page.evaluate(NAMES) == []
+    page.focus("#video")
+    regions = ["top"]
+    for _ in range(90):
+        page.keyboard.press("Tab")
+        region = page.evaluate(
+            "document.activeElement.closest('#top, #left, #tools, #stage, #right, #transport, #timeline')?.id"
+        )
+        if region is None:
+            break
+        if not regions or regions[-1] != region:
+            regions.append(region)
+    assert regions == ["top", "left", "tools", "stage", "right", "transport", "timeline"]
+    outline = page.locator("#middle").aria_snapshot()
+    assert 'button "Click" [pressed]' in outline
+    assert "status" in outline
+
+
+def test_the_list_of_keys(annotator: Annotator) -> None:
+    annotator.press("?")
+    expect(annotator.page.locator("dialog")).to_contain_text("Ctrl + Shift + Z")
+    annotator.press("Escape")
+    expect(annotator.page.locator("dialog")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read(server: Server, open_page: Callable[..., Annotator], scheme: str) -> None:
+    """Contrast of at least 4.5 to 1 (WCAG 2.2, 1.4.3), and targets of at least 24 pixels."""
+    annotator = open_page(server.address, color_scheme=scheme).wait_until_shown(0)
+    page = annotator.page
+    for fore, back in [("ink", "panel"), ("faint", "panel"), ("doubt", "panel"), ("on-accent", "accent")]:
+        colours = page.evaluate(
+            """([fore, back]) => [fore, back].map((name) => {
+              const element = document.createElement("i");
+              document.body.append(element);
+              element.style.color = `var(--${name})`;
+              return getComputedStyle(element).color.match(/[\\d.]+/g).map(Number);
+            })""",
+            [fore, back],
+        )
+        lighter, darker = sorted((luminance(colour) for colour in colours), reverse=True)
+        assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (fore, back)
+    heights = page.evaluate(
+        "[...document.querySelectorAll('button, select')].filter((b) => b.checkVisibility())"
+        ".map((b) => b.getBoundingClientRect().height)"
+    )
+    assert min(heights) >= 24
+
+
+def luminance(colour: list[float]) -> float:
+    """Relative luminance of an sRGB colour."""
+    shares = [value / 255 for value in colour[:3]]
+    linear = [s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (1024, 700), (3840, 2160)])
+def test_everything_fits_the_screen(annotator: Annotator, size: tuple[int, int]) -> None:
+    """Nothing is cut off, and the frame has most of the room."""
+    page = annotator.page
+    annotator.mark(60, 70)
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.wait_for_timeout(100)
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll("button, select, input")].filter((b) => b.checkVisibility())
+          .filter((b) => { const r = b.getBoundingClientRect(); return r.left < 0 || r.right > innerWidth; })
+          .map((b) => b.outerHTML.slice(0, 80))"""
+    )
+    assert cut == []
+    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    stage = page.locator("#stage").bounding_box()
+    assert stage is not None
+    assert stage["width"] > 0.5 * size[0]
+    assert stage["height"] > 0.5 * size[1]
+
+
+def test_the_palette_and_the_theme_can_be_chosen(annotator: Annotator) -> None:
+    """And are remembered."""
+    page = annotator.page
+    annotator.press("n")
+    page.click("button[data-action=settings]")
+    page.select_option("dialog label:has-text('Colours') select", "davis")
+    page.select_option("dialog label:has-text('Page') select", "dark")
+    page.click("dialog button[type=submit]")
+    colour = "getComputedStyle(document.querySelector('#objects .swatch')).backgroundColor"
+    page.wait_for_function(f"() => {colour} === 'rgb(128, 0, 0)'")
+    page.reload()
+    annotator.wait_until_shown(0)
+    page.wait_for_function(f"() => {colour} === 'rgb(128, 0, 0)'")
+    assert page.evaluate("getComputedStyle(document.body).colorScheme") == "dark"

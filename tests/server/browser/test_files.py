@@ -1,0 +1,80 @@
+"""Export and import by the page; other people's programs read what it writes."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from .annotator import Annotator
+from .conftest import CLIP, SIZE, Server
+
+
+def export(annotator: Annotator, folder: Path, *formats: str) -> zipfile.ZipFile:
+    """What the page downloads."""
+    page = annotator.page
+    annotator.press("Control+e")
+    page.wait_for_selector("dialog fieldset input")
+    for box in page.locator("dialog fieldset input").all():
+        box.set_checked(box.get_attribute("value") in formats)
+    page.click("dialog button[type=submit]")
+    annotator.wait_for(f"{CLIP}.zip is ready")
+    with page.expect_download() as download:
+        page.click("#download")
+    path = folder / "export.zip"
+    download.value.save_as(path)
+    return zipfile.ZipFile(path)
+
+
+def test_three_formats_say_what_is_shown(annotator: Annotator, server: Server, tmp_path: Path) -> None:
+    annotator.mark(60, 70).press("n").mark(200, 100)
+    annotator.track("Shift+T")
+    archive = export(annotator, tmp_path, "davis", "coco", "mots-txt")
+    wanted = server.project.frame(CLIP, 30).labels
+    names = archive.namelist()
+
+    png = next(name for name in names if "davis" in name and name.endswith("00030.png"))
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(archive.read(png)))), wanted)
+
+    files = [json.loads(archive.read(name)) for name in names if name.endswith(".json")]
+    coco = next(content for content in files if "annotations" in content)
+    image = next(entry["id"] for entry in coco["images"] if entry["file_name"].startswith("00030"))
+    found = [entry["segmentation"] for entry in coco["annotations"] if entry["image_id"] == image]
+    masks = [
+        coco_mask.decode(entry if isinstance(entry["counts"], str) else coco_mask.frPyObjects(entry, *SIZE))
+        for entry in found
+    ]
+    assert {int(mask.sum()) for mask in masks} == {int((wanted == k).sum()) for k in (1, 2)}
+
+    texts = [archive.read(name).decode() for name in names if name.endswith(".txt")]
+    rows = [row for text in texts for line in text.splitlines() if len(row := line.split(" ")) == 6]
+    rows = [row for row in rows if int(row[0]) == 31]
+    assert len(rows) == 2
+    total = sum(coco_mask.decode({"size": list(SIZE), "counts": row[5]}).sum() for row in rows)
+    assert total == (wanted > 0).sum()
+
+
+def test_masks_are_imported(annotator: Annotator, server: Server, tmp_path: Path) -> None:
+    """What was exported comes back as corrections of new objects, which one undo takes away."""
+    annotator.mark(60, 70)
+    archive = export(annotator, tmp_path, "coco")
+    name = next(name for name in archive.namelist() if name.endswith(".json"))
+    path = tmp_path / "masks.json"
+    path.write_bytes(archive.read(name))
+    page = annotator.page
+    page.click("button[data-action=import]")
+    page.set_input_files("dialog input[type=file]", path)
+    page.click("dialog button[type=submit]")
+    annotator.wait_for("Import is done")
+    one, two = (server.project.shown(CLIP, 0, k) for k in (1, 2))
+    assert one is not None
+    assert two is not None
+    np.testing.assert_array_equal(one.mask, two.mask)
+    annotator.press("Control+z")
+    annotator.wait_for("Undone")
+    assert server.project.state.visible == (1,)
