@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -151,3 +152,18 @@ def test_the_palette_and_the_theme_can_be_chosen(annotator: Annotator) -> None:
     annotator.wait_until_shown(0)
     page.wait_for_function(f"() => {colour} === 'rgb(128, 0, 0)'")
     assert page.evaluate("getComputedStyle(document.body).colorScheme") == "dark"
+
+
+def test_keys_can_be_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Server, open_page: Callable[..., Annotator]
+) -> None:
+    """By keys.json of the user's configuration; the list of keys says so."""
+    (tmp_path / "vos").mkdir()
+    (tmp_path / "vos" / "keys.json").write_text('{"keys": {"next": ["l"], "labels": ["Shift+L"]}}')
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    annotator = open_page(server.address).wait_until_shown(0)
+    annotator.press("l").wait_until_shown(1)
+    annotator.press("f").press("Shift+L")
+    expect(annotator.page.locator("[data-action=labels]")).to_have_attribute("aria-pressed", "false")
+    expect(annotator.page.locator("#position")).to_contain_text("Frame 1 ")
+    assert "(L)" in (annotator.page.get_attribute("button[data-action=next]", "title") or "")
