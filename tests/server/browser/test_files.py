@@ -113,3 +113,4 @@ def test_a_read_only_page_changes_nothing(project: Project, open_page: Callable[
         annotator.wait_for("open read-only")
         assert annotator.page.is_disabled("button[data-action=track]")
         annotator.press("f").wait_until_shown(1)
+        annotator.page.close()
