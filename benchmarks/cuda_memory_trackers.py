@@ -24,7 +24,13 @@ import torch
 from common import ROOT, data_root, write_json
 from memory_trackers import SIZE, Ours, images
 
-from vos.trackers.memory.architectures import HIERA, edgetam_config, hiera_config
+from vos.trackers.memory.architectures import (
+    HIERA,
+    PLAIN,
+    edgetam_config,
+    efficienttam_config,
+    hiera_config,
+)
 from vos.trackers.memory.loading import load_network
 from vos.trackers.memory.network import MemoryNetwork
 from vos.trackers.memory.policies import Sam2Policy
@@ -109,6 +115,15 @@ def _edgetam() -> Any:
     return EdgeTamVideoModel(edgetam_config(sizes | {"memory_attention_num_layers": 2}, 1024))
 
 
+def _efficienttam(size: str, pooling: str | None = None) -> Any:
+    from vos.trackers.memory.efficienttam import EfficientTamVideoModel
+
+    plain = next(trunk for trunk in PLAIN if trunk.name == size)
+    switches = ("enable_occlusion_spatial_embedding", "enable_temporal_pos_encoding_for_object_pointers")
+    config = efficienttam_config(plain, dict.fromkeys(switches, False), plain.image_size)
+    return EfficientTamVideoModel(config, plain, pooling)
+
+
 def _sam3() -> Any:
     from transformers import Sam3TrackerVideoConfig, Sam3TrackerVideoModel
 
@@ -121,6 +136,9 @@ MODELS: dict[str, Callable[[], Any]] = {
     "sam2.1-base-plus": lambda: _sam2("base-plus"),
     "sam2.1-large": lambda: _sam2("large"),
     "edgetam": _edgetam,
+    "efficienttam-s": lambda: _efficienttam("s"),
+    "efficienttam-s-1": lambda: _efficienttam("s", "logits"),
+    "efficienttam-ti": lambda: _efficienttam("ti"),
     "sam3": _sam3,
 }
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from .evaluate_vos import LAYOUTS, read_categories, seen_option
+from .memory_options import check_memory, memory_options, take_memory_settings
 from .options import (
     engine_options,
     existing_result,
@@ -20,11 +21,24 @@ from .options import (
 )
 from .persam import persam_options, persam_settings
 from .progress import progress_bar
+from .reference_options import feature_options, place_features, take_feature_settings
 
 
 @click.group()
 def benchmark() -> None:
     """Track and score a whole data set in one go."""
+
+
+def tracking_settings(config: str | None, flags: dict[str, Any]) -> Any:
+    """The settings of every sequence: those of benchmarks, then the file, then the flags."""
+    from vos.runs.benchmark import BENCHMARK_SETTINGS
+    from vos.settings import override
+
+    memory, features = take_memory_settings(flags), take_feature_settings(flags)
+    settings = override(BENCHMARK_SETTINGS, load_config(config), flags)
+    check_memory(settings.model, memory)
+    settings = override(settings, {"tracker": settings.tracker | memory})
+    return place_features(settings, features, references=False)
 
 
 @benchmark.command()
@@ -38,6 +52,8 @@ def benchmark() -> None:
 )
 @output_folder
 @engine_options
+@memory_options
+@feature_options
 @click.option(
     "--task",
     type=click.Choice(["semi-supervised", "unsupervised"]),
@@ -84,10 +100,9 @@ def davis(
     OUT/<sequence>/<frame>.png is the layout of a DAVIS submission. An interrupted run continues
     with --resume, which skips sequences that are done.
     """
-    from vos.runs.benchmark import BENCHMARK_SETTINGS, benchmark_davis
-    from vos.settings import override
+    from vos.runs.benchmark import benchmark_davis
 
-    settings = override(BENCHMARK_SETTINGS, load_config(config), flags)
+    settings = tracking_settings(config, flags)
     with progress_bar(quiet=quiet) as advance:
         result = benchmark_davis(
             root,
@@ -116,6 +131,8 @@ def davis(
 @seen_option
 @output_folder
 @engine_options
+@memory_options
+@feature_options
 @click.option("--videos", metavar="A,B", help="Track and score only these.")
 @existing_result
 @json_file("Write all numbers, settings and times as JSON")
@@ -147,10 +164,9 @@ def vos_sets(
     ROOT has JPEGImages/<video>/ and Annotations/<video>/. Every object is started at the first frame it is
     annotated in, and scored after it. OUT/<video>/<frame>.png is what vos evaluate-vos reads.
     """
-    from vos.runs.benchmark import BENCHMARK_SETTINGS, benchmark_vos
-    from vos.settings import override
+    from vos.runs.benchmark import benchmark_vos
 
-    settings = override(BENCHMARK_SETTINGS, load_config(config), flags)
+    settings = tracking_settings(config, flags)
     with progress_bar(quiet=quiet) as advance:
         result = benchmark_vos(
             root,
@@ -171,6 +187,7 @@ def vos_sets(
 @click.argument("root", type=click.Path(path_type=Path))
 @output_folder
 @persam_options
+@feature_options
 @click.option(
     "--reference",
     default="00",

@@ -29,45 +29,46 @@ def model_names(command: Callable[..., Any]) -> Callable[..., Any]:
 @verbosity
 def list_(as_json: bool, quiet: bool) -> None:
     """List the models that have weights, and which of them are here."""
-    from vos.backbones.weights.catalog import OWN_WEIGHTS, WEIGHTS, weights_folder
+    from vos.backbones.features import FEATURES
+    from vos.backbones.weights.catalog import OWN_WEIGHTS, WEIGHTS, find, hub_folder, weights_folder
 
-    folder = weights_folder()
+    def row(name: str, file: str, size: int, here: bool, **rest: Any) -> dict[str, Any]:
+        facts = {"model": name, "kind": "model", "file": file, "megabytes": round(size / 1e6, 1)}
+        return facts | {"published": "", "gated": False, "sha256": None, **rest, "here": here}
+
     rows = [
-        {
-            "model": weights.name,
-            "file": weights.file,
-            "megabytes": round(weights.size / 1e6, 1),
-            "licence": weights.licence,
-            "published": weights.published,
-            "gated": False,
-            "sha256": weights.sha256,
-            "url": weights.url,
-            "here": (folder / weights.file).is_file(),
-        }
+        row(
+            weights.name, weights.file, weights.size, find(weights.name) is not None,
+            licence=weights.licence, published=weights.published, sha256=weights.sha256, url=weights.url,
+        )
         for weights in WEIGHTS.values()
-    ] + [
-        {
-            "model": name,
-            "file": own.file,
-            "megabytes": round(own.size / 1e6, 1),
-            "licence": own.licence,
-            "published": own.published,
-            "gated": own.gated,
-            "sha256": None,
-            "url": own.page,
-            "here": (folder / own.file).exists(),
-        }
+    ]  # fmt: skip
+    rows += [
+        row(
+            name, own.file, own.size, find(name) is not None,
+            licence=own.licence, published=own.published, gated=own.gated, url=own.page,
+        )
         for name, own in OWN_WEIGHTS.items()
-    ]
+    ]  # fmt: skip
+    rows += [
+        row(
+            name, entry.repository, 4 * entry.parameters, hub_folder(entry.repository) is not None,
+            kind="features", licence=entry.licence, gated=entry.gated,
+            url=f"https://huggingface.co/{entry.repository}",
+        )
+        for name, entry in FEATURES.items()
+    ]  # fmt: skip
     if as_json:
         print_json(rows)
     elif not quiet:
-        for row in rows:
-            state = "here" if row["here"] else "gated" if row["gated"] else "not fetched"
-            licence = row["licence"].partition(",")[0]
-            line = f"{row['model']:16} {row['megabytes']:8.1f} MB  {licence:12} {state:12} {row['published']}"
-            click.echo(line.rstrip())
-        click.echo(f"\nin {folder}; on the right: published J&F")
+        widest = max(len(entry["model"]) for entry in rows)
+        for entry in rows:
+            state = "here" if entry["here"] else "gated" if entry["gated"] else "not fetched"
+            licence = entry["licence"].partition(",")[0]
+            what = "--features" if entry["kind"] == "features" else entry["published"]
+            size = f"{entry['megabytes']:8.1f} MB"
+            click.echo(f"{entry['model']:{widest}} {size}  {licence:14} {state:12} {what}".rstrip())
+        click.echo(f"\nin {weights_folder()} or the Hub's cache; on the right: published J&F")
 
 
 @models.command()

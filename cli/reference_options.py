@@ -61,11 +61,14 @@ def reference_options(command: Any) -> Any:
 def take_reference_settings(flags: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What finds references, and the features, taken out of ``flags``: settings by name, those given."""
     found = {name: flags.pop(f"reference_{name}") for name in ("backbone", "checkpoint")}
+    given = {name: value for name, value in found.items() if value is not None}
+    return given, take_feature_settings(flags)
+
+
+def take_feature_settings(flags: dict[str, Any]) -> dict[str, Any]:
+    """The features that were given, taken out of ``flags``."""
     features = {name: flags.pop(name) for name in FEATURE_FLAGS}
-    return (
-        {name: value for name, value in found.items() if value is not None},
-        {name: value for name, value in features.items() if value is not None},
-    )
+    return {name: value for name, value in features.items() if value is not None}
 
 
 def place_features(settings: Any, features: dict[str, Any], *, references: bool) -> Any:
@@ -80,8 +83,10 @@ def place_features(settings: Any, features: dict[str, Any], *, references: bool)
 
     if not features:
         return settings
-    name, _ = split_model(settings.model, settings.backbone)
-    over_backbone = TRACKERS[name].weights == "backbone"
+    name = settings.model
+    if name != "auto":  # which chooses among trackers that compare no features
+        name, _ = split_model(settings.model, settings.backbone)
+    over_backbone = name in TRACKERS and TRACKERS[name].weights == "backbone"
     if over_backbone:
         settings = override(settings, {"tracker": settings.tracker | features})
     if references and (not over_backbone or settings.reference.backbone is not None):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tiny_dino import save_dino
 
 from vos.backbones.base import Guidance
 from vos.backbones.dino import LONGER_SIDE, grid_size
@@ -22,22 +23,6 @@ from vos.trackers.registry import build_tracker
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 KINDS = ("dinov2-s", "dinov3-s")
-
-
-def save_dino(kind: str, folder: Path, width: int = 24) -> Path:
-    """One layer; DINOv3 with four registers."""
-    import transformers as tf
-
-    size = {"hidden_size": width, "num_hidden_layers": 1, "num_attention_heads": 2}
-    torch.manual_seed(0)
-    if kind.startswith("dinov2"):
-        tf.Dinov2Model(tf.Dinov2Config(**size, image_size=70, patch_size=14)).save_pretrained(folder)
-        tf.BitImageProcessor(image_mean=[0.4, 0.5, 0.6], image_std=[0.2, 0.3, 0.25]).save_pretrained(folder)
-    else:
-        config = tf.DINOv3ViTConfig(**size, intermediate_size=48, num_register_tokens=4)
-        tf.DINOv3ViTModel(config).save_pretrained(folder)
-        tf.DINOv3ViTImageProcessor().save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

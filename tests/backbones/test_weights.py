@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -269,3 +270,33 @@ def test_unknown_model() -> None:
     unknown = _vos("download", "sam-vit-x")
     assert unknown.exit_code == 4
     assert "mobile-sam, sam-vit-b" in unknown.output
+
+
+def test_everything_with_weights_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every tracker and backbone that has weights of its own, and the features; with sizes and licences."""
+    from vos.backbones.features import FEATURES
+    from vos.backbones.registry import BACKBONES
+    from vos.trackers.registry import TRACKERS
+
+    monkeypatch.setenv("VOS_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    rows = {row["model"]: row for row in json.loads(_vos("list", "--json").output)}
+    tables = (*TRACKERS.items(), *BACKBONES.items())
+    assert {name for name, entry in tables if entry.weights == "download"} <= set(rows)
+    assert set(FEATURES) <= set(rows)
+    assert all(row["megabytes"] > 1 and row["licence"] and row["url"] for row in rows.values())
+    assert {name for name, row in rows.items() if row["gated"]} == {
+        "sam3",
+        "dinov3-s",
+        "dinov3-b",
+        "dinov3-l",
+    }
+
+
+def test_weights_that_are_not_fetched() -> None:
+    """``download`` says where they are to be had."""
+    for name, where in (("efficienttam-s", "efficient-track-anything"), ("sam3", "Access is gated")):
+        refused = _vos("download", name)
+        assert refused.exit_code == 4
+        assert where in refused.output
+        assert "give it with --checkpoint" in refused.output

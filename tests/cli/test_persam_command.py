@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from golden_persam import Comparison, golden_state
 from PIL import Image
 from pycocotools.coco import COCO
+from tiny_dino import save_dino
 from vos_cli.main import cli
 
 from vos.backbones.weights.checkpoints import load_state
@@ -453,3 +454,22 @@ def test_real_images(davis_root: Path, tmp_path: Path) -> None:
     for name in later:
         truth = labels(masks / f"{name}.png") > 0
         assert region_similarity(truth, labels(tmp_path / "out/masks" / f"{name}.png")) > 0.8
+
+
+def test_other_features(given: Path, tmp_path: Path) -> None:
+    """``--features``, or the same in a file of settings; not with the published program; weights not here."""
+    dino = save_dino("dinov2-s", tmp_path / "dino")
+    flags = ("--features", "dinov2-s", "--features-weights", dino)
+    result = run(given, tmp_path / "out", given / "three.png", more=flags)
+    assert result.exit_code == 0, result.output
+    (tmp_path / "settings.yaml").write_text(f"features: dinov2-s\nfeatures_weights: {dino}\n")
+    again = run(given, tmp_path / "again", given / "three.png", more=("--config", tmp_path / "settings.yaml"))
+    assert again.exit_code == 0, again.output
+    masks = [labels(tmp_path / out / "masks/three.png") for out in ("out", "again")]
+    assert np.array_equal(*masks)
+    refused = run(given, tmp_path / "no", given / "three.png", more=(*flags, "--recipe", "parity"))
+    assert refused.exit_code == 2
+    assert "which has no features dinov2-s" in refused.stderr
+    missing = run(given, tmp_path / "no", given / "three.png", more=("--features", "dinov3-s"))
+    assert missing.exit_code == 4
+    assert "request access" in missing.stderr

@@ -321,3 +321,23 @@ def test_a_reference_from_the_command_line(clip: Scene, frames: Path, tmp_path: 
     assert record["names"] == {"1": f"frame {COUNT - 1}"}
     last = np.array(Image.open(out / "masks" / f"{COUNT - 1:05d}.png"))
     assert region_similarity(last == 1, clip.labels[COUNT - 1] == 2) > 0.7
+
+
+def test_features_go_where_they_are_used() -> None:
+    """To PerSAM, or to what finds references: with a backbone of its own, to both."""
+    from vos_cli.reference_options import place_features
+
+    from vos.prompting.reference import ReferenceSettings
+    from vos.runs import TrackSettings
+
+    features = {"features": "dinov2-s"}
+
+    def placed(references: bool, **settings: Any) -> tuple[bool, bool]:
+        found = place_features(TrackSettings(**settings), features, references=references)
+        return found.tracker.get("features") is not None, found.reference.features is not None
+
+    assert placed(False, model="persam") == (True, False)
+    assert placed(True, model="mobile-sam") == (True, False)
+    assert placed(True, model="sam2.1-tiny") == (False, True)
+    assert placed(True, model="auto") == (False, True)
+    assert placed(True, model="persam", reference=ReferenceSettings(backbone="mobile-sam")) == (True, True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -53,19 +53,31 @@ class SpanMap(Generic[T]):
 
     def within(self, first: int, last: int) -> Iterator[Span[T]]:
         """The spans that meet ``first`` to ``last``, cut to it."""
-        for span in self.spans:
-            if span.last >= first and span.first <= last:
-                yield Span(max(span.first, first), min(span.last, last), span.value)
+        low, high = self._meeting(first, last)
+        for span in self.spans[low:high]:
+            yield Span(max(span.first, first), min(span.last, last), span.value)
 
     def set(self, first: int, last: int, value: T | None) -> SpanMap[T]:
         """The same with ``value`` at the frames ``first`` to ``last``; None clears them."""
-        outside = [
-            *(Span(span.first, min(span.last, first - 1), span.value) for span in self if span.first < first),
-            *(Span(max(span.first, last + 1), span.last, span.value) for span in self if span.last > last),
-        ]
-        if value is not None and first <= last:
-            outside.append(Span(first, last, value))
-        return SpanMap(_joined(outside))
+        if first > last:
+            return self
+        low, high = self._meeting(first, last)
+        parts: list[Span[T]] = []
+        if low < high and self.spans[low].first < first:
+            parts.append(Span(self.spans[low].first, first - 1, self.spans[low].value))
+        if value is not None:
+            parts.append(Span(first, last, value))
+        if low < high and self.spans[high - 1].last > last:
+            parts.append(Span(last + 1, self.spans[high - 1].last, self.spans[high - 1].value))
+        # Only the neighbours on both sides can join with what is new: long maps are changed in little time.
+        left, right = max(0, low - 1), min(len(self.spans), high + 1)
+        parts = [*self.spans[left:low], *parts, *self.spans[high:right]]
+        return SpanMap((*self.spans[:left], *_joined(parts), *self.spans[right:]))
+
+    def _meeting(self, first: int, last: int) -> tuple[int, int]:
+        """Positions of the spans that meet ``first`` to ``last``: from, and to before."""
+        low = bisect_left(self.spans, first, key=lambda span: span.last)
+        return low, max(low, bisect_right(self.spans, last, key=lambda span: span.first))
 
 
 def gaps(first: int, last: int, taken: SpanMap[T]) -> Iterator[tuple[int, int]]:

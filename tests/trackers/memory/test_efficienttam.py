@@ -116,3 +116,11 @@ def test_another_family(checkpoint: Path, tmp_path: Path) -> None:
         load_network("sam2.1-tiny", checkpoint)
     with pytest.raises(ModelError, match=r"not of efficienttam-ti; use --model sam2.1-tiny"):
         load_network("efficienttam-ti", tiny_sam2_checkpoint(tmp_path / "sam2.pt"))
+
+
+def test_another_size(checkpoint: Path) -> None:
+    """``model_size``: position encodings are made anew, the trunk's are stretched anyway."""
+    network = load_network("efficienttam-ti", checkpoint, image_size=128)
+    assert (network.image_size, network.grid) == (128, 8)
+    features = network.encode_pixels(torch.zeros(1, 3, 128, 128))
+    assert features.coarse.shape == (1, network.dim, 8, 8)

@@ -156,7 +156,10 @@ def _not_finite(state: State) -> State:
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        (_larger, "trunk 40 channels wide with 8 blocks; known are 96 and 12 .tiny."),
+        (
+            _larger,
+            "no published size: its trunk is 40 channels wide with 8 blocks; known are 96 and 12 .tiny.",
+        ),
         (_without, "is not a checkpoint of SAM 2.1"),
         (_one_less, "1 missing .such as memory_encoder.projection.bias"),
         (_one_more, "1 unknown .such as extra"),
@@ -216,7 +219,7 @@ def test_another_model_than_its_name(checkpoint: Path, tmp_path: Path) -> None:
         ("preprocessor_config.json", None, "has no preprocessor_config.json with image_mean"),
         ("config.json", "{", "cannot read .*config.json"),
         ("config.json", '{"model_type": "bert"}', "a model of type 'bert'; trackers are of type"),
-        ("model.safetensors", None, "cannot read checkpoint"),
+        ("model.safetensors", None, "has no model.safetensors; fetch the whole repository"),
     ],
 )
 def test_a_folder_that_is_not_whole(file: str, content: str | None, message: str, folder: Path) -> None:
@@ -245,7 +248,7 @@ def test_weights_that_are_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("VOS_HOME", str(tmp_path))
     with pytest.raises(ModelError, match=r"sam2.1_hiera_small.pt; fetch them .184 MB. with `vos models"):
         load_network("sam2.1-small")
-    with pytest.raises(ModelError, match=r"edgetam.pt, and are not fetched for you: get them from https"):
+    with pytest.raises(ModelError, match=r"edgetam.pt: edgetam is not fetched for you: get it from https"):
         load_network("edgetam")
     with pytest.raises(ModelError, match=r"SAM License.* Access is gated: log in there"):
         load_network("sam3")

@@ -192,14 +192,18 @@ def _efficienttam(size: str, parameters: int, published: str) -> dict[str, OwnWe
     }
 
 
-def _sam_hq(size: str, parameters: int) -> dict[str, OwnWeights]:
+def _sam_hq(size: str, parameters: int, hub: str = "") -> dict[str, OwnWeights]:
     """A checkpoint of SAM-HQ; the publisher states neither bytes nor checksums."""
     page = "https://huggingface.co/lkeab/hq-sam"
-    return {f"sam-hq-vit-{size}": OwnWeights(f"sam_hq_vit_{size}.pth", page, "Apache-2.0", 4 * parameters)}
+    return {
+        f"sam-hq-vit-{size}": OwnWeights(
+            f"sam_hq_vit_{size}.pth", page, "Apache-2.0", 4 * parameters, hub=hub
+        )
+    }
 
 
 OWN_WEIGHTS = {
-    **_sam_hq("b", 94_806_832),
+    **_sam_hq("b", 94_806_832, "syscv-community/sam-hq-vit-base"),
     **_sam_hq("l", 313_676_336),
     **_sam_hq("h", 642_686_256),
     "edgetam": OwnWeights(
@@ -231,8 +235,11 @@ def published(name: str) -> Weights:
     """The published weights of that name.
 
     Raises:
-        ModelError: for a name that is not in :data:`WEIGHTS`.
+        ModelError: for a name that is not in :data:`WEIGHTS`; for one in :data:`OWN_WEIGHTS` it says how to
+            get them.
     """
+    if name in OWN_WEIGHTS:
+        raise ModelError(_how_to_get(name, OWN_WEIGHTS[name]))
     if name not in WEIGHTS:
         raise ModelError(
             f"no published weights are known as {name!r}; choose one of {', '.join(sorted(WEIGHTS))}"
@@ -328,13 +335,17 @@ def hub_folder(repository: str) -> Path | None:
 def _locate_own(name: str, weights: OwnWeights) -> Path:
     path = weights_folder() / weights.file
     if not path.exists():
-        note = f" {weights.note}" if weights.note else ""
-        raise ModelError(
-            f"the weights of {name} are not at {path}, and are not fetched for you: get them from "
-            f"{weights.page} (licence {weights.licence}).{note} "
-            "Put the file there, or give it with --checkpoint FILE"
-        )
+        raise ModelError(f"the weights of {name} are not at {path}: {_how_to_get(name, weights)}")
     return path
+
+
+def _how_to_get(name: str, weights: OwnWeights) -> str:
+    what = "folder" if not Path(weights.file).suffix else "file"
+    note = f" {weights.note}" if weights.note else ""
+    return (
+        f"{name} is not fetched for you: get it from {weights.page} (licence {weights.licence}).{note} "
+        f"Put the {what} {weights.file} into {weights_folder()}, or give it with --checkpoint {what.upper()}"
+    )
 
 
 def packaged_nano() -> Path:

@@ -26,7 +26,12 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
     """
     path = Path(path)
     if path.is_dir():
-        path = path / "model.safetensors"
+        folder, path = path, path / "model.safetensors"
+        if not path.exists():
+            raise ModelError(
+                f"the folder {folder} has no model.safetensors; fetch the whole repository from the Hub, or "
+                "give the file with the weights"
+            )
     try:
         with path.open("rb") as file:
             head = file.read(9)
@@ -89,7 +94,7 @@ def _load_pickle(path: Path) -> Any:
             ) from error
         raise ModelError(f"checkpoint {path} is truncated or damaged; fetch the file again") from error
     except Exception as error:  # a damaged pickle shows in any way
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = str(error).splitlines()[0].split(". ")[0] if str(error) else type(error).__name__
         raise ModelError(
             f"checkpoint {path} is truncated, damaged or no checkpoint at all ({reason}); "
             "PyTorch .pth/.pt files and .safetensors are understood"

@@ -97,8 +97,9 @@ _MODEL_TYPES = {
 }
 """``model_type`` of a folder's ``config.json`` -> family, network, and the configuration's class."""
 
-RESIZABLE = ("Sam2VideoModel", "EdgeTamVideoModel")
-"""Networks of transformers that run at other sizes than that they were trained at."""
+EFFICIENTTAM = "vos.trackers.memory.efficienttam:EfficientTamVideoModel"
+RESIZABLE = ("transformers:Sam2VideoModel", "transformers:EdgeTamVideoModel", EFFICIENTTAM)
+"""Networks that run at other sizes than that they were trained at."""
 SIDE_STEP = 32
 """The side of the image in pixels is a multiple of this: the stride of the coarsest features."""
 
@@ -208,8 +209,8 @@ def detect(state: State, where: str, variant: str = "") -> Architecture:
         if any(name.startswith("spatial_perceiver.") for name in state):
             return _edgetam(state)
         if "vision_encoder.neck.convs.0.conv_1x1.weight" in state:
-            return _efficienttam(state, variant)
-        return _sam2(state)
+            return _efficienttam(state, variant, where)
+        return _sam2(state, where)
     except (KeyError, IndexError, StopIteration) as error:
         examples = ", ".join(sorted(state)[:3]) or "no entries at all"
         raise ModelError(
@@ -218,13 +219,23 @@ def detect(state: State, where: str, variant: str = "") -> Architecture:
         ) from None
 
 
-def _sam2(state: State) -> Architecture:
+def _unknown_trunk(
+    family: str, found: tuple[int, int], known: Mapping[str, tuple[int, int]], where: str
+) -> ModelError:
+    sizes = ", ".join(f"{width} and {depth} ({name})" for name, (width, depth) in known.items())
+    return ModelError(
+        f"{where} is like {family}, but of no published size: its trunk is {found[0]} channels wide with "
+        f"{found[1]} blocks; known are {sizes}"
+    )
+
+
+def _sam2(state: State, where: str) -> Architecture:
     width = len(state["vision_encoder.backbone.patch_embed.projection.weight"])
     depth = _count(state, "vision_encoder.backbone.blocks.")
     trunk = next((h for h in HIERA if _is(h, width, depth)), None)
     if trunk is None:
-        known = ", ".join(f"{h.width} and {sum(h.blocks)} ({h.name})" for h in HIERA)
-        raise KeyError(f"trunk {width} channels wide with {depth} blocks; known are {known}")
+        known = {h.name: (h.width, sum(h.blocks)) for h in HIERA if h.name not in TEST_SIZES}
+        raise _unknown_trunk("SAM 2", (width, depth), known, where)
     sizes = _sizes(state)
     sizes["memory_attention_feed_forward_hidden_size"] = len(
         state["memory_attention.layers.0.linear1.weight"]
@@ -234,13 +245,13 @@ def _sam2(state: State) -> Architecture:
     return Architecture(family, trunk.name, "transformers:Sam2VideoModel", hiera_config(trunk, sizes))
 
 
-def _efficienttam(state: State, variant: str) -> Architecture:
+def _efficienttam(state: State, variant: str, where: str) -> Architecture:
     width = len(state["vision_encoder.backbone.patch_embed.projection.weight"])
     depth = _count(state, "vision_encoder.backbone.blocks.")
     plain = next((trunk for trunk in PLAIN if (trunk.width, trunk.depth) == (width, depth)), None)
     if plain is None:
-        known = ", ".join(f"{trunk.width} and {trunk.depth} ({trunk.name})" for trunk in PLAIN)
-        raise KeyError(f"trunk {width} channels wide with {depth} blocks; known are {known}")
+        known = {h.name: (h.width, h.depth) for h in PLAIN if h.name not in TEST_SIZES}
+        raise _unknown_trunk("EfficientTAM", (width, depth), known, where)
     sizes = _sizes(state)
     sizes["memory_attention_feed_forward_hidden_size"] = len(
         state["memory_attention.layers.0.linear1.weight"]
@@ -249,7 +260,7 @@ def _efficienttam(state: State, variant: str) -> Architecture:
     return Architecture(
         "efficienttam",
         plain.name,
-        "vos.trackers.memory.efficienttam:EfficientTamVideoModel",
+        EFFICIENTTAM,
         efficienttam_config(plain, sizes, plain.image_size // kind.shrink),
         {"plain": plain, "pooling": kind.pooling},
         variant,
