@@ -24,7 +24,13 @@ import torch
 from common import ROOT, data_root, write_json
 from memory_trackers import SIZE, Ours, images
 
-from vos.trackers.memory.architectures import HIERA, PLAIN, edgetam_config, efficienttam_config, hiera_config
+from vos.trackers.memory.architectures import (
+    HIERA,
+    PLAIN,
+    edgetam_config,
+    efficienttam_config,
+    hiera_config,
+)
 from vos.trackers.memory.loading import load_network
 from vos.trackers.memory.network import MemoryNetwork
 from vos.trackers.memory.policies import Sam2Policy

@@ -24,6 +24,8 @@ from vos.projects.signals import SIGNALS
 
 BAD = 0.75
 FOLDS = 5
+USUAL = 0.4
+"""Weight of a signal of which the data say nothing."""
 FITTED_ON = ("queue", "random")
 """Policies whose masks are fitted to: those that do not know the truth."""
 Floats = NDArray[np.float64]
@@ -38,14 +40,15 @@ def noisy_or(weights: Floats) -> Model:
 
 
 def fit_noisy_or(values: Floats, bad: Bools) -> Floats:
-    """(S,) weights in 0..0.95 of the likeliest doubt."""
+    """(S,) weights in 0..0.95 of the likeliest doubt; of a signal that never occurs it is :data:`USUAL`."""
 
     def loss(weights: Floats) -> float:
         u = np.clip(noisy_or(weights)(values), 1e-3, 1 - 1e-3)
-        return float(-np.where(bad, np.log(u), np.log(1 - u)).mean())
+        missed = -np.where(bad, np.log(u), np.log(1 - u)).mean()
+        return float(missed + 1e-4 * ((weights - USUAL) ** 2).sum())
 
     bounds = [(0.0, 0.95)] * values.shape[1]
-    return np.asarray(minimize(loss, np.full(values.shape[1], 0.4), bounds=bounds).x)
+    return np.asarray(minimize(loss, np.full(values.shape[1], USUAL), bounds=bounds).x)
 
 
 def fit_logistic(values: Floats, bad: Bools) -> Model:
@@ -94,6 +97,10 @@ def fit_queue(rows: list[dict[str, Any]], asset: Path, report: Path) -> None:
     sequence = np.array([sample[0] for sample in samples])
     model = np.array([sample[1] for sample in samples])
     bad = np.array([sample[2] for sample in samples]) < BAD
+    if bad.all() or not bad.any():
+        raise SystemExit(
+            f"{int(bad.sum())} of {len(bad)} masks have J < {BAD}: there is nothing to tell apart"
+        )
     values = np.array([[sample[3].get(name, 0.0) for name in names] for sample in samples])
     weights = fit_noisy_or(values, bad)
     before = np.array([queue_weights().get(name, 0.0) for name in names])
@@ -113,7 +120,7 @@ def fit_queue(rows: list[dict[str, Any]], asset: Path, report: Path) -> None:
         "sequences": len(set(sequence.tolist())),
         "models": sorted(set(model.tolist())),
         "masks": len(bad),
-        "bad": int(bad.sum()),
+        "bad masks": int(bad.sum()),
         "cut": sorted({(row["frames"], row["size"]) for row in used}),
     }
     found = {name: round(float(weight), 3) for name, weight in zip(names, weights, strict=True)}

@@ -45,6 +45,7 @@ COMMANDS: dict[str, str] = {
     "import": "Read annotations of other tools as masks and prompts for a video.",
     "convert": "Convert annotations from one format to another.",
     "formats": "List the annotation formats, and what each can and cannot keep.",
+    "config": "Show all settings as a recipe, or check one.",
     "models": "Download and verify the weights of models.",
     "tracks": "Edit results: swap ids, rename, merge, drop, trim, fill gaps, remove specks.",
     "visualize": "Show masks: overlay, comparison with the truth, contact sheet, plot.",

@@ -9,8 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vos.errors import InputError, OutputError
+from vos.projects import Project
 from vos.projects.events import Draft, Event, JournalError, check_draft, parse_line
-from vos.projects.journal import JournalWriter, read_journal, writer_name
+from vos.projects.journal import JOURNALS, JournalWriter, read_journal, writer_name
+
+from .drifting import new_project
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -60,6 +63,20 @@ def test_a_torn_last_line_is_cut_by_its_writer_and_ignored_by_others(tmp_path: P
         writer.append(events(1, start=3))
         writer.close()
         assert path.read_bytes() == whole
+
+
+def test_a_cut_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """By its writer, with file and size; others say nothing."""
+    with new_project(tmp_path) as project:
+        path = project.folder / JOURNALS / "anna.jsonl"
+    path.write_bytes(path.read_bytes()[:-5])
+    with Project.open(project.folder, annotator="ben"):
+        assert not caplog.records
+    with Project.open(project.folder, annotator="anna") as project:
+        assert project.cut > 0
+        assert list(project.state.objects) == [1]
+    (record,) = caplog.records
+    assert f"{path}: {record.args[1]} bytes" in record.getMessage()
 
 
 def test_events_appended_together_count_together(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -12,6 +13,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import numpy as np
+from PIL import Image
+
+cv2.setNumThreads(1)  # threads do not survive a fork
+KILLS = int(os.environ.get("VOS_KILLS", "2"))
+"""In each of the tests of kills; there are 39 of them."""
+
+
+def check_whole(out: Path) -> None:
+    """Every file under a final name is complete."""
+    for path in out.rglob("*"):
+        hidden = any(part.startswith(".") for part in path.relative_to(out).parts)
+        if hidden or not path.is_file():
+            continue
+        if path.suffix == ".json":
+            json.loads(path.read_text())
+        elif path.suffix == ".png":
+            np.asarray(Image.open(path))
 
 
 class Child:
@@ -24,7 +43,8 @@ class Child:
 
     def __init__(self, work: Callable[[], object], log: Path) -> None:
         self.log = log
-        cv2.setNumThreads(1)  # threads do not survive a fork
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(1)
         log.write_bytes(b"")
         self.pid = os.fork()
         if self.pid == 0:

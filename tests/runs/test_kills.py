@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -11,10 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
-from PIL import Image
+from forks import KILLS, Child, check_whole
 from run_fakes import DriftingTracker, SceneReader, files, target
 
 from vos.errors import OutputError
@@ -26,42 +23,16 @@ from vos.trackers.registry import build_tracker
 from vos.video.selection import Video
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
-KILLS = int(os.environ.get("VOS_KILLS", "12"))
 TRACKERS: dict[str, Callable[[], Tracker]] = {
     "drifting": DriftingTracker,
-    "classical": lambda: build_tracker("builtin"),
+    "classical": lambda: build_tracker("classical"),
+    "nano": lambda: build_tracker("nano"),
 }
 PROMPTS = {
     "forward": [(1, 0), (2, 0)],
     "both directions": [(1, 4), (2, 9)],
     "corrections": [(1, 0), (2, 3), (1, 7)],
 }
-
-
-def killed_after(seconds: float, work: Callable[[], object]) -> bool:
-    """Do ``work`` in a process of its own; whether it was killed before its end."""
-    child = os.fork()
-    if child == 0:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        try:
-            work()
-        finally:
-            os._exit(0)
-    time.sleep(seconds)
-    os.kill(child, signal.SIGKILL)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
-
-
-def check_whole(out: Path) -> None:
-    """Every file under a final name is complete."""
-    for path in out.rglob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(out).parts)
-        if hidden or not path.is_file():
-            continue
-        if path.suffix == ".json":
-            json.loads(path.read_text())
-        elif path.suffix == ".png":
-            np.asarray(Image.open(path))
 
 
 @pytest.mark.slow
@@ -72,10 +43,17 @@ def test_killed_by_the_system(
     clip: Scene, source: Path, tmp_path: Path, tracker: str, prompts: str, replacing: bool
 ) -> None:
     """Killed again and again, at random moments of a run that goes on or begins from an earlier result."""
-    cv2.setNumThreads(1)  # threads do not survive a fork
     targets = [target(clip, number, index) for number, index in PROMPTS[prompts]]
     settings = TrackSettings(checkpoint_every=5)
     earlier = TrackSettings(checkpoint_every=5, end=12)
+
+    def killed(work: Callable[[], object]) -> bool:
+        child = Child(work, tmp_path / "log")
+        time.sleep(rng.uniform(0, longest))
+        child.send(signal.SIGKILL)
+        code = child.wait()
+        assert code in (0, -signal.SIGKILL), child.errors
+        return code != 0
 
     def go(out: Path, what: list[Target], how: TrackSettings, **flags: bool) -> None:
         reader = SceneReader(clip, source)
@@ -94,7 +72,7 @@ def test_killed_by_the_system(
             go(out, [target(clip, 1)], earlier)
         before = files(out) if replacing else {}
         flags = {"overwrite": True} if replacing else {"resume": True}
-        while killed_after(rng.uniform(0, longest), partial(go, out, targets, settings, **flags)):
+        while kills < KILLS and killed(partial(go, out, targets, settings, **flags)):
             kills += 1
             check_whole(out)
             if replacing and not (out / ".work" / "swap.json").exists() and (out / ".work").exists():

@@ -10,11 +10,12 @@ from typing import Any, ClassVar, Literal
 from ..ops.polygons import at_least_three, fill, rings
 from ..ops.rle import coco_box, coco_rle
 from .appending import join_video_annotations
+from .outlines import OutlineOptions
 from .records import FrameRecord, Join, ObjectMask, RecordedVideo, RecordWriter, dumps, write_lines
 
 
 @dataclass(frozen=True)
-class CocoOptions:
+class CocoOptions(OutlineOptions):
     """Options of both writers."""
 
     segmentation: Literal["rle", "polygon"] = "rle"
@@ -89,7 +90,7 @@ class CocoWriter(RecordWriter):
                 return {"size": list(record.size), "counts": found.text}
             return coco_rle(found.counts, record.size, compressed=False)
         mask = record.mask(found)
-        outlines = [outer for outer, _ in rings(mask)]
+        outlines = [outer for outer, _ in rings(mask, epsilon=self.options.epsilon)]
         self.count_wrong(found, fill(outlines, record.size), mask)
         return [at_least_three(outline).ravel().tolist() for outline in outlines]
 

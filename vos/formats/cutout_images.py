@@ -99,7 +99,8 @@ class CutoutFolderWriter(Writer):
                         target = temporary / member.name
                         target.parent.mkdir(parents=True, exist_ok=True)
                         target.write_bytes(file.read())
-                        lines.append(member.pax_headers["comment"])
+                        if lines[-1] != member.pax_headers["comment"]:
+                            lines.append(member.pax_headers["comment"])
             (temporary / self.table).write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
             files = sorted(p for p in temporary.rglob("*") if p.is_file())
             self.files = tuple(p.relative_to(temporary).as_posix() for p in files)
@@ -175,8 +176,29 @@ class RgbaPngWriter(SequenceWriter):
         return cut
 
 
+@dataclass(frozen=True)
+class MattePngOptions(SequenceOptions):
+    """Options of ``matte-png``."""
+
+    per_object: bool = False
+    """A sequence per object, in a folder named by its id, in place of one of their union."""
+
+
 class MattePngWriter(SequenceWriter):
     """Grey PNGs, 255 inside the objects."""
+
+    Options = MattePngOptions
+
+    def pictures(self, frame: Frame, result: FrameResult) -> Iterator[tuple[str, bytes, str]]:
+        """One, or one per object known at the frame, visible or not."""
+        for name, data, line in super().pictures(frame, result):
+            if not self.options.per_object:
+                yield name, data, line
+                continue
+            for object_id in result.ids:
+                if self.options.object in (None, object_id):
+                    alpha = self.options.opacity(frame, result, object_id)
+                    yield f"{object_id}/{name}", _png(alpha), line
 
     def pixels(self, frame: Frame, alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(H, W) grey."""

@@ -77,7 +77,17 @@ class _AlphaWriter(CutoutVideoWriter):
         return picture
 
 
-class ProResWriter(_AlphaWriter):
+class _BlockWriter(_AlphaWriter):
+    """Codecs that transform blocks: colours go on a little beyond the edge, where a step to black would blur
+    into those of the objects."""
+
+    def picture(self, frame: Frame, segmentation: FrameResult) -> NDArray[np.uint8]:
+        """(H, W, 4) RGBA."""
+        alpha = self.options.opacity(frame, segmentation)
+        return np.dstack([extend_colours(self.options.colours(frame, alpha), alpha), alpha])
+
+
+class ProResWriter(_BlockWriter):
     """``alpha.mov``: ProRes 4444, for After Effects, Resolve, Final Cut, Premiere."""
 
     @classmethod
@@ -109,8 +119,8 @@ class QuickTimeAnimationWriter(_AlphaWriter):
 class WebmOptions(AlphaVideoOptions):
     """Options of ``webm``."""
 
-    crf: int = 20
-    """Constant quality of VP9: 0 best, 63 worst."""
+    crf: int = 5
+    """Constant quality of VP9: 0 best, 63 worst. Up to 5, alpha stays within 3 of 255."""
     lossless: bool = False
     """Compress without loss (colour is still stored at half the resolution)."""
 
@@ -120,7 +130,7 @@ class WebmOptions(AlphaVideoOptions):
             raise ValueError(f"crf must be in 0..63, got {self.crf}")
 
 
-class WebmWriter(_AlphaWriter):
+class WebmWriter(_BlockWriter):
     """``alpha.webm``: VP9 with alpha, for browsers and OBS."""
 
     Options = WebmOptions
@@ -131,11 +141,6 @@ class WebmWriter(_AlphaWriter):
         quality = {"lossless": "1"} if options.lossless else {"crf": str(options.crf), "b": "0"}
         more = {"auto-alt-ref": "0", "lag-in-frames": "0", "threads": "1", **quality}
         return Encoding("libvpx-vp9", "yuva420p", more, container="webm", piece="matroska")
-
-    def picture(self, frame: Frame, segmentation: FrameResult) -> NDArray[np.uint8]:
-        """(H, W, 4) RGBA, colours drawn a little over the edge, since they are stored at half resolution."""
-        alpha = self.options.opacity(frame, segmentation)
-        return np.dstack([extend_colours(self.options.colours(frame, alpha), alpha), alpha])
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import FormatError
 from ..ops.polygons import fill, rings
 from ..ops.rle import check_size, decode_row_runs, encode_counts, row_runs
+from .outlines import OutlineOptions
 from .reading import Annotations, BoxPrompt, IdMap, Request, load_xml, merged
 from .records import FrameRecord, ObjectMask, RecordedVideo, RecordWriter
 
@@ -24,7 +25,7 @@ _ATTRIBUTE = "track_id"
 
 
 @dataclass(frozen=True)
-class CvatVideoOptions:
+class CvatVideoOptions(OutlineOptions):
     """Options of the video format."""
 
     tracks: Literal["single", "polygon", "mask"] = "single"
@@ -158,7 +159,7 @@ class CvatVideoWriter(_CvatWriter):
 
     def _polygon(self, record: FrameRecord, found: ObjectMask) -> str:
         mask = record.mask(found)
-        outer = rings(mask)[0][0]
+        outer = rings(mask, epsilon=self.options.epsilon)[0][0]
         self.count_wrong(found, fill([outer], record.size), mask)
         points = ";".join(f"{x:.2f},{y:.2f}" for x, y in outer.tolist())
         return f'points="{points}" z_order="0"'

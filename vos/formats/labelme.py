@@ -15,6 +15,7 @@ from PIL import Image
 from ..files import visible
 from ..ops.polygons import at_least_three, fill, rings
 from ..ops.rle import check_size, encode_counts
+from .outlines import OutlineOptions
 from .reading import Annotations, BoxPrompt, IdMap, Request, frame_numbers, load_json, merged, natural_key
 from .records import FrameRecord, ObjectMask, RecordedVideo, RecordWriter, dumps
 
@@ -23,7 +24,7 @@ _VERSION = "5.5.0"
 
 
 @dataclass(frozen=True)
-class LabelMeOptions:
+class LabelMeOptions(OutlineOptions):
     """Options of the writer."""
 
     shape: Literal["mask", "polygon"] = "mask"
@@ -70,7 +71,7 @@ class LabelMeWriter(RecordWriter):
             picture = _encode(mask[y0 : y1 + 1, x0 : x1 + 1])
             yield shape | {"points": [[x0, y0], [x1, y1]], "shape_type": "mask", "mask": picture}
             return
-        outlines = [outer for outer, _ in rings(mask)]
+        outlines = [outer for outer, _ in rings(mask, epsilon=self.options.epsilon)]
         self.count_wrong(found, fill(outlines, record.size), mask)
         for outline in outlines:
             points = [[float(x), float(y)] for x, y in at_least_three(outline).tolist()]

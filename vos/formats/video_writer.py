@@ -238,10 +238,11 @@ class _Piece:
     def encode(self, image: NDArray[np.uint8], tick: int) -> None:
         layout = _LAYOUTS[2 if image.ndim == 2 else image.shape[2]]
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format=layout)
+        # With several threads swscale now and then spoils a row of formats with more than 8 bits.
         if self._encoding.pixels.startswith("yuv"):
-            picture = picture.reformat(format=self._encoding.pixels, dst_colorspace=BT709)
+            picture = picture.reformat(format=self._encoding.pixels, dst_colorspace=BT709, threads=1)
         elif self._encoding.pixels != layout:
-            picture = picture.reformat(format=self._encoding.pixels)
+            picture = picture.reformat(format=self._encoding.pixels, threads=1)
         picture.pts, picture.time_base = tick, Fraction(1, TICKS)
         self._container.mux(self._stream.encode(picture))
 

@@ -20,6 +20,7 @@ from ..ops.polygons import Ring, at_least_three, closed_path, fill, rings
 from ..ops.rle import encode_counts
 from .appending import join_lines, join_yolo_data
 from .linking import link_by_iou
+from .outlines import OutlineOptions
 from .reading import (
     Annotations,
     BoxPrompt,
@@ -41,7 +42,7 @@ _SMALLEST = 10
 
 
 @dataclass(frozen=True)
-class YoloOptions:
+class YoloOptions(OutlineOptions):
     """Options of the writer.
 
     Raises:
@@ -52,16 +53,13 @@ class YoloOptions:
     """``train``, ``val`` or ``test``."""
     pieces: Literal["join", "split", "largest"] = "join"
     """One line for an object in several pieces, a line for each, or only the largest."""
-    epsilon: float = 0.0
-    """Simplify outlines by up to so many pixels; 0 is exact."""
     track_ids: bool = False
     """Put the object id at the end of every line: read by CVAT and supervision, not by Ultralytics."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.split not in ("train", "val", "test"):
             raise ValueError(f"split must be train, val or test, got {self.split!r}")
-        if self.epsilon < 0:
-            raise ValueError(f"epsilon must be 0 or more, got {self.epsilon}")
 
 
 class YoloWriter(RecordWriter):
@@ -90,6 +88,7 @@ class YoloWriter(RecordWriter):
         duplicates, images = 0, []
         for record in video.frames():
             lines: list[str] = []
+            boxes: list[tuple[int, ...]] = []
             for found in record.visible:
                 mask = record.mask(found)
                 drawn, paths = self._outlines(mask)
@@ -97,7 +96,8 @@ class YoloWriter(RecordWriter):
                 total[found.object_id] = total.get(found.object_id, 0) + found.area
                 number = numbers[video.category(found.object_id)]
                 lines += [self._line(number, path, record.size, found.object_id) for path in paths]
-            duplicates += len(lines) - len(set(lines))
+                boxes += [(number, *path.min(axis=0), *path.max(axis=0)) for path in paths]
+            duplicates += len(boxes) - len(set(boxes))
             text = "".join(line + "\n" for line in lines)
             (out / "labels" / split / f"{self._stem(record)}.txt").write_text(
                 text, encoding="ascii", newline="\n"
@@ -140,7 +140,10 @@ class YoloWriter(RecordWriter):
                 f"{_MANY_WRONG:.0%} of their pixels: pieces=split writes a line for each piece"
             )
         if duplicates:
-            self.notes.append(f"{duplicates} lines equal another one of their image; Ultralytics drops them")
+            self.notes.append(
+                f"{duplicates} lines have class and box of another one of their image; "
+                "Ultralytics takes them for duplicates and drops them"
+            )
         if video.indices and min(video.size) < _SMALLEST:
             self.notes.append(f"Ultralytics refuses images with less than {_SMALLEST} pixels a side")
 

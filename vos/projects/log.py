@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError
 from .events import Draft, Event, now
 from .journal import JOURNALS, SUFFIX, JournalWriter, read_journal
+
+logger = logging.getLogger(__name__)
 
 
 class EventLog:
@@ -34,6 +37,13 @@ class EventLog:
             self._events[writer] = list(self._journal.events)
         self.cut = self._journal.cut if self._journal else 0
         """Bytes of an event that an earlier process was killed in the middle of writing, now cut off."""
+        if self.cut:
+            logger.warning(
+                "%s: %d bytes of an event that was never acknowledged were cut off: "
+                "a process was stopped while it wrote",
+                self.folder / f"{writer}{SUFFIX}",
+                self.cut,
+            )
 
     @property
     def is_open(self) -> bool:

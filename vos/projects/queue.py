@@ -159,13 +159,18 @@ def _signals(
             continue
         signals = event.payload.get("signals", {}).get(str(span.value.object_id), {})
         for name, frames in signals.items():
-            weight = weights.get(name, 0.0)
-            for text, value in frames.items():
-                if weight and span.first <= int(text) <= span.last:
-                    found.append((name, int(text), weight, float(value)))
+            if weight := weights.get(name, 0.0):
+                found += [(name, f, weight, value) for f, value in _values(frames, span.first, span.last)]
         if (weight := weights.get("far", 0.0)) > 0:
             found += [("far", f, weight, float(far[f])) for f in range(span.first, span.last + 1)]
     return found
+
+
+def _values(frames: Mapping[str, float], first: int, last: int) -> list[tuple[int, float]]:
+    """Frame and value of a signal in a range, without a look at all frames for a few."""
+    if last - first < len(frames):
+        return [(f, float(frames[text])) for f in range(first, last + 1) if (text := str(f)) in frames]
+    return [(f, float(value)) for text, value in frames.items() if first <= (f := int(text)) <= last]
 
 
 def distance_signal(track: Track) -> Doubts:
@@ -178,7 +183,7 @@ def distance_signal(track: Track) -> Doubts:
         before = inside - interval.first + 1 if interval.before is not None else np.inf
         after = interval.last + 1 - inside if interval.after is not None else np.inf
         if interval.sides != (None, None):
-            values[inside] = [ramp(distance) for distance in np.minimum(before, after)]
+            values[inside] = ramp.of_all(np.minimum(before, after))
     return values
 
 

@@ -35,6 +35,10 @@ class Ramp:
         """The signal, 0..1."""
         return float(np.clip((value - self.low) / (self.high - self.low), 0.0, 1.0))
 
+    def of_all(self, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+        """The signals of many measurements at once."""
+        return np.clip((values - self.low) / (self.high - self.low), 0.0, 1.0)
+
 
 @dataclass(frozen=True)
 class Signal:

@@ -42,7 +42,7 @@ class TrackSettings:
     end: int | None = None
     """Frame to stop before; None: the end of the video."""
     stride: int = 1
-    """Read every so-manieth frame, from ``start`` on."""
+    """Read every n-th frame, from ``start`` on."""
     size: tuple[int, int] | int | None = None
     """(width, height), or the shorter side, that frames are scaled to as they are read; None: as they are."""
     backward: bool = True
@@ -56,9 +56,9 @@ class TrackSettings:
     options: dict = field(default_factory=dict)
     """Options of the outputs, each for those that have it, such as ``edge: soft`` for cut-outs."""
     overlay: OverlaySettings = field(default_factory=OverlaySettings)
-    """Looks of the overlay video."""
+    """Appearance of the overlay video."""
     tracker: dict = field(default_factory=dict)
-    """The engine's own settings, laid over its defaults."""
+    """The tracker's own settings, laid over its defaults: ``vos config show --model NAME`` lists them."""
     classes: ClassSettings = field(default_factory=ClassSettings)
     """How objects of named classes are detected."""
     reference: ReferenceSettings = field(default_factory=ReferenceSettings)

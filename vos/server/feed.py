@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..projects.events import Event
@@ -15,6 +14,8 @@ PING = 15.0
 """Seconds between two signs of life."""
 WAITING = 1000
 """Messages a page may be behind; then its stream ends, and it asks for what it missed."""
+
+Queue = asyncio.Queue[bytes | None]
 
 _HEAVY = {"tracked": ("pieces", "signals", "view", "engine"), "review": ("pins",)}
 """Kind -> fields that are for the store and not for pages."""
@@ -38,8 +39,7 @@ class Feed:
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._lock = threading.Lock()
-        self._queues: set[asyncio.Queue[bytes | None]] = set()
+        self._queues: set[Queue] = set()
         self._is_open = True
 
     def attach(self) -> None:
@@ -63,35 +63,25 @@ class Feed:
 
     def _deliver(self, item: bytes | None) -> None:
         for queue in list(self._queues):
-            if queue.full():
+            if queue.full():  # far behind: it ends, and its page asks again
                 self._queues.discard(queue)
                 while not queue.empty():
                     queue.get_nowait()
-                item_for_queue: bytes | None = None
+                queue.put_nowait(None)
             else:
-                item_for_queue = item
-            queue.put_nowait(item_for_queue)
-
-    async def stream(self, first: Sequence[bytes]) -> AsyncIterator[bytes]:
-        """A stream that begins with these messages. Subscribe before looking at what they say: see
-        :meth:`subscription`."""
-        with self.subscription() as queue:
-            async for item in self.follow(queue, first):
-                yield item
+                queue.put_nowait(item)
 
     @contextlib.contextmanager
-    def subscription(self) -> Any:
-        """A queue that gets every message from now on."""
-        queue: asyncio.Queue[bytes | None] = asyncio.Queue(WAITING)
+    def subscription(self) -> Iterator[Queue]:
+        """A queue that gets every message from now on; None ends it."""
+        queue: Queue = asyncio.Queue(WAITING)
         self._queues.add(queue)
         try:
             yield queue
         finally:
             self._queues.discard(queue)
 
-    async def follow(
-        self, queue: asyncio.Queue[bytes | None], first: Sequence[bytes]
-    ) -> AsyncIterator[bytes]:
+    async def follow(self, queue: Queue, first: Sequence[bytes]) -> AsyncIterator[bytes]:
         """The messages of a queue after these, with signs of life."""
         for item in first:
             yield item

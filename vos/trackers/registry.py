@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["MODELS", "TRACKERS", "TrackerEntry", "build_tracker", "dtype_of", "split_model"]
+__all__ = [
+    "MODELS",
+    "TRACKERS",
+    "TrackerEntry",
+    "build_tracker",
+    "dtype_of",
+    "split_model",
+    "tracker_settings",
+]
 
 
 @dataclass(frozen=True)
@@ -24,8 +32,11 @@ class TrackerEntry:
     """All that others ask about a tracker."""
 
     builder: str
-    """``module:function`` of ``settings`` (a mapping laid over the tracker's own), ``device``, ``dtype``,
+    """``module:function`` of ``settings`` (what ``settings`` below returns), ``device``, ``dtype``,
     ``checkpoint`` and, if it runs over a backbone, ``backbone`` (a name)."""
+    settings: str
+    """``module:function`` of a mapping: the tracker's settings, a frozen dataclass, with the mapping laid
+    over its defaults."""
     help: str
     """One line for people."""
     weights: str = "download"
@@ -54,8 +65,10 @@ def _memory(
     cost: tuple[float, float] = (0.0, 0.0),
     package: str = "",
 ) -> TrackerEntry:
+    module = "vos.trackers.memory.builder"
     return TrackerEntry(
-        "vos.trackers.memory.builder:build",
+        f"{module}:build",
+        f"{module}:settings_of",
         help,
         memory=True,
         options={"name": name},
@@ -73,19 +86,25 @@ _OBJECT = 510.0
 TRACKERS: dict[str, TrackerEntry] = {
     "classical": TrackerEntry(
         "vos.trackers.classical.tracker:build",
+        "vos.trackers.classical.tracker:settings_of",
         "optical flow and an online appearance model",
         "none",
         cost=(5.0, 15.0),
     ),
     "nano": TrackerEntry(
         "vos.trackers.nano.tracker:build",
+        "vos.trackers.nano.tracker:settings_of",
         "classical, refined by a compact network",
         "included",
         tunable=True,
         cost=(8.0, 18.0),
     ),
     "persam": TrackerEntry(
-        "vos.trackers.persam.tracker:build", "PerSAM over any backbone", "backbone", tunable=True
+        "vos.trackers.persam.tracker:build",
+        "vos.trackers.persam.tracker:settings_of",
+        "PerSAM over any backbone",
+        "backbone",
+        tunable=True,
     ),
     **{
         f"sam2.1-{size}": _memory(f"sam2.1-{size}", f"SAM 2.1 {size}", quality, (frame, _OBJECT))
@@ -185,14 +204,27 @@ def build_tracker(
     options: dict[str, Any] = {"device": device, "dtype": dtype, "checkpoint": checkpoint, **entry.options}
     if over is not None:
         options["backbone"] = over
-    chosen = {**(settings or {}), **({"tune": True} if tune else {})}
+    chosen = tracker_settings(name, {**(settings or {}), **({"tune": True} if tune else {})})
+    tracker: Tracker = load(entry.builder)(settings=chosen, **options)
+    return tracker
+
+
+def tracker_settings(name: str, settings: Mapping[str, Any]) -> Any:
+    """The settings of a tracker, a frozen dataclass, with ``settings`` laid over its defaults.
+
+    Args:
+        name: a key of :data:`TRACKERS`.
+        settings: nested, as in a recipe.
+
+    Raises:
+        SettingsError: for an unknown setting, or one of the wrong type.
+    """
     try:
-        tracker: Tracker = load(entry.builder)(settings=chosen, **options)
+        return load(TRACKERS[name].settings)(settings)
     except SettingsError as error:
         raise SettingsError(
             f"tracker {name}: {error} (the recipe or --tracker settings may be for another tracker)"
         ) from error
-    return tracker
 
 
 def dtype_of(model: str, device: str = "cpu", dtype: str = "auto", backbone: str | None = None) -> str:

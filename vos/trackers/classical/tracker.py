@@ -186,12 +186,13 @@ def _video_from(state: dict[str, Any]) -> Video:
     )
 
 
-def build(
-    *, settings: Mapping[str, Any], device: str, dtype: str, checkpoint: str | None
-) -> ClassicalTracker:
-    """The classical tracker with ``settings`` laid over its own.
+def settings_of(settings: Mapping[str, Any]) -> ClassicalSettings:
+    """The settings of the classical tracker with ``settings`` laid over them; or SettingsError."""
+    return override(ClassicalSettings(), settings)
 
-    Raises:
-        SettingsError: for an unknown setting, or one of the wrong type.
-    """
-    return ClassicalTracker(override(ClassicalSettings(), settings))
+
+def build(
+    *, settings: ClassicalSettings, device: str, dtype: str, checkpoint: str | None
+) -> ClassicalTracker:
+    """The classical tracker."""
+    return ClassicalTracker(settings)

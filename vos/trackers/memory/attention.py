@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 QUERY_BLOCK = 512
-KEY_BLOCK = 2048
+KEY_BLOCK = 512
 """Sizes of the blocks on a processor: what they need stays in its cache."""
 
 
@@ -133,12 +133,12 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None = 
     objects, width = len(keys), queries.shape[-1]
     if queries.is_cuda or values.shape[-1] == width:
         return _attend_fused(queries.expand(objects, -1, -1), keys, values, bias)
-    scaled = queries * width**-0.5
-    if bias is not None:  # as one more channel of the keys, which is 1 in queries
-        scaled = torch.cat((scaled, torch.ones_like(scaled[..., :1])), dim=2)
-        keys = torch.cat((keys, bias[None, :, None].expand(objects, -1, -1)), dim=2)
-    one_by_one = zip(scaled.expand(objects, -1, -1), keys, values, strict=True)
-    return torch.stack([_attend_object(*one) for one in one_by_one])
+    scaled = (queries * width**-0.5).expand(objects, -1, -1)
+    attended = [
+        torch.cat([_attend_block(block, some_keys, some_values, bias) for block in some.split(QUERY_BLOCK)])
+        for some, some_keys, some_values in zip(scaled, keys, values, strict=True)
+    ]
+    return torch.stack(attended)
 
 
 def _attend_fused(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
@@ -156,39 +156,33 @@ def _attend_fused(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | 
     return F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)[:, 0, :, :narrow]
 
 
-def _attend_object(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """(L, V) of one object. A column of ones lets the products themselves shift scores and sum up weights."""
-    ones = keys.new_ones(len(keys), 1)
-    keys, values = torch.cat((keys, ones), dim=1), torch.cat((values, ones), dim=1)
-    return torch.cat([_attend_block(block, keys, values) for block in queries.split(QUERY_BLOCK)])
-
-
-def _attend_block(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """(L, V) of a few queries; the last column of ``keys`` (T, D + 1) and ``values`` (T, V + 1) is 1.
+def _attend_block(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
+    """(L, V) of a few queries.
 
     Softmax does not change if all scores of a query are lowered by as much. The highest score of the first
     block of keys is enough to keep the exponentials finite, unless another key has a score that is higher by
     88: then the plain formula is used.
     """
-    shifted = queries
+    highest: Tensor | None = None
+    total = torch.zeros(len(queries), 1, device=queries.device)
     weighted = torch.zeros(len(queries), values.shape[1], device=queries.device)
-    for some_keys, some_values in zip(keys.split(KEY_BLOCK), values.split(KEY_BLOCK), strict=True):
-        if shifted is queries:
-            weights = queries @ some_keys[:, :-1].mT
+    for start in range(0, len(keys), KEY_BLOCK):
+        block = slice(start, start + KEY_BLOCK)
+        weights = queries @ keys[block].mT
+        if bias is not None:
+            weights.add_(bias[block])
+        if highest is None:
             highest = weights.amax(dim=1, keepdim=True)
-            weights.sub_(highest)
-            shifted = torch.cat((queries, -highest), dim=1)
-        else:
-            weights = shifted @ some_keys.mT
-        weights.exp_()
+        weights.sub_(highest).exp_()
+        total.add_(weights.sum(dim=1, keepdim=True))
         if weights.dtype == torch.float32:
-            weighted.addmm_(weights, some_values)
+            weighted.addmm_(weights, values[block])
         else:
-            weighted += weights @ some_values
-    total = weighted[:, -1:]
+            weighted.add_(weights @ values[block])
     if not total.isfinite().all():
-        return (queries @ keys[:, :-1].mT).softmax(dim=1) @ values[:, :-1]
-    return (weighted[:, :-1] / total).to(values.dtype)
+        scores = queries @ keys.mT
+        return (scores if bias is None else scores + bias).softmax(dim=1) @ values
+    return weighted.div_(total).to(values.dtype)
 
 
 def rotate(tokens: Tensor, table: Tensor) -> Tensor:

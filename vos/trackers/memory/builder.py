@@ -12,25 +12,29 @@ from .loading import load_network
 from .tracker import MemorySettings, MemoryTracker
 
 
+def settings_of(settings: Mapping[str, Any]) -> MemorySettings:
+    """The settings of a tracker with a memory with ``settings`` laid over them; or SettingsError."""
+    return override(MemorySettings(), settings)
+
+
 def build(
-    *, name: str, settings: Mapping[str, Any], device: str, dtype: str, checkpoint: str | Path | None
+    *, name: str, settings: MemorySettings, device: str, dtype: str, checkpoint: str | Path | None
 ) -> MemoryTracker:
-    """The tracker ``name`` with ``settings`` laid over its own, from ``checkpoint`` or the weights cache.
+    """The tracker ``name`` from ``checkpoint`` or the weights cache.
 
     Raises:
         ModelError: see :func:`vos.trackers.memory.loading.load_network`.
-        SettingsError: for an unknown setting, one of the wrong type, or one that does not fit the network.
+        SettingsError: for a setting that does not fit the network.
     """
-    own = override(MemorySettings(), settings)
     network = load_network(
         name,
         checkpoint,
         device=device,
         dtype=dtype,
-        memory_dtype=own.memory_dtype,
-        image_size=own.model_size,
+        memory_dtype=settings.memory_dtype,
+        image_size=settings.model_size,
     )
-    if own.compile:
+    if settings.compile:
         network.compile()
-    kind = HeldBackTracker if own.hold_back else MemoryTracker
-    return kind(network, own)
+    kind = HeldBackTracker if settings.hold_back else MemoryTracker
+    return kind(network, settings)

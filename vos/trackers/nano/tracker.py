@@ -332,12 +332,15 @@ class NanoTracker(ClassicalTracker):
         return TrackerInfo(self.refiner.settings, device=str(self.refiner.backbone.device))
 
 
-def build(*, settings: Mapping[str, Any], device: str, dtype: str, checkpoint: str | None) -> NanoTracker:
-    """The nano tracker with ``settings`` laid over its own.
+def settings_of(settings: Mapping[str, Any]) -> NanoSettings:
+    """The settings of the nano tracker with ``settings`` laid over them; or SettingsError."""
+    return override(NanoSettings(), settings)
+
+
+def build(*, settings: NanoSettings, device: str, dtype: str, checkpoint: str | None) -> NanoTracker:
+    """The nano tracker.
 
     Raises:
         ModelError: for weights that cannot be used.
-        SettingsError: for an unknown setting, or one of the wrong type.
     """
-    chosen = override(NanoSettings(), settings)
-    return NanoTracker(build_nano(device=device, dtype=dtype, checkpoint=checkpoint), chosen)
+    return NanoTracker(build_nano(device=device, dtype=dtype, checkpoint=checkpoint), settings)

@@ -77,6 +77,11 @@ class PersamTrackerSettings:
     """Confidence by appearance above which a lost object counts as found."""
     confident_above: float = 0.7
     """Confidence by appearance above which a frame may be remembered."""
+    features: str | None = None
+    """What targets are compared by, a key of :data:`vos.backbones.features.FEATURES`; None: the
+    backbone's."""
+    features_weights: str | None = None
+    """Folder with the weights of these features; None: the local cache."""
     flow_pixels: int = 100_000
     """Size of the image that optical flow is computed on."""
     prompts: TrackPromptSettings = field(default_factory=TrackPromptSettings)

@@ -33,6 +33,7 @@ from ...results import FrameResult
 from ...settings import override
 from ..base import Tracker, TrackerInfo
 from ..mask_tracker import MaskPrompts, MaskTracker, check_size
+from .as_published import PublishedPersamSettings, PublishedPersamTracker
 from .feature_geometry import AlignedGeometry
 from .memory import ObjectMemory
 from .step import PersamState, PersamTrackerSettings, advance, learn
@@ -124,35 +125,45 @@ def _from_arrays(fields: dict[str, Any], device: str | torch.device) -> ObjectMe
     )
 
 
-def build(
-    *, settings: Mapping[str, Any], backbone: str, device: str, dtype: str, checkpoint: str | None
-) -> Tracker:
-    """PerSAM over the backbone of that name, with ``settings`` laid over its own.
+def settings_of(settings: Mapping[str, Any]) -> PersamTrackerSettings | PublishedPersamSettings:
+    """The settings of PerSAM with ``settings`` laid over them.
 
-    The setting ``variant`` chooses between this tracker (``robust``) and the video scripts ``as-published``;
-    ``features`` and ``features_weights`` choose what targets are compared by, see
-    :func:`vos.backbones.features.with_features`.
+    ``variant`` among them chooses between this tracker (``robust``) and the video scripts ``as-published``.
 
     Raises:
-        ModelError: for weights that cannot be used.
         SettingsError: for an unknown setting, or one of the wrong type.
     """
     own = dict(settings)
-    features, weights = own.pop("features", None), own.pop("features_weights", None)
     variant = own.pop("variant", "robust")
     if variant not in VARIANTS:
         raise SettingsError(f"setting 'variant' must be {' or '.join(VARIANTS)}, got {variant!r}")
-    options = {"device": device, "dtype": dtype, "checkpoint": checkpoint}
     if variant == "robust":
-        chosen = override(PersamTrackerSettings(), own)
-        over = with_features(build_backbone(backbone, **options), features, weights, device=device)
-        return PersamTracker(FeatureCache(over), chosen)
+        return override(PersamTrackerSettings(), own)
+    features = own.pop("features", None)
     if features not in (None, OWN):
         raise SettingsError(
             f"features {features} are not in the published program: leave out features, or variant {variant}"
         )
-    from .as_published import PublishedPersamSettings, PublishedPersamTracker
+    return override(PublishedPersamSettings(), own)
 
-    published = override(PublishedPersamSettings(), own)
+
+def build(
+    *,
+    settings: PersamTrackerSettings | PublishedPersamSettings,
+    backbone: str,
+    device: str,
+    dtype: str,
+    checkpoint: str | None,
+) -> Tracker:
+    """PerSAM over the backbone of that name, in the variant that the settings are of.
+
+    Raises:
+        ModelError: for weights that cannot be used.
+    """
+    options = {"device": device, "dtype": dtype, "checkpoint": checkpoint}
+    if isinstance(settings, PersamTrackerSettings):
+        features, weights = settings.features, settings.features_weights
+        over = with_features(build_backbone(backbone, **options), features, weights, device=device)
+        return PersamTracker(FeatureCache(over), settings)
     view = AlignedGeometry() if BACKBONES[backbone].weights == "none" else None
-    return PublishedPersamTracker(build_backbone(backbone, **options), published, view)
+    return PublishedPersamTracker(build_backbone(backbone, **options), settings, view)

@@ -1,0 +1,114 @@
+"""The tables of ``docs/projects.md``, from what ``benchmarks/annotation.sh`` measured.
+
+python benchmarks/projects_page.py
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from common import RESULTS, ROOT
+
+from vos.files import write_text_atomic
+
+PAGE = ROOT / "docs" / "projects.md"
+BEGIN, END = "<!-- measured: written by benchmarks/projects_page.py -->\n", "<!-- end of measured -->"
+Document = dict[str, Any]
+
+
+def key_frames(document: Document) -> str:
+    """Masks between key frames, by the way they are filled."""
+    settings = document["settings"]
+    sequences = {row["sequence"] for row in document["rows"]}
+    lines = [
+        f"Masks between true masks ({len(sequences)} sequences of DAVIS, at most {settings['frames']} frames "
+        f"each, {_cut(settings)}), mean over sequences, processor seconds per frame on {_machine(document)}:",
+        "",
+        "| filled by | J | F | seconds per frame |",
+        "|---|--:|--:|--:|",
+    ]
+    for way, mean in settings["means"].items():
+        lines.append(
+            f"| {way} | {mean['j']:.1f} | {mean['f']:.1f} | {mean['seconds_per_filled_frame']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def corrections(document: Document) -> str:
+    """J&F by number of corrections."""
+    settings = document["settings"]
+    summary = settings["summary"]
+    counts = list(summary[0]["j_and_f"])
+    needed = next(key for key in summary[0] if key.startswith("mean corrections"))
+    lines = [
+        "A simulated annotator gives the true masks of frame 0 and of one frame after the other, and tracks. "
+        f"J&F by number of corrections, sequences of at most {settings['frames']} frames, {_cut(settings)}; "
+        f"the last column counts a sequence that never gets there with {int(counts[-1]) + 1}:",
+        "",
+        f"| tracker | frames chosen by | sequences | {' | '.join(counts)} | {needed} J&F |",
+        f"|---|---|--:|{'--:|' * (len(counts) + 1)}",
+    ]
+    for entry in summary:
+        scores = " | ".join(f"{entry['j_and_f'][count]:.1f}" for count in counts)
+        head = f"{entry['model']} | {entry['policy']} | {entry['sequences']}"
+        lines.append(f"| {head} | {scores} | {entry[needed]:.1f} |")
+    return "\n".join(lines)
+
+
+def review_queue(document: Document) -> str:
+    """What the doubt is worth."""
+    settings, (row,) = document["settings"], document["rows"]
+    models = list(row["auroc"])
+    lines = [
+        f"Area under the ROC curve for J < {settings['bad']}, on {settings['masks']} tracked masks of "
+        f"{settings['sequences']} sequences, {settings['bad masks']} of them bad:",
+        "",
+        f"| doubt | {' | '.join(models)} |",
+        f"|---|{'--:|' * len(models)}",
+    ]
+    for what in row["auroc"][models[0]]:
+        areas = " | ".join(format(row["auroc"][model][what], ".3f") for model in models)
+        lines.append(f"| {what} | {areas} |")
+    return "\n".join(lines)
+
+
+TABLES: dict[str, Callable[[Document], str]] = {
+    "key_frames.json": key_frames,
+    "corrections.json": corrections,
+    "review-queue.json": review_queue,
+}
+"""File in ``benchmarks/results`` -> the table of it."""
+
+
+def _cut(settings: Document) -> str:
+    return f"shorter side {settings['size']} pixels" if settings["size"] else "as they are"
+
+
+def _machine(document: Document) -> str:
+    machine = document["machine"]
+    return f"one core of {machine['processor']}"
+
+
+def measured() -> str:
+    """All tables of which there are numbers."""
+    parts = []
+    for name, table in TABLES.items():
+        path = RESULTS / name
+        if path.exists():
+            source = f"([benchmarks/results/{name}](../benchmarks/results/{name}))"
+            parts.append(f"{table(json.loads(path.read_text()))}\n\n{source}\n")
+    return "\n".join(parts)
+
+
+def main() -> None:
+    """Write the tables into the page."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    write_text_atomic(PAGE, f"{before}{BEGIN}\n{measured()}\n{END}{after}")
+
+
+if __name__ == "__main__":
+    main()

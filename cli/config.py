@@ -1,0 +1,59 @@
+"""``vos config``: recipes, shown with all defaults or checked."""
+
+from __future__ import annotations
+
+import click
+
+from .options import verbosity
+
+
+@click.group()
+def config() -> None:
+    """Show and check recipes: YAML files of settings, as --config and --recipe take them."""
+
+
+@config.command()
+@click.argument("command", metavar="[COMMAND]", default="track")
+@click.option("--recipe", metavar="FILE|NAME", help="Show the settings that this recipe leads to.")
+@click.option("--model", metavar="NAME", help="Show the settings of this tracker among them.")
+@click.option("--changed", "only_changed", is_flag=True, help="Show only what differs from the defaults.")
+@verbosity
+def show(command: str, recipe: str | None, model: str | None, only_changed: bool, quiet: bool) -> None:
+    """Print all settings of COMMAND (default: track) as a recipe, each with what it is for.
+
+    Commands with recipes: track, batch, benchmark, persam, discover, evaluate-semantic.
+
+    \b
+    vos config show
+    vos config show --model sam2.1-small > my.yaml
+    vos config show persam --recipe persam-parity --changed
+    """
+    from vos.runs.recipes import as_yaml, changed, read_recipe, with_groups
+
+    settings = read_recipe(command, recipe, model)
+    if only_changed:
+        settings = with_groups(changed(settings), settings)
+    click.echo(as_yaml(settings), nl=False)
+
+
+@config.command()
+@click.argument("recipe", metavar="RECIPE")
+@click.option("--command", "command", default="track", show_default=True, help="Command it is for.")
+@click.option("--model", metavar="NAME", help="The tracker that it is for, in place of the recipe's.")
+@verbosity
+def check(recipe: str, command: str, model: str | None, quiet: bool) -> None:
+    """Check RECIPE, a YAML file or the name of a bundled recipe, without running anything.
+
+    \b
+    vos config check my.yaml
+    vos config check parity --model sam-vit-h
+    vos config check persam-parity --command persam
+    """
+    from vos.runs.recipes import changed, read_recipe
+
+    differing = changed(read_recipe(command, recipe, model))
+    if not quiet:
+        count = "1 setting differs" if len(differing) == 1 else f"{len(differing)} settings differ"
+        click.echo(f"{recipe} is valid for vos {command}; {count} from the defaults")
+        for setting in differing:
+            click.echo(f"  {'.'.join(setting.path)}: {setting.value} (default: {setting.default})")
