@@ -226,8 +226,10 @@ def main() -> None:
     def measured(name: str) -> dict[str, Any]:
         return row_of(name, in_process(name, options.frames, options.objects, size), options.frames, base)
 
+    # Those that encode pictures take longest: they come first, so that none is left alone at the end.
+    names = sorted(options.format or writers(), key=lambda name: not FORMATS[name].needs_frames)
     with ThreadPoolExecutor(options.jobs) as pool:
-        for row in pool.map(measured, options.format or writers()):
+        for row in pool.map(measured, names):
             rows[row["format"]] = row
             print(row, flush=True)
             write_json(options.output, "formats", settings, list(rows.values()))

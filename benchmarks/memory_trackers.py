@@ -82,24 +82,31 @@ class Ours:
 class Session:
     """transformers' streaming session."""
 
-    def __init__(self, model: Any, dtype: torch.dtype, objects: int) -> None:
-        self.model = model.to(dtype)
-        self.dtype, self.objects, self.t = dtype, objects, 0
-        self.session = Sam2VideoInferenceSession(video_height=SIZE[0], video_width=SIZE[1], dtype=dtype)
+    def __init__(self, model: Any, dtype: torch.dtype, objects: int, device: str = "cpu") -> None:
+        self.model = model.to(device, dtype)
+        self.dtype, self.objects, self.t, self.device = dtype, objects, 0, device
+        self.session = Sam2VideoInferenceSession(
+            video_height=SIZE[0],
+            video_width=SIZE[1],
+            dtype=dtype,
+            inference_device=device,
+            inference_state_device=device,
+            video_storage_device=device,
+        )
 
     def _pixels(self, image: np.ndarray) -> torch.Tensor:
         from vos.trackers.memory.preprocess import IMAGENET_MEAN, IMAGENET_STD, to_input
 
-        return to_input(image, self.model.image_size, IMAGENET_MEAN, IMAGENET_STD).to(self.dtype)
+        return to_input(image, self.model.image_size, IMAGENET_MEAN, IMAGENET_STD).to(self.device, self.dtype)
 
     def start(self, image: np.ndarray) -> None:
         side = self.model.image_size
         for k in range(self.objects):
             row = self.session.obj_id_to_idx(k + 1)
-            point = torch.tensor(
-                [[[[(100 + 50 * k) * side / SIZE[1], 200 * side / SIZE[0]]]]], dtype=self.dtype
-            )
-            inputs = {"point_coords": point, "point_labels": torch.ones(1, 1, 1, dtype=torch.int32)}
+            place = (100 + 50 * k) * side / SIZE[1], 200 * side / SIZE[0]
+            point = torch.tensor([[[place]]], dtype=self.dtype, device=self.device)
+            labels = torch.ones(1, 1, 1, dtype=torch.int32, device=self.device)
+            inputs = {"point_coords": point, "point_labels": labels}
             self.session.add_point_inputs(row, 0, inputs)
         self.session.obj_with_new_inputs = list(range(1, self.objects + 1))
         self.model(self.session, frame=self._pixels(image))
@@ -107,7 +114,7 @@ class Session:
     def step(self, image: np.ndarray) -> None:
         self.t += 1
         found = self.model(self.session, frame=self._pixels(image), frame_idx=self.t)
-        (F.interpolate(found.pred_masks.float(), SIZE, mode="bilinear") > 0).numpy()
+        (F.interpolate(found.pred_masks.float(), SIZE, mode="bilinear") > 0).cpu().numpy()
 
     def fill(self) -> None:
         """Memories as after 15 more frames."""

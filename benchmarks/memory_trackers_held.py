@@ -2,6 +2,7 @@
 
     python benchmarks/memory_trackers_held.py --models mini --objects 1 10 --frames 2000
     python benchmarks/memory_trackers_held.py --models tiny --objects 1 --frames 300 --stand-ins
+    python benchmarks/memory_trackers_held.py --models mini tiny --objects 1 --device cuda --workers 4
 
 Frames are made one by one. Every case is a process of its own; at ten points on the way it notes the bytes
 of live tensors and the peak of the resident size. transformers' session keeps everything, so it ends where
@@ -20,6 +21,7 @@ import resource
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -78,26 +80,26 @@ class FirstArgument(torch.nn.Module):
         return current_vision_features.transpose(0, 1)[None]
 
 
-def runner(kind: str, name: str, objects: int, stand_ins: bool) -> Any:
+def runner(kind: str, name: str, objects: int, stand_ins: bool, device: str) -> Any:
     """What tracks."""
     model = random_model(name)
     if stand_ins:
         model.get_image_features = Remembered(model.get_image_features)
     if kind == "vos":
-        ours = Ours(MemoryNetwork(model, "sam2.1-tiny"), objects)
+        ours = Ours(MemoryNetwork(model, "sam2.1-tiny", device=device), objects)
         if stand_ins:
             network = ours.tracker.network
             network.fuse = lambda features, some: features.coarse.repeat(len(some), 1, 1, 1)
         return ours
     if stand_ins:
         model.memory_attention = FirstArgument()
-    return Session(model, torch.float32, objects)
+    return Session(model, torch.float32, objects, device)
 
 
-def held(kind: str, name: str, objects: int, frames: int, stand_ins: bool, limit: float) -> list[dict]:
+def held(kind: str, name: str, objects: int, wanted: argparse.Namespace) -> list[dict]:
     """MiB by number of frames."""
-    generator = np.random.default_rng(0)
-    tracks = runner(kind, name, objects, stand_ins)
+    generator, frames = np.random.default_rng(0), wanted.frames
+    tracks = runner(kind, name, objects, wanted.stand_ins, wanted.device)
     found, began = [], time.process_time()
     for index in range(frames):
         image = generator.integers(0, 256, (*SIZE, 3), dtype=np.uint8)
@@ -109,7 +111,7 @@ def held(kind: str, name: str, objects: int, frames: int, stand_ins: bool, limit
             live = round(live_mib(), 3)
             found.append({"frames": index + 1, "live_mib": live, "peak_mib": round(peak_mib(), 1)})
             found[-1]["processor_s"] = round(time.process_time() - began, 1)
-            if live > limit:
+            if live > wanted.limit:
                 break
     return found
 
@@ -118,11 +120,12 @@ def in_a_process(wanted: argparse.Namespace, kind: str, name: str, objects: int)
     """One case by itself, with an allocator that gives back what is freed."""
     command = [sys.executable, __file__, "--only", kind, "--models", name, "--objects", str(objects)]
     command += ["--frames", str(wanted.frames), "--limit", str(wanted.limit)]
-    command += ["--threads", str(wanted.threads)] + ["--stand-ins"] * wanted.stand_ins
+    command += ["--threads", str(wanted.threads), "--device", wanted.device]
+    command += ["--stand-ins"] * wanted.stand_ins
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
-        raise SystemExit(done.stderr)
+        return [{"error": done.stderr[-500:]}]
     rows: list[dict] = json.loads(done.stdout)
     return rows
 
@@ -137,23 +140,23 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=2000)
     parser.add_argument("--stand-ins", action="store_true")
     parser.add_argument("--limit", type=float, default=1500, help="MiB of tensors at which a run ends")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1, help="cases at the same time")
     parser.add_argument("--only", choices=KINDS, help="one case in this process; its rows go to stdout")
     parser.add_argument("--json", default=str(RESULTS / "memory-trackers-held.json"))
     wanted = parser.parse_args()
     torch.set_num_threads(wanted.threads)
     if wanted.only:
-        case = wanted.only, wanted.models[0], wanted.objects[0]
-        print(json.dumps(held(*case, wanted.frames, wanted.stand_ins, wanted.limit)))
+        print(json.dumps(held(wanted.only, wanted.models[0], wanted.objects[0], wanted)))
         return
+    cases = [(kind, name, n) for name in wanted.models for n in wanted.objects for kind in KINDS]
     rows: list[dict[str, Any]] = []
-    for name in wanted.models:
-        for objects in wanted.objects:
-            for kind in KINDS:
-                points = in_a_process(wanted, kind, name, objects)
-                rows.append({"program": kind, "model": name, "objects": objects, "points": points})
-                print(rows[-1], flush=True)
-                write_json(Path(wanted.json), "what trackers with memory hold", vars(wanted), rows)
+    with ThreadPoolExecutor(wanted.workers) as pool:
+        for case, points in zip(cases, pool.map(lambda one: in_a_process(wanted, *one), cases), strict=True):
+            rows.append({**dict(zip(("program", "model", "objects"), case, strict=True)), "points": points})
+            print(rows[-1], flush=True)
+            write_json(Path(wanted.json), "what trackers with memory hold", vars(wanted), rows)
 
 
 if __name__ == "__main__":

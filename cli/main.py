@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "evaluate-vos": "Score masks by the protocols of YouTube-VOS, LVOS, MOSE and SA-V.",
     "benchmark": "Track and score a whole data set in one go.",
     "batch": "Track thousands of videos, on one machine or many.",
+    "live": "Track a camera or a stream, and show the result in a browser.",
     "preview": "Draw the first masks over their frame, before a run.",
     "extract": "Write one frame of a video as a picture, with coordinates on demand.",
     "probe": "Describe a video: size, frame rate, frames, anything unusual.",

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from .trackers.base import Tracker as Tracker
     from .trackers.propagate import propagate as propagate
     from .video import open_video as open_video
+    from .video.live import open_live as open_live
 
 _HOME = {
     "Backbone": ".backbones.base",
@@ -70,6 +71,7 @@ _HOME = {
     "load_references": ".prompting.reference",
     "load_tracker": ".runs.stream",
     "mask_targets": ".prompts",
+    "open_live": ".video.live",
     "open_video": ".video",
     "persam": ".runs.images",
     "propagate": ".trackers.propagate",

@@ -35,8 +35,8 @@ def work(folder: Path, acknowledged: int, seed: int) -> None:
                 project.undo()
 
 
-def killed_after(folder: Path, seconds: float, seed: int) -> list[str]:
-    """Ids that a process had acknowledged before it was killed."""
+def killed_after(folder: Path, events: int, seconds: float, seed: int) -> list[str]:
+    """Ids that a process had acknowledged before it was killed, some time after so many events."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:  # pragma: no cover
@@ -47,13 +47,16 @@ def killed_after(folder: Path, seconds: float, seed: int) -> list[str]:
             traceback.print_exc()
         os._exit(1)
     os.close(write)
+    acknowledged = b""
+    while acknowledged.count(b"\n") < events and (more := os.read(read, 1 << 16)):
+        acknowledged += more
     time.sleep(seconds)
     os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status), "the process ended by itself"
-    with os.fdopen(read, "rb") as acknowledged:
-        lines = acknowledged.read().decode().split("\n")
-    return lines[:-1]
+    with os.fdopen(read, "rb") as rest:
+        acknowledged += rest.read()
+    return acknowledged.decode().split("\n")[:-1]
 
 
 def kill_many(folder: Path, times: int, seed: int) -> None:
@@ -63,7 +66,8 @@ def kill_many(folder: Path, times: int, seed: int) -> None:
         known = {event.id for event in project.events()}
     total = 0
     for number in range(times):
-        acknowledged = killed_after(folder / "project", choose.uniform(0, 0.3), number)
+        events_before, seconds = choose.randrange(4), choose.uniform(0, 0.1)
+        acknowledged = killed_after(folder / "project", events_before, seconds, number)
         total += len(acknowledged)
         known |= set(acknowledged)
         with Project.open(folder / "project", annotator="anna") as project:

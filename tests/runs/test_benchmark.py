@@ -51,7 +51,9 @@ def build_engine(**options: object) -> Engine:
 @pytest.fixture(autouse=True)
 def _engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(
-        TRACKERS, "drift", TrackerEntry(f"{__name__}:build_engine", "of the tests", "included")
+        TRACKERS,
+        "drift",
+        TrackerEntry(f"{__name__}:build_engine", "run_fakes:no_settings", "of the tests", "included"),
     )
     monkeypatch.setattr(Engine, "tracked", 0)
     monkeypatch.setattr(Engine, "stop_at", None)

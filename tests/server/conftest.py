@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("starlette", reason="the extra app is not installed")
 from starlette.testclient import TestClient
 
-from vos.projects import Engine, Project
+from vos.projects import Engine, Project, ProjectSettings
 from vos.server.app import create_app
 from vos.server.security import Gate
 from vos.server.workspace import Options, Workspace
@@ -58,7 +58,8 @@ def scripted(monkeypatch: pytest.MonkeyPatch, truth: Scene, backbone: ScriptedBa
 @pytest.fixture
 def project(tmp_path: Path, clip: Path) -> Project:
     """The clip and two objects."""
-    project = Project.create(tmp_path / "project", annotator="anna")
+    settings = ProjectSettings(fill=0)  # every interval is the scripted tracker's
+    project = Project.create(tmp_path / "project", annotator="anna", settings=settings)
     project.add_video(clip)
     project.add_object("one")
     project.add_object("two")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -74,6 +75,9 @@ class Annotations:
     """Id in the file -> ours, for ids that were given a new number."""
     overlap: int = 0
     """Pixels that several objects claimed, in the latest time through the frames."""
+    unpacked: object = None
+    """The temporary folder that frames are read from, where the file was an archive; it lives as long as
+    this."""
     guard: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
     """Makes errors of what goes wrong with a frame."""
 
@@ -105,6 +109,7 @@ _FAULTS = (
     TypeError,
     ValueError,
     expat.ExpatError,
+    zipfile.BadZipFile,
     zlib.error,
     Image.DecompressionBombError,
 )

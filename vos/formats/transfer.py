@@ -14,6 +14,7 @@ from ..errors import FormatError, InputError, OutputError, SettingsError
 from ..files import make_folder, replacing_folder
 from ..frame import Frame
 from ..results import FrameResult
+from .archives import annotations_in, is_archive, unpack
 from .base import VideoFacts, Writer, safe_name
 from .frame_images import Images, write_images
 from .guessing import guess_format
@@ -60,7 +61,7 @@ def read(
     """The annotations in a file or folder.
 
     Args:
-        path: what to read.
+        path: what to read; a ``.zip`` of it is unpacked to a temporary folder.
         format: its format, a name in :data:`vos.formats.registry.FORMATS`; None: found out.
         sequence: which of several videos in it.
         size: (height, width) of the frames, for formats that do not say.
@@ -70,13 +71,19 @@ def read(
         FormatError: it is damaged or of another format; damage further on is raised while frames are read.
         SettingsError: there is no such format.
     """
-    path = Path(path)
+    path = place = Path(path)
+    unpacked = None
+    if is_archive(path):
+        with reading(path, "an archive of annotations"):
+            unpacked = unpack(path)
+            place, format = annotations_in(Path(unpacked.name), format)
     name = format or guess_format(path)
     function = reader_function(name)
     if not path.exists():
         raise FormatError(f"cannot read {path}: there is no such file or folder")
     with reading(path, name):
-        annotations = function(path, Request(sequence, size, options or {}))
+        annotations = function(place, Request(sequence, size, options or {}))
+    annotations.unpacked = unpacked
     annotations.categories = {k: text for k, text in annotations.categories.items() if text != UNNAMED}
     return guarded(annotations, path, name)
 

@@ -5,8 +5,8 @@ The weights are those of transformers' modules; the computation is ours:
 - Memory is 64 channels wide where attention is 256, and the value projection is linear and carries no rotary
   encoding. So it follows the weighted sum instead of preceding it: a quarter of the multiplications there.
 - Until the first look into memory, all objects of a frame share one computation.
-- The softmax is summed up block by block, so that the table of queries by keys, 470 MB per object at full
-  size, never exists, and without a pass for the maximum (Milakov and Gimelshein 2018 keep a running one).
+- The softmax is summed up block by block (Milakov and Gimelshein 2018), so that the table of queries by keys,
+  470 MB per object at full size, never exists; sums are scaled only where a maximum is far above the last.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from torch.nn import functional as F
 QUERY_BLOCK = 512
 KEY_BLOCK = 512
 """Sizes of the blocks on a processor: what they need stays in its cache."""
+HEADROOM = 8.0
+"""Weights may be larger than 1 by this power of e before all are scaled down: 16 bits hold their sum then."""
 
 
 class MemoryAttention:
@@ -157,13 +159,12 @@ def _attend_fused(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | 
 
 
 def _attend_block(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
-    """(L, V) of a few queries.
+    """(L, V) of a few queries: sum of weights and weighted sum over blocks of keys.
 
     Softmax does not change if all scores of a query are lowered by as much. The highest score of the first
-    block of keys is enough to keep the exponentials finite, unless another key has a score that is higher by
-    88: then the plain formula is used.
+    block of keys is taken, until scores come that are so much higher that exponentials might overflow.
     """
-    highest: Tensor | None = None
+    lowered: Tensor | None = None
     total = torch.zeros(len(queries), 1, device=queries.device)
     weighted = torch.zeros(len(queries), values.shape[1], device=queries.device)
     for start in range(0, len(keys), KEY_BLOCK):
@@ -171,17 +172,21 @@ def _attend_block(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | 
         weights = queries @ keys[block].mT
         if bias is not None:
             weights.add_(bias[block])
-        if highest is None:
-            highest = weights.amax(dim=1, keepdim=True)
-        weights.sub_(highest).exp_()
+        highest = weights.amax(dim=1, keepdim=True)
+        if lowered is None:
+            lowered = highest
+        elif (highest - lowered).max() > HEADROOM:
+            higher = torch.maximum(lowered, highest)
+            fade = (lowered - higher).exp_()
+            total.mul_(fade)
+            weighted.mul_(fade)
+            lowered = higher
+        weights.sub_(lowered).exp_()
         total.add_(weights.sum(dim=1, keepdim=True))
         if weights.dtype == torch.float32:
             weighted.addmm_(weights, values[block])
         else:
             weighted.add_(weights @ values[block])
-    if not total.isfinite().all():
-        scores = queries @ keys.mT
-        return (scores if bias is None else scores + bias).softmax(dim=1) @ values
     return weighted.div_(total).to(values.dtype)
 
 

@@ -1,0 +1,73 @@
+"""Live sources: the newest frame, never a queue."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vos.errors import InputError, MediaError
+from vos.testing import scene, write_video
+from vos.video.live import open_live
+
+DEVICE = "device:lavfi:testsrc=size=64x48:rate=25:duration=1"
+
+
+def test_a_device_ends_with_its_last_frame() -> None:
+    """Frames count on over those that were dropped; received is taken plus dropped."""
+    with open_live(DEVICE) as source:
+        frames = list(source)
+    assert frames[0].image.shape == (48, 64, 3)
+    indices = [frame.index for frame in frames]
+    assert indices == sorted(set(indices))
+    assert indices[-1] == 24
+    assert source.received == len(frames) + source.dropped == 25
+
+
+def test_a_slow_consumer_gets_the_newest_frame() -> None:
+    """What came meanwhile is dropped, and counted."""
+    with open_live("device:lavfi:testsrc=size=64x48:rate=25:duration=0.4,realtime") as source:
+        frames = iter(source)
+        next(frames)
+        time.sleep(0.5)
+        rest = [frame.index for frame in frames]
+    assert rest == [9]
+    assert source.dropped == 8
+
+
+def test_a_file_is_played_at_its_rate(tmp_path: Path) -> None:
+    """No frame comes before its time."""
+    path = write_video(scene("moving", num_frames=5, size=(48, 64), seed=1), tmp_path / "clip.mkv")
+    start = time.monotonic()
+    with open_live(path) as source:
+        arrived = [(frame.index, frame.time, time.monotonic() - start) for frame in source]
+    assert arrived[-1][0] == 4
+    assert all(now >= due for _, due, now in arrived)
+    assert source.received == len(arrived) + source.dropped == 5
+
+
+def test_closing_ends_an_endless_source() -> None:
+    """The thread stops, though the source would go on."""
+    with open_live("device:lavfi:testsrc=size=64x48:rate=25") as source:
+        assert np.any(next(iter(source)).image)
+    assert not source._thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "text"),
+    [
+        ("rtsp://10.0.0.1/x", InputError, "only with --allow-url"),
+        ("ftp://10.0.0.1/x", InputError, "its protocol is not one of"),
+        ("camera:", InputError, "names no camera"),
+        ("device:lavfi", InputError, "device:FORMAT:NAME"),
+        ("device:nosuch:x", MediaError, "cannot open device:nosuch:x"),
+        ("absent.mp4", MediaError, "cannot open absent.mp4"),
+        ("device:lavfi:anullsrc", MediaError, "has no video"),
+    ],
+)
+def test_what_cannot_be_opened(name: str, error: type[Exception], text: str) -> None:
+    """One line that says what to do."""
+    with pytest.raises(error, match=text):
+        open_live(name)
