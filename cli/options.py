@@ -155,16 +155,18 @@ def engine_options(command: F) -> F:
         click.option(
             "--backbone",
             metavar="NAME",
-            help="Backbone of --tracker persam: classical (default), nano, mobile-sam, sam-vit-b, -l, -h.",
+            help="Backbone of --tracker persam: classical (default), nano, mobile-sam, sam-vit-b, -l, -h, "
+            "sam-hq-vit-b, -l, -h.",
         ),
         click.option(
             "--model",
             "--tracker",
             "model",
             metavar="NAME",
-            help="Tracker: classical (no weights), nano (weights included), persam, sam2.1-tiny, "
-            "sam2.1-small, sam2.1-base-plus, sam2.1-large, edgetam; a backbone for PerSAM: mobile-sam, "
-            "sam-vit-b, sam-vit-l, sam-vit-h; or auto, the best here (default of track; else classical).",
+            help="Tracker: classical (no weights), nano (weights included), persam, sam2.1-tiny, -small, "
+            "-base-plus, -large, edgetam, efficienttam-s, -ti, sam3; a backbone for PerSAM: mobile-sam, "
+            "sam-vit-b, -l, -h, sam-hq-vit-b, -l, -h; or auto, the best here (default of track; else "
+            "classical).",
         ),
     ):
         command = option(command)
