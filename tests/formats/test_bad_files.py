@@ -72,6 +72,27 @@ def test_cut_short(name: str, keep: float, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", BOTH)
+def test_no_partial_import(name: str, tmp_path: Path) -> None:
+    """An import of a damaged file is one line, or all of what is left; nothing lies about."""
+    path = written(name, tmp_path)
+    file = main_file(path)
+    file.write_bytes(file.read_bytes()[: file.stat().st_size * 2 // 3])
+    before = sorted(tmp_path.rglob("*"))
+
+    def bring_in() -> None:
+        names = [f"{index:05d}" for index in range(5)]
+        given = formats.match_to_video(formats.read(path, name, size=(29, 37)), names, (29, 37))
+        formats.import_masks(given, tmp_path / "in")
+
+    message = refusal(bring_in)
+    if message is None:
+        assert (tmp_path / "in" / "import.json").is_file()
+    else:
+        assert "\n" not in message
+        assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", BOTH)
 def test_damaged_bytes(name: str, tmp_path: Path) -> None:
     """Bytes overwritten at random: read all the same, or VosError; never anything else."""
     path = written(name, tmp_path)

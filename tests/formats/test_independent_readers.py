@@ -136,6 +136,24 @@ def test_what_the_sdks_encode(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.parametrize("side", ["youtube-vis", "youtube-vis-results"])
+def test_trackeval_youtube_vis(side: str, tmp_path: Path) -> None:
+    """Ground truth and results, of the second of two videos in one file; results have no ids."""
+    for file, predictions in (("gt", False), ("predictions", True)):
+        for sequence, labels in (("first", hard_clip(2)), ("0007", hard_clip())):
+            formats.export(
+                annotations_of(labels, names=NAMES),
+                tmp_path / file,
+                ["youtube-vis"],
+                sequence=sequence,
+                options={"predictions": predictions},
+                append=True,
+            )
+        (tmp_path / file / "youtube-vis.json").rename(tmp_path / f"{file}.json")
+    found = ask("trackeval", "read_trackeval", side, tmp_path, "0007", 5)
+    check(found, ids=False, categories=False)
+
+
 def test_trackeval_davis(tmp_path: Path) -> None:
     """DAVIS."""
     path = write("davis", tmp_path)
