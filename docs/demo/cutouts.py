@@ -19,7 +19,7 @@ from vos import formats
 from vos.formats.registry import FORMATS
 from vos.video import open_video
 
-MOMENT = 12
+MOMENT = 3
 """Frame that is shown."""
 WIDTH, GAP, SQUARE = 480, 6, 12
 """Pixels: of a picture, between pictures, and of the checkerboard's squares."""
