@@ -34,6 +34,7 @@ import numpy as np
 from common import RESULTS, data_root, write_json
 
 from vos.server.runs import mask_from_json
+from vos.testing import scene, write_images, write_labels
 from vos.video import open_video
 
 PAGE_WIDTH = 1280
@@ -232,6 +233,14 @@ def timeline_rows(server: Server) -> list[dict[str, Any]]:
     ]
 
 
+def write_clip(folder: Path) -> tuple[Path, Path]:
+    """A small clip with its masks, where there is no real one."""
+    made = scene("crossing", num_frames=20, size=(480, 854))
+    write_images(made, folder / "made" / "crossing", ".jpg")
+    write_labels(made, folder / "made" / "labels")
+    return folder / "made" / "crossing", folder / "made" / "labels"
+
+
 def write_long_video(path: Path, seconds: int, size: tuple[int, int]) -> None:
     """A clip with movement everywhere, H.264 with a keyframe every 250 frames."""
     width, height = size
@@ -280,12 +289,14 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--json", type=Path, default=RESULTS / "annotate.json")
     arguments = parser.parse_args()
-    truth = arguments.truth
-    if truth is None and arguments.clicks == images:
-        truth = data_root() / "DAVIS" / "Annotations" / "480p" / "bmx-trees"
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        truth = arguments.truth
+        if truth is None and arguments.clicks == images:
+            truth = data_root() / "DAVIS" / "Annotations" / "480p" / "bmx-trees"
+            if not images.is_dir():
+                arguments.clicks, truth = write_clip(folder)
         for segmenter in arguments.segmenters:
             with serving(arguments.clicks, folder, "--segmenter", segmenter) as server:
                 unit = yardstick(arguments.clicks)
