@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .extract import picture_output
-from .options import engine_options, json_flag, load_config, print_json, verbosity
+from .options import engine_options, json_flag, load_config, print_json, size_option, verbosity
 from .track import prompt_options
 
 
@@ -16,6 +16,7 @@ from .track import prompt_options
 @click.argument("video", metavar="VIDEO")
 @prompt_options
 @click.option("--grid", is_flag=True, help="Draw a grid with pixel coordinates, too.")
+@size_option
 @picture_output
 @engine_options
 @json_flag
@@ -50,10 +51,12 @@ def preview(
     from vos.runs.preview import draw_grid, frame_at, write_picture
     from vos.runs.preview import preview as preview_of
     from vos.settings import override
-    from vos.video import open_video
+    from vos.video import open_video, parse_size
 
+    if flags["size"] is not None:
+        flags["size"] = parse_size(flags["size"])
     settings = override(TrackSettings(), load_config(config), flags)
-    with open_video(video, reader=settings.reader) as source:
+    with open_video(video, reader=settings.reader, size=settings.size) as source:
         if not (masks or points or boxes or prompts):
             shown: dict[str, Any] = {"frame": frame or 0, "objects": {}}
             picture = draw_grid(frame_at(source, frame or 0).image)

@@ -24,7 +24,7 @@ from ..detectors.vl_sam.vlm import CHECKPOINT
 from ..errors import InterruptedRunError, OutputError
 from ..files import make_folder, write_bytes_atomic
 from ..formats.discoveries import DiscoveriesWriter
-from ..formats.drawing import OverlaySettings, draw_overlay
+from ..formats.drawing import draw_overlay
 from ..frame import Frame
 from ..ops.overlap import paint
 from ..results import MAX_OBJECTS, FrameResult
@@ -200,7 +200,6 @@ def _draw(path: Path, frame: Frame, found: Sequence[Discovery]) -> None:
     drawn = draw_overlay(
         frame.image,
         segmentation,
-        settings=OverlaySettings(),
         names={number: entry.name for number, entry in shown},
     )
     _, data = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
