@@ -54,7 +54,9 @@ def many(count: int) -> list[dict[str, Any]]:
 
 def drift_task(attempt: Attempt, report: Report) -> Record:
     """A task tracked for real, with an engine that takes no time."""
-    TRACKERS["drift"] = TrackerEntry(f"{__name__}:build_drifting", "of the tests", "included")
+    TRACKERS["drift"] = TrackerEntry(
+        f"{__name__}:build_drifting", "run_fakes:no_settings", "of the tests", "included"
+    )
     return track_task(attempt, report)
 
 
