@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .extract import picture_output
-from .options import engine_options, json_flag, load_config, print_json, verbosity
+from .options import default_model, engine_options, json_flag, load_config, print_json, verbosity
 from .track import prompt_options
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ def preview(
     given = masks or points or boxes or prompts
     if candidates and not given:
         raise click.UsageError("--candidates needs the points or the box of one object: --point, --box")
-    settings = override(TrackSettings(), load_config(config), flags)
+    recipe = load_config(config)
+    settings = override(TrackSettings(), default_model(recipe, flags), recipe, flags)
     with open_video(video, reader=settings.reader) as source:
         if not given:
             shown: dict[str, Any] = {"frame": frame or 0, "objects": {}}

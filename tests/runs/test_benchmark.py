@@ -247,6 +247,14 @@ def test_the_command(root: Path, tmp_path: Path) -> None:
     refused = CliRunner().invoke(cli, [*usual, "-o", str(tmp_path / "out")])
     assert refused.exit_code == 2
     assert "--resume" in refused.stderr
+    for flag, value, reason in (
+        ("--memory", "samurai", "classical is none"),
+        ("--features", "dinov2-s", "compares"),
+    ):
+        flags = ["--model", "classical", flag, value, "-o", str(tmp_path / "other")]
+        unfit = CliRunner().invoke(cli, [*usual, *flags])
+        assert unfit.exit_code == 2
+        assert reason in unfit.stderr
 
 
 def test_settings_are_those_of_a_run() -> None:
