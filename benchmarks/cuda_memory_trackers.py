@@ -4,8 +4,8 @@
 
 First the runs recorded of the reference programme are repeated on the card in float32 without TF32, and
 compared as in the tests; in 16 bits, the share of pixels is counted that float32 gives another label. Then
-every model is timed in full size with pseudo-random weights, 480p frames and full memories, with 1, 5 and 20
-objects, and one model once more with ``compile``. No case is begun after ``--seconds``; the file is written
+one model is timed with ``compile``, and all are without, in full size with pseudo-random weights, 480p frames
+and full memories, with 1, 5 and 20 objects. No case is begun after ``--seconds``; the file is written
 after every case.
 """
 
@@ -168,21 +168,7 @@ def measure(wanted: argparse.Namespace, late: Callable[[], bool]) -> Iterator[di
         yield from golden(wanted.golden)
     else:
         yield {"what": "recorded run", "error": f"{wanted.golden} is not there"}
-    for name in wanted.models:
-        torch.manual_seed(0)
-        with torch.device("cuda"):
-            model = MODELS[name]()
-        for dtype in wanted.dtypes:
-            network = MemoryNetwork(model, name, device="cuda", dtype=getattr(torch, dtype))
-            for objects in wanted.objects:
-                if late():
-                    return
-                row = {"what": "speed", "model": name, "dtype": dtype, "objects": objects}
-                yield row | _tried(network, objects)
-        torch.cuda.empty_cache()
-    with torch.device("cuda"):
-        model = MODELS[wanted.compile]()
-    network = MemoryNetwork(model, wanted.compile, device="cuda", dtype=torch.bfloat16)
+    network = _network(wanted.compile, "bfloat16")
     network.compile()
     for objects in wanted.objects[:2]:
         if late():
@@ -191,6 +177,24 @@ def measure(wanted: argparse.Namespace, late: Callable[[], bool]) -> Iterator[di
         row = {"what": "speed", "model": wanted.compile, "dtype": "bfloat16", "objects": objects}
         found = _tried(network, objects)
         yield row | found | {"compiled": True, "seconds_in_all": round(time.perf_counter() - began, 1)}
+    for dtype in wanted.dtypes:
+        for name in wanted.models:
+            if late():
+                return
+            network = _network(name, dtype)
+            for objects in wanted.objects:
+                yield {"what": "speed", "model": name, "dtype": dtype, "objects": objects} | _tried(
+                    network, objects
+                )
+
+
+def _network(name: str, dtype: str) -> MemoryNetwork:
+    """With random weights, on the card."""
+    torch.cuda.empty_cache()
+    torch.manual_seed(0)
+    with torch.device("cuda"):
+        model = MODELS[name]()
+    return MemoryNetwork(model, name, device="cuda", dtype=getattr(torch, dtype))
 
 
 def _tried(network: MemoryNetwork, objects: int) -> dict[str, Any]:

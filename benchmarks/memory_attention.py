@@ -30,6 +30,7 @@ def module(layers: int) -> Any:
     torch.manual_seed(0)
     config = Sam2VideoConfig(memory_attention_num_layers=layers)
     kind = type(Sam2VideoModel(Sam2VideoConfig(memory_attention_num_layers=1)).memory_attention)
+    config._attn_implementation = "sdpa"
     return kind(config).eval().requires_grad_(False)
 
 

@@ -5,7 +5,7 @@ Objects are those of the first frames of 40 sequences of DAVIS 2016 (``dev``: te
 No weights that are shipped were trained on any of these images; settings were chosen on the first frames.
 Seconds are processor time of one thread, which busy machines disturb least; GrabCut's are of the same run::
 
-    OMP_NUM_THREADS=1 python benchmarks/prompts.py --backbone FILE.safetensors --backbone classical \\
+    OMP_NUM_THREADS=1 python benchmarks/prompts.py --backbone interactive --backbone classical \\
         -o benchmarks/results/prompts.json
 """
 
@@ -57,7 +57,8 @@ BAND = 0.15
 """Half the width of GrabCut's band around a rough mask, in square roots of its area."""
 STROKE = 6
 """Points of a stroke."""
-MOST_CLICKS = {"3 clicks": 3, "6 clicks": 6}
+CLICKS = (1, 3, 6)
+"""Numbers of clicks of which there are rows."""
 JITTER = 0.1
 """Sides of the jittered box move by up to this share of its width or height."""
 
@@ -246,7 +247,7 @@ def ask(method: Method, case: Case, kind: str) -> list[Answer]:
         return [method(case, clicks(points, [1] * len(points)))]
     points, labels = [anywhere(case) if kind == "click anywhere" else deepest(case.truth)], [1]
     answers = [method(case, clicks(points, labels))]
-    while len(answers) < MOST_CLICKS.get(kind, 1):
+    while len(answers) < (max(CLICKS) if kind == "clicks" else 1):
         missed, wrong = case.truth & ~answers[-1].mask, answers[-1].mask & ~case.truth
         largest = max((largest_part(missed), 1), (largest_part(wrong), 0), key=lambda e: int(e[0].sum()))
         point = deepest(largest[0])
@@ -354,48 +355,57 @@ def cut(case: Case, seeds: NDArray[np.uint8], start: float) -> Answer:
 
 
 KINDS = (
-    *("1 click", "click anywhere", "3 clicks", "6 clicks", "stroke"),
+    *("clicks", "click anywhere", "stroke"),
     *("box", "jittered box", "rough mask", "rough mask and box", "rough mask and click"),
 )
 
 
 def measure(case: Case, methods: dict[str, Method], kind: str) -> list[dict[str, Any]]:
-    """A row for every method."""
+    """A row for every method; of clicks one for each number in :data:`CLICKS`."""
     rows = []
     for name, method in methods.items():
         if (name == "band" and kind != "rough mask") or (name == "grabcut" and "mask and" in kind):
             continue
         asked = Case(case.group, case.name, case.image, case.truth)  # random numbers start anew
         answers = ask(method, asked, kind)
-        course = [round(iou(answer.mask, case.truth), 4) for answer in answers]
-        row: dict[str, Any] = {"group": case.group, "object": case.name, "prompt": kind, "method": name}
-        row |= {"iou": course[-1], "seconds": round(answers[-1].seconds, 4)}
-        if answers[-1].others:
-            row["best_of_3"] = round(max(iou(mask, case.truth) for mask in answers[-1].others), 4)
-            row["candidates"] = [
-                {"iou": round(iou(mask, case.truth), 4), "score": round(score, 4), "share": round(share, 4)}
-                for mask, score, share in zip(
-                    answers[-1].others,
-                    answers[-1].scores,
-                    [float(m.mean()) for m in answers[-1].others],
-                    strict=True,
-                )
-            ]
-            row["signals"] = answers[-1].signals
-        if len(course) > 1:
-            row["course"] = course
-        if kind.startswith("rough mask"):
-            given = rough_mask(Case(case.group, case.name, case.image, case.truth))
-            row["given_iou"] = round(iou(given, case.truth), 4)
-        rows.append(row)
+        if kind == "clicks":
+            for number in CLICKS:
+                called = f"{number} click" + ("s" if number > 1 else "")
+                rows.append(row_of(case, called, name, answers[:number]))
+        else:
+            rows.append(row_of(case, kind, name, answers))
     return rows
+
+
+def row_of(case: Case, kind: str, name: str, answers: list[Answer]) -> dict[str, Any]:
+    """What came of it: the last answer counts."""
+    last, course = answers[-1], [round(iou(answer.mask, case.truth), 4) for answer in answers]
+    row: dict[str, Any] = {"group": case.group, "object": case.name, "prompt": kind, "method": name}
+    row |= {"iou": course[-1], "seconds": round(last.seconds, 4)}
+    if last.others:
+        row["best_of_3"] = round(max(iou(mask, case.truth) for mask in last.others), 4)
+        row["candidates"] = [
+            {
+                "iou": round(iou(mask, case.truth), 4),
+                "score": round(score, 4),
+                "share": round(float(mask.mean()), 4),
+            }
+            for mask, score in zip(last.others, last.scores, strict=True)
+        ]
+        row["signals"] = last.signals
+    if len(course) > 1:
+        row["course"] = course
+    if kind.startswith("rough mask"):
+        given = rough_mask(Case(case.group, case.name, case.image, case.truth))
+        row["given_iou"] = round(iou(given, case.truth), 4)
+    return row
 
 
 def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Means by group, kind of prompt and method, and how often a first mask is useless or a click harms."""
     summary = []
     for groups in (("dev", "train"), ("dev",), ("train",), ("photographs",)):
-        for kind in KINDS:
+        for kind in dict.fromkeys(r["prompt"] for r in rows):
             for method in dict.fromkeys(r["method"] for r in rows):
                 chosen = [
                     r for r in rows if r["group"] in groups and r["prompt"] == kind and r["method"] == method
@@ -457,7 +467,7 @@ def main() -> None:
         return
     if arguments.output is None:
         parser.error("give --output FILE, or --save-cases FOLDER")
-    backbones = arguments.backbone or ["classical"]
+    backbones = arguments.backbone or ["interactive", "classical"]
     kinds = tuple(arguments.kind or KINDS)
     first = backbones, not arguments.no_baseline
     with multiprocessing.get_context("spawn").Pool(arguments.jobs, prepare, first) as pool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .options import json_flag, load_config, output_folder, print_json, verbosity
+from .options import existing_result, json_flag, load_config, output_folder, print_json, verbosity
 from .progress import progress_bar
 
 EVERY = 25
@@ -68,7 +68,7 @@ EVERY = 25
 @click.option("--end", type=int, metavar="N", help="Frame to stop before.")
 @click.option("--pictures/--no-pictures", default=None, help="Write OUT/pictures/*.png (default: yes).")
 @click.option("--config", metavar="FILE", help="Settings as YAML.")
-@click.option("--overwrite", is_flag=True, help="Replace an earlier result.")
+@existing_result
 @json_flag
 @verbosity
 def discover(
@@ -86,6 +86,7 @@ def discover(
     start: int,
     end: int | None,
     config: str | None,
+    resume: bool,
     overwrite: bool,
     as_json: bool,
     quiet: bool,
@@ -94,7 +95,8 @@ def discover(
     """Find the objects in an image, a folder of images, or a video, without class names.
 
     A vision-language model names what it sees; the attention of these words locates it; a backbone makes
-    masks. Writes OUT/annotations.json (COCO: names, boxes, masks, scores) and OUT/pictures/*.png.
+    masks. Writes OUT/annotations.json (COCO: names, boxes, masks, scores), OUT/pictures/*.png and
+    OUT/run.json.
 
     \b
     vos discover street.jpg --detector-weights llava-1.5-7b-hf -o out
@@ -121,6 +123,7 @@ def discover(
             video,
             output,
             settings,
+            resume=resume,
             overwrite=overwrite,
             progress=lambda p: advance(p.stage, p.done, p.total),
         )

@@ -162,20 +162,26 @@ def engine_options(command: F) -> F:
         click.option(
             "--backbone",
             metavar="NAME",
-            help="Backbone of --tracker persam: classical (default), nano, mobile-sam, sam-vit-b, -l, -h.",
+            help="Backbone of --tracker persam: classical (default), nano, mobile-sam, sam-vit-b, -l, -h, "
+            "sam-hq-vit-b, -l, -h.",
         ),
         click.option(
             "--model",
             "--tracker",
             "model",
             metavar="NAME",
-            help="Tracker: classical (no weights), nano (weights included), persam, sam2.1-tiny, "
-            "sam2.1-small, sam2.1-base-plus, sam2.1-large, edgetam; a backbone for PerSAM: mobile-sam, "
-            "sam-vit-b, sam-vit-l, sam-vit-h; or auto, the best here (default of track; else classical).",
+            help="Tracker: classical (no weights), nano (weights included), persam, sam2.1-tiny, -small, "
+            "-base-plus, -large, edgetam, efficienttam-s, -ti, sam3; a backbone for PerSAM: mobile-sam, "
+            "sam-vit-b, -l, -h, sam-hq-vit-b, -l, -h; or auto, the best here (default of track; else "
+            "classical).",
         ),
     ):
         command = option(command)
     return command
+
+
+DEFAULT_MODEL = "auto"
+"""Of commands that track what the user prompts, where no model is named."""
 
 
 def load_config(config: str | None) -> dict[str, Any]:
@@ -189,6 +195,13 @@ def load_config(config: str | None) -> dict[str, Any]:
     from vos.settings import named_recipe
 
     return named_recipe(config)
+
+
+def default_model(recipe: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:
+    """The model where none is named; nothing where settings are given that are for a model of the user's."""
+    theirs = ("model", "backbone", "checkpoint", "tune", "tracker", "features", "features_weights")
+    given = any(recipe.get(name) or flags.get(name) for name in theirs)
+    return {} if given else {"model": DEFAULT_MODEL}
 
 
 STDOUT = "-"

@@ -48,7 +48,7 @@ def persam_options(command: F) -> F:
         click.option(
             "--model",
             metavar="NAME",
-            help="classical (default, needs no weights), mobile-sam, sam-vit-b, sam-vit-l or sam-vit-h.",
+            help="classical (default, no weights), mobile-sam, sam-vit-b, -l, -h, sam-hq-vit-b, -l, -h.",
         ),
         click.option(
             "--tune/--no-tune", default=None, help="PerSAM-F: fit two weights to the reference first."

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .extract import picture_output
-from .options import engine_options, json_flag, load_config, print_json, size_option, verbosity
+from .options import (
+    default_model,
+    engine_options,
+    json_flag,
+    load_config,
+    print_json,
+    size_option,
+    verbosity,
+)
 from .track import prompt_options
+
+if TYPE_CHECKING:
+    from vos.runs.preview import Offer
 
 
 @click.command()
@@ -17,6 +28,12 @@ from .track import prompt_options
 @prompt_options
 @click.option("--grid", is_flag=True, help="Draw a grid with pixel coordinates, too.")
 @size_option
+@click.option(
+    "--candidates",
+    is_flag=True,
+    help="Of one object: draw all masks that its points or box may mean, from small to large, side by side, "
+    "and write them as FILE-1.png, FILE-2.png, ... to track from.",
+)
 @picture_output
 @engine_options
 @json_flag
@@ -31,6 +48,7 @@ def preview(
     mask_values: str,
     turn_masks: bool,
     grid: bool,
+    candidates: bool,
     output: Path,
     overwrite: bool,
     config: str | None,
@@ -44,20 +62,26 @@ def preview(
 
     \b
     vos preview clip.mp4 --box 1:120,80,310,400 -o preview.png
+    vos preview clip.mp4 --point 1:210,240 --candidates -o dog.png   # then: vos track clip.mp4 -m dog-2.png
     vos preview clip.mp4 -o grid.png
     """
     from vos.prompting.parsing import load_prompts
     from vos.runs import TrackSettings
     from vos.runs.preview import draw_grid, frame_at, write_picture
+    from vos.runs.preview import offer as offer_of
     from vos.runs.preview import preview as preview_of
     from vos.settings import override
     from vos.video import open_video, parse_size
 
     if flags["size"] is not None:
         flags["size"] = parse_size(flags["size"])
-    settings = override(TrackSettings(), load_config(config), flags)
+    given = masks or points or boxes or prompts
+    if candidates and not given:
+        raise click.UsageError("--candidates needs the points or the box of one object: --point, --box")
+    recipe = load_config(config)
+    settings = override(TrackSettings(), default_model(recipe, flags), recipe, flags)
     with open_video(video, reader=settings.reader, size=settings.size) as source:
-        if not (masks or points or boxes or prompts):
+        if not given:
             shown: dict[str, Any] = {"frame": frame or 0, "objects": {}}
             picture = draw_grid(frame_at(source, frame or 0).image)
         else:
@@ -71,6 +95,9 @@ def preview(
                 mask_values=mask_values,
                 turn_masks=turn_masks,
             )
+            if candidates:
+                _offer(offer_of(source, targets, settings), output, overwrite, as_json, quiet)
+                return
             found = preview_of(source, targets, settings, grid=grid)
             shown, picture = found.as_dict(), found.picture
     write_picture(output, picture, overwrite=overwrite)
@@ -79,3 +106,22 @@ def preview(
     elif not quiet:
         objects = [f"{key}: {o['area']} px, score {o['score']:.2f}" for key, o in shown["objects"].items()]
         click.echo("\n".join([f"{output}: frame {shown['frame']}", *objects]))
+
+
+def _offer(made: Offer, output: Path, overwrite: bool, as_json: bool, quiet: bool) -> None:
+    """Write the candidates, and print what they are."""
+    from vos.runs.preview import write_offer
+
+    files = write_offer(output, made, overwrite=overwrite)
+    shown = made.as_dict()
+    if as_json:
+        named = [{**c, "mask": str(f)} for c, f in zip(shown["candidates"], files, strict=True)]
+        print_json({**shown, "candidates": named, "picture": str(output)})
+    elif not quiet:
+        lines = [
+            f"{file}: {c['area']} px, score {c['score']:.2f}"
+            + (", the likeliest" if number == shown["likeliest"] else "")
+            for number, (c, file) in enumerate(zip(shown["candidates"], files, strict=True), start=1)
+        ]
+        head = f"{output}: object {shown['object']} in frame {shown['frame']}, from small to large"
+        click.echo("\n".join([head, *lines]))

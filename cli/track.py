@@ -12,6 +12,7 @@ from .class_options import class_options, take_class_settings
 from .format_options import format_option_flag, parse_names, parse_settings
 from .memory_options import check_memory, memory_options, take_memory_settings
 from .options import (
+    default_model,
     engine_options,
     existing_result,
     json_flag,
@@ -30,8 +31,6 @@ from .reference_options import (
     reference_options,
     take_reference_settings,
 )
-
-DEFAULT_MODEL = "auto"
 
 
 def prompt_options(command: Any) -> Any:
@@ -223,13 +222,6 @@ def track(
         print_json(summary.as_dict())
     elif not quiet:
         click.echo(describe(summary))
-
-
-def default_model(recipe: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:
-    """The model where none is named; nothing where settings are given that are for a model of the user's."""
-    theirs = ("model", "backbone", "checkpoint", "tune", "tracker", "features", "features_weights")
-    given = any(recipe.get(name) or flags.get(name) for name in theirs)
-    return {} if given else {"model": DEFAULT_MODEL}
 
 
 def select(

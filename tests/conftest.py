@@ -105,9 +105,9 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def classical_by_default(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``vos track`` without ``--model`` is the classical tracker in tests, unless one asks for ``auto``."""
+    """Commands without ``--model`` take the classical tracker in tests, unless one asks for ``auto``."""
     if "auto_by_default" not in request.fixturenames:
-        monkeypatch.setattr("vos_cli.track.DEFAULT_MODEL", "classical")
+        monkeypatch.setattr("vos_cli.options.DEFAULT_MODEL", "classical")
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -59,3 +62,21 @@ def test_json_that_is_refused(tmp_path: Path, text: str, message: str) -> None:
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
         read_json(path)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs /dev/zero")
+@pytest.mark.parametrize("read", [read_json, read_yaml])
+def test_a_device_is_no_file(read: Callable[[str], object]) -> None:
+    """Some have no end."""
+    with pytest.raises(ValueError, match="it is a device"):
+        read("/dev/zero")
+
+
+def test_a_pipe_is_read(tmp_path: Path) -> None:
+    """As a shell makes one for <(command)."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=("[1]",))
+    writer.start()
+    assert read_json(pipe) == [1]
+    writer.join()

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import reprlib
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,12 @@ def read_text(path: str | os.PathLike[str]) -> str:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is in another encoding.
+        ValueError: it is in another encoding, or a device.
     """
-    data = Path(path).read_bytes()
+    with Path(path).open("rb") as file:
+        if stat.S_ISCHR(os.fstat(file.fileno()).st_mode) and not file.isatty():
+            raise ValueError("it is a device, and no file")  # /dev/zero has no end
+        data = file.read()
     encoding = next((name for bom, name in _BOMS if data.startswith(bom)), "utf-8")
     try:
         text = data.decode(encoding)

@@ -17,7 +17,7 @@ from vos_cli.main import cli
 
 from vos.detectors.attention import registry as language
 from vos.detectors.vl_sam.vlm import VisionLanguageModel
-from vos.formats.discoveries import DiscoveriesWriter
+from vos.formats.discoveries import image_entry, write_discoveries
 from vos.testing import scene, write_images, write_video
 
 SAID = "a red car , two dogs ."
@@ -147,9 +147,44 @@ def test_interrupted(given: Path, built: list[dict[str, Any]], tmp_path: Path, m
         return discover(*arguments, **options)
 
     monkeypatch.setattr(job, "discover", second_time_never)
-    result = run("discover", given / "images", "--no-pictures", "-o", tmp_path)
+    command = ("discover", given / "images", "--no-pictures", "-o", tmp_path / "out")
+    result = run(*command)
     assert (result.exit_code, "1 image is done" in result.stderr) == (130, True)
-    assert len(json.loads((tmp_path / "annotations.json").read_text())["images"]) == 1
+    annotations = tmp_path / "out" / "annotations.json"
+    assert len(json.loads(annotations.read_text())["images"]) == 1
+    resumed = run(*command, "--resume")
+    assert resumed.exit_code == 0, resumed.stderr
+    assert len(calls) == 2 + 2  # the first image is not done again
+    assert run("discover", given / "images", "--no-pictures", "-o", tmp_path / "whole").exit_code == 0
+    assert annotations.read_bytes() == (tmp_path / "whole" / "annotations.json").read_bytes()
+    assert run(*command, "--resume").exit_code == 0  # finished: nothing to do
+
+
+def test_an_earlier_result_stays_until_the_new_one_is_complete(
+    given: Path, built: list[dict[str, Any]], tmp_path: Path, monkeypatch: Any
+) -> None:
+    """--overwrite that is interrupted, and then resumed."""
+    import vos.runs.discover as job
+
+    command = ("discover", given / "images", "-o", tmp_path)
+    assert run(*command).exit_code == 0
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    discover, calls = job.discover, []
+
+    def second_time_never(*arguments: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return discover(*arguments, **options)
+
+    monkeypatch.setattr(job, "discover", second_time_never)
+    stopped = run(*command, "--overwrite", "--seed", "7")
+    assert (stopped.exit_code, "the earlier result is as it was" in stopped.stderr) == (130, True)
+    assert {p: p.read_bytes() for p in before} == before
+    assert run(*command, "--resume", "--seed", "7").exit_code == 0
+    info = json.loads((tmp_path / "annotations.json").read_text())["info"]
+    assert info["settings"]["discover"]["seed"] == 7
+    assert not (tmp_path / ".work").exists()
 
 
 def test_saved_weights_and_missing_ones(given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +212,7 @@ def test_evaluate_discovery(tmp_path: Path) -> None:
     mask = np.zeros(SIZE, bool)
     mask[5:25, 10:40] = True
     for name, image in (("a", "one.jpg"), ("b", "one.png"), ("c", "nine.png")):
-        DiscoveriesWriter(tmp_path / name, {}).add(image, SIZE, [("thing", 0.5, mask)])
+        write_discoveries(tmp_path / name, {}, [image_entry(image, SIZE, [("thing", 0.5, mask)])])
     table = run("evaluate-discovery", tmp_path / "b", tmp_path / "a")
     assert (table.exit_code, table.stdout.count("100.0")) == (0, 6)
     as_json = run("evaluate-discovery", tmp_path / "b", tmp_path / "a", "--type", "bbox", "--json")

@@ -67,13 +67,38 @@ def test_segment_writes_label_maps_and_their_names(run: Run, pictures: Path, tmp
 
 def test_segment_keeps_what_is_there(run: Run, pictures: Path, tmp_path: Path) -> None:
     """An earlier label map is only replaced when asked; two images of one name cannot both be written."""
-    arguments = ("segment", pictures / "scene0.png", *NAMES, "--no-crf", "-o", tmp_path)
+    arguments = ("segment", pictures / "scene0.png", *NAMES, "--no-crf", "-o", tmp_path / "a")
     assert run(*arguments).exit_code == 0
     again = run(*arguments)
     assert (again.exit_code, "--overwrite" in again.stderr) == (2, True)
     assert run(*arguments, "--overwrite").exit_code == 0
+    assert run(*arguments, "--resume").exit_code == 0
     twice = run("segment", pictures / "scene1.png", pictures / "scene1.png", *NAMES, "-o", tmp_path / "b")
     assert (twice.exit_code, "'scene1'" in twice.stderr) == (2, True)
+
+
+def test_segment_resumes(run: Run, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images that are done are not done again, and the result is that of one run."""
+    import vos.runs.segment as job
+
+    read, seen = job.read_image, []
+
+    def third_never(path: Path) -> np.ndarray:
+        seen.append(path.name)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return read(path)
+
+    monkeypatch.setattr(job, "read_image", third_never)
+    arguments = ("segment", pictures, *NAMES, "--no-crf")
+    stopped = run(*arguments, "-o", tmp_path / "out")
+    assert (stopped.exit_code, "--resume" in stopped.stderr) == (130, True)
+    assert not (tmp_path / "out" / "classes.json").exists()
+    assert run(*arguments, "-o", tmp_path / "out", "--resume").exit_code == 0
+    assert seen[3:] == ["scene2.png", "scene3.png"]
+    assert run(*arguments, "-o", tmp_path / "whole").exit_code == 0
+    for name in ("classes.json", *(f"labels/scene{i}.png" for i in range(4))):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,41 @@ def test_pictures_of_scaled_frames(frames: Path, tmp_path: Path) -> None:
     assert "the frames as read are 80x60" in refused.output
 
 
+def test_candidates_of_a_click(frames: Path, clip: Scene, tmp_path: Path) -> None:
+    """From small to large, one panel and one mask file each; the likeliest is what would be tracked."""
+    row, column = np.argwhere(clip.labels[2] == 1)[30]
+    click = ("--point", f"3:{column},{row}", "--frame", 2)
+    out = tmp_path / "c.png"
+    result = run("preview", frames, *click, "--candidates", "-o", out, "--json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    areas = [candidate["area"] for candidate in told["candidates"]]
+    assert areas == sorted(areas)
+    masks = [np.asarray(Image.open(candidate["mask"])) for candidate in told["candidates"]]
+    assert [int((mask == 3).sum()) for mask in masks] == areas
+    assert all(mask[row, column] == 3 for mask in masks)
+    assert picture(out).shape == (120, 160 * len(masks), 3)
+    tracked = json.loads(run("preview", frames, *click, "-o", tmp_path / "p.png", "--json").stdout)
+    assert tracked["objects"]["3"]["area"] == areas[told["likeliest"] - 1]
+    again = run("preview", frames, *click, "--candidates", "-o", out)
+    assert again.exit_code != 0
+    assert "already there" in again.output
+
+
+@pytest.mark.parametrize(
+    "prompts", [(), ("--point", "1:5,5", "--point", "2:50,50"), ("-m", "mask.png", "--frame", 2)]
+)
+def test_candidates_are_those_of_one_object(
+    frames: Path, tmp_path: Path, prompts: tuple[object, ...]
+) -> None:
+    """No prompt, two objects, or a mask: refused."""
+    told = [tmp_path / "mask.png" if value == "mask.png" else value for value in prompts]
+    result = run("preview", frames, *told, "--candidates", "-o", tmp_path / "c.png")
+    assert result.exit_code != 0
+    assert "one object" in result.output
+    assert not (tmp_path / "c.png").exists()
+
+
 def test_preview_without_prompts(frames: Path, clip: Scene, tmp_path: Path) -> None:
     """The frame with a grid."""
     assert run("preview", frames, "-o", tmp_path / "p.png").exit_code == 0

@@ -39,7 +39,7 @@ def build(**options: Any) -> SlowTracker:
     return SlowTracker()
 
 
-TRACKERS["drift"] = TrackerEntry(f"{__name__}:build", "of the tests", "included")
+TRACKERS["drift"] = TrackerEntry(f"{__name__}:build", "run_fakes:no_settings", "of the tests", "included")
 
 if __name__ == "__main__":
     from vos_cli.main import main

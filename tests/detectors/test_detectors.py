@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from vos.detectors.base import Detector
-from vos.detectors.open_vocabulary import GroundingDinoDetector, Owlv2Detector, box_iou
+from vos.detectors.open_vocabulary import GroundingDinoDetector, Owlv2Detector
 from vos.detectors.registry import DETECTORS, build_detector
 from vos.errors import ModelError, PromptError, SettingsError
+from vos.ops.boxes import box_iou
 
 from .tiny_detectors import SAVED
 

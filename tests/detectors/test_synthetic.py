@@ -15,9 +15,9 @@ from vos.detectors.attention.registry import build_language_model
 from vos.detectors.attention.segment import SegmentSettings, rank_layers, segment_images
 from vos.detectors.attention.text_prompts import build_prompts, load_vocabulary
 from vos.detectors.attention.tuning import TuningSettings, keeping_weights, make_support, tune
-from vos.detectors.open_vocabulary import box_iou
 from vos.detectors.synthetic.world import CLASS_NAMES, DUSK, WorldScene, world_scene, world_vocabulary
 from vos.errors import ModelError, PromptError
+from vos.ops.boxes import box_iou
 
 HELD_OUT = 3_000_000
 

@@ -11,7 +11,7 @@ import pytest
 
 from vos.errors import EvaluationError
 from vos.evaluation.discovery import evaluate_discovery
-from vos.formats.discoveries import DiscoveriesWriter
+from vos.formats.discoveries import image_entry, write_discoveries
 
 SIZE = (40, 60)
 
@@ -25,9 +25,7 @@ def box(x: int, y: int, side: int = 10) -> np.ndarray:
 
 def write(path: Path, *images: tuple[str, list[tuple[str, float, np.ndarray]]]) -> Path:
     """A COCO file of images with objects."""
-    writer = DiscoveriesWriter(path, {"program": "test"})
-    for name, objects in images:
-        writer.add(name, SIZE, objects)
+    write_discoveries(path, {"program": "test"}, [image_entry(name, SIZE, found) for name, found in images])
     return path
 
 

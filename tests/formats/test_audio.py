@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from vos_cli.main import cli
 
 from vos import formats
+from vos.formats.audio import Audio
 from vos.formats.registry import FORMATS
 from vos.testing import scene, write_labels
 from vos.video import open_video
@@ -129,3 +135,36 @@ def test_no_sound(name: str, options: dict[str, bool], tmp_path: Path) -> None:
     source = clip_with_sound(tmp_path / "clip.mkv")
     with av.open(str(exported(name, source, tmp_path, **options))) as container:
         assert not container.streams.audio
+
+
+def test_damaged_sound_does_not_cost_the_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where sound cannot be read to its end the video is written without it, and that is said."""
+    source = clip_with_sound(tmp_path / "clip.mkv")
+    write_labels(scene("crossing", num_frames=COUNT, size=SIZE), tmp_path / "masks")
+    packets = Audio.packets
+
+    def damaged(self: Audio, start: float, stop: float) -> Iterator[tuple[float, av.Packet]]:
+        yield from itertools.islice(packets(self, start, stop), 20)
+        raise av.InvalidDataError(1, "invalid data", str(source))
+
+    monkeypatch.setattr(Audio, "packets", damaged)
+    with open_video(source) as video:
+        given = formats.read(tmp_path / "masks", "masks")
+        written = formats.write(given, tmp_path / "a.mp4", "overlay", frames=video)
+    assert any("sound was left out" in note for note in written.notes)
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        assert not container.streams.audio
+        assert sum(1 for _ in container.decode(video=0)) == COUNT
+
+
+def test_tracking_keeps_the_sound(tmp_path: Path) -> None:
+    """``vos track`` of a part of a video: overlay and cut-out have that part of its sound."""
+    source = clip_with_sound(tmp_path / "clip.mkv")
+    out = tmp_path / "out"
+    part = ["--start", "20", "--end", "35", "--write", "webm", "-o", str(out), "-q"]
+    result = CliRunner().invoke(cli, ["track", str(source), "--box", "1:10,8,24,22", *part])
+    assert result.exit_code == 0, result.output
+    for name in ("overlay.mp4", "alpha.webm"):
+        assert clicks(out / name) == pytest.approx([CLICKS[1] - 0.8], abs=0.03)
+    warnings = json.loads((out / "run.json").read_text())["warnings"]
+    assert any("libopus" in warning for warning in warnings)

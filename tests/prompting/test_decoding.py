@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from vos.backbones.base import Candidates, FrameFeatures
+from vos.backbones.feature_cache import FeatureCache
 from vos.errors import PromptError
+from vos.ops.boxes import tight_box
 from vos.ops.overlap import paint
 from vos.prompting.decoding import PromptDecodingTracker, decode_prompts, needs_backbone
 from vos.prompts import Prompt, Target
@@ -186,6 +188,32 @@ def test_points_correct_what_is_known() -> None:
     assert (corrected.mask == (TRUTH == 1)).all()
     assert new.mask is None
     assert result.ids == (1, 5)
+
+
+def test_a_box_corrects_what_is_known_within_it() -> None:
+    """A box about the known mask starts from its part inside; a box about something else starts anew."""
+    known = FrameResult(0, TRUTH, {1: 0.9, 2: 0.8})
+    mask = TRUTH == 1
+    x0, y0, x1, y1 = tight_box(mask)
+    narrower = Prompt(box=np.array([x0 + 3, y0, x1, y1], np.float32))
+    backbone = Painted(rectangle(slice(0, 9), slice(0, 9))[None])
+    decoded(FRAME, [Target(1, narrower)], backbone, known)
+    (asked,) = backbone.prompts[0]
+    assert np.array_equal(asked.mask[:, x0 + 3 :], mask[:, x0 + 3 :])
+    assert not asked.mask[:, : x0 + 3].any()
+    elsewhere = Prompt(box=np.array([0, 0, 8, 8], np.float32))
+    backbone = Painted(rectangle(slice(0, 9), slice(0, 9))[None])
+    decoded(FRAME, [Target(1, elsewhere)], backbone, known)
+    assert backbone.prompts[0][0].mask is None
+
+
+def test_a_backbone_that_refines_itself_is_asked_once() -> None:
+    """Also behind a cache, which says so for it."""
+    backbone = Painted(rectangle(slice(0, 9), slice(0, 9))[None])
+    backbone.refines_itself = True
+    result = decoded(FRAME, [point(1, 1, 1)], FeatureCache(backbone))
+    assert len(backbone.prompts) == 1
+    assert result.confidence[1] == pytest.approx(0.7)
 
 
 def test_mistakes_of_the_caller() -> None:

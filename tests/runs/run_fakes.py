@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from vos.frame import Frame, VideoInfo
 from vos.prompts import Prompt, Target
 from vos.results import FrameResult, labels_to_masks
 from vos.runs import TrackSettings
+from vos.settings import override
 from vos.testing import Scene, scene
 from vos.trackers.base import TrackerInfo
 from vos.trackers.mask_tracker import MaskPrompts, MaskTracker
@@ -111,6 +113,16 @@ class DriftingTracker(MaskTracker[dict[str, Any]]):
 
     def _from_dict(self, state: dict[str, Any]) -> dict[str, Any]:
         return dict(state)
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """Of a tracker that has none."""
+
+
+def no_settings(values: Mapping[str, Any]) -> NoSettings:
+    """For the entry of such a tracker in the registry."""
+    return override(NoSettings(), values)
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,9 @@ def build_engine(**options: object) -> Engine:
 @pytest.fixture(autouse=True)
 def _engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(
-        TRACKERS, "drift", TrackerEntry(f"{__name__}:build_engine", "of the tests", "included")
+        TRACKERS,
+        "drift",
+        TrackerEntry(f"{__name__}:build_engine", "run_fakes:no_settings", "of the tests", "included"),
     )
     monkeypatch.setattr(Engine, "tracked", 0)
     monkeypatch.setattr(Engine, "stop_at", None)
@@ -245,6 +247,14 @@ def test_the_command(root: Path, tmp_path: Path) -> None:
     refused = CliRunner().invoke(cli, [*usual, "-o", str(tmp_path / "out")])
     assert refused.exit_code == 2
     assert "--resume" in refused.stderr
+    for flag, value, reason in (
+        ("--memory", "samurai", "classical is none"),
+        ("--features", "dinov2-s", "compares"),
+    ):
+        flags = ["--model", "classical", flag, value, "-o", str(tmp_path / "other")]
+        unfit = CliRunner().invoke(cli, [*usual, *flags])
+        assert unfit.exit_code == 2
+        assert reason in unfit.stderr
 
 
 def test_settings_are_those_of_a_run() -> None:

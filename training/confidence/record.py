@@ -27,6 +27,7 @@ from benchmarks.common import data_root
 from vos.backbones.base import Backbone
 from vos.backbones.classical.backbone import GraphCutBackbone
 from vos.backbones.expected_quality import decoding_signals
+from vos.backbones.interactive.backbone import build_interactive
 from vos.backbones.nano.backbone import build_nano
 from vos.evaluation import region_similarity
 from vos.files import make_folder, write_text_atomic
@@ -42,7 +43,7 @@ from vos.video import open_video
 Mask = NDArray[np.bool_]
 Row = dict[str, Any]
 
-BACKBONES = {"graph_cut": GraphCutBackbone, "nano": build_nano}
+BACKBONES = {"graph_cut": GraphCutBackbone, "interactive": build_interactive, "nano": build_nano}
 TRACKERS = {
     "classical": lambda confidence: ClassicalTracker(confidence=confidence),
     "nano": lambda confidence: NanoTracker(build_nano(), confidence=confidence),

@@ -32,6 +32,7 @@ from training.nano.synthesis import load_bank
 from training.nano.teacher import CHANNELS, LAST, SIXTEENTH, ImageTeacher
 from training.nano.validation import overlaps
 from vos.backbones.interactive.network import InteractiveConfig, InteractiveNetwork
+from vos.backbones.nano.network import half_precision
 
 from .simulation import PromptMix, first_prompts, next_prompts
 from .stills import StillComposer, StillSettings
@@ -169,15 +170,6 @@ def _schedule(step: int, progress: float, recipe: PromptRecipe) -> float:
         return (step + 1) / recipe.warmup
     left = (1 - progress) / recipe.cooldown
     return float(0.02 + 0.98 * min(1.0, max(0.0, left)))
-
-
-def half_precision(network: nn.Module) -> dict[str, Tensor]:
-    """The weights as they are stored: float16, counters left out."""
-    return {
-        name: value.detach().cpu().half().contiguous()
-        for name, value in network.state_dict().items()
-        if value.is_floating_point()
-    }
 
 
 def _write(path: Path, row: Mapping[str, object]) -> None:

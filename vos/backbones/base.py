@@ -112,6 +112,7 @@ class Backbone(Protocol):
 
     One whose decoded masks were compared with the truth also has ``quality_models``, from which
     :func:`vos.backbones.expected_quality.expected_quality` predicts J; of others the predicted IoU is taken.
+    One that looks again at its own answers has a true ``refines_itself``: it needs no second pass.
     """
 
     @property

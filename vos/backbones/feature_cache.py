@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..prompts import Prompt
 from .base import Backbone, Candidates, FrameFeatures, Guidance
+from .expected_quality import Models
 
 
 class FeatureCache:
@@ -37,6 +38,16 @@ class FeatureCache:
     def device(self) -> torch.device | str:
         """See :class:`~vos.backbones.base.Backbone`."""
         return self.backbone.device
+
+    @property
+    def refines_itself(self) -> bool:
+        """Whether what it decodes needs no second pass."""
+        return getattr(self.backbone, "refines_itself", False)
+
+    @property
+    def quality_models(self) -> Models | None:
+        """Those of the backbone, if it has any."""
+        return getattr(self.backbone, "quality_models", None)
 
     def encode(self, image: NDArray[np.uint8]) -> FrameFeatures:
         """See :class:`~vos.backbones.base.Backbone`."""

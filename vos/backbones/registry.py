@@ -43,6 +43,11 @@ BACKBONES: dict[str, BackboneEntry] = {
         "vos.backbones.classical.backbone:GraphCutBackbone", "graph cuts over image regions", "none"
     ),
     "nano": BackboneEntry("vos.backbones.nano.backbone:build_nano", "compact network", "included"),
+    "interactive": BackboneEntry(
+        "vos.backbones.interactive.backbone:build_interactive",
+        "first masks from clicks and boxes, by a small network",
+        "included",
+    ),
     "mobile-sam": _sam("mobile-sam", "MobileSAM (TinyViT)"),
     "sam-vit-b": _sam("sam-vit-b", "SAM ViT-B"),
     "sam-vit-l": _sam("sam-vit-l", "SAM ViT-L"),

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..backbones.weights.pretrained import load_pretrained
 from ..errors import PromptError, SettingsError
+from ..ops.boxes import box_iou
 from .base import Detection
 
 GROUNDING_DINO = "IDEA-Research/grounding-dino-tiny"
@@ -175,16 +176,6 @@ def _finds(
         if len(found) == MAX_FINDS:
             break
     return found
-
-
-def box_iou(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> float:
-    """Intersection over union of two boxes with inclusive pixel indices."""
-    width = min(one[2], other[2]) - max(one[0], other[0]) + 1
-    height = min(one[3], other[3]) - max(one[1], other[1]) + 1
-    if width <= 0 or height <= 0:
-        return 0.0
-    areas = ((box[2] - box[0] + 1) * (box[3] - box[1] + 1) for box in (one, other))
-    return width * height / (sum(areas) - width * height)
 
 
 def load_grounding_dino(**options: Any) -> GroundingDinoDetector:

@@ -62,7 +62,11 @@ class Audio:
         if self._target is None:
             return
         assert self._source is not None
-        yield from self._encoded(start, stop) if self._encodes else self._copied(start, stop)
+        last = -1
+        for time, packet in self._encoded(start, stop) if self._encodes else self._copied(start, stop):
+            if packet.dts is not None and packet.dts > last:  # damaged files repeat times
+                last = packet.dts
+                yield time, packet
 
     def _copied(self, start: float, stop: float) -> Iterator[tuple[float, av.Packet]]:
         for packet in self._container.demux(self._source):

@@ -154,8 +154,17 @@ class VideoWriter(Writer):
         if audio is not None and self._shift:
             self.notes.append("the times of the video's frames jump, so its sound was left out")
             audio = None
-        with replacing(self.path) as temporary, temporary.open("wb") as file:
-            self._join(file, audio)
+        with replacing(self.path) as temporary:
+            try:
+                with temporary.open("wb") as file:
+                    self._join(file, audio)
+            except av.FFmpegError as error:
+                if audio is None:
+                    raise
+                # Damaged sound must not cost the pictures.
+                self.notes = [f"sound was left out: {audio} has none that can be copied ({error.strerror})"]
+                with temporary.open("wb") as file:
+                    self._join(file, None)
 
     def _join(self, file: Any, audio: Path | None) -> None:
         """Copy the packets of all pieces and of the sound into one file, the first frame at time 0."""

@@ -21,3 +21,13 @@ def tight_box(mask: NDArray[np.bool_]) -> Box | None:
         return None
     columns = np.flatnonzero(mask.any(axis=0))
     return int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])
+
+
+def box_iou(one: Box, other: Box) -> float:
+    """Intersection over union of two boxes with inclusive pixel indices."""
+    width = min(one[2], other[2]) - max(one[0], other[0]) + 1
+    height = min(one[3], other[3]) - max(one[1], other[1]) + 1
+    if width <= 0 or height <= 0:
+        return 0.0
+    areas = ((box[2] - box[0] + 1) * (box[3] - box[1] + 1) for box in (one, other))
+    return width * height / (sum(areas) - width * height)

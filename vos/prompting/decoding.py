@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..backbones.expected_quality import expected_quality
 from ..errors import PromptError
 from ..frame import Frame
-from ..ops.boxes import tight_box
+from ..ops.boxes import box_iou, tight_box
 from ..ops.overlap import nested_logits_to_labels, paint_small_on_top
 from ..prompts import Prompt, Target
 from ..results import FrameResult, Labels, Source
@@ -31,6 +31,11 @@ LARGE_SHARE = 0.5
 """A mask of more than this share of the frame is suspected to be the background."""
 LARGE_BOXES = 1.5
 """So is one that is larger than this many of its box."""
+
+SAME_MASK = 0.9
+"""IoU of two candidates from which on only one is offered."""
+SAME_BOX = 0.5
+"""IoU of a box with that of a known mask from which on it corrects that mask."""
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +64,8 @@ def decode_prompts(
         targets: at least one, all of this frame.
         backbone: not needed, and may be None, if all targets are masks.
         known: what is known of this frame without the targets, for instance by tracking. An object in it
-            that a target gives points for is corrected from there instead of being segmented from nothing.
+            that a target gives points for, or a box about it, is corrected from there instead of being
+            segmented from nothing.
 
     Raises:
         PromptError: if a target does not fit the frame, or is not found in it.
@@ -76,7 +82,10 @@ def decode_prompts(
     if to_decode:
         if backbone is None:
             raise ValueError(f"points and boxes need a backbone: objects {[t.object_id for t in to_decode]}")
-        prompts = [_with_known(target, known) for target in to_decode]
+        masks_known = [None if known is None else known.mask(target.object_id) for target in to_decode]
+        prompts = [
+            _with_known(target.prompt, mask) for target, mask in zip(to_decode, masks_known, strict=True)
+        ]
         _refuse_unknown(to_decode, prompts, frame)
         logits, scores = _decode(backbone, frame, prompts)
         _refuse_empty(to_decode, logits > 0, frame)
@@ -124,10 +133,10 @@ class PromptDecodingTracker:
         return self._tracker.start(frame, self._decoded(frame, prompts, None))
 
     def step(self, frame: Frame, prompts: Sequence[Target] = (), *, commit: bool = True) -> FrameResult:
-        """See :class:`~vos.trackers.base.Tracker`; points on a known object correct its tracked mask."""
+        """See :class:`~vos.trackers.base.Tracker`; points and boxes correct their object's tracked mask."""
         if not prompts:
             return self._tracker.step(frame, commit=commit)
-        refines = any(needs_backbone(t) and t.prompt.points is not None for t in prompts)
+        refines = any(needs_backbone(t) for t in prompts)
         known = self._tracker.step(frame, commit=False) if refines else None
         return self._tracker.step(frame, self._decoded(frame, prompts, known), commit=commit)
 
@@ -173,7 +182,7 @@ def preview_prompt(
         frame: that the prompt belongs to.
         prompt: points or a box; a mask beside them is a rough one.
         backbone: decodes; one that caches features answers the second prompt of a frame faster.
-        known: (H, W) mask of the object so far, which points alone correct.
+        known: (H, W) mask of the object so far, which points and boxes about it correct.
         refine: decode twice, as :func:`decode_prompts` does; once is about twice as fast.
 
     Raises:
@@ -181,20 +190,59 @@ def preview_prompt(
     """
     target = Target(1, prompt, frame.index)
     check_targets([target], frame.size)
-    if known is not None and prompt.points is not None and prompt.box is None and prompt.mask is None:
-        prompt = replace(prompt, mask=known) if known.any() else prompt
+    prompt = _with_known(prompt, known)
     _refuse_unknown([target], [prompt], frame)
     logits, scores = _decode(backbone, frame, [prompt], refine=refine)
     return Preview(logits[0] > 0, float(np.clip(scores[0], 0.0, 1.0)))
 
 
-def _with_known(target: Target, known: FrameResult | None) -> Prompt:
-    """The target's prompt, with the known mask of its object as rough mask where only points are given."""
-    prompt = target.prompt
-    if known is None or prompt.points is None or prompt.box is not None or prompt.mask is not None:
+def preview_candidates(
+    frame: Frame,
+    prompt: Prompt,
+    backbone: Backbone,
+    known: NDArray[np.bool_] | None = None,
+) -> list[Preview]:
+    """What a prompt may mean: its candidates from small to large, each another extent of the object.
+
+    The one that :func:`preview_prompt` and :func:`decode_prompts` take has the highest confidence. At least
+    one, empty if nothing was found; candidates that are empty or equal to another are left out.
+
+    Args, raises: as :func:`preview_prompt`.
+    """
+    target = Target(1, prompt, frame.index)
+    check_targets([target], frame.size)
+    prompt = _with_known(prompt, known)
+    _refuse_unknown([target], [prompt], frame)
+    chosen = preview_prompt(frame, prompt, backbone)
+    found = [chosen]
+    candidates = backbone.decode(backbone.encode(frame.image), [prompt])
+    for logits, score in zip(candidates.logits[0].cpu().numpy(), candidates.scores[0].tolist(), strict=True):
+        mask = logits > 0
+        if mask.any() and all(_mask_iou(mask, other.mask) < SAME_MASK for other in found):
+            found.append(Preview(mask, float(np.clip(score, 0.0, chosen.confidence))))
+    return sorted(found, key=lambda preview: int(preview.mask.sum()))
+
+
+def _mask_iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    return float((one & other).sum() / max(int((one | other).sum()), 1))
+
+
+def _with_known(prompt: Prompt, known: Masks | None) -> Prompt:
+    """The prompt, with the known mask of its object as rough mask.
+
+    A box about something else than what is known begins anew: the known mask is of no use for it.
+    """
+    if known is None or prompt.mask is not None or not known.any():
         return prompt
-    mask = known.mask(target.object_id)
-    return replace(prompt, mask=mask) if mask.any() else prompt
+    if prompt.box is not None:
+        x0, y0, x1, y1 = (round(float(v)) for v in prompt.box)
+        before = tight_box(known)
+        if before is None or box_iou(before, (x0, y0, x1, y1)) < SAME_BOX:
+            return prompt
+        inside = np.zeros_like(known)
+        inside[max(y0, 0) : y1 + 1, max(x0, 0) : x1 + 1] = True
+        known = known & inside
+    return replace(prompt, mask=known) if known.any() else prompt
 
 
 def _decode(
@@ -208,6 +256,8 @@ def _decode(
     features = backbone.encode(frame.image)
     candidates = backbone.decode(features, prompts, multimask=True)
     logits, low_res, scores = _best(candidates)
+    if getattr(backbone, "refines_itself", False):
+        return logits, _expected(backbone, prompts, candidates, logits, scores)
     if not refine:
         return logits, scores
     boxes = [tight_box(mask) for mask in logits > 0]
@@ -225,13 +275,23 @@ def _decode(
     refined, _, refined_scores = _best(backbone.decode(features, around, multimask=True))
     lost = [row for row, mask in enumerate(refined > 0) if not mask.any()]
     refined[lost], refined_scores[lost] = logits[lost], scores[lost]
+    # The refined score knows nothing of what the mask was decoded from.
+    return refined, _expected(backbone, prompts, candidates, refined, refined_scores)
+
+
+def _expected(
+    backbone: Backbone, prompts: Sequence[Prompt], candidates: Candidates, logits: Floats, scores: Floats
+) -> Floats:
+    """(N,) expected J of the decoded masks, where models of it were fitted; else the scores."""
     models: Models | None = getattr(backbone, "quality_models", None)
-    if models is not None:  # the refined score knows nothing of what the mask was decoded from
-        for row, prompt in enumerate(prompts):
-            if prompt.mask is None and prompt.low_res is None:
-                first = candidates.scores[row].cpu().numpy(), candidates.low_res[row].cpu().numpy() > 0
-                refined_scores[row] = expected_quality(models, prompt, *first, refined[row] > 0)
-    return refined, refined_scores
+    if models is None:
+        return scores
+    expected = scores.copy()
+    for row, prompt in enumerate(prompts):
+        if prompt.mask is None and prompt.low_res is None:
+            first = candidates.scores[row].cpu().numpy(), candidates.low_res[row].cpu().numpy() > 0
+            expected[row] = expected_quality(models, prompt, *first, logits[row] > 0)
+    return expected
 
 
 def _best(candidates: Candidates) -> tuple[Floats, Floats, Floats]:

@@ -1,4 +1,4 @@
-"""Finding what is in an image, or in every so-manieth frame of a video, and writing it down.
+"""Objects found in an image, or in every n-th frame of a video, without class names.
 
 Importing this imports torch.
 """
@@ -6,8 +6,8 @@ Importing this imports torch.
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,15 +21,17 @@ from ..backbones.registry import build_backbone
 from ..detectors.attention.registry import build_language_model
 from ..detectors.vl_sam.discovery import DiscoverSettings, Discovery, discover
 from ..detectors.vl_sam.vlm import CHECKPOINT
-from ..errors import InterruptedRunError, OutputError
-from ..files import make_folder, write_bytes_atomic
-from ..formats.discoveries import DiscoveriesWriter
+from ..distribution import own_version
+from ..files import make_folder, write_bytes_atomic, write_text_atomic
+from ..formats.discoveries import image_entry, write_discoveries
 from ..formats.drawing import draw_overlay
 from ..frame import Frame
+from ..names import check_name
 from ..ops.overlap import paint
 from ..results import MAX_OBJECTS, FrameResult
 from .fingerprint import fingerprint, versions
-from .folder import PROGRAM
+from .folder import PROGRAM, Layout, claim
+from .runner import ItemRun
 from .summary import Progress
 
 if TYPE_CHECKING:
@@ -102,20 +104,20 @@ def discover_video(
     output: str | os.PathLike[str],
     settings: DiscoverRunSettings = DiscoverRunSettings(),
     *,
+    resume: bool = False,
     overwrite: bool = False,
     progress: Callable[[Progress], None] | None = None,
     model: VisionLanguageModel | None = None,
     backbone: Backbone | None = None,
 ) -> DiscoverSummary:
-    """Find the objects in every frame of ``video`` and write ``annotations.json`` and pictures.
-
-    The annotations are complete for all frames done so far at any moment.
+    """Find the objects in every frame of ``video`` and write annotations, images and a record.
 
     Args:
         video: an image, images, or the frames of a video; see :func:`vos.open_video`.
         output: folder for the results, made where absent.
         settings: everything else.
-        overwrite: replace an earlier result.
+        resume: do what an earlier run of the same settings left to do.
+        overwrite: replace an earlier result when the new one is complete.
         progress: called after every question and every image.
         model, backbone: to use in place of those the settings name.
 
@@ -123,44 +125,103 @@ def discover_video(
         OutputError: if there is a result already, or the folder cannot be used.
         ModelError: if weights are missing or are of another kind.
         InterruptedRunError: Ctrl-C or SIGTERM; what was done is on disk.
+        PartialResultError: a frame cannot be read, or the disk is full, after the first image.
     """
-    folder = Path(output)
-    path = folder / ANNOTATIONS
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path} is already there; choose another folder, or --overwrite")
+    layout = discover_layout(output, pictures=settings.pictures)
+    if video.is_images:
+        for path in video.paths:
+            check_name(path.stem, "image name", room=len(".png"))
+    identity = _identity(video, settings, layout)
+    with claim(layout, identity, resume=resume, overwrite=overwrite, inputs=video.paths) as folder:
+        items = ItemRun(
+            folder,
+            noun="image",
+            results="annotations",
+            parts=("total",),
+            total=video.info.num_frames,
+            progress=progress,
+        )
+        with items.guarded():
+            try:
+                if folder.finished is None:
+                    _find_in_all(video, settings, items, model, backbone)
+            finally:
+                if items.done and folder.finished is None:
+                    info = {"program": PROGRAM, **identity, "versions": versions()}
+                    entries = [entry["image"] for entry in items.done.values()]
+                    path = folder.layout.paths["annotations"]
+                    make_folder(path.parent)
+                    write_discoveries(path, info, entries)
+            return _finish(items, identity, settings)
+
+
+def discover_layout(output: str | os.PathLike[str], *, pictures: bool) -> Layout:
+    """``vos discover``: everything in one folder."""
+    root = Path(output)
+    paths = {"annotations": root / ANNOTATIONS, "run": root / "run.json"}
+    return Layout(root, paths | ({PICTURES: root / PICTURES} if pictures else {}), root / ".work")
+
+
+def _find_in_all(
+    video: Video,
+    settings: DiscoverRunSettings,
+    items: ItemRun,
+    model: VisionLanguageModel | None,
+    backbone: Backbone | None,
+) -> None:
+    """The frames that are not done yet."""
     asking = model or build_discoverer_of(settings)
     masking = backbone or build_backbone(
         settings.model, **({} if settings.model == "classical" else {"device": settings.device})
     )
-    make_folder(folder)
-    writer = DiscoveriesWriter(path, _info(video, settings))
-    report = progress or (lambda progress: None)
-    since, images, names = time.perf_counter(), 0, Counter[str]()
-    total = video.info.num_frames
-    try:
-        for frame in video:
+    pictures = items.layout.paths.get(PICTURES)
+    for frame in video:
+        if frame.name in items.done:
+            continue
+        with items.timed("total"):
             found = discover(
                 frame.image,
                 asking,
                 masking,
                 settings.discover,
-                asked=lambda done, of: report(Progress("questions", done, of)),
+                asked=lambda done, of: items.report(Progress("questions", done, of)),
             )
-            if settings.pictures:
-                _draw(folder / PICTURES / f"{frame.name}.png", frame, found)
+            if pictures is not None:
+                items.folder.note(PICTURES, f"{frame.name}.png")
+                _draw(pictures / f"{frame.name}.png", frame, found)
             file_name = video.paths[frame.index].name if video.is_images else f"{frame.name}.png"
             objects = [(entry.name, entry.score, entry.mask) for entry in found]
-            writer.add(file_name, frame.size, objects, frame_index=frame.index)
-            images += 1
-            names.update(entry.name for entry in found)
-            report(Progress("images", images, total))
-    except KeyboardInterrupt as error:
-        count = "1 image is" if images == 1 else f"{images} images are"
-        where = f"{count} done and in {path}" if images else "no image was done"
-        raise InterruptedRunError(f"interrupted: {where}") from error
-    files = {"annotations": str(path)} | ({PICTURES: str(folder / PICTURES)} if settings.pictures else {})
-    seconds = time.perf_counter() - since
-    return DiscoverSummary(folder, files, images, names.total(), dict(names.most_common()), seconds)
+            image = image_entry(file_name, frame.size, objects, frame_index=frame.index)
+        items.add(frame.name, {"name": frame.name, "image": image})
+
+
+def _finish(items: ItemRun, identity: dict[str, Any], settings: DiscoverRunSettings) -> DiscoverSummary:
+    """The record, and what was found."""
+    folder, finished = items.folder, items.folder.finished
+    if finished is None:
+        names = Counter(o["name"] for entry in items.done.values() for o in entry["image"]["objects"])
+        finished = {
+            "program": PROGRAM,
+            **identity,
+            "versions": versions(),
+            "frames": [{"name": name} for name in items.done],
+            "folders": {PICTURES: [f"{name}.png" for name in items.done]} if settings.pictures else {},
+            "names": dict(names.most_common()),
+            "timings": items.timings(),
+        }
+        text = json.dumps(finished, indent=2) + "\n"
+        make_folder(items.layout.paths["run"].parent)
+        write_text_atomic(items.layout.paths["run"], text)
+        folder.finish()
+    names_found: dict[str, int] = finished["names"]
+    return DiscoverSummary(
+        folder.final.folder,
+        {name: str(path) for name, path in folder.final.paths.items() if name in finished["outputs"]},
+        len(finished["frames"]),
+        sum(names_found.values()),
+        names_found,
+        finished["timings"]["total"],
+    )
 
 
 def build_discoverer_of(settings: DiscoverRunSettings) -> VisionLanguageModel:
@@ -180,13 +241,15 @@ def build_discoverer_of(settings: DiscoverRunSettings) -> VisionLanguageModel:
     return model
 
 
-def _info(video: Video, settings: DiscoverRunSettings) -> dict[str, Any]:
+def _identity(video: Video, settings: DiscoverRunSettings, layout: Layout) -> dict[str, Any]:
+    """What a run must have in common with a stopped one to resume it."""
     source = {"path": os.path.abspath(video.paths[0]), **fingerprint(video.paths, is_images=video.is_images)}
     return {
-        "program": PROGRAM,
+        "version": own_version(),
         "settings": dataclasses.asdict(settings),
+        "selection": video.selection,
         "input": source,
-        "versions": versions(),
+        "outputs": {name: os.path.relpath(path, layout.folder) for name, path in layout.paths.items()},
     }
 
 

@@ -8,6 +8,7 @@
         .vos-run                  marks the folder as ours: see work_folder.py
         job.json                  what the run is: compared on resume
         checkpoint                how far it got: position, state of tracker and writers
+        items.jsonl               or, where items do not depend on each other: those that are done
         written                   the files written so far, one per line: output, tab, name
         lock                      held by the process that writes
         <output>/, backward/      pieces that become results at the end

@@ -45,7 +45,16 @@ def build_tracker_of(settings: TrackSettings) -> Tracker:
 
 
 def backbone_of(tracker: Tracker) -> Backbone:
-    """The model that turns points and boxes into masks: the tracker's own, or the classical one."""
+    """The model that turns points and boxes into masks: the tracker's own, or the interactive one."""
+    if tracker.info.backbone is not None:
+        return tracker.info.backbone
+    from ..backbones.feature_cache import FeatureCache
+
+    return FeatureCache(build_backbone("interactive"))
+
+
+def matching_backbone_of(tracker: Tracker) -> Backbone:
+    """The model in whose features things are found again: the tracker's own, or the classical one."""
     if tracker.info.backbone is not None:
         return tracker.info.backbone
     from ..backbones.feature_cache import FeatureCache
@@ -70,14 +79,18 @@ def build_detector_of(settings: TrackSettings) -> Detector:
 
 
 def reference_prompts(
-    references: References, settings: TrackSettings, make_backbone: Callable[[], Backbone]
+    references: References,
+    settings: TrackSettings,
+    make_backbone: Callable[[], Backbone],
+    make_matching: Callable[[], Backbone],
 ) -> ReferencePrompts:
     """The schedule that finds the things of references, one instance of each unless the settings say more.
 
     Args:
         references: the things.
         settings: ``reference`` says what finds them, ``classes`` where and how often they are looked for.
-        make_backbone: makes the tracker's own backbone.
+        make_backbone: makes the model that turns boxes into masks.
+        make_matching: makes the model that compares, where the settings name none.
     """
     from ..prompting.reference_detector import ReferenceDetector
 
@@ -86,7 +99,7 @@ def reference_prompts(
 
     def make() -> Backbone:
         if chosen.backbone is None and chosen.features is None:
-            return make_backbone()
+            return make_matching()
         options = {"device": settings.device, "dtype": settings.dtype, "checkpoint": chosen.checkpoint}
         name = chosen.backbone or "classical"
         if BACKBONES[backbone_name(name)].weights == "none":

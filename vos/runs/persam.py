@@ -12,9 +12,8 @@ import hashlib
 import json
 import logging
 import os
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 
 from ..backbones.base import Backbone
 from ..distribution import own_version
-from ..errors import InterruptedRunError, MediaError, OutputError, PartialResultError
+from ..errors import MediaError, PartialResultError
 from ..evaluation.label_png import read_label_png
 from ..files import make_folder, write_bytes_atomic, write_text_atomic
 from ..formats.coco import CocoWriter
@@ -38,6 +37,7 @@ from .fingerprint import fingerprint_file, fingerprint_weights, versions
 from .folder import PROGRAM, Layout, RunFolder, claim
 from .persam_reference import Reference, build_backbone_of, learn_reference
 from .persam_settings import PersamRunSettings
+from .runner import ItemRun
 from .summary import Progress
 
 logger = logging.getLogger(__name__)
@@ -116,17 +116,6 @@ def image_layout(folder: str | os.PathLike[str]) -> Layout:
     return Layout(root, paths, root / ".work")
 
 
-@dataclass
-class _State:
-    """How far a run is."""
-
-    done: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Stem -> the image's entry in ``run.json``."""
-    seconds: dict[str, float] = field(
-        default_factory=lambda: dict.fromkeys(("learn", "read", "find", "write"), 0.0)
-    )
-
-
 class _Run:
     """One run in progress."""
 
@@ -145,61 +134,49 @@ class _Run:
         self.folder = folder
         self.layout = folder.layout
         self.identity = identity
-        self.report = progress or (lambda progress: None)
         self.failed: dict[Path, str] = {}
-        self.state = self._restored()
+        self.items = ItemRun(
+            folder,
+            noun="image",
+            results="masks",
+            parts=("learn", "read", "find", "write"),
+            total=len(images),
+            progress=progress,
+        )
 
     def go(self, backbone: Backbone | None) -> PersamSummary:
-        """Run to the end; an interruption is reported with what is on disk."""
-        try:
+        """Run to the end."""
+        with self.items.guarded():
             todo = [path for path in self.images if not self._is_done(path)]
             if todo:
                 self._find_in_all(todo, backbone or build_backbone_of(self.settings))
             elif self.folder.finished is not None:
                 logger.info("the run in %s was finished already", self.layout.folder)
             return self._finish()
-        except KeyboardInterrupt as error:
-            raise InterruptedRunError(f"interrupted: {self._whereabouts()}") from error
-        except OutputError as error:
-            if not self.state.done:
-                raise
-            raise PartialResultError(f"{error}; {self._whereabouts()}") from error
-        finally:
-            if not self.state.done:
-                self.folder.forget()
-
-    def _restored(self) -> _State:
-        """What earlier processes have done of this run."""
-        finished = self.folder.finished
-        if finished is not None:
-            return _State({entry["name"]: entry for entry in finished["frames"]}, dict(finished["timings"]))
-        saved = self.folder.checkpoint
-        return _State() if saved is None else _State(saved["done"], saved["seconds"])
 
     def _is_done(self, path: Path) -> bool:
         """Whether there is a result of just this image."""
-        entry = self.state.done.get(path.stem)
+        entry = self.items.done.get(path.stem)
         if entry is None:
             return False
         with contextlib.suppress(MediaError):
             if fingerprint_file(path)["sha256"] == entry["sha256"] and self._mask_path(path).is_file():
                 return True
-        del self.state.done[path.stem]
+        del self.items.done[path.stem]
         return False
 
     def _mask_path(self, image: Path) -> Path:
         return self.layout.paths["masks"] / f"{image.stem}.png"
 
     def _find_in_all(self, todo: list[Path], backbone: Backbone) -> None:
-        with self._timed("learn"):
+        with self.items.timed("learn"):
             find = learn_reference(self.reference, self.settings, backbone)
         for name in ("masks", "overlay"):
             if name in self.settings.outputs:
                 make_folder(self.layout.paths[name])
-        total = len(self.images)
         for path in todo:
             try:
-                with self._timed("read"):
+                with self.items.timed("read"):
                     data = read_bytes(path)
                     image = decode_image(data, path)
                     digest = hashlib.sha256(data).hexdigest()
@@ -207,11 +184,10 @@ class _Run:
                 logger.warning("%s; going on with the other images", error)
                 self.failed[path] = str(error)
                 continue
-            with self._timed("find"):
+            with self.items.timed("find"):
                 segmentation = find(self.images.index(path), image)
-            with self._timed("write"):
+            with self.items.timed("write"):
                 self._write(path, image, segmentation, digest)
-            self.report(Progress("images", len(self.state.done), total))
 
     def _write(self, path: Path, image: NDArray[np.uint8], segmentation: FrameResult, digest: str) -> None:
         """Results of one image; the mask last, for where it is the others are."""
@@ -222,7 +198,7 @@ class _Run:
             write_bytes_atomic(self.layout.paths["overlay"] / f"{path.stem}.jpg", _encode_jpeg(drawn))
         write_bytes_atomic(self._mask_path(path), encode_index_png(segmentation.labels))
         areas = np.bincount(segmentation.labels.ravel(), minlength=256)
-        self.state.done[path.stem] = {
+        entry = {
             "index": segmentation.frame_index,
             "name": path.stem,
             "path": os.path.abspath(path),
@@ -232,17 +208,18 @@ class _Run:
                 for number, score in segmentation.confidence.items()
             },
         }
-        self.folder.save_checkpoint({"done": self.state.done, "seconds": self.state.seconds})
+        self.items.add(path.stem, entry)
 
     def _finish(self) -> PersamSummary:
         """Annotations and record of all that is done; then the images that are not are an error."""
-        if not self.state.done:
+        if not self.items.done:
             first = next(iter(self.failed.values()))
             more = f"; nor can the {len(self.failed) - 1} others be used" if len(self.failed) > 1 else ""
             raise MediaError(f"{first}{more}")
-        entries = [self.state.done[path.stem] for path in self.images if path.stem in self.state.done]
+        done = self.items.done
+        entries = [done[path.stem] for path in self.images if path.stem in done]
         if "coco" in self.settings.outputs:
-            with self._timed("write"):
+            with self.items.timed("write"):
                 self._write_annotations(entries)
         instances = sum(o["area"] > 0 for entry in entries for o in entry["objects"].values())
         record = {
@@ -257,7 +234,7 @@ class _Run:
             ),
             "counts": {"images": len(entries), "instances": instances},
             "failed": {str(path): reason for path, reason in self.failed.items()},
-            "timings": {name: round(value, 3) for name, value in self.state.seconds.items()},
+            "timings": self.items.timings(),
         }
         make_folder(self.layout.paths["run"].parent)
         write_text_atomic(self.layout.paths["run"], json.dumps(record, indent=2) + "\n")
@@ -284,28 +261,6 @@ class _Run:
                 no_pixels = np.zeros((0, 0, 3), dtype=np.uint8)  # annotations are made of labels alone
                 frame = Frame(entry["index"], no_pixels, entry["name"])
                 writer.write(frame, FrameResult(entry["index"], labels, scores))
-
-    def _whereabouts(self) -> str:
-        if not self.state.done:
-            return "no image was done, and nothing is left behind"
-        done = f"{_images(len(self.state.done))} done of {len(self.images)}"
-        if self.folder.replaces:
-            return (
-                f"{done}, and the earlier result is as it was; "
-                "the same command with --resume in place of --overwrite goes on"
-            )
-        return (
-            f"{done}, with complete masks in {self.layout.paths['masks']}; "
-            "the same command with --resume goes on"
-        )
-
-    @contextlib.contextmanager
-    def _timed(self, part: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.state.seconds[part] += time.perf_counter() - start
 
 
 def _identity(

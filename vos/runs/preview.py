@@ -12,11 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from ..errors import InputError, OutputError
+from ..errors import InputError, OutputError, PromptError
 from ..files import write_bytes_atomic
 from ..formats.drawing import draw_overlay, font_size
+from ..formats.index_png import encode_index_png
 from ..frame import Frame
-from ..prompting.decoding import PromptDecodingTracker
+from ..prompting.decoding import Preview as Decoded
+from ..prompting.decoding import PromptDecodingTracker, needs_backbone, preview_candidates
+from ..prompting.merge import merge_targets
 from ..prompts import Target
 from ..results import FrameResult
 from ..trackers.base import ALL_PROMPTS
@@ -100,6 +103,95 @@ def preview(
     names = {target.object_id: target.name for target in first if target.name}
     image = draw_grid(frame.image) if grid else frame.image
     return Preview(index, result, draw_overlay(image, result, settings=settings.overlay, names=names))
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What the prompt of one object may mean."""
+
+    frame: int
+    object_id: int
+    candidates: tuple[Decoded, ...]
+    """From small to large; the one that would be tracked has the highest confidence."""
+    picture: NDArray[np.uint8]
+    """(H, K * W, 3) RGB: the frame once per candidate, each with its number."""
+
+    @property
+    def likeliest(self) -> int:
+        """Index of the candidate that would be tracked."""
+        return int(np.argmax([candidate.confidence for candidate in self.candidates]))
+
+    def labels(self, index: int) -> NDArray[np.uint8]:
+        """(H, W) of a candidate, as a mask file has it: the object's id, and 0."""
+        return (self.candidates[index].mask * self.object_id).astype(np.uint8)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: index of the frame, the object, and confidence and area in pixels of its candidates."""
+        return {
+            "frame": self.frame,
+            "object": self.object_id,
+            "likeliest": self.likeliest + 1,
+            "candidates": [
+                {"score": round(c.confidence, 6), "area": int(c.mask.sum())} for c in self.candidates
+            ],
+        }
+
+
+def offer(
+    video: Video,
+    targets: Sequence[Target],
+    settings: TrackSettings | None = None,
+    *,
+    backbone: Backbone | None = None,
+) -> Offer:
+    """The candidates for the first prompt of one object, from small to large.
+
+    Args:
+        video: the frames.
+        targets: points, a box, or both, of one object; those of later frames are left out.
+        settings: the engine, whose backbone decodes, and how overlays look.
+        backbone: to use in place of the one that the settings name.
+
+    Raises:
+        PromptError: for more than one object, or a prompt that is a mask.
+        MediaError, ModelError: as :func:`vos.runs.track_video`.
+    """
+    settings = settings or TrackSettings()
+    index = min(target.frame_index for target in targets)
+    (target, *others) = merge_targets([target for target in targets if target.frame_index == index])
+    if others or not needs_backbone(target):
+        raise PromptError("candidates are those of one object's points or box: give one object, and no mask")
+    frame = frame_at(video, index)
+    model = backbone or backbone_of(build_tracker_of(settings))
+    found = tuple(preview_candidates(frame, target.prompt, model))
+    panels = []
+    for number, candidate in enumerate(found, start=1):
+        labels = (candidate.mask * target.object_id).astype(np.uint8)
+        result = FrameResult(index, labels, {target.object_id: candidate.confidence})
+        drawn = draw_overlay(frame.image, result, settings=settings.overlay)
+        canvas = Image.fromarray(drawn)
+        _number(ImageDraw.Draw(canvas), (4, 2), number, ImageFont.load_default(2 * font_size(drawn.shape[0])))
+        panels.append(np.asarray(canvas))
+    return Offer(index, target.object_id, found, np.concatenate(panels, axis=1))
+
+
+def write_offer(path: Path, made: Offer, *, overwrite: bool = False) -> list[Path]:
+    """Write the picture of an offer, and beside it ``<stem>-1.png``, ``-2``, ...: masks to track from.
+
+    Returns:
+        The mask files.
+
+    Raises:
+        OutputError: as :func:`write_picture`.
+    """
+    masks = [path.with_name(f"{path.stem}-{k + 1}.png") for k in range(len(made.candidates))]
+    taken = [mask for mask in masks if mask.exists()]
+    if taken and not overwrite:
+        raise OutputError(f"{taken[0]} is already there: give --overwrite, or another name")
+    write_picture(path, made.picture, overwrite=overwrite)
+    for k, mask in enumerate(masks):
+        write_bytes_atomic(mask, encode_index_png(made.labels(k)))
+    return masks
 
 
 def draw_grid(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -47,7 +47,13 @@ from .extension import Extension, KeptStates, earlier_result
 from .fingerprint import InputWatch, identity_of, versions
 from .folder import PROGRAM, Layout, RunFolder, claim
 from .layout import STATES
-from .models import backbone_of, build_detector_of, build_tracker_of, reference_prompts
+from .models import (
+    backbone_of,
+    build_detector_of,
+    build_tracker_of,
+    matching_backbone_of,
+    reference_prompts,
+)
 from .settings import TrackSettings
 from .summary import Progress, TrackSummary
 
@@ -136,7 +142,9 @@ def track_video(
         detector = build_detector_of(settings) if detector is None else detector
         prompting = ClassPrompts(targets, settings.classes, detector, make_backbone)
     elif isinstance(targets, References):
-        prompting = reference_prompts(targets, settings, make_backbone)
+        prompting = reference_prompts(
+            targets, settings, make_backbone, lambda: backbone or matching_backbone_of(engine)
+        )
     else:
         prompting = UserPrompts(targets, backward=settings.backward)
     losses = video.losses()

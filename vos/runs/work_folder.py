@@ -20,6 +20,7 @@ except ImportError:  # pragma: no cover  (Windows: two runs into one folder are 
 MARKER = ".vos-run"
 """The first file in the folder: the tokens of the processes that worked in it, one per line."""
 JOB, CHECKPOINT, WRITTEN, LOCK, SWAP = "job.json", "checkpoint", "written", "lock", "swap.json"
+ITEMS = "items.jsonl"
 NEW = "new"
 """Folder of a run that replaces an earlier one: its results, and its own state."""
 BACKWARD = "backward"
@@ -92,7 +93,15 @@ def clear(work: Path, outputs: Collection[str], *, keep: Collection[str] = ()) -
     if NEW not in keep and (work / NEW).is_dir() and not (work / NEW).is_symlink():
         shutil.rmtree(work / NEW)  # a folder inside ours, which nothing but a run fills
     remove_leftovers(work, known)
-    for name in (CHECKPOINT, WRITTEN, JOB, SWAP, LOCK, MARKER):  # the marker last: without it nothing goes
+    for name in (
+        CHECKPOINT,
+        ITEMS,
+        WRITTEN,
+        JOB,
+        SWAP,
+        LOCK,
+        MARKER,
+    ):  # the marker last: without it nothing goes
         if name not in keep:
             (work / name).unlink(missing_ok=True)
     remove_if_empty(work)

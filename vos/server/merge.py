@@ -17,7 +17,7 @@ from .workspace import Workspace
 def merge_objects(workspace: Workspace, job: Job) -> dict[str, Any]:
     """Everything of one object becomes another's; where both are visible, their union becomes an anchor."""
     project = workspace.project
-    state, counter = project.state, project.counter
+    counter, state = project.counter, project.state
     giver, taker = job.request["from"], job.request["into"]
     for object_id in (giver, taker):
         if object_id not in state.visible:

@@ -75,20 +75,20 @@ class Timelines:
     def strip(self, key: str) -> dict[str, Any]:
         """The whole video: see ``GET /api/videos/KEY/strip``."""
         video = self.project.video(key)
-        state, counter = self.project.state, self.project.counter
+        counter, state = self.project.counter, self.project.state
         rows = [self._row(state, video, object_id).describe(object_id) for object_id in state.visible]
         return {"counter": counter, "frames": video.frames, "objects": rows}
 
     def masks(self, key: str, first: int, last: int) -> tuple[list[bytes], int]:
         """The encoded frames of a range, and the counter of the events that they show."""
         video = self.project.video(key)
-        state, counter = self.project.state, self.project.counter
+        counter, state = self.project.counter, self.project.state
         return [self._encoded(state, video, frame) for frame in range(first, last + 1)], counter
 
     def frame(self, key: str, index: int) -> dict[str, Any]:
         """The objects of one frame: see ``GET /api/videos/KEY/frames/INDEX.json``."""
         video = self.project.check_frame(key, index)
-        state, counter = self.project.state, self.project.counter
+        counter, state = self.project.counter, self.project.state
         shown = shown_frame(state, self.project.blobs, key, index, video.size)
         objects = []
         for object_id in state.visible:

@@ -113,7 +113,8 @@ class Workspace:
 
     def describe(self) -> dict[str, Any]:
         """The project, for pages: see ``GET /api/project``."""
-        project, state = self.project, self.project.state
+        project = self.project
+        counter, state = project.counter, project.state  # what comes in between is told again, not missed
         objects = [_describe_object(info) for info in state.objects.values()]
         used = set(state.objects)
         return {
@@ -122,7 +123,7 @@ class Workspace:
             "program": f"vos {own_version()}",
             "writer": project.writer,
             "read_only": project.read_only,
-            "counter": project.counter,
+            "counter": counter,
             "videos": [self.describe_video(video) for video in project.videos.values()],
             "objects": sorted(objects, key=lambda entry: entry["object"]),
             "next_object": next((k for k in range(1, MAX_PROJECT_OBJECT + 1) if k not in used), None),

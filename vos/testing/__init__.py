@@ -18,6 +18,7 @@ from .kinds import KINDS
 from .scene import Scene, scene, stream
 from .scripted import DecodeCall, ScriptedBackbone, ScriptedTracker
 from .shapes import OUTLINES, Shape, line, loop, shuttle
+from .tiny_interactive import tiny_interactive_checkpoint
 from .tiny_nano import tiny_nano_checkpoint
 from .tiny_sam import tiny_sam_checkpoint, write_sam_checkpoint
 from .tiny_sam2 import (
@@ -42,6 +43,7 @@ __all__ = [
     "stream",
     "tiny_edgetam_folder",
     "tiny_efficienttam_checkpoint",
+    "tiny_interactive_checkpoint",
     "tiny_nano_checkpoint",
     "tiny_sam2_checkpoint",
     "tiny_sam3_folder",

@@ -86,7 +86,11 @@ def recommend(
         elif fits and not better and name in WEIGHTS:
             better = name
     own = max(_without_download(), key=lambda name: TRACKERS[name].weights == "included")
-    why = f"{slow}, above the {limit:g} s of --budget" if slow else f"no weights in {weights_folder()}"
+    why = (
+        f"{slow}, above the {limit:g} s of --budget"
+        if slow
+        else f"no weights of a stronger model are in {weights_folder()}"
+    )
     step = key_every or 1
     expected_own = seconds(TRACKERS[own], objects, gflops("cpu"), step, "cpu")
     return Recommendation(own, f"it needs no download, and {why}", expected_own, step, *_fetching(better))

@@ -76,6 +76,16 @@ class Video:
     def __iter__(self) -> Iterator[Frame]:
         return self.frames()
 
+    @property
+    def selection(self) -> dict[str, int | None]:
+        """``start``, ``end`` and ``stride``, as given."""
+        stop = self._wanted.stop
+        return {
+            "start": self._wanted.start,
+            "end": None if stop == sys.maxsize else stop,
+            "stride": self._wanted.step,
+        }
+
     def frames(self, start: int = 0, stop: int | None = None, *, reverse: bool = False) -> Iterator[Frame]:
         """The selected frames with ``start <= Frame.index < stop``, last to first if ``reverse``.
 

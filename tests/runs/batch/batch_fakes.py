@@ -54,7 +54,9 @@ def many(count: int) -> list[dict[str, Any]]:
 
 def drift_task(attempt: Attempt, report: Report) -> Record:
     """A task tracked for real, with an engine that takes no time."""
-    TRACKERS["drift"] = TrackerEntry(f"{__name__}:build_drifting", "of the tests", "included")
+    TRACKERS["drift"] = TrackerEntry(
+        f"{__name__}:build_drifting", "run_fakes:no_settings", "of the tests", "included"
+    )
     return track_task(attempt, report)
 
 
@@ -92,10 +94,11 @@ def record_of(task_id: str, *, key: str = "key", frames: int = 1) -> Record:
 
 
 def results(output: Path) -> dict[str, bytes]:
-    """All that a batch left in its tasks; the records without their times."""
+    """The results of a batch; the records without their times."""
     found = {}
     for path in sorted((output / "tasks").rglob("*")):
-        if path.is_file():
+        hidden = any(part.startswith(".") for part in path.relative_to(output / "tasks").parts)
+        if path.is_file() and not hidden:
             data = path.read_bytes()
             if path.name == "run.json":
                 record = json.loads(data)

@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -122,29 +123,33 @@ def project(tmp_path: Path, clip: Path) -> Project:
     return project
 
 
-@pytest.fixture
-def options() -> Options:
-    """What the server is started with."""
-    return Options()
-
-
-@pytest.fixture
-def server(project: Project, options: Options) -> Iterator[Server]:
-    """The project, served."""
+@contextmanager
+def serving(project: Project, options: Options) -> Iterator[str]:
+    """A server in a thread, which closes the project; the address with the token."""
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     gate = Gate(port)
     app = create_app(Workspace(project, options), gate)
-    running = uvicorn.Server(uvicorn.Config(app, http="h11", ws="none", lifespan="on", log_level="error"))
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
+    settings = uvicorn.Config(
+        app, http="h11", ws="none", lifespan="on", log_level="error", timeout_graceful_shutdown=3
+    )
+    running = uvicorn.Server(settings)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not running.started:
         time.sleep(0.01)
-    yield Server(f"http://127.0.0.1:{port}/#token={gate.token}", project)
+    yield f"http://127.0.0.1:{port}/#token={gate.token}"
     app.state.workspace.feed.close()
     running.should_exit = True
-    thread.join()
+    thread.join(60)
     listener.close()
+
+
+@pytest.fixture
+def server(project: Project) -> Iterator[Server]:
+    """The project, served."""
+    with serving(project, Options()) as address:
+        yield Server(address, project)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -86,23 +87,23 @@ def test_the_list_of_keys(annotator: Annotator) -> None:
     expect(annotator.page.locator("dialog")).to_have_count(0)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_can_be_read(server: Server, open_page: Callable[..., Annotator], scheme: str) -> None:
-    """Contrast of at least 4.5 to 1 (WCAG 2.2, 1.4.3), and targets of at least 24 pixels."""
-    annotator = open_page(server.address, color_scheme=scheme).wait_until_shown(0)
+def test_text_can_be_read(annotator: Annotator) -> None:
+    """Contrast of at least 4.5 to 1 (WCAG 2.2, 1.4.3), light and dark, and targets of at least 24 pixels."""
     page = annotator.page
-    for fore, back in [("ink", "panel"), ("faint", "panel"), ("doubt", "panel"), ("on-accent", "accent")]:
-        colours = page.evaluate(
-            """([fore, back]) => [fore, back].map((name) => {
-              const element = document.createElement("i");
-              document.body.append(element);
-              element.style.color = `var(--${name})`;
-              return getComputedStyle(element).color.match(/[\\d.]+/g).map(Number);
-            })""",
-            [fore, back],
-        )
-        lighter, darker = sorted((luminance(colour) for colour in colours), reverse=True)
-        assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (fore, back)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        for fore, back in [("ink", "panel"), ("faint", "panel"), ("doubt", "panel"), ("on-accent", "accent")]:
+            colours = page.evaluate(
+                """([fore, back]) => [fore, back].map((name) => {
+                  const element = document.createElement("i");
+                  document.body.append(element);
+                  element.style.color = `var(--${name})`;
+                  return getComputedStyle(element).color.match(/[\\d.]+/g).map(Number);
+                })""",
+                [fore, back],
+            )
+            lighter, darker = sorted((luminance(colour) for colour in colours), reverse=True)
+            assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (scheme, fore, back)
     heights = page.evaluate(
         "[...document.querySelectorAll('button, select')].filter((b) => b.checkVisibility())"
         ".map((b) => b.getBoundingClientRect().height)"
@@ -117,24 +118,24 @@ def luminance(colour: list[float]) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-@pytest.mark.parametrize("size", [(1280, 720), (1024, 700), (3840, 2160)])
-def test_everything_fits_the_screen(annotator: Annotator, size: tuple[int, int]) -> None:
-    """Nothing is cut off, and the frame has most of the room."""
+def test_everything_fits_the_screen(annotator: Annotator) -> None:
+    """From a small laptop to 4K nothing is cut off, and the frame has most of the room."""
     page = annotator.page
-    annotator.mark(60, 70)
-    page.set_viewport_size({"width": size[0], "height": size[1]})
-    page.wait_for_timeout(100)
-    cut = page.evaluate(
-        """() => [...document.querySelectorAll("button, select, input")].filter((b) => b.checkVisibility())
-          .filter((b) => { const r = b.getBoundingClientRect(); return r.left < 0 || r.right > innerWidth; })
-          .map((b) => b.outerHTML.slice(0, 80))"""
-    )
-    assert cut == []
-    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
-    stage = page.locator("#stage").bounding_box()
-    assert stage is not None
-    assert stage["width"] > 0.5 * size[0]
-    assert stage["height"] > 0.5 * size[1]
+    for width, height in [(1024, 700), (1280, 720), (3840, 2160)]:
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(50)
+        cut = page.evaluate(
+            """() => [...document.querySelectorAll("button, select, input")]
+              .filter((b) => b.checkVisibility())
+              .map((b) => [b.getBoundingClientRect(), b.outerHTML.slice(0, 80)])
+              .filter(([box]) => box.left < 0 || box.right > innerWidth)"""
+        )
+        assert cut == []
+        assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+        stage = page.locator("#stage").bounding_box()
+        assert stage is not None
+        assert stage["width"] > 0.5 * width
+        assert stage["height"] > 0.5 * height
 
 
 def test_the_palette_and_the_theme_can_be_chosen(annotator: Annotator) -> None:
@@ -151,3 +152,18 @@ def test_the_palette_and_the_theme_can_be_chosen(annotator: Annotator) -> None:
     annotator.wait_until_shown(0)
     page.wait_for_function(f"() => {colour} === 'rgb(128, 0, 0)'")
     assert page.evaluate("getComputedStyle(document.body).colorScheme") == "dark"
+
+
+def test_keys_can_be_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Server, open_page: Callable[..., Annotator]
+) -> None:
+    """By keys.json of the user's configuration; the list of keys says so."""
+    (tmp_path / "vos").mkdir()
+    (tmp_path / "vos" / "keys.json").write_text('{"keys": {"next": ["l"], "labels": ["Shift+L"]}}')
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    annotator = open_page(server.address).wait_until_shown(0)
+    annotator.press("l").wait_until_shown(1)
+    annotator.press("f").press("Shift+L")
+    expect(annotator.page.locator("[data-action=labels]")).to_have_attribute("aria-pressed", "false")
+    expect(annotator.page.locator("#position")).to_contain_text("Frame 1 ")
+    assert "(L)" in (annotator.page.get_attribute("button[data-action=next]", "title") or "")

@@ -5,14 +5,18 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from vos.projects import Project
+from vos.server.workspace import Options
+
 from .annotator import Annotator
-from .conftest import CLIP, SIZE, Server
+from .conftest import CLIP, SIZE, Server, serving
 
 
 def export(annotator: Annotator, folder: Path, *formats: str) -> zipfile.ZipFile:
@@ -78,3 +82,35 @@ def test_masks_are_imported(annotator: Annotator, server: Server, tmp_path: Path
     annotator.press("Control+z")
     annotator.wait_for("Undone")
     assert server.project.state.visible == (1,)
+
+
+def test_a_project_has_several_videos(
+    project: Project, clip: Path, server: Server, open_page: Callable[..., Annotator]
+) -> None:
+    """Objects are the same in all of them, masks are not."""
+    project.add_video(clip, "second")
+    annotator = open_page(server.address).wait_until_shown(0)
+    annotator.mark(60, 70).go_to(20)
+    annotator.page.select_option("#video", "second")
+    annotator.wait_until_shown(0)
+    assert not annotator.overlay(SIZE).any()
+    annotator.mark(200, 100)
+    state = server.project.state
+    assert state.track("second", 1).anchors.keys() == {0}
+    assert state.track(CLIP, 1).anchors.keys() == {0}
+    annotator.page.select_option("#video", CLIP)
+    annotator.wait_until_shown(0)
+    assert annotator.overlay(SIZE)[70, 60]
+
+
+def test_a_read_only_page_changes_nothing(project: Project, open_page: Callable[..., Annotator]) -> None:
+    """It shows everything, and says why nothing can be drawn."""
+    project.close()
+    reading = Project.open(project.folder, annotator="ben", read_only=True)
+    with serving(reading, Options()) as address:
+        annotator = open_page(address).wait_until_shown(0)
+        annotator.click(60, 70)
+        annotator.wait_for("open read-only")
+        assert annotator.page.is_disabled("button[data-action=track]")
+        annotator.press("f").wait_until_shown(1)
+        annotator.page.close()

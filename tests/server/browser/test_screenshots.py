@@ -20,7 +20,7 @@ from .conftest import FRAMES, Server
 
 pytestmark = pytest.mark.slow
 SIZE = (270, 480)
-COLOURS = 128
+COLOURS = 256
 
 
 @pytest.fixture(scope="session")

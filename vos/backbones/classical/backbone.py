@@ -28,8 +28,8 @@ from ..base import Candidates, FrameFeatures, Guidance
 from ..expected_quality import Models
 from .energy import Bools
 from .features import dense_grid
-from .hypotheses import search
-from .quality import choose, predicted_quality
+from .hypotheses import search, search_with
+from .quality import agreement_with, choose, predicted_quality
 from .regions import Floats
 from .unary import gather
 from .working_crop import View, look_at, window_around
@@ -43,6 +43,8 @@ MARGIN = 0.35
 LOW_RES_STRIDE = 4
 LOGIT = 8.0
 """Logits well within (and off) the object."""
+BELIEVED = 0.3
+"""Weight of the agreement with another model's belief, beside the predicted IoU."""
 SOFTNESS = 1.0
 """Width in pixels at working scale over which logits fall along the contour."""
 
@@ -96,7 +98,7 @@ class GraphCutBackbone:
         scores = np.empty((len(prompts), count), np.float32)
         for row, prompt in enumerate(prompts):
             similarity = None if guidance is None else guidance[row].similarity
-            logits[row], scores[row] = _decode_one(
+            logits[row], scores[row] = decode_one(
                 context, prompt, None if similarity is None else similarity.cpu().float().numpy(), count
             )
         return Candidates(
@@ -104,14 +106,34 @@ class GraphCutBackbone:
         )
 
 
-def _decode_one(
-    context: BuiltinContext, prompt: Prompt, similarity: Floats | None, count: int
+def decode_one(
+    context: BuiltinContext,
+    prompt: Prompt,
+    similarity: Floats | None,
+    count: int,
+    beliefs: Sequence[Floats] = (),
 ) -> tuple[Floats, Floats]:
-    """(count, H, W) logits of one prompt, from small to large, and their (count,) scores."""
+    """(count, H, W) logits of one prompt, from small to large, and their (count,) scores.
+
+    Args:
+        context: of the image.
+        prompt: what is wanted.
+        similarity: (h, w) of a guide, on any grid over the image.
+        count: candidates.
+        beliefs: (H, W) probabilities of the object, of another model: hypotheses are searched with them as
+            further evidence as well, and those that agree with them rank higher. Not used with a rough mask.
+    """
     view = _view_for(context, prompt)
     evidence = gather(view, prompt, similarity)
     found = search(view.regions, evidence)
-    quality = predicted_quality(view.regions, evidence, found)
+    if beliefs and evidence.rough is None:
+        believed = np.stack([view.regions.mean(view.values(belief)) for belief in beliefs])
+        found = search_with(view.regions, evidence, found, believed)
+        quality = predicted_quality(view.regions, evidence, found)
+        quality += np.float32(BELIEVED) * agreement_with(view.regions, found, believed.mean(axis=0))
+        quality = np.clip(quality / (1 + BELIEVED), 0, 1)
+    else:
+        quality = predicted_quality(view.regions, evidence, found)
     picked = choose(view.regions, found, quality, count)
     picked.sort(key=lambda k: float(found[k] @ view.regions.area))
     logits = np.stack([_to_logits(view, prompt, found[k][view.regions.labels]) for k in picked])

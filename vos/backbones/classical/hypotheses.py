@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from .contours import retrace
@@ -17,6 +19,10 @@ GAP = 0.12
 """A box is drawn tight: a side that the object misses by this share of the box is evidence for what is
 there."""
 TIGHT_WEIGHT = 0.4
+BELIEF_WEIGHT = 0.8
+"""Evidence of a certain belief of another model."""
+LEAST_BELIEF = 1e-3
+"""Added to probabilities, whose logarithm is taken."""
 
 
 def search(regions: Regions, evidence: Evidence) -> Bools:
@@ -31,6 +37,21 @@ def search(regions: Regions, evidence: Evidence) -> Bools:
             for bias in evidence.biases
         ]
     )
+
+
+def search_with(regions: Regions, evidence: Evidence, found: Bools, believed: Floats) -> Bools:
+    """(K', n) the labellings found, those found with a belief as further evidence, and the belief's own.
+
+    ``believed`` (B, n) are probabilities of the object by region.
+    """
+    mean = believed.mean(axis=0)
+    odds = np.log((mean + LEAST_BELIEF) / (1 - mean + LEAST_BELIEF)) / 2
+    lean = evidence.lean + np.float32(BELIEF_WEIGHT) * np.clip(odds, -1, 1).astype(np.float32)
+    guided = search(regions, replace(evidence, lean=lean))
+    own = believed > 0.5
+    own[:, evidence.barred] = False
+    own[:, evidence.seeds] = True
+    return _distinct([*found, *guided, *own])
 
 
 def _distinct(found: list[Bools]) -> Bools:

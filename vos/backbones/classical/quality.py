@@ -181,6 +181,13 @@ def overlaps(regions: Regions, found: Bools) -> Floats:
     return iou
 
 
+def agreement_with(regions: Regions, found: Bools, believed: Floats) -> Floats:
+    """(K,) soft IoU of (K, n) labellings with (n,) probabilities."""
+    shared = found @ (regions.area * believed)
+    agreement: Floats = shared / np.maximum(found @ regions.area + regions.area @ believed - shared, 1e-6)
+    return agreement
+
+
 def _agreement(regions: Regions, found: Bools) -> Floats:
     others = max(len(found) - 1, 1)
     agreement: Floats = (overlaps(regions, found).sum(axis=1) - 1) / others

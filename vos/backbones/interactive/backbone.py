@@ -19,15 +19,20 @@ from numpy.typing import NDArray
 
 from ...errors import PromptError
 from ...ops.boxes import tight_box
+from ...ops.monotone_logistic import load_models
 from ...prompts import Prompt
 from ..base import Candidates, FrameFeatures, Guidance
+from ..classical.backbone import GraphCutBackbone, decode_one
+from ..expected_quality import Models
 from ..sam.backbone import check_device, check_dtype
+from ..weights.catalog import packaged_interactive
 from ..weights.checkpoints import load_state
 from .choice import Answer, distinct, rank
 from .corrections import corrected, obeyed, obeys
 from .network import InteractiveNetwork, interactive_from
-from .views import ROUGH_LOGIT, Floats, View, Window, prompt_planes, resized, view_size, window_around
+from .views import Floats, View, Window, prompt_planes, resized, view_size, window_around
 
+CANDIDATES = 3
 CACHED_VIEWS = 4
 CACHED_ANSWERS = 8
 LOW_RES_STRIDE = 4
@@ -50,8 +55,6 @@ class InteractiveSettings:
     """Surroundings of an object that are looked at, in mean sides of its box."""
     closer: float = 0.7
     """A window with less than this part of the image looked at before is worth a second look."""
-    again: bool = True
-    """Whether the network sees its own answer once more where a second look shows no more."""
     local: bool = True
     """Whether a further point changes what lies around it alone."""
     gain: float = 0.15
@@ -64,6 +67,8 @@ class InteractiveContext:
 
     image: NDArray[np.uint8]
     whole: View
+    cut: FrameFeatures
+    """Those of the classical backbone."""
     closer: dict[Window, View] = field(default_factory=dict)
     """Views that were looked at since, a few."""
     answers: dict[bytes, list[Answer]] = field(default_factory=dict)
@@ -97,6 +102,12 @@ class InteractiveBackbone:
         self.network = network.to(self.device, self.dtype).eval()
         self.network.to(memory_format=torch.channels_last)
         self.settings = settings or InteractiveSettings()
+        self.classical = GraphCutBackbone()
+
+    @property
+    def quality_models(self) -> Models:
+        """For :func:`vos.backbones.expected_quality.expected_quality`; fitted to the packaged weights."""
+        return load_models("interactive")
 
     @torch.inference_mode()
     def encode(self, image: NDArray[np.uint8]) -> FrameFeatures:
@@ -105,7 +116,8 @@ class InteractiveBackbone:
         whole = self._look(image, (0, 0, width, height), self.settings.whole_pixels)
         columns = whole.levels[2][0].float()
         lengths = columns.norm(dim=0).clamp_min(LEAST_LENGTH)
-        return FrameFeatures(columns / lengths, (height, width), InteractiveContext(image, whole), lengths)
+        context = InteractiveContext(image, whole, self.classical.encode(image))
+        return FrameFeatures(columns / lengths, (height, width), context, lengths)
 
     @torch.inference_mode()
     def decode(
@@ -123,7 +135,7 @@ class InteractiveBackbone:
         """
         context: InteractiveContext = features.context
         size = features.image_size
-        count = 3 if multimask else 1
+        count = CANDIDATES if multimask else 1
         logits = np.empty((len(prompts), count, *size), np.float32)
         scores = np.empty((len(prompts), count), np.float32)
         for row, prompt in enumerate(prompts):
@@ -167,24 +179,26 @@ class InteractiveBackbone:
         return replace(prompt, points=prompt.points[:-1], labels=prompt.labels[:-1])
 
     def _first(self, context: InteractiveContext, prompt: Prompt) -> list[Answer]:
-        """From nothing: at first sight, and close by."""
-        known, size = _known(prompt), context.whole.image_size
-        if known is not None and known.shape != size:
-            known = resized(known, size)
-        box = _union(prompt.box, None if known is None else tight_box(known > 0))
-        view = context.whole if box is None else self._around(context, box, prompt)
-        first = self._ask(view, prompt, None if known is None else view.values(known))
-        ranked = rank(first, context.whole.image_size, prompt)
-        found = tight_box(ranked[0].logits > 0)
+        """From nothing: graph cuts, with what the network believes as further evidence."""
+        size, beliefs = context.whole.image_size, []
+        if prompt.mask is None and prompt.low_res is None:
+            view = context.whole if prompt.box is None else self._around(context, prompt.box, prompt)
+            beliefs = [probability(answer.logits) for answer in self._ask(view, prompt, None)]
+        cut = decode_one(context.cut.context, prompt, None, CANDIDATES, beliefs)
+        answers = [Answer(logits, float(score)) for logits, score in zip(*cut, strict=True)]
+        return rank(answers, size, prompt)
+
+    def _together(self, context: InteractiveContext, prompt: Prompt) -> list[Answer]:
+        """What the network makes of several points at once."""
+        first = rank(self._ask(context.whole, prompt, None), context.whole.image_size, prompt)
+        found = tight_box(first[0].logits > 0)
         if found is None:
-            return ranked
+            return first
         closer = self._around(context, np.asarray(found, np.float32), prompt)
-        if _pixels(closer.window) > self.settings.closer * _pixels(view.window):
-            if not self.settings.again:
-                return ranked
-            closer = view
-        second = self._ask(closer, prompt, closer.values(ranked[0].logits))
-        return rank(second, context.whole.image_size, prompt) + ranked[1:]
+        if _pixels(closer.window) > self.settings.closer * _pixels(context.whole.window):
+            closer = context.whole
+        second = self._ask(closer, prompt, closer.values(first[0].logits))
+        return rank(second, context.whole.image_size, prompt) + first[1:]
 
     def _further(self, context: InteractiveContext, prompt: Prompt, before: list[Answer]) -> list[Answer]:
         """One point more than what ``before`` answers."""
@@ -210,7 +224,7 @@ class InteractiveBackbone:
         answers.sort(key=lambda answer: not obeys(answer.logits, prompt))
         afresh = []
         if self.settings.gain < 1:
-            afresh = [a for a in self._first(context, prompt) if obeys(a.logits, prompt)]
+            afresh = [a for a in self._together(context, prompt) if obeys(a.logits, prompt)]
         if afresh and (
             afresh[0].quality > answers[0].quality + self.settings.gain
             or not obeys(answers[0].logits, prompt)
@@ -252,13 +266,9 @@ def _key(prompt: Prompt) -> bytes:
     return b"|".join(b"" if part is None else np.ascontiguousarray(part).tobytes() for part in parts)
 
 
-def _known(prompt: Prompt) -> Floats | None:
-    """Logits of a rough mask, or low-res logits."""
-    if prompt.low_res is not None:
-        return prompt.low_res.astype(np.float32)
-    if prompt.mask is not None:
-        return (ROUGH_LOGIT * (2 * prompt.mask.astype(np.float32) - 1)).astype(np.float32)
-    return None
+def probability(logits: Floats) -> Floats:
+    """The logistic function."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -30, 30))), np.float32)
 
 
 def _with_points(box: NDArray[np.floating], prompt: Prompt) -> NDArray[np.floating]:
@@ -267,17 +277,6 @@ def _with_points(box: NDArray[np.floating], prompt: Prompt) -> NDArray[np.floati
         return np.asarray(box)
     on = prompt.points[prompt.labels == 1]
     return np.concatenate([np.minimum(box[:2], on.min(axis=0)), np.maximum(box[2:], on.max(axis=0))])
-
-
-def _union(
-    one: NDArray[np.floating] | None, other: tuple[int, int, int, int] | None
-) -> NDArray[np.floating] | None:
-    """The smallest box around two."""
-    if other is None:
-        return one
-    if one is None:
-        return np.asarray(other, np.float32)
-    return np.concatenate([np.minimum(one[:2], other[:2]), np.maximum(one[2:], other[2:])])
 
 
 def _pixels(window: Window) -> int:
@@ -293,14 +292,14 @@ def _shrink(logits: Floats) -> Floats:
 
 
 def build_interactive(
-    *, checkpoint: str | Path, device: str = "cpu", dtype: str = "float32"
+    *, checkpoint: str | Path | None = None, device: str = "cpu", dtype: str = "float32"
 ) -> InteractiveBackbone:
-    """The backbone with the weights in ``checkpoint``.
+    """The backbone with the weights that come with the package, or with those in ``checkpoint``.
 
     Raises:
         ModelError: if weights are missing, unusable or another model's, or device or dtype cannot be used.
     """
     check_device(device)
     check_dtype(dtype)
-    path = Path(checkpoint)
+    path = packaged_interactive() if checkpoint is None else Path(checkpoint)
     return InteractiveBackbone(interactive_from(load_state(path), str(path)), device=device, dtype=dtype)

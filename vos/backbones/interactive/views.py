@@ -18,8 +18,6 @@ Window = tuple[int, int, int, int]
 
 LARGEST_ZOOM = 2.5
 """Small objects are looked at enlarged, but not beyond this."""
-ROUGH_LOGIT = 3.0
-"""Logits of a rough mask: a hint, from which the network may depart."""
 
 
 @dataclass(frozen=True, eq=False)

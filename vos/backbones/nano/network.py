@@ -269,7 +269,7 @@ def network_from(state: Mapping[str, Tensor], source: str) -> NanoNetwork:
     return network.eval()
 
 
-def half_precision(network: NanoNetwork) -> dict[str, Tensor]:
+def half_precision(network: nn.Module) -> dict[str, Tensor]:
     """The weights as they are stored: float16, counters left out."""
     return {
         name: value.detach().cpu().half().contiguous()

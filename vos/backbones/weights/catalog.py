@@ -16,6 +16,7 @@ __all__ = [
     "Weights",
     "is_offline",
     "locate",
+    "packaged_interactive",
     "packaged_nano",
     "published",
     "sha256_of",
@@ -354,13 +355,30 @@ def packaged_nano() -> Path:
     Raises:
         ModelError: if the package came without them.
     """
-    path = Path(str(resources.files("vos").joinpath("assets", "nano", "nano.safetensors")))
+    return _packaged("nano")
+
+
+def packaged_interactive() -> Path:
+    """The weights of ``interactive``, which come with the package; ``docs/interactive.md`` describes them.
+
+    Raises:
+        ModelError: if the package came without them.
+    """
+    return _packaged("interactive")
+
+
+def _packaged(model: str) -> Path:
+    path = Path(str(resources.files("vos").joinpath("assets", model, f"{model}.safetensors")))
     if not path.is_file():
         raise ModelError(
-            f"the weights of nano are missing from {path}; install the package again, give others with "
+            f"the weights of {model} are missing from {path}; install the package again, give others with "
             "--checkpoint FILE, or choose --model classical, which needs none"
         )
     return path
+
+
+PACKAGED = {"nano": packaged_nano, "interactive": packaged_interactive}
+"""Models whose weights come with the package -> their file."""
 
 
 def weights_file(model: str, checkpoint: str | Path | None) -> Path | None:
@@ -369,8 +387,8 @@ def weights_file(model: str, checkpoint: str | Path | None) -> Path | None:
     if checkpoint is not None:
         path = Path(checkpoint)
         path = path / "model.safetensors" if path.is_dir() else path
-    elif model == "nano":
-        path = packaged_nano()
+    elif model in PACKAGED:
+        path = PACKAGED[model]()
     elif model in WEIGHTS or model in OWN_WEIGHTS:
         found = find(model)
         if found is None:

@@ -15,7 +15,13 @@ const TRAVELLED = { undo: "Undone", redo: "Done again" };
  * @returns {Record<string, (argument?: any) => any>}
  */
 export function createActions(app) {
-  return { ...objectActions(app), ...maskActions(app), ...reviewActions(app), ...fileActions(app), ...viewActions(app) };
+  return {
+    ...objectActions(app),
+    ...maskActions(app),
+    ...reviewActions(app),
+    ...fileActions(app),
+    ...viewActions(app),
+  };
 }
 
 /** Moving, looking, undo and redo. @param {any} app */
@@ -25,9 +31,12 @@ function viewActions(app) {
 
   async function travel(direction) {
     const draft = drafts.get(state.video, state.frame, state.object);
-    if (direction === "undo" && state.polygon.length) return store.set({ polygon: state.polygon.slice(0, -1) });
-    if (draft && drafts[direction](draft)) return announce(`${TRAVELLED[direction]}: a step of the unfinished mask.`);
-    if (state.waiting) return announce("Actions are waiting for the server: nothing can be undone until it is back.");
+    if (direction === "undo" && state.polygon.length)
+      return store.set({ polygon: state.polygon.slice(0, -1) });
+    if (draft && drafts[direction](draft))
+      return announce(`${TRAVELLED[direction]}: a step of the unfinished mask.`);
+    if (state.waiting)
+      return announce("Actions are waiting for the server: nothing can be undone until it is back.");
     try {
       const answer = await api[direction]();
       if (!answer.events.length) return announce(`Nothing to ${direction}.`);
@@ -47,9 +56,21 @@ function viewActions(app) {
   async function askFrame() {
     const values = await ask({
       title: "Go to a frame",
-      fields: [{ name: "frame", label: `Frame (0 to ${lastFrame(state)})`, type: "number", value: state.frame, min: 0, max: lastFrame(state) }],
+      fields: [
+        {
+          name: "frame",
+          label: `Frame (0 to ${lastFrame(state)})`,
+          type: "number",
+          value: state.frame,
+          min: 0,
+          max: lastFrame(state),
+        },
+      ],
       submit: "Go",
-      check: ({ frame }) => (Number.isInteger(frame) && frame >= 0 && frame <= lastFrame(state) ? null : `Frames go from 0 to ${lastFrame(state)}.`),
+      check: ({ frame }) =>
+        Number.isInteger(frame) && frame >= 0 && frame <= lastFrame(state)
+          ? null
+          : `Frames go from 0 to ${lastFrame(state)}.`,
     });
     if (values) app.frames.goTo(values.frame);
   }

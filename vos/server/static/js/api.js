@@ -120,7 +120,9 @@ export async function upload(file, kind) {
 export function listen(after, handlers) {
   const source = new EventSource(`/api/events?after=${after}`);
   source.addEventListener("open", () => handlers.open({}));
-  source.addEventListener("error", () => handlers.lost({ isClosed: source.readyState === EventSource.CLOSED }));
+  source.addEventListener("error", () =>
+    handlers.lost({ isClosed: source.readyState === EventSource.CLOSED }),
+  );
   for (const name of ["event", "job", "segmenter", "project", "bye"]) {
     source.addEventListener(name, (message) => handlers[name](JSON.parse(message.data)));
   }

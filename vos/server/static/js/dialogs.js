@@ -82,7 +82,11 @@ function controlOf(field) {
   if (field.type === "checks") return checks(field);
   const control =
     field.type === "select"
-      ? el("select", {}, ...field.options.map(({ value, text, title }) => el("option", { value, title }, text)))
+      ? el(
+          "select",
+          {},
+          ...field.options.map(({ value, text, title }) => el("option", { value, title }, text)),
+        )
       : el("input", {
           type: field.type,
           min: field.min,

@@ -73,7 +73,14 @@ export function createDrafts(projectId, counter, onChange) {
    */
   function add(video, frame, object, base, patch) {
     const key = draftKey(video, frame, object);
-    const draft = drafts.get(key) ?? { video, frame, object, steps: [emptyStep(base)], at: 0, since: counter() };
+    const draft = drafts.get(key) ?? {
+      video,
+      frame,
+      object,
+      steps: [emptyStep(base)],
+      at: 0,
+      since: counter(),
+    };
     if (draft.at === 0) Object.assign(draft, { steps: [emptyStep(base)], since: counter() });
     const next = { ...draft.steps[draft.at], ...patch };
     draft.steps = [...draft.steps.slice(0, draft.at + 1), next];

@@ -56,7 +56,8 @@ export function createEditing({ store, masks, drafts, ensureObject, announce }) 
     const object = await ensureObject();
     const [left, top] = inside(Math.min(x0, x1), Math.min(y0, y1));
     const [right, bottom] = inside(Math.max(x0, x1), Math.max(y0, y1));
-    if (right - left < 2 || bottom - top < 2) return announce("Drag from one corner of the object to the other.");
+    if (right - left < 2 || bottom - top < 2)
+      return announce("Drag from one corner of the object to the other.");
     if (current()) drafts.drop(current());
     const draft = drafts.add(video().key, store.state.frame, object, "none", {
       box: [left, top, right, bottom],
@@ -74,7 +75,8 @@ export function createEditing({ store, masks, drafts, ensureObject, announce }) 
   /** Lets the segmenter answer the current step of an unfinished mask: quickly, and then better. */
   async function ask(draft) {
     const step = drafts.step(draft);
-    const isCurrent = () => drafts.get(draft.video, draft.frame, draft.object) === draft && drafts.step(draft) === step;
+    const isCurrent = () =>
+      drafts.get(draft.video, draft.frame, draft.object) === draft && drafts.step(draft) === step;
     store.set({ isDecoding: true });
     try {
       const answer = await answerOf(draft, step, false);
@@ -144,7 +146,9 @@ export function createEditing({ store, masks, drafts, ensureObject, announce }) 
   /** @param {[number, number][]} points @param {number} diameter @param {0 | 1} value */
   const brush = (points, diameter, value) =>
     paint((mask, width, height) => {
-      points.forEach((to, k) => stroke(mask, width, height, points[Math.max(0, k - 1)], to, diameter / 2, value));
+      points.forEach((to, k) =>
+        stroke(mask, width, height, points[Math.max(0, k - 1)], to, diameter / 2, value),
+      );
     });
 
   /** @param {[number, number][]} points @param {0 | 1} value */

@@ -76,7 +76,13 @@ export function fileActions(app) {
     try {
       const { upload } = await api.upload(values.file, "uploads");
       const { ids, format } = values;
-      await app.live.startJob({ kind: "import", video: state.video, upload, ids, ...(format ? { format } : {}) });
+      await app.live.startJob({
+        kind: "import",
+        video: state.video,
+        upload,
+        ids,
+        ...(format ? { format } : {}),
+      });
     } catch (error) {
       announce(error.message);
     }
@@ -136,7 +142,14 @@ export function fileActions(app) {
           value: model,
           options: state.models.map(({ name, help }) => ({ value: name, text: name, title: help })),
         },
-        { name: "memory", label: "Further corrections the tracker is shown", type: "number", value: memory, min: 0, max: 16 },
+        {
+          name: "memory",
+          label: "Further corrections the tracker is shown",
+          type: "number",
+          value: memory,
+          min: 0,
+          max: 16,
+        },
         {
           name: "palette",
           label: "Colours of objects",

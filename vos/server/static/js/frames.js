@@ -3,7 +3,8 @@
 import * as api from "./api.js";
 
 const SETTLED = 150; // ms a frame is shown before it is prepared for clicks
-const EMPTY = "The project has no video yet: add one with vos project add-video, or start vos annotate on a video.";
+const EMPTY =
+  "The project has no video yet: add one with vos project add-video, or start vos annotate on a video.";
 
 /** @param {any} app  See `main.js`. */
 export function createFrames(app) {
@@ -17,7 +18,15 @@ export function createFrames(app) {
     if (!key) return store.set({ notice: EMPTY });
     app.pictures.clear();
     app.masks.clear();
-    store.set({ video: key, strip: null, shown: null, selection: null, marking: null, polygon: [], playing: false });
+    store.set({
+      video: key,
+      strip: null,
+      shown: null,
+      selection: null,
+      marking: null,
+      polygon: [],
+      playing: false,
+    });
     store.set({ notice: video().available ? "" : video().message });
     app.viewer.fit();
     goTo(frame);
@@ -48,7 +57,8 @@ export function createFrames(app) {
 
   /** Lets the server get ready for clicks on a frame; without it the first click takes longer, nothing else. */
   function prepare(frame) {
-    if (frame === state.frame && state.segmenter.state !== "failed") api.prepare(state.video, frame).catch(() => {});
+    if (frame === state.frame && state.segmenter.state !== "failed")
+      api.prepare(state.video, frame).catch(() => {});
   }
 
   /** Goes to an item of the queue, or to the place of an event. */

@@ -13,11 +13,16 @@ export const titleOf = (state, id) => state.objects.get(id)?.name || `object ${i
 export const rangeOf = (state) => state.selection ?? { first: state.frame, last: state.frame };
 
 /** @param {{first: number, last: number}} range */
-export const rangeText = ({ first, last }) => (first === last ? `frame ${first}` : `frames ${first} to ${last}`);
+export const rangeText = ({ first, last }) =>
+  first === last ? `frame ${first}` : `frames ${first} to ${last}`;
 
 /** What is wrong with a range that somebody typed. @param {any} state */
-export const rangeProblem = (state) => ({ first, last }) =>
-  first >= 0 && first <= last && last <= lastFrame(state) ? null : `Frames go from 0 to ${lastFrame(state)}.`;
+export const rangeProblem =
+  (state) =>
+  ({ first, last }) =>
+    first >= 0 && first <= last && last <= lastFrame(state)
+      ? null
+      : `Frames go from 0 to ${lastFrame(state)}.`;
 
 /**
  * Fields for a range of frames.

@@ -111,8 +111,10 @@ export function combinationOf(event) {
   // Shift is part of characters such as "?" already.
   const hasShift = event.shiftKey && (isLetter || key.length > 1);
   const parts = [];
-  if (event.ctrlKey || event.metaKey) parts.push("Ctrl");
-  if (event.altKey) parts.push("Alt");
+  // AltGr, which many keyboards need for "[", comes with Ctrl and Alt on some systems.
+  const isAltGraph = event.getModifierState("AltGraph");
+  if ((event.ctrlKey || event.metaKey) && !isAltGraph) parts.push("Ctrl");
+  if (event.altKey && !isAltGraph) parts.push("Alt");
   if (hasShift) parts.push("Shift");
   parts.push(isLetter ? (hasShift ? key.toUpperCase() : key.toLowerCase()) : key);
   return parts.join("+");
@@ -147,7 +149,8 @@ export function listenToKeys(current, run) {
 }
 
 /** @param {HTMLElement} target */
-const isTyping = (target) => target.matches("select, textarea, input:not([type=checkbox], [type=radio], [type=color])");
+const isTyping = (target) =>
+  target.matches("select, textarea, input:not([type=checkbox], [type=radio], [type=color])");
 
 /**
  * @param {Binding[]} known

@@ -6,7 +6,14 @@ import { readStrip } from "./strip.js";
 
 const RETRY = 1500; // ms
 const ENDED = new Set(["done", "failed", "cancelled"]);
-const JOBS = { track: "Tracking", rebuild: "Tracking again", export: "Export", import: "Import", merge: "Merging" };
+/** Kind of a job -> how it is put to people. */
+export const JOBS = {
+  track: "Tracking",
+  rebuild: "Tracking again",
+  export: "Export",
+  import: "Import",
+  merge: "Merging",
+};
 
 /** @param {any} app  See `main.js`. */
 export function createLive(app) {
@@ -137,7 +144,8 @@ export function createLive(app) {
       submit: "Use mine",
       cancel: "Keep theirs",
     });
-    if (!answer) announce("Kept theirs. Your mask is unfinished again: Enter keeps it after all, Esc drops it.");
+    if (!answer)
+      announce("Kept theirs. Your mask is unfinished again: Enter keeps it after all, Esc drops it.");
     return answer !== null;
   }
 
@@ -170,7 +178,9 @@ export function createLive(app) {
     const { export: id, name, size, formats } = job.result;
     store.set({ download: { url: api.exportUrl(id), name }, exported: true });
     const notes = formats.flatMap((entry) => entry.notes);
-    return announce(`${name} is ready: ${Math.ceil(size / 1024).toLocaleString("en")} KB. ${notes.join(" ")}`.trim());
+    return announce(
+      `${name} is ready: ${Math.ceil(size / 1024).toLocaleString("en")} KB. ${notes.join(" ")}`.trim(),
+    );
   }
 
   return {
@@ -210,7 +220,10 @@ function latest(task) {
   let next = null;
 
   // While the server is away a run fails; reconnecting asks again.
-  const begin = () => (running = task().catch(() => {}).finally(() => (running = null)));
+  const begin = () =>
+    (running = task()
+      .catch(() => {})
+      .finally(() => (running = null)));
   return () => {
     if (!running) return begin();
     next ??= running.then(() => {

@@ -85,7 +85,17 @@ const nameOf = (id) => state.objects.get(id)?.name ?? "";
 /** What the frame on screen depends on. */
 const SEEN_IN_FRAME = [
   ...["shown", "frame", "video", "object", "objects", "strip", "hideMasks", "labels", "only", "hidden"],
-  ...["palette", "draftsRevision", "masksRevision", "drag", "pointer", "polygon", "crosshair", "tool", "brush"],
+  ...[
+    "palette",
+    "draftsRevision",
+    "masksRevision",
+    "drag",
+    "pointer",
+    "polygon",
+    "crosshair",
+    "tool",
+    "brush",
+  ],
 ];
 
 start();
@@ -176,7 +186,10 @@ function run(project) {
 
   async function changeObject(id, changes) {
     store.set({ objects: new Map(state.objects).set(id, { ...state.objects.get(id), ...changes }) });
-    await app.sync.send({ events: [{ kind: "object", object: id, ...changes }], text: `change object ${id}` });
+    await app.sync.send({
+      events: [{ kind: "object", object: id, ...changes }],
+      text: `change object ${id}`,
+    });
     announce(`Changed object ${id}.`);
   }
 

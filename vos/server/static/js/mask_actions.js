@@ -93,7 +93,8 @@ export function maskActions(app) {
 
   async function unanchor() {
     const { frame, object } = state;
-    if (state.strip?.objects.get(object)?.state[frame] !== ANCHOR) return announce("There is no correction of this object in this frame.");
+    if (state.strip?.objects.get(object)?.state[frame] !== ANCHOR)
+      return announce("There is no correction of this object in this frame.");
     const event = { kind: "unanchor", video: state.video, frame, object };
     await send([event], `remove the correction in frame ${frame}`);
     return announce(`Removed the correction of ${titleOf(state, object)} in frame ${frame}.`);
@@ -101,7 +102,10 @@ export function maskActions(app) {
 
   async function hideRange() {
     const { first, last } = rangeOf(state);
-    await send([{ kind: "hide", video: state.video, object: state.object, first, last }], "absent in a range");
+    await send(
+      [{ kind: "hide", video: state.video, object: state.object, first, last }],
+      "absent in a range",
+    );
     store.set({ selection: null });
     announce(`${titleOf(state, state.object)} is absent in ${rangeText({ first, last })}.`);
   }
@@ -119,13 +123,19 @@ export function maskActions(app) {
       title: "Type points or a box",
       text: `The frame is ${width} x ${height} pixels, the origin is its top left corner.`,
       fields: [
-        { name: "kind", label: "What", type: "select", options: ["On the object", "Off the object", "Box"].map((text) => ({ value: text, text })) },
+        {
+          name: "kind",
+          label: "What",
+          type: "select",
+          options: ["On the object", "Off the object", "Box"].map((text) => ({ value: text, text })),
+        },
         { name: "numbers", label: "x y, or x0 y0 x1 y1", type: "text", placeholder: "120 80" },
       ],
       submit: "Mark",
       check: ({ kind, numbers }) => {
         const found = read(numbers);
-        if (found.length !== (kind === "Box" ? 4 : 2)) return `Give ${kind === "Box" ? "four numbers" : "two numbers"}.`;
+        if (found.length !== (kind === "Box" ? 4 : 2))
+          return `Give ${kind === "Box" ? "four numbers" : "two numbers"}.`;
         const isInside = found.every((value, k) => value >= 0 && value < (k % 2 ? height : width));
         return isInside ? null : `That is outside the frame of ${width} x ${height} pixels.`;
       },
@@ -152,7 +162,9 @@ export function maskActions(app) {
   }
 
   const resizeBrush = (factor) => () => {
-    const size = Math.round(factor > 1 ? Math.max(state.brush + 1, state.brush * factor) : state.brush * factor);
+    const size = Math.round(
+      factor > 1 ? Math.max(state.brush + 1, state.brush * factor) : state.brush * factor,
+    );
     store.set({ brush: Math.min(200, Math.max(1, size)) });
   };
   const useTool = (tool) => () => {

@@ -69,7 +69,9 @@ export function objectActions(app) {
     if (!values) return;
     const { other, first, last } = values;
     await send([{ kind: "swap", video: state.video, a: state.object, b: other, first, last }], "swap");
-    announce(`Swapped ${titleOf(state, state.object)} and ${titleOf(state, other)} in ${rangeText({ first, last })}.`);
+    announce(
+      `Swapped ${titleOf(state, state.object)} and ${titleOf(state, other)} in ${rangeText({ first, last })}.`,
+    );
   }
 
   async function merge() {
@@ -97,7 +99,13 @@ export function objectActions(app) {
       check: rangeProblem(state),
     });
     if (!values) return;
-    const made = { kind: "object", object: id, name: "", category: state.objects.get(object).category, color: null };
+    const made = {
+      kind: "object",
+      object: id,
+      name: "",
+      category: state.objects.get(object).category,
+      color: null,
+    };
     const moved = { kind: "move", video: state.video, from: object, to: id, ...values };
     await send([made, moved], "split");
     announce(`Object ${id} has ${rangeText(values)} of ${titleOf(state, object)}.`);

@@ -26,7 +26,13 @@ export function createObjects({ store, masks, drafts, color, select, change, run
     const runs = shown === null ? undefined : masks.get(shown);
     const found = runs ? measure(runs).get(id) : undefined;
     const score = state === UNKNOWN ? null : known.confidence[shown] / 255;
-    return { state, score, area: found?.area ?? 0, box: found?.box ?? null, origin: known?.anchors.get(shown) };
+    return {
+      state,
+      score,
+      area: found?.area ?? 0,
+      box: found?.box ?? null,
+      origin: known?.anchors.get(shown),
+    };
   }
 
   function swatch(id, text) {
@@ -85,7 +91,9 @@ export function createObjects({ store, masks, drafts, color, select, change, run
   function renderList() {
     const { visibleObjects } = store.state;
     if (!visibleObjects.length) {
-      return refill(list, [el("p", { className: "note" }, "None yet. Click on an object in the frame to add it.")]);
+      return refill(list, [
+        el("p", { className: "note" }, "None yet. Click on an object in the frame to add it."),
+      ]);
     }
     const heads = ["Object", "State", "Score", "Show"].map((text) => el("th", { scope: "col" }, text));
     const caption = el("caption", { className: "hidden" }, "Objects in this frame");
@@ -106,8 +114,10 @@ export function createObjects({ store, masks, drafts, color, select, change, run
     const { object, objects } = store.state;
     if (!objects.has(object)) return;
     const { state, score, area, box, origin } = here(object);
-    const isUnfinished = store.state.shown !== null && drafts.get(store.state.video, store.state.shown, object)?.at > 0;
-    const parts = [isUnfinished ? "unfinished mask here" : origin ? `corrected here (${origin})` : `${STATE_TEXT[state]} here`];
+    const isUnfinished =
+      store.state.shown !== null && drafts.get(store.state.video, store.state.shown, object)?.at > 0;
+    if (isUnfinished) return void (facts.textContent = "unfinished mask here.");
+    const parts = [origin ? `corrected here (${origin})` : `${STATE_TEXT[state]} here`];
     if (score !== null) parts.push(`score ${score.toFixed(2)}`, count(area, "pixel"));
     if (box) parts.push(`box ${box.join(", ")}`);
     facts.textContent = `${parts.join(", ")}.`;
@@ -118,7 +128,12 @@ export function createObjects({ store, masks, drafts, color, select, change, run
     const info = objects.get(object);
     if (!info) return editor.replaceChildren();
     // Whoever types is not disturbed by what others do.
-    if (editor.contains(document.activeElement) && document.activeElement.matches("input[type=text]") && editor.dataset.object === String(object)) return;
+    if (
+      editor.contains(document.activeElement) &&
+      document.activeElement.matches("input[type=text]") &&
+      editor.dataset.object === String(object)
+    )
+      return;
     editor.dataset.object = String(object);
     const input = (label, name, properties) =>
       el(
@@ -141,7 +156,11 @@ export function createObjects({ store, masks, drafts, color, select, change, run
         }),
       );
     const action = (id, text) =>
-      el("button", { type: "button", disabled: readOnly, "data-focus": `do-${id}`, onclick: () => run(id) }, text);
+      el(
+        "button",
+        { type: "button", disabled: readOnly, "data-focus": `do-${id}`, onclick: () => run(id) },
+        text,
+      );
     const known = el("datalist", { id: "categories" }, ...categories.map((value) => el("option", { value })));
     const category = input("Category", "category", { type: "text", id: "object-category" });
     category.querySelector("input").setAttribute("list", "categories");
@@ -166,6 +185,19 @@ export function createObjects({ store, masks, drafts, color, select, change, run
     renderHere();
   }
 
-  store.on(["visibleObjects", "objects", "object", "hidden", "strip", "shown", "palette", "masksRevision", "draftsRevision"], renderList);
+  store.on(
+    [
+      "visibleObjects",
+      "objects",
+      "object",
+      "hidden",
+      "strip",
+      "shown",
+      "palette",
+      "masksRevision",
+      "draftsRevision",
+    ],
+    renderList,
+  );
   store.on(["visibleObjects", "objects", "object", "palette", "categories", "readOnly"], renderEditor);
 }

@@ -1,6 +1,7 @@
 // The fixed parts of the page: buttons, position, job, messages.
 
 import { byId, count } from "./dom.js";
+import { JOBS } from "./live.js";
 
 /**
  * @param {object} app
@@ -27,7 +28,8 @@ export function fillPage({ store, run, bindings, keyText, editing, setVideo, can
     button.addEventListener("click", (event) => {
       run(button.dataset.action);
       // After a click with the mouse the keys belong to the frame again.
-      if (event.detail > 0 && !document.querySelector("dialog[open]")) byId("overlay").focus({ preventScroll: true });
+      if (event.detail > 0 && !document.querySelector("dialog[open]"))
+        byId("overlay").focus({ preventScroll: true });
     });
   }
   byId("video").addEventListener("change", (event) => setVideo?.(event.target.value));
@@ -67,7 +69,9 @@ export function fillPage({ store, run, bindings, keyText, editing, setVideo, can
 
   function renderVideos() {
     const select = byId("video");
-    select.replaceChildren(...[...state.videos.keys()].map((key) => new Option(key, key, false, key === state.video)));
+    select.replaceChildren(
+      ...[...state.videos.keys()].map((key) => new Option(key, key, false, key === state.video)),
+    );
     byId("project-name").textContent = state.name;
   }
 
@@ -76,18 +80,23 @@ export function fillPage({ store, run, bindings, keyText, editing, setVideo, can
     const saved = byId("saved");
     let text = waiting ? "Saving" : "Saved";
     if (readOnly) text = "Read-only";
-    if (!isOnline) text = waiting ? `Offline: ${count(waiting, "action")} wait${waiting === 1 ? "s" : ""}` : "Offline";
+    if (!isOnline)
+      text = waiting ? `Offline: ${count(waiting, "action")} wait${waiting === 1 ? "s" : ""}` : "Offline";
     saved.dataset.state = isOnline ? "online" : "offline";
     document.title = `${name} – ${text.toLowerCase()}`;
-    const model = { loading: "click tool is warming up", failed: `click tool failed: ${segmenter.message}` }[segmenter.state];
+    const model = { loading: "click tool is warming up", failed: `click tool failed: ${segmenter.message}` }[
+      segmenter.state
+    ];
     saved.textContent = [isDecoding ? "Segmenting" : "", model ?? "", text].filter(Boolean).join(" · ");
   }
 
   function renderJob() {
-    const job = [...state.jobs.values()].findLast((entry) => entry.state === "running" || entry.state === "waiting");
+    const job = [...state.jobs.values()].findLast(
+      (entry) => entry.state === "running" || entry.state === "waiting",
+    );
     byId("job").hidden = !job;
     if (job) {
-      byId("job-text").textContent = job.state === "waiting" ? `${job.kind}: waiting` : `${job.kind}: ${job.text}`;
+      byId("job-text").textContent = `${JOBS[job.kind]}: ${job.state === "waiting" ? "waiting" : job.text}`;
       const progress = byId("job-progress");
       if (job.total) Object.assign(progress, { max: job.total, value: job.done });
       else progress.removeAttribute("value");
@@ -95,7 +104,12 @@ export function fillPage({ store, run, bindings, keyText, editing, setVideo, can
     const { download } = state;
     const link = byId("download");
     link.hidden = !download;
-    if (download) Object.assign(link, { href: download.url, download: download.name, textContent: `Download ${download.name}` });
+    if (download)
+      Object.assign(link, {
+        href: download.url,
+        download: download.name,
+        textContent: `Download ${download.name}`,
+      });
   }
 
   function renderTexts() {
@@ -105,7 +119,21 @@ export function fillPage({ store, run, bindings, keyText, editing, setVideo, can
   }
 
   store.on(
-    ["tool", "brush", "readOnly", "history", "draftsRevision", "frame", "shown", "object", "video", "features", "hideMasks", "labels", "only"],
+    [
+      "tool",
+      "brush",
+      "readOnly",
+      "history",
+      "draftsRevision",
+      "frame",
+      "shown",
+      "object",
+      "video",
+      "features",
+      "hideMasks",
+      "labels",
+      "only",
+    ],
     renderButtons,
   );
   store.on(["frame", "shown", "video", "videos", "playing", "speed", "selection"], renderPosition);
@@ -122,7 +150,8 @@ const CHANGING = new Set([
   ...["accept-to-here", "reject", "reopen", "accept-confident", "hide-range", "commit", "add-video"],
 ]);
 
-const shortcut = (key) => key.replace("Ctrl", "Control").replace(/\+([a-z])$/, (_, letter) => `+${letter.toUpperCase()}`);
+const shortcut = (key) =>
+  key.replace("Ctrl", "Control").replace(/\+([a-z])$/, (_, letter) => `+${letter.toUpperCase()}`);
 
 /** Minutes, seconds, hundredths. @param {number} seconds */
 function clock(seconds) {

@@ -70,7 +70,10 @@ export function createStart(store) {
       [known.some(({ anchors }) => anchors.size > 0), "Enter keeps the mask."],
       [has(1), "T tracks the object through the video."],
       [visited, "J goes to the most doubtful frame."],
-      [has(4) || known.some(({ anchors }) => anchors.size > 1), "Correct it and press T again, or accept it with A."],
+      [
+        has(4) || known.some(({ anchors }) => anchors.size > 1),
+        "Correct it and press T again, or accept it with A.",
+      ],
       [exported, "Ctrl + E exports."],
     ];
     root.hidden = objects === null;
@@ -93,7 +96,13 @@ export function createStart(store) {
           "Close",
         ),
       ),
-      el("ol", {}, ...steps.map(([isDone, text]) => el("li", { "data-done": String(Boolean(isDone)) }, el("span", {}, text)))),
+      el(
+        "ol",
+        {},
+        ...steps.map(([isDone, text]) =>
+          el("li", { "data-done": String(Boolean(isDone)) }, el("span", {}, text)),
+        ),
+      ),
       el("p", { className: "note" }, "All keys: press ?"),
     ]);
   }

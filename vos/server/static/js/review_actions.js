@@ -21,7 +21,8 @@ export function reviewActions(app) {
     const ids = objects ?? state.visibleObjects;
     const known = [...(state.strip?.objects.values() ?? [])].filter(({ object }) => ids.includes(object));
     const intervals = known.reduce((sum, entry) => sum + entry.pending.length, 0);
-    if (!known.some(({ anchors }) => anchors.size)) return announce("Mark the object in a frame first: click on it, then press Enter.");
+    if (!known.some(({ anchors }) => anchors.size))
+      return announce("Mark the object in a frame first: click on it, then press Enter.");
     if (!intervals) return announce("Nothing to track: every mask follows from the corrections there are.");
     await app.live.startJob({ kind: "track", video: state.video, ...(objects ? { objects } : {}) });
     return announce(`Tracking ${count(intervals, "interval")}.`);
@@ -71,13 +72,18 @@ export function reviewActions(app) {
       text: "Tracked masks whose doubt is below this are accepted; they are not tracked again.",
       fields: [{ name: "below", label: "Doubt below (0 to 1)", type: "text", value: "0.1" }],
       submit: "Accept",
-      check: ({ below }) => (Number(below) > 0 && Number(below) <= 1 ? null : "Give a number above 0, at most 1."),
+      check: ({ below }) =>
+        Number(below) > 0 && Number(below) <= 1 ? null : "Give a number above 0, at most 1.",
     });
     if (!values) return;
     try {
       const answer = await api.accept(state.video, Number(values.below));
       app.live.appended(answer);
-      announce(answer.events.length ? `Accepted ${count(answer.events.length, "range")}.` : "No mask is that certain.");
+      announce(
+        answer.events.length
+          ? `Accepted ${count(answer.events.length, "range")}.`
+          : "No mask is that certain.",
+      );
     } catch (error) {
       announce(error.message);
     }
@@ -88,14 +94,18 @@ export function reviewActions(app) {
     const items = state.queue?.items ?? [];
     if (!items.length) return announce("Nothing to look at: no tracked frame is in doubt.");
     const at = items.findIndex((item) => item.frame === state.frame && item.video === state.video);
-    const next = at < 0 ? (direction > 0 ? 0 : items.length - 1) : (at + direction + items.length) % items.length;
+    const next =
+      at < 0 ? (direction > 0 ? 0 : items.length - 1) : (at + direction + items.length) % items.length;
     return app.frames.visit(items[next]);
   }
 
   function jumpToAnchor(direction) {
-    const frames = [...(state.strip?.objects.get(state.object)?.anchors.keys() ?? [])].sort((a, b) => (a - b) * direction);
+    const frames = [...(state.strip?.objects.get(state.object)?.anchors.keys() ?? [])].sort(
+      (a, b) => (a - b) * direction,
+    );
     const next = frames.find((frame) => (frame - state.frame) * direction > 0);
-    if (next === undefined) return announce(`No corrected frame of this object ${direction > 0 ? "after" : "before"} this one.`);
+    if (next === undefined)
+      return announce(`No corrected frame of this object ${direction > 0 ? "after" : "before"} this one.`);
     return app.frames.goTo(next);
   }
 

@@ -109,6 +109,9 @@ export function maskOf(runs, label, size) {
   return mask;
 }
 
+/** @type {WeakMap<LabelRuns, Map<number, {area: number, box: [number, number, number, number]}>>} */
+const measured = new WeakMap();
+
 /**
  * Area and box of every object.
  * @param {LabelRuns} runs
@@ -116,7 +119,10 @@ export function maskOf(runs, label, size) {
  *   inclusive
  */
 export function measure(runs) {
+  const known = measured.get(runs);
+  if (known) return known;
   const found = new Map();
+  measured.set(runs, found);
   let start = 0;
   for (let k = 0; k < runs.lengths.length; k++) {
     const end = start + runs.lengths[k];
@@ -164,7 +170,7 @@ export function contours(runs) {
     let row = outside;
     if (y < height) {
       row = { ends: [], labels: [] };
-      for (let x = 0; x < width; ) {
+      for (let x = 0; x < width;) {
         while (left === 0) left = runs.lengths[++k];
         const step = Math.min(left, width - x);
         x += step;
@@ -182,7 +188,7 @@ export function contours(runs) {
       }
       add(before, width, y, width, y + 1);
     }
-    for (let i = 0, j = 0, x = 0; x < width; ) {
+    for (let i = 0, j = 0, x = 0; x < width;) {
       const end = Math.min(above.ends[i], row.ends[j]);
       if (above.labels[i] !== row.labels[j]) {
         add(above.labels[i], x, y, end, y);

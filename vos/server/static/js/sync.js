@@ -71,7 +71,10 @@ export function createSync({ projectId, store, onAppended, foreignSince, onConfl
       try {
         answer = await deliver(waiting[0]);
       } catch (error) {
-        if (error instanceof OfflineError || (error instanceof ApiError && [401, 503].includes(error.status))) {
+        if (
+          error instanceof OfflineError ||
+          (error instanceof ApiError && [401, 503].includes(error.status))
+        ) {
           store.set({ isOnline: false });
           setTimeout(flush, RETRY);
           break;

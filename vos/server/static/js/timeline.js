@@ -71,7 +71,10 @@ export function createTimeline({ store, color, drafts, goTo, select }) {
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     const style = getComputedStyle(slider);
     const theme = Object.fromEntries(
-      ["ink", "faint", "line", "doubt", "accent", "panel"].map((name) => [name, style.getPropertyValue(`--${name}`)]),
+      ["ink", "faint", "line", "doubt", "accent", "panel"].map((name) => [
+        name,
+        style.getPropertyValue(`--${name}`),
+      ]),
     );
     paintRuler(width, theme);
     rows().forEach((id, row) => paintRow(id, rulerHeight() + row * rowHeight(), width, theme));
@@ -109,11 +112,12 @@ export function createTimeline({ store, color, drafts, goTo, select }) {
     context.fillRect(0, top + height - 1, width, 1);
     if (!strip) return;
     const bar = { top: top + 3, height: height - 7 };
-    for (let x = 0; x < width; ) x = paintSpan(strip, id, x, width, bar, theme);
+    for (let x = 0; x < width;) x = paintSpan(strip, id, x, width, bar, theme);
     paintDoubt(strip, width, bar, theme);
     for (const [frame, origin] of strip.anchors) paintAnchor(frame, bar, origin === "absent", theme);
     for (const draft of drafts.all()) {
-      if (draft.at > 0 && draft.video === store.state.video && draft.object === id) paintDraft(draft.frame, bar, theme);
+      if (draft.at > 0 && draft.video === store.state.video && draft.object === id)
+        paintDraft(draft.frame, bar, theme);
     }
   }
 
@@ -250,7 +254,9 @@ export function createTimeline({ store, color, drafts, goTo, select }) {
   /** What the timeline shows of this frame, for those who do not see it. */
   function describe() {
     const { frame, strip } = store.state;
-    const states = rows().map((id) => `object ${id} ${STATE_TEXT[strip?.objects.get(id)?.state[frame] ?? UNKNOWN]}`);
+    const states = rows().map(
+      (id) => `object ${id} ${STATE_TEXT[strip?.objects.get(id)?.state[frame] ?? UNKNOWN]}`,
+    );
     slider.setAttribute("aria-valuemax", String(numFrames() - 1));
     slider.setAttribute("aria-valuenow", String(frame));
     const text = [`frame ${frame} of ${numFrames()}`, count(states.length, "object"), ...states].join(", ");
@@ -272,7 +278,9 @@ export function createTimeline({ store, color, drafts, goTo, select }) {
     const frame = frameAt(event);
     goTo(frame);
     if (dragging.kind === "range" && Math.abs(event.clientX - dragging.x) > 4) {
-      store.set({ selection: { first: Math.min(frame, dragging.start), last: Math.max(frame, dragging.start) } });
+      store.set({
+        selection: { first: Math.min(frame, dragging.start), last: Math.max(frame, dragging.start) },
+      });
     }
   });
   for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, () => (dragging = null));
@@ -293,7 +301,18 @@ export function createTimeline({ store, color, drafts, goTo, select }) {
   store.on(["frame"], follow);
   store.on(["video", "videos"], reset);
   store.on(
-    ["frame", "strip", "queue", "selection", "object", "visibleObjects", "objects", "palette", "theme", "drafts"],
+    [
+      "frame",
+      "strip",
+      "queue",
+      "selection",
+      "object",
+      "visibleObjects",
+      "objects",
+      "palette",
+      "theme",
+      "drafts",
+    ],
     draw,
   );
   return { draw };

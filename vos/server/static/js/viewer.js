@@ -6,7 +6,7 @@ import { channels, inkOn } from "./palette.js";
 import { REJECTED, STALE } from "./strip.js";
 import { byId } from "./dom.js";
 
-const FILL = 115; // opacity of masks, of 255
+const FILL = 100; // opacity of masks, of 255
 const SHARP = 2; // magnification from which pixels are shown as squares
 
 /**
@@ -96,7 +96,8 @@ export function createViewer({ store, pictures, masks, drafts, color, nameOf }) 
     context.clearRect(0, 0, overlay.width, overlay.height);
     if (shown === null) return;
     const runs = masks.get(shown);
-    const step = shown === store.state.frame ? drafts.step(drafts.get(video().key, shown, object)) : undefined;
+    const step =
+      shown === store.state.frame ? drafts.step(drafts.get(video().key, shown, object)) : undefined;
     renderMasks(runs, step);
     Object.assign(overlay.dataset, {
       frame: shown,
@@ -118,7 +119,19 @@ export function createViewer({ store, pictures, masks, drafts, color, nameOf }) 
   /** Fills the layer of masks anew, if anything it depends on has changed. */
   function renderMasks(runs, step) {
     const { hidden, only, object, strip, palette, shown, objects } = store.state;
-    const parts = [runs, step, step?.mask, hidden, only, object, strip, palette, shown, objects, store.state.video];
+    const parts = [
+      runs,
+      step,
+      step?.mask,
+      hidden,
+      only,
+      object,
+      strip,
+      palette,
+      shown,
+      objects,
+      store.state.video,
+    ];
     if (parts.length === drawn.parts.length && parts.every((part, k) => part === drawn.parts[k])) return;
     const { width, height } = video();
     Object.assign(layer, { width, height }); // clears it as well
@@ -126,14 +139,15 @@ export function createViewer({ store, pictures, masks, drafts, color, nameOf }) 
     const image = new ImageData(width, height);
     const pixels = new Uint32Array(image.data.buffer);
     const draft = step && stepMask(step, width * height);
-    const isVisible = (id) => objects.has(id) && !hidden.has(id) && (!only || id === object) && !(draft && id === object);
+    const isVisible = (id) =>
+      objects.has(id) && !hidden.has(id) && (!only || id === object) && !(draft && id === object);
     if (runs) {
       fillRuns(pixels, runs, isVisible);
       for (const [id, segments] of contours(runs)) if (isVisible(id)) drawn.paths.set(id, pathOf(segments));
       for (const [id, entry] of measure(runs)) if (isVisible(id)) drawn.boxes.set(id, entry);
     }
     if (draft) {
-      const fill = rgba(color(object), FILL + 40);
+      const fill = rgba(color(object), FILL + 15);
       for (let at = 0; at < draft.length; at++) if (draft[at]) pixels[at] = fill;
       const draftRuns = runsOf(draft, width, height, shown);
       drawn.draftPath = pathOf(contours(draftRuns).get(1) ?? []);
@@ -152,7 +166,8 @@ export function createViewer({ store, pictures, masks, drafts, color, nameOf }) 
       if (id && isVisible(id)) {
         const fill = rgba(color(id), FILL);
         const state = strip?.objects.get(id)?.state[shown];
-        if (state === STALE || state === REJECTED) hatch(pixels, runs.width, start, end, fill, state === REJECTED);
+        if (state === STALE || state === REJECTED)
+          hatch(pixels, runs.width, start, end, fill, state === REJECTED);
         else pixels.fill(fill, start, end);
       }
       start = end;

@@ -1,0 +1,142 @@
+"""A run over items that do not depend on each other: images, or frames that are taken one by one.
+
+Each item that is done is one line of ``items.jsonl`` in the work folder, appended after its files are
+written: whatever stops the run, the lines that are there are true, and a torn last one is an item to do
+again. What all such runs share stands here: the record of what is done, resuming, timings, and what is said
+when a run is stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from ..errors import InterruptedRunError, MediaError, OutputError, PartialResultError
+from ..files import output_error
+from .folder import RunFolder
+from .summary import Progress
+from .work_folder import ITEMS
+
+
+class ItemRun:
+    """The items of one run, in the place that ``folder`` has claimed.
+
+    Args:
+        folder: the claim.
+        noun: what an item is, in the singular.
+        results: the output that a stopped run has complete files of, named in messages.
+        parts: names of the timings.
+        total: how many items there are; None where it is not known.
+        progress: called after every item.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        *,
+        noun: str,
+        results: str,
+        parts: Iterable[str],
+        total: int | None,
+        progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self.folder = folder
+        self.layout = folder.layout
+        self.noun = noun
+        self.results = results
+        self.total = total
+        self.report = progress or (lambda progress: None)
+        self.seconds = dict.fromkeys(parts, 0.0)
+        """Wall-clock seconds of each part, over all parts of a stopped run."""
+        self.done: dict[str, dict[str, Any]] = {}
+        """Name of an item -> what is recorded of it, in the order in which they were done."""
+        self._restore()
+
+    @contextlib.contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Inside the block an interruption or a full disk is reported with what is done.
+
+        Raises:
+            InterruptedRunError: Ctrl-C or SIGTERM.
+            PartialResultError: an error after the first item; before that, the error itself.
+        """
+        try:
+            yield
+        except KeyboardInterrupt as error:
+            raise InterruptedRunError(f"interrupted: {self.whereabouts()}") from error
+        except (OutputError, MediaError) as error:
+            if not self.done:
+                raise
+            raise PartialResultError(f"{error}; {self.whereabouts()}") from error
+        finally:
+            if not self.done:
+                self.folder.forget()
+
+    def add(self, name: str, entry: Mapping[str, Any]) -> None:
+        """Record that an item is done; its files are there."""
+        self.done[name] = dict(entry)
+        line = json.dumps({"name": name, "entry": entry, "seconds": self.seconds})
+        path = self.layout.work / ITEMS
+        try:
+            with path.open("a", encoding="ascii", newline="\n") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise output_error(path, error) from error
+        self.report(Progress(f"{self.noun}s", len(self.done), self.total))
+
+    def whereabouts(self) -> str:
+        """How far the run is, and how to continue it."""
+        if not self.done:
+            return f"no {self.noun} was done, and nothing is left behind"
+        count = f"1 {self.noun} is" if len(self.done) == 1 else f"{len(self.done)} {self.noun}s are"
+        done = f"{count} done" + ("" if self.total is None else f" of {self.total}")
+        if self.folder.replaces:
+            return (
+                f"{done}, and the earlier result is as it was; "
+                "the same command with --resume in place of --overwrite goes on"
+            )
+        return (
+            f"{done}, with complete {self.results} in {self.layout.paths[self.results]}; "
+            "the same command with --resume goes on"
+        )
+
+    @contextlib.contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Count the time of the block for ``part``."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[part] += time.perf_counter() - start
+
+    def timings(self) -> dict[str, float]:
+        """Seconds of each part, rounded."""
+        return {name: round(value, 3) for name, value in self.seconds.items()}
+
+    def _restore(self) -> None:
+        """What earlier processes have done of this run."""
+        finished = self.folder.finished
+        if finished is not None:
+            self.done = {entry["name"]: entry for entry in finished["frames"]}
+            self.seconds |= finished["timings"]
+            return
+        if not self.folder.resumed:
+            return
+        path = self.layout.work / ITEMS
+        try:
+            lines = path.read_text(encoding="ascii").split("\n")
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            raise OutputError(f"cannot go on from {path}: {error}; give --overwrite to start anew") from error
+        for line in lines:
+            with contextlib.suppress(ValueError):  # torn by a kill
+                item = json.loads(line)
+                self.done[item["name"]] = item["entry"]
+                self.seconds |= item["seconds"]
+        if lines[-1]:  # what follows must not be added to a torn line
+            with path.open("a", encoding="ascii", newline="\n") as file:
+                file.write("\n")

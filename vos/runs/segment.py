@@ -1,0 +1,167 @@
+"""Label maps of named classes for many images: written as they are done, resumed where they were stopped.
+
+Importing this imports torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..detectors.attention.blip import BlipMatcher, EncodedPrompts
+from ..detectors.attention.segment import ImageClasses, SegmentSettings, segment_images
+from ..distribution import own_version
+from ..errors import OutputError
+from ..files import make_folder, write_bytes_atomic, write_text_atomic
+from ..formats.index_png import encode_index_png
+from ..names import check_name
+from ..video.images import read_image
+from .fingerprint import fingerprint_file, versions
+from .folder import PROGRAM, Layout, claim
+from .runner import ItemRun
+from .summary import Progress
+
+CLASSES = "classes.json"
+
+
+@dataclass(frozen=True)
+class SegmentSummary:
+    """What was found."""
+
+    output: Path
+    files: dict[str, str]
+    """Output's name -> path."""
+    images: tuple[dict[str, Any], ...]
+    """Per image ``image``, ``labels``, and by class ``match`` (0..1) and ``share`` of the pixels."""
+
+
+def segment_layout(output: str | os.PathLike[str]) -> Layout:
+    """``vos segment``: everything in one folder."""
+    root = Path(output)
+    paths = {"labels": root / "labels", "classes": root / CLASSES, "run": root / "run.json"}
+    return Layout(root, paths, root / ".work")
+
+
+def segment_files(
+    images: Sequence[Path],
+    names: Sequence[str],
+    output: str | os.PathLike[str],
+    matcher: BlipMatcher,
+    encoded: EncodedPrompts,
+    settings: SegmentSettings | None = None,
+    *,
+    model: dict[str, Any] | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> SegmentSummary:
+    """Label every pixel of images with one of the named classes.
+
+    Writes ``labels/<image>.png`` with 0 for the background and 1, 2, ... for the classes in order,
+    ``classes.json`` with their names and how well each matches each image, and ``run.json``.
+
+    Args:
+        images: files, whose stems name the results.
+        names: the classes.
+        output: folder for the results, made where absent.
+        matcher, encoded: the model, and the names as it has encoded them.
+        settings: how attention becomes label maps; None: the defaults.
+        model: what chose the matcher, for the record and the check on resuming.
+        resume: do what an earlier run of the same settings left to do.
+        overwrite: replace an earlier result when the new one is complete.
+        progress: called after every image.
+
+    Raises:
+        OutputError: two images of one name; or there is a result already, or the folder cannot be used.
+        MediaError: an image cannot be read.
+        PartialResultError, InterruptedRunError: after the first image; ``resume`` goes on.
+    """
+    settings = settings or SegmentSettings()
+    _check_names(images)
+    layout = segment_layout(output)
+    identity = {
+        "version": own_version(),
+        "settings": {**dataclasses.asdict(settings), "batch_size": None},
+        "model": model or {},
+        "classes": list(names),
+        "input": {path.stem: fingerprint_file(path) for path in images},
+        "outputs": {name: os.path.relpath(path, layout.folder) for name, path in layout.paths.items()},
+    }
+    with claim(layout, identity, resume=resume, overwrite=overwrite, inputs=images) as folder:
+        items = ItemRun(
+            folder, noun="image", results="labels", parts=("total",), total=len(images), progress=progress
+        )
+        with items.guarded():
+            if folder.finished is None:
+                make_folder(folder.layout.paths["labels"])
+                _segment(images, names, items, matcher, encoded, settings)
+                _finish(items, identity, settings.layers or matcher.default_layers)
+        final = folder.final
+        entries = [items.done[path.stem]["image"] for path in images]
+        return SegmentSummary(final.folder, {k: str(p) for k, p in final.paths.items()}, tuple(entries))
+
+
+def _segment(
+    images: Sequence[Path],
+    names: Sequence[str],
+    items: ItemRun,
+    matcher: BlipMatcher,
+    encoded: EncodedPrompts,
+    settings: SegmentSettings,
+) -> None:
+    """The images that are not done yet."""
+    todo = [path for path in images if path.stem not in items.done]
+    results: Iterator[ImageClasses] = segment_images(matcher, encoded, map(read_image, todo), settings)
+    for path in todo:
+        with items.timed("total"):
+            result = next(results)
+            name = f"{path.stem}.png"
+            items.folder.note("labels", name)
+            write_bytes_atomic(items.layout.paths["labels"] / name, encode_index_png(result.labels))
+            classes = {
+                named: {
+                    "match": round(float(result.gate[label]), 6),
+                    "share": float((result.labels == label).mean()),
+                }
+                for label, named in enumerate(names, start=1)
+            }
+        entry = {"image": path.name, "labels": f"labels/{name}", "classes": classes}
+        items.add(path.stem, {"name": path.stem, "image": entry})
+
+
+def _finish(items: ItemRun, identity: dict[str, Any], layers: tuple[int, ...]) -> None:
+    """The names, the record, and everything in its final place."""
+    names = ("background", *identity["classes"])
+    content = {
+        "labels": {str(label): name for label, name in enumerate(names)},
+        "layers": list(layers),
+        "images": [entry["image"] for entry in items.done.values()],
+    }
+    record = {
+        "program": PROGRAM,
+        **identity,
+        "versions": versions(),
+        "frames": list(items.done.values()),
+        "folders": {"labels": [f"{name}.png" for name in items.done]},
+        "timings": items.timings(),
+    }
+    for output, value in (("classes", content), ("run", record)):
+        path = items.layout.paths[output]
+        make_folder(path.parent)
+        write_text_atomic(path, json.dumps(value, indent=2) + "\n")
+    items.folder.finish()
+
+
+def _check_names(images: Sequence[Path]) -> None:
+    """The stems of the images name files."""
+    seen: set[str] = set()
+    for path in images:
+        check_name(path.stem, "image name", room=len(".png"))
+        if path.stem in seen:
+            raise OutputError(f"two images are named {path.stem!r}, which names their label maps; rename one")
+        seen.add(path.stem)
