@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,8 @@ def estimate(
         raise SettingsError(
             "how long a frame takes is not known: give --seconds-per-frame, or --batch OUT with done tasks"
         )
+    if not math.isfinite(seconds_per_frame):
+        raise SettingsError(f"--seconds-per-frame {seconds_per_frame}: give a number of seconds")
     tasks = read_manifest(manifest)
     frames = sum(frames_of(task, tasks.folder, settings_of(task, settings)) for task in tasks)
     hours = frames * seconds_per_frame / 3600

@@ -185,7 +185,7 @@ def _failures(text: str | None) -> tuple[float | None, float | None]:
         number = float(text.removesuffix("%"))
     except ValueError:
         number = -1
-    if number < 0:
+    if not number >= 0:
         raise SettingsError(f"--max-failures {text}: give a number of tasks, or a share such as 5%")
     return (None, number / 100) if text.endswith("%") else (number, None)
 
@@ -194,7 +194,10 @@ def process_options(command: Any) -> Any:
     """Processes of a worker. The command gets ``jobs``, ``devices``, ``isolate`` and the limits."""
     for option in (
         click.option(
-            "--max-memory", type=float, metavar="GB", help="Replace a process above this peak memory."
+            "--max-memory",
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="GB",
+            help="Replace a process above this peak memory.",
         ),
         click.option(
             "--tasks-per-process",
@@ -255,12 +258,12 @@ def manifest_option(command: Any) -> Any:
 def open_batch(output: str, manifest: str | None, endpoint_url: str | None) -> tuple[Any, Any]:
     """Store and manifest of a batch; the manifest is None where it is not there any more."""
     from vos.errors import OutputError, SettingsError
-    from vos.runs.batch.layout import BATCH, parse
+    from vos.runs.batch.layout import BATCH, parse_batch
     from vos.runs.batch.manifest import read_manifest
     from vos.runs.batch.store import open_store
 
     store = open_store(output, endpoint_url=endpoint_url)
-    batch = parse(store.read(BATCH))
+    batch = parse_batch(store.read(BATCH))
     if batch is None:
         raise OutputError(f"{output} holds no batch: vos batch run MANIFEST -o {output} begins one")
     if manifest is not None:

@@ -94,10 +94,11 @@ def record_of(task_id: str, *, key: str = "key", frames: int = 1) -> Record:
 
 
 def results(output: Path) -> dict[str, bytes]:
-    """All that a batch left in its tasks; the records without their times."""
+    """The results of a batch; the records without their times."""
     found = {}
     for path in sorted((output / "tasks").rglob("*")):
-        if path.is_file():
+        hidden = any(part.startswith(".") for part in path.relative_to(output / "tasks").parts)
+        if path.is_file() and not hidden:
             data = path.read_bytes()
             if path.name == "run.json":
                 record = json.loads(data)

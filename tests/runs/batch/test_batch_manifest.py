@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from batch_fakes import many, write_manifest
+from batch_fakes import FRAMES, many, write_manifest
 
 from vos.errors import PromptError, SettingsError
 from vos.runs import TrackSettings
@@ -261,3 +261,26 @@ def test_counting_frames(clips: Path) -> None:
     first = task.task("clip0")
     assert frames_of(first, task.folder, TrackSettings()) == 10
     assert frames_of(first, task.folder, TrackSettings(start=1, end=8, stride=3)) == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ({"frame": FRAMES}, f"for frame {FRAMES}, but the last frame is {FRAMES - 1}"),
+        ({"start": 2, "end": 5, "frame": 5}, "for frame 5, but the last frame is 4"),
+    ],
+)
+def test_prompts_for_frames_that_are_not_read(
+    clips: Path, tmp_path: Path, line: dict[str, Any], message: str
+) -> None:
+    """Found by the check, and not when the batch has come to that task."""
+    video = {"video": str(clips.parent / "clip0"), "points": "1:3,4", **line}
+    _, problems = check_manifest(write_manifest(tmp_path / "m.jsonl", [video]), TrackSettings())
+    assert [problem.line for problem in problems] == [1]
+    assert message in problems[0].message
+
+
+def test_checking_an_empty_manifest(tmp_path: Path) -> None:
+    """A problem, as it is for a run."""
+    _, problems = check_manifest(write_manifest(tmp_path / "m.jsonl", []), TrackSettings())
+    assert "has no tasks" in problems[0].message

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from batch_fakes import FRAMES, FakeClock, drift_task, many, record_of, simulated, write_manifest
 
+from vos.errors import OutputError
 from vos.runs import TrackSettings
 from vos.runs.batch import BatchOptions, read_manifest, run_batch
-from vos.runs.batch.layout import done_name, dump, fail_name
+from vos.runs.batch.layout import done_name, dump, fail_name, lease_name
 from vos.runs.batch.leases import Leases
 from vos.runs.batch.progress import JsonLines, Metrics
 from vos.runs.batch.report import merged_coco, report_of, retry, status_of, table_csv
@@ -204,3 +205,41 @@ def test_metrics(tmp_path: Path) -> None:
     now[0] = 15
     metrics("tick", "", counts)
     assert "vos_batch_frames_total 31\n" in metrics.path.read_text()
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"key": 1}', '{"frames": "x"}', '{"identity": {"video": 3}}']
+)
+def test_a_damaged_marker(mixed: LocalStore, manifest: Any, clock: FakeClock, content: str) -> None:
+    """Its task counts as not done; the others are reported."""
+    mixed.write(done_name("b"), content.encode())
+    assert status_of(mixed, manifest, clock=clock).states["b"] == "waiting"
+    states = {row["id"]: row["state"] for row in report_of(mixed, manifest)["tasks"]}
+    assert (states["a"], states["b"], states["c"]) == ("done", "waiting", "done")
+
+
+@pytest.mark.parametrize("content", ['{"expires": "soon"}', '{"expires": null, "pid": "x"}', "[]", "\x00"])
+def test_a_damaged_lease(mixed: LocalStore, manifest: Any, clock: FakeClock, content: str) -> None:
+    """It has expired."""
+    mixed.write(lease_name("d", 1), content.encode())
+    assert status_of(mixed, manifest, clock=clock).states["d"] == "waiting"
+    assert Leases(mixed, "v", clock=clock).take("d") is not None
+
+
+def test_a_damaged_marker_is_made_again(clips: Path, tmp_path: Path) -> None:
+    """By the next run, from the results that are there."""
+    run_batch(clips, tmp_path / "out", SETTINGS, run=drift_task)
+    (marker,) = (tmp_path / "out").glob("state/*/clip3.done.json")
+    whole = json.loads(marker.read_text())
+    marker.write_text('{"key": 1}')
+    assert run_batch(clips, tmp_path / "out", SETTINGS, run=drift_task).done_here == 1
+    assert json.loads(marker.read_text())["files"] == whole["files"]
+
+
+@pytest.mark.parametrize("content", ["[]", '{"schema": 1}', '{"schema": 1, "settings": [], "manifest": {}}'])
+def test_a_damaged_batch_file(clips: Path, tmp_path: Path, content: str) -> None:
+    """Neither worked on nor overwritten."""
+    (tmp_path / "batch.json").write_text(content)
+    with pytest.raises(OutputError, match="is not that of a batch"):
+        run_batch(clips, tmp_path, SETTINGS, run=drift_task)
+    assert (tmp_path / "batch.json").read_text() == content

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, TimeoutError
 
 from .barcode import BITS, centres
 
-SECONDS = 30.0
+SECONDS = 60.0
 """After which something that does not come counts as missing."""
 
 GEOMETRY = """() => {

@@ -130,15 +130,18 @@ def serving(project: Project, options: Options) -> Iterator[str]:
     port = listener.getsockname()[1]
     gate = Gate(port)
     app = create_app(Workspace(project, options), gate)
-    running = uvicorn.Server(uvicorn.Config(app, http="h11", ws="none", lifespan="on", log_level="error"))
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
+    settings = uvicorn.Config(
+        app, http="h11", ws="none", lifespan="on", log_level="error", timeout_graceful_shutdown=3
+    )
+    running = uvicorn.Server(settings)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not running.started:
         time.sleep(0.01)
     yield f"http://127.0.0.1:{port}/#token={gate.token}"
     app.state.workspace.feed.close()
     running.should_exit = True
-    thread.join()
+    thread.join(60)
     listener.close()
 
 

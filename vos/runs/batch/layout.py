@@ -69,6 +69,49 @@ def parse(data: bytes | None) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
+_MARKER: dict[str, type | tuple[type, ...]] = {
+    "key": str,
+    "identity": dict,
+    "place": str,
+    "frames": int,
+    "objects": list,
+    "seconds": dict,
+    "warnings": list,
+    "files": dict,
+    "peak_memory": int,
+    "version": str,
+    "worker": str,
+    "attempt": int,
+    "finished": (int, float),
+}
+
+
+def parse_marker(data: bytes | None) -> dict[str, Any] | None:
+    """A done marker; None where there is none, or it is damaged: then the task counts as not done."""
+    marker = parse(data)
+    if marker is None or not all(isinstance(marker.get(name), kind) for name, kind in _MARKER.items()):
+        return None
+    if not isinstance(marker["identity"].get("video"), dict) or "total" not in marker["seconds"]:
+        return None
+    return {"meta": None, "size": None, **marker}
+
+
+def parse_batch(data: bytes | None) -> dict[str, Any] | None:
+    """The content of ``batch.json``; None where there is none, or it is not that of a batch."""
+    batch = parse(data)
+    if batch is None or not isinstance(batch.get("schema"), int):
+        return None
+    if not all(isinstance(batch.get(name), dict) for name in ("settings", "manifest")):
+        return None
+    return batch if isinstance(batch["manifest"].get("path"), str) else None
+
+
+def number_of(document: Mapping[str, Any], name: str) -> float:
+    """A number in a document that anybody may have written; 0 where there is none."""
+    value = document.get(name)
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else 0.0
+
+
 @dataclass
 class TaskFiles:
     """What there is of one task."""

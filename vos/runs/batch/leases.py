@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .layout import done_name, dump, lease_name, parse
+from .layout import done_name, dump, lease_name, number_of, parse
 from .store import Store
 
 Clock = Callable[[], float]
@@ -118,9 +118,9 @@ class Leases:
     def _is_expired(self, data: bytes) -> bool:
         """One that cannot be read was cut off by the end of its writer."""
         content: dict[str, Any] = parse(data) or {}
-        if content.get("machine") == machine() and not _is_alive(int(content.get("pid", 0))):
+        if content.get("machine") == machine() and not _is_alive(int(number_of(content, "pid"))):
             return True
-        return float(content.get("expires", 0.0)) + self.skew < self.clock()
+        return number_of(content, "expires") + self.skew < self.clock()
 
 
 @cache

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ...documents import parse_json
-from ...errors import InputError, SettingsError, VosError
+from ...errors import InputError, PromptError, SettingsError, VosError
 from ..settings import TrackSettings
 from .store import file_system, is_url, join
 from .task import CHECKS, SETTINGS_FIELDS, Task, parse_task, settings_of, targets_of
@@ -205,6 +205,8 @@ def check_manifest(
                     weigh(task, weight)
         except VosError as error:
             problems.append(Problem(number, f"{path}, line {number}: {error}"))
+    if not len(manifest) and not problems:
+        problems.append(Problem(1, f"{path} has no tasks: it needs at least one line"))
     problems.sort(key=lambda problem: problem.line)
     return manifest, problems
 
@@ -235,8 +237,14 @@ def _probe(task: Task, folder: str, settings: TrackSettings) -> float:
         return 0.0
     with open_video(join(folder, task.video), **settings.reading()) as video:
         targets = targets_of(task, folder, video, settings.start)
+    frames = frames_of(task, folder, settings)
+    if not task.classes:
+        last = settings.start + (frames - 1) * settings.stride
+        late = max(target.frame_index for target in targets)  # type: ignore[union-attr]
+        if late > last:
+            raise PromptError(f"a prompt is for frame {late}, but the last frame is {last}")
     objects = 1 if task.classes else len({target.object_id for target in targets})  # type: ignore[union-attr]
-    return float(frames_of(task, folder, settings) * objects)
+    return float(frames * objects)
 
 
 def _parse_line(raw: bytes, number: int, path: str) -> dict[str, Any] | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ...errors import SettingsError
+from ...video.sizes import parse_size
 from .leases import LEASE_SECONDS, SKEW_SECONDS
 from .pack import Pack
 from .shards import WHOLE, Shard
@@ -44,7 +46,14 @@ class BatchOptions:
     """``tar``: leave the masks of a task as one file, ``masks.tar``."""
 
     def __post_init__(self) -> None:
-        if self.lease <= 0 or self.skew < 0 or self.grace < 0 or self.retries < 0:
+        times = (self.lease, self.skew, self.grace)
+        if not all(map(math.isfinite, times)) or self.lease <= 0 or min(*times, self.retries) < 0:
             raise SettingsError("lease must be above 0; skew, grace and retries 0 or more")
+        if any(
+            value is not None and math.isnan(value) for value in (self.max_failures, self.max_failure_share)
+        ):
+            raise SettingsError("max_failures must be a number of tasks or a share of them")
+        if self.size_on_oom is not None:
+            parse_size(self.size_on_oom)
         if self.dynamic and self.shard != WHOLE:
             raise SettingsError("--dynamic takes any task: leave out --shard, or give --shard with --steal")

@@ -7,7 +7,7 @@ import random
 from ...errors import OutputError, SettingsError
 from ..folder import differences
 from .attempt import Attempt
-from .layout import done_name, fail_name, parse
+from .layout import done_name, fail_name, parse, parse_marker
 from .manifest import Manifest
 from .options import BatchOptions
 from .shards import deal_by_weight, split_share
@@ -58,8 +58,11 @@ def is_done(store: Store, task: Task, attempt: Attempt, *, overwrite: bool) -> b
         OutputError: it is of another task, and ``overwrite`` was not given; the message says what differs.
         VosError: the video or a prompt cannot be read.
     """
-    marker = parse(store.read(done_name(task.id)))
+    data = store.read(done_name(task.id))
+    marker = parse_marker(data)
     if marker is None:
+        if data is not None:  # damaged: the results are checked, or made again
+            store.remove(done_name(task.id))
         return False
     before = marker["identity"]
     key, now = current_identity(task, attempt, before["video"])
@@ -79,5 +82,5 @@ def kinds_of(store: Store, task_id: str) -> list[str]:
     """Kinds of the failed attempts so far that count, in order."""
     kinds: list[str] = []
     while (data := store.read(fail_name(task_id, len(kinds) + 1))) is not None:
-        kinds.append((parse(data) or {}).get("kind", "crash"))
+        kinds.append(str((parse(data) or {}).get("kind", "crash")))
     return kinds

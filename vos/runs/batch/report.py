@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .failures import is_final
-from .layout import TaskFiles, done_name, fail_name, lease_name, parse, survey
+from .layout import TaskFiles, done_name, fail_name, lease_name, number_of, parse, parse_marker, survey
 from .leases import SKEW_SECONDS, Clock
 from .manifest import Manifest
 from .store import Store, read_many
@@ -80,7 +80,7 @@ def status_of(
 
 def _state(store: Store, task_id: str, files: TaskFiles, retries: int, clock: Clock) -> str:
     lease = parse(store.read(lease_name(task_id, files.lease))) if files.lease else None
-    expires = float((lease or {}).get("expires", 0.0))
+    expires = number_of(lease or {}, "expires")
     if lease is not None and expires + SKEW_SECONDS >= clock():
         return "running"
     kinds = [str(fail.get("kind")) for fail in _fails(store, task_id, files)]
@@ -99,7 +99,7 @@ def _seconds_left(markers: Mapping[str, Mapping[str, Any]], tasks: int) -> float
 def _markers(store: Store, ids: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     contents = read_many(store, [done_name(task_id) for task_id in ids])
     for task_id, (_, data) in zip(ids, contents, strict=True):
-        marker = parse(data)
+        marker = parse_marker(data)
         if marker is not None:
             yield task_id, marker
 

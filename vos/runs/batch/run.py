@@ -15,7 +15,7 @@ from ...pool import Pool, ProcessPool, ThreadPool
 from ..folder import differences
 from ..settings import TrackSettings
 from .attempt import Run, run_attempt
-from .layout import BATCH, SCHEMA, dump, parse
+from .layout import BATCH, SCHEMA, dump, parse_batch
 from .leases import Clock
 from .manifest import Manifest, read_manifest
 from .options import BatchOptions
@@ -147,8 +147,8 @@ def _open_batch(store: Store, manifest: Manifest, settings: TrackSettings, *, ov
     }
     if store.create(BATCH, dump(mine)):
         return
-    before = parse(store.read(BATCH))
-    if before is None or "schema" not in before:
+    before = parse_batch(store.read(BATCH))
+    if before is None:
         raise OutputError(f"{store.root}/{BATCH} is not that of a batch: choose another -o")
     if before["schema"] != SCHEMA:
         raise OutputError(

@@ -340,7 +340,7 @@ def files_below(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.is_file() and ".work" not in path.relative_to(folder).parts and path.suffix != ".part"
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
 
 
