@@ -167,7 +167,7 @@ def test_track_writes_any_format(clip: Scene, tmp_path: Path) -> None:
     assert (out / "objects.csv").is_file()
     assert (out / "annotations.json").is_file()
     record = json.loads((out / "run.json").read_text())
-    assert record["folders"] == {"labelme": [f"{n:05d}.json" for n in range(4)]}
+    assert record["folders"]["labelme"] == [f"{n:05d}.json" for n in range(4)]
     result = vos(
         "track", tmp_path / "frames", "--box", f"1:{box}", "--name", "2:cat", "-o", tmp_path / "no", code=2
     )

@@ -66,7 +66,7 @@ def test_a_run_is_done_all_the_same(frames: Path, redirection: str) -> None:
     done = shell(f"{VOS} track frames -m mask.png -o out --no-overlay -v {redirection}", frames.parent)
     assert not any(text in done.stderr for text in MESSAGES), done.stderr
     out = frames.parent / "out"
-    assert sorted(path.name for path in out.iterdir()) == ["annotations.json", "masks", "run.json"]
+    assert sorted(path.name for path in out.iterdir()) == [".states", "annotations.json", "masks", "run.json"]
     assert b"vos" not in (out / "masks" / "0.png").read_bytes()
 
 

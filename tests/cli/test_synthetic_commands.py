@@ -42,7 +42,7 @@ def overlap(folder: Path, worlds: list[WorldScene]) -> float:
     """Mean IoU of what `vos segment` wrote with the two shapes."""
     values = []
     for i, world in enumerate(worlds):
-        labels = np.array(Image.open(folder / f"{i}.png"))
+        labels = np.array(Image.open(folder / "labels" / f"{i}.png"))
         for instance in (1, 2):
             mask, truth = labels == instance, world.scene.labels[0] == instance
             values.append((mask & truth).sum() / (mask | truth).sum())

@@ -250,7 +250,7 @@ def test_reading_attention_on_a_real_clip(
     real_frames = min((davis_root / "JPEGImages" / "480p").iterdir())
     classes = ("--class", names[0], "--class", names[1])
     weights = ("--detector", detector, "--detector-weights", believing[detector])
-    reading = ("--end", 3, "--size", 96, "--no-overlay", "--instances", 2)
+    reading = ("--end", 3, "--size", 96, "--no-overlay", "--instances", 2, "--search-every", 1)
     result = run(real_frames, *classes, *weights, *reading, "-o", tmp_path / "out")
     assert result.exit_code == 0, result.stderr
     record = json.loads((tmp_path / "out" / "run.json").read_text())
