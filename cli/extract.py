@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import verbosity
+from .options import size_option, verbosity
 
 
 def picture_output(command: object) -> object:
@@ -28,9 +28,12 @@ def picture_output(command: object) -> object:
     "--frame", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Frame, from 0."
 )
 @click.option("--grid", is_flag=True, help="Draw a grid with pixel coordinates over it.")
+@size_option
 @picture_output
 @verbosity
-def extract(video: str, frame: int, grid: bool, output: Path, overwrite: bool, quiet: bool) -> None:
+def extract(
+    video: str, frame: int, grid: bool, size: str | None, output: Path, overwrite: bool, quiet: bool
+) -> None:
     """Write one frame of VIDEO as a picture, pixel by pixel as `vos track` reads it.
 
     With --grid coordinates for --point and --box can be read off.
@@ -40,9 +43,9 @@ def extract(video: str, frame: int, grid: bool, output: Path, overwrite: bool, q
     vos extract clip.mp4 --grid -o grid.png
     """
     from vos.runs.preview import draw_grid, frame_at, write_picture
-    from vos.video import open_video
+    from vos.video import open_video, parse_size
 
-    with open_video(video) as source:
+    with open_video(video, size=None if size is None else parse_size(size)) as source:
         image = frame_at(source, frame).image
     write_picture(output, draw_grid(image) if grid else image, overwrite=overwrite)
     if not quiet:

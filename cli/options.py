@@ -111,15 +111,22 @@ def reading_options(command: F) -> F:
             help="Refuse a video with damage in its middle; else what is left is tracked (exit code 5).",
         ),
         click.option("--reader", metavar="NAME", help="How files are read: pyav or decord."),
-        click.option(
-            "--size", metavar="SIZE", help="Scale frames: WIDTHxHEIGHT, or the length of the shorter side."
-        ),
+        size_option,
         click.option("--stride", type=int, metavar="N", help="Read every N-th frame."),
         click.option("--end", type=int, metavar="N", help="Frame to stop before (exclusive)."),
         click.option("--start", type=int, metavar="N", help="First frame to read."),
     ):
         command = option(command)
     return command
+
+
+size_option = click.option(
+    "--size",
+    metavar="SIZE",
+    help="Scale frames: WIDTHxHEIGHT, or the length of the shorter side. Points, boxes and masks are then in "
+    "pixels of the scaled frames.",
+)
+"""The command gets ``size: str | None``."""
 
 
 def engine_options(command: F) -> F:

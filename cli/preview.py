@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .extract import picture_output
-from .options import default_model, engine_options, json_flag, load_config, print_json, verbosity
+from .options import (
+    default_model,
+    engine_options,
+    json_flag,
+    load_config,
+    print_json,
+    size_option,
+    verbosity,
+)
 from .track import prompt_options
 
 if TYPE_CHECKING:
@@ -19,6 +27,7 @@ if TYPE_CHECKING:
 @click.argument("video", metavar="VIDEO")
 @prompt_options
 @click.option("--grid", is_flag=True, help="Draw a grid with pixel coordinates, too.")
+@size_option
 @click.option(
     "--candidates",
     is_flag=True,
@@ -62,14 +71,16 @@ def preview(
     from vos.runs.preview import offer as offer_of
     from vos.runs.preview import preview as preview_of
     from vos.settings import override
-    from vos.video import open_video
+    from vos.video import open_video, parse_size
 
+    if flags["size"] is not None:
+        flags["size"] = parse_size(flags["size"])
     given = masks or points or boxes or prompts
     if candidates and not given:
         raise click.UsageError("--candidates needs the points or the box of one object: --point, --box")
     recipe = load_config(config)
     settings = override(TrackSettings(), default_model(recipe, flags), recipe, flags)
-    with open_video(video, reader=settings.reader) as source:
+    with open_video(video, reader=settings.reader, size=settings.size) as source:
         if not given:
             shown: dict[str, Any] = {"frame": frame or 0, "objects": {}}
             picture = draw_grid(frame_at(source, frame or 0).image)

@@ -122,6 +122,12 @@ def prompt_options(command: Any) -> Any:
     help="Name of an object. Repeatable.",
 )
 @click.option("--overlay/--no-overlay", default=None, help="Write OUT/overlay.mp4 (default: yes).")
+@click.option(
+    "--overlay-palette",
+    type=click.Choice(["bright", "davis"]),
+    help="Colours of the overlay: bright (default), which colour-blind people can tell apart, or those "
+    "of the masks.",
+)
 @click.option("--coco/--no-coco", default=None, help="Write OUT/annotations.json (default: yes).")
 @click.option(
     "--keep-states",
@@ -153,6 +159,7 @@ def track(
     settings: tuple[str, ...],
     object_names: tuple[str, ...],
     overlay: bool | None,
+    overlay_palette: str | None,
     coco: bool | None,
     as_json: bool,
     quiet: bool,
@@ -186,6 +193,8 @@ def track(
     merged = override(merged, {"tracker": merged.tracker | memory})
     merged = place_features(merged, features, references=bool(references))
     merged = override(merged, {"options": merged.options | parse_settings(settings)})
+    if overlay_palette is not None:
+        merged = override(merged, {"overlay": {"palette": overlay_palette}})
     switches = {"overlay": overlay, "coco": coco} | dict.fromkeys(formats, True)
     merged = override(merged, {"outputs": chosen(merged.outputs, switches)})
     given_names = parse_names(object_names, "--name")

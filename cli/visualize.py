@@ -14,7 +14,12 @@ from .options import verbosity
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FILE", help="See above."
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="File to write, see above.",
 )
 @click.option("--video", metavar="VIDEO", help="The video that the masks are of; a run knows it.")
 @click.option(
@@ -31,7 +36,11 @@ from .options import verbosity
 @click.option("--boxes/--no-boxes", default=False, show_default=True, help="Draw boxes.")
 @click.option("--labels/--no-labels", default=True, show_default=True, help="Write id, name and confidence.")
 @click.option(
-    "--trails", type=click.IntRange(min=0), default=0, metavar="N", help="Draw ways over the latest N frames."
+    "--trails",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Draw paths over the last N frames.",
 )
 @click.option(
     "--plot", is_flag=True, help="Plot confidence, area and J over the frames (.png; .svg always is)."
@@ -80,8 +89,8 @@ def visualize(
         raise OutputError(
             f"{output} is there already: give --overwrite to replace it, or choose another place"
         )
-    looks = {"palette": palette, "alpha": fill, "contour": contours, "boxes": boxes, "labels": labels}
-    settings = override(OverlaySettings(), looks)
+    appearance = {"palette": palette, "alpha": fill, "contour": contours, "boxes": boxes, "labels": labels}
+    settings = override(OverlaySettings(), appearance)
     annotations = select(read(source, "masks"), **parse_selection(frames, objects))
     with ExitStack() as stack:
         pictures = None

@@ -94,6 +94,20 @@ def test_preview_of_a_box(frames: Path, clip: Scene, tmp_path: Path) -> None:
     assert list(json.loads(done.stdout)["objects"]) == ["7"]
 
 
+def test_pictures_of_scaled_frames(frames: Path, tmp_path: Path) -> None:
+    """With --size, or a size in the recipe, pictures and coordinates are those of the run."""
+    out, recipe = tmp_path / "x.png", tmp_path / "recipe.yaml"
+    recipe.write_text("size: 60\n")
+    assert run("extract", frames, "--size", 60, "-o", out).exit_code == 0
+    assert picture(out).shape == (60, 80, 3)
+    for more in (["--size", 60], ["--config", recipe]):
+        assert run("preview", frames, *more, "-o", out, "--overwrite").exit_code == 0
+        assert picture(out).shape == (60, 80, 3)
+    refused = run("preview", frames, "--size", 60, "--box", "1:70,10,100,40", "-o", out, "--overwrite")
+    assert refused.exit_code == 2
+    assert "the frames as read are 80x60" in refused.output
+
+
 def test_candidates_of_a_click(frames: Path, clip: Scene, tmp_path: Path) -> None:
     """From small to large, one panel and one mask file each; the likeliest is what would be tracked."""
     row, column = np.argwhere(clip.labels[2] == 1)[30]

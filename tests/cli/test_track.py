@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 import vos_with_drift  # noqa: F401  (registers the engine "drift")
@@ -24,7 +25,9 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from vos_cli.main import cli
 
+from vos.formats.drawing import bright_palette
 from vos.formats.index_png import encode_index_png
+from vos.results import davis_palette
 from vos.testing import Scene, scene, write_images, write_labels, write_video
 
 DRIVER = Path(__file__).with_name("vos_with_drift.py")
@@ -128,6 +131,30 @@ def test_quiet(given: Path, tmp_path: Path) -> None:
     """With -q a good run says nothing."""
     result = run(given, tmp_path / "out", "-q")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("flags", "palette"),
+    [([], "bright"), (["--overlay-palette", "davis"], "davis")],
+    ids=["default", "davis"],
+)
+def test_the_palette_of_the_overlay(given: Path, tmp_path: Path, flags: list[str], palette: str) -> None:
+    """The overlay has bright colours, or those of the masks if asked for; run.json says which."""
+    assert run(given, tmp_path / "out", *flags).exit_code == 0
+    settings = json.loads((tmp_path / "out" / "run.json").read_text())["settings"]
+    assert settings["overlay"]["palette"] == palette
+    picture = bright_palette() if palette == "bright" else davis_palette()
+    with av.open(str(tmp_path / "out" / "overlay.mp4")) as container:
+        first = next(container.decode(video=0)).to_ndarray(format="rgb24")[:48, :65].astype(float)
+    labels = np.asarray(Image.open(given / "masks" / "00000.png"))
+    inside = cv2.erode((labels == 2).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    tint = 2 * first[inside] - given_image(given)[inside]
+    assert np.abs(np.median(tint, axis=0) - picture[2]).max() < 40
+
+
+def given_image(given: Path) -> np.ndarray:
+    """(H, W, 3) float RGB: the first frame."""
+    return np.asarray(Image.open(sorted((given / "images").iterdir())[0]).convert("RGB")).astype(float)
 
 
 @pytest.mark.parametrize(

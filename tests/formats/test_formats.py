@@ -198,7 +198,7 @@ def test_overlay_is_drawn_where_the_object_is(tmp_path: Path) -> None:
     with OverlayWriter(tmp_path / "o.mp4", settings=settings) as writer:
         writer.write(frame(0), square(0, object_id=2))
     (decoded,), _, _ = read_video(tmp_path / "o.mp4")
-    assert decoded[7, 12].tolist() == pytest.approx([0, 128, 0], abs=8)
+    assert decoded[7, 12].tolist() == pytest.approx([230, 159, 0], abs=8)
     assert decoded[16, 25].tolist() == pytest.approx([100, 100, 100], abs=4)
 
 
@@ -211,13 +211,17 @@ def test_overlay_refuses_a_change_of_size(tmp_path: Path) -> None:
     assert not (tmp_path / "o.mp4").exists()
 
 
-def test_drawing_leaves_the_background_alone() -> None:
-    """Without labels, only pixels of objects change, by exactly the weight asked for."""
+@pytest.mark.parametrize(
+    ("palette", "expected"), [({}, [75, 104, 120]), ({"palette": "davis"}, [107, 75, 75])], ids=["", "davis"]
+)
+def test_drawing_leaves_the_background_alone(palette: dict[str, str], expected: list[int]) -> None:
+    """Without labels, only pixels of objects change, by exactly the weight asked for, in bright colours."""
     image = np.full((20, 30, 3), 100, np.uint8)
-    drawn = draw_overlay(image, square(0), settings=OverlaySettings(alpha=0.25, contour=False, labels=False))
+    settings = OverlaySettings(alpha=0.25, contour=False, labels=False, **palette)  # type: ignore[arg-type]
+    drawn = draw_overlay(image, square(0), settings=settings)
     inside = square(0).mask(1)
     assert (drawn[~inside] == 100).all()
-    assert (drawn[inside] == [107, 75, 75]).all()
+    assert (drawn[inside] == expected).all()
     assert (image == 100).all()
 
 

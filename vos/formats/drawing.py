@@ -46,8 +46,8 @@ class OverlaySettings:
     """Draw a line along the inner edge of every mask."""
     labels: bool = True
     """Write id, name and score at every visible object."""
-    palette: str = "davis"
-    """``davis``, or ``bright``: seven colours that colour-blind people can tell apart."""
+    palette: str = "bright"
+    """``bright``: seven colours that colour-blind people can tell apart; ``davis``: as in index PNGs."""
     boxes: bool = False
     """Draw the box of every visible object."""
     crf: int = 20
@@ -69,7 +69,7 @@ def draw_overlay(
     settings: OverlaySettings | None = None,
     names: Mapping[int, str] | None = None,
 ) -> NDArray[np.uint8]:
-    """A copy of ``image`` (H, W, 3) RGB with the objects of ``segmentation`` marked in the DAVIS colours.
+    """A copy of ``image`` (H, W, 3) RGB with the objects of ``segmentation`` marked as ``settings`` say.
 
     Pixels without an object are those of ``image``, labels apart.
     """

@@ -24,7 +24,7 @@ from ..detectors.vl_sam.vlm import CHECKPOINT
 from ..distribution import own_version
 from ..files import make_folder, write_bytes_atomic, write_text_atomic
 from ..formats.discoveries import image_entry, write_discoveries
-from ..formats.drawing import OverlaySettings, draw_overlay
+from ..formats.drawing import draw_overlay
 from ..frame import Frame
 from ..names import check_name
 from ..ops.overlap import paint
@@ -263,7 +263,6 @@ def _draw(path: Path, frame: Frame, found: Sequence[Discovery]) -> None:
     drawn = draw_overlay(
         frame.image,
         segmentation,
-        settings=OverlaySettings(),
         names={number: entry.name for number, entry in shown},
     )
     _, data = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))

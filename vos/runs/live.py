@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..formats.drawing import OverlaySettings, draw_overlay
+from ..formats.drawing import draw_overlay
 from ..frame import Frame
 from ..prompts import Target
 from ..results import FrameResult
@@ -77,7 +77,7 @@ def track_live(
 
 def overlay_of(frame: Frame, result: FrameResult, names: dict[int, str] | None = None) -> Any:
     """(H, W, 3) uint8 RGB: the frame with its masks, in colours that can be told apart."""
-    return draw_overlay(frame.image, result, settings=OverlaySettings(palette="bright"), names=names or {})
+    return draw_overlay(frame.image, result, names=names or {})
 
 
 def _until(frames: Iterable[Frame], start: float, seconds: float | None) -> Iterator[Frame]:
