@@ -44,7 +44,8 @@ def check_name(name: str, what: str, *, reserved: Collection[str] = (), room: in
             "can name a result; choose a shorter one"
         )
     if reason is not None:
-        raise InputError(f"{what} {name!r} is not allowed: {reason}; choose another name")
+        text = name if len(name) <= LONGEST else f"{name[:40]}..."
+        raise InputError(f"{what} {text!r} is not allowed: {reason}; choose another name")
     return name
 
 

@@ -54,5 +54,6 @@ def read_list(root: Path, list_file: Path, *, limit: int | None = None) -> list[
         raise EvaluationError(f"the list {list_file} has no line")
     for path in (items[0].image, items[0].labels):
         if not os.path.isfile(path):  # False for a name that is too long, too
-            raise EvaluationError(f"{path} is not there; the paths of {list_file} are relative to {root}")
+            text = str(path) if len(str(path)) < 1000 else shown(str(path))
+            raise EvaluationError(f"{text} is not there; the paths of {list_file} are relative to {root}")
     return items
