@@ -86,7 +86,7 @@ def test_images_are_refused_where_there_is_no_place(tmp_path: Path) -> None:
 def test_options_are_checked_before_anything_is_written(tmp_path: Path) -> None:
     """An unknown option, and a value that is not allowed."""
     given = annotations_of(hard_clip())
-    with pytest.raises(SettingsError, match="'epsilo'; its options are split, pieces, epsilon, track_ids"):
+    with pytest.raises(SettingsError, match="'epsilo'; its options are epsilon, split, pieces, track_ids"):
         formats.write(given, tmp_path / "out", "yolo", options={"epsilo": 1})
     with pytest.raises(SettingsError, match="pieces"):
         formats.export(given, tmp_path / "out", ["yolo"], options={"pieces": "some"})

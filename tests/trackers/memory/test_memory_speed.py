@@ -13,7 +13,7 @@ from vos.errors import ModelError
 from vos.frame import Frame
 from vos.prompts import Prompt, Target
 from vos.testing import tiny_edgetam_folder, tiny_sam2_checkpoint, tiny_sam3_folder
-from vos.trackers.memory.builder import build
+from vos.trackers.memory.builder import build, settings_of
 from vos.trackers.memory.loading import load_network
 from vos.trackers.memory.network import COMPILED
 from vos.trackers.registry import dtype_of
@@ -33,7 +33,9 @@ def test_another_input_size(family: str, checkpoint: Path, tmp_path: Path) -> No
     if family == "edgetam":
         pytest.importorskip("timm")
     path = checkpoint if family != "edgetam" else tiny_edgetam_folder(tmp_path)
-    tracker = build(name=family, settings={"model_size": 128}, device="cpu", dtype="float32", checkpoint=path)
+    tracker = build(
+        name=family, settings=settings_of({"model_size": 128}), device="cpu", dtype="float32", checkpoint=path
+    )
     network = tracker.network
     assert (network.image_size, network.grid, network.low_res_size) == (128, 8, 32)
     images = np.random.default_rng(0).integers(0, 256, (2, 40, 60, 3), dtype=np.uint8)
@@ -60,9 +62,9 @@ def test_compiled_parts(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> No
     compiled: list[torch.nn.Module] = []
     monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(self))
     common = {"name": "sam2.1-tiny", "device": "cpu", "dtype": "float32", "checkpoint": checkpoint}
-    build(settings={}, **common)  # type: ignore[arg-type]
+    build(settings=settings_of({}), **common)  # type: ignore[arg-type]
     assert compiled == []
-    network = build(settings={"compile": True}, **common).network  # type: ignore[arg-type]
+    network = build(settings=settings_of({"compile": True}), **common).network  # type: ignore[arg-type]
     assert compiled == [getattr(network.model, part) for part in COMPILED]
 
 
