@@ -19,6 +19,8 @@ from vos.testing import scene
 
 MOMENTS = (0, 8, 16, 23)
 """Frames of the picture, from left to right."""
+FIRST_ID = 1
+"""Added to the ids of the scene."""
 GAP = 6
 """White pixels between them."""
 
@@ -28,12 +30,13 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="JPEG to write")
     arguments = parser.parse_args()
     clip = scene("crossing", num_frames=24, size=(180, 240))
-    boxes = [f"{k}:" + ",".join(str(int(side)) for side in box) for k, box in clip.boxes[0].items()]
+    # Ids whose colours differ from the blue of the discs.
+    boxes = [f"{k + FIRST_ID}:" + ",".join(str(int(side)) for side in box) for k, box in clip.boxes[0].items()]
     results = list(vos.track(clip.frames, vos.load_prompts(boxes=boxes)))
     overlaps = []
     for result, truth in zip(results, clip.labels, strict=True):
         for k in clip.boxes[0]:
-            mine, true = result.labels == k, truth == k
+            mine, true = result.labels == k + FIRST_ID, truth == k
             overlaps.append(np.count_nonzero(mine & true) / max(1, np.count_nonzero(mine | true)))
     print(f"mean J {100 * np.mean(overlaps):.1f} %, lowest {100 * np.min(overlaps):.1f} %")
     plain = [clip.frames[k].image for k in MOMENTS]
