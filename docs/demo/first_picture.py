@@ -31,7 +31,9 @@ def main() -> None:
     arguments = parser.parse_args()
     clip = scene("crossing", num_frames=24, size=(180, 240))
     # Ids whose colours differ from the blue of the discs.
-    boxes = [f"{k + FIRST_ID}:" + ",".join(str(int(side)) for side in box) for k, box in clip.boxes[0].items()]
+    boxes = [
+        f"{k + FIRST_ID}:" + ",".join(str(int(side)) for side in box) for k, box in clip.boxes[0].items()
+    ]
     results = list(vos.track(clip.frames, vos.load_prompts(boxes=boxes)))
     overlaps = []
     for result, truth in zip(results, clip.labels, strict=True):

@@ -1,4 +1,4 @@
-"""``vos`` with the engine ``drift``, for workers that are processes of their own.
+"""``vos`` with the tracker ``slow-drift``, for workers that are processes of their own.
 
 A frame takes as long as DRIFT_SECONDS says. The engine is there in spawned children as well, since they
 import the main module.
@@ -37,7 +37,9 @@ def build(**options: Any) -> SlowTracker:
     return SlowTracker()
 
 
-TRACKERS["drift"] = TrackerEntry(f"{__name__}:build", "run_fakes:no_settings", "of the tests", "included")
+TRACKERS["slow-drift"] = TrackerEntry(
+    f"{__name__}:build", "run_fakes:no_settings", "of the tests", "included"
+)
 
 if __name__ == "__main__":
     from vos_cli.main import main

@@ -24,8 +24,8 @@ from vos.runs import TrackSettings
 from vos.runs.batch import BatchOptions, Shard, run_batch
 
 CHECKPOINT_EVERY = 3
-SETTINGS = TrackSettings(model="drift", outputs=("masks", "coco"), checkpoint_every=CHECKPOINT_EVERY)
-RECIPE = f"model: drift\noutputs: [masks, coco]\ncheckpoint_every: {CHECKPOINT_EVERY}\n"
+SETTINGS = TrackSettings(model="slow-drift", outputs=("masks", "coco"), checkpoint_every=CHECKPOINT_EVERY)
+RECIPE = f"model: slow-drift\noutputs: [masks, coco]\ncheckpoint_every: {CHECKPOINT_EVERY}\n"
 KILLS, TERMINATIONS = 100, 50
 ROUNDS = 10
 """Parts that the kills are done in, side by side with ``pytest -n``."""
