@@ -17,9 +17,8 @@ from vos import errors
 from vos.errors import VosError
 from vos.formats.registry import FORMATS, Format
 from vos.prompts import Prompt, Target, mask_targets
-from vos.runs import TrackSettings, track_video
+from vos.runs import TrackSettings, frame_run, track_video
 from vos.runs import fingerprint as identity
-from vos.runs import track as run
 from vos.testing import ScriptedTracker, scene, write_images
 from vos.trackers.base import Tracker
 from vos.video import open_video
@@ -83,7 +82,7 @@ def test_the_writer_in_the_documentation(tmp_path: Path, monkeypatch: pytest.Mon
 def test_run_json_is_documented() -> None:
     """docs/outputs.md names every field that run.json has."""
     text = (DOCS / "outputs.md").read_text(encoding="utf-8").split("### `run.json`")[1]
-    source = inspect.getsource(identity.identity_of) + inspect.getsource(run._Run._finish)
+    source = inspect.getsource(identity.identity_of) + inspect.getsource(frame_run.FrameRun._finish)
     for field in re.findall(r'^\s+"(\w+)":', source, flags=re.MULTILINE):
         assert f"`{field}`" in text, field
 
