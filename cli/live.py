@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .options import engine_options, json_flag, load_config, print_json, verbosity
-from .track import prompt_options
+from .prompt_options import GivenPrompts, prompt_options
 
 
 @click.command()
@@ -30,14 +30,8 @@ from .track import prompt_options
 @verbosity
 def live(
     source: str,
-    masks: tuple[Path, ...],
-    points: tuple[str, ...],
-    boxes: tuple[str, ...],
+    prompts: GivenPrompts,
     port: int,
-    prompts: tuple[Path, ...],
-    frame: int | None,
-    mask_values: str,
-    turn_masks: bool,
     seconds: float | None,
     allow_url: bool,
     snapshot: Path | None,
@@ -57,7 +51,6 @@ def live(
     vos live rtsp://10.0.0.7/stream --allow-url --point 1:200,150
     """
     from vos.errors import PromptError
-    from vos.prompting.parsing import load_prompts
     from vos.runs.live import overlay_of, track_live
     from vos.runs.mjpeg import MjpegServer
     from vos.runs.models import build_tracker_of
@@ -73,15 +66,7 @@ def live(
             click.echo(f"wrote {snapshot}")
         return
     settings = override(TrackSettings(), load_config(config), engine)
-    targets = load_prompts(
-        masks=masks,
-        points=points,
-        boxes=boxes,
-        prompt_files=prompts,
-        frame=frame,
-        mask_values=mask_values,
-        turn_masks=turn_masks,
-    )
+    targets = prompts.load()
     late = next((target.frame_index for target in targets if target.frame_index), None)
     if late is not None:
         raise PromptError(f"a prompt is for frame {late}, but of a live source only the first frame is known")

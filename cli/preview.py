@@ -17,7 +17,7 @@ from .options import (
     size_option,
     verbosity,
 )
-from .track import prompt_options
+from .prompt_options import GivenPrompts, prompt_options
 
 if TYPE_CHECKING:
     from vos.runs.preview import Offer
@@ -40,13 +40,7 @@ if TYPE_CHECKING:
 @verbosity
 def preview(
     video: str,
-    masks: tuple[Path, ...],
-    points: tuple[str, ...],
-    boxes: tuple[str, ...],
-    prompts: tuple[Path, ...],
-    frame: int | None,
-    mask_values: str,
-    turn_masks: bool,
+    prompts: GivenPrompts,
     grid: bool,
     candidates: bool,
     output: Path,
@@ -65,7 +59,6 @@ def preview(
     vos preview clip.mp4 --point 1:210,240 --candidates -o dog.png   # then: vos track clip.mp4 -m dog-2.png
     vos preview clip.mp4 -o grid.png
     """
-    from vos.prompting.parsing import load_prompts
     from vos.runs import TrackSettings
     from vos.runs.preview import draw_grid, frame_at, write_picture
     from vos.runs.preview import offer as offer_of
@@ -75,26 +68,16 @@ def preview(
 
     if flags["size"] is not None:
         flags["size"] = parse_size(flags["size"])
-    given = masks or points or boxes or prompts
-    if candidates and not given:
+    if candidates and not prompts:
         raise click.UsageError("--candidates needs the points or the box of one object: --point, --box")
     recipe = load_config(config)
     settings = override(TrackSettings(), default_model(recipe, flags), recipe, flags)
     with open_video(video, reader=settings.reader, size=settings.size) as source:
-        if not given:
-            shown: dict[str, Any] = {"frame": frame or 0, "objects": {}}
-            picture = draw_grid(frame_at(source, frame or 0).image)
+        if not prompts:
+            shown: dict[str, Any] = {"frame": prompts.frame or 0, "objects": {}}
+            picture = draw_grid(frame_at(source, prompts.frame or 0).image)
         else:
-            targets = load_prompts(
-                masks=masks,
-                points=points,
-                boxes=boxes,
-                prompt_files=prompts,
-                frame=frame,
-                video=source,
-                mask_values=mask_values,
-                turn_masks=turn_masks,
-            )
+            targets = prompts.load(source)
             if candidates:
                 _offer(offer_of(source, targets, settings), output, overwrite, as_json, quiet)
                 return

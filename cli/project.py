@@ -11,7 +11,7 @@ from .options import engine_options, json_flag, print_json, verbosity
 from .project_export import export
 from .project_import import import_
 from .project_options import annotator_option, project_folder, video_option, with_engine
-from .track import prompt_options
+from .prompt_options import GivenPrompts, prompt_options
 
 
 @click.group(short_help="Annotate videos: keep corrections, track only what they affect.")
@@ -50,13 +50,7 @@ def _count(number: int, what: str) -> str:
 @verbosity
 def new(
     source: str,
-    masks: tuple[Path, ...],
-    points: tuple[str, ...],
-    boxes: tuple[str, ...],
-    prompts: tuple[Path, ...],
-    frame: int | None,
-    mask_values: str,
-    turn_masks: bool,
+    prompts: GivenPrompts,
     output: Path,
     annotator: str | None,
     quiet: bool,
@@ -65,15 +59,10 @@ def new(
     """Make a project for VIDEO, with the objects prompted, if any."""
     from vos.projects import Project, ProjectSettings
     from vos.projects.prompting import anchor_targets
-    from vos.prompting.parsing import load_prompts
     from vos.video import open_video
 
-    given = {"masks": masks, "points": points, "boxes": boxes, "prompt_files": prompts}
     with open_video(source) as video:
-        targets = []
-        if any(given.values()):
-            how = {"mask_values": mask_values, "turn_masks": turn_masks}
-            targets = load_prompts(video=video, frame=frame, **how, **given)
+        targets = prompts.load(video) if prompts else []
     settings = with_engine(ProjectSettings(), engine)
     with Project.create(output, annotator=annotator, settings=settings) as created:
         entry = created.add_video(source)
@@ -98,13 +87,7 @@ def add(
     folder: Path,
     source: str | None,
     key: str | None,
-    masks: tuple[Path, ...],
-    points: tuple[str, ...],
-    boxes: tuple[str, ...],
-    prompts: tuple[Path, ...],
-    frame: int | None,
-    mask_values: str,
-    turn_masks: bool,
+    prompts: GivenPrompts,
     video: str | None,
     annotator: str | None,
     quiet: bool,
@@ -117,10 +100,8 @@ def add(
     """
     from vos.projects import Project
     from vos.projects.prompting import anchor_targets
-    from vos.prompting.parsing import load_prompts
 
-    given = {"masks": masks, "points": points, "boxes": boxes, "prompt_files": prompts}
-    if source is None and not any(given.values()):
+    if source is None and not prompts:
         raise click.UsageError("nothing to add: give a VIDEO, or masks, points, boxes or prompts")
     with Project.open(folder, annotator=annotator) as opened:
         if source is not None:
@@ -129,11 +110,9 @@ def add(
                 click.echo(f"video {entry.key}: {entry.frames} frames of {entry.width}x{entry.height}")
         else:
             entry = opened.video(video)
-        if any(given.values()):
+        if prompts:
             with opened.open_video(entry.key) as frames:
-                targets = load_prompts(
-                    video=frames, frame=frame, mask_values=mask_values, turn_masks=turn_masks, **given
-                )
+                targets = prompts.load(frames)
             for event in anchor_targets(opened, entry.key, targets):
                 if not quiet:
                     click.echo(f"object {event.payload['object']} in frame {event.payload['frame']}")

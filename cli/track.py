@@ -17,70 +17,19 @@ from .options import (
     existing_result,
     json_flag,
     load_config,
-    mask_values_option,
     output_folder,
     print_json,
     reading_options,
-    turn_masks_option,
     verbosity,
 )
 from .progress import progress_bar
+from .prompt_options import GivenPrompts, prompt_options
 from .reference_options import (
     feature_options,
     place_features,
     reference_options,
     take_reference_settings,
 )
-
-
-def prompt_options(command: Any) -> Any:
-    """Select objects.
-
-    The command gets ``masks``, ``points``, ``boxes``, ``prompts``, ``frame``,
-    ``mask_values``, ``turn_masks``.
-    """
-    for option in (
-        turn_masks_option,
-        mask_values_option,
-        click.option(
-            "--frame",
-            type=click.IntRange(min=0),
-            metavar="N",
-            help="Frame of -m, --point and --box.  [default: the first that is read]",
-        ),
-        click.option(
-            "--prompts",
-            type=click.Path(path_type=Path),
-            multiple=True,
-            metavar="FILE",
-            help="Prompts for any objects in any frames, as JSON.",
-        ),
-        click.option(
-            "--box",
-            "boxes",
-            multiple=True,
-            metavar="ID:x0,y0,x1,y1",
-            help="Box around an object, in inclusive pixel indices. Repeatable.",
-        ),
-        click.option(
-            "--point",
-            "points",
-            multiple=True,
-            metavar="ID:x,y[,+|-]",
-            help="Click on an object (+, the default) or off it (-). Repeatable.",
-        ),
-        click.option(
-            "-m",
-            "--mask",
-            "masks",
-            type=click.Path(path_type=Path),
-            multiple=True,
-            metavar="MASK",
-            help="Mask: index or 0/255 PNG, .npy, or a folder with one PNG per object.",
-        ),
-    ):
-        command = option(command)
-    return command
 
 
 @click.command()
@@ -140,13 +89,7 @@ def prompt_options(command: Any) -> Any:
 @verbosity
 def track(
     video: str,
-    masks: tuple[Path, ...],
-    points: tuple[str, ...],
-    boxes: tuple[str, ...],
-    prompts: tuple[Path, ...],
-    frame: int | None,
-    mask_values: str,
-    turn_masks: bool,
+    prompts: GivenPrompts,
     names: tuple[str, ...],
     exemplars: tuple[str, ...],
     references: tuple[str, ...],
@@ -198,15 +141,13 @@ def track(
     switches = {"overlay": overlay, "coco": coco} | dict.fromkeys(formats, True)
     merged = override(merged, {"outputs": chosen(merged.outputs, switches)})
     given_names = parse_names(object_names, "--name")
-    with open_video(video, **merged.reading(), leave_out=(*masks, *reference_masks)) as source:
+    with open_video(video, **merged.reading(), leave_out=(*prompts.masks, *reference_masks)) as source:
         targets = select(
             source,
-            {"masks": masks, "points": points, "boxes": boxes, "prompt_files": prompts},
+            prompts,
             names=names,
             exemplars=exemplars,
-            frame=frame,
             references=(references, reference_masks),
-            reading={"mask_values": mask_values, "turn_masks": turn_masks},
         )
         with progress_bar(quiet=quiet) as advance:
             summary = track_video(
@@ -226,13 +167,11 @@ def track(
 
 def select(
     source: Any,
-    given: dict[str, Any],
+    prompts: GivenPrompts,
     *,
     names: tuple[str, ...],
     exemplars: tuple[str, ...],
-    frame: int | None,
     references: tuple[tuple[str, ...], tuple[str, ...]],
-    reading: dict[str, Any],
 ) -> Any:
     """What is tracked: prompts, class names or references, one of the three.
 
@@ -242,10 +181,9 @@ def select(
     from vos.errors import PromptError
     from vos.prompting.class_names import ClassNames
     from vos.prompting.exemplar import parse_exemplar
-    from vos.prompting.parsing import load_prompts
     from vos.prompting.reference import load_references
 
-    others = any(given.values()) or (frame is not None and not exemplars)
+    others = bool(prompts) or (prompts.frame is not None and not exemplars)
     if names and (others or any(references)):
         raise PromptError(
             "--class cannot be combined with masks, points, boxes, prompt files or references: give one or "
@@ -258,10 +196,10 @@ def select(
             "--reference cannot be combined with masks, points, boxes or prompt files: give one or the other"
         )
     if any(references):
-        return load_references(*references, video=source, **reading)
+        return load_references(*references, video=source, **prompts.reading)
     if names:
-        return ClassNames(names, tuple(map(parse_exemplar, exemplars)), frame if exemplars else None)
-    return load_prompts(**given, frame=frame, video=source, **reading)
+        return ClassNames(names, tuple(map(parse_exemplar, exemplars)), prompts.frame if exemplars else None)
+    return prompts.load(source)
 
 
 def named(targets: Any, names: dict[int, str]) -> Any:
