@@ -39,31 +39,42 @@ def unpack(path: Path) -> tempfile.TemporaryDirectory[str]:
     """
     folder = tempfile.TemporaryDirectory(prefix="vos-")
     try:
-        with zipfile.ZipFile(path) as archive:
-            if len(archive.infolist()) > MOST_MEMBERS:
-                raise ValueError(f"it has more than {MOST_MEMBERS} members")
-            if sum(member.file_size for member in archive.infolist()) > MOST_BYTES:
-                raise ValueError(f"it holds more than {MOST_BYTES >> 30} GiB")
-            for member in archive.infolist():
-                _check(member)
-                target = Path(folder.name, *PurePosixPath(member.filename).parts)
-                if member.is_dir():
-                    target.mkdir(parents=True, exist_ok=True)
-                    continue
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(member) as source, target.open("xb") as file:
-                    shutil.copyfileobj(source, file, _COPIED)
+        extract(path, Path(folder.name), most_bytes=MOST_BYTES, most_members=MOST_MEMBERS)
     except BaseException:
         folder.cleanup()
         raise
     return folder
 
 
+def extract(path: Path, folder: Path, *, most_bytes: int, most_members: int) -> None:
+    """Write the members of an archive below ``folder``.
+
+    Raises:
+        ValueError: a member is outside of the folder, a link or encrypted, or there are too many or too much.
+        zipfile.BadZipFile: it is damaged.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        if len(members) > most_members:
+            raise ValueError(f"it has more than {most_members} members")
+        if sum(member.file_size for member in members) > most_bytes:  # no member yields more than it says
+            raise ValueError(f"it is larger than {most_bytes >> 30} GiB unpacked")
+        for member in members:
+            _check(member)
+            target = folder.joinpath(*PurePosixPath(member.filename).parts)
+            if member.is_dir():
+                target.mkdir(parents=True, exist_ok=True)
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(member) as source, target.open("xb") as file:
+                shutil.copyfileobj(source, file, _COPIED)
+
+
 def _check(member: zipfile.ZipInfo) -> None:
     name = member.filename
     parts = PurePosixPath(name).parts
     if name.startswith("/") or ".." in parts or "\\" in name or ":" in name or not parts:
-        raise ValueError(f"its member {name!r} would be written outside of the folder it is unpacked to")
+        raise ValueError(f"its member {name!r} leads outside of the folder it is unpacked to")
     if stat.S_ISLNK(member.external_attr >> 16):
         raise ValueError(f"its member {name!r} is a link")
     if member.flag_bits & 1:

@@ -8,15 +8,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import stat
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from ..errors import FormatError, InputError, MediaError, VosError
+from ..formats.archives import extract
 
 MEMORY_BYTES = 4 << 30
 """Of address space."""
@@ -65,36 +65,11 @@ def unpack(archive: Path, folder: Path) -> Path:
     if not zipfile.is_zipfile(archive):
         return archive
     try:
-        with zipfile.ZipFile(archive) as opened:
-            entries = [entry for entry in opened.infolist() if not entry.is_dir()]
-            if len(entries) > UNPACKED_FILES:
-                raise FormatError(
-                    f"the archive holds {len(entries)} files, at most {UNPACKED_FILES} are read"
-                )
-            left = UNPACKED_BYTES
-            for entry in entries:
-                left = _unpack_entry(opened, entry, folder, left)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
-        raise FormatError(f"the archive is damaged or encrypted: {error}") from error
+        extract(archive, folder, most_bytes=UNPACKED_BYTES, most_members=UNPACKED_FILES)
+    except (ValueError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+        raise FormatError(f"the archive cannot be unpacked: {error}") from error
     inner = [path for path in folder.iterdir() if path.name != "__MACOSX"]
     return inner[0] if len(inner) == 1 else folder
-
-
-def _unpack_entry(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, left: int) -> int:
-    parts = PurePosixPath(entry.filename.replace("\\", "/")).parts
-    if not parts or parts[0] == "/" or ".." in parts or ":" in parts[0]:
-        raise FormatError(f"the archive holds {entry.filename!r}, which leads out of it")
-    if stat.S_ISLNK(entry.external_attr >> 16):
-        raise FormatError(f"the archive holds a link, {entry.filename!r}: links are not read")
-    path = folder.joinpath(*parts)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with opened.open(entry) as source, path.open("wb") as target:
-        while chunk := source.read(1 << 20):
-            left -= len(chunk)
-            if left < 0:
-                raise FormatError(f"the archive is larger than {UNPACKED_BYTES >> 30} GiB unpacked")
-            target.write(chunk)
-    return left
 
 
 def read_annotations(request: dict[str, Any]) -> dict[str, Any]:
