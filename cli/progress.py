@@ -60,7 +60,7 @@ class Lines:
         self._printed = now()
         self._what: str | None = None
         self._first = (self._printed, 0)
-        """When the present stage was first heard of, and how much was done then."""
+        """When the present stage began, and how much was done then."""
 
     def advance(self, what: str, done: int, total: int | None) -> None:
         """Print a line if the last one is long ago."""

@@ -47,8 +47,8 @@ def import_(
 ) -> None:
     """Bring the masks in FILE, a file or folder in any format or a run of vos track, into PROJECT.
 
-    Masks that a person gave, or of which FILE does not say who made them, become corrections: they stay as
-    they are. What a tracker made becomes a result of tracking, to be reviewed and corrected.
+    Masks of a person, or of unknown origin, become corrections: they stay as they are. What a tracker made
+    becomes a result of tracking, to be reviewed and corrected.
 
     \b
     vos project import P out

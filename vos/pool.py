@@ -149,7 +149,7 @@ class _Slot:
     key: str | None = None
     tasks: int = 0
     old: list[Any] = field(default_factory=list)
-    """Processes that were told to exit."""
+    """Processes that were asked to exit."""
 
 
 class ProcessPool:
@@ -282,11 +282,11 @@ class ProcessPool:
 
 def run_all(pool: Pool, arguments: Mapping[str, Any]) -> Iterator[Event]:
     """Every task of ``arguments`` (key -> argument) on the pool; its events, in the order they come."""
-    todo = list(arguments.items())[::-1]
+    remaining = list(arguments.items())[::-1]
     running = 0
-    while todo or running:
-        while todo and pool.free:
-            pool.submit(*todo.pop())
+    while remaining or running:
+        while remaining and pool.free:
+            pool.submit(*remaining.pop())
             running += 1
         for event in pool.wait(1.0):
             running -= event.kind != "progress"

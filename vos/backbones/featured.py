@@ -75,8 +75,8 @@ class FeaturedBackbone:
         """See :class:`~vos.backbones.base.Backbone`."""
         own: FrameFeatures = features.context.own
         cells = (own.grid.shape[1], own.grid.shape[2])
-        told = None if guidance is None else [_on_grid(one, cells) for one in guidance]
-        return self.backbone.decode(own, prompts, guidance=told, multimask=multimask)
+        on_grid = None if guidance is None else [_on_grid(one, cells) for one in guidance]
+        return self.backbone.decode(own, prompts, guidance=on_grid, multimask=multimask)
 
 
 def _on_grid(guidance: Guidance, cells: tuple[int, int]) -> Guidance:

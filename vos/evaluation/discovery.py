@@ -1,4 +1,4 @@
-"""Average recall and precision of objects found without being told their classes, by pycocotools."""
+"""Average recall and precision of objects found without class names, by pycocotools."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def pair_labels(truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> Labe
 def pair_masks(truth: NDArray, prediction: NDArray, void: NDArray | None = None) -> LabelPair:
     """The same for two binary masks (H, W) of any dtype: what is not 0 is object 1.
 
-    ``void`` (H, W) marks pixels that belong to nobody: both masks are empty there.
+    ``void`` (H, W) marks pixels that belong to no object: both masks are empty there.
 
     Raises:
         ValueError: the shapes differ, or are not (H, W).

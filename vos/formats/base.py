@@ -110,7 +110,7 @@ class Blocks:
             try:
                 yield path.read_bytes()
             except FileNotFoundError:
-                raise OutputError(f"{path} is gone: run again with --overwrite to start anew") from None
+                raise OutputError(f"{path} is gone: run again with --overwrite to start over") from None
             except OSError as error:
                 raise output_error(path, error) from error
 

@@ -173,10 +173,15 @@ def _record(facts: dict[str, Any], data: bytes) -> FrameRecord:
     found = record_of_labels(decode_labels(data), int(facts["frame"]), str(facts["name"]))
     visible = {o.object_id: o.counts for o in found.objects}
     nothing = np.array([found.size[0] * found.size[1]], dtype=np.int64)
-    told = {int(o["id"]): o for o in facts["objects"]}
+    facts_by_id = {int(o["id"]): o for o in facts["objects"]}
     objects = tuple(
-        ObjectMask(k, visible.get(k, nothing), told.get(k, {}).get("score"), told.get(k, {}).get("source"))
-        for k in sorted({*visible, *told})
+        ObjectMask(
+            k,
+            visible.get(k, nothing),
+            facts_by_id.get(k, {}).get("score"),
+            facts_by_id.get(k, {}).get("source"),
+        )
+        for k in sorted({*visible, *facts_by_id})
     )
     return FrameRecord(
         found.index, found.name, found.size, objects, facts.get("file_name"), facts.get("time")

@@ -60,7 +60,7 @@ def project_annotations(
         for index in range(video.frames) if frames is None else frames:
             if progress is not None:
                 progress(index)
-            # A frame that nobody reviewed is not one without objects.
+            # A frame that was not reviewed is not one without objects.
             if not any(state.track(video.key, k).state(index) in wanted for k in ids) and only != "all":
                 continue
             found = _objects(project, state, video, index, ids, wanted)

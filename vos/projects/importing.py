@@ -74,7 +74,7 @@ def import_annotations(
 ) -> Imported:
     """Bring in masks whose frames and size are those of a video (:func:`vos.formats.match_to_video`).
 
-    A mask that a person gave becomes an anchor, and so does one of which the file does not say who made it.
+    A mask of a person becomes an anchor, and so does one of unknown origin.
     What a tracker made becomes a result of tracking, to be reviewed, and to be tracked again where anchors
     change; locked frames stay as they are.
 

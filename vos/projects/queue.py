@@ -167,7 +167,7 @@ def _signals(
 
 
 def _values(frames: Mapping[str, float], first: int, last: int) -> list[tuple[int, float]]:
-    """Frame and value of a signal in a range, without a look at all frames for a few."""
+    """Frame and value of a signal in a range, without going through all frames."""
     if last - first < len(frames):
         return [(f, float(frames[text])) for f in range(first, last + 1) if (text := str(f)) in frames]
     return [(f, float(value)) for text, value in frames.items() if first <= (f := int(text)) <= last]

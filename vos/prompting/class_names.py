@@ -177,7 +177,7 @@ def _instance(found: Detection, logits: NDArray[np.float32]) -> ClassInstance:
 
 
 def prompts_of(found: Detection) -> list[Prompt]:
-    """What a backbone may be told of a find: a detector's box; of attention the point pair, and the pair
+    """Prompts of a detection, for a backbone: a detector's box; of attention the point pair, and the pair
     with the box around the region, which is right if all of the object draws attention and wrong if a part
     does."""
     box = np.array(found.box, dtype=np.float32)

@@ -176,7 +176,7 @@ def preview_prompt(
     *,
     refine: bool = True,
 ) -> Preview:
-    """The mask of one prompt by itself, for a look before it is given as a :class:`~vos.prompts.Target`.
+    """The mask of one prompt by itself, for a preview before it is given as a :class:`~vos.prompts.Target`.
 
     Args:
         frame: that the prompt belongs to.
@@ -230,7 +230,7 @@ def _mask_iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
 def _with_known(prompt: Prompt, known: Masks | None) -> Prompt:
     """The prompt, with the known mask of its object as rough mask.
 
-    A box about something else than what is known begins anew: the known mask is of no use for it.
+    A box about something else than what is known starts over: the known mask is of no use for it.
     """
     if known is None or prompt.mask is not None or not known.any():
         return prompt

@@ -1,6 +1,6 @@
 """Who to follow: from masks, points, boxes and prompt files to the first segmentation.
 
-Two steps, because a point cannot be judged before its frame is seen: :func:`load_prompts` turns what the
+Two steps, because a point cannot be checked before its frame is read: :func:`load_prompts` turns what the
 user wrote into :class:`~vos.prompts.Target`; when the frame comes, :func:`decode_prompts` turns its
 targets into masks.
 """
@@ -94,15 +94,15 @@ def load_prompts(
     Raises:
         PromptError: for anything malformed, missing, contradictory or outside the frames of ``video``.
     """
-    told = [
+    given = [
         *(("mask", os.fspath(path)) for path in masks),
         *(("point", text) for text in points),
         *(("box", text) for text in boxes),
         *(("prompts", os.fspath(path)) for path in prompt_files),
     ]
-    if not told:
+    if not given:
         raise PromptError(
-            "nobody to follow: give a mask (-m first.png), a point (--point 1:x,y), "
+            "no object to track: give a mask (-m first.png), a point (--point 1:x,y), "
             "a box (--box 1:x0,y0,x1,y1), a prompt file (--prompts prompts.json) or a class (--class dog)"
         )
     values = _mask_values(mask_values)
@@ -114,7 +114,7 @@ def load_prompts(
         kind: partial(parse, values=values) if kind in HAVE_MASKS else parse
         for kind, parse in TARGET_SOURCES.items()
     }
-    targets = merge_targets([target for kind, text in told for target in sources[kind](text, frame)])
+    targets = merge_targets([target for kind, text in given for target in sources[kind](text, frame)])
     if video is not None:
         if turn_masks:
             targets = checks.turn_masks(targets, video.info.turn)

@@ -55,7 +55,7 @@ class BackwardStore:
                 labels = np.array(image)
                 objects = json.loads(image.info[_OBJECTS])
         except FileNotFoundError:
-            raise OutputError(f"{path} is gone: run again with --overwrite to start anew") from None
+            raise OutputError(f"{path} is gone: run again with --overwrite to start over") from None
         except OSError as error:
             raise output_error(path, error) from error
         confidence = {int(k): value for k, (value, _) in objects.items()}

@@ -152,7 +152,7 @@ def benchmark_davis(
     _refuse_selection(settings)
     settings = dataclasses.replace(settings, backward=False)  # nothing is known of an object before its start
     davis = read_davis_set(root, subset, task, resolution, sequences=sequences)
-    todo = [
+    remaining = [
         _Job(
             sequence.name,
             Path(root) / "JPEGImages" / resolution / sequence.name,
@@ -166,10 +166,10 @@ def benchmark_davis(
         for sequence in davis.sequences
     ]
     if not (resume or overwrite):
-        _refuse_results(todo, Path(output))
-    runs = dict(_run_all(todo, settings, jobs, progress or (lambda sequence, progress: None)))
+        _refuse_results(remaining, Path(output))
+    runs = dict(_run_all(remaining, settings, jobs, progress or (lambda sequence, progress: None)))
     report = evaluate_davis(output, root, subset, task, resolution=resolution, sequences=sequences)
-    return Benchmark(report, settings, {job.sequence: runs[job.sequence] for job in todo})
+    return Benchmark(report, settings, {job.sequence: runs[job.sequence] for job in remaining})
 
 
 def benchmark_vos(
@@ -214,7 +214,7 @@ def benchmark_vos(
     _refuse_selection(settings)
     settings = dataclasses.replace(settings, backward=False)
     annotations = Path(root) / protocol.annotations
-    todo = [
+    remaining = [
         _Job(
             name,
             Path(root) / "JPEGImages" / name,
@@ -228,10 +228,10 @@ def benchmark_vos(
         for name in video_names(annotations, videos)
     ]
     if not (resume or overwrite):
-        _refuse_results(todo, Path(output))
-    runs = dict(_run_all(todo, settings, jobs, progress or (lambda name, progress: None)))
+        _refuse_results(remaining, Path(output))
+    runs = dict(_run_all(remaining, settings, jobs, progress or (lambda name, progress: None)))
     report = evaluate_vos(output, root, layout, seen=seen, videos=videos)
-    return Benchmark(report, settings, {job.sequence: runs[job.sequence] for job in todo})
+    return Benchmark(report, settings, {job.sequence: runs[job.sequence] for job in remaining})
 
 
 def first_targets(annotation: Path, *, one_object: bool) -> list[Target]:
@@ -286,35 +286,35 @@ def starting_targets(annotations: Sequence[Path], names: Sequence[str], *, one_o
 
 
 def _run_all(
-    todo: Sequence[_Job],
+    remaining: Sequence[_Job],
     settings: TrackSettings,
     jobs: int,
     progress: Callable[[str, Progress | None], None],
 ) -> Iterator[tuple[str, TrackSummary]]:
     if jobs < 1:
         raise SettingsError(f"jobs must be 1 or more, got {jobs}")
-    if jobs == 1 or len(todo) == 1:
+    if jobs == 1 or len(remaining) == 1:
         tracker = build_tracker_of(settings)
-        for job in todo:
+        for job in remaining:
             yield job.sequence, _track(job, tracker, partial(progress, job.sequence))
             progress(job.sequence, None)
         return
-    yield from _run_in_processes(todo, min(jobs, len(todo)), progress)
+    yield from _run_in_processes(remaining, min(jobs, len(remaining)), progress)
 
 
 def _run_in_processes(
-    todo: Sequence[_Job], workers: int, progress: Callable[[str, Progress | None], None]
+    remaining: Sequence[_Job], workers: int, progress: Callable[[str, Progress | None], None]
 ) -> Iterator[tuple[str, TrackSummary]]:
     pool = ProcessPool(_track_in_worker, workers, threads=max((os.cpu_count() or 1) // workers, 1))
     done = 0
     try:
-        for event in run_all(pool, {job.sequence: job for job in todo}):
+        for event in run_all(pool, {job.sequence: job for job in remaining}):
             if event.kind == "failed":
                 raise event.value
             if event.kind == "died":
                 raise PartialResultError(
-                    f"a process was killed from outside, perhaps for want of memory; {done} of {len(todo)} "
-                    "sequences are done: go on with --resume and fewer --jobs"
+                    f"a process was killed from outside, perhaps for want of memory; {done} of "
+                    f"{len(remaining)} sequences are done: go on with --resume and fewer --jobs"
                 )
             if event.kind == "done":
                 progress(event.key, None)
@@ -322,7 +322,8 @@ def _run_in_processes(
                 yield event.key, event.value
     except KeyboardInterrupt as error:
         raise InterruptedRunError(
-            f"interrupted: {done} of {len(todo)} sequences are done; the same command with --resume goes on"
+            f"interrupted: {done} of {len(remaining)} sequences are done; "
+            "the same command with --resume goes on"
         ) from error
     finally:
         pool.close()  # what still runs is not needed any more, and as safe to kill as any run
@@ -366,10 +367,10 @@ def _refuse_selection(settings: TrackSettings) -> None:
         raise SettingsError("setting outputs lacks masks: they are what is scored")
 
 
-def _refuse_results(todo: Sequence[_Job], output: Path) -> None:
-    taken = [job.sequence for job in todo if is_taken(job.layout)]
+def _refuse_results(remaining: Sequence[_Job], output: Path) -> None:
+    taken = [job.sequence for job in remaining if is_taken(job.layout)]
     if taken:
         raise OutputError(
-            f"{output} holds results of {len(taken)} of the {len(todo)} sequences, such as {taken[0]}: "
+            f"{output} holds results of {len(taken)} of the {len(remaining)} sequences, such as {taken[0]}: "
             "give --resume to go on with them, --overwrite to replace them, or another folder"
         )

@@ -257,7 +257,7 @@ def _load_checkpoint(layout: Layout) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise OutputError(f"cannot go on from {path}: {error}; give --overwrite to start anew") from error
+        raise OutputError(f"cannot go on from {path}: {error}; give --overwrite to start over") from error
     return state
 
 
@@ -290,7 +290,7 @@ def _refuse_differences(
         more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         raise OutputError(
             f"{layout.folder} holds a run with other settings, which --resume cannot go on with: "
-            f"{'; '.join(found[:SHOWN])}{more}. Give the same settings, or --overwrite to start anew"
+            f"{'; '.join(found[:SHOWN])}{more}. Give the same settings, or --overwrite to start over"
         )
 
 

@@ -147,9 +147,9 @@ class _Run:
     def go(self, backbone: Backbone | None) -> PersamSummary:
         """Run to the end."""
         with self.items.guarded():
-            todo = [path for path in self.images if not self._is_done(path)]
-            if todo:
-                self._find_in_all(todo, backbone or build_backbone_of(self.settings))
+            remaining = [path for path in self.images if not self._is_done(path)]
+            if remaining:
+                self._find_in_all(remaining, backbone or build_backbone_of(self.settings))
             elif self.folder.finished is not None:
                 logger.info("the run in %s was finished already", self.layout.folder)
             return self._finish()
@@ -168,13 +168,13 @@ class _Run:
     def _mask_path(self, image: Path) -> Path:
         return self.layout.paths["masks"] / f"{image.stem}.png"
 
-    def _find_in_all(self, todo: list[Path], backbone: Backbone) -> None:
+    def _find_in_all(self, remaining: list[Path], backbone: Backbone) -> None:
         with self.items.timed("learn"):
             find = learn_reference(self.reference, self.settings, backbone)
         for name in ("masks", "overlay"):
             if name in self.settings.outputs:
                 make_folder(self.layout.paths[name])
-        for path in todo:
+        for path in remaining:
             try:
                 with self.items.timed("read"):
                     data = read_bytes(path)

@@ -99,18 +99,20 @@ def benchmark_perseg(
     if settings.objects != 1:
         raise SettingsError(f"setting objects is {settings.objects}: PerSeg scores one instance an image")
     root, output = Path(root), Path(output)
-    todo = {item.name: (item, _layout(output, item.name)) for item in read_perseg(root, objects, reference)}
-    images = {name: _images(root, item, reference) for name, (item, _) in todo.items()}
+    remaining = {
+        item.name: (item, _layout(output, item.name)) for item in read_perseg(root, objects, reference)
+    }
+    images = {name: _images(root, item, reference) for name, (item, _) in remaining.items()}
     if not (resume or overwrite):
-        _refuse_results([layout for _, layout in todo.values()], output)
+        _refuse_results([layout for _, layout in remaining.values()], output)
     model = backbone or build_backbone_of(settings)
 
-    def told(name: str, done: Progress) -> None:
+    def show_progress(name: str, done: Progress) -> None:
         if progress is not None:
             progress(name, done.done, done.total or done.done)
 
     runs = {}
-    for name, (item, layout) in todo.items():
+    for name, (item, layout) in remaining.items():
         first, *others = images[name]
         runs[name] = persam_images(
             others,
@@ -119,7 +121,7 @@ def benchmark_perseg(
             settings,
             resume=resume,
             overwrite=overwrite,
-            progress=partial(told, name),
+            progress=partial(show_progress, name),
             backbone=model,
         )
     return PersegBenchmark(

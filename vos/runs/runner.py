@@ -161,7 +161,7 @@ class ItemRun(Run):
         except FileNotFoundError:
             return
         except (OSError, ValueError) as error:
-            raise OutputError(f"cannot go on from {path}: {error}; give --overwrite to start anew") from error
+            raise OutputError(f"cannot go on from {path}: {error}; give --overwrite to start over") from error
         for line in lines:
             with contextlib.suppress(ValueError):  # torn by a kill
                 item = json.loads(line)

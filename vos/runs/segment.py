@@ -115,9 +115,9 @@ def _segment(
     settings: SegmentSettings,
 ) -> None:
     """The images that are not done yet."""
-    todo = [path for path in images if path.stem not in items.done]
-    results: Iterator[ImageClasses] = segment_images(matcher, encoded, map(read_image, todo), settings)
-    for path in todo:
+    remaining = [path for path in images if path.stem not in items.done]
+    results: Iterator[ImageClasses] = segment_images(matcher, encoded, map(read_image, remaining), settings)
+    for path in remaining:
         with items.timed("total"):
             result = next(results)
             name = f"{path.stem}.png"

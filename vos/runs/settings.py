@@ -25,7 +25,7 @@ class TrackSettings:
     budget: float | None = None
     """Seconds per frame that the model chosen by ``auto`` may take; None: 2."""
     key_every: int | None = None
-    """Run the tracker on every so-manieth frame, and fill the frames between along optical flow. None: on
+    """Run the tracker on every n-th frame, and fill the frames between along optical flow. None: on
     every frame, unless ``auto`` chooses otherwise."""
     backbone: str | None = None
     """What PerSAM runs over, a name in :data:`vos.backbones.registry.BACKBONES`; None: the classical one."""

@@ -43,7 +43,7 @@ class Feed:
         self._is_open = True
 
     def attach(self) -> None:
-        """Take the running event loop; before that, nobody listens."""
+        """Take the running event loop; before that there are no listeners."""
         self._loop = asyncio.get_running_loop()
 
     def publish(self, kind: str, data: Mapping[str, Any], number: int | None = None) -> None:
@@ -58,7 +58,7 @@ class Feed:
 
     def _put(self, item: bytes | None) -> None:
         if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended: nobody listens
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and with it all listeners
                 self._loop.call_soon_threadsafe(self._deliver, item)
 
     def _deliver(self, item: bytes | None) -> None:

@@ -34,7 +34,7 @@ QUALITY = 85
 GROUP = 50
 """Frames of one folder of the cache, which are deleted together."""
 NEAR = 24
-"""Frames that the decoder rather decodes than enters the video anew."""
+"""Frames that the decoder decodes on rather than seeking."""
 AHEAD = 50
 """Frames that are decoded ahead when nothing is wanted."""
 COARSE = 300
@@ -201,7 +201,7 @@ class Pictures:
         self._thread: threading.Thread | None = None
 
     def picture(self, index: int, width: int) -> Future[Any]:
-        """The JPEG of a frame. Cancel the future when nobody waits any longer.
+        """The JPEG of a frame. Cancel the future when it is no longer needed.
 
         The future raises MediaError if the frame cannot be decoded.
         """

@@ -229,7 +229,7 @@ class Segmenter:
 
 
 def _replaces(task: _Task, other: _Task) -> bool:
-    """Whether nobody needs ``other`` once there is ``task``."""
+    """Whether ``other`` is superseded by ``task``."""
     if task.prompt is None or other.prompt is None:
         return task.prompt is None and other.prompt is None
     return (task.key, task.object_id) == (other.key, other.object_id) and task.number > other.number

@@ -114,7 +114,7 @@ class Workspace:
     def describe(self) -> dict[str, Any]:
         """The project, for pages: see ``GET /api/project``."""
         project = self.project
-        counter, state = project.counter, project.state  # what comes in between is told again, not missed
+        counter, state = project.counter, project.state  # what comes in between is sent twice, not missed
         objects = [_describe_object(info) for info in state.objects.values()]
         used = set(state.objects)
         return {

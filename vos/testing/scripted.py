@@ -112,8 +112,8 @@ class ScriptedBackbone:
         from ..backbones.base import Candidates
 
         index = int(features.context)
-        told = None if guidance is None else tuple(guidance)
-        self.calls.append(DecodeCall(index, tuple(prompts), told, multimask))
+        guides = None if guidance is None else tuple(guidance)
+        self.calls.append(DecodeCall(index, tuple(prompts), guides, multimask))
         labels = self._scene.labels[index]
         count = 3 if multimask else 1
         masks = np.zeros((len(prompts), count, *labels.shape), dtype=bool)

@@ -17,7 +17,7 @@ from .propagate import PromptsAt
 class KeyFrames:
     """Tracks key frames, and fills the frames between along optical flow from both sides.
 
-    Key frames are every so-manieth frame, frames with prompts, and the last one. The frames between two of
+    Key frames are every n-th frame, frames with prompts, and the last one. The frames between two of
     them are in memory at a time; see :func:`vos.trackers.flow_filling.fill_gap`.
 
     Args:

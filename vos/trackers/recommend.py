@@ -29,7 +29,7 @@ class Recommendation:
     seconds: float
     """Expected per frame."""
     key_every: int = 1
-    """On every so-manieth frame, see :class:`vos.trackers.key_frames.KeyFrames`."""
+    """On every n-th frame, see :class:`vos.trackers.key_frames.KeyFrames`."""
     better: str = ""
     """A better one that would do, whose weights are not here; empty if there is none."""
     fetch: str = ""

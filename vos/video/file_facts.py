@@ -96,7 +96,7 @@ def _count(reader: PyAVReader, decode_all: bool) -> tuple[int, CountedBy, str | 
 
 
 def segments_of(packets: Packets) -> list[NDArray[np.intp]]:
-    """Packet numbers of each stretch in which times go on: joined recordings begin anew."""
+    """Packet numbers of each stretch in which times go on: joined recordings start over."""
     times = np.where(packets.dts != NO_TIME, packets.dts, packets.pts)
     known = np.flatnonzero(times != NO_TIME)
     # Packets come in order of decoding, so even where pictures are reordered these times only increase.

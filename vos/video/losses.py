@@ -112,7 +112,7 @@ def _walk(file: BinaryIO, at: int, end: int) -> Iterator[int]:
         kind, size, body = _element(file)
         if kind not in _TOP or (size is not None and body + size > end):
             if kind in _TOP and kind != _CLUSTER:
-                return  # the last element is cut short: truncation, which is told elsewhere
+                return  # the last element is cut short: truncation, which is reported elsewhere
             if kind != _CLUSTER:
                 yield at
                 at = _next_cluster(file, at + 1, end)

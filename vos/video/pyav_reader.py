@@ -185,7 +185,7 @@ class PyAVReader:
         except _UnexpectedPictureError as error:
             raise MediaError(
                 f"{self._path} cannot be read backwards: frame {error.number} is not what its packets say. "
-                "Write it anew, for example with: ffmpeg -i IN -c:v libx264 -crf 12 OUT.mp4"
+                "Re-encode it, for example with: ffmpeg -i IN -c:v libx264 -crf 12 OUT.mp4"
             ) from error
 
     def _decode_block(self, wanted: range, entry: Entry) -> list[tuple[int, av.VideoFrame]]:
@@ -245,7 +245,7 @@ class PyAVReader:
         if (width, height) != (self.info.width, self.info.height):
             raise MediaError(
                 f"frame {number} of {self._path} is {width}x{height}, the first is "
-                f"{self.info.width}x{self.info.height}; a video has one size. Cut it there, or write it anew"
+                f"{self.info.width}x{self.info.height}; a video has one size. Cut it there, or re-encode it"
             )
         return Frame(number, image, f"{number:05d}", self.seconds(picture.pts))
 

@@ -42,7 +42,7 @@ _LIKE_IMAGES = frozenset(
         *("dng", "cr2", "cr3", "nef", "arw", "orf", "rw2", "raf", "raw"),
     )
 )
-"""Images that are not read, by their extensions: where a folder holds some, the user is told."""
+"""Images that are not read, by their extensions: where a folder holds some, a warning says so."""
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|(?:rtp|rtsp|udp|tcp|srt|http|https|mms):")
 _HINT_DEPTH = 3
 _HINT_FOLDERS = 200

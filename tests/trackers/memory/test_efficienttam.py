@@ -119,7 +119,7 @@ def test_another_family(checkpoint: Path, tmp_path: Path) -> None:
 
 
 def test_another_size(checkpoint: Path) -> None:
-    """``model_size``: position encodings are made anew, the trunk's are stretched anyway."""
+    """``model_size``: position encodings are recomputed, the trunk's are stretched anyway."""
     network = load_network("efficienttam-ti", checkpoint, image_size=128)
     assert (network.image_size, network.grid) == (128, 8)
     features = network.encode_pixels(torch.zeros(1, 3, 128, 128))

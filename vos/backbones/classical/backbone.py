@@ -8,7 +8,7 @@ apart and poor where it takes knowing what a dog is; ``docs/prompts.md`` says ho
 The steps, each in a file of its own: regions of one look (``builtin_regions``) of a window of the image at a
 suitable scale (``builtin_view``); what the prompt says of them (``builtin_evidence``); hypotheses, which
 minimise an energy (``builtin_energy``, ``builtin_search``); how good each looks (``builtin_quality``).
-The contour is that of the regions: cutting its pixels anew was measured to do harm.
+The contour is that of the regions: a pixel-level cut was measured to do harm.
 """
 
 from __future__ import annotations

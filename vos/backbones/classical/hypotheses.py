@@ -12,7 +12,7 @@ from .regions import Floats, Regions
 from .unary import Evidence, Start
 
 ROUNDS = 3
-"""Cuts per search; colours are taken anew from each."""
+"""Cuts per search; colours are re-estimated from each."""
 COLOUR_WEIGHT = 0.5
 PRIOR_WEIGHT = 0.5
 GAP = 0.12

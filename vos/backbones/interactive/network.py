@@ -114,8 +114,8 @@ class PromptDecoder(nn.Module):
         total = share.sum(dim=(2, 3)).clamp_min(1.0)
         under = torch.einsum("nkhw,nchw->nkc", share, x) / total[..., None]
         whole = deepest[:, None].expand(-1, share.shape[1], -1)
-        judged: Tensor = self.quality(torch.cat([under, whole], dim=2) + self.which)
-        return judged[..., 0]
+        quality: Tensor = self.quality(torch.cat([under, whole], dim=2) + self.which)
+        return quality[..., 0]
 
 
 class InteractiveNetwork(nn.Module):

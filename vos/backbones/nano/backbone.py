@@ -101,9 +101,9 @@ class NanoBackbone:
             cues = torch.from_numpy(
                 np.stack([prompt_cues(p, features.image_size, context.size) for p in prompts[chunk]])
             ).to(self.device)
-            for row, told in zip(cues, guidance[chunk] if guidance else (), strict=False):
-                if told.similarity is not None:
-                    row[SIMILAR] = similarity_cue(told.similarity.float().to(self.device), context.size)
+            for row, guide in zip(cues, guidance[chunk] if guidance else (), strict=False):
+                if guide.similarity is not None:
+                    row[SIMILAR] = similarity_cue(guide.similarity.float().to(self.device), context.size)
             logits, quality = self.network.decoder(context.pyramid, cues.to(self.dtype))
             maps.append(logits.float())
             scores.append(torch.sigmoid(quality.float()))

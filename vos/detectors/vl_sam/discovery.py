@@ -88,7 +88,7 @@ def discover(
         model: says what there is, and where it looks as it says so.
         backbone: makes masks of points.
         settings: see :class:`DiscoverSettings`.
-        asked: told after every question how many were asked, and of how many.
+        asked: called after every question with how many were asked, and of how many.
 
     Raises:
         PromptError: if a question and its answer are longer than the model reads.

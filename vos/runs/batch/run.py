@@ -51,7 +51,7 @@ def run_batch(
         options: how tasks are taken.
         run: does one task.
         pool: workers, whose function is ``partial(run_attempt, run=run)``; by default one thread.
-        observe: is told what happens.
+        observe: called with every event.
         clock: for leases.
 
     Raises:

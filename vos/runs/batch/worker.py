@@ -61,7 +61,7 @@ class Worker:
         options: how tasks are taken.
         pool: its function takes an :class:`~vos.runs.batch.attempt.Attempt` and returns a record or a
             failure, see :func:`~vos.runs.batch.attempt.run_attempt`.
-        observe: is told what happens.
+        observe: called with every event.
         clock: for leases.
     """
 
@@ -95,7 +95,7 @@ class Worker:
         self._deadline = float("inf")
 
     def run(self) -> BatchOutcome:
-        """Work until the share is done or the worker is told to stop.
+        """Work until the share is done or the worker is asked to stop.
 
         Raises:
             OutputError: a task is done already, but by another line, prompts, video or settings.

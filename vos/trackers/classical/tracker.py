@@ -1,18 +1,18 @@
-"""The built-in video engine: no learned weights, any object, on the CPU.
+"""The classical tracker: no learned weights, any object, on the CPU.
 
-Two witnesses speak about every pixel of a new frame, and one energy hears them together:
+Two unary terms for every pixel of a new frame enter one energy:
 
 - *motion*: the previous labels, warped by optical flow, weighted by how well forward and backward flow agree
   (:mod:`vos.trackers.flow_warping`);
-- *looks*: a small classifier learned from the reference frame (:mod:`vos.trackers.classical.appearance`),
-beside a copy of it that goes on learning from the engine's own results
-(:mod:`vos.trackers.classical.online_update`).
+- *appearance*: a small classifier fitted to the reference frame (:mod:`vos.trackers.classical.appearance`),
+  and a copy of it that is updated online from the tracker's own results
+  (:mod:`vos.trackers.classical.online_update`).
 
 Their log-probabilities add up (:mod:`vos.trackers.classical.unary`), colours on both sides of the outline
 correct it (:mod:`vos.trackers.classical.local_colours`), mean field makes neighbours agree
-(:mod:`vos.trackers.classical.mean_field`), and pieces that came from nowhere are dropped
+(:mod:`vos.trackers.classical.mean_field`), and components without support are dropped
 (:mod:`vos.trackers.classical.components`). All objects and the background compete in one label field, so
-several objects cost little more than one. The work is done in a window around the objects
+several objects cost little more than one. A step works on a crop around the objects
 (:mod:`vos.ops.crop`). One frame of it is in :mod:`vos.trackers.classical.step`.
 """
 

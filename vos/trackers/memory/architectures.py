@@ -139,7 +139,7 @@ class Architecture:
         return load(self.network)(self.config, **self.options)
 
     def resized(self, side: int) -> Architecture:
-        """For square images of another side in pixels; position encodings are made anew for it.
+        """For square images of another side in pixels; position encodings are recomputed for it.
 
         Raises:
             ModelError: if the network cannot be run at that size.

@@ -1,9 +1,9 @@
-"""The classical tracker with the compact network for a judge: ``--model nano``.
+"""The classical tracker, refined by the compact network: ``--model nano``.
 
-The engine proposes, from motion and colours, which tell *this* object from others; the network disposes,
-for it knows what contours and objects look like. It reads the engine's belief, the warped mask, what
-colours say, and similarity with the reference frames in its own features, and changes the belief. What it
-decides enters the rest of the tracker: it is warped to the next frame and learned from.
+The classical tracker proposes label probabilities from motion and appearance, and the network refines them.
+Its inputs are these probabilities, the warped mask, the appearance scores, and the similarity with the
+reference frames in its own features. The refined probabilities enter the rest of the tracker: they are warped
+to the next frame, and the online update learns from them.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class NanoSettings:
     strength: float = 1.0
     """How much of the network's change, in logits, is made: 0 is the engine alone."""
     appearance: float = 0.5
-    """How much of what colours say the network is told. Made-up clips have more telling colours than the
-    world: there the network learned to trust them too much."""
+    """Factor of the appearance cue. Colours separate objects better in synthetic clips than in real ones, so
+    the network relies on them too much."""
     pixels: int = 80_000
     """Size of the image that the network sees; larger ones than it was trained on help little."""
     collapse: float = 0.25
@@ -77,7 +77,7 @@ class NanoSettings:
 
 @dataclass(frozen=True, eq=False)
 class _Known:
-    """What follows from the reference frames: it is made anew when they change, and is no state."""
+    """What follows from the reference frames: it is recomputed when they change, and is no state."""
 
     given: tuple[ReferenceFrame, ...]
     remembered: tuple[tuple[Tensor, Tensor], ...]
@@ -172,10 +172,10 @@ class NanoRefiner:
 
 
 def shared_out(refined: Floats, belief: Floats) -> Floats:
-    """(1 + K, h, w) probabilities: what is an object's by ``judged``, shared out among objects by ``belief``.
+    """(1 + K, h, w) probabilities: the foreground of ``refined``, shared among objects by ``belief``.
 
-    The network tells objects from what surrounds them. Which of several that look alike is the engine's to
-    decide, since it knows where each of them was; the network decides where the tracker assigns none.
+    The network separates objects from the background. Among objects that look alike the tracker decides,
+    since it knows where each of them was; where it assigns none, the network does.
     """
     shares = belief[1:] + np.float32(NONE) * refined[1:]
     share = (1 - refined[0]) / np.maximum(shares.sum(axis=0), LEAST)
@@ -237,7 +237,7 @@ def image_of(pyramid: Pyramid, number: int) -> Pyramid:
 
 
 def as_refined(given: ReferenceFrame, settings: NanoSettings) -> Reference:
-    """A reference frame in the window, and at the size, in which a frame like it is judged."""
+    """A reference frame in the window, and at the size, in which a frame like it is refined."""
     crop = crop_of(given.labels, settings.engine)
     cropped = crop.cut(given.image)
     size = smaller(cropped.shape[:2], settings.pixels)
@@ -308,9 +308,9 @@ def padded(cropped: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[int, in
 
 
 class NanoTracker(ClassicalTracker):
-    """The classical tracker with the network for a judge, as a :class:`~vos.trackers.base.Tracker`.
+    """The classical tracker with the network as refiner, as a :class:`~vos.trackers.base.Tracker`.
 
-    Its state is the engine's: what the network was told of the objects follows from the reference frames.
+    Its state is that of the classical tracker: the network's inputs follow from the reference frames.
     """
 
     def __init__(
