@@ -48,3 +48,17 @@ def test_variable_rates_are_kept(tmp_path: Path) -> None:
     """Pauses and short steps of a screen recording are no jumps."""
     times = [0.0, 0.04, 0.05, 8.0, 8.04]
     assert steps(tmp_path / "overlay.mp4", times) == pytest.approx([0.04, 0.01, 7.95, 0.04], abs=1e-3)
+
+
+def test_short_pieces_keep_all_frames(tmp_path: Path) -> None:
+    """No frame is lost after a checkpoint near the end: FFmpeg gives short pieces no decoding times."""
+    writer = OverlayWriter(tmp_path / "overlay.mp4", facts=VideoFacts(25.0))
+    noise = np.random.default_rng(0)
+    for index in range(32):
+        image = noise.integers(0, 255, (120, 214, 3), np.uint8)
+        writer.write(Frame(index, image, "", index / 25), FrameResult(index, np.zeros((120, 214), np.uint8)))
+        if index == 24:
+            writer.checkpoint()
+    writer.close()
+    with av.open(str(tmp_path / "overlay.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 32
