@@ -107,7 +107,7 @@ def test_a_lease_of_a_dead_process_on_this_machine_is_expired(tmp_path: Path, cl
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system does not tell of processes")
 def test_a_lease_of_a_process_nobody_has_waited_for_is_expired(tmp_path: Path, clock: FakeClock) -> None:
-    """A killed worker whose parent does not ask for its exit code, as in a container without an init process."""
+    """A killed worker whose parent does not ask for its exit code, as in some containers."""
     with other_worker(tmp_path, clock) as other:
         other.kill()
         os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and stays in the list
