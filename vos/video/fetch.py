@@ -90,7 +90,7 @@ def refusal(address: str, *, allowed: bool) -> str | None:
     if not allowed:
         return (
             f"{address} is an address, which is opened only with --allow-url (in Python: allow_url=True), "
-            f"and not by every command; or save it as a file first, for example with: curl -o clip.mp4 {address}"
+            f"and not by every command; or save it as a file first, for example: curl -o clip.mp4 {address}"
         )
     return None
 
@@ -228,7 +228,7 @@ def _opener() -> urllib.request.OpenerDirector:
 def _file_name(address: str, kind: str) -> str:
     """A file name like that in the address."""
     last = urllib.parse.unquote(urllib.parse.urlsplit(address).path).rpartition("/")[2]
-    stem, suffix = os.path.splitext(re.sub(r"[^\w.-]+", "_", last, flags=re.ASCII).strip("."))
+    stem, suffix = os.path.splitext(re.sub(r"[^\w.-]+", "_", last).strip("."))
     if not re.fullmatch(r"\.\w{1,5}", suffix):
         stem, suffix = stem + suffix, mimetypes.guess_extension(kind) or ""
-    return f"{stem[:80] or 'video'}{suffix if suffix != '.bin' else ''}"
+    return f"{stem[:50] or 'video'}{suffix if suffix != '.bin' else ''}"
