@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..errors import InputError
 from ..files import visible
 from ..ops.rle import coco_rle, counts_area, parse_coco_rle
 from .appending import join_lines
@@ -66,7 +65,8 @@ class SavWriter(LayoutWriter):
 class ObjectMasksWriter(RecordWriter):
     """``<object>/<frame>.png``: 0 and 1, for every object and frame, named as they are.
 
-    It is what a result for SA-V looks like. An object without a name goes by its id, of three digits.
+    It is what a result for SA-V looks like. Objects without a name go by their id, of three digits, and so do
+    all where two have the same name.
     """
 
     is_folder = True
@@ -76,7 +76,8 @@ class ObjectMasksWriter(RecordWriter):
         ids = sorted({*video.ids, *self.facts.names})
         folders = {k: out / safe_name(self.facts.names.get(k, f"{k:03d}")) for k in ids}
         if len(set(folders.values())) < len(folders):
-            raise InputError("two objects have the same name, and each has a folder of its name here")
+            self.notes.append("two objects have the same name: folders are named by ids")
+            folders = {k: out / f"{k:03d}" for k in ids}
         for folder in folders.values():
             folder.mkdir(parents=True)
         for record in video.frames():
