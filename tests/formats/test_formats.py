@@ -19,6 +19,7 @@ from vos.formats.coco import CocoWriter
 from vos.formats.drawing import OverlaySettings, contour, draw_overlay
 from vos.formats.index_png import IndexPngWriter
 from vos.formats.overlay import OverlayWriter
+from vos.formats.registry import build_writer
 from vos.formats.run_record import RunWriter
 from vos.formats.video_writer import pad_to_even
 from vos.frame import Frame
