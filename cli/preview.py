@@ -91,7 +91,9 @@ def preview(
     if as_json:
         print_json({**shown, "picture": str(output)})
     elif not quiet:
-        objects = [f"{key}: {o['area']} px, score {o['score']:.2f}" for key, o in shown["objects"].items()]
+        objects = [
+            f"{key}: {o['area']} px, confidence {o['confidence']:.2f}" for key, o in shown["objects"].items()
+        ]
         click.echo("\n".join([f"{output}: frame {shown['frame']}", *objects]))
 
 
@@ -106,7 +108,7 @@ def _offer(made: Offer, output: Path, overwrite: bool, as_json: bool, quiet: boo
         print_json({**shown, "candidates": named, "picture": str(output)})
     elif not quiet:
         lines = [
-            f"{file}: {c['area']} px, score {c['score']:.2f}"
+            f"{file}: {c['area']} px, confidence {c['confidence']:.2f}"
             + (", the likeliest" if number == shown["likeliest"] else "")
             for number, (c, file) in enumerate(zip(shown["candidates"], files, strict=True), start=1)
         ]

@@ -272,11 +272,19 @@ def test_run_record(tmp_path: Path) -> None:
             "time": 0.25,
             "file_name": None,
             "objects": {
-                "1": {"score": 0.123457, "area": 50, "source": "tracked"},
-                "9": {"score": 0.0, "area": 0, "source": "tracked"},
+                "1": {"confidence": 0.123457, "area": 50, "source": "tracked"},
+                "9": {"confidence": 0.0, "area": 0, "source": "tracked"},
             },
         }
     ]
+
+
+def test_run_record_of_large_ids(tmp_path: Path) -> None:
+    """An object above 255 that is out of sight has no pixels."""
+    with RunWriter(tmp_path / "run.json") as writer:
+        writer.write(frame(0), FrameResult(0, square(0).labels, {1: 1.0, 300: 0.0}))
+    objects = json.loads((tmp_path / "run.json").read_text())["frames"][0]["objects"]
+    assert {key: entry["area"] for key, entry in objects.items()} == {"1": 50, "300": 0}
 
 
 @pytest.mark.parametrize("values", [{"alpha": 1.5}, {"alpha": -0.1}, {"crf": 52}, {"crf": -1}])

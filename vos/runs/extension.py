@@ -151,7 +151,7 @@ def earlier_result(layout: Layout, entry: Mapping[str, Any], frame: Frame) -> Fr
     return FrameResult(
         frame.index,
         np.array(Image.open(path)),
-        {key: value["score"] for key, value in objects.items()},
+        {key: value["confidence"] for key, value in objects.items()},
         source={key: Source(value["source"]) for key, value in objects.items()},
     )
 
