@@ -1,0 +1,188 @@
+"""The shape of an object as a whole, moved by one motion: what a pixel alone cannot know.
+
+Labels that are carried pixel by pixel lose a part when its colours change, or when something hides it, and
+gain a part of a neighbour when flow is wrong along their contour. The shape does not: it is a soft mask in
+coordinates of the object, which go from frame to frame by the similarity (shift, turn and scale) that
+explains the object's flow best. Where other objects hide it, it is not changed, and where they hid it from
+the start it is unknown: an object comes out from behind them with the part that went in.
+
+How far that holds is measured: of a toy car the shape predicts the mask of the next frame well, of a dancer
+it does not. The score counts as far as the prediction has been right so far, and where it is wrong the shape
+follows the mask quickly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ...ops.boxes import tight_box
+from ...ops.crop import Crop
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Matrix = NDArray[np.float64]
+
+UNKNOWN = 0.5
+"""Value of the shape where something hid it."""
+LARGEST = 160
+"""Rows and columns of a patch at most."""
+ROOM = 0.25
+"""Room in the patch around the object, as a fraction of its longest side."""
+LOST = 0.3
+"""Agreement below which a shape begins anew."""
+
+
+@dataclass(frozen=True)
+class ShapeSettings:
+    """How the shape counts and changes."""
+
+    weight: float = 4.0
+    """Score in nats inside the predicted shape, and against the object outside. 0 switches it off."""
+    blur: float = 1.5
+    """Pixels: along the contour the shape decides nothing."""
+    poor: float = 0.7
+    """Agreement of predictions and masks (IoU) up to which the shape says nothing."""
+    good: float = 0.9
+    """Agreement from which on it counts in full."""
+    expected: float = 0.3
+    """Trust from which on the object may be anywhere in its shape, though that was hidden in the frame before."""
+    memory: float = 0.8
+    """Part of the agreement that is kept from frame to frame."""
+    slow: float = 0.05
+    """Rate at which a shape that predicts well follows the mask."""
+    fast: float = 0.5
+    """The same for one that does not."""
+    pull: float = 0.3
+    """Part of the distance between the shape and the mask by which the shape is moved after each frame."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """The shape of one object."""
+
+    patch: Floats
+    """(p, q) float32 in 0..1, in coordinates of the object."""
+    matrix: Matrix
+    """(2, 3) float64, from (x, y) in pixels of the frame to those of the patch."""
+    agreement: float = 0.8
+    """How well predictions have agreed with masks so far, in 0..1."""
+
+    def moved(self, motion: Matrix, crop: Crop) -> Shape:
+        """The shape one frame later.
+
+        Args:
+            motion: (2, 3), from pixels of the crop to where they were in the frame before.
+            crop: of this frame.
+        """
+        to_frame = frame_from_crop(crop)
+        return replace(self, matrix=after(self.matrix, after(to_frame, after(motion, inverse(to_frame)))))
+
+    def drawn(self, crop: Crop) -> Floats:
+        """(h, w) float32 in 0..1: the shape in the crop."""
+        matrix, flags = after(self.matrix, frame_from_crop(crop)), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        result: Floats = cv2.warpAffine(self.patch, matrix, (crop.width, crop.height), flags=flags)
+        return result
+
+    def trust(self, settings: ShapeSettings) -> float:
+        """How far it counts, in 0..1."""
+        return min(1.0, max(0.0, (self.agreement - settings.poor) / (settings.good - settings.poor)))
+
+    def seen(self, drawn: Floats, belief: Floats, others: Mask, crop: Crop, settings: ShapeSettings) -> Shape:
+        """The shape after the mask of a frame is known.
+
+        Args:
+            drawn: (h, w) float32, what was predicted.
+            belief: (h, w) float32, what was found.
+            others: (h, w) bool, where other objects were found.
+        """
+        predicted, found = (drawn > UNKNOWN) & ~others, (belief > 0.5) & ~others
+        union = np.count_nonzero(predicted | found)
+        if union == 0:
+            return self
+        agreement = settings.memory * self.agreement + (1 - settings.memory) * (
+            np.count_nonzero(predicted & found) / union
+        )
+        result = replace(self, agreement=float(agreement))
+        if not found.any():
+            return result
+        if agreement < LOST:
+            return shape_of(belief, others, crop) or result
+        if predicted.any():
+            (x, y), (u, v) = middle(found), middle(predicted)
+            shift = np.array([[1, 0, -settings.pull * (x - u)], [0, 1, -settings.pull * (y - v)]])
+            result = result.moved(shift, crop)
+        rate = settings.slow + (settings.fast - settings.slow) * (1 - result.trust(settings))
+        matrix = after(result.matrix, frame_from_crop(crop))
+        size = self.patch.shape[::-1]
+        now = cv2.warpAffine(belief, matrix, size)
+        visible = cv2.warpAffine((~others).astype(np.float32), matrix, size)
+        patch = self.patch + np.float32(rate) * visible * (now - self.patch)
+        return replace(result, patch=patch)
+
+
+def shape_of(mask: Floats, others: Mask, crop: Crop) -> Shape | None:
+    """The shape of an object from its mask (h, w) in a crop; None if that is empty."""
+    box = tight_box(mask > 0.5)
+    if box is None:
+        return None
+    x0, y0, x1, y1 = box
+    room = ROOM * max(x1 - x0, y1 - y0) + 4
+    width, height = x1 - x0 + 1 + 2 * room, y1 - y0 + 1 + 2 * room
+    scale = min(1.0, LARGEST / max(width, height))
+    size = round(width * scale), round(height * scale)
+    matrix = np.array([[scale, 0, scale * (room - x0)], [0, scale, scale * (room - y0)]])
+    known = np.where(others & (mask < 0.5), np.float32(UNKNOWN), mask)
+    patch = cv2.warpAffine(known, matrix, size)
+    return Shape(patch, after(matrix, inverse(frame_from_crop(crop))))
+
+
+def shape_scores(drawn: Floats, trust: float, settings: ShapeSettings) -> Floats:
+    """(h, w) float32 score in nats for the object, from its predicted shape."""
+    soft = cv2.GaussianBlur(drawn, (0, 0), settings.blur)
+    return np.float32(settings.weight * trust) * (2 * soft - 1)
+
+
+def similarity(field: Floats, at: tuple[float, float]) -> Matrix:
+    """The shift, turn and scale that an affine flow field comes closest to, exact ``at`` (x, y).
+
+    Args:
+        field: (h, w, 2) float32 (dx, dy), affine in the position.
+
+    Returns:
+        (2, 3), from (x, y) to (x + dx, y + dy).
+    """
+    height, width = field.shape[:2]
+    across = (field[0, -1] - field[0, 0]).astype(np.float64) / max(1, width - 1)
+    down = (field[-1, 0] - field[0, 0]).astype(np.float64) / max(1, height - 1)
+    real, turn = 1 + (across[0] + down[1]) / 2, (across[1] - down[0]) / 2
+    linear = np.array([[real, -turn], [turn, real]])
+    there = field[0, 0] + across * at[0] + down * at[1] + np.asarray(at)
+    return np.column_stack([linear, there - linear @ np.asarray(at)])
+
+
+def frame_from_crop(crop: Crop) -> Matrix:
+    """(2, 3) from pixels of the crop to those of the frame; pixel centres lie at whole numbers."""
+    x, y = (crop.x1 - crop.x0) / crop.width, (crop.y1 - crop.y0) / crop.height
+    return np.array([[x, 0, 0.5 * x - 0.5 + crop.x0], [0, y, 0.5 * y - 0.5 + crop.y0]])
+
+
+def after(second: Matrix, first: Matrix) -> Matrix:
+    """(2, 3) of two maps (2, 3), one after the other."""
+    return np.column_stack([second[:, :2] @ first[:, :2], second[:, :2] @ first[:, 2] + second[:, 2]])
+
+
+def inverse(matrix: Matrix) -> Matrix:
+    """(2, 3) of the inverse map."""
+    result: Matrix = cv2.invertAffineTransform(matrix)
+    return result
+
+
+def middle(mask: Mask) -> tuple[float, float]:
+    """(x, y) of the centroid of a mask that is not empty."""
+    rows, columns = np.count_nonzero(mask, axis=1), np.count_nonzero(mask, axis=0)
+    total = rows.sum()
+    return float(columns @ np.arange(columns.size) / total), float(rows @ np.arange(rows.size) / total)
