@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...ops.crop import Crop
-from .shape import middle
 
 Floats = NDArray[np.float32]
 
@@ -46,9 +45,8 @@ class Trajectory:
     velocity: tuple[float, float] = (0.0, 0.0)
     """(dx, dy) in pixels per frame."""
 
-    def seen(self, mask: NDArray[np.bool_], settings: ReappearanceSettings) -> Trajectory:
-        """After a frame in which the object covers ``mask`` (H, W)."""
-        centre = middle(mask)
+    def seen(self, centre: tuple[float, float], settings: ReappearanceSettings) -> Trajectory:
+        """After a frame in which the object is at ``centre``."""
         return Trajectory(
             centre,
             (

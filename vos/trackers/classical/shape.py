@@ -48,14 +48,16 @@ class ShapeSettings:
     """Agreement of predictions and masks (IoU) up to which the shape says nothing."""
     good: float = 0.9
     """Agreement from which on it counts in full."""
-    expected: float = 0.3
-    """Trust from which on the object may be anywhere in its shape, though that was hidden in the frame before."""
+    expected: float = 0.5
+    """Agreement from which on the object may be anywhere in its shape, though that was hidden before."""
     memory: float = 0.8
     """Part of the agreement that is kept from frame to frame."""
     slow: float = 0.05
     """Rate at which a shape that predicts well follows the mask."""
     fast: float = 0.5
     """The same for one that does not."""
+    hidden: float = 0.3
+    """Share of the shape beside other objects below which nothing is learned; from there to 1 the more."""
     pull: float = 0.3
     """Part of the distance between the shape and the mask by which the shape is moved after each frame."""
 
@@ -99,13 +101,14 @@ class Shape:
             belief: (h, w) float32, what was found.
             others: (h, w) bool, where other objects were found.
         """
-        predicted, found = (drawn > UNKNOWN) & ~others, (belief > 0.5) & ~others
+        found = (belief > 0.5) & ~others
+        visible = self.visible(drawn, others, settings)
+        predicted = (drawn > UNKNOWN) & ~others
         union = np.count_nonzero(predicted | found)
-        if union == 0:
+        if union == 0 or visible == 0:
             return self
-        agreement = settings.memory * self.agreement + (1 - settings.memory) * (
-            np.count_nonzero(predicted & found) / union
-        )
+        change = (1 - settings.memory) * visible
+        agreement = (1 - change) * self.agreement + change * np.count_nonzero(predicted & found) / union
         result = replace(self, agreement=float(agreement))
         if not found.any():
             return result
@@ -113,15 +116,29 @@ class Shape:
             return shape_of(belief, others, crop) or result
         if predicted.any():
             (x, y), (u, v) = middle(found), middle(predicted)
-            shift = np.array([[1, 0, -settings.pull * (x - u)], [0, 1, -settings.pull * (y - v)]])
-            result = result.moved(shift, crop)
-        rate = settings.slow + (settings.fast - settings.slow) * (1 - result.trust(settings))
+            pull = settings.pull * visible
+            result = result.moved(np.array([[1, 0, -pull * (x - u)], [0, 1, -pull * (y - v)]]), crop)
+        rate = visible * (settings.slow + (settings.fast - settings.slow) * (1 - result.trust(settings)))
         matrix = after(result.matrix, frame_from_crop(crop))
         size = self.patch.shape[::-1]
         now = cv2.warpAffine(belief, matrix, size)
-        visible = cv2.warpAffine((~others).astype(np.float32), matrix, size)
-        patch = self.patch + np.float32(rate) * visible * (now - self.patch)
+        seen = cv2.warpAffine((~others).astype(np.float32), matrix, size)
+        patch = self.patch + np.float32(rate) * seen * (now - self.patch)
         return replace(result, patch=patch)
+
+    def visible(self, drawn: Floats, others: Mask, settings: ShapeSettings) -> float:
+        """How far the object can be seen beside the others, in 0..1: with the most of it hidden there is
+        nothing to learn of its shape and its motion."""
+        whole = np.count_nonzero(drawn > UNKNOWN)
+        share = np.count_nonzero((drawn > UNKNOWN) & ~others) / max(1, whole)
+        return min(1.0, max(0.0, (share - settings.hidden) / (1 - settings.hidden)))
+
+    def centre(self) -> tuple[float, float]:
+        """(x, y) in pixels of the frame, of all of the object."""
+        inside = self.patch > UNKNOWN
+        x, y = middle(inside) if inside.any() else (self.patch.shape[1] / 2, self.patch.shape[0] / 2)
+        back = inverse(self.matrix)
+        return float(back[0] @ (x, y, 1)), float(back[1] @ (x, y, 1))
 
 
 def shape_of(mask: Floats, others: Mask, crop: Crop) -> Shape | None:

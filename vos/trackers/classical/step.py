@@ -180,7 +180,7 @@ def advance(
     )
     scores[1:] += motion_scores(flow, warped.masks, motions, settings.motion)
     for k, found in enumerate(predicted, start=1):
-        if found is not None and found.shape.trust(settings.shape) > 0:
+        if found is not None and found.shape.trust(settings.shape) > 0 and not video.objects[k - 1].frames_lost:
             scores[k] += shape_scores(found.drawn, found.shape.trust(settings.shape), settings.shape)
     scores[1:] -= _reappearance(video, crop, alike, settings.reappearance)
     if settings.local_colours.weight:
@@ -204,9 +204,12 @@ def advance(
     both = (np.exp(learned), appearance / appearance.sum(axis=0))
     signals = _signals(video, belief, warped, both, lab, crop.scale)
     objects = tuple(
-        replace(
-            _next_state(state, labels, 0.0 if measured is None else confidence(measured), settings),
-            shape=_seen_shape(found, k, belief, small, crop, settings),
+        _next_state(
+            state,
+            labels,
+            _seen_shape(found, k, belief, small, crop, settings),
+            0.0 if measured is None else confidence(measured),
+            settings,
         )
         for k, (state, measured, found) in enumerate(
             zip(video.objects, signals, predicted, strict=True), start=1
@@ -296,15 +299,16 @@ def _predicted_shapes(
             here = crop.cut((video.labels == state.object_id).astype(np.float32))
             others = crop.cut(((video.labels > 0) & (video.labels != state.object_id)).astype(np.float32))
             shape = shape_of(here, others > 0.5, crop)
-        if shape is None or state.frames_lost > 0:
+        if shape is None:
             predicted.append(None)
             continue
+        dx, dy = (0.0, 0.0) if state.trajectory is None else state.trajectory.velocity
+        step = np.array([[1, 0, -dx * crop.scale], [0, 1, -dy * crop.scale]])
         inside = mask > 0.5
         if motion is not None and inside.any():
-            step = similarity(motion[0], middle(inside))
-        else:
-            dx, dy = (0.0, 0.0) if state.trajectory is None else state.trajectory.velocity
-            step = np.array([[1, 0, -dx * crop.scale], [0, 1, -dy * crop.scale]])
+            others = warped.masks.sum(axis=0) - mask > 0.5
+            visible = shape.visible(shape.moved(step, crop).drawn(crop), others, settings.shape)
+            step = (1 - visible) * step + visible * similarity(motion[0], middle(inside))
         shape = shape.moved(step, crop)
         predicted.append(PredictedShape(shape, shape.drawn(crop)))
     return predicted
@@ -316,7 +320,7 @@ def _expected(
     """(K, h, w) bool: where each object may turn up without growing, as far as shapes can be trusted."""
     expected = warped.masks > 0.5
     for here, found in zip(expected, predicted, strict=True):
-        if found is not None and found.shape.trust(settings) > settings.expected:
+        if here.any() and found is not None and found.shape.agreement > settings.expected:
             here |= found.drawn > UNKNOWN
     return expected
 
@@ -329,9 +333,11 @@ def _seen_shape(
     crop: Crop,
     settings: ClassicalSettings,
 ) -> Shape | None:
-    """The shape of object ``k`` of ``found`` (h, w) after this frame; None if it is out of sight."""
-    if predicted is None or not (found == k).any():
+    """The shape of object ``k`` of ``found`` (h, w) after this frame."""
+    if predicted is None:
         return None
+    if not (found == k).any():
+        return predicted.shape
     others = (found > 0) & (found != k)
     return predicted.shape.seen(predicted.drawn, belief[k], others, crop, settings.shape)
 
@@ -393,7 +399,9 @@ def _signals(
     ]
 
 
-def _next_state(state: ObjectState, labels: Labels, score: float, settings: ClassicalSettings) -> ObjectState:
+def _next_state(
+    state: ObjectState, labels: Labels, shape: Shape | None, score: float, settings: ClassicalSettings
+) -> ObjectState:
     """Usual area follows growth at once, shrinking slowly, and vanishing not at all."""
     mask = labels == state.object_id
     area = float(np.count_nonzero(mask))
@@ -408,7 +416,8 @@ def _next_state(state: ObjectState, labels: Labels, score: float, settings: Clas
         lost = 0
     before = state.trajectory
     if area > 0:
-        place = Trajectory(middle(mask)) if before is None else before.seen(mask, settings.reappearance)
+        centre = middle(mask) if shape is None else shape.centre()
+        place = Trajectory(centre) if before is None else before.seen(centre, settings.reappearance)
     else:
         place = before and before.unseen(labels.shape, settings.reappearance)
     return replace(
@@ -418,6 +427,7 @@ def _next_state(state: ObjectState, labels: Labels, score: float, settings: Clas
         usual_area=usual,
         frames_since=state.frames_since + 1,
         trajectory=place,
+        shape=shape,
     )
 
 
