@@ -40,11 +40,11 @@ LOST = 0.3
 class ShapeSettings:
     """How the shape counts and changes."""
 
-    weight: float = 4.0
+    weight: float = 7.0
     """Score in nats inside the predicted shape, and against the object outside. 0 switches it off."""
     blur: float = 1.5
     """Pixels: along the contour the shape decides nothing."""
-    poor: float = 0.7
+    poor: float = 0.6
     """Agreement of predictions and masks (IoU) up to which the shape says nothing."""
     good: float = 0.9
     """Agreement from which on it counts in full."""
