@@ -42,6 +42,8 @@ class ShapeSettings:
 
     weight: float = 7.0
     """Score in nats inside the predicted shape, and against the object outside. 0 switches it off."""
+    background: float = 0.7
+    """Part of the score inside that the background gets, too: something that is no object may hide it."""
     blur: float = 1.5
     """Pixels: along the contour the shape decides nothing."""
     poor: float = 0.6

@@ -179,9 +179,7 @@ def advance(
         pooled_log_prob, crop, video.evidence, warped, settings.fusion.temporal_discount
     )
     scores[1:] += motion_scores(flow, warped.masks, motions, settings.motion)
-    for k, found in enumerate(predicted, start=1):
-        if found is not None and found.shape.trust(settings.shape) > 0 and not video.objects[k - 1].frames_lost:
-            scores[k] += shape_scores(found.drawn, found.shape.trust(settings.shape), settings.shape)
+    scores += _shape_scores(video, predicted, scores.shape, settings.shape)
     scores[1:] -= _reappearance(video, crop, alike, settings.reappearance)
     if settings.local_colours.weight:
         scores += settings.local_colours.weight * local_colours(_softmax(scores), lab, settings.local_colours)
@@ -312,6 +310,21 @@ def _predicted_shapes(
         shape = shape.moved(step, crop)
         predicted.append(PredictedShape(shape, shape.drawn(crop)))
     return predicted
+
+
+def _shape_scores(
+    video: Video,
+    predicted: Sequence[PredictedShape | None],
+    size: tuple[int, ...],
+    settings: ShapeSettings,
+) -> Floats:
+    """(1 + K, h, w) float32 score in nats of background and objects, from the predicted shapes."""
+    scores = np.zeros(size, np.float32)
+    for k, (state, found) in enumerate(zip(video.objects, predicted, strict=True), start=1):
+        if found is not None and state.frames_lost == 0 and (trust := found.shape.trust(settings)) > 0:
+            scores[k] = shape_scores(found.drawn, trust, settings)
+            scores[0] = np.maximum(scores[0], settings.background * scores[k])
+    return scores
 
 
 def _expected(
