@@ -42,29 +42,27 @@ class Trajectory:
 
     centre: tuple[float, float]
     """(x, y) in pixels of the frame."""
-    velocity: tuple[float, float] = (0.0, 0.0)
-    """(dx, dy) in pixels per frame."""
+    velocity: tuple[float, float] | None = None
+    """(dx, dy) in pixels per frame; None until it has been seen twice."""
 
-    def seen(self, centre: tuple[float, float], settings: ReappearanceSettings) -> Trajectory:
-        """After a frame in which the object is at ``centre``."""
-        return Trajectory(
-            centre,
-            (
-                settings.momentum * self.velocity[0]
-                + (1 - settings.momentum) * (centre[0] - self.centre[0]),
-                settings.momentum * self.velocity[1]
-                + (1 - settings.momentum) * (centre[1] - self.centre[1]),
-            ),
-        )
+    def seen(
+        self, centre: tuple[float, float], visible: float, settings: ReappearanceSettings
+    ) -> Trajectory:
+        """After a frame in which the object is at ``centre``; ``visible``, in 0..1: how far it was to be seen."""
+        step = centre[0] - self.centre[0], centre[1] - self.centre[1]
+        if self.velocity is None:
+            return Trajectory(centre, step)
+        new = (1 - settings.momentum) * visible
+        dx, dy = ((1 - new) * v + new * d for v, d in zip(self.velocity, step, strict=True))
+        return Trajectory(centre, (dx, dy))
 
     def unseen(self, size: tuple[int, int], settings: ReappearanceSettings) -> Trajectory:
         """After a frame of (height, width) in which it is out of sight."""
+        dx, dy = self.velocity or (0.0, 0.0)
+        x, y = self.centre[0] + dx, self.centre[1] + dy
         return Trajectory(
-            (
-                float(np.clip(self.centre[0] + self.velocity[0], 0, size[1] - 1)),
-                float(np.clip(self.centre[1] + self.velocity[1], 0, size[0] - 1)),
-            ),
-            (settings.slowing * self.velocity[0], settings.slowing * self.velocity[1]),
+            (float(np.clip(x, 0, size[1] - 1)), float(np.clip(y, 0, size[0] - 1))),
+            (settings.slowing * dx, settings.slowing * dy),
         )
 
     def cost(

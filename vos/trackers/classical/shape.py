@@ -44,6 +44,8 @@ class ShapeSettings:
     """Score in nats inside the predicted shape, and against the object outside. 0 switches it off."""
     background: float = 0.7
     """Part of the score inside that the background gets, too: something that is no object may hide it."""
+    fading: float = 0.95
+    """Factor on the score per frame out of sight: the shape goes on moving, ever less surely."""
     blur: float = 1.5
     """Pixels: along the contour the shape decides nothing."""
     poor: float = 0.6
@@ -58,7 +60,7 @@ class ShapeSettings:
     """Rate at which a shape that predicts well follows the mask."""
     fast: float = 0.5
     """The same for one that does not."""
-    hidden: float = 0.3
+    hidden: float = 0.5
     """Share of the shape beside other objects below which nothing is learned; from there to 1 the more."""
     pull: float = 0.3
     """Part of the distance between the shape and the mask by which the shape is moved after each frame."""
@@ -74,6 +76,8 @@ class Shape:
     """(2, 3) float64, from (x, y) in pixels of the frame to those of the patch."""
     agreement: float = 0.8
     """How well predictions have agreed with masks so far, in 0..1."""
+    visible: float = 1.0
+    """How far the object was to be seen in the newest frame, see :meth:`visible_share`."""
 
     def moved(self, motion: Matrix, crop: Crop) -> Shape:
         """The shape one frame later.
@@ -104,14 +108,14 @@ class Shape:
             others: (h, w) bool, where other objects were found.
         """
         found = (belief > 0.5) & ~others
-        visible = self.visible(drawn, others, settings)
+        visible = self.visible_share(drawn, others, settings)
         predicted = (drawn > UNKNOWN) & ~others
         union = np.count_nonzero(predicted | found)
         if union == 0 or visible == 0:
-            return self
+            return replace(self, visible=visible)
         change = (1 - settings.memory) * visible
         agreement = (1 - change) * self.agreement + change * np.count_nonzero(predicted & found) / union
-        result = replace(self, agreement=float(agreement))
+        result = replace(self, agreement=float(agreement), visible=visible)
         if not found.any():
             return result
         if agreement < LOST:
@@ -128,12 +132,12 @@ class Shape:
         patch = self.patch + np.float32(rate) * seen * (now - self.patch)
         return replace(result, patch=patch)
 
-    def visible(self, drawn: Floats, others: Mask, settings: ShapeSettings) -> float:
+    def visible_share(self, drawn: Floats, others: Mask, settings: ShapeSettings) -> float:
         """How far the object can be seen beside the others, in 0..1: with the most of it hidden there is
         nothing to learn of its shape and its motion."""
         whole = np.count_nonzero(drawn > UNKNOWN)
         share = np.count_nonzero((drawn > UNKNOWN) & ~others) / max(1, whole)
-        return min(1.0, max(0.0, (share - settings.hidden) / (1 - settings.hidden)))
+        return float(min(1.0, max(0.0, (share - settings.hidden) / (1 - settings.hidden))))
 
     def centre(self) -> tuple[float, float]:
         """(x, y) in pixels of the frame, of all of the object."""

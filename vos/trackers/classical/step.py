@@ -300,12 +300,12 @@ def _predicted_shapes(
         if shape is None:
             predicted.append(None)
             continue
-        dx, dy = (0.0, 0.0) if state.trajectory is None else state.trajectory.velocity
+        dx, dy = (state.trajectory and state.trajectory.velocity) or (0.0, 0.0)
         step = np.array([[1, 0, -dx * crop.scale], [0, 1, -dy * crop.scale]])
         inside = mask > 0.5
         if motion is not None and inside.any():
             others = warped.masks.sum(axis=0) - mask > 0.5
-            visible = shape.visible(shape.moved(step, crop).drawn(crop), others, settings.shape)
+            visible = shape.visible_share(shape.moved(step, crop).drawn(crop), others, settings.shape)
             step = (1 - visible) * step + visible * similarity(motion[0], middle(inside))
         shape = shape.moved(step, crop)
         predicted.append(PredictedShape(shape, shape.drawn(crop)))
@@ -321,7 +321,10 @@ def _shape_scores(
     """(1 + K, h, w) float32 score in nats of background and objects, from the predicted shapes."""
     scores = np.zeros(size, np.float32)
     for k, (state, found) in enumerate(zip(video.objects, predicted, strict=True), start=1):
-        if found is not None and state.frames_lost == 0 and (trust := found.shape.trust(settings)) > 0:
+        if found is None:
+            continue
+        trust = found.shape.trust(settings) * settings.fading**state.frames_lost
+        if trust > 0.05:
             scores[k] = shape_scores(found.drawn, trust, settings)
             scores[0] = np.maximum(scores[0], settings.background * scores[k])
     return scores
@@ -333,7 +336,7 @@ def _expected(
     """(K, h, w) bool: where each object may turn up without growing, as far as shapes can be trusted."""
     expected = warped.masks > 0.5
     for here, found in zip(expected, predicted, strict=True):
-        if here.any() and found is not None and found.shape.agreement > settings.expected:
+        if found is not None and found.shape.agreement > settings.expected:
             here |= found.drawn > UNKNOWN
     return expected
 
@@ -430,7 +433,8 @@ def _next_state(
     before = state.trajectory
     if area > 0:
         centre = middle(mask) if shape is None else shape.centre()
-        place = Trajectory(centre) if before is None else before.seen(centre, settings.reappearance)
+        visible = 1.0 if shape is None else shape.visible
+        place = before.seen(centre, visible, settings.reappearance) if before else Trajectory(centre)
     else:
         place = before and before.unseen(labels.shape, settings.reappearance)
     return replace(
