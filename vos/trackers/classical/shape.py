@@ -62,6 +62,9 @@ class ShapeSettings:
     """The same for one that does not."""
     hidden: float = 0.5
     """Share of the shape beside other objects below which nothing is learned; from there to 1 the more."""
+    sudden: float = 0.15
+    """Agreement in one frame that is lower by this than before comes of something that hides the object: its
+    shape and velocity stay as they were."""
     pull: float = 0.3
     """Part of the distance between the shape and the mask by which the shape is moved after each frame."""
 
@@ -113,10 +116,13 @@ class Shape:
         union = np.count_nonzero(predicted | found)
         if union == 0 or visible == 0:
             return replace(self, visible=visible)
+        overlap = np.count_nonzero(predicted & found) / union
         change = (1 - settings.memory) * visible
-        agreement = (1 - change) * self.agreement + change * np.count_nonzero(predicted & found) / union
+        agreement = (1 - change) * self.agreement + change * overlap
+        if overlap < self.agreement - settings.sudden:
+            visible = 0.0  # something that is no object hides a part of it
         result = replace(self, agreement=float(agreement), visible=visible)
-        if not found.any():
+        if not found.any() or visible == 0:
             return result
         if agreement < LOST:
             return shape_of(belief, others, crop) or result

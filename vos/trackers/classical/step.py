@@ -326,6 +326,8 @@ def _shape_scores(
         trust = found.shape.trust(settings) * settings.fading**state.frames_lost
         if trust > 0.05:
             scores[k] = shape_scores(found.drawn, trust, settings)
+            if state.frames_lost:  # it may be elsewhere
+                scores[k] = np.maximum(scores[k], 0)
             scores[0] = np.maximum(scores[0], settings.background * scores[k])
     return scores
 
@@ -336,7 +338,7 @@ def _expected(
     """(K, h, w) bool: where each object may turn up without growing, as far as shapes can be trusted."""
     expected = warped.masks > 0.5
     for here, found in zip(expected, predicted, strict=True):
-        if found is not None and found.shape.agreement > settings.expected:
+        if here.any() and found is not None and found.shape.agreement > settings.expected:
             here |= found.drawn > UNKNOWN
     return expected
 
