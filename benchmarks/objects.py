@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import torch
 import yaml
-from common import RESULTS, data_root, write_json
+from common import data_root, write_json
 from numpy.typing import NDArray
 
 from vos.evaluation.boundary import contour_accuracies
@@ -143,7 +143,7 @@ def overrides(assignments: list[str]) -> dict[str, Any]:
 
 
 def follow(clip: Clip, settings: Mapping[str, Any], frames: int, pictures: Path | None) -> Scores:
-    """Track each object from the first frame that has its truth, and score the frames after it that have truth."""
+    """Track each object from the first frame that has its truth, and score all later frames with truth."""
     tracker = build_tracker("classical", settings=settings)
     ids = sorted({int(k) for truth in clip.truth.values() for k in np.unique(truth)} - {0, VOID})
     both = np.array([[k, k] for k in ids])
@@ -188,9 +188,7 @@ def follow(clip: Clip, settings: Mapping[str, Any], frames: int, pictures: Path 
 def save_picture(path: Path, image: NDArray[np.uint8], labels: Labels, truth: Labels | None) -> None:
     """Result, and truth below it where there is one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    shown = [
-        draw_overlay(image, FrameResult(0, maps, {})) for maps in (labels, truth) if maps is not None
-    ]
+    shown = [draw_overlay(image, FrameResult(0, maps, {})) for maps in (labels, truth) if maps is not None]
     cv2.imwrite(str(path), np.concatenate(shown)[..., ::-1])
 
 

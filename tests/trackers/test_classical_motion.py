@@ -55,9 +55,7 @@ def test_evidence_for_the_object_is_damped_right_outside_of_it() -> None:
     flow = panning()
     flow[24:66, 34:86] = -6  # six pixels more than the object on each side
     score = scored(flow, box(30, 60, 40, 80)[None].astype(np.float32), MotionSettings())[0]
-    loud = scored(flow, box(30, 60, 40, 80)[None].astype(np.float32), MotionSettings(halo_share=1.0))[
-        0
-    ]
+    loud = scored(flow, box(30, 60, 40, 80)[None].astype(np.float32), MotionSettings(halo_share=1.0))[0]
     assert 0 < score[45, 36] < 0.3 * loud[45, 36]
     assert np.array_equal(score[30:60, 40:80], loud[30:60, 40:80])
 

@@ -106,7 +106,8 @@ def test_strays_are_dropped_unless_there_is_room() -> None:
     hidden = filter_components(belief, warped, warped > 0.5, appearance, [1000.0], ComponentSettings())
     assert hidden[1, 15:25, 60:70].all()
     assert np.array_equal(
-        filter_components(belief, warped, warped > 0.5, appearance, [400.0], ComponentSettings(known=0.0)), belief
+        filter_components(belief, warped, warped > 0.5, appearance, [400.0], ComponentSettings(known=0.0)),
+        belief,
     )
 
 
@@ -124,7 +125,7 @@ def test_smooth_respects_edges() -> None:
 
 
 def test_a_piece_of_another_object_is_not_taken() -> None:
-    """A piece that was another object before goes back to it, even where an area is missing; a new one stays."""
+    """A piece that was another object before goes back to it, even where an area is missing."""
     belief = np.zeros((3, 40, 80), np.float32)
     belief[1, 10:30, 5:25] = 1
     belief[1, 15:25, 60:70] = 0.6

@@ -138,7 +138,9 @@ def _tell_apart(
     over a contour are taken back.
     """
     reach = int(settings.halo)
-    near = [cv2.dilate(one.mask.astype(np.uint8), np.ones((2 * reach + 1,) * 2, np.uint8)) > 0 for one in pair]
+    near = [
+        cv2.dilate(one.mask.astype(np.uint8), np.ones((2 * reach + 1,) * 2, np.uint8)) > 0 for one in pair
+    ]
     box = tight_box(near[0] & near[1])
     if box is None:
         return

@@ -45,10 +45,8 @@ class Trajectory:
     velocity: tuple[float, float] | None = None
     """(dx, dy) in pixels per frame; None until it has been seen twice."""
 
-    def seen(
-        self, centre: tuple[float, float], visible: float, settings: ReappearanceSettings
-    ) -> Trajectory:
-        """After a frame in which the object is at ``centre``; ``visible``, in 0..1: how far it was to be seen."""
+    def seen(self, centre: tuple[float, float], visible: float, settings: ReappearanceSettings) -> Trajectory:
+        """After a frame with the object at ``centre``; ``visible``, in 0..1: how much of it is to be seen."""
         step = centre[0] - self.centre[0], centre[1] - self.centre[1]
         if self.velocity is None:
             return Trajectory(centre, step)

@@ -42,6 +42,8 @@ class ShapeSettings:
 
     weight: float = 7.0
     """Score in nats inside the predicted shape, and against the object outside. 0 switches it off."""
+    fewest: int = 2
+    """Shapes are kept where there are at least so many objects: they settle what belongs to which."""
     background: float = 0.7
     """Part of the score inside that the background gets, too: something that is no object may hide it."""
     fading: float = 0.95
@@ -212,6 +214,7 @@ def inverse(matrix: Matrix) -> Matrix:
 
 def middle(mask: Mask) -> tuple[float, float]:
     """(x, y) of the centroid of a mask that is not empty."""
-    rows, columns = np.count_nonzero(mask, axis=1), np.count_nonzero(mask, axis=0)
-    total = rows.sum()
+    rows: NDArray[np.int64] = mask.sum(axis=1)
+    columns: NDArray[np.int64] = mask.sum(axis=0)
+    total = int(rows.sum())
     return float(columns @ np.arange(columns.size) / total), float(rows @ np.arange(rows.size) / total)

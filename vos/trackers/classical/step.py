@@ -57,8 +57,8 @@ class ClassicalSettings:
     max_references: int = 4
     """Reference frames (the first and the newest corrections) that the classifier learns from."""
     steady: float = 0.7
-    """The online update uses only objects whose area changed by no more than this factor, and only frames that
-    have such an object."""
+    """The online update uses only objects whose area changed by no more than this factor, and only frames
+    that have such an object."""
     learn_gap: float = 4.0
     """Background nearer to an object than this, in pixels of the working crop, is left out of the online
     update."""
@@ -291,9 +291,11 @@ def _predicted_shapes(
 ) -> list[PredictedShape | None]:
     """The shapes of the objects in this frame; None for those out of sight."""
     predicted: list[PredictedShape | None] = []
-    for k, (state, mask, motion) in enumerate(zip(video.objects, warped.masks, motions, strict=True)):
+    if settings.shape.weight == 0 or len(video.objects) < settings.shape.fewest:
+        return [None] * len(video.objects)
+    for state, mask, motion in zip(video.objects, warped.masks, motions, strict=True):
         shape = state.shape
-        if settings.shape.weight and shape is None and state.frames_lost == 0:
+        if shape is None and state.frames_lost == 0:
             here = crop.cut((video.labels == state.object_id).astype(np.float32))
             others = crop.cut(((video.labels > 0) & (video.labels != state.object_id)).astype(np.float32))
             shape = shape_of(here, others > 0.5, crop)
@@ -433,6 +435,7 @@ def _next_state(
     else:
         lost = 0
     before = state.trajectory
+    place: Trajectory | None
     if area > 0:
         centre = middle(mask) if shape is None else shape.centre()
         visible = 1.0 if shape is None else shape.visible

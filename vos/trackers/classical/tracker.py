@@ -192,9 +192,7 @@ def _object_from(state: dict[str, Any]) -> ObjectState:
     inner = {
         "reference": ReferenceStatistics(**state["reference"]),
         "trajectory": trajectory
-        and Trajectory(
-            tuple(trajectory["centre"]), trajectory["velocity"] and tuple(trajectory["velocity"])
-        ),
+        and Trajectory(tuple(trajectory["centre"]), trajectory["velocity"] and tuple(trajectory["velocity"])),
         "shape": shape and Shape(**shape),
     }
     return ObjectState(**{**state, **inner})
