@@ -244,6 +244,15 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
+def refuse_input(output: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]]) -> None:
+    """Raise OutputError where the file to write is one of those that are read: it would be lost."""
+    real = os.path.realpath(output)
+    if any(os.path.realpath(path) == real for path in inputs):
+        raise OutputError(
+            f"{os.fspath(output)} is an input of this command: choose another name for the result"
+        )
+
+
 def visible(paths: Iterable[Path]) -> list[Path]:
     """Without names that begin with a dot, which systems put beside files (``._x.png``), in order."""
     return sorted(path for path in paths if not path.name.startswith("."))
