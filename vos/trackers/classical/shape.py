@@ -143,8 +143,8 @@ class Shape:
     def visible_share(self, drawn: Floats, others: Mask, settings: ShapeSettings) -> float:
         """How far the object can be seen beside the others, in 0..1: with the most of it hidden there is
         nothing to learn of its shape and its motion."""
-        whole = np.count_nonzero(drawn > UNKNOWN)
-        share = np.count_nonzero((drawn > UNKNOWN) & ~others) / max(1, whole)
+        whole = int(np.count_nonzero(drawn > UNKNOWN))
+        share = int(np.count_nonzero((drawn > UNKNOWN) & ~others)) / max(1, whole)
         return float(min(1.0, max(0.0, (share - settings.hidden) / (1 - settings.hidden))))
 
     def centre(self) -> tuple[float, float]:
