@@ -50,10 +50,12 @@ def extract(
     vos extract clip.mp4 --frame 40 -o frame.png
     vos extract clip.mp4 --grid -o grid.png
     """
+    from vos.files import refuse_input
     from vos.runs.preview import draw_grid, frame_at, write_picture
     from vos.video import open_video, parse_size
 
     with open_video(video, size=None if size is None else parse_size(size), allow_url=allow_url) as source:
+        refuse_input(output, source.paths)
         image = frame_at(source, frame).image
     write_picture(output, draw_grid(image) if grid else image, overwrite=overwrite)
     if not quiet:

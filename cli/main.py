@@ -7,6 +7,7 @@ import keyword
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator
 from importlib import import_module
 from types import FrameType
@@ -176,6 +177,8 @@ def cli() -> None:
 def main() -> None:
     """The ``vos`` command."""
     open_streams()
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # those of libraries are for programmers; ours are messages
     cli()
 
 

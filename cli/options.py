@@ -214,13 +214,23 @@ def default_model(recipe: dict[str, Any], flags: dict[str, Any]) -> dict[str, An
 STDOUT = "-"
 
 
+class OutputPath(click.Path):
+    """A path that is not empty, as that of a variable of a shell that is not set."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See :class:`click.ParamType`."""
+        if value == "":
+            self.fail("it is empty; give a folder, such as out, or . for this one", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def output_folder(command: F) -> F:
     """``-o/--output OUT``: where results go. The command gets ``output: Path``."""
     return click.option(
         "-o",
         "--output",
         required=True,
-        type=click.Path(path_type=Path),
+        type=OutputPath(path_type=Path),
         metavar="OUT",
         help="Folder for results.",
     )(command)

@@ -62,6 +62,7 @@ def preview(
     vos preview clip.mp4 --point 1:210,240 --candidates -o dog.png   # then: vos track clip.mp4 -m dog-2.png
     vos preview clip.mp4 -o grid.png
     """
+    from vos.files import refuse_input
     from vos.runs import TrackSettings
     from vos.runs.preview import draw_grid, frame_at, write_picture
     from vos.runs.preview import offer as offer_of
@@ -77,6 +78,7 @@ def preview(
     settings = override(TrackSettings(), default_model(recipe, flags), recipe, flags)
     reading = {"reader": settings.reader, "size": settings.size, "allow_url": allow_url}
     with open_video(video, **reading) as source:
+        refuse_input(output, (*source.paths, *prompts.masks, *prompts.prompt_files))
         if not prompts:
             shown: dict[str, Any] = {"frame": prompts.frame or 0, "objects": {}}
             picture = draw_grid(frame_at(source, prompts.frame or 0).image)

@@ -150,6 +150,9 @@ def _temporary(final: Path, *, is_folder: bool) -> Iterator[Path]:
         if error.errno in _WRITE_ERRNOS:
             raise output_error(final, error) from error
         raise
+    except OutputError as error:  # of a file inside, whose place nobody knows
+        error.args = (re.sub(re.escape(str(temporary)) + "[^:]*", lambda _: str(final), str(error)),)
+        raise
     finally:
         _remove(temporary)
         if held is not None:
@@ -242,6 +245,15 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
         except (OSError, ValueError) as error:
             raise output_error(folder, error) from error
     return folder
+
+
+def refuse_input(output: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]]) -> None:
+    """Raise OutputError where the file to write is one of those that are read: it would be lost."""
+    real = os.path.realpath(output)
+    if any(os.path.realpath(path) == real for path in inputs):
+        raise OutputError(
+            f"{os.fspath(output)} is an input of this command: choose another name for the result"
+        )
 
 
 def visible(paths: Iterable[Path]) -> list[Path]:

@@ -132,6 +132,8 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
     wanted = (
         " or ".join(map(repr, arguments))
         if origin is typing.Literal
+        else "a list"
+        if origin is tuple
         else getattr(hint, "__name__", str(hint))
     )
     raise SettingsError(f"setting {name!r} must be {wanted}, got {shown(value)}")

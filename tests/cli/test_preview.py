@@ -42,6 +42,22 @@ def picture(path: Path) -> np.ndarray:
     return np.asarray(Image.open(path).convert("RGB"))
 
 
+@pytest.mark.parametrize("command", ["extract", "preview", "preview without prompts"])
+def test_an_input_is_not_overwritten(frames: Path, tmp_path: Path, command: str) -> None:
+    """Not even with --overwrite, and not through a link."""
+    (tmp_path / "link").symlink_to(frames)
+    mask, frame = tmp_path / "mask.png", frames / "00001.png"
+    before = {path: path.read_bytes() for path in (mask, frame)}
+    name, *bare = command.split(" ", 1)
+    prompts = ["--frame", 2, "-m", mask] if name == "preview" and not bare else []
+    outputs = [frame, tmp_path / "link" / "00001.png", *([mask] if prompts else [])]
+    for output in outputs:
+        refused = run(name, frames, *prompts, "-o", output, "--overwrite")
+        assert refused.exit_code == 2, refused.output
+        assert "is an input of this command" in refused.stderr
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_extract(frames: Path, clip: Scene, tmp_path: Path) -> None:
     """The frame, pixel by pixel; with a grid it differs on lines at round coordinates alone."""
     out = tmp_path / "x.png"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -99,3 +101,17 @@ def test_lines_of_progress(capsys: pytest.CaptureFixture[str]) -> None:
         lines.advance("forward", done, 100)
     lines.advance("other", 5, None)
     assert capsys.readouterr().err == ("vos: forward: 31 of 100, 3.0/s\nvos: forward: 61 of 100, 3.0/s\n")
+
+
+def test_warnings_of_libraries_are_not_printed(tmp_path: Path) -> None:
+    """Of an image beyond the limit of Pillow and of ours there is our message alone."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 13000, 13000, 8, 0, 0, 0, 0))
+    (tmp_path / "big.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IEND", b""))
+    done = shell(f"{VOS} probe big.png", tmp_path)
+    assert done.returncode == 3
+    (line,) = done.stderr.splitlines()
+    assert "it claims to be 13000x13000 pixels" in line

@@ -347,6 +347,16 @@ def test_an_output_place_that_cannot_be_used(given: Path, tmp_path: Path, place:
         assert files(out) == {"masks": b"mine"}
 
 
+def test_an_empty_output_folder(given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a variable of a shell that is not set: nothing is written to the working directory."""
+    monkeypatch.chdir(tmp_path)
+    mask = given / "masks" / "00000.png"
+    result = CliRunner().invoke(cli, ["track", str(given / "clip.mkv"), "-m", str(mask), "-o", ""])
+    assert result.exit_code == 2
+    assert "it is empty; give a folder" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def start(given: Path, out: Path, *more: str, waits_at: int = -1) -> subprocess.Popen[str]:
     """The usual command line in a process of its own, slow enough to be met in the middle.
 

@@ -53,6 +53,10 @@ def test_every_kind(tmp_path: Path) -> None:
         return tmp_path / name
 
     assert vos("o.mp4", *video, "--boxes").stat().st_size > 500
+    before = (tmp_path / "o.mp4").read_bytes()
+    vos("o.mp4", "--video", str(tmp_path / "o.mp4"), "--overwrite", code=2)  # the video that is shown
+    vos("frames/00001.png", *video, "--overwrite", code=2)
+    assert (tmp_path / "o.mp4").read_bytes() == before
     sheet = np.asarray(Image.open(vos("s.png", *video, "--truth", str(tmp_path / "masks"), "--no-labels")))
     assert sheet.shape == (60, 4 * 80, 3)
     right = sheet[:30, 40:80][clip.labels[0] > 0]

@@ -44,6 +44,14 @@ def test_joined_recordings_go_on(tmp_path: Path, second: list[float], cut: int |
     assert found == pytest.approx([0.04] * 19, abs=1e-3)
 
 
+@pytest.mark.parametrize("cut", [None, 10, 11])
+def test_a_pause_before_a_jump_is_not_usual(tmp_path: Path, cut: int | None) -> None:
+    """As where a transport stream is cut, and a few of its last frames are lost."""
+    first = [*REGULAR[:-1], REGULAR[-1] + 0.12]
+    found = steps(tmp_path / "overlay.mp4", first + REGULAR, cut)
+    assert found == pytest.approx([0.04] * 8 + [0.16] + [0.04] * 10, abs=1e-3)
+
+
 def test_variable_rates_are_kept(tmp_path: Path) -> None:
     """Pauses and short steps of a screen recording are no jumps."""
     times = [0.0, 0.04, 0.05, 8.0, 8.04]

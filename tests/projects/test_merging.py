@@ -162,6 +162,28 @@ def test_check_finds_damaged_and_missing_masks(folder: Path) -> None:
     assert [p for p in problems if paths[1].name in p and "missing" in p]
 
 
+def test_a_video_that_is_another_now(folder: Path) -> None:
+    """Frames that are gone are noticed when it is opened, others of the same size before tracking."""
+    last = sorted((folder / "clip").iterdir())[-1]
+    whole = last.read_bytes()
+    with Project.open(folder / "project", annotator="anna") as project:
+        project.anchor(CLIP, 5, 1, square(4, 4))
+        last.unlink()
+        with pytest.raises(MediaError, match="has other frames than the video 'clip'"):
+            project.open_video()
+        last.write_bytes(whole[:-1] + b"?")
+        project.open_video().close()
+        for _ in range(2):
+            with pytest.raises(MediaError, match="has other frames than the video 'clip'"):
+                track_project(project, engine=drifting())
+        last.write_bytes(whole)
+        assert track_project(project, engine=drifting())
+        project.anchor(CLIP, 7, 1, square(4, 4))
+        last.write_bytes(whole[:-1] + b"?")
+        with pytest.raises(MediaError, match="has other frames than the video 'clip'"):
+            track_project(project, engine=drifting())
+
+
 def test_a_moved_video_and_a_later_version_say_what_to_do(folder: Path) -> None:
     """In one line."""
     shutil.move(folder / "clip", folder / "elsewhere")

@@ -154,6 +154,12 @@ def test_what_is_no_extension_is_refused(
         run(reader, [target(clip, 1, 2)], tmp_path / "out", kept, resume=True)
     with pytest.raises(OutputError, match="object 2 is not in the finished run"):
         run(reader, [*targets, target(clip, 2, 4)], tmp_path / "out", kept, resume=True)
+    named = [dataclasses.replace(targets[0], name="dog")]
+    with pytest.raises(OutputError, match=r"object 1 at frame 0 has another name: .*vos tracks rename"):
+        run(reader, named, tmp_path / "out", kept, resume=True)
+    more = dataclasses.replace(kept, outputs=(*kept.outputs, "yolo"))
+    with pytest.raises(OutputError, match="vos export"):
+        run(reader, targets, tmp_path / "out", more, resume=True)
     assert files(tmp_path / "out") == before
 
 

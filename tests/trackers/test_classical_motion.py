@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vos.trackers.classical.motion import MotionSettings, fit_motion, motion_scores
+from vos.trackers.classical.motion import MotionSettings, fit_motion, motion_scores, object_motions
 
 HEIGHT, WIDTH = 96, 128
 
@@ -32,12 +32,17 @@ def test_a_motion_is_found_in_spite_of_something_that_moves_otherwise() -> None:
     assert found[1] == pytest.approx(0.5)
 
 
+def scored(flow: np.ndarray, masks: np.ndarray, settings: MotionSettings) -> np.ndarray:
+    """(K, h, w) scores with the motions that the objects have in ``flow``."""
+    return motion_scores(flow, masks, object_motions(flow, masks), settings)
+
+
 def test_what_stands_still_is_spoken_against_and_what_moves_along_is_spoken_for() -> None:
     """A blob that was taken for part of the object stands still; a part of the object was missed."""
     flow = panning()
     flow[30:60, 40:100] = -6  # the object
     expected = box(30, 60, 40, 70) | box(5, 20, 40, 60)  # misses the right end, includes a still blob
-    score = motion_scores(flow, expected[None].astype(np.float32), MotionSettings())[0]
+    score = scored(flow, expected[None].astype(np.float32), MotionSettings())[0]
     assert score[30:60, 40:70].mean() > 1
     assert score[8:17, 43:57].max() < -1
     halo = int(MotionSettings().halo)
@@ -49,10 +54,8 @@ def test_evidence_for_the_object_is_damped_right_outside_of_it() -> None:
     """Flow carries motion over the outline, so there only part of it is believed."""
     flow = panning()
     flow[24:66, 34:86] = -6  # six pixels more than the object on each side
-    score = motion_scores(flow, box(30, 60, 40, 80)[None].astype(np.float32), MotionSettings())[0]
-    loud = motion_scores(flow, box(30, 60, 40, 80)[None].astype(np.float32), MotionSettings(halo_share=1.0))[
-        0
-    ]
+    score = scored(flow, box(30, 60, 40, 80)[None].astype(np.float32), MotionSettings())[0]
+    loud = scored(flow, box(30, 60, 40, 80)[None].astype(np.float32), MotionSettings(halo_share=1.0))[0]
     assert 0 < score[45, 36] < 0.3 * loud[45, 36]
     assert np.array_equal(score[30:60, 40:80], loud[30:60, 40:80])
 
@@ -73,7 +76,7 @@ def test_motion_that_does_not_tell_says_nothing(case: str) -> None:
         mask = box(0, HEIGHT, 0, WIDTH)
     else:
         settings = MotionSettings(weight=0.0)
-    score = motion_scores(flow, mask[None].astype(np.float32), settings)[0]
+    score = scored(flow, mask[None].astype(np.float32), settings)[0]
     assert np.abs(score).max() < 0.3
 
 
@@ -83,8 +86,25 @@ def test_every_object_has_a_motion_of_its_own() -> None:
     flow[10:40, 20:60] = -6
     flow[55:85, 70:110] = 9
     masks = np.stack([box(10, 40, 20, 60), box(55, 85, 70, 110)]).astype(np.float32)
-    scores = motion_scores(flow, masks, MotionSettings())
+    scores = scored(flow, masks, MotionSettings())
     for k, (mine, other) in enumerate([(box(15, 35, 25, 55), box(60, 80, 75, 105))] * 2):
         here, there = (mine, other) if k == 0 else (other, mine)
         assert scores[k][here].min() > 1
         assert scores[k][there].max() < 1
+
+
+@pytest.mark.parametrize("between", [3.0, 0.0])
+def test_a_part_that_moves_with_another_object_goes_to_it(between: float) -> None:
+    """Two objects side by side move against each other; the label of one has leaked onto the other."""
+    flow = panning()
+    flow[20:70, 20:60] = -6
+    flow[20:70, 60:110] = 9
+    masks = np.stack([box(20, 70, 20, 60) | box(40, 70, 60, 80), box(20, 70, 60, 110) & ~box(40, 70, 60, 80)])
+    scores = scored(flow, masks.astype(np.float32), MotionSettings(between=between))
+    leaked = (slice(50, 68), slice(66, 78))
+    gain = (scores[1] - scores[0])[leaked].mean()
+    alone = scored(flow, masks.astype(np.float32), MotionSettings(between=0.0))
+    if between:
+        assert gain > (alone[1] - alone[0])[leaked].mean() + 0.3
+    else:
+        assert np.array_equal(scores, alone)

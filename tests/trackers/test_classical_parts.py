@@ -85,9 +85,9 @@ def test_bad_flow_loosens_an_object() -> None:
     """Far from where it was expected an object costs less when its flow was bad."""
     images, labs, masks = two_frames((4, 2), 20)
     warped = warp_masks(images[0], images[1], labs, masks[0], WarpingSettings())
-    good = motion_unary(warped, 0.7, FusionSettings())
+    good = motion_unary(warped, warped.masks > 0.5, 0.7, FusionSettings())
     blind = type(warped)(warped.masks, warped.trusts, (0.0,), warped.correspondence)
-    assert motion_unary(blind, 0.7, FusionSettings())[1][60, 84] > good[1][60, 84] + 1
+    assert motion_unary(blind, blind.masks > 0.5, 0.7, FusionSettings())[1][60, 84] > good[1][60, 84] + 1
     assert good[1][62, 54] > good[0][62, 54]
 
 
@@ -100,13 +100,14 @@ def test_strays_are_dropped_unless_there_is_room() -> None:
     warped = np.zeros((1, 40, 80), np.float32)
     warped[0, 10:30, 5:25] = 1
     appearance = belief.copy()
-    whole = filter_components(belief, warped, appearance, [400.0], ComponentSettings())
+    whole = filter_components(belief, warped, warped > 0.5, appearance, [400.0], ComponentSettings())
     assert not whole[1, :, 60:].any()
     assert whole[1, 10:30, 5:25].all()
-    hidden = filter_components(belief, warped, appearance, [1000.0], ComponentSettings())
+    hidden = filter_components(belief, warped, warped > 0.5, appearance, [1000.0], ComponentSettings())
     assert hidden[1, 15:25, 60:70].all()
     assert np.array_equal(
-        filter_components(belief, warped, appearance, [400.0], ComponentSettings(known=0.0)), belief
+        filter_components(belief, warped, warped > 0.5, appearance, [400.0], ComponentSettings(known=0.0)),
+        belief,
     )
 
 
@@ -121,3 +122,23 @@ def test_smooth_respects_edges() -> None:
     belief = mean_field(scores, lab, CrfSettings())
     assert np.allclose(belief.sum(axis=0), 1, atol=1e-5)
     assert np.array_equal(belief.argmax(axis=0), np.tile(np.arange(20) >= 10, (20, 1)))
+
+
+def test_a_piece_of_another_object_is_not_taken() -> None:
+    """A piece that was another object before goes back to it, even where an area is missing."""
+    belief = np.zeros((3, 40, 80), np.float32)
+    belief[1, 10:30, 5:25] = 1
+    belief[1, 15:25, 60:70] = 0.6
+    belief[2, 15:25, 60:70] = 0.4
+    belief[2, 5:15, 60:70] = 1
+    belief[0] = 1 - belief[1:].sum(axis=0)
+    warped = np.zeros((2, 40, 80), np.float32)
+    warped[0, 10:30, 5:25] = 1
+    warped[1, 5:25, 60:70] = 1
+    areas, settings = [1000.0, 200.0], ComponentSettings()
+    found = filter_components(belief, warped, warped > 0.5, belief, areas, settings).argmax(axis=0)
+    assert (found[15:25, 60:70] == 2).all()
+    assert (found[10:30, 5:25] == 1).all()
+    warped[1] = 0
+    found = filter_components(belief, warped, warped > 0.5, belief, areas, settings).argmax(axis=0)
+    assert (found[15:25, 60:70] == 1).all()

@@ -99,6 +99,8 @@ class VideoWriter(Writer):
         self._shift = 0
         """Ticks to add to the times of the source, since they have jumped."""
         self._usual_step = round(TICKS / self._fps)
+        """Ticks from one frame to the next that occurred twice in a row, or first."""
+        self._last_step: int | None = None
         """Ticks between the last two frames whose times did not jump."""
         self._size: tuple[int, int] | None = None
 
@@ -140,7 +142,7 @@ class VideoWriter(Writer):
         """Go on after the pieces counted in ``state``."""
         self._blocks.count, self._starts = state["blocks"], list(state["starts"])
         self._last_tick, self._shift = state["last_tick"], state["shift"]
-        self._usual_step = state["usual_step"]
+        self._usual_step, self._last_step = state["usual_step"], state["last_step"]
         self._size = None if state["size"] is None else (state["size"][0], state["size"][1])
         self._piece = None
 
@@ -170,7 +172,7 @@ class VideoWriter(Writer):
         """Copy the packets of all pieces and of the sound into one file, the first frame at time 0."""
         container = self._encoding.container
         assert self._last_tick is not None
-        start, stop = self._starts[0], self._last_tick + self._usual_step
+        start, stop = self._starts[0], self._last_tick + (self._last_step or self._usual_step)
         with contextlib.ExitStack() as stack:
             # Without this flag Matroska files get random ids.
             out = stack.enter_context(av.open(file, "w", format=container, options={"fflags": "+bitexact"}))
@@ -188,7 +190,12 @@ class VideoWriter(Writer):
                 out.mux(packet)
 
     def _clock(self) -> dict[str, int | None]:
-        return {"last_tick": self._last_tick, "shift": self._shift, "usual_step": self._usual_step}
+        return {
+            "last_tick": self._last_tick,
+            "shift": self._shift,
+            "usual_step": self._usual_step,
+            "last_step": self._last_step,
+        }
 
     @property
     def _fps(self) -> float:
@@ -208,7 +215,9 @@ class VideoWriter(Writer):
                 self._shift += self._usual_step - step
                 tick = self._last_tick + self._usual_step
             else:
-                self._usual_step = step
+                if self._last_step is None or abs(step - self._last_step) <= step / 10:
+                    self._usual_step = step
+                self._last_step = step
         self._last_tick = tick
         return tick
 

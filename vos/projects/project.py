@@ -169,6 +169,14 @@ class Project:
         """
         return self._file.video_path(key)
 
+    def check_video(self, key: str) -> None:
+        """Compare the content of a video with what it was when it was added; once, until its files change.
+
+        Raises:
+            MediaError: if it is no longer where it was, or is another one.
+        """
+        self._file.check_video(key)
+
     def open_video(self, key: str | None = None) -> Video:
         """The frames of a video.
 

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,8 @@ class ProjectFile:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = folder / NAME
+        self._checked: dict[str, list[tuple[int, int]]] = {}
+        """Video -> what its files were when their content was checked."""
         self.load()
 
     @classmethod
@@ -189,10 +191,29 @@ class ProjectFile:
         """See :meth:`vos.projects.Project.open_video`."""
         video, path = self.video(key), self.video_path(key)
         opened = open_video(path)
-        if (opened.info.height, opened.info.width) != video.size:
+        try:
+            sizes = sum(size for size, _ in _facts(opened.paths))
+            files = video.fingerprint.get("files", 1)
+            if (opened.info.height, opened.info.width) != video.size:
+                raise _is_another(video, path)
+            if sizes != video.fingerprint["size"] or len(opened.paths) != files:
+                raise _is_another(video, path)
+        except BaseException:
             opened.close()
-            raise MediaError(f"{path} has other frames than the video {video.key!r} of the project had")
+            raise
         return opened
+
+    def check_video(self, key: str) -> None:
+        """See :meth:`vos.projects.Project.check_video`."""
+        with self.open_video(key) as opened:
+            facts = _facts(opened.paths)
+            if self._checked.get(key) == facts:
+                return
+            video = self.video(key)
+            found = fingerprint(opened.paths, is_images=opened.is_images)
+            if found["sha256"] != video.fingerprint["sha256"]:
+                raise _is_another(video, self.video_path(key))
+            self._checked[key] = facts
 
     @contextlib.contextmanager
     def _changed(self) -> Iterator[dict[str, Any]]:
@@ -204,3 +225,23 @@ class ProjectFile:
             yield self._content
             write_text_atomic(self.path, json.dumps(self._content, indent=2) + "\n")
             self.load()
+
+
+def _facts(paths: Sequence[Path]) -> list[tuple[int, int]]:
+    """Size in bytes and time of the last change of files.
+
+    Raises:
+        MediaError: if one cannot be read.
+    """
+    try:
+        found = [path.stat() for path in paths]
+    except OSError as error:
+        raise MediaError(f"cannot read {error.filename}: {error.strerror}") from error
+    return [(status.st_size, status.st_mtime_ns) for status in found]
+
+
+def _is_another(video: ProjectVideo, path: Path) -> MediaError:
+    return MediaError(
+        f"{path} has other frames than the video {video.key!r} of the project had: put that back, or make a "
+        "project of this one"
+    )

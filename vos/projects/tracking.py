@@ -76,7 +76,7 @@ def track_project(
         The ``tracked`` events.
 
     Raises:
-        MediaError: a video is missing or damaged.
+        MediaError: a video is missing, damaged or another than it was.
         ModelError: the tracker's weights are missing.
     """
     events: list[Event] = []
@@ -89,6 +89,7 @@ def track_project(
     while jobs:
         job = jobs[0]
         state, view = project.snapshot()
+        project.check_video(job.video)
         with project.open_video(job.video) as source:
             report = _reporter(job, len(jobs), progress)
             draft = run_job(project, state, job, tracker, source, report, cache)

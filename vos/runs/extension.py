@@ -59,6 +59,12 @@ def extension_of(layout: Layout, record: Mapping[str, Any], identity: Mapping[st
             return None
         return Extension(record, None, is_longer=False)
     again = "give the same, or --overwrite to start over"
+    named = next((key for key in before if key in now and _unnamed(now[key]) == _unnamed(before[key])), None)
+    if named is not None and now[named] != before[named]:
+        raise OutputError(
+            f"{layout.folder} holds a run in which object {named} has another name: {again}; "
+            "`vos tracks rename` names objects of a finished run"
+        )
     gone = next((key for key in before if now.get(key) != before[key]), None)
     if gone is not None:
         raise OutputError(
@@ -154,6 +160,10 @@ def earlier_result(layout: Layout, entry: Mapping[str, Any], frame: Frame) -> Fr
         {key: value["confidence"] for key, value in objects.items()},
         source={key: Source(value["source"]) for key, value in objects.items()},
     )
+
+
+def _unnamed(target: object) -> object:
+    return {k: v for k, v in target.items() if k != "name"} if isinstance(target, Mapping) else target
 
 
 def _crowded(kept: list[Path]) -> Path:

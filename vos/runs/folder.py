@@ -290,6 +290,8 @@ def _refuse_differences(
         more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         is_look = all(text.startswith("settings.overlay.") for text in found)
         hint = " (the overlay of a finished run can be changed, see also `vos visualize`)" if is_look else ""
+        if all(text.startswith(("settings.outputs ", "outputs.")) for text in found):
+            hint = " (`vos export` writes other formats of a finished run)"
         raise OutputError(
             f"{layout.folder} holds a run with other settings, which --resume cannot go on with: "
             f"{'; '.join(found[:SHOWN])}{more}. Give the same settings{hint}, or --overwrite to start over"

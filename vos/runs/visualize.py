@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import InputError, SettingsError
-from ..files import replacing
+from ..files import refuse_input, replacing
 from ..formats.base import VideoFacts
 from ..formats.drawing import (
     PALETTES,
@@ -67,6 +67,7 @@ def visualize(
     Raises:
         SettingsError: for another suffix.
         InputError: there is no frame, or the truth has other frames or another size.
+        OutputError: ``output`` is the video, or one of its images.
     """
     suffix = output.suffix.lower()
     if suffix not in SUFFIXES:
@@ -78,6 +79,7 @@ def visualize(
         return
     if pictures is None:
         raise InputError(f"{output} shows the frames: give the video with --video")
+    refuse_input(output, pictures.paths)
     shown = _drawn(annotations, pictures, settings, truth, trails)
     if suffix == ".mp4":
         writer = _Shown(output, VideoFacts(annotations.fps, audio=audio_source(pictures)), settings.crf)

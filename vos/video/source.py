@@ -232,7 +232,7 @@ def _missing(text: str) -> str:
     if text.isdecimal():
         return (
             f"there is no file or folder {text}, and cameras are not read: only files, folders and globs of "
-            "images; record to a file first"
+            f"images; `vos live camera:{text}` tracks it as it comes, or record to a file first"
         )
     message = f"there is no file or folder {text}"
     if re.search(r"%0?\d*d", path.name):

@@ -174,6 +174,7 @@ def test_checking_looks_at_videos_and_prompts(clips: Path, tmp_path: Path) -> No
         {"video": f"{root}/clip3", "points": "1:3,4", "model": "classical", "options": {"strid": 3}},
         {"video": f"{root}/clip4", "prompts": {"version": 1, "targets": [{"id": 1, "bx": []}]}},
         {"video": f"{root}/clip5", "boxes": "1:3,4,9,9", "stride": 3},
+        {"video": "http://127.0.0.1:9/v.mp4", "boxes": "1:3,4,9,9"},
     ]
     weights = {}
     manifest, problems = check_manifest(
@@ -181,9 +182,11 @@ def test_checking_looks_at_videos_and_prompts(clips: Path, tmp_path: Path) -> No
         TrackSettings(),
         weigh=lambda task, weight: weights.update({task.id: weight}),
     )
-    assert [problem.line for problem in problems] == [2, 3, 4, 5, 6, 7, 8]
+    assert [problem.line for problem in problems] == [2, 3, 4, 5, 6, 7, 8, 10]
     for problem, word in zip(
-        problems, ["none.mp4", "empty.mp4", "damaged.mp4", "none.png", "300", "stride", "box"], strict=True
+        problems,
+        ["none.mp4", "empty.mp4", "damaged.mp4", "none.png", "300", "stride", "box", "is an address"],
+        strict=True,
     ):
         assert word in problem.message
     assert weights == {"clip0": 20.0, "clip5": 4.0}

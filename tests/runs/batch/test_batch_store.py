@@ -115,6 +115,9 @@ def test_places(tmp_path: Path) -> None:
         open_store("memory://x", endpoint_url="http://localhost")
     with pytest.raises(SettingsError, match="cannot open nosuch"):
         open_store("nosuch://x")
+    for address in ("https://host/v.mp4", "HTTP://host/v.mp4", "ftp://host/v.mp4"):
+        with pytest.raises(SettingsError, match="a batch reads files and object stores"):
+            open_store(address)
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from ...documents import parse_json
 from ...errors import InputError, PromptError, SettingsError, VosError
 from ..models import check_tracker_of
 from ..settings import TrackSettings
-from .store import file_system, is_url, join
+from .store import file_system, is_url, join, refuse_web
 from .task import CHECKS, SETTINGS_FIELDS, Task, parse_task, settings_of, targets_of
 
 LISTS = ("mask", "points", "boxes", "classes", "outputs")
@@ -241,6 +241,7 @@ def _probe(task: Task, folder: str, settings: TrackSettings) -> float:
     from ...video import open_video
 
     if is_url(join(folder, task.video)):
+        refuse_web(join(folder, task.video))
         return 0.0
     with open_video(join(folder, task.video), **settings.reading()) as video:
         targets = targets_of(task, folder, video, settings.start)

@@ -24,6 +24,8 @@ PARALLEL = 8
 FREE_SPACE_MARGIN = 1.2
 """Space on the scratch disk that a copy needs, as a multiple of its size."""
 CHUNK = 1 << 20
+WEB = ("http", "https", "ftp")
+"""Protocols of URLs that fsspec opens and a batch does not."""
 FLUSH_SECONDS = 30.0
 """How often logs go to an object store."""
 
@@ -308,12 +310,23 @@ class RemoteStore:
             list(threads.map(put, files_below(folder)))
 
 
+def refuse_web(url: str) -> None:
+    """Raise SettingsError for an address of the web: it is opened by other commands, where it is allowed."""
+    if url.partition("://")[0].lower() in WEB:
+        raise SettingsError(
+            f"{url} is an address, and a batch reads files and object stores (s3://, gs://, az://): copy it "
+            "to one first, or track it alone with `vos track --allow-url`"
+        )
+
+
 def file_system(url: str, endpoint_url: str | None = None) -> Any:
     """The fsspec file system of a URL. Credentials come from the environment alone.
 
     Raises:
-        SettingsError: fsspec, or its package for this kind of URL, is not installed.
+        SettingsError: fsspec, or its package for this kind of URL, is not installed; or it is an address of
+            the web.
     """
+    refuse_web(url)
     try:
         import fsspec
     except ImportError as error:

@@ -2,7 +2,8 @@
 
 A piece that was there before stays. A piece that turns up apart from the rest is most often something else
 that looks like the object; it is believed in only as far as the object has room for it: when a part of the
-usual area is missing, because the object went behind something and comes out on the other side.
+usual area is missing, because the object went behind something and comes out on the other side. A piece that
+was another object before is still that object: labels change hands with whole objects only, not in pieces.
 """
 
 from __future__ import annotations
@@ -30,25 +31,34 @@ class ComponentSettings:
     """A new piece has at least this part of the usual area."""
     room: float = 1.1
     """New pieces are taken, the best first, until the area is this much of the usual one."""
+    taken: float = 0.5
+    """A new piece is dropped when this share of it was other objects before. 1 allows it."""
 
 
 def filter_components(
-    belief: Floats, warped: Floats, appearance: Floats, areas: list[float], settings: ComponentSettings
+    belief: Floats,
+    warped: Floats,
+    expected: NDArray[np.bool_],
+    appearance: Floats,
+    areas: list[float],
+    settings: ComponentSettings,
 ) -> Floats:
     """Label probabilities without the components that are dropped.
 
     Args:
         belief: (1 + K, h, w) float32 label probabilities; not changed.
         warped: (K, h, w) float32, the objects' previous masks, warped to this image.
+        expected: (K, h, w) bool, where the objects may turn up: there, or where their shapes are predicted.
         looks: (1 + K, h, w) float32 probabilities by appearance.
         areas: usual area of each object in pixels of this image.
     """
     labels = belief.argmax(axis=0)
     result = belief.copy()
-    for k, (mask, usual) in enumerate(zip(warped, areas, strict=True), start=1):
+    anything = warped.sum(axis=0) > 0.5
+    for k, (before, usual) in enumerate(zip(expected, areas, strict=True), start=1):
         here = labels == k
         if here.any() and settings.known > 0:
-            stray = _strays(here, mask > 0.5, appearance[k], usual, settings)
+            stray = _strays(here, before, anything & ~before, appearance[k], usual, settings)
             result[k][stray] = 0
     return result
 
@@ -56,6 +66,7 @@ def filter_components(
 def _strays(
     here: NDArray[np.bool_],
     before: NDArray[np.bool_],
+    others: NDArray[np.bool_],
     appearance: Floats,
     usual: float,
     settings: ComponentSettings,
@@ -64,18 +75,24 @@ def _strays(
     reach = 2 * max(1, int(settings.gap * np.sqrt(usual))) + 1
     thick = cv2.dilate(here.astype(np.uint8), np.ones((reach, reach), np.uint8))
     count, pieces = cv2.connectedComponents(thick)
-    if count <= 2 and before.any():
+    taken = here & others
+    if count <= 2 and before.any() and not taken.any():
         return np.zeros_like(here)
     size = np.bincount(pieces[here], minlength=count).astype(float)
     known = np.bincount(pieces[here & before], minlength=count)
+    foreign = np.bincount(pieces[taken], minlength=count) > settings.taken * np.maximum(size, 1)
     mean = np.bincount(pieces[here], weights=appearance[here], minlength=count) / np.maximum(size, 1)
     keep = (known >= settings.known * np.maximum(size, 1)) & (size >= settings.smallest * size.max())
+    foreign &= known < settings.known * size
     if known.any():
         keep[int(known.argmax())] = True
+    elif count == 2 and before.any():
+        keep[1:] = True  # flow lost it, and it is in one piece somewhere
+    keep &= ~foreign
     total = size[keep].sum()
     for piece in np.argsort(-mean * size, kind="stable"):
         fits = size[piece] >= settings.least_new * usual and total + size[piece] <= settings.room * usual
-        if size[piece] and not keep[piece] and fits:
+        if size[piece] and not keep[piece] and not foreign[piece] and fits:
             keep[piece] = True
             total += size[piece]
     return here & ~keep[pieces]

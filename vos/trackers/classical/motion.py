@@ -12,11 +12,15 @@ and surroundings apart in this very frame.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from ...ops.boxes import tight_box
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -47,6 +51,9 @@ class MotionSettings:
     """Motions that differ by this say all they can."""
     telling: float = 1.2
     """Mean tanh of the log-ratio in the object less that around it, from which on it is fully trusted."""
+    between: float = 3.0
+    """Weight of the log-ratio of two objects beside each other; half of it is added to the one and taken from
+    the other. 0 switches it off."""
     blur: float = 1.5
     halo: float = 8.0
     """Flow carries an object's motion this far over its outline."""
@@ -54,12 +61,28 @@ class MotionSettings:
     """Part of evidence for the object that is left there. 1 loses 10 points on a swan on water."""
 
 
-def motion_scores(flow: Floats, masks: Floats, settings: MotionSettings) -> Floats:
+def object_motions(flow: Floats, masks: Floats) -> list[tuple[Floats, float] | None]:
+    """The affine flow field of each object and its noise in pixels; None where it is too small to tell."""
+    motions = []
+    for mask in masks:
+        core = cv2.erode((mask > 0.5).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        enough = np.count_nonzero(core) >= LEAST_PIXELS
+        motions.append(fit_motion(flow, core, quadratic=False) if enough else None)
+    return motions
+
+
+def motion_scores(
+    flow: Floats,
+    masks: Floats,
+    motions: Sequence[tuple[Floats, float] | None],
+    settings: MotionSettings,
+) -> Floats:
     """Scores to be added to those of the objects.
 
     Args:
         flow: (h, w, 2) float32 (dx, dy) of every pixel, to where it was in the frame before.
         masks: (K, h, w) float32 in 0..1, where the objects are expected.
+        motions: of the objects, see :func:`object_motions`.
 
     Returns:
         (K, h, w) float32 in nats; 0 where motion says nothing.
@@ -76,19 +99,69 @@ def motion_scores(flow: Floats, masks: Floats, settings: MotionSettings) -> Floa
     if background is None:
         return scores
     explained = log_likelihood(flow, *background)
-    for score, mask in zip(scores, inside, strict=True):
-        core = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-        if np.count_nonzero(core) < LEAST_PIXELS:
-            continue
-        own = fit_motion(flow, core, quadratic=False)
+    moving: dict[int, Moving] = {}
+    for k, (score, mask) in enumerate(zip(scores, inside, strict=True)):
+        own = motions[k]
         if own is None:
             continue
+        likelihood = log_likelihood(flow, *own)
+        moving[k] = Moving(mask, own[0], likelihood)
         apart = float(np.median(np.linalg.norm(own[0] - background[0], axis=2)[mask]))
         strength = np.clip((apart - settings.least) / (settings.full - settings.least), 0, 1)
         if strength > 0:
-            ratio = np.clip(log_likelihood(flow, *own) - explained, -settings.limit, settings.limit)
+            ratio = np.clip(likelihood - explained, -settings.limit, settings.limit)
             score += settings.weight * float(strength) * _motion_evidence(ratio, mask, anything, settings)
+    if settings.between:
+        for first, second in combinations(moving, 2):
+            _tell_apart(scores, (first, second), (moving[first], moving[second]), settings)
     return scores
+
+
+@dataclass(frozen=True, eq=False)
+class Moving:
+    """An object whose motion is known."""
+
+    mask: Mask
+    """(h, w) bool, where it is expected."""
+    motion: Floats
+    """(h, w, 2) float32, its flow field."""
+    likelihood: Floats
+    """(h, w) float32 log-likelihood of the flow there is under that motion."""
+
+
+def _tell_apart(
+    scores: Floats, ids: tuple[int, int], pair: tuple[Moving, Moving], settings: MotionSettings
+) -> None:
+    """Add to ``scores`` what the motions of two objects beside each other say of the pixels of either.
+
+    A part of one that moves with the other, and not with its own, is the other's: labels that have leaked
+    over a contour are taken back.
+    """
+    reach = int(settings.halo)
+    near = [
+        cv2.dilate(one.mask.astype(np.uint8), np.ones((2 * reach + 1,) * 2, np.uint8)) > 0 for one in pair
+    ]
+    box = tight_box(near[0] & near[1])
+    if box is None:
+        return
+    either = pair[0].mask | pair[1].mask
+    x0, y0, x1, y1 = tight_box(either) or box
+    here = slice(y0, y1 + 1), slice(x0, x1 + 1)
+    masks, either = [one.mask[here] for one in pair], either[here]
+    motions = [one.motion[here] for one in pair]
+    apart = float(np.median(np.linalg.norm(motions[0] - motions[1], axis=2)[either]))
+    strength = np.clip((apart - settings.least) / (settings.full - settings.least), 0, 1)
+    ratio = pair[0].likelihood[here] - pair[1].likelihood[here]
+    told = np.tanh(ratio)
+    trust = np.clip((told[masks[0]].mean() - told[masks[1]].mean()) / settings.telling, 0, 1)
+    if strength * trust == 0:
+        return
+    soft = cv2.GaussianBlur(np.clip(ratio, -settings.limit, settings.limit), (0, 0), settings.blur)
+    # Flow is blurred over the contour between the two.
+    soft[(near[0] & near[1])[here]] *= np.float32(settings.halo_share)
+    soft *= either * np.float32(settings.between * strength * trust / 2)
+    scores[ids[0]][here] += soft
+    scores[ids[1]][here] -= soft
 
 
 def fit_motion(flow: Floats, where: Mask, *, quadratic: bool) -> tuple[Floats, float] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -20,9 +21,12 @@ from .components import ComponentSettings, filter_components
 from .confidence import Confidence, ReferenceStatistics, Signals, measure
 from .frame_context import FrameContext, Refiner
 from .local_colours import LocalColourSettings, local_colours
+from .lookalikes import LookalikeSettings, likeness, pooled
 from .mean_field import CrfSettings, mean_field
-from .motion import MotionSettings, motion_scores
+from .motion import MotionSettings, motion_scores, object_motions
 from .online_update import AdaptationSettings, Adapted, adapt
+from .reappearance import ReappearanceSettings, Trajectory
+from .shape import UNKNOWN, Shape, ShapeSettings, middle, shape_of, shape_scores, similarity
 from .unary import FusionSettings, PreviousAppearance, appearance_unary, motion_unary
 
 Floats = NDArray[np.float32]
@@ -53,8 +57,8 @@ class ClassicalSettings:
     max_references: int = 4
     """Reference frames (the first and the newest corrections) that the classifier learns from."""
     steady: float = 0.7
-    """The online update uses only frames in which no object's area changed by more than this
-    factor."""
+    """The online update uses only objects whose area changed by no more than this factor, and only frames
+    that have such an object."""
     learn_gap: float = 4.0
     """Background nearer to an object than this, in pixels of the working crop, is left out of the online
     update."""
@@ -62,6 +66,9 @@ class ClassicalSettings:
     """How fast an object's usual area shrinks with it; it grows at once."""
     warping: WarpingSettings = field(default_factory=WarpingSettings)
     fusion: FusionSettings = field(default_factory=FusionSettings)
+    lookalikes: LookalikeSettings = field(default_factory=LookalikeSettings)
+    shape: ShapeSettings = field(default_factory=ShapeSettings)
+    reappearance: ReappearanceSettings = field(default_factory=ReappearanceSettings)
     motion: MotionSettings = field(default_factory=MotionSettings)
     local_colours: LocalColourSettings = field(default_factory=LocalColourSettings)
     crf: CrfSettings = field(default_factory=CrfSettings)
@@ -85,6 +92,10 @@ class ObjectState:
     """Of the object's newest prompted mask."""
     frames_since: int = 0
     """Frames since that mask."""
+    trajectory: Trajectory | None = None
+    """None until the object has been seen."""
+    shape: Shape | None = None
+    """None until then, and where the object has been out of sight since."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,11 +168,19 @@ def advance(
 
     descriptors = describe(cropped)
     appearance_log_prob, learned = _appearance_log_prob(video, descriptors, settings)
-    scores = motion_unary(warped, settings.warping.good, settings.fusion)
+    flow = warped.correspondence.flow()
+    motions = object_motions(flow, warped.masks)
+    predicted = _predicted_shapes(video, crop, warped, motions, settings)
+    expected = _expected(warped, predicted, settings.shape)
+    scores = motion_unary(warped, expected, settings.warping.good, settings.fusion)
+    alike = likeness([o.reference for o in video.objects], settings.lookalikes)
+    pooled_log_prob = pooled(appearance_log_prob, alike)
     scores += settings.fusion.appearance * appearance_unary(
-        appearance_log_prob, crop, video.evidence, warped, settings.fusion.temporal_discount
+        pooled_log_prob, crop, video.evidence, warped, settings.fusion.temporal_discount
     )
-    scores[1:] += motion_scores(warped.correspondence.flow(), warped.masks, settings.motion)
+    scores[1:] += motion_scores(flow, warped.masks, motions, settings.motion)
+    scores += _shape_scores(video, predicted, scores.shape, settings.shape)
+    scores[1:] -= _reappearance(video, crop, alike, settings.reappearance)
     if settings.local_colours.weight:
         scores += settings.local_colours.weight * local_colours(_softmax(scores), lab, settings.local_colours)
     belief = mean_field(scores, lab, settings.crf)
@@ -174,7 +193,7 @@ def advance(
         )
     appearance = np.exp(appearance_log_prob)
     usual = [o.usual_area * crop.scale**2 for o in video.objects]
-    belief = filter_components(belief, warped.masks, appearance, usual, settings.components)
+    belief = filter_components(belief, warped.masks, expected, appearance, usual, settings.components)
 
     small = belief.argmax(axis=0)
     adapted = _adapted(video, warped, descriptors, small, appearance, settings)
@@ -183,8 +202,16 @@ def advance(
     both = (np.exp(learned), appearance / appearance.sum(axis=0))
     signals = _signals(video, belief, warped, both, lab, crop.scale)
     objects = tuple(
-        _next_state(state, labels, 0.0 if measured is None else confidence(measured), settings)
-        for state, measured in zip(video.objects, signals, strict=True)
+        _next_state(
+            state,
+            labels,
+            _seen_shape(found, k, belief, small, crop, settings),
+            0.0 if measured is None else confidence(measured),
+            settings,
+        )
+        for k, (state, measured, found) in enumerate(
+            zip(video.objects, signals, predicted, strict=True), start=1
+        )
     )
     longest = max([gap for gap in settings.gaps if gap > 1], default=1)
     past = (*video.past, PastFrame(video.image, video.labels))
@@ -195,7 +222,7 @@ def advance(
         labels=labels,
         objects=objects,
         adapted=adapted,
-        evidence=PreviousAppearance(crop, appearance_log_prob),
+        evidence=PreviousAppearance(crop, pooled_log_prob),
         belief=Belief(crop, belief),
     )
 
@@ -235,6 +262,106 @@ def _appearance_log_prob(
     return (1 - share) * learned + share * on, learned
 
 
+def _reappearance(video: Video, crop: Crop, alike: Floats, settings: ReappearanceSettings) -> Floats:
+    """(K, h, w) or (K, 1, 1) cost in nats of the objects out of sight, see :class:`Trajectory`."""
+    lost = [k for k, o in enumerate(video.objects) if o.frames_lost > 0 and o.trajectory is not None]
+    costs = np.zeros((len(video.objects), *((crop.height, crop.width) if lost else (1, 1))), np.float32)
+    for k in lost:
+        state, double = video.objects[k], float(np.delete(alike[k], k).max(initial=0))
+        assert state.trajectory is not None
+        costs[k] = state.trajectory.cost(crop, state.usual_area, state.frames_lost, double, settings)
+    return costs
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedShape:
+    """An object's shape in a new frame."""
+
+    shape: Shape
+    drawn: Floats
+    """(h, w) float32 in 0..1, in the crop."""
+
+
+def _predicted_shapes(
+    video: Video,
+    crop: Crop,
+    warped: WarpedMasks,
+    motions: Sequence[tuple[Floats, float] | None],
+    settings: ClassicalSettings,
+) -> list[PredictedShape | None]:
+    """The shapes of the objects in this frame; None for those out of sight."""
+    predicted: list[PredictedShape | None] = []
+    if settings.shape.weight == 0 or len(video.objects) < settings.shape.fewest:
+        return [None] * len(video.objects)
+    for state, mask, motion in zip(video.objects, warped.masks, motions, strict=True):
+        shape = state.shape
+        if shape is None and state.frames_lost == 0:
+            here = crop.cut((video.labels == state.object_id).astype(np.float32))
+            others = crop.cut(((video.labels > 0) & (video.labels != state.object_id)).astype(np.float32))
+            shape = shape_of(here, others > 0.5, crop)
+        if shape is None:
+            predicted.append(None)
+            continue
+        dx, dy = (state.trajectory and state.trajectory.velocity) or (0.0, 0.0)
+        step = np.array([[1, 0, -dx * crop.scale], [0, 1, -dy * crop.scale]])
+        inside = mask > 0.5
+        if motion is not None and inside.any():
+            others = warped.masks.sum(axis=0) - mask > 0.5
+            visible = shape.visible_share(shape.moved(step, crop).drawn(crop), others, settings.shape)
+            step = (1 - visible) * step + visible * similarity(motion[0], middle(inside))
+        shape = shape.moved(step, crop)
+        predicted.append(PredictedShape(shape, shape.drawn(crop)))
+    return predicted
+
+
+def _shape_scores(
+    video: Video,
+    predicted: Sequence[PredictedShape | None],
+    size: tuple[int, ...],
+    settings: ShapeSettings,
+) -> Floats:
+    """(1 + K, h, w) float32 score in nats of background and objects, from the predicted shapes."""
+    scores = np.zeros(size, np.float32)
+    for k, (state, found) in enumerate(zip(video.objects, predicted, strict=True), start=1):
+        if found is None:
+            continue
+        trust = found.shape.trust(settings) * settings.fading**state.frames_lost
+        if trust > 0.05:
+            scores[k] = shape_scores(found.drawn, trust, settings)
+            if state.frames_lost:  # it may be elsewhere
+                scores[k] = np.maximum(scores[k], 0)
+            scores[0] = np.maximum(scores[0], settings.background * scores[k])
+    return scores
+
+
+def _expected(
+    warped: WarpedMasks, predicted: Sequence[PredictedShape | None], settings: ShapeSettings
+) -> NDArray[np.bool_]:
+    """(K, h, w) bool: where each object may turn up without growing, as far as shapes can be trusted."""
+    expected = warped.masks > 0.5
+    for here, found in zip(expected, predicted, strict=True):
+        if here.any() and found is not None and found.shape.agreement > settings.expected:
+            here |= found.drawn > UNKNOWN
+    return expected
+
+
+def _seen_shape(
+    predicted: PredictedShape | None,
+    k: int,
+    belief: Floats,
+    found: NDArray[np.int64],
+    crop: Crop,
+    settings: ClassicalSettings,
+) -> Shape | None:
+    """The shape of object ``k`` of ``found`` (h, w) after this frame."""
+    if predicted is None:
+        return None
+    if not (found == k).any():
+        return predicted.shape
+    others = (found > 0) & (found != k)
+    return predicted.shape.seen(predicted.drawn, belief[k], others, crop, settings.shape)
+
+
 def _adapted(
     video: Video,
     warped: WarpedMasks,
@@ -250,12 +377,15 @@ def _adapted(
     if settings.adaptation.share == 0:
         return video.adapted
     labels = np.full(found.shape, VOID, dtype=np.uint8)
+    steady = 0
     for k, (object_id, mask) in enumerate(zip(video.appearance.ids, warped.masks, strict=True), start=1):
         here, before = found == k, mask > 0.5
         now, then = np.count_nonzero(here), np.count_nonzero(before)
-        if not settings.steady * then <= now <= then / settings.steady:
-            return video.adapted
-        labels[here & before] = object_id
+        if settings.steady * then <= now <= then / settings.steady:
+            labels[here & before] = object_id
+            steady += 1
+    if not steady:
+        return video.adapted
     gap = cv2.distanceTransform((found == 0).astype(np.uint8), cv2.DIST_L2, 3)
     labels[(found == 0) & (gap > settings.learn_gap) & (warped.masks.sum(axis=0) < 0.05)] = 0
     return adapt(video.adapted, video.appearance, descriptors, labels, appearance, settings.adaptation)
@@ -289,9 +419,12 @@ def _signals(
     ]
 
 
-def _next_state(state: ObjectState, labels: Labels, score: float, settings: ClassicalSettings) -> ObjectState:
+def _next_state(
+    state: ObjectState, labels: Labels, shape: Shape | None, score: float, settings: ClassicalSettings
+) -> ObjectState:
     """Usual area follows growth at once, shrinking slowly, and vanishing not at all."""
-    area = float(np.count_nonzero(labels == state.object_id))
+    mask = labels == state.object_id
+    area = float(np.count_nonzero(mask))
     usual = state.usual_area
     if area > usual:
         usual = area
@@ -301,8 +434,22 @@ def _next_state(state: ObjectState, labels: Labels, score: float, settings: Clas
         score, lost = 0.0, state.frames_lost + 1
     else:
         lost = 0
+    before = state.trajectory
+    place: Trajectory | None
+    if area > 0:
+        centre = middle(mask) if shape is None else shape.centre()
+        visible = 1.0 if shape is None else shape.visible
+        place = before.seen(centre, visible, settings.reappearance) if before else Trajectory(centre)
+    else:
+        place = before and before.unseen(labels.shape, settings.reappearance)
     return replace(
-        state, score=score, frames_lost=lost, usual_area=usual, frames_since=state.frames_since + 1
+        state,
+        score=score,
+        frames_lost=lost,
+        usual_area=usual,
+        frames_since=state.frames_since + 1,
+        trajectory=place,
+        shape=shape,
     )
 
 

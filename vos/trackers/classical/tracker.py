@@ -38,6 +38,8 @@ from .classifier import OnlineClassifier
 from .confidence import Confidence, ReferenceStatistics, fitted_confidence, reference_statistics
 from .frame_context import Refiner
 from .online_update import Adapted, unadapted
+from .reappearance import Trajectory
+from .shape import Shape
 from .step import ClassicalSettings, ObjectState, PastFrame, Video, advance, crop_of
 from .unary import PreviousAppearance
 
@@ -158,9 +160,7 @@ def _video_from(state: dict[str, Any]) -> Video:
     return Video(
         state["image"],
         state["labels"],
-        tuple(
-            ObjectState(**{**o, "reference": ReferenceStatistics(**o["reference"])}) for o in state["objects"]
-        ),
+        tuple(_object_from(o) for o in state["objects"]),
         tuple(ReferenceFrame(**g) for g in state["given"]),
         Appearance(
             tuple(appearance["ids"]),
@@ -184,6 +184,18 @@ def _video_from(state: dict[str, Any]) -> Video:
         else PreviousAppearance(Crop(**evidence["crop"]), evidence["appearance_log_prob"]),
         tuple(PastFrame(**p) for p in state["past"]),
     )
+
+
+def _object_from(state: dict[str, Any]) -> ObjectState:
+    """Kept states of earlier versions have neither trajectory nor shape."""
+    trajectory, shape = state.get("trajectory"), state.get("shape")
+    inner = {
+        "reference": ReferenceStatistics(**state["reference"]),
+        "trajectory": trajectory
+        and Trajectory(tuple(trajectory["centre"]), trajectory["velocity"] and tuple(trajectory["velocity"])),
+        "shape": shape and Shape(**shape),
+    }
+    return ObjectState(**{**state, **inner})
 
 
 def settings_of(settings: Mapping[str, Any]) -> ClassicalSettings:

@@ -52,10 +52,15 @@ class PreviousAppearance:
     """(1 + K, h, w) float32 log-probabilities."""
 
 
-def motion_unary(warped: WarpedMasks, good: float, settings: FusionSettings) -> Floats:
+def motion_unary(
+    warped: WarpedMasks, expected: NDArray[np.bool_], good: float, settings: FusionSettings
+) -> Floats:
     """(1 + K, h, w) float32 log-scores of background and objects from the warped labels and their distance.
 
-    ``good`` is the quality of an object's flow from which on it counts as not bad at all.
+    Args:
+        warped: the labels of earlier frames.
+        expected: (K, h, w) bool, from where distance is measured.
+        good: quality of an object's flow from which on it counts as not bad at all.
     """
     count, height, width = warped.masks.shape
     scores = np.empty((1 + count, height, width), dtype=np.float32)
@@ -68,7 +73,7 @@ def motion_unary(warped: WarpedMasks, good: float, settings: FusionSettings) -> 
         size = max(4.0, size)
         loose = blur(mask, max(2.0, (settings.loose_blur + settings.bad_blur * bad) * size))
         scores[k] = trust * mask + (1 - trust) * loose
-        inside = mask >= 0.5
+        inside = (mask >= 0.5) | expected[k - 1]
         if inside.any():
             distance = cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, 3) / size
             free = settings.free_distance + settings.bad_free * bad
