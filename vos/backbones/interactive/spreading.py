@@ -60,7 +60,7 @@ def spread(
     touched = regions.at(view.points(prompt.points))
     clicked = np.zeros(len(regions), bool)
     clicked[touched[-1]] = True
-    wrong = regions.mean(view.values(before * sign > 0)) < 0.5
+    wrong = regions.mean(view.values((before * sign > 0).astype(np.float32))) < 0.5
 
     logits = regions.mean(view.values(np.clip(sign * after / settings.logit, -1, 1)))
     near = np.exp(-geodesic(regions, clicked, threshold=EDGE, per_pixel=STEP) / settings.reach)
