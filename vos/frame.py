@@ -21,8 +21,9 @@ class Frame:
     """Position in presentation order, from 0, counted over the frames of the whole video."""
     image: NDArray[np.uint8]
     """(H, W, 3) uint8, RGB."""
-    name: str
-    """Output stem, unique in the video: ``00000`` for frame 0 of a file, the image's own stem in a folder."""
+    name: str = ""
+    """Output stem, unique in the video: the image's own stem in a folder; else, and if it is left empty, the
+    index in at least five digits, ``00000`` for frame 0."""
     time: float | None = None
     """Presentation time in seconds, None where the source has none."""
     file_name: str | None = None
@@ -33,6 +34,8 @@ class Frame:
             raise ValueError(f"image must be (H, W, 3) uint8, got {self.image.shape} {self.image.dtype}")
         if self.index < 0:
             raise ValueError(f"index must be >= 0, got {self.index}")
+        if not self.name:
+            object.__setattr__(self, "name", f"{self.index:05d}")
 
     @property
     def size(self) -> tuple[int, int]:
