@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import pytest
 from vos.errors import OutputError
 from vos.files import (
     make_folder,
+    output_error,
     process_token,
     remove_leftovers,
     replacing,
@@ -66,6 +68,20 @@ def test_a_full_disk_is_an_output_error(tmp_path: Path) -> None:
     """A full disk is told as such, and leaves nothing behind."""
     with pytest.raises(OutputError, match=r"a\.txt: the disk is full"), replacing(tmp_path / "a.txt"):
         raise OSError(errno.ENOSPC, "No space left on device")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_full_disk_inside_a_temporary_folder(tmp_path: Path) -> None:
+    """The message names the result, and not the folder that it is put together in."""
+
+    def write() -> None:
+        with replacing_folder(tmp_path / "set") as folder, temporary_folder_beside(folder / "a") as work:
+            raise output_error(work / "000.jsonl", OSError(errno.ENOSPC, ""))
+
+    with pytest.raises(
+        OutputError, match=f"^cannot write {re.escape(str(tmp_path / 'set'))}: the disk is full"
+    ):
+        write()
     assert os.listdir(tmp_path) == []
 
 

@@ -150,6 +150,9 @@ def _temporary(final: Path, *, is_folder: bool) -> Iterator[Path]:
         if error.errno in _WRITE_ERRNOS:
             raise output_error(final, error) from error
         raise
+    except OutputError as error:  # of a file inside, whose place nobody knows
+        error.args = (re.sub(re.escape(str(temporary)) + "[^:]*", lambda _: str(final), str(error)),)
+        raise
     finally:
         _remove(temporary)
         if held is not None:
