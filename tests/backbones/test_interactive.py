@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from vos.backbones.classical.working_crop import look_at
 from vos.backbones.interactive.backbone import InteractiveBackbone
 from vos.backbones.interactive.choice import Answer, distinct
 from vos.backbones.interactive.corrections import corrected, obeyed
 from vos.backbones.interactive.network import InteractiveConfig, InteractiveNetwork, interactive_from
+from vos.backbones.interactive.spreading import SpreadSettings, spread
 from vos.backbones.interactive.views import View, prompt_planes, view_size, window_around
 from vos.errors import ModelError
 from vos.prompts import Prompt
@@ -131,3 +133,42 @@ def test_sizes_are_read_off_a_checkpoint():
     assert found.config == SMALL
     with pytest.raises(ModelError, match="not a checkpoint of the interactive network"):
         interactive_from({"encoder.weight": torch.zeros(1)}, "file")
+
+
+def two_blocks() -> tuple[np.ndarray, np.ndarray]:
+    """A grey picture with a red and a blue block side by side, and the logits of a mask of both."""
+    image = np.full((60, 90, 3), 120, np.uint8)
+    image[15:45, 15:45] = 200, 40, 40
+    image[15:45, 45:75] = 40, 40, 200
+    before = np.full((60, 90), -8, np.float32)
+    before[15:45, 15:75] = 8
+    return image, before
+
+
+@pytest.mark.parametrize("others", [[], [(60, 20)]])
+def test_a_point_spreads_over_what_looks_like_it(others: list[tuple[int, int]]) -> None:
+    """A point off one block removes that block up to its edges, not the other, and no point on the object."""
+    image, before = two_blocks()
+    view = look_at(image, (0, 0, 90, 60), 60 * 90)
+    undecided = np.full((60, 90), 0.3, np.float32)
+    points = np.array([*others, (60, 34)], np.float32)
+    prompt = Prompt(points=points, labels=np.array([1] * len(others) + [0]))
+    changed = spread(view, before, undecided, prompt, SpreadSettings())
+    assert not changed[15:45, 15:43].any()
+    assert not changed[before < 0].any()
+    assert changed[34, 60]
+    if others:
+        assert not changed[20, 60]
+    else:
+        assert changed[15:45, 47:75].mean() > 0.9
+
+
+def test_a_point_on_the_object_spreads_as_well() -> None:
+    """Over the block that is missed, and not over the background."""
+    image, before = two_blocks()
+    before[:, 45:] = -8
+    view = look_at(image, (0, 0, 90, 60), 60 * 90)
+    prompt = Prompt(points=np.array([(25, 30), (60, 30)], np.float32), labels=np.array([1, 1]))
+    changed = spread(view, before, np.full((60, 90), -0.3, np.float32), prompt, SpreadSettings())
+    assert changed[15:45, 47:75].mean() > 0.9
+    assert changed[:13].sum() + changed[47:].sum() == 0

@@ -64,7 +64,7 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def job(manifest: Path, output: Path) -> SlurmJob:
     """Two workers with the engine of the tests."""
     program = f"{sys.executable} {batch_driver.__file__}"
-    return SlurmJob(str(manifest), str(output), array=2, track=("--model", "drift"), program=program)
+    return SlurmJob(str(manifest), str(output), array=2, track=("--model", "slow-drift"), program=program)
 
 
 def test_the_script() -> None:

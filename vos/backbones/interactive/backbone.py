@@ -23,13 +23,15 @@ from ...ops.monotone_logistic import load_models
 from ...prompts import Prompt
 from ..base import Candidates, FrameFeatures, Guidance
 from ..classical.backbone import GraphCutBackbone, decode_one
+from ..classical.working_crop import look_at
 from ..expected_quality import Models
 from ..sam.backbone import check_device, check_dtype
 from ..weights.catalog import packaged_interactive
 from ..weights.checkpoints import load_state
 from .choice import Answer, distinct, rank
-from .corrections import corrected, obeyed, obeys
+from .corrections import corrected, moved, obeyed, obeys
 from .network import InteractiveNetwork, interactive_from
+from .spreading import SpreadSettings, spread
 from .views import Floats, View, Window, prompt_planes, resized, view_size, window_around
 
 CANDIDATES = 3
@@ -41,6 +43,8 @@ LOGIT = 8.0
 GIVEN_QUALITY = 0.8
 """Expected IoU of a mask that points correct, before they do."""
 LEAST_LENGTH = 1e-12
+SPREAD_PIXELS = 60_000
+"""Of the window whose regions a point spreads over."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class InteractiveSettings:
     """A window with less than this part of the image looked at before is worth a second look."""
     local: bool = True
     """Whether a further point changes what lies around it alone."""
+    spread: SpreadSettings | None = field(default_factory=SpreadSettings)
+    """How far a further point reaches beyond what the network changes; None: no further."""
     gain: float = 0.15
     """Expected IoU that must be won for a further point to be answered as if all had been given at once."""
 
@@ -216,11 +222,12 @@ class InteractiveBackbone:
             if label == 1:
                 around = np.concatenate([np.minimum(around[:2], point), np.maximum(around[2:], point)])
             view = self._around(context, around, prompt)
-        asked = self._ask(view, prompt, view.values(old))
-        answers = [
-            Answer(corrected(old, answer.logits, point, label), answer.quality)
-            for answer in rank(asked, context.whole.image_size, prompt)
-        ]
+        asked = rank(self._ask(view, prompt, view.values(old)), context.whole.image_size, prompt)
+        answers = [Answer(corrected(old, answer.logits, point, label), answer.quality) for answer in asked]
+        if self.settings.spread is not None:
+            near = look_at(context.image, view.window, SPREAD_PIXELS)
+            wider = spread(near, old, asked[0].logits, prompt, self.settings.spread)
+            answers[0] = Answer(moved(answers[0].logits, wider, label), answers[0].quality)
         answers.sort(key=lambda answer: not obeys(answer.logits, prompt))
         afresh = []
         if self.settings.gain < 1:

@@ -42,6 +42,13 @@ def corrected(before: Floats, after: Floats, point: NDArray[np.floating], label:
     return np.where(parts == parts[row, column], after, before)
 
 
+def moved(logits: Floats, where: NDArray[np.bool_], label: int) -> Floats:
+    """(H, W) logits, at least :data:`SURE` of ``label`` in the pixels ``where``."""
+    sign = 1 if label == 1 else -1
+    sure: Floats = np.where(where, sign * np.maximum(sign * logits, SURE), logits).astype(np.float32)
+    return sure
+
+
 def obeys(logits: Floats, prompt: Prompt) -> bool:
     """Whether all points of a prompt are on the right side."""
     if prompt.points is None or prompt.labels is None:
