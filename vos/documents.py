@@ -21,6 +21,8 @@ LONGEST_NUMBER = 400
 """Characters of a number in a recipe: numbers to base 60, such as 1:59:59, take their square to read."""
 DEEPEST_YAML = 64
 """Brackets that may be open in a recipe at the same time."""
+LONGEST_PATH = 1000
+"""Characters of a path in a message."""
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _NPY = b"\x93NUMPY"
 _ZIP = b"PK\x03\x04"
@@ -35,6 +37,12 @@ def shown(value: object) -> str:
         return _short.repr(value)
     except Exception:  # an int of more digits than Python writes
         return f"a {type(value).__name__}"
+
+
+def shown_path(path: str | os.PathLike[str]) -> str:
+    """A path for a message: whole, unless it is longer than any that exists."""
+    text = os.fspath(path)
+    return text if len(text) < LONGEST_PATH else shown(text)
 
 
 def read_text(path: str | os.PathLike[str]) -> str:

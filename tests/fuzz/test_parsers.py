@@ -225,6 +225,15 @@ def test_polygons_without_an_area(tmp_path: Path, polygon: object) -> None:
         evaluate_discovery(results, truth)
 
 
+def test_a_very_long_name_of_a_mask(tmp_path: Path) -> None:
+    """The message is short."""
+    content = {"version": 1, "targets": [{"id": 1, "mask": "9" * 5000 + ".png"}]}
+    (tmp_path / "p.json").write_text(json.dumps(content))
+    with pytest.raises(PromptError, match="there is no mask file") as caught:
+        PARSERS["prompts"].parse(tmp_path / "p.json")
+    assert len(str(caught.value)) < 400
+
+
 def test_an_archive_named_npy(tmp_path: Path) -> None:
     """The name of the right function is in the message."""
     np.savez(tmp_path / "m.npz", a=np.ones(3))

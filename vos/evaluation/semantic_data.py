@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..documents import read_text, shown
+from ..documents import read_text, shown, shown_path
 from ..errors import EvaluationError
 from .label_png import read_label_png
 
@@ -54,6 +54,7 @@ def read_list(root: Path, list_file: Path, *, limit: int | None = None) -> list[
         raise EvaluationError(f"the list {list_file} has no line")
     for path in (items[0].image, items[0].labels):
         if not os.path.isfile(path):  # False for a name that is too long, too
-            text = str(path) if len(str(path)) < 1000 else shown(str(path))
-            raise EvaluationError(f"{text} is not there; the paths of {list_file} are relative to {root}")
+            raise EvaluationError(
+                f"{shown_path(path)} is not there; the paths of {list_file} are relative to {root}"
+            )
     return items

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..documents import read_npy
+from ..documents import read_npy, shown_path
 from ..errors import PromptError
 from ..files import visible
 from ..notices import NOTICE
@@ -63,7 +63,7 @@ def read_masks(path: Path, values: MaskValues = MaskValues.AUTO) -> Masks:
 def _read(path: Path, values: MaskValues) -> tuple[Masks, str]:
     """The masks in one file, and where the ids come from."""
     if not os.path.isfile(path):  # a path that is too long is no file either
-        raise PromptError(f"there is no mask file {path}")
+        raise PromptError(f"there is no mask file {shown_path(path)}")
     if path.suffix.lower() == ".npy":
         masks, source = _read_array(path, values)
     else:
