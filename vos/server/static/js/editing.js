@@ -82,7 +82,7 @@ export function createEditing({ store, masks, drafts, ensureObject, announce }) 
       const answer = await answerOf(draft, step, false);
       if (answer.superseded || !isCurrent()) return;
       drafts.answer(step, { mask: answer.mask, score: answer.score });
-      const score = answer.score === null ? "" : `, score ${answer.score.toFixed(2)}`;
+      const score = answer.score === null ? "" : `, confidence ${answer.score.toFixed(2)}`;
       announce(
         answer.message ||
           `Object ${draft.object}: ${answer.area.toLocaleString("en")} pixels${score}. Enter keeps it, Esc drops it.`,

@@ -118,7 +118,7 @@ export function createObjects({ store, masks, drafts, color, select, change, run
       store.state.shown !== null && drafts.get(store.state.video, store.state.shown, object)?.at > 0;
     if (isUnfinished) return void (facts.textContent = "unfinished mask here.");
     const parts = [origin ? `corrected here (${origin})` : `${STATE_TEXT[state]} here`];
-    if (score !== null) parts.push(`score ${score.toFixed(2)}`, count(area, "pixel"));
+    if (score !== null) parts.push(`confidence ${score.toFixed(2)}`, count(area, "pixel"));
     if (box) parts.push(`box ${box.join(", ")}`);
     facts.textContent = `${parts.join(", ")}.`;
   }
