@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...backbones.classical.descriptors import describe, to_lab
+from ...backbones.classical.descriptors import Descriptors, describe, to_lab
 from ...ops.crop import Crop, choose_crop
 from ...ops.overlap import argmax_labels
 from ...results import Labels, labels_to_masks
@@ -224,21 +224,23 @@ def _warped(
 
 
 def _appearance_log_prob(
-    video: Video, descriptors: Floats, settings: ClassicalSettings
+    video: Video, descriptors: Descriptors, settings: ClassicalSettings
 ) -> tuple[Floats, Floats]:
     """Log-probabilities by appearance: of the classifier with its online copy, and without it."""
     share, certainty = settings.adaptation.share, settings.appearance.certainty
-    learned = log_probabilities(video.appearance, video.appearance.weights, descriptors, certainty)
-    if share == 0 or not video.adapted.recent:
+    networks = [video.appearance.weights]
+    if share and video.adapted.recent:
+        networks.append(video.adapted.learner.weights)
+    learned, *copy = log_probabilities(video.appearance, networks, descriptors, certainty)
+    if not copy:
         return learned, learned
-    on = log_probabilities(video.appearance, video.adapted.learner.weights, descriptors, certainty)
-    return (1 - share) * learned + share * on, learned
+    return (1 - share) * learned + share * copy[0], learned
 
 
 def _adapted(
     video: Video,
     warped: WarpedMasks,
-    descriptors: Floats,
+    descriptors: Descriptors,
     found: NDArray[np.int64],
     appearance: Floats,
     settings: ClassicalSettings,
