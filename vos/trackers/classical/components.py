@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...ops.overlap import argmax_rows
+
 Floats = NDArray[np.float32]
 
 
@@ -43,7 +45,7 @@ def filter_components(
         looks: (1 + K, h, w) float32 probabilities by appearance.
         areas: usual area of each object in pixels of this image.
     """
-    labels = belief.argmax(axis=0)
+    labels = argmax_rows(belief)
     result = belief.copy()
     for k, (mask, usual) in enumerate(zip(warped, areas, strict=True), start=1):
         here = labels == k
