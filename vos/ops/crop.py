@@ -61,8 +61,7 @@ class Crop:
         """(height, width) float32 in 0..1: which part of each pixel of the window an object covers."""
         part = labels[self.y0 : self.y1, self.x0 : self.x1]
         covered = self._inside().cut((part == object_id).view(np.uint8) * np.uint8(255))
-        result: NDArray[np.float32] = covered / np.float32(255)
-        return result
+        return covered.astype(np.float32) / np.float32(255)
 
     def enlarge_labels(self, values: NDArray[np.float32], ids: Sequence[int]) -> Labels:
         """(y1 - y0, x1 - x0) labels of (1 + N, height, width) scores, the background's first.

@@ -53,7 +53,7 @@ class AppearanceSettings:
     """Pixels drawn from each."""
     near: float = 0.3
     """Half of the background pixels are drawn within this distance of an object, in object sizes."""
-    iterations: int = 300
+    iterations: int = 600
     batch: int = 512
     rate: float = 3e-3
     """Learning rate of Adam at the start; it falls to a tenth of it."""
