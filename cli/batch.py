@@ -120,7 +120,8 @@ def check(
     if problems:
         shown = [problem.message for problem in problems[:SHOWN]]
         more = [f"and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
-        raise SettingsError("\n".join([*shown, *more, f"{len(problems)} problems in {manifest}"]))
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise SettingsError("\n".join([*shown, *more, f"{count} in {manifest}"]))
     if write_weights is not None:
         with replacing(write_weights) as temporary:
             temporary.write_text("".join(lines), encoding="utf-8")

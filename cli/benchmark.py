@@ -124,7 +124,7 @@ def davis(
 @click.argument("root", type=click.Path(path_type=Path))
 @click.option(
     "--layout",
-    type=click.Choice([name for name in LAYOUTS if name != "sa-v"]),
+    type=click.Choice(LAYOUTS),
     required=True,
     help="Whose layout and protocol.",
 )
@@ -159,10 +159,12 @@ def vos_sets(
     quiet: bool,
     **flags: Any,
 ) -> None:
-    """Track every video of YouTube-VOS, LVOS or MOSE in ROOT, and score the masks.
+    """Track every video of YouTube-VOS, LVOS, MOSE or SA-V in ROOT, and score the masks.
 
-    ROOT has JPEGImages/<video>/ and Annotations/<video>/. Every object is started at the first frame it is
-    annotated in, and scored after it. OUT/<video>/<frame>.png is what vos evaluate-vos reads.
+    ROOT has JPEGImages/<video>/ and Annotations/<video>/; of sa-v JPEGImages_24fps/<video>/ and
+    Annotations_6fps/<video>/<object>/. Every object is started at the first frame it is annotated in, and
+    scored after it. OUT/<video>/<frame>.png, of sa-v OUT/<video>/<object>/<frame>.png, is what
+    vos evaluate-vos reads.
     """
     from vos.runs.benchmark import benchmark_vos
 

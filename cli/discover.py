@@ -7,7 +7,15 @@ from typing import Any
 
 import click
 
-from .options import existing_result, json_flag, load_config, output_folder, print_json, verbosity
+from .options import (
+    existing_result,
+    json_flag,
+    load_config,
+    output_folder,
+    print_json,
+    url_option,
+    verbosity,
+)
 from .progress import progress_bar
 
 EVERY = 25
@@ -68,6 +76,7 @@ EVERY = 25
 @click.option("--end", type=int, metavar="N", help="Frame to stop before.")
 @click.option("--pictures/--no-pictures", default=None, help="Write OUT/pictures/*.png (default: yes).")
 @click.option("--config", metavar="FILE", help="Settings as YAML.")
+@url_option
 @existing_result
 @json_flag
 @verbosity
@@ -86,6 +95,7 @@ def discover(
     start: int,
     end: int | None,
     config: str | None,
+    allow_url: bool,
     resume: bool,
     overwrite: bool,
     as_json: bool,
@@ -105,6 +115,7 @@ def discover(
     from vos.runs.discover import DiscoverRunSettings, discover_video
     from vos.settings import override
     from vos.video import open_video
+    from vos.video.fetch import is_address
     from vos.video.source import find_source
 
     refine = {"threshold": threshold, "masked_map": masked_map, "rounds": rounds}
@@ -114,9 +125,10 @@ def discover(
         load_config(config),
         {**flags, "weights": detector_weights, "discover": {**method, "refine": refine}},
     )
-    stride = every or (1 if find_source(source).is_images else EVERY)
+    is_video = is_address(source) or not find_source(source).is_images
+    stride = every or (EVERY if is_video else 1)
     with (
-        open_video(source, start=start, end=end, stride=stride) as video,
+        open_video(source, start=start, end=end, stride=stride, allow_url=allow_url) as video,
         progress_bar(quiet=quiet) as advance,
     ):
         summary = discover_video(

@@ -22,7 +22,7 @@ from .format_options import (
     selection_options,
     with_cutout_options,
 )
-from .options import json_flag, output_folder, verbosity
+from .options import json_flag, output_folder, url_option, verbosity
 
 
 @click.command()
@@ -37,6 +37,7 @@ from .options import json_flag, output_folder, verbosity
 @format_option_flag
 @export_options
 @click.option("--video", metavar="VIDEO", help="The video that the masks are of; a run knows it.")
+@url_option
 @json_flag
 @verbosity
 def export(
@@ -53,6 +54,7 @@ def export(
     feather: float | None,
     background: str | None,
     video: str | None,
+    allow_url: bool,
     as_json: bool,
     quiet: bool,
     **given: Any,
@@ -88,11 +90,14 @@ def export(
     annotations = select(read(source, "masks"), **selection)
     with ExitStack() as stack:
         with_images = given["images"] != "none" and video is not None
-        source_of_images = stack.enter_context(open_video(str(video))) if with_images else None
-        arguments |= export_arguments(source_of_images, options, **given)
-        if shown:
-            place, size = (Path(video), None) if video is not None else video_of_run(source)
-            arguments["frames"] = stack.enter_context(open_video(place, size=size))
+        opened = None
+        if video is not None and (with_images or shown):
+            opened = stack.enter_context(open_video(video, allow_url=allow_url))
+        arguments |= export_arguments(opened if with_images else None, options, **given)
+        if shown and opened is None:
+            place, size = video_of_run(source)
+            opened = stack.enter_context(open_video(place, size=size))
+        arguments["frames"] = opened if shown else None
         written = export_annotations(
             annotations,
             output,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import size_option, verbosity
+from .options import size_option, url_option, verbosity
 
 
 def picture_output(command: object) -> object:
@@ -29,10 +29,18 @@ def picture_output(command: object) -> object:
 )
 @click.option("--grid", is_flag=True, help="Draw a grid with pixel coordinates over it.")
 @size_option
+@url_option
 @picture_output
 @verbosity
 def extract(
-    video: str, frame: int, grid: bool, size: str | None, output: Path, overwrite: bool, quiet: bool
+    video: str,
+    frame: int,
+    grid: bool,
+    size: str | None,
+    allow_url: bool,
+    output: Path,
+    overwrite: bool,
+    quiet: bool,
 ) -> None:
     """Write one frame of VIDEO as a picture, pixel by pixel as `vos track` reads it.
 
@@ -45,7 +53,7 @@ def extract(
     from vos.runs.preview import draw_grid, frame_at, write_picture
     from vos.video import open_video, parse_size
 
-    with open_video(video, size=None if size is None else parse_size(size)) as source:
+    with open_video(video, size=None if size is None else parse_size(size), allow_url=allow_url) as source:
         image = frame_at(source, frame).image
     write_picture(output, draw_grid(image) if grid else image, overwrite=overwrite)
     if not quiet:

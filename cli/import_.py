@@ -14,12 +14,13 @@ from .format_options import (
     selection_options,
     tell,
 )
-from .options import json_flag, output_folder, print_json, verbosity
+from .options import json_flag, output_folder, print_json, url_option, verbosity
 
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--video", required=True, metavar="VIDEO", help="The video that the annotations are of.")
+@url_option
 @click.option("--format", "source_format", metavar="FORMAT", help="Format of FILE; detected unless given.")
 @output_folder
 @click.option("--pick", metavar="NAME", help="Which video, where FILE holds several.")
@@ -35,6 +36,7 @@ from .options import json_flag, output_folder, print_json, verbosity
 def import_(
     file: Path,
     video: str,
+    allow_url: bool,
     source_format: str | None,
     output: Path,
     pick: str | None,
@@ -61,7 +63,7 @@ def import_(
     from vos.video import open_video
 
     selection, new_names = parse_selection(frames, objects), parse_names(names, "--name")
-    with open_video(video) as source:
+    with open_video(video, allow_url=allow_url) as source:
         size = (source.info.height, source.info.width)
         stems, files = frame_names(source)
     annotations = read(

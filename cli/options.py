@@ -120,6 +120,13 @@ def reading_options(command: F) -> F:
     return command
 
 
+url_option = click.option(
+    "--allow-url",
+    is_flag=True,
+    help="Let the video be an http or https address: it is fetched whole, and read as a file.",
+)
+"""The command gets ``allow_url: bool``."""
+
 size_option = click.option(
     "--size",
     metavar="SIZE",

@@ -15,6 +15,7 @@ from .options import (
     load_config,
     print_json,
     size_option,
+    url_option,
     verbosity,
 )
 from .prompt_options import GivenPrompts, prompt_options
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 @prompt_options
 @click.option("--grid", is_flag=True, help="Draw a grid with pixel coordinates, too.")
 @size_option
+@url_option
 @click.option(
     "--candidates",
     is_flag=True,
@@ -42,6 +44,7 @@ def preview(
     video: str,
     prompts: GivenPrompts,
     grid: bool,
+    allow_url: bool,
     candidates: bool,
     output: Path,
     overwrite: bool,
@@ -72,7 +75,8 @@ def preview(
         raise click.UsageError("--candidates needs the points or the box of one object: --point, --box")
     recipe = load_config(config)
     settings = override(TrackSettings(), default_model(recipe, flags), recipe, flags)
-    with open_video(video, reader=settings.reader, size=settings.size) as source:
+    reading = {"reader": settings.reader, "size": settings.size, "allow_url": allow_url}
+    with open_video(video, **reading) as source:
         if not prompts:
             shown: dict[str, Any] = {"frame": prompts.frame or 0, "objects": {}}
             picture = draw_grid(frame_at(source, prompts.frame or 0).image)
@@ -87,7 +91,9 @@ def preview(
     if as_json:
         print_json({**shown, "picture": str(output)})
     elif not quiet:
-        objects = [f"{key}: {o['area']} px, score {o['score']:.2f}" for key, o in shown["objects"].items()]
+        objects = [
+            f"{key}: {o['area']} px, confidence {o['confidence']:.2f}" for key, o in shown["objects"].items()
+        ]
         click.echo("\n".join([f"{output}: frame {shown['frame']}", *objects]))
 
 
@@ -102,7 +108,7 @@ def _offer(made: Offer, output: Path, overwrite: bool, as_json: bool, quiet: boo
         print_json({**shown, "candidates": named, "picture": str(output)})
     elif not quiet:
         lines = [
-            f"{file}: {c['area']} px, score {c['score']:.2f}"
+            f"{file}: {c['area']} px, confidence {c['confidence']:.2f}"
             + (", the likeliest" if number == shown["likeliest"] else "")
             for number, (c, file) in enumerate(zip(shown["candidates"], files, strict=True), start=1)
         ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import json_flag, print_json, verbosity
+from .options import json_flag, print_json, url_option, verbosity
 
 if TYPE_CHECKING:
     from vos.video import Probe
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 @click.command(short_help="Describe a video: size, frame rate, frames, anything unusual.")
 @click.argument("video")
 @click.option("--count", is_flag=True, help="Count frames by decoding all of them; also finds damage.")
+@url_option
 @json_flag
 @verbosity
-def probe(video: str, count: bool, as_json: bool, quiet: bool) -> None:
+def probe(video: str, count: bool, allow_url: bool, as_json: bool, quiet: bool) -> None:
     """Describe VIDEO: a video file, a folder of images or a glob.
 
     Nothing is decoded but the first frame unless --count is given: frames are counted by their packets
@@ -26,7 +27,7 @@ def probe(video: str, count: bool, as_json: bool, quiet: bool) -> None:
     """
     from vos.video import probe as look_at
 
-    found = look_at(video, count=count)
+    found = look_at(video, count=count, allow_url=allow_url)
     if as_json:
         print_json(dataclasses.asdict(found))
     elif not quiet:

@@ -20,6 +20,7 @@ from .options import (
     output_folder,
     print_json,
     reading_options,
+    url_option,
     verbosity,
 )
 from .progress import progress_bar
@@ -54,6 +55,7 @@ from .reference_options import (
     help="Per frame, for the model that auto chooses.  [default: 2]",
 )
 @reading_options
+@url_option
 @existing_result
 @click.option(
     "--write",
@@ -95,6 +97,7 @@ def track(
     references: tuple[str, ...],
     reference_masks: tuple[str, ...],
     output: Path,
+    allow_url: bool,
     resume: bool,
     overwrite: bool,
     config: str | None,
@@ -141,7 +144,8 @@ def track(
     switches = {"overlay": overlay, "coco": coco} | dict.fromkeys(formats, True)
     merged = override(merged, {"outputs": chosen(merged.outputs, switches)})
     given_names = parse_names(object_names, "--name")
-    with open_video(video, **merged.reading(), leave_out=(*prompts.masks, *reference_masks)) as source:
+    masks = (*prompts.masks, *reference_masks)
+    with open_video(video, **merged.reading(), leave_out=masks, allow_url=allow_url) as source:
         targets = select(
             source,
             prompts,

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from .format_options import parse_selection, selection_options
-from .options import verbosity
+from .options import url_option, verbosity
 
 
 @click.command()
@@ -22,6 +22,7 @@ from .options import verbosity
     help="File to write, see above.",
 )
 @click.option("--video", metavar="VIDEO", help="The video that the masks are of; a run knows it.")
+@url_option
 @click.option(
     "--truth",
     type=click.Path(path_type=Path),
@@ -52,6 +53,7 @@ def visualize(
     source: Path,
     output: Path,
     video: str | None,
+    allow_url: bool,
     truth: Path | None,
     palette: str,
     fill: float,
@@ -95,8 +97,8 @@ def visualize(
     with ExitStack() as stack:
         pictures = None
         if output.suffix.lower() != ".svg" and not plot:
-            place, size = (Path(video), None) if video is not None else video_of_run(source)
-            pictures = stack.enter_context(open_video(place, size=size))
+            place, size = (video, None) if video is not None else video_of_run(source)
+            pictures = stack.enter_context(open_video(place, size=size, allow_url=allow_url))
         right = None if truth is None else read(truth, "masks")
         show(annotations, output, pictures, settings, truth=right, trails=trails, plot=plot)
     if not quiet:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,8 @@ from vos.files import (
     process_token,
     remove_leftovers,
     replacing,
+    replacing_folder,
+    temporary_folder_beside,
     write_bytes_atomic,
     write_text_atomic,
 )
@@ -114,6 +120,113 @@ def test_leftovers_of_a_killed_writer_are_swept(tmp_path: Path) -> None:
     assert len(os.listdir(tmp_path)) == 2
     assert remove_leftovers(make_folder(tmp_path), {process_token()}) == 1
     assert os.listdir(tmp_path) == [".a.png.part"]
+
+
+def begin_to_write(work: Callable[[], object]) -> int:
+    """A process that is in the middle of ``work``; its id."""
+    pid = os.fork()
+    if pid == 0:
+        work()
+        os._exit(0)
+    return pid
+
+
+def kill(pid: int) -> None:
+    """As the system does when memory is short."""
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Until it holds."""
+    until = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def write_for_ever(final: Path) -> None:
+    """All kinds of temporary files for one path, never finished."""
+    with replacing(final), replacing_folder(final) as folder, temporary_folder_beside(final):
+        (folder / "half").write_text("half")
+        (final.parent / "ready").touch()
+        time.sleep(600)
+
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
+
+
+@needs_fork
+def test_the_next_writer_removes_what_a_killed_one_left(tmp_path: Path) -> None:
+    """Of the same file only, and nothing that a living process writes or that is not ours."""
+    theirs = {".vos-mine.part", ".a.part"}
+    for name in theirs:
+        (tmp_path / name).touch()
+    pids = [begin_to_write(lambda: write_for_ever(tmp_path / "a")) for _ in range(2)]
+    other = begin_to_write(lambda: write_for_ever(tmp_path / "b"))
+    wait_for(lambda: len(list(tmp_path.glob(".vos-*-*"))) == 9 and (tmp_path / "ready").exists())
+    (tmp_path / "ready").unlink()
+    try:
+        kill(pids[0])
+        left = begin_to_write(lambda: write_bytes_atomic(tmp_path / "a", b"whole"))
+        os.waitpid(left, 0)
+        assert len(list(tmp_path.glob(".vos-*-*"))) == 6
+        kill(pids[1])
+        kill(other)
+        left = begin_to_write(lambda: write_bytes_atomic(tmp_path / "a", b"whole"))
+        os.waitpid(left, 0)
+        assert len(list(tmp_path.glob(".vos-*-*"))) == 3
+        left = begin_to_write(lambda: write_bytes_atomic(tmp_path / "b", b"whole"))
+        os.waitpid(left, 0)
+        assert set(os.listdir(tmp_path)) == {"a", "b", *theirs}
+    finally:
+        for pid in (*pids, other):
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                kill(pid)
+
+
+@needs_fork
+def test_a_folder_that_a_killed_writer_moved_away_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between moving the earlier folder away and giving the new one its name."""
+    final = make_folder(tmp_path / "set")
+    (final / "old").touch()
+    rename = os.rename
+
+    def replace_slowly() -> None:
+        def slow(source: Path, target: Path) -> None:
+            if Path(target) == final:
+                (tmp_path / "ready").touch()
+                time.sleep(600)
+            rename(source, target)
+
+        monkeypatch.setattr(os, "rename", slow)
+        with replacing_folder(final) as folder:
+            (folder / "new").touch()
+
+    pid = begin_to_write(replace_slowly)
+    wait_for((tmp_path / "ready").exists)
+    kill(pid)
+    (tmp_path / "ready").unlink()
+    assert not final.exists()
+    with replacing_folder(final) as folder:
+        assert os.listdir(final) == ["old"]
+        (folder / "newer").touch()
+    assert os.listdir(tmp_path) == ["set"]
+    assert os.listdir(final) == ["newer"]
+
+
+def test_a_link_to_a_folder_stays(tmp_path: Path) -> None:
+    """The folder that it leads to is replaced."""
+    place = make_folder(tmp_path / "disk" / "set")
+    (place / "old").touch()
+    (tmp_path / "link").symlink_to(place)
+    with replacing_folder(tmp_path / "link") as folder:
+        (folder / "new").touch()
+    assert (tmp_path / "link").is_symlink()
+    assert os.listdir(place) == ["new"]
+    assert os.listdir(tmp_path / "disk") == ["set"]
 
 
 def test_a_name_as_long_as_the_file_system_takes(tmp_path: Path) -> None:

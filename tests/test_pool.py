@@ -14,7 +14,7 @@ from typing import Any
 
 import pool_fakes
 import pytest
-from pool_fakes import work
+from pool_fakes import is_alive, wait_until, work
 
 from vos.pool import Event, Pool, ProcessPool, StopTask, ThreadPool, ordered_map, run_all
 
@@ -44,25 +44,6 @@ def processes() -> Iterator[Callable[..., ProcessPool]]:
 def last_events(pool: Pool, arguments: dict[str, Any]) -> dict[str, Event]:
     """The last event of every task."""
     return {event.key: event for event in run_all(pool, arguments)}
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process is there and is no zombie."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 30) -> bool:
-    """Poll; False where it does not come true."""
-    until = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def test_results_and_reports(pool: Pool) -> None:

@@ -93,6 +93,11 @@ class FrameResult:
         mask: NDArray[np.bool_] = self.labels == object_id
         return mask
 
+    def areas(self) -> dict[int, int]:
+        """Pixels of the mask of every object, by id; 0 for one that is lost."""
+        counts = np.bincount(self.labels.ravel(), minlength=max(self.ids, default=0) + 1)
+        return {object_id: int(counts[object_id]) for object_id in self.ids}
+
     def __repr__(self) -> str:
         height, width = self.labels.shape
         objects = {k: f"{self.confidence[k]:.3f} {self.source[k]}" for k in self.ids}

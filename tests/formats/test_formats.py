@@ -19,6 +19,7 @@ from vos.formats.coco import CocoWriter
 from vos.formats.drawing import OverlaySettings, contour, draw_overlay
 from vos.formats.index_png import IndexPngWriter
 from vos.formats.overlay import OverlayWriter
+from vos.formats.registry import build_writer
 from vos.formats.run_record import RunWriter
 from vos.formats.video_writer import pad_to_even
 from vos.frame import Frame
@@ -271,11 +272,19 @@ def test_run_record(tmp_path: Path) -> None:
             "time": 0.25,
             "file_name": None,
             "objects": {
-                "1": {"score": 0.123457, "area": 50, "source": "tracked"},
-                "9": {"score": 0.0, "area": 0, "source": "tracked"},
+                "1": {"confidence": 0.123457, "area": 50, "source": "tracked"},
+                "9": {"confidence": 0.0, "area": 0, "source": "tracked"},
             },
         }
     ]
+
+
+def test_run_record_of_large_ids(tmp_path: Path) -> None:
+    """An object above 255 that is out of sight has no pixels."""
+    with RunWriter(tmp_path / "run.json") as writer:
+        writer.write(frame(0), FrameResult(0, square(0).labels, {1: 1.0, 300: 0.0}))
+    objects = json.loads((tmp_path / "run.json").read_text())["frames"][0]["objects"]
+    assert {key: entry["area"] for key, entry in objects.items()} == {"1": 50, "300": 0}
 
 
 @pytest.mark.parametrize("values", [{"alpha": 1.5}, {"alpha": -0.1}, {"crf": 52}, {"crf": -1}])
@@ -283,3 +292,33 @@ def test_overlay_settings_are_checked(values: dict[str, float]) -> None:
     """A value out of range names the range."""
     with pytest.raises(ValueError, match=r"must be in 0\.\."):
         OverlaySettings(**values)
+
+
+@pytest.mark.parametrize(
+    ("names", "folders"),
+    [
+        ({}, {"001", "003"}),
+        ({1: "big dog", 3: "000"}, {"big_dog", "000"}),
+        ({1: "dog", 2: "late", 3: "dog"}, {"001", "002", "003"}),
+    ],
+)
+def test_a_png_per_object(tmp_path: Path, names: dict[int, str], folders: set[str]) -> None:
+    """Every object has one in every frame, under its name, or all under their ids where names are no help."""
+    labels = np.zeros((2, 8, 10), np.uint8)
+    labels[0, 2:4] = 1
+    labels[:, 5:7] = 3
+    with build_writer("object-masks", tmp_path / "out", facts=VideoFacts(names=names)) as writer:
+        for index in range(2):
+            frame = Frame(index, np.zeros((8, 10, 3), np.uint8), f"img{index}")
+            writer.write(frame, FrameResult(index, labels[index], {1: 1.0, 3: 1.0}))
+    found = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png")}
+    assert found == {f"{folder}/img{index}.png" for folder in folders for index in range(2)}
+    for number, folder in ((1, names.get(1, "001")), (3, names.get(3, "003"))):
+        place = (
+            tmp_path
+            / "out"
+            / (folder.replace(" ", "_") if len(set(names.values())) == len(names) else f"{number:03d}")
+        )
+        for index in range(2):
+            mask = np.array(Image.open(place / f"img{index}.png"))
+            assert np.array_equal(mask, (labels[index] == number).astype(np.uint8))

@@ -308,5 +308,50 @@ def test_a_set_in_the_layout_of_youtube_vos(root: Path, tmp_path: Path) -> None:
     for index in range(LENGTHS["dog"]):
         assert (2 in np.array(Image.open(tmp_path / f"out/dog/{index:05d}.png"))) == (index >= 4)
     assert "youtube-vos" in result.table()
-    with pytest.raises(EvaluationError, match="a PNG per object"):
+
+
+def test_a_set_in_the_layout_of_sa_v(tmp_path: Path) -> None:
+    """Images of all frames, a PNG per object and fourth frame; worked by hand.
+
+    The tracker moves every object by a pixel per frame. Object 000 stands still: of 10 columns 6 are met in
+    frame 4, J = 60 / 140, and 2 in frame 8, J = 20 / 180. Object 001 is first seen in frame 4, where it is
+    given, and moves as the tracker says. The first and the last annotated frame, 0 and 12, are not scored.
+    """
+    data = tmp_path / "data"
+    for index in range(13):
+        image = data / f"JPEGImages_24fps/v/{index:05d}.jpg"
+        image.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (80, 60), (index, 90, 90)).save(image)
+    for index in (0, 4, 8, 12):
+        still, moving = np.zeros((2, 60, 80), np.uint8)
+        still[10:20, 10:20] = 1
+        if index >= 4:
+            moving[30:50, 20 + index : 30 + index] = 1
+        for name, mask in (("000", still), ("001", moving)):
+            file = data / f"Annotations_6fps/v/{name}/{index:05d}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(mask * 255).save(file)
+    out = tmp_path / "out"
+    result = benchmark_vos(data, "sa-v", out, SETTINGS)
+    still_scores, moving_scores = result.report.tracks
+    assert (still_scores.object, still_scores.frames) == (0, ("00004", "00008"))
+    assert still_scores.j == pytest.approx((60 / 140 + 20 / 180) / 2)
+    assert (moving_scores.object, moving_scores.frames) == (1, ("00004", "00008"))
+    assert (moving_scores.j, moving_scores.f) == (1.0, 1.0)
+    assert {path.relative_to(out / "v").as_posix() for path in (out / "v").rglob("*.png")} == {
+        f"{name}/{index:05d}.png" for name in ("000", "001") for index in range(13)
+    }
+    written = np.array(Image.open(out / "v/001/00006.png"))
+    assert np.unique(written).tolist() == [0, 1]
+    assert np.flatnonzero(written.any(axis=0)).tolist() == list(range(26, 36))
+    assert not np.array(Image.open(out / "v/001/00003.png")).any()
+    with pytest.raises(OutputError, match="--resume"):
+        benchmark_vos(data, "sa-v", out, SETTINGS)
+    (out / "v" / "notes.txt").write_text("mine")
+    for flags in ({"resume": True}, {"overwrite": True}):
+        again = benchmark_vos(data, "sa-v", out, SETTINGS, **flags)
+        assert again.report.global_scores() == result.report.global_scores()
+        assert (out / "v" / "notes.txt").read_text() == "mine"
+    (data / "Annotations_6fps/v/x").mkdir()
+    with pytest.raises(EvaluationError, match="x is not named by an object's number"):
         benchmark_vos(data, "sa-v", tmp_path / "out2", SETTINGS)

@@ -12,6 +12,7 @@ from run_fakes import DriftingTracker, SceneReader, files, target
 from vos.errors import OutputError, PartialResultError
 from vos.prompts import Target
 from vos.runs import TrackSettings, track_video
+from vos.settings import override
 from vos.testing import Scene
 from vos.video.selection import Video
 
@@ -67,6 +68,47 @@ def test_by_a_correction(reader: SceneReader, clip: Scene, tmp_path: Path, kept:
         k: v for k, v in whole.items() if k.startswith("masks")
     }
     assert after["annotations.json"] == whole["annotations.json"]
+
+
+@pytest.mark.parametrize("key_every", [None, 3])
+def test_by_another_look_of_the_overlay(
+    reader: SceneReader, clip: Scene, tmp_path: Path, kept: TrackSettings, key_every: int | None
+) -> None:
+    """Nothing is tracked again, and all files are those of a run with that look."""
+    targets = [target(clip, 1, 0), target(clip, 2, 4)]
+    bright = dataclasses.replace(kept, key_every=key_every)
+    davis = override(bright, {"overlay": {"palette": "davis"}})
+    run(reader, targets, tmp_path / "bright", bright)
+    run(reader, targets, tmp_path / "davis", davis)
+    before = files(tmp_path / "bright")
+    tracker = run(reader, targets, tmp_path / "bright", davis, resume=True)
+    assert tracker.calls == []
+    after, whole = files(tmp_path / "bright"), files(tmp_path / "davis")
+    compared = {name for name in whole if ".states" not in name} - {"run.json"}
+    if key_every is not None:  # the pieces of the video end at key frames, which the result does not name
+        compared -= {"overlay.mp4"}
+    assert {name: after[name] for name in compared} == {name: whole[name] for name in compared}
+    assert after["overlay.mp4"] != before["overlay.mp4"]
+    record = json.loads((tmp_path / "bright" / "run.json").read_text())
+    assert record["settings"]["overlay"]["palette"] == "davis"
+    assert record["counts"] == json.loads((tmp_path / "davis" / "run.json").read_text())["counts"]
+    reader.fail_at, reader.error = 13, OutputError("no space left")
+    with pytest.raises(PartialResultError):
+        run(reader, targets, tmp_path / "stopped", bright)
+    with pytest.raises(OutputError, match="the overlay of a finished run can be changed"):
+        run(reader, targets, tmp_path / "stopped", davis, resume=True)
+
+
+def test_the_look_of_an_overlay_that_is_not_written(
+    reader: SceneReader, clip: Scene, tmp_path: Path, kept: TrackSettings
+) -> None:
+    """It makes no other run."""
+    bare = dataclasses.replace(kept, outputs=("masks",))
+    run(reader, [target(clip, 1, 0)], tmp_path / "out", bare)
+    before = files(tmp_path / "out")
+    davis = override(bare, {"overlay": {"palette": "davis"}})
+    assert run(reader, [target(clip, 1, 0)], tmp_path / "out", davis, resume=True).calls == []
+    assert files(tmp_path / "out") == before
 
 
 def test_without_a_state_all_is_tracked_again(

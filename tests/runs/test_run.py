@@ -61,7 +61,7 @@ def test_the_record(video: Video, clip: Scene, tmp_path: Path, settings: TrackSe
     assert {"vos", "python", "numpy"} <= set(record["versions"])
     assert record["counts"] == {"frames": len(clip.frames), "objects": [2]}
     assert [frame["index"] for frame in record["frames"]] == list(range(len(clip.frames)))
-    assert record["frames"][3]["objects"]["2"]["score"] == pytest.approx(0.99**3, abs=1e-6)
+    assert record["frames"][3]["objects"]["2"]["confidence"] == pytest.approx(0.99**3, abs=1e-6)
     assert record["frames"][3]["objects"]["2"]["area"] == int((clip.labels[3] == 2).sum())
     assert record["timings"]["total"] > 0
 
@@ -144,8 +144,12 @@ def test_a_later_frame_is_tracked_both_ways(
     assert seen[9] == Progress("backward", 10, 10)
     assert seen[10] == Progress("forward", 1, len(clip.frames))
     record = json.loads((tmp_path / "out" / "run.json").read_text())
-    assert record["frames"][0]["objects"]["1"]["score"] < record["frames"][8]["objects"]["1"]["score"] < 1
-    assert record["frames"][9]["objects"]["1"]["score"] == 1
+    assert (
+        record["frames"][0]["objects"]["1"]["confidence"]
+        < record["frames"][8]["objects"]["1"]["confidence"]
+        < 1
+    )
+    assert record["frames"][9]["objects"]["1"]["confidence"] == 1
 
 
 def test_objects_given_in_different_frames(

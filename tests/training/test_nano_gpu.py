@@ -14,7 +14,6 @@ import torch
 from training.nano import gpu, validation
 from training.nano import pack as packing
 from training.nano.cue_noise import CueNoise, colour_appearance, prompt_planes, tracker_cues
-from training.nano.loop import run as follow_videos
 from training.nano.pack import Pictures, add_real, add_textures
 from training.nano.synthesis import UNKNOWN, Bank, Composer, SynthesisSettings, load_bank
 from training.nano.teacher import CHANNELS, LAST, SIXTEENTH, ImageTeacher
@@ -230,14 +229,3 @@ def test_training_teaches(packed: Path) -> None:
     assert memory.value.weight.grad is not None
     assert float(memory.value.weight.grad.abs().sum()) > 0
     assert float(student.heads["last"].weight.grad.abs().sum()) > 0
-
-
-def test_the_loop_scores_a_video_and_goes_on(packed: Path, tmp_path: Path) -> None:
-    """J and F of the engine on a video; what is there is not scored again."""
-    target = tmp_path / "loop.json"
-    rows = follow_videos(packed / "validation", ["engine"], target, 1, frames=4)
-    assert [row["sequence"] for row in rows] == ["scene"]
-    assert 80 < float(str(rows[0]["J"])) <= 100
-    before = target.stat().st_mtime_ns
-    assert follow_videos(packed / "validation", ["engine"], target, 1, frames=4) == rows
-    assert target.stat().st_mtime_ns == before

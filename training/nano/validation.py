@@ -23,7 +23,7 @@ VALIDATION_SIZE, VALIDATION_FRAMES, VALIDATION_STEP = (256, 448), 11, 4
 class Validation:
     """Videos with masks, all brought to one size and looked at side by side; none is learned from.
 
-    ``folder`` holds ``<sequence>.mp4`` and ``<sequence>/<frame>.png``, as :mod:`training.nano.loop` reads.
+    ``folder`` holds ``<sequence>.mp4`` and ``<sequence>/<frame>.png``, as :mod:`benchmarks.davis` reads.
     """
 
     def __init__(self, folder: Path, device: str) -> None:

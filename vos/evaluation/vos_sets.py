@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EvaluationError
-from ..files import write_text_atomic
+from ..files import visible, write_text_atomic
 from ..results import VOID
 from .boundary import BOUND, boundary_radius, contour_accuracy
 from .label_png import read_foreground_png, read_label_png
@@ -40,6 +40,8 @@ class Protocol:
 
     annotations: str = "Annotations"
     """Folder of the annotations below the root."""
+    images: str = "JPEGImages"
+    """Folder of the images below the root."""
     per_object: bool = False
     """Binary PNGs in a folder per object, in place of index PNGs."""
     without_last: bool = True
@@ -55,7 +57,7 @@ PROTOCOLS: dict[str, Protocol] = {
     "lvos": Protocol(by_category=True),
     "mose": Protocol(),
     "mosev2": Protocol(dotted=True),
-    "sa-v": Protocol(annotations="Annotations_6fps", per_object=True),
+    "sa-v": Protocol(annotations="Annotations_6fps", images="JPEGImages_24fps", per_object=True),
 }
 """Name of a layout -> its protocol. To add one, add a line here and above."""
 DOT_BOUND = 0.1
@@ -245,9 +247,7 @@ def _score_per_object(
     truth: Path, results: Path, protocol: Protocol, categories: dict[int, str]
 ) -> Iterator[TrackScores]:
     """Binary PNGs in a folder per object (SA-V)."""
-    for folder in sorted(p for p in truth.iterdir() if p.is_dir()):
-        if not folder.name.isdecimal():
-            raise EvaluationError(f"{folder} is not named by an object's number, such as 000")
+    for folder in object_folders(truth):
         paths = annotation_files(folder)
         rows: list[tuple[str, float, float]] = []
         appeared = bool(paths) and bool(read_foreground_png(paths[0]).any())
@@ -261,6 +261,19 @@ def _score_per_object(
                 rows.append((path.stem, *_measure(labels, found, dotted=protocol.dotted)))
         number = int(folder.name)
         yield from _track(truth.name, number, rows, categories.get(number))
+
+
+def object_folders(folder: Path) -> list[Path]:
+    """The folders of the objects of a video, in order of their numbers.
+
+    Raises:
+        EvaluationError: if one is not named by a number.
+    """
+    folders = visible(p for p in folder.iterdir() if p.is_dir())
+    for found in folders:
+        if not (found.name.isdecimal() and found.name.isascii()):
+            raise EvaluationError(f"{found} is not named by an object's number, such as 000")
+    return folders
 
 
 def _track(

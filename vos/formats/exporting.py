@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,13 @@ from typing import Any
 
 from ..distribution import own_version
 from ..errors import InputError, OutputError, SettingsError
-from ..files import make_folder, replacing, replacing_folder, write_text_atomic
+from ..files import (
+    make_folder,
+    replacing,
+    replacing_folder,
+    temporary_folder_beside,
+    write_text_atomic,
+)
 from .appending import join_exports
 from .frame_images import Images
 from .options import options_by_format, refuse_soft
@@ -80,12 +85,9 @@ def export(
         with replacing_folder(output) as temporary:
             written = fill(temporary)
     else:
-        with (
-            replacing(output) as archive,
-            tempfile.TemporaryDirectory(prefix=".vos-", suffix=".part", dir=output.parent) as building,
-        ):
-            written = fill(Path(building))
-            _zip(Path(building), archive)
+        with replacing(output) as archive, temporary_folder_beside(output) as building:
+            written = fill(building)
+            _zip(building, archive)
     return [replace(result, path=output / result.path) for result in written]
 
 

@@ -145,6 +145,12 @@ FORMATS: dict[str, Format] = {
         (MASKS, IDS),
         f"{_NO_NAMES}, the frames of a video without any object",
     ),
+    "object-masks": Format(
+        "binary PNGs, a folder per object, as results for SA-V",
+        "object-masks",
+        "sav:ObjectMasksWriter",
+        lost="ids of objects that have names, categories, confidence and times",
+    ),
     "sav-json": Format(
         "SA-V JSON: masklets as run lengths",
         "sav.json",

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..files import replacing
 from ..frame import Frame
 from ..results import FrameResult
@@ -39,11 +37,11 @@ class RunWriter(Writer):
 
     def write(self, frame: Frame, segmentation: FrameResult) -> None:
         """Add what is known of the frame's objects."""
-        areas = np.bincount(segmentation.labels.ravel(), minlength=256)
+        areas = segmentation.areas()
         objects = {
             str(object_id): {
-                "score": round(float(segmentation.confidence[object_id]), 6),
-                "area": int(areas[object_id]),
+                "confidence": round(float(segmentation.confidence[object_id]), 6),
+                "area": areas[object_id],
                 "source": segmentation.source[object_id].value,
             }
             for object_id in segmentation.ids

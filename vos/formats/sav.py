@@ -12,6 +12,7 @@ import numpy as np
 from ..files import visible
 from ..ops.rle import coco_rle, counts_area, parse_coco_rle
 from .appending import join_lines
+from .base import safe_name
 from .layouts import LayoutOptions, LayoutWriter, encode_png
 from .reading import (
     Annotations,
@@ -59,6 +60,32 @@ class SavWriter(LayoutWriter):
         (out / f"sav_{self.options.split}.txt").write_text(
             f"{video.sequence}\n", encoding="utf-8", newline="\n"
         )
+
+
+class ObjectMasksWriter(RecordWriter):
+    """``<object>/<frame>.png``: 0 and 1, for every object and frame, named as they are.
+
+    It is what a result for SA-V looks like. Objects without a name go by their id, of three digits, and so do
+    all where two have the same name.
+    """
+
+    is_folder = True
+
+    def assemble(self, video: RecordedVideo, out: Path) -> None:
+        """One folder per object, those that are never visible too."""
+        ids = sorted({*video.ids, *self.facts.names})
+        folders = {k: out / safe_name(self.facts.names.get(k, f"{k:03d}")) for k in ids}
+        if len(set(folders.values())) < len(folders):
+            self.notes.append("two objects have the same name: folders are named by ids")
+            folders = {k: out / f"{k:03d}" for k in ids}
+        for folder in folders.values():
+            folder.mkdir(parents=True)
+        for record in video.frames():
+            masks = {found.object_id: record.mask(found) for found in record.visible}
+            nothing = np.zeros(record.size, np.uint8)
+            for k, folder in folders.items():
+                data = encode_png(masks.get(k, nothing), wide=False)
+                (folder / f"{record.name}.png").write_bytes(data)
 
 
 def read_sav(path: Path, request: Request) -> Annotations:

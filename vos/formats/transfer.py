@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import FormatError, InputError, OutputError, SettingsError
-from ..files import make_folder, replacing_folder
+from ..files import make_folder, replacing_folder, temporary_folder_beside
 from ..frame import Frame
 from ..results import FrameResult
 from .archives import annotations_in, is_archive, unpack
@@ -141,15 +140,15 @@ def write(
     if images is not None and images.suffix is not None:
         annotations = _with_suffix(annotations, images.suffix)
     pairs = with_frames(annotations, frames) if found.needs_frames and frames is not None else annotations
-    with tempfile.TemporaryDirectory(prefix=".vos-", suffix=".part", dir=path.parent) as work:
+    with temporary_folder_beside(path) as work:
         more = {"options": checked} if checked else {}
         if not found.is_folder:
-            writer = build_writer(format, path, work=Path(work), facts=facts, **more)
+            writer = build_writer(format, path, work=work, facts=facts, **more)
             count, ids, _ = _drive(pairs, writer, None)
             return _written(format, path, count, ids, writer, annotations)
         with replacing_folder(path) as temporary:
             inner = temporary / "result"
-            writer = build_writer(format, inner, work=Path(work), facts=facts, **more)
+            writer = build_writer(format, inner, work=work, facts=facts, **more)
             place = writer.image_path if images is not None and isinstance(writer, RecordWriter) else None
             count, ids, targets = _drive(pairs, writer, place)
             if images is not None:

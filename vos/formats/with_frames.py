@@ -96,8 +96,11 @@ def video_of_run(source: Path) -> tuple[Path, tuple[int, int] | None]:
     with reading(record, "the record of a run"):
         run = load_json(record)
         given = run["input"]
-        path, scaled = Path(str(given["path"])), run.get("settings", {}).get("size") is not None
+        place = str(given["path"])
+        path, scaled = Path(place), run.get("settings", {}).get("size") is not None
         size = (int(given["width"]), int(given["height"])) if scaled else None
+    if "://" in place and not path.exists():
+        raise InputError(f"the video of {source} was fetched from {place}: give it, or a file, with --video")
     if not path.exists():
         raise InputError(f"the video of {source} is not at {path} any more: {hint}")
     expected = given.get("size")

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import (
-    EvaluationError,
     InterruptedRunError,
     OutputError,
     PartialResultError,
@@ -23,7 +22,7 @@ from ..errors import (
 )
 from ..files import write_text_atomic
 from ..pool import ProcessPool, run_all
-from ..prompts import Target, mask_targets
+from ..prompts import Prompt, Target, mask_targets
 from ..results import VOID, object_ids
 from .folder import Layout, is_taken
 from .models import build_tracker_of
@@ -99,6 +98,7 @@ class _Job:
     sequence: str
     images: Path
     annotations: tuple[Path, ...]
+    """Index PNGs; or folders of the masks of one object each."""
     one_object: bool
     layout: Layout
     settings: TrackSettings
@@ -185,14 +185,15 @@ def benchmark_vos(
     jobs: int = 1,
     progress: Callable[[str, Progress | None], None] | None = None,
 ) -> Benchmark:
-    """Track every video of a set in the layout of YouTube-VOS, LVOS or MOSE, and score all.
+    """Track every video of a set in the layout of YouTube-VOS, LVOS, MOSE or SA-V, and score all.
 
     As :func:`benchmark_davis`, with images in ``root/JPEGImages/<video>`` and annotations of some or all of
-    their frames in ``root/Annotations/<video>``.
+    their frames in ``root/Annotations/<video>``. Of SA-V these are ``root/JPEGImages_24fps/<video>`` and
+    ``root/Annotations_6fps/<video>/<object>``, and masks go to ``output/<video>/<object>/<frame>.png``.
 
     Args:
         root: folder with ``JPEGImages`` and ``Annotations``.
-        layout: a name in :data:`vos.evaluation.vos_sets.PROTOCOLS` whose masks are index PNGs.
+        layout: a name in :data:`vos.evaluation.vos_sets.PROTOCOLS`.
         output: folder for the results, made where absent.
         settings: of every run.
         seen: categories of the training set, for G.
@@ -203,24 +204,30 @@ def benchmark_vos(
         EvaluationError: an unknown layout or video, or annotations that show no object.
         VosError: see :func:`vos.track_video`.
     """
-    from ..evaluation.vos_sets import annotation_files, evaluate_vos, protocol_of, video_names
+    from ..evaluation.vos_sets import (
+        annotation_files,
+        evaluate_vos,
+        object_folders,
+        protocol_of,
+        video_names,
+    )
 
     protocol = protocol_of(layout)
-    if protocol.per_object:
-        raise EvaluationError(
-            f"{layout} wants a PNG per object, which a benchmark run does not write; track its videos with "
-            "vos track, and score them with vos evaluate-vos"
-        )
     _refuse_selection(settings)
     settings = dataclasses.replace(settings, backward=False)
+    masks, annotated = "masks", annotation_files
+    if protocol.per_object:
+        masks, annotated = "object-masks", object_folders
+        outputs = tuple(masks if name == "masks" else name for name in settings.outputs)
+        settings = dataclasses.replace(settings, outputs=outputs)
     annotations = Path(root) / protocol.annotations
     remaining = [
         _Job(
             name,
-            Path(root) / "JPEGImages" / name,
-            tuple(annotation_files(annotations / name)),
+            Path(root) / protocol.images / name,
+            tuple(annotated(annotations / name)),
             False,
-            Layout.of_sequence(output, name),
+            Layout.of_sequence(output, name, masks=masks),
             settings,
             resume,
             overwrite,
@@ -269,20 +276,52 @@ def starting_targets(annotations: Sequence[Path], names: Sequence[str], *, one_o
     """
     from ..evaluation.label_png import read_label_png
 
-    indices = {name: index for index, name in enumerate(names)}
     targets: list[Target] = []
     seen: set[int] = set()
     for annotation in annotations:
-        if annotation.stem not in indices:
-            raise PromptError(f"{annotation} is of no frame: frames are named {names[0]}, ..., {names[-1]}")
+        index = _frame_of(annotation, names)
         labels = read_label_png(annotation)
         labels = (labels > 0).astype(np.uint8) if one_object else labels
         new = [k for k in object_ids(labels) if k not in seen]
-        targets += mask_targets(labels, new, indices[annotation.stem])
+        targets += mask_targets(labels, new, index)
         seen.update(new)
     if not targets:
         raise PromptError(f"{annotations[0].parent} shows no object to follow")
     return targets
+
+
+def starting_targets_by_object(folders: Sequence[Path], names: Sequence[str]) -> list[Target]:
+    """The objects of a video of SA-V, each at the first frame whose annotation shows it.
+
+    Args:
+        folders: one per object, named by its number from 0, with a binary PNG per annotated frame.
+        names: of all frames, in order.
+
+    Raises:
+        PromptError: if no annotation shows an object, or one has no frame.
+        MediaError: if one cannot be read.
+    """
+    from ..evaluation.label_png import read_foreground_png
+    from ..evaluation.vos_sets import annotation_files
+
+    targets = []
+    for folder in folders:
+        for annotation in annotation_files(folder):
+            mask = read_foreground_png(annotation)
+            if mask.any():
+                index = _frame_of(annotation, names)
+                # 0 is the background here, and an object there.
+                targets.append(Target(int(folder.name) + 1, Prompt(mask=mask), index, folder.name))
+                break
+    if not targets:
+        raise PromptError("no annotation shows an object to follow")
+    return targets
+
+
+def _frame_of(annotation: Path, names: Sequence[str]) -> int:
+    if annotation.stem not in names:
+        raise PromptError(f"{annotation} is of no frame: frames are named {names[0]}, ..., {names[-1]}")
+    return names.index(annotation.stem)
 
 
 def _run_all(
@@ -335,7 +374,10 @@ def _track(job: _Job, tracker: Tracker, progress: Callable[[Progress], None] | N
 
     with open_video(job.images, reader=job.settings.reader) as video:
         names = [path.stem for path in video.paths]
-        targets = starting_targets(job.annotations, names, one_object=job.one_object)
+        if "object-masks" in job.settings.outputs:
+            targets = starting_targets_by_object(job.annotations, names)
+        else:
+            targets = starting_targets(job.annotations, names, one_object=job.one_object)
         return track_video(
             video,
             targets,
@@ -363,6 +405,8 @@ def _refuse_selection(settings: TrackSettings) -> None:
         value = getattr(settings, name)
         if value != getattr(BENCHMARK_SETTINGS, name):
             raise SettingsError(f"setting {name} is {value}: a benchmark reads all frames at their size")
+    if "object-masks" in settings.outputs:
+        raise SettingsError("setting outputs has object-masks: layouts that score them write them")
     if "masks" not in settings.outputs:
         raise SettingsError("setting outputs lacks masks: they are what is scored")
 

@@ -243,7 +243,7 @@ def build_discoverer_of(settings: DiscoverRunSettings) -> VisionLanguageModel:
 
 def _identity(video: Video, settings: DiscoverRunSettings, layout: Layout) -> dict[str, Any]:
     """What a run must have in common with a stopped one to resume it."""
-    source = {"path": os.path.abspath(video.paths[0]), **fingerprint(video.paths, is_images=video.is_images)}
+    source = {"path": video.location, **fingerprint(video.paths, is_images=video.is_images)}
     return {
         "version": own_version(),
         "settings": dataclasses.asdict(settings),

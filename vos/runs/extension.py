@@ -1,9 +1,9 @@
 """Extending a finished run: more frames, or corrections, without tracking again what stays as it was.
 
 A finished run keeps states of its tracker (:class:`KeptStates`). A run that differs from it only in a later
-``end`` and in further prompts takes the frames up to the last usable state from the earlier result, continues
-from that state, and replaces the earlier result once it is complete. Its files are equal to those of one
-uninterrupted run.
+``end``, in further prompts, and in the appearance of its overlay takes the frames up to the last usable state
+from the earlier result, continues from that state, and replaces the earlier result once it is complete. Its
+files are equal to those of one uninterrupted run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..results import FrameResult, Source
 from .layout import Layout
 from .state import dump_state, load_state
 
-CHANGEABLE = ("settings.end", "settings.keep_states", "outputs.states", "targets")
+CHANGEABLE = ("settings.end", "settings.keep_states", "settings.overlay", "outputs.states", "targets")
 """What may differ between a finished run and the one that extends it."""
 _TARGET = re.compile(r"(\d+) at frame (\d+)")
 
@@ -36,7 +36,9 @@ class Extension:
     record: Mapping[str, Any]
     """``run.json`` of the finished run."""
     first_change: int | None
-    """Index of the first frame with a new prompt; None where only frames are added."""
+    """Index of the first frame with a new prompt; None where there is none."""
+    is_longer: bool = True
+    """Whether frames may be added; else only the overlay looks different."""
 
     def usable(self, last_index: int) -> bool:
         """Whether the state after this frame is that of the extended run."""
@@ -52,7 +54,10 @@ def extension_of(layout: Layout, record: Mapping[str, Any], identity: Mapping[st
     """
     before, now = record["targets"], identity["targets"]
     if record["settings"]["end"] == identity["settings"]["end"] and before == now:
-        return None
+        is_shown = "overlay" in identity["settings"]["outputs"]
+        if record["settings"].get("overlay") == identity["settings"]["overlay"] or not is_shown:
+            return None
+        return Extension(record, None, is_longer=False)
     again = "give the same, or --overwrite to start over"
     gone = next((key for key in before if now.get(key) != before[key]), None)
     if gone is not None:
@@ -146,7 +151,7 @@ def earlier_result(layout: Layout, entry: Mapping[str, Any], frame: Frame) -> Fr
     return FrameResult(
         frame.index,
         np.array(Image.open(path)),
-        {key: value["score"] for key, value in objects.items()},
+        {key: value["confidence"] for key, value in objects.items()},
         source={key: Source(value["source"]) for key, value in objects.items()},
     )
 

@@ -41,12 +41,8 @@ def identity_of(
 ) -> dict[str, Any]:
     """What a run must have in common with a stopped one to resume it."""
     info = video.info
-    paths = video.paths
-    is_images = video.is_images
     source = {
-        "path": os.path.abspath(
-            os.path.commonpath([path.parent for path in paths]) if is_images else paths[0]
-        ),
+        "path": video.location,
         **watch.fingerprint,
         "width": info.width,
         "height": info.height,

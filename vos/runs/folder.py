@@ -288,9 +288,11 @@ def _refuse_differences(
     found = list(differences(before, json.loads(json.dumps(now)), free=free))
     if found:
         more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        is_look = all(text.startswith("settings.overlay.") for text in found)
+        hint = " (the overlay of a finished run can be changed, see also `vos visualize`)" if is_look else ""
         raise OutputError(
             f"{layout.folder} holds a run with other settings, which --resume cannot go on with: "
-            f"{'; '.join(found[:SHOWN])}{more}. Give the same settings, or --overwrite to start over"
+            f"{'; '.join(found[:SHOWN])}{more}. Give the same settings{hint}, or --overwrite to start over"
         )
 
 

@@ -161,7 +161,8 @@ class FrameRun(Run):
         if (
             saved is None
             or not self.outputs.are_hard
-            or self.keys is not None  # the last frame was one of them, which it is not in a longer video
+            # The last frame was a key frame, which it is not in a longer video.
+            or (self.keys is not None and extension.is_longer)
             or "masks" not in self.settings.outputs
             or last < self.prompting.last_start()
         ):

@@ -42,8 +42,8 @@ class Layout:
         return cls(root, paths, root / ".work")
 
     @classmethod
-    def of_sequence(cls, folder: str | os.PathLike[str], sequence: str) -> Layout:
-        """``vos benchmark``: masks in ``<folder>/<sequence>/``, all else in ``<folder>/runs/``.
+    def of_sequence(cls, folder: str | os.PathLike[str], sequence: str, *, masks: str = "masks") -> Layout:
+        """``vos benchmark``: one output in ``<folder>/<sequence>/``, all else in ``<folder>/runs/``.
 
         Raises:
             InputError: if the sequence has a name that cannot name a folder.
@@ -55,7 +55,7 @@ class Layout:
             name: runs / f"{sequence}.{name}{Path(FORMATS[name].default_name).suffix}"
             for name in writers(internal=True)
         }
-        paths |= {"masks": root / sequence, "run": runs / f"{sequence}.json"}
+        paths |= {masks: root / sequence, "run": runs / f"{sequence}.json"}
         paths |= {STATES: runs / f"{sequence}.states"}
         return cls(root, paths, root / ".work" / sequence)
 

@@ -12,7 +12,7 @@ from ..detectors.registry import build_detector
 from ..prompting.class_names import ClassNames
 from ..prompting.class_schedule import ReferencePrompts
 from ..trackers.recommend import recommend
-from ..trackers.registry import build_tracker
+from ..trackers.registry import build_tracker, check_tracker
 from .auto import AUTO
 from .settings import TrackSettings
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ..detectors.base import Detector
     from ..prompting.reference import References
     from ..trackers.base import Tracker
+
+_OF_TRACKER = ("backbone", "device", "dtype", "checkpoint", "tune")
+"""Settings that a tracker is built with, besides its name and its own."""
 
 
 def build_tracker_of(settings: TrackSettings) -> Tracker:
@@ -34,14 +37,21 @@ def build_tracker_of(settings: TrackSettings) -> Tracker:
     if model == AUTO:
         model = recommend(settings.device, budget=settings.budget, key_every=settings.key_every).model
     return build_tracker(
-        model,
-        settings=settings.tracker,
-        device=settings.device,
-        dtype=settings.dtype,
-        checkpoint=settings.checkpoint,
-        backbone=settings.backbone,
-        tune=settings.tune,
+        model, settings=settings.tracker, **{name: getattr(settings, name) for name in _OF_TRACKER}
     )
+
+
+def check_tracker_of(settings: TrackSettings) -> None:
+    """Refuse settings of which no tracker can be built, whatever weights and devices there are.
+
+    Raises:
+        ModelError, SettingsError: see :func:`build_tracker_of`.
+    """
+    options = {name: getattr(settings, name) for name in _OF_TRACKER}
+    if settings.dtype == AUTO:  # what that stands for depends on the device
+        options["dtype"] = "float32"
+    if settings.model != AUTO:
+        check_tracker(settings.model, settings=settings.tracker, **options)
 
 
 def backbone_of(tracker: Tracker) -> Backbone:

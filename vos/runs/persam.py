@@ -197,14 +197,14 @@ class _Run:
             drawn = draw_overlay(image, segmentation)
             write_bytes_atomic(self.layout.paths["overlay"] / f"{path.stem}.jpg", _encode_jpeg(drawn))
         write_bytes_atomic(self._mask_path(path), encode_index_png(segmentation.labels))
-        areas = np.bincount(segmentation.labels.ravel(), minlength=256)
+        areas = segmentation.areas()
         entry = {
             "index": segmentation.frame_index,
             "name": path.stem,
             "path": os.path.abspath(path),
             "sha256": digest,
             "objects": {
-                str(number): {"score": round(score, 6), "area": int(areas[number])}
+                str(number): {"score": round(score, 6), "area": areas[number]}
                 for number, score in segmentation.confidence.items()
             },
         }

@@ -18,11 +18,12 @@ from ..formats.drawing import draw_overlay, font_size
 from ..formats.index_png import encode_index_png
 from ..frame import Frame
 from ..prompting.decoding import Preview as Decoded
-from ..prompting.decoding import PromptDecodingTracker, needs_backbone, preview_candidates
+from ..prompting.decoding import decode_prompts, needs_backbone, preview_candidates
 from ..prompting.merge import merge_targets
 from ..prompts import Target
 from ..results import FrameResult
 from ..trackers.base import ALL_PROMPTS
+from ..trackers.mask_tracker import mask_prompts
 from .models import backbone_of, build_tracker_of
 from .settings import TrackSettings
 
@@ -50,10 +51,10 @@ class Preview:
         """For JSON: index of the frame, and by object id its confidence and its area in pixels."""
         objects = {
             str(object_id): {
-                "score": round(float(self.result.confidence[object_id]), 6),
-                "area": int(self.result.mask(object_id).sum()),
+                "confidence": round(float(self.result.confidence[object_id]), 6),
+                "area": area,
             }
-            for object_id in self.result.ids
+            for object_id, area in self.result.areas().items()
         }
         return {"frame": self.frame, "objects": objects}
 
@@ -96,10 +97,13 @@ def preview(
     index = min(target.frame_index for target in targets)
     frame = frame_at(video, index)
     engine = tracker or build_tracker_of(settings)
-    if engine.info.accepts != ALL_PROMPTS:
-        engine = PromptDecodingTracker(engine, lambda: backbone or backbone_of(engine))
     first = [target for target in targets if target.frame_index == index]
-    result = engine.start(frame, first)
+    if engine.info.accepts == ALL_PROMPTS:
+        result = engine.start(frame, first)
+    else:  # it begins with exactly these masks, and learning them would take longer than all the rest
+        decoder = (backbone or backbone_of(engine)) if any(map(needs_backbone, first)) else None
+        given = mask_prompts(frame, decode_prompts(frame, first, decoder))
+        result = FrameResult(index, given.labels, given.confidence, source=given.source)
     names = {target.object_id: target.name for target in first if target.name}
     image = draw_grid(frame.image) if grid else frame.image
     return Preview(index, result, draw_overlay(image, result, settings=settings.overlay, names=names))
@@ -132,7 +136,7 @@ class Offer:
             "object": self.object_id,
             "likeliest": self.likeliest + 1,
             "candidates": [
-                {"score": round(c.confidence, 6), "area": int(c.mask.sum())} for c in self.candidates
+                {"confidence": round(c.confidence, 6), "area": int(c.mask.sum())} for c in self.candidates
             ],
         }
 

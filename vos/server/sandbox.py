@@ -10,6 +10,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +26,9 @@ SECONDS = 120
 """Of processor time, and twice that of waiting."""
 UNPACKED_BYTES = 4 << 30
 UNPACKED_FILES = 100_000
+COMMAND = [sys.executable, "-m", __name__]
+ORPHAN_SECONDS = 0.5
+"""How often the process looks whether the server still lives."""
 _KINDS: dict[str, type[VosError]] = {"InputError": InputError, "MediaError": MediaError}
 
 
@@ -37,8 +42,8 @@ def in_sandbox(request: dict[str, Any], memory: int = MEMORY_BYTES) -> dict[str,
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", __name__],
-            input=json.dumps({**request, "memory": memory}),
+            COMMAND,
+            input=json.dumps({**request, "memory": memory, "parent": os.getpid()}),
             capture_output=True,
             text=True,
             timeout=2 * SECONDS,
@@ -102,9 +107,17 @@ TASKS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 """What a request may name as its ``task``."""
 
 
+def _end_with(parent: int) -> None:
+    """End this process when its parent has ended, even by SIGKILL."""
+    while os.name != "posix" or os.getppid() == parent:
+        time.sleep(ORPHAN_SECONDS)
+    os._exit(1)
+
+
 def main() -> None:
     """Answer the request on stdin."""
     request = json.load(sys.stdin)
+    threading.Thread(target=_end_with, args=(request["parent"],), daemon=True).start()
     with contextlib.suppress(ImportError, ValueError, OSError):  # Windows has no such limits
         import resource
 

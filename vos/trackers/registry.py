@@ -21,6 +21,7 @@ __all__ = [
     "TRACKERS",
     "TrackerEntry",
     "build_tracker",
+    "check_tracker",
     "dtype_of",
     "split_model",
     "tracker_settings",
@@ -189,6 +190,39 @@ def build_tracker(
             has no use for.
         SettingsError: for an unknown tracker setting, or one of the wrong type.
     """
+    name, options = _choice(model, backbone, settings or {}, device, dtype, checkpoint, tune)
+    tracker: Tracker = load(TRACKERS[name].builder)(**options)
+    return tracker
+
+
+def check_tracker(
+    model: str,
+    *,
+    backbone: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    device: str = "cpu",
+    dtype: str = "auto",
+    checkpoint: str | None = None,
+    tune: bool = False,
+) -> None:
+    """Refuse what :func:`build_tracker` would refuse, as far as that is known without the weights.
+
+    Raises:
+        ModelError, SettingsError: see :func:`build_tracker`.
+    """
+    _choice(model, backbone, settings or {}, device, dtype, checkpoint, tune)
+
+
+def _choice(
+    model: str,
+    backbone: str | None,
+    settings: Mapping[str, Any],
+    device: str,
+    dtype: str,
+    checkpoint: str | None,
+    tune: bool,
+) -> tuple[str, dict[str, Any]]:
+    """The name of the tracker, and the arguments of its builder."""
     name, over = split_model(model, backbone)
     entry = TRACKERS[name]
     dtype = dtype_of(model, device, dtype, backbone)
@@ -204,9 +238,8 @@ def build_tracker(
     options: dict[str, Any] = {"device": device, "dtype": dtype, "checkpoint": checkpoint, **entry.options}
     if over is not None:
         options["backbone"] = over
-    chosen = tracker_settings(name, {**(settings or {}), **({"tune": True} if tune else {})})
-    tracker: Tracker = load(entry.builder)(settings=chosen, **options)
-    return tracker
+    options["settings"] = tracker_settings(name, {**settings, **({"tune": True} if tune else {})})
+    return name, options
 
 
 def tracker_settings(name: str, settings: Mapping[str, Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Self
 from ..errors import InputError
 from ..frame import Frame, VideoInfo
 from .base import Reader
+from .fetch import Fetched
 from .sizes import Size, resize, target_size
 from .source import IMAGE_KINDS
 
@@ -28,6 +30,7 @@ class Video:
         end: index after the last frame; None for all.
         stride: take every ``stride``-th frame from ``start`` on.
         size: (width, height), or the length of the shorter side; None for the video's own size.
+        fetched: the temporary file that is read, where the video is at an address; closed with the video.
 
     Raises:
         InputError: if nothing can be selected like this.
@@ -41,6 +44,7 @@ class Video:
         end: int | None = None,
         stride: int = 1,
         size: Size | None = None,
+        fetched: Fetched | None = None,
     ) -> None:
         if start < 0:
             raise InputError(f"start {start} is negative; frames are counted from 0")
@@ -49,6 +53,7 @@ class Video:
         if stride < 1:
             raise InputError(f"stride {stride} is not positive; 1 reads every frame, 2 every other")
         self._reader = reader
+        self._fetched = fetched
         self._wanted = range(start, sys.maxsize if end is None else end, stride)
         self._size = target_size(size, reader.info.width, reader.info.height)
         if reader.info.num_frames is not None:
@@ -67,6 +72,14 @@ class Video:
     def paths(self) -> tuple[Path, ...]:
         """The file, or the images in order."""
         return self._reader.paths
+
+    @property
+    def location(self) -> str:
+        """Absolute path of the file, or of the folder that holds all images; or the address of the video."""
+        if self._fetched is not None:
+            return self._fetched.name
+        shared = os.path.commonpath([path.parent for path in self.paths]) if self.is_images else self.paths[0]
+        return os.path.abspath(shared)
 
     @property
     def is_images(self) -> bool:
@@ -140,6 +153,8 @@ class Video:
     def close(self) -> None:
         """Let go of files and memory."""
         self._reader.close()
+        if self._fetched is not None:
+            self._fetched.close()
 
     def __enter__(self) -> Self:
         return self

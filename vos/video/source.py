@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..errors import MediaError
 from ..notices import NOTICE
+from .fetch import is_address, refusal
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,6 @@ _LIKE_IMAGES = frozenset(
     )
 )
 """Images that are not read, by their extensions: where a folder holds some, a warning says so."""
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|(?:rtp|rtsp|udp|tcp|srt|http|https|mms):")
 _HINT_DEPTH = 3
 _HINT_FOLDERS = 200
 
@@ -82,6 +82,8 @@ def find_source(source: str | os.PathLike[str], leave_out: Collection[str | os.P
         raise MediaError(f"cannot read {text}: {error.strerror}") from error
     if exists:
         raise MediaError(f"{text} is neither a file nor a folder")
+    if is_address(text):
+        raise MediaError(refusal(text, allowed=False))
     if glob.has_magic(text):
         return _from_glob(text, leave_out)
     raise MediaError(_missing(text))
@@ -227,11 +229,6 @@ def _sequence_inside(folder: Path) -> Path | None:
 def _missing(text: str) -> str:
     """Message for a path that does not exist."""
     path = Path(text)
-    if _URL.match(text):
-        return (
-            f"{text} is an address, and only files, folders and globs of images are read; "
-            f"save it as a file first, for example with: ffmpeg -i {text} -c copy -t 60 clip.mkv"
-        )
     if text.isdecimal():
         return (
             f"there is no file or folder {text}, and cameras are not read: only files, folders and globs of "

@@ -80,15 +80,48 @@ def test_a_lease_that_was_cut_off_is_expired(store: Store, clock: FakeClock) -> 
     assert leases(store, clock, "a").take("x") == Lease("x", 2)
 
 
+_TAKE = """
+import sys
+from vos.runs.batch.leases import Leases
+from vos.runs.batch.store import open_store
+print(Leases(open_store(sys.argv[1]), "a", clock=lambda: float(sys.argv[2])).take("x"), flush=True)
+sys.stdin.read()
+"""
+
+
+def other_worker(folder: Path, clock: FakeClock) -> subprocess.Popen[str]:
+    """A process that has taken the task ``x``, and ends when its input does."""
+    command = [sys.executable, "-c", _TAKE, os.fspath(folder), str(clock.now)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert "generation=1" in process.stdout.readline()
+    return process
+
+
 def test_a_lease_of_a_dead_process_on_this_machine_is_expired(tmp_path: Path, clock: FakeClock) -> None:
     """A worker that is started again after a kill need not wait."""
-    code = (
-        "import sys; from vos.runs.batch.leases import Leases; from vos.runs.batch.store import open_store; "
-        f"print(Leases(open_store({os.fspath(tmp_path)!r}), 'a', clock=lambda: {clock.now}).take('x'))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "generation=1" in done.stdout
+    with other_worker(tmp_path, clock):
+        assert leases(open_store(tmp_path), clock, "b").take("x") is None
     assert leases(open_store(tmp_path), clock, "b").take("x") == Lease("x", 2)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system does not tell of processes")
+def test_a_lease_of_a_process_nobody_has_waited_for_is_expired(tmp_path: Path, clock: FakeClock) -> None:
+    """A killed worker whose parent does not ask for its exit code, as in some containers."""
+    with other_worker(tmp_path, clock) as other:
+        other.kill()
+        os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and stays in the list
+        assert leases(open_store(tmp_path), clock, "b").take("x") == Lease("x", 2)
+
+
+def test_a_lease_of_an_earlier_process_of_that_id_is_expired(tmp_path: Path, clock: FakeClock) -> None:
+    """Ids of processes are given again: the time a process began tells them apart."""
+    store = open_store(tmp_path)
+    leases(store, clock, "a").take("x")
+    content = parse(store.read(lease_name("x", 1)))
+    assert content is not None
+    store.write(lease_name("x", 1), dump({**content, "started": content["started"] - 1}))
+    assert leases(store, clock, "b").take("x") == Lease("x", 2)
 
 
 @pytest.mark.parametrize("seed", range(5))

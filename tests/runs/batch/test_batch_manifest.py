@@ -280,6 +280,24 @@ def test_prompts_for_frames_that_are_not_read(
     assert message in problems[0].message
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ({"model": "clasical"}, "clasical"),
+        ({"model": "classical", "options": {"tune": True}}, "cannot be tuned"),
+        ({"model": "classical", "options": {"tracker": {"appearence": {}}}}, "appearence"),
+    ],
+)
+def test_models_that_cannot_be_built(clips: Path, tmp_path: Path, line: dict[str, Any], message: str) -> None:
+    """Found without a model being loaded; one whose weights or device are elsewhere is none of them."""
+    task = {"video": str(clips.parent / "clip0"), "points": "1:3,4"}
+    there = {"id": "b", "model": "sam2.1-tiny", "options": {"device": "cuda"}}
+    manifest = write_manifest(tmp_path / "m.jsonl", [{"id": "a", **task, **line}, {**task, **there}])
+    _, problems = check_manifest(manifest, TrackSettings(), probe=False)
+    assert [problem.line for problem in problems] == [1]
+    assert message in problems[0].message
+
+
 def test_checking_an_empty_manifest(tmp_path: Path) -> None:
     """A problem, as it is for a run."""
     _, problems = check_manifest(write_manifest(tmp_path / "m.jsonl", []), TrackSettings())

@@ -110,6 +110,7 @@ class Leases:
                 "host": socket.gethostname(),
                 "machine": machine(),
                 "pid": os.getpid(),
+                "started": _start_of(os.getpid()),
                 "time": self.clock(),
                 "expires": expires,
             }
@@ -118,8 +119,10 @@ class Leases:
     def _is_expired(self, data: bytes) -> bool:
         """One that cannot be read was cut off by the end of its writer."""
         content: dict[str, Any] = parse(data) or {}
-        if content.get("machine") == machine() and not _is_alive(int(number_of(content, "pid"))):
-            return True
+        if content.get("machine") == machine():
+            started = _start_of(int(number_of(content, "pid")))
+            if started is None or started != content.get("started", started):
+                return True
         return number_of(content, "expires") + self.skew < self.clock()
 
 
@@ -136,11 +139,16 @@ def machine() -> str:
         return os.urandom(16).hex()
 
 
-def _is_alive(pid: int) -> bool:
+def _start_of(pid: int) -> int | None:
+    """When a process began, in ticks since the machine did: its id may be given again. None: it has ended.
+
+    A process that was killed and whose parent has not asked for its exit code, as in a container without an
+    init process, has ended as well (state Z). 0 where the system does not tell.
+    """
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # another user's
-        return True
-    return True
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except FileNotFoundError:
+        return None if Path("/proc/self/stat").exists() else 0
+    except OSError:  # it ended in this moment, or may not be looked at
+        return 0
+    return None if fields[0] in (b"Z", b"X") else int(fields[19])

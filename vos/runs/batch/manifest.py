@@ -22,6 +22,7 @@ from typing import IO, Any
 
 from ...documents import parse_json
 from ...errors import InputError, PromptError, SettingsError, VosError
+from ..models import check_tracker_of
 from ..settings import TrackSettings
 from .store import file_system, is_url, join
 from .task import CHECKS, SETTINGS_FIELDS, Task, parse_task, settings_of, targets_of
@@ -198,7 +199,7 @@ def check_manifest(
     for number, task in manifest.scan(problems.append):
         try:
             key = repr(settings_fields(task))
-            resolved = known.get(key) or known.setdefault(key, settings_of(task, settings))
+            resolved = known.get(key) or known.setdefault(key, _checked_settings(task, settings))
             if probe:
                 weight = _probe(task, manifest.folder, resolved)
                 if weigh is not None:
@@ -209,6 +210,12 @@ def check_manifest(
         problems.append(Problem(1, f"{path} has no tasks: it needs at least one line"))
     problems.sort(key=lambda problem: problem.line)
     return manifest, problems
+
+
+def _checked_settings(task: Task, base: TrackSettings) -> TrackSettings:
+    settings = settings_of(task, base)
+    check_tracker_of(settings)
+    return settings
 
 
 def with_weight(task: Task, weight: float) -> str:
