@@ -107,21 +107,6 @@ def test_views_keep_labels_on_the_object() -> None:
         assert np.median(seen[seen_labels == 0]) < 100
 
 
-def test_views_show_objects_before_all_parts_of_a_larger_background() -> None:
-    """Where the background is larger than the image, the views together show both of its ends."""
-    image = np.full((40, 40, 3), 120, np.uint8)
-    labels = np.zeros((40, 40), np.uint8)
-    labels[15:25, 15:25] = 1
-    background = np.full((40, 400, 3), 120, np.uint8)
-    background[:, :100], background[:, 300:] = (200, 0, 0), (0, 0, 200)
-    rng = np.random.default_rng(0)
-    shown = [
-        view(image, labels, background, 1.0, AugmentationSettings(), rng)[0].reshape(-1, 3) for _ in range(30)
-    ]
-    assert any((seen[:, 0] > seen[:, 2].astype(int) + 100).mean() > 0.5 for seen in shown)
-    assert any((seen[:, 2] > seen[:, 0].astype(int) + 100).mean() > 0.5 for seen in shown)
-
-
 def test_draw_balances_and_avoids_void() -> None:
     """Half of what is drawn are objects, however small; void is never drawn."""
     labels = np.zeros((50, 50), np.uint8)

@@ -22,7 +22,6 @@ import torch
 from numpy.typing import NDArray
 
 from ...backbones.classical.descriptors import Descriptors, describe
-from ...ops.boxes import tight_box
 from ...results import Labels
 from .augmentation import AugmentationSettings, fill, view
 from .classifier import Batch, OnlineClassifier, initial_weights, learn
@@ -30,10 +29,6 @@ from .sampling import draw
 
 Floats = NDArray[np.float32]
 
-NOISE = 1 << 19
-"""Random numbers from which the noise of all batches is taken."""
-LEAST_ROOM = 24
-"""Pixels around the objects that are learned from at least."""
 BLOCK = 4096
 """Pixels that are classified at once: what they need fits the processor's cache."""
 
@@ -46,15 +41,12 @@ class AppearanceSettings:
     """Widths of the two hidden layers; twice as many gained nothing."""
     views: int = 10
     """Pictures per reference frame: the frame and made-up views of it."""
-    pixels: int = 100_000
-    """Size of these pictures: the frame, at the size at which it will be classified, is cut to so much around
-    the objects; what lies farther away stands behind them in some of the views."""
     samples: int = 6000
     """Pixels drawn from each."""
     near: float = 0.3
     """Half of the background pixels are drawn within this distance of an object, in object sizes."""
     iterations: int = 600
-    batch: int = 512
+    batch: int = 2048
     rate: float = 3e-3
     """Learning rate of Adam at the start; it falls to a tenth of it."""
     decay: float = 1e-3
@@ -162,16 +154,11 @@ def log_probabilities(
 def _batches(inputs: Floats, classes: NDArray[np.int64], settings: AppearanceSettings) -> Iterator[Batch]:
     """Random batches with noise on the inputs and a falling learning rate."""
     rng = np.random.default_rng(settings.seed)
-    size = settings.batch * inputs.shape[1]
-    # Drawing noise anew for every batch would cost as much as learning: batches take parts of one long row.
-    noise = np.float32(settings.noise) * rng.standard_normal(NOISE + size, dtype=np.float32)
     for number in range(settings.iterations):
         chosen = rng.integers(len(inputs), size=settings.batch)
-        start = rng.integers(NOISE)
+        noise = rng.standard_normal((settings.batch, inputs.shape[1]), dtype=np.float32)
         rate = settings.rate * (1 - 0.9 * number / settings.iterations)
-        drawn = inputs[chosen]
-        drawn += noise[start : start + size].reshape(drawn.shape)
-        yield drawn, classes[chosen], rate
+        yield inputs[chosen] + np.float32(settings.noise) * noise, classes[chosen], rate
 
 
 def _examples(
@@ -181,25 +168,18 @@ def _examples(
     rng = np.random.default_rng((settings.seed, number))
     height, width = given.labels.shape
     size = (max(8, round(width * given.scale)), max(8, round(height * given.scale)))
-    frame = cv2.resize(given.image, size, interpolation=cv2.INTER_AREA)
-    labels = cv2.resize(given.labels, size, interpolation=cv2.INTER_NEAREST)
-    window = _window(labels > 0, settings.pixels)
-    image, labels = frame[window].copy(), labels[window]
-    frame[window] = fill(image, labels)
-    pictures = [(image, labels)]
+    pictures = [
+        (
+            cv2.resize(given.image, size, interpolation=cv2.INTER_AREA),
+            cv2.resize(given.labels, size, interpolation=cv2.INTER_NEAREST),
+        )
+    ]
+    background = fill(given.image, given.labels)
     while len(pictures) < settings.views:
-        pictures.append(view(image, labels, frame, 1.0, settings.view, rng))
+        pictures.append(view(given.image, given.labels, background, given.scale, settings.view, rng))
     descriptors, classes = [], []
-    for picture, known in pictures:
-        index, drawn = draw(known, ids, settings.samples, settings.near, rng)
-        descriptors.append(describe(picture).at(index))
+    for image, labels in pictures:
+        index, drawn = draw(labels, ids, settings.samples, settings.near, rng)
+        descriptors.append(describe(image).at(index))
         classes.append(drawn)
     return np.concatenate(descriptors), np.concatenate(classes)
-
-
-def _window(mask: NDArray[np.bool_], pixels: int) -> tuple[slice, slice]:
-    """Rows and columns of the objects and, as far as ``pixels`` allow and at least a little, around them."""
-    x0, y0, x1, y1 = tight_box(mask) or (0, 0, mask.shape[1] - 1, mask.shape[0] - 1)
-    width, height = x1 + 1 - x0, y1 + 1 - y0
-    room = max(LEAST_ROOM, int((np.sqrt((width - height) ** 2 + 4 * pixels) - width - height) / 4))
-    return slice(max(0, y0 - room), y1 + 1 + room), slice(max(0, x0 - room), x1 + 1 + room)

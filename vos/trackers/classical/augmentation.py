@@ -38,7 +38,7 @@ class AugmentationSettings:
     blurred: float = 0.3
     """Share of views with a little blur: fast objects smear."""
     background_shift: tuple[float, float] = (0.3, 0.15)
-    """Largest shift of the background past its borders, as fractions of width and height."""
+    """Largest shift of the background, as fractions of width and height."""
 
 
 def view(
@@ -54,8 +54,7 @@ def view(
     Args:
         image: (H, W, 3) uint8 RGB.
         labels: (H, W) uint8.
-        background: uint8, the frame without its objects: see :func:`fill`. It may be larger than the image;
-            then the objects are put before any part of it.
+        background: (H, W, 3) uint8, the frame without its objects: see :func:`fill`.
         scale: size of the view over size of the frame, before the random change.
         rng: where all chance comes from.
 
@@ -115,14 +114,10 @@ def _paste(
 ) -> Image:
     """The objects where they are, before a background that was moved and perhaps mirrored."""
     height, width = labels.shape
-    x, y = (
-        rng.uniform(-past * side, whole - side + past * side)
-        for past, side, whole in zip(
-            settings.background_shift, (width, height), background.shape[1::-1], strict=True
-        )
-    )
+    dx = rng.uniform(-1, 1) * settings.background_shift[0] * width
+    dy = rng.uniform(-1, 1) * settings.background_shift[1] * height
     mirrored = rng.random() < 0.5
-    matrix = np.array([[-1, 0, width - 1 + x], [0, 1, -y]] if mirrored else [[1, 0, -x], [0, 1, -y]])
+    matrix = np.array([[-1, 0, width - 1 + dx], [0, 1, dy]] if mirrored else [[1, 0, dx], [0, 1, dy]])
     moved = cv2.warpAffine(background, matrix, (width, height), borderMode=cv2.BORDER_REFLECT)
     alpha = cv2.GaussianBlur((labels > 0).astype(np.float32), (0, 0), 0.8)[..., None]
     return (moved * (1 - alpha) + image * alpha).astype(np.uint8)
