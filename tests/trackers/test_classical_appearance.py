@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-from vos.backbones.classical.descriptors import SIZE, blur, describe, shifted
+from vos.backbones.classical.descriptors import (
+    DIRECTIONS,
+    LAB_UNIT,
+    RINGS,
+    SIZE,
+    blur,
+    describe,
+    to_lab,
+)
 from vos.testing import scene
 from vos.trackers.classical.appearance import (
     Appearance,
@@ -15,6 +24,7 @@ from vos.trackers.classical.appearance import (
     log_probabilities,
 )
 from vos.trackers.classical.augmentation import VOID, AugmentationSettings, fill, view
+from vos.trackers.classical.classifier import BETAS, OnlineClassifier, learn
 from vos.trackers.classical.local_colours import LocalColourSettings, local_colours
 from vos.trackers.classical.online_update import AdaptationSettings, adapt, unadapted
 from vos.trackers.classical.sampling import draw, draw_with_region_errors
@@ -34,18 +44,35 @@ def test_descriptors_are_local() -> None:
     """A change of one corner leaves the descriptors of the other corner as they were."""
     changed = IMAGE.copy()
     changed[:4, :4] = 255
-    before, after = describe(IMAGE), describe(changed)
-    assert before.shape == (*LABELS.shape, SIZE)
+    everywhere = np.arange(LABELS.size)
+    before, after = (describe(i).at(everywhere).reshape(*LABELS.shape, SIZE) for i in (IMAGE, changed))
     assert before.dtype == np.float32
     assert np.array_equal(before[-8:, -8:], after[-8:, -8:])
     assert not np.array_equal(before[:4, :4], after[:4, :4])
 
 
-def test_shifted_looks_the_right_way() -> None:
-    """(dx, dy) is right and down; borders repeat."""
-    grid = np.arange(12, dtype=np.float32).reshape(3, 4)
-    assert shifted(grid, 1, 0).tolist()[0] == [1, 2, 3, 3]
-    assert shifted(grid, 0, 1).tolist()[-1] == [8, 9, 10, 11]
+def test_descriptors_of_rows_and_of_pixels_agree() -> None:
+    """Both ways of asking give the same numbers, in the order of the pixels."""
+    descriptors = describe(IMAGE)
+    width = LABELS.shape[1]
+    rows = descriptors.rows(5, 9)
+    assert rows.shape == (SIZE, 4 * width)
+    assert np.array_equal(rows.T, descriptors.at(np.arange(5 * width, 9 * width)))
+
+
+def test_rings_look_the_right_way() -> None:
+    """The first colour of a ring is the one to the right, the third the one below; borders repeat."""
+    image = np.zeros((60, 60, 3), np.uint8)
+    image[30:, 40:] = 255
+    white = to_lab(image)[-1, -1, 0] / LAB_UNIT
+    radius, first = RINGS[1][0], SIZE - 3 * len(DIRECTIONS)
+    right, below = describe(image).at(np.array([50 * 60 + 40 - radius, (30 - radius) * 60 + 50]))
+    assert right[first] == pytest.approx(white / 2, abs=0.4)
+    assert right[first + 6] < right[first] / 2
+    assert below[first + 6] == pytest.approx(white / 2, abs=0.4)
+    assert below[first] < below[first + 6] / 2
+    corner = describe(image).at(np.array([3599]))[0]
+    assert corner[first] == pytest.approx(white, abs=0.01)
 
 
 def test_wide_blur_is_a_blur() -> None:
@@ -109,7 +136,7 @@ def test_mistaken_background_is_far_from_objects() -> None:
 
 def test_classifier_tells_objects_apart(model: Appearance) -> None:
     """On the frame that it learned from it is right nearly everywhere, and its outputs are probabilities."""
-    appearance_log_prob = log_probabilities(model, model.weights, describe(IMAGE), 5.0)
+    appearance_log_prob = log_probabilities(model, [model.weights], describe(IMAGE), 5.0)[0]
     assert np.allclose(np.exp(appearance_log_prob).sum(axis=0), 1, atol=1e-5)
     assert np.mean(appearance_log_prob.argmax(axis=0) == LABELS) > 0.97
 
@@ -121,16 +148,32 @@ def test_classifier_is_deterministic(model: Appearance) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(model.weights, again.weights, strict=True))
 
 
+def test_gradient_is_that_of_the_cross_entropy(model: Appearance) -> None:
+    """One step goes where autograd says."""
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(50, SIZE)).astype(np.float32)
+    classes = rng.integers(3, size=50)
+    start = [torch.from_numpy(w.copy()).requires_grad_(True) for w in model.weights]
+    x = torch.from_numpy(inputs)
+    for w, b in zip(start[0:4:2], start[1:4:2], strict=True):
+        x = torch.relu(x @ w + b)
+    loss = torch.nn.functional.cross_entropy(x @ start[4] + start[5], torch.from_numpy(classes))
+    expected = torch.autograd.grad(loss, start)
+    after, _ = learn(OnlineClassifier.starting_from(model.weights), [(inputs, classes, 0.0)], 0.0)
+    for first, gradient in zip(after.first, expected, strict=True):
+        np.testing.assert_allclose(first, (1 - BETAS[0]) * gradient.numpy(), rtol=1e-3, atol=1e-7)
+
+
 def test_adaptation_learns_a_new_side(model: Appearance) -> None:
     """The copy learns that a new colour belongs to object 1; the classifier itself is not changed."""
     image = IMAGE.copy()
     image[LABELS == 1] = (20, 240, 240)
     descriptors, before = describe(image), [w.copy() for w in model.weights]
-    appearance = np.exp(log_probabilities(model, model.weights, descriptors, 5.0))
+    appearance = np.exp(log_probabilities(model, [model.weights], descriptors, 5.0)[0])
     adapted = unadapted(model)
     for _ in range(8):
         adapted = adapt(adapted, model, descriptors, LABELS, appearance, AdaptationSettings(frames=3))
-    after = np.exp(log_probabilities(model, adapted.learner.weights, descriptors, 5.0))
+    after = np.exp(log_probabilities(model, [adapted.learner.weights], descriptors, 5.0)[0])
     assert after[1][LABELS == 1].mean() > appearance[1][LABELS == 1].mean()
     assert after[1][LABELS == 1].mean() > 0.8
     assert len(adapted.recent) == 3

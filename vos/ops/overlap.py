@@ -21,7 +21,20 @@ def label_lookup(ids: Sequence[int]) -> Labels:
 
 def argmax_labels(scores: NDArray[Any], ids: Sequence[int]) -> Labels:
     """(H, W) labels of (1 + N, H, W) scores, the background's first; the lower row of equals wins."""
-    return label_lookup(ids)[scores.argmax(axis=0)]
+    return label_lookup(ids)[argmax_rows(scores)]
+
+
+def argmax_rows(scores: NDArray[Any]) -> NDArray[np.integer]:
+    """(H, W) row of the highest of (N, H, W) scores, N < 65536; the lower row of equals wins.
+
+    One pass per row: ``scores.argmax(axis=0)`` takes several times as long.
+    """
+    rows = np.zeros(scores.shape[1:], np.uint8 if len(scores) <= 256 else np.uint16)
+    best = scores[0].copy()
+    for row, score in enumerate(scores[1:], start=1):
+        np.copyto(rows, row, where=score > best)
+        np.maximum(best, score, out=best)
+    return rows
 
 
 def logits_to_labels(logits: NDArray[np.float32], ids: Sequence[int]) -> Labels:

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from ..backbones.classical.descriptors import to_lab
 from ..frame import Frame
 from ..ops.crop import choose_crop
-from ..ops.overlap import argmax_labels
 from ..results import FrameResult, Labels, label_dtype
 from .flow_warping import Correspondence, alike, dense_flow, from_flows
 
@@ -101,7 +100,7 @@ def fill_gap(
             agreement[object_id] = float(np.minimum(*carried).sum()) / union if union else 1.0
         belief = np.stack([np.maximum(0, 1 - np.sum(masks, axis=0)), *masks])
         labels: Labels = np.zeros(frames[row].size, label_dtype(ids))
-        labels[crop.y0 : crop.y1, crop.x0 : crop.x1] = argmax_labels(crop.enlarge(belief), ids)
+        labels[crop.y0 : crop.y1, crop.x0 : crop.x1] = crop.enlarge_labels(belief, ids)
         yield Filled(FrameResult(frames[row].index, labels, confidence), agreement)
 
 

@@ -103,10 +103,11 @@ def warp_masks(
     """
     grey = cv2.cvtColor(previous, cv2.COLOR_RGB2GRAY), cv2.cvtColor(current, cv2.COLOR_RGB2GRAY)
     common = correspond(*grey, settings.round_trip)
+    trusted = common.trust * alike(common, labs)
     moved, trusts, qualities = [], [], []
     for mask in masks:
         here, trust = common.pull(mask), common.trust
-        value = quality(common, here, labs, mask)
+        value = _kept(here, trusted, mask)
         if value < settings.good:
             leap = find_leap(previous, current, mask, _median_motion(common, here))
             if leap is not None:
@@ -146,7 +147,8 @@ def from_flows(back: Floats, forth: Floats, round_trip: float) -> Correspondence
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     x, y = columns + back[..., 0], rows + back[..., 1]
     returned = back + cv2.remap(forth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    trust = np.exp(-np.sum(returned * returned, axis=2) / (2 * round_trip**2))
+    returned *= returned
+    trust = np.exp((returned[..., 0] + returned[..., 1]) * np.float32(-0.5 / round_trip**2))
     outside = (x < 0) | (y < 0) | (x > width - 1) | (y > height - 1)
     trust[outside] *= np.float32(OUTSIDE)
     return Correspondence(x, y, trust)
@@ -168,10 +170,15 @@ def dense_flow(source: Image, target: Image) -> Floats:
 
 def quality(found: Correspondence, moved: Floats, labs: tuple[Floats, Floats], mask: Floats) -> float:
     """Which part of ``mask`` came along as ``moved``: trusted, and with colours as they were."""
+    return _kept(moved, found.trust * alike(found, labs), mask)
+
+
+def _kept(moved: Floats, trusted: Floats, mask: Floats) -> float:
+    """Which part of ``mask`` came along as ``moved``, by trust in each pixel's colour and flow."""
     area = float(mask.sum())
     if area <= 0:
         return 0.0
-    return min(1.0, float((moved * found.trust * alike(found, labs)).sum()) / max(1.0, area))
+    return min(1.0, float(np.vdot(moved, trusted)) / max(1.0, area))
 
 
 def find_leap(
@@ -237,8 +244,10 @@ def _from_there(
 
 def alike(found: Correspondence, labs: tuple[Floats, Floats]) -> Floats:
     """(h, w) float32 in 0..1: how alike the colours of corresponding pixels are."""
-    seen = found.pull(labs[0], cv2.BORDER_REPLICATE)
-    result: Floats = np.exp(-((seen - labs[1]) ** 2).sum(axis=2) / (2 * SAME_COLOUR**2))
+    difference = found.pull(labs[0], cv2.BORDER_REPLICATE) - labs[1]
+    difference *= difference
+    distance = difference[..., 0] + difference[..., 1] + difference[..., 2]
+    result: Floats = np.exp(distance * np.float32(-0.5 / SAME_COLOUR**2))
     return result
 
 

@@ -8,6 +8,8 @@ of eight directions is part of what a pixel *is*.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -36,14 +38,49 @@ def to_lab(image: Image) -> Floats:
     return lab
 
 
-def describe(image: Image) -> Floats:
-    """(H, W, SIZE) float32 descriptors of an (H, W, 3) uint8 RGB image."""
+@dataclass(frozen=True, eq=False)
+class Descriptors:
+    """Descriptors of an (H, W) image, put together where they are asked for.
+
+    Most of their numbers are other pixels' colours, so all descriptors at once would be some twenty times
+    what they are made of, and writing them costs more than computing them.
+    """
+
+    shape: tuple[int, int]
+    """(H, W)."""
+    planes: tuple[tuple[Floats, int, int], ...]
+    """SIZE times a plane and the row and column in it of pixel (0, 0)."""
+
+    def rows(self, first: int, last: int) -> Floats:
+        """(SIZE, (last - first) W) float32 descriptors of rows ``first`` to ``last - 1``, pixel by pixel."""
+        width = self.shape[1]
+        block = np.empty((SIZE, last - first, width), np.float32)
+        for target, (plane, down, right) in zip(block, self.planes, strict=True):
+            target[:] = plane[down + first : down + last, right : right + width]
+        return block.reshape(SIZE, -1)
+
+    def at(self, positions: NDArray[np.int64]) -> Floats:
+        """(N, SIZE) float32 descriptors of pixels at the flat positions (N,)."""
+        y, x = np.divmod(positions, self.shape[1])
+        result = np.empty((SIZE, len(positions)), np.float32)
+        for target, (plane, down, right) in zip(result, self.planes, strict=True):
+            np.take(plane.ravel(), (y + down) * plane.shape[1] + (x + right), out=target)
+        return np.ascontiguousarray(result.T)
+
+
+def describe(image: Image) -> Descriptors:
+    """Descriptors of an (H, W, 3) uint8 RGB image."""
     lab = to_lab(image) / np.float32(LAB_UNIT)
-    parts = _own_look(lab)
+    planes = [(plane, 0, 0) for part in _own_look(lab) for plane in cv2.split(part)]
     for radius, sigma in RINGS:
-        ring = blur(lab, sigma)
-        parts += [shifted(ring, round(radius * x), round(radius * y)) for x, y in DIRECTIONS]
-    return np.concatenate(parts, axis=2)
+        ring = cv2.copyMakeBorder(
+            blur(lab, sigma), radius, radius, radius, radius, cv2.BORDER_REPLICATE
+        )
+        channels = cv2.split(ring)
+        for x, y in DIRECTIONS:
+            down, right = radius + round(radius * y), radius + round(radius * x)
+            planes += [(channel, down, right) for channel in channels]
+    return Descriptors(lab.shape[:2], tuple(planes))
 
 
 def describe_alone(image: Image) -> Floats:
@@ -72,15 +109,6 @@ def blur(values: Floats, sigma: float) -> Floats:
     small = cv2.GaussianBlur(small, (0, 0), sigma / step, borderType=cv2.BORDER_REPLICATE)
     wide: Floats = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
     return wide
-
-
-def shifted(values: Floats, dx: int, dy: int) -> Floats:
-    """(H, W, C) values found ``dx`` columns to the right and ``dy`` rows below each pixel; borders repeat."""
-    reach = max(abs(dx), abs(dy))
-    height, width = values.shape[:2]
-    padded = cv2.copyMakeBorder(values, reach, reach, reach, reach, cv2.BORDER_REPLICATE)
-    inside: Floats = padded[reach + dy : reach + dy + height, reach + dx : reach + dx + width]
-    return inside
 
 
 def _spread(lab: Floats, mean: Floats, sigma: float) -> Floats:

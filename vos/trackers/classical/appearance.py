@@ -21,13 +21,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...backbones.classical.descriptors import describe
+from ...backbones.classical.descriptors import Descriptors, describe
 from ...results import Labels
 from .augmentation import AugmentationSettings, fill, view
-from .classifier import Batch, OnlineClassifier, forward, initial_weights, learn
+from .classifier import Batch, OnlineClassifier, initial_weights, learn
 from .sampling import draw
 
 Floats = NDArray[np.float32]
+
+BLOCK = 4096
+"""Pixels that are classified at once: what they need fits the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -122,21 +125,30 @@ def fit(given: Sequence[ReferenceFrame], ids: Sequence[int], settings: Appearanc
 
 
 def log_probabilities(
-    model: Appearance, weights: Sequence[Floats], descriptors: Floats, certainty: float
-) -> Floats:
-    """(1 + K, H, W) float32 log-probabilities of background and objects for (H, W, C) descriptors.
+    model: Appearance, networks: Sequence[Sequence[Floats]], descriptors: Descriptors, certainty: float
+) -> list[Floats]:
+    """By each network, (1 + K, H, W) float32 log-probabilities of background and objects.
 
-    ``weights`` are the model's own or those of a copy that went on learning.
+    ``networks`` are weights: the model's own, or those of a copy that went on learning.
     """
-    height, width, size = descriptors.shape
-    layers = [torch.from_numpy(w) for w in weights]
-    # The normalisation is folded into the first layer: one pass over the descriptors less.
-    layers[0] = layers[0] / torch.from_numpy(model.spread)[:, None]
-    layers[1] = layers[1] - torch.from_numpy(model.mean) @ layers[0]
+    height, width = descriptors.shape
+    layers = [[torch.from_numpy(w) for w in weights] for weights in networks]
+    spread, mean = torch.from_numpy(model.spread), torch.from_numpy(model.mean)
+    # The normalisation is folded into the first layer, and the first layers of all networks are one.
+    first = torch.cat([w[0] / spread[:, None] for w in layers], dim=1)
+    offset = torch.cat([w[1] for w in layers]) - mean @ first
+    results = [np.empty((len(w[5]), height, width), np.float32) for w in layers]
+    step = max(1, BLOCK // width)
     with torch.no_grad():
-        outputs = forward(layers, torch.from_numpy(descriptors.reshape(-1, size)))
-        result = torch.log_softmax(outputs.clamp(-certainty, certainty), dim=1)
-    return np.ascontiguousarray(result.numpy().T).reshape(-1, height, width)
+        for top in range(0, height, step):
+            block = torch.from_numpy(descriptors.rows(top, min(height, top + step)))
+            hidden = torch.addmm(offset[:, None], first.T, block).relu_().split([len(w[1]) for w in layers])
+            for result, w, x in zip(results, layers, hidden, strict=True):
+                x = torch.addmm(w[3][:, None], w[2].T, x).relu_()
+                outputs = torch.addmm(w[5][:, None], w[4].T, x).clamp_(-certainty, certainty)
+                said = torch.log_softmax(outputs, dim=0)
+                result[:, top : top + step] = said.view(len(outputs), -1, width).numpy()
+    return results
 
 
 def _batches(inputs: Floats, classes: NDArray[np.int64], settings: AppearanceSettings) -> Iterator[Batch]:
@@ -168,6 +180,6 @@ def _examples(
     descriptors, classes = [], []
     for image, labels in pictures:
         index, drawn = draw(labels, ids, settings.samples, settings.near, rng)
-        descriptors.append(describe(image).reshape(labels.size, -1)[index])
+        descriptors.append(describe(image).at(index))
         classes.append(drawn)
     return np.concatenate(descriptors), np.concatenate(classes)

@@ -80,7 +80,7 @@ def view(
     )
     gain = 1 + rng.uniform(-settings.gain, settings.gain)
     bias = rng.uniform(-settings.bias, settings.bias)
-    seen = np.clip(seen * gain + bias, 0, 255).astype(np.uint8)
+    seen = cv2.LUT(seen, np.clip(np.arange(256) * gain + bias, 0, 255).astype(np.uint8))
     if rng.random() < settings.blurred:
         seen = cv2.GaussianBlur(seen, (0, 0), float(rng.uniform(0.7, 2.0)))
     return seen, seen_labels

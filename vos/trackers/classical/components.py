@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...ops.overlap import argmax_rows
+
 Floats = NDArray[np.float32]
 
 
@@ -52,7 +54,7 @@ def filter_components(
         looks: (1 + K, h, w) float32 probabilities by appearance.
         areas: usual area of each object in pixels of this image.
     """
-    labels = belief.argmax(axis=0)
+    labels = argmax_rows(belief)
     result = belief.copy()
     anything = warped.sum(axis=0) > 0.5
     for k, (before, usual) in enumerate(zip(expected, areas, strict=True), start=1):

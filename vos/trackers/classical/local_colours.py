@@ -44,10 +44,15 @@ def local_colours(belief: Floats, lab: Floats, settings: LocalColourSettings) ->
         (1 + K, h, w) float32, 0 for the background and wherever a window sees one side only.
     """
     ratio = np.zeros_like(belief)
-    for k in range(1, len(belief)):
-        here = _around(belief[k], settings.sigma)
-        if here is not None:
-            ratio[k][here] = _ratio(belief[k][here], lab[here], settings)
+    boxes = [_around(mask, settings.sigma) for mask in belief[1:]]
+    found = [box for box in boxes if box is not None]
+    if found:
+        squares = lab * lab
+        means = blur(lab, settings.sigma), blur(squares, settings.sigma)
+        for k, here in enumerate(boxes, start=1):
+            if here is not None:
+                moments = means[0][here], means[1][here]
+                ratio[k][here] = _ratio(belief[k][here], lab[here], squares[here], moments, settings)
     return ratio
 
 
@@ -63,11 +68,14 @@ def _around(mask: Floats, sigma: float) -> tuple[slice, slice] | None:
     )
 
 
-def _ratio(mask: Floats, lab: Floats, settings: LocalColourSettings) -> Floats:
+def _ratio(
+    mask: Floats, lab: Floats, squares: Floats, means: tuple[Floats, Floats], settings: LocalColourSettings
+) -> Floats:
+    """Log-likelihood ratio (h, w) of an object; ``means`` are ``lab`` and ``squares``, blurred."""
     share = blur(np.ascontiguousarray(mask), settings.sigma)
-    squares, weight = lab * lab, mask[..., None]
+    weight = mask[..., None]
     own, own_squares = blur(lab * weight, settings.sigma), blur(squares * weight, settings.sigma)
-    rest, rest_squares = blur(lab, settings.sigma) - own, blur(squares, settings.sigma) - own_squares
+    rest, rest_squares = means[0] - own, means[1] - own_squares
     inside = _log_likelihood(lab, own, own_squares, share, settings.deviation)
     outside = _log_likelihood(lab, rest, rest_squares, 1 - share, settings.deviation)
     mixed = np.clip(np.minimum(share, 1 - share) / settings.least, 0, 1)
@@ -80,5 +88,9 @@ def _log_likelihood(lab: Floats, first: Floats, second: Floats, share: Floats, d
     share = np.maximum(share, np.float32(1e-3))[..., None]
     mean = first / share
     variance = np.maximum(second / share - mean * mean, 0) + np.float32(deviation**2)
-    result: Floats = np.float32(-0.5) * ((lab - mean) ** 2 / variance + np.log(variance)).sum(axis=2)
+    misfit = lab - mean
+    misfit *= misfit
+    misfit /= variance
+    product = variance[..., 0] * variance[..., 1] * variance[..., 2]
+    result: Floats = np.float32(-0.5) * (misfit[..., 0] + misfit[..., 1] + misfit[..., 2] + np.log(product))
     return result

@@ -7,11 +7,14 @@ neighbours, the more the more alike their colours are. All objects share one ene
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+from ...ops.boxes import tight_box
 
 Floats = NDArray[np.float32]
 
@@ -19,6 +22,13 @@ NEAR = [(dy, dx) for dy in range(3) for dx in range(-2, 3) if (dy, dx) > (0, 0)]
 FAR = [(0, 4), (4, 0), (4, 4), (4, -4), (0, 7), (7, 0), (5, 5), (5, -5)]
 STEPS = (*NEAR, *FAR)
 """(rows, columns) from a pixel to its neighbours; each step counts in both directions."""
+
+POSSIBLE = 0.02
+"""An object may be within ROOM of where its probability is above this."""
+ROOM = 16
+"""In pixels: neighbours pull it there in a few rounds at most."""
+MOST = 60.0
+"""Clip of log-odds, so that they do not overflow."""
 
 
 @dataclass(frozen=True)
@@ -35,27 +45,100 @@ class CrfSettings:
 
 def mean_field(scores: Floats, lab: Floats, settings: CrfSettings) -> Floats:
     """Label probabilities (L, h, w) float32 from unary log-scores (L, h, w), not normalised, and Lab
-    colours (h, w, 3), both float32."""
-    unary, cropped = torch.from_numpy(scores), torch.from_numpy(lab)
-    _, height, width = unary.shape
+    colours (h, w, 3), both float32.
+
+    Each object is followed where it may be, and the background takes what is left of the pull: beliefs sum to
+    1, so its messages need not be computed.
+    """
+    unary = torch.from_numpy(scores)
+    start = torch.softmax(unary, 0)
+    boxes = [_around(plane.numpy()) for plane in start[1:]]
+    # Far from all objects all neighbours are background.
+    unary = torch.cat([unary[:1] + settings.strength, unary[1:]])
+    found = [box for box in boxes if box is not None]
+    if not found:
+        return torch.softmax(unary, 0).numpy()
+    top, left = min(b[0] for b in found), min(b[1] for b in found)
+    bottom, right = max(b[2] for b in found), max(b[3] for b in found)
+    union = (slice(top, bottom), slice(left, right))
+    pairs = _pairs(lab[union], settings.colour)
+    total = torch.zeros(bottom - top, right - left)
+    for here, there, alike in pairs:
+        total[here] += alike
+        total[there] += alike
+    # A pixel unlike all its neighbours (total below 2) is pulled less, not as hard by chance resemblances.
+    pull = settings.strength / total.clamp_min_(2.0)
+    windows = [
+        (k, (slice(b[0] - top, b[2] - top), slice(b[1] - left, b[3] - left)))
+        for k, b in enumerate(boxes, start=1)
+        if b is not None
+    ]
+    unary[0][union] += pull * total - settings.strength
+    cut = unary[:, *union]
+    against = {k: cut[k][window] - cut[0][window] for k, window in windows}
+    belief = {k: start[k][union][window] for k, window in windows}
+    pulls = {}
+    for _ in range(settings.rounds):
+        all_messages = torch.zeros_like(total)
+        messages = {k: _message(belief[k], pairs, window) for k, window in windows}
+        for k, window in windows:
+            all_messages[window] += messages[k]
+        all_messages *= pull
+        odds, normaliser = {}, torch.ones_like(total)
+        for k, window in windows:
+            pulls[k] = messages[k].mul_(pull[window])
+            odds[k] = (against[k] + pulls[k] + all_messages[window]).clamp_(max=MOST).exp_()
+            normaliser[window] += odds[k]
+        belief = {k: odds[k].div_(normaliser[window]) for k, window in windows}
+    for k, window in windows:
+        cut[k][window] += pulls[k]
+        cut[0][window] -= pulls[k]
+    return torch.softmax(unary, 0).numpy()
+
+
+Window = tuple[slice, slice]
+Pair = tuple[Window, Window, torch.Tensor]
+"""Pixels, their neighbours one step away, and how alike the two are."""
+
+
+def _around(plane: Floats) -> tuple[int, int, int, int] | None:
+    """First and last rows and columns in which an object may be; None where it is nowhere."""
+    box = tight_box(plane > POSSIBLE)
+    if box is None:
+        return None
+    x0, y0, x1, y1 = box
+    return max(0, y0 - ROOM), max(0, x0 - ROOM), min(len(plane), y1 + ROOM), min(plane.shape[1], x1 + ROOM)
+
+
+def _pairs(lab: Floats, colour: float) -> list[Pair]:
+    """All pairs of neighbours in an (h, w, 3) image."""
+    planes = [torch.from_numpy(np.ascontiguousarray(lab[..., c])) for c in range(3)]
+    height, width = lab.shape[:2]
     pairs = []
-    total = torch.zeros(height, width)
     for dy, dx in STEPS:
         if dy >= height or abs(dx) >= width:
             continue
         here = (slice(0, height - dy), slice(max(0, -dx), width - max(0, dx)))
         there = (slice(dy, height), slice(max(0, dx), width - max(0, -dx)))
-        alike = torch.exp(-((cropped[here] - cropped[there]) ** 2).sum(-1) / (2 * settings.colour**2))
-        total[here] += alike
-        total[there] += alike
-        pairs.append(((slice(None), *here), (slice(None), *there), alike))
-    # A pixel unlike all its neighbours (total below 2) is pulled less, not as hard by chance resemblances.
-    pull = settings.strength / total.clamp_min(2.0)
-    belief = torch.softmax(unary, 0)
-    for _ in range(settings.rounds):
-        message = torch.zeros_like(belief)
-        for here3, there3, alike in pairs:
-            message[here3] += alike * belief[there3]
-            message[there3] += alike * belief[here3]
-        belief = torch.softmax(unary + pull * message, 0)
-    return belief.numpy()
+        distance = torch.zeros(())
+        for plane in planes:
+            difference = plane[here] - plane[there]
+            distance = distance + difference.square_()
+        pairs.append((here, there, distance.mul_(-0.5 / colour**2).exp_()))
+    return pairs
+
+
+def _message(belief: torch.Tensor, pairs: Sequence[Pair], window: Window) -> torch.Tensor:
+    """(h, w) sum of the beliefs of all neighbours, as far as they are alike, of pixels in a window."""
+    message = torch.zeros_like(belief)
+    height, width = belief.shape
+    top, left = window[0].start, window[1].start
+    for (rows, columns), (other_rows, other_columns), alike in pairs:
+        dy, dx = other_rows.start - rows.start, other_columns.start - columns.start
+        here = (slice(0, max(0, height - dy)), slice(max(0, -dx), max(0, width - max(0, dx))))
+        there = (slice(dy, height), slice(max(0, dx), width - max(0, -dx)))
+        first, side = top - rows.start, left + here[1].start - columns.start
+        weight = alike[first : first + height - dy, side : side + width - abs(dx)]
+        message[here].addcmul_(weight, belief[there])
+        message[there].addcmul_(weight, belief[here])
+    return message

@@ -106,7 +106,7 @@ def motion_scores(
             continue
         likelihood = log_likelihood(flow, *own)
         moving[k] = Moving(mask, own[0], likelihood)
-        apart = float(np.median(np.linalg.norm(own[0] - background[0], axis=2)[mask]))
+        apart = float(np.median(np.linalg.norm(own[0][mask] - background[0][mask], axis=1)))
         strength = np.clip((apart - settings.least) / (settings.full - settings.least), 0, 1)
         if strength > 0:
             ratio = np.clip(likelihood - explained, -settings.limit, settings.limit)
@@ -170,11 +170,10 @@ def fit_motion(flow: Floats, where: Mask, *, quadratic: bool) -> tuple[Floats, f
     Reweighted least squares with the weights of Geman and McClure (1987): what moves otherwise does not
     count. None where too few pixels are sampled.
     """
-    height, width = where.shape
-    basis = _basis(height, width, quadratic)
-    part = np.ascontiguousarray(where[::SAMPLE, ::SAMPLE]).ravel()
-    x = basis[::SAMPLE, ::SAMPLE].reshape(part.size, -1)[part].astype(np.float64)
-    y = flow[::SAMPLE, ::SAMPLE].reshape(-1, 2)[part].astype(np.float64)
+    y_axis, x_axis = (np.arange(side, dtype=np.float32) / side - np.float32(0.5) for side in where.shape)
+    rows, columns = np.nonzero(where[::SAMPLE, ::SAMPLE])
+    x = _basis(y_axis[SAMPLE * rows], x_axis[SAMPLE * columns], quadratic).astype(np.float64)
+    y = flow[::SAMPLE, ::SAMPLE][rows, columns].astype(np.float64)
     if len(x) < 2 * x.shape[1]:
         return None
     weights = np.ones(len(x))
@@ -187,14 +186,27 @@ def fit_motion(flow: Floats, where: Mask, *, quadratic: bool) -> tuple[Floats, f
         error = np.hypot(*(y - x @ coefficients).T)
         noise = max(0.2, 1.5 * float(np.median(error)))
         weights = np.asarray((1 + (error / noise) ** 2) ** -2.0, dtype=np.float64)
-    return basis @ coefficients.astype(np.float32), max(noise, LEAST_NOISE)
+    field = np.empty((*where.shape, 2), np.float32)
+    for part, c in zip((field[..., 0], field[..., 1]), coefficients.astype(np.float32).T, strict=True):
+        across, down = c[0] + c[1] * x_axis, c[2] * y_axis
+        if quadratic:
+            across, down = across + c[3] * x_axis**2, down + c[5] * y_axis**2
+            np.multiply.outer(c[4] * y_axis, x_axis, out=part)
+            part += across
+        else:
+            part[:] = across
+        part += down[:, None]
+    return field, max(noise, LEAST_NOISE)
 
 
 def log_likelihood(flow: Floats, motion: Floats, noise: float) -> Floats:
     """(h, w) float32 log-likelihood of flow under a motion, heavy-tailed (Student's t with one degree of
     freedom in the plane), up to a constant."""
-    error = np.sum((flow - motion) ** 2, axis=2) / noise**2
-    result: Floats = np.logaddexp(-np.log(noise**2) - 1.5 * np.log1p(error), OUTLIER).astype(np.float32)
+    error = flow - motion
+    error *= error
+    spread = np.float32(1) + (error[..., 0] + error[..., 1]) * np.float32(1 / noise**2)
+    spread *= np.sqrt(spread)
+    result: Floats = np.log(np.float32(1 / noise**2) / spread + np.float32(np.exp(OUTLIER)))
     return result
 
 
@@ -215,13 +227,8 @@ def _motion_evidence(ratio: Floats, mask: Mask, anything: Mask, settings: Motion
     return result
 
 
-def _basis(height: int, width: int, quadratic: bool) -> Floats:
-    """(h, w, 3 or 6) float32: 1, x, y and their products; x and y in -0.5..0.5."""
-    y, x = np.meshgrid(
-        np.arange(height, dtype=np.float32) / height - 0.5,
-        np.arange(width, dtype=np.float32) / width - 0.5,
-        indexing="ij",
-    )
+def _basis(y: Floats, x: Floats, quadratic: bool) -> Floats:
+    """(N, 3 or 6) float32: 1, x, y and their products at N places; x and y in -0.5..0.5."""
     terms = [np.ones_like(x), x, y]
     if quadratic:
         terms += [x * x, x * y, y * y]

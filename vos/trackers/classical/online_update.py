@@ -15,6 +15,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ...backbones.classical.descriptors import Descriptors
 from .appearance import Appearance, Examples
 from .classifier import Batch, OnlineClassifier, learn
 from .sampling import draw, draw_with_region_errors
@@ -66,7 +67,7 @@ def unadapted(model: Appearance) -> Adapted:
 def adapt(
     adapted: Adapted,
     model: Appearance,
-    descriptors: Floats,
+    descriptors: Descriptors,
     labels: NDArray[np.uint8],
     appearance: Floats,
     settings: AdaptationSettings,
@@ -76,7 +77,7 @@ def adapt(
     Args:
         adapted: the copy so far; not changed.
         model: what was learned from the reference frames.
-        descriptors: (H, W, C) float32 of the frame.
+        descriptors: of the (H, W) frame.
         labels: (H, W) uint8 ids, 0 for background, VOID where nothing shall be learned.
         looks: (1 + K, H, W) float32 probabilities by appearance, as they were before.
     """
@@ -89,7 +90,7 @@ def adapt(
     positions, classes = np.concatenate([positions, more]), np.concatenate([classes, other])
     if positions.size == 0:
         return Adapted(adapted.learner, adapted.recent, updates)
-    inputs = model.normalised(descriptors.reshape(labels.size, -1)[positions])
+    inputs = model.normalised(descriptors.at(positions))
     newest = Examples(inputs.astype(np.float16), classes.astype(np.uint8))
     recent = (*adapted.recent, newest)[-settings.frames :]
     learner, _ = learn(adapted.learner, _batches(model.examples, recent, rng, settings), settings.decay)

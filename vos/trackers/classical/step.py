@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...backbones.classical.descriptors import describe, to_lab
+from ...backbones.classical.descriptors import Descriptors, describe, to_lab
 from ...ops.crop import Crop, choose_crop
-from ...ops.overlap import argmax_labels
+from ...ops.overlap import argmax_rows
 from ...results import Labels, labels_to_masks
 from ..flow_warping import WarpedMasks, WarpingSettings, vote, warp_masks
 from .appearance import Appearance, AppearanceSettings, ReferenceFrame, log_probabilities
@@ -195,10 +195,10 @@ def advance(
     usual = [o.usual_area * crop.scale**2 for o in video.objects]
     belief = filter_components(belief, warped.masks, expected, appearance, usual, settings.components)
 
-    small = belief.argmax(axis=0)
+    small = argmax_rows(belief)
     adapted = _adapted(video, warped, descriptors, small, appearance, settings)
     labels = np.zeros_like(video.labels)
-    labels[crop.y0 : crop.y1, crop.x0 : crop.x1] = argmax_labels(crop.enlarge(belief), video.appearance.ids)
+    labels[crop.y0 : crop.y1, crop.x0 : crop.x1] = crop.enlarge_labels(belief, video.appearance.ids)
     both = (np.exp(learned), appearance / appearance.sum(axis=0))
     signals = _signals(video, belief, warped, both, lab, crop.scale)
     objects = tuple(
@@ -239,7 +239,7 @@ def _warped(
 
     def straight_from(image: NDArray[np.uint8], labels: Labels) -> WarpedMasks:
         before = crop.cut(image)
-        masks = [crop.cut((labels == o.object_id).astype(np.float32)) for o in video.objects]
+        masks = [crop.cut_mask(labels, o.object_id) for o in video.objects]
         return warp_masks(before, cropped, (to_lab(before), lab), np.stack(masks), settings.warping)
 
     warped = straight_from(video.image, video.labels)
@@ -251,15 +251,17 @@ def _warped(
 
 
 def _appearance_log_prob(
-    video: Video, descriptors: Floats, settings: ClassicalSettings
+    video: Video, descriptors: Descriptors, settings: ClassicalSettings
 ) -> tuple[Floats, Floats]:
     """Log-probabilities by appearance: of the classifier with its online copy, and without it."""
     share, certainty = settings.adaptation.share, settings.appearance.certainty
-    learned = log_probabilities(video.appearance, video.appearance.weights, descriptors, certainty)
-    if share == 0 or not video.adapted.recent:
+    networks = [video.appearance.weights]
+    if share and video.adapted.recent:
+        networks.append(video.adapted.learner.weights)
+    learned, *copy = log_probabilities(video.appearance, networks, descriptors, certainty)
+    if not copy:
         return learned, learned
-    on = log_probabilities(video.appearance, video.adapted.learner.weights, descriptors, certainty)
-    return (1 - share) * learned + share * on, learned
+    return (1 - share) * learned + share * copy[0], learned
 
 
 def _reappearance(video: Video, crop: Crop, alike: Floats, settings: ReappearanceSettings) -> Floats:
@@ -365,8 +367,8 @@ def _seen_shape(
 def _adapted(
     video: Video,
     warped: WarpedMasks,
-    descriptors: Floats,
-    found: NDArray[np.int64],
+    descriptors: Descriptors,
+    found: NDArray[np.integer],
     appearance: Floats,
     settings: ClassicalSettings,
 ) -> Adapted:
@@ -400,7 +402,7 @@ def _signals(
     scale: float,
 ) -> list[Signals | None]:
     """The signals of each object's mask; ``appearance``: (1 + K, h, w) of the reference and of both."""
-    labels = belief.argmax(axis=0)
+    labels = argmax_rows(belief)
     return [
         measure(
             belief[k],

@@ -134,7 +134,7 @@ class NanoRefiner:
             earlier, _ = padded(_resized(context.crop.cut(context.before.image), small))
             both = network.encoder(backbone.to_input(np.stack([shown, earlier])))
             pyramid, past = image_of(both, 0), image_of(both, 1)
-            masks = [context.crop.cut((context.before.labels == k).astype(np.float32)) for k in context.ids]
+            masks = [context.crop.cut_mask(context.before.labels, k) for k in context.ids]
             last = remember(network, past, [_resized(mask, small) for mask in masks])
             memory = known.memory.with_more(last)
             memory_read = read_memory(network.memory.keys(pyramid), memory.keys, memory.values)
