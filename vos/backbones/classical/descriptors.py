@@ -73,9 +73,7 @@ def describe(image: Image) -> Descriptors:
     lab = to_lab(image) / np.float32(LAB_UNIT)
     planes = [(plane, 0, 0) for part in _own_look(lab) for plane in cv2.split(part)]
     for radius, sigma in RINGS:
-        ring = cv2.copyMakeBorder(
-            blur(lab, sigma), radius, radius, radius, radius, cv2.BORDER_REPLICATE
-        )
+        ring = cv2.copyMakeBorder(blur(lab, sigma), radius, radius, radius, radius, cv2.BORDER_REPLICATE)
         channels = cv2.split(ring)
         for x, y in DIRECTIONS:
             down, right = radius + round(radius * y), radius + round(radius * x)
