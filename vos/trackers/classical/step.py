@@ -351,7 +351,7 @@ def _seen_shape(
     predicted: PredictedShape | None,
     k: int,
     belief: Floats,
-    found: NDArray[np.int64],
+    found: NDArray[np.integer],
     crop: Crop,
     settings: ClassicalSettings,
 ) -> Shape | None:
