@@ -14,7 +14,7 @@ from vos.runs.state import dump_state, load_state
 from vos.testing import Scene, Shape, line, scene
 from vos.trackers.classical.appearance import AppearanceSettings
 from vos.trackers.classical.confidence import ReferenceStatistics
-from vos.trackers.classical.lookalikes import LookalikeSettings, likeness, pooled
+from vos.trackers.classical.lookalikes import LookalikeSettings, likeness
 from vos.trackers.classical.reappearance import ReappearanceSettings, Trajectory
 from vos.trackers.classical.shape import ShapeSettings, shape_of, similarity
 from vos.trackers.classical.tracker import ClassicalSettings, ClassicalTracker
@@ -134,17 +134,13 @@ def test_a_similarity_is_read_off_a_flow_field() -> None:
     assert found == pytest.approx(np.column_stack([linear, [3, -2]]), abs=1e-3)
 
 
-def test_look_alikes_share_what_appearance_says() -> None:
-    """Objects of the same colours get the same log-probabilities, others keep theirs."""
+def test_objects_of_the_same_colours_look_alike() -> None:
+    """And no others."""
     colours = np.zeros((3, 8), np.float32)
     colours[0, :2] = colours[1, :2] = 0.5
     colours[2, 4] = 1
     alike = likeness([ReferenceStatistics(1.0, 10.0, 1.0, c) for c in colours], LookalikeSettings())
     assert np.array_equal(alike, [[1, 1, 0], [1, 1, 0], [0, 0, 1]])
-    log_prob = np.log(np.array([0.1, 0.6, 0.2, 0.1], np.float32)).reshape(4, 1, 1)
-    shared = np.exp(pooled(log_prob, alike)).ravel()
-    assert shared == pytest.approx([0.1, 0.4, 0.4, 0.1], abs=1e-5)
-    assert pooled(log_prob, np.eye(3, dtype=np.float32)) is log_prob
 
 
 def test_an_object_out_of_sight_comes_back_near_where_it_went() -> None:

@@ -21,7 +21,7 @@ from .components import ComponentSettings, filter_components
 from .confidence import Confidence, ReferenceStatistics, Signals, measure
 from .frame_context import FrameContext, Refiner
 from .local_colours import LocalColourSettings, local_colours
-from .lookalikes import LookalikeSettings, likeness, pooled
+from .lookalikes import LookalikeSettings, likeness
 from .mean_field import CrfSettings, mean_field
 from .motion import MotionSettings, motion_scores, object_motions
 from .online_update import AdaptationSettings, Adapted, adapt
@@ -173,14 +173,12 @@ def advance(
     predicted = _predicted_shapes(video, crop, warped, motions, settings)
     expected = _expected(warped, predicted, settings.shape)
     scores = motion_unary(warped, expected, settings.warping.good, settings.fusion)
-    alike = likeness([o.reference for o in video.objects], settings.lookalikes)
-    pooled_log_prob = pooled(appearance_log_prob, alike)
     scores += settings.fusion.appearance * appearance_unary(
-        pooled_log_prob, crop, video.evidence, warped, settings.fusion.temporal_discount
+        appearance_log_prob, crop, video.evidence, warped, settings.fusion.temporal_discount
     )
     scores[1:] += motion_scores(flow, warped.masks, motions, settings.motion)
     scores += _shape_scores(video, predicted, scores.shape, settings.shape)
-    scores[1:] -= _reappearance(video, crop, alike, settings.reappearance)
+    scores[1:] -= _reappearance(video, crop, settings)
     if settings.local_colours.weight:
         scores += settings.local_colours.weight * local_colours(_softmax(scores), lab, settings.local_colours)
     belief = mean_field(scores, lab, settings.crf)
@@ -222,7 +220,7 @@ def advance(
         labels=labels,
         objects=objects,
         adapted=adapted,
-        evidence=PreviousAppearance(crop, pooled_log_prob),
+        evidence=PreviousAppearance(crop, appearance_log_prob),
         belief=Belief(crop, belief),
     )
 
@@ -264,14 +262,19 @@ def _appearance_log_prob(
     return (1 - share) * learned + share * copy[0], learned
 
 
-def _reappearance(video: Video, crop: Crop, alike: Floats, settings: ReappearanceSettings) -> Floats:
+def _reappearance(video: Video, crop: Crop, settings: ClassicalSettings) -> Floats:
     """(K, h, w) or (K, 1, 1) cost in nats of the objects out of sight, see :class:`Trajectory`."""
     lost = [k for k, o in enumerate(video.objects) if o.frames_lost > 0 and o.trajectory is not None]
     costs = np.zeros((len(video.objects), *((crop.height, crop.width) if lost else (1, 1))), np.float32)
+    if not lost:
+        return costs
+    alike = likeness([o.reference for o in video.objects], settings.lookalikes)
     for k in lost:
         state, double = video.objects[k], float(np.delete(alike[k], k).max(initial=0))
         assert state.trajectory is not None
-        costs[k] = state.trajectory.cost(crop, state.usual_area, state.frames_lost, double, settings)
+        costs[k] = state.trajectory.cost(
+            crop, state.usual_area, state.frames_lost, double, settings.reappearance
+        )
     return costs
 
 
