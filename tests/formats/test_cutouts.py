@@ -301,7 +301,6 @@ def test_hard_clips(name: str, labels: list[np.ndarray], tmp_path: Path) -> None
 
 
 def test_every_format_for_looking_is_known() -> None:
-    """The formats that need frames are those that are not read."""
-    assert {n for n in writers() if FORMATS[n].needs_frames} == {
-        n for n in writers() if not FORMATS[n].reader
-    }
+    """The formats that need frames are those that are not read, but for results of a benchmark."""
+    unread = {name for name in writers() if not FORMATS[name].reader}
+    assert {name for name in writers() if FORMATS[name].needs_frames} == unread - {"object-masks"}
