@@ -3,7 +3,7 @@
 A rename within one folder is atomic, so a reader never meets half a file, whatever stops the writer.
 A writer killed outright can leave its hidden ``.vos-<process>-<file>-<number>.part`` behind. The name says
 which process made it for which file, and the writer holds a lock on it: the next writer of the same file
-removes those that nobody holds, and :func:`remove_leftovers` those of one run.
+removes those that no process holds, and :func:`remove_leftovers` those of one run.
 """
 
 from __future__ import annotations

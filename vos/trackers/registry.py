@@ -190,7 +190,15 @@ def build_tracker(
             has no use for.
         SettingsError: for an unknown tracker setting, or one of the wrong type.
     """
-    name, options = _choice(model, backbone, settings or {}, device, dtype, checkpoint, tune)
+    name, options = check_tracker(
+        model,
+        backbone=backbone,
+        settings=settings,
+        device=device,
+        dtype=dtype,
+        checkpoint=checkpoint,
+        tune=tune,
+    )
     tracker: Tracker = load(TRACKERS[name].builder)(**options)
     return tracker
 
@@ -204,25 +212,15 @@ def check_tracker(
     dtype: str = "auto",
     checkpoint: str | None = None,
     tune: bool = False,
-) -> None:
+) -> tuple[str, dict[str, Any]]:
     """Refuse what :func:`build_tracker` would refuse, as far as that is known without the weights.
+
+    Returns:
+        The name of the tracker, and the arguments of its builder.
 
     Raises:
         ModelError, SettingsError: see :func:`build_tracker`.
     """
-    _choice(model, backbone, settings or {}, device, dtype, checkpoint, tune)
-
-
-def _choice(
-    model: str,
-    backbone: str | None,
-    settings: Mapping[str, Any],
-    device: str,
-    dtype: str,
-    checkpoint: str | None,
-    tune: bool,
-) -> tuple[str, dict[str, Any]]:
-    """The name of the tracker, and the arguments of its builder."""
     name, over = split_model(model, backbone)
     entry = TRACKERS[name]
     dtype = dtype_of(model, device, dtype, backbone)
@@ -238,7 +236,7 @@ def _choice(
     options: dict[str, Any] = {"device": device, "dtype": dtype, "checkpoint": checkpoint, **entry.options}
     if over is not None:
         options["backbone"] = over
-    options["settings"] = tracker_settings(name, {**settings, **({"tune": True} if tune else {})})
+    options["settings"] = tracker_settings(name, {**(settings or {}), **({"tune": True} if tune else {})})
     return name, options
 
 

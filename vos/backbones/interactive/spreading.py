@@ -50,7 +50,7 @@ def spread(
     Args:
         view: regions of the surroundings of the mask and the points.
         before: (H, W) logits without the point.
-        after: (H, W) logits of a network that was told of it.
+        after: (H, W) logits of a network with the point among its inputs.
         prompt: with points; those before the last one are obeyed by ``before``.
     """
     assert prompt.points is not None
