@@ -102,11 +102,12 @@ def batch_table(results: Path = RESULTS) -> str:
     overhead = max(0.0, track["overhead_ms_per_task"])
     lines += [
         "",
-        f"Checking a manifest of {check['lines']:,} lines takes {check['cpu_seconds']:.1f} s of processor time "
-        f"and {check['peak_mib']:.0f} MiB.",
-        f"{track['clips']} clips of {track['frames']} frames take {track['batch_seconds']:.1f} s in a batch and "
-        f"{track['direct_seconds']:.1f} s in a loop over `vos.track_video` with the model loaded once "
-        f"({overhead:.0f} ms per task more); two jobs on two cores are {jobs['speedup']:.2f} times as fast as one.",
+        f"Checking a manifest of {check['lines']:,} lines takes {check['cpu_seconds']:.1f} s of processor "
+        f"time and {check['peak_mib']:.0f} MiB.",
+        f"{track['clips']} clips of {track['frames']} frames take {track['batch_seconds']:.1f} s in a batch, "
+        f"and {track['direct_seconds']:.1f} s in a loop over `vos.track_video` with the model loaded once "
+        f"({overhead:.0f} ms per task more); two jobs on two cores are {jobs['speedup']:.2f} times as fast "
+        "as one.",
     ]
     return "\n".join(lines) + "\n"
 

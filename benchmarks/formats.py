@@ -174,7 +174,7 @@ def row_of(name: str, found: dict[str, Any], count: int, base: float) -> dict[st
     row = {
         "format": name,
         "write_frames_per_cpu_second": round(count / found["write_seconds"], 1),
-        "write_peak_mib": round(found["peak"] - base, 1),
+        "write_peak_mib": round(max(0.0, found["peak"] - base), 1),
         "bytes_per_frame": round(found["bytes"] / count),
     }
     if "read_seconds" in found:

@@ -57,9 +57,7 @@ class DarwinWriter(RecordWriter):
                 separator = ",\n"
             file.write("\n]}\n")
 
-    def _write_frames(
-        self, file: TextIO, shown: Iterable[tuple[FrameRecord, ObjectMask]]
-    ) -> list[list[int]]:
+    def _write_frames(self, file: TextIO, shown: Iterable[tuple[FrameRecord, ObjectMask]]) -> list[list[int]]:
         """Write the shapes of an object; the ranges of frames in which it is visible, ends excluded."""
         ranges: list[list[int]] = []
         separator = ""
