@@ -12,6 +12,7 @@ import pytest
 from vos.projects import Engine, Project, pending_jobs, replay, track_project
 from vos.projects import passes as passes_module
 from vos.projects.passes import PASSES
+from vos.projects.tracking import TrackProgress
 
 from .drifting import FRAMES, DriftingTracker, new_project, square
 
@@ -157,3 +158,26 @@ def test_absent_at_one_end_is_tracked(tmp_path: Path) -> None:
         events = track_project(project, engine=counted.engine)
         assert [event.payload["filled"] for event in events] == [False, False]
         assert counted.frames("step") == [1, 2]
+
+
+def test_a_cancelled_pass_continues(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a person cancels is not run again, and comes to the same masks."""
+    monkeypatch.setattr(passes_module, "CHECKPOINT", 3)
+    whole = Counted()
+    track_project(project, engine=whole.engine)
+    expected = masks(project)
+    shutil.rmtree(project.folder / PASSES)
+    project.undo()
+    project.anchor(CLIP, 0, 1, square(2, 2))
+    counted = Counted()
+
+    def cancel(progress: TrackProgress) -> None:
+        if progress.frame == 8:
+            raise RuntimeError("cancelled")
+
+    with pytest.raises(RuntimeError, match="cancelled"):
+        track_project(project, engine=counted.engine, progress=cancel)
+    assert counted.frames("step") == list(range(1, 9))
+    track_project(project, engine=counted.engine)
+    assert counted.frames("step") == list(range(7, FRAMES))
+    assert masks(project) == expected

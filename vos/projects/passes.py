@@ -30,6 +30,8 @@ PASSES = Path("cache") / "passes"
 LIMIT = 512 * 2**20
 """Bytes of all that is kept; the oldest goes first."""
 SUFFIX = ".pass"
+CHECKPOINT = 10
+"""Frames after which a pass is kept: so many are lost at most where tracking is cancelled or killed."""
 
 
 class PassCache:
@@ -66,9 +68,10 @@ class PassCache:
                 passes.tracker.load(saved["tracker"])
         else:
             passes.begin(start)
-        if rest or saved is None:
-            passes.go_on(rest, kept)
-            self._save(path, passes, observer, kept, end)
+        for begin in range(0, len(rest), CHECKPOINT):
+            part = rest[begin : begin + CHECKPOINT]
+            passes.go_on(part, kept)
+            self._save(path, passes, observer, kept, part[-1])
         result = Pass(start.ids)
         for k, masks in kept.masks.items():
             result.masks[k] = {f: mask for f, mask in masks.items() if f in wanted}

@@ -51,7 +51,8 @@ class TrackProgress:
 
 
 Report = Callable[[TrackProgress], None]
-"""Called after every frame; what it raises stops tracking, and leaves the project as it is."""
+"""Called after every frame; what it raises stops tracking, and leaves the project as it is. The next time
+tracking continues at the last checkpoint of the pass, see :mod:`vos.projects.passes`."""
 
 
 def track_project(
@@ -64,7 +65,8 @@ def track_project(
 ) -> list[Event]:
     """Track everything that is stale or unknown; locked frames and other intervals are left alone.
 
-    Each interval counts as soon as it is done, so stopping loses the current one at most. The project may be
+    Each interval is shown as soon as it is done, and one that was stopped continues at its last checkpoint
+    (:data:`vos.projects.passes.CHECKPOINT`). The project may be
     changed meanwhile: an interval whose anchors were is tracked again.
 
     Args:
