@@ -36,13 +36,13 @@ def test_recorded_rows_are_read_and_fitted(annotated: Annotated, tmp_path: Path)
     assert [row["frame"] for row in tracked] == [1]
     for rows, names in ((decoded, DECODING), (tracked, TRACKING)):
         assert all(set(row["signals"]) == set(names) and 0 <= row["j"] <= 1 for row in rows)
-    write_rows(tmp_path / "decoding-graph_cut" / "clip.jsonl", decoded)
+    write_rows(tmp_path / "decoding-interactive" / "clip.jsonl", decoded)
     write_rows(tmp_path / "tracking-classical-box" / "clip.jsonl", tracked)
     records = read_records(tmp_path)
     assert records.starts("classical").tolist() == ["box"]
     models = fit_all(records)
-    assert set(models) == {"graph_cut", "classical"}
-    assert set(models["graph_cut"]) == {"box", "points"}
+    assert set(models) == {"interactive", "classical"}
+    assert set(models["interactive"]) == {"box", "points"}
     confidence = MonotoneLogistic(**models["classical"]["tracked"])(tracked[0]["signals"])
     assert 0 <= confidence <= 1
 
@@ -55,7 +55,7 @@ def test_a_tracked_mask_knows_how_its_first_mask_was_made(tmp_path: Path) -> Non
             {"prompt": prompt, "j": 0.2 + 0.05 * number, "signals": signals}
             for prompt in ("box", "1 click", "2 clicks", "3 clicks")
         ]
-        write_rows(tmp_path / "decoding-graph_cut" / f"s{number:02d}.jsonl", rows)
+        write_rows(tmp_path / "decoding-interactive" / f"s{number:02d}.jsonl", rows)
         for start in ("mask", "box"):
             row = {"frame": 1, "j": 0.5, "signals": dict.fromkeys(TRACKING, 0.0)}
             write_rows(tmp_path / f"tracking-classical-{start}" / f"s{number:02d}.jsonl", [row])

@@ -1,6 +1,6 @@
 """Run trackers and backbones on annotated sequences, and record what confidence is predicted from beside J.
 
-    python -m training.confidence.record decoding graph_cut --out records
+    python -m training.confidence.record decoding interactive --out records
     python -m training.confidence.record tracking classical --start click --frames 20 --out records
 
 Sequences are DAVIS 2016/dev and DAVIS-2016-train under the folder of ``benchmarks/common.py``. Each sequence
@@ -141,14 +141,14 @@ def record_tracking(tracker: str, sequence: Annotated, start: str, frames: int) 
 
 
 def _first_mask(frame: Frame, truth: Mask, start: str) -> Mask:
-    """The true mask, or what the graph-cut backbone decodes."""
+    """The true mask, or what the backbone that answers points and boxes by default decodes."""
     if start == "mask":
         return truth
     if start == "box":
         prompt = box_prompt(truth)
     else:
         prompt = Prompt(points=np.array([deepest(truth)], np.float32), labels=np.array([1]))
-    return _mask_of(frame, prompt, GraphCutBackbone())
+    return _mask_of(frame, prompt, build_interactive())
 
 
 def _mask_of(frame: Frame, prompt: Prompt, backbone: Backbone) -> Mask:

@@ -29,7 +29,7 @@ STARTS = {"mask": None, "box": "box", "click": "1 click"}
 """How tracking started, and the recorded prompt that its first mask was decoded from."""
 RELATED = {"nano": "classical"}
 """Trackers that are fitted to the records of another one as well: nano refines what it proposes."""
-DECODER = "graph_cut"
+DECODER = "interactive"
 """The backbone that decoded them."""
 DECODING_RIDGE = 0.003
 """Decoded masks have few signals: little has to hold their weights back."""
