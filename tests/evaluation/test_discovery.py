@@ -131,6 +131,14 @@ def test_mistakes(truth: Path, tmp_path: Path, what: str, message: str) -> None:
         evaluate_discovery(results, truth)
 
 
+def test_a_very_long_file_name(truth: Path, tmp_path: Path) -> None:
+    """It is shortened in the message."""
+    results = write(tmp_path / "results.json", ("9" * 5000 + ".png", []))
+    with pytest.raises(EvaluationError, match="no image in common") as caught:
+        evaluate_discovery(results, truth)
+    assert len(str(caught.value)) < 1000
+
+
 def test_files_and_numbers(truth: Path, tmp_path: Path) -> None:
     """A file that is not there, two images of one name, no detection to count."""
     with pytest.raises(EvaluationError, match="cannot read"):

@@ -89,10 +89,13 @@ def evaluate_discovery(
     ids = _ids_by_stem(expected, truth)
     same = {image["id"]: ids.get(_stem(image)) for image in found["images"]}
     if not any(image_id is not None for image_id in same.values()):
+        examples = [
+            shown(content["images"][0]["file_name"]) if content["images"] else "(none)"
+            for content in (found, expected)
+        ]
         raise EvaluationError(
-            f"{results} and {truth} have no image in common: file names such as "
-            f"{found['images'][0]['file_name'] if found['images'] else '(none)'} and "
-            f"{expected['images'][0]['file_name'] if expected['images'] else '(none)'} are compared by stem"
+            f"{results} and {truth} have no image in common: file names such as {examples[0]} and "
+            f"{examples[1]} are compared by stem"
         )
     sizes = {image["id"]: (image["height"], image["width"]) for image in expected["images"]}
     objects = [
@@ -199,7 +202,7 @@ def _ids_by_stem(content: Mapping[str, Any], path: str | os.PathLike[str]) -> di
     for image in content["images"]:
         if _stem(image) in ids:
             raise EvaluationError(
-                f"two images of {path} are named {_stem(image)!r}; images go by their stems"
+                f"two images of {path} are named {shown(_stem(image))}; images go by their stems"
             )
         ids[_stem(image)] = image["id"]
     return ids
