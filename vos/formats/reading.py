@@ -174,13 +174,13 @@ def load_text(path: Path) -> str:
     return read_text(path)
 
 
-def load_json(path: Path) -> Any:
-    """What a JSON file holds.
+def load_json(path: Path, pack: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+    """What a JSON file holds; see :func:`vos.documents.parse_json`.
 
     Raises:
         ValueError: it is not JSON.
     """
-    return parse_json(load_text(path))
+    return parse_json(load_text(path), pack)
 
 
 def load_xml(path: Path) -> Element:
