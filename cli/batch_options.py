@@ -73,7 +73,7 @@ def worker_options(command: Any) -> Any:
         click.option(
             "--pack",
             type=click.Choice(["tar"]),
-            help="Leave the masks of a video as one file, masks.tar, which the webdataset package reads.",
+            help="Store the masks of a video as one file, masks.tar, which the webdataset package reads.",
         ),
         click.option(
             "--upload-checkpoints",
@@ -83,7 +83,9 @@ def worker_options(command: Any) -> Any:
         endpoint_option,
         click.option("--scratch", metavar="DIR", help="Folder for copies of files from a store."),
         click.option(
-            "--max-failures", metavar="N|N%", help="Stop after more failed tasks; N% counts from 20 tasks on."
+            "--max-failures",
+            metavar="N|N%",
+            help="Stop after more than N failed tasks, or N% of at least 20.",
         ),
         click.option(
             "--timeout-factor",
@@ -130,7 +132,7 @@ def worker_options(command: Any) -> Any:
         click.option(
             "--wait/--no-wait",
             default=True,
-            help="Wait for tasks that other workers hold (default), or leave.",
+            help="Wait for tasks that other workers hold (default), or exit.",
         ),
         click.option(
             "--overwrite", is_flag=True, help="Repeat finished tasks whose manifest line has changed."
@@ -211,7 +213,7 @@ def process_options(command: Any) -> Any:
             "--isolate",
             type=click.Choice(["process", "none"]),
             help="Run tasks in processes of their own that keep the model (default with --jobs or "
-            "--devices), so that a crash takes only its task along.",
+            "--devices), so that a crash affects only its task.",
         ),
         click.option("--devices", metavar="A,B", help="One process per device: cuda:0,cuda:1."),
         click.option("--jobs", metavar="N|auto", help="Tasks at a time; auto: one per device, or per core."),

@@ -28,7 +28,7 @@ def model_names(command: Callable[..., Any]) -> Callable[..., Any]:
 @json_flag
 @verbosity
 def list_(as_json: bool, quiet: bool) -> None:
-    """List the models that have weights, and which of them are here."""
+    """List the models that have weights, and which of them are installed."""
     from vos.backbones.features import FEATURES
     from vos.backbones.weights.catalog import OWN_WEIGHTS, WEIGHTS, find, hub_folder, weights_folder
 
@@ -73,19 +73,25 @@ def list_(as_json: bool, quiet: bool) -> None:
 
 @models.command()
 @click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1 or mps.  [default: the best one here]")
-@click.option("--objects", type=click.IntRange(min=1), default=1, metavar="N", help="To track.  [default: 1]")
+@click.option(
+    "--objects",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Number of objects to track.  [default: 1]",
+)
 @click.option(
     "--budget",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
-    help="Per frame.  [default: 2]",
+    help="Time per frame that the tracker may take.  [default: 2]",
 )
 @json_flag
 @verbosity
 def recommend(device: str | None, objects: int, budget: float | None, as_json: bool, quiet: bool) -> None:
-    """Say which tracker to take on this machine, and why. Nothing is fetched.
+    """Recommend a tracker for this machine, and say why. Nothing is downloaded.
 
-    It is the one that `vos track --model auto` takes there.
+    `vos track --model auto` chooses the same one.
     """
     import dataclasses
 
@@ -105,7 +111,7 @@ def recommend(device: str | None, objects: int, budget: float | None, as_json: b
 
 @models.command()
 @model_names
-@click.option("--force", is_flag=True, help="Download again what is already here.")
+@click.option("--force", is_flag=True, help="Download again even if present.")
 @verbosity
 def download(names: tuple[str, ...], force: bool, quiet: bool) -> None:
     """Download the weights of each MODEL; a partial download is continued."""
@@ -126,7 +132,7 @@ def download(names: tuple[str, ...], force: bool, quiet: bool) -> None:
 @models.command()
 @click.argument("name", metavar="MODEL")
 def path(name: str) -> None:
-    """Print where the weights of MODEL are; fails (exit 4) where they are not here."""
+    """Print the path of the weights of MODEL; fails (exit 4) if they are not installed."""
     from vos.backbones.weights.catalog import locate
 
     click.echo(locate(name))
