@@ -352,8 +352,8 @@ def _run_in_processes(
                 raise event.value
             if event.kind == "died":
                 raise PartialResultError(
-                    f"a process was killed from outside, perhaps for want of memory; {done} of "
-                    f"{len(remaining)} sequences are done: go on with --resume and fewer --jobs"
+                    f"a process was killed from outside, perhaps because memory ran out; {done} of "
+                    f"{len(remaining)} sequences are done: continue with --resume and fewer --jobs"
                 )
             if event.kind == "done":
                 progress(event.key, None)
@@ -362,7 +362,7 @@ def _run_in_processes(
     except KeyboardInterrupt as error:
         raise InterruptedRunError(
             f"interrupted: {done} of {len(remaining)} sequences are done; "
-            "the same command with --resume goes on"
+            "the same command with --resume continues"
         ) from error
     finally:
         pool.close()  # what still runs is not needed any more, and as safe to kill as any run
@@ -416,5 +416,5 @@ def _refuse_results(remaining: Sequence[_Job], output: Path) -> None:
     if taken:
         raise OutputError(
             f"{output} holds results of {len(taken)} of the {len(remaining)} sequences, such as {taken[0]}: "
-            "give --resume to go on with them, --overwrite to replace them, or another folder"
+            "give --resume to continue, --overwrite to replace them, or another folder"
         )

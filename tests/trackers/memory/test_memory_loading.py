@@ -215,7 +215,7 @@ def test_another_model_than_its_name(checkpoint: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("config.json", None, "has no config.json, which says what its weights belong to"),
+        ("config.json", None, "has no config.json, which describes its weights"),
         ("preprocessor_config.json", None, "has no preprocessor_config.json with image_mean"),
         ("config.json", "{", "cannot read .*config.json"),
         ("config.json", '{"model_type": "bert"}', "a model of type 'bert'; trackers are of type"),

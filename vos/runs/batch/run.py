@@ -83,12 +83,12 @@ def raise_for(outcome: BatchOutcome) -> None:
     if outcome.reason == "signal":
         raise InterruptedRunError(outcome.message)
     if outcome.reason in ("io", "failures"):
-        raise PartialResultError(f"the worker stopped: {outcome.message}; the same command goes on")
+        raise PartialResultError(f"the worker stopped: {outcome.message}; the same command resumes")
     if outcome.failed:
         shown = ", ".join(outcome.failed[:5]) + (", ..." if len(outcome.failed) > 5 else "")
         raise PartialResultError(
-            f"{len(outcome.failed)} tasks failed ({shown}); vos batch report says why, and vos batch retry "
-            "clears them for the next run"
+            f"{len(outcome.failed)} tasks failed ({shown}); vos batch report lists the reasons, and vos "
+            f"batch retry clears them for the next run"
         )
 
 

@@ -148,8 +148,8 @@ def _check_variant(name: str, found: Architecture, where: str) -> None:
     (ours, variant), (theirs, other) = _split_variant(name), _split_variant(claimed)
     if found.family == "efficienttam" and ours == theirs and variant != other:
         raise ModelError(
-            f"{where} is named as the file of {claimed}, not of {name}, and its weights do not say which it "
-            f"is; use --model {claimed}, or rename the file"
+            f"{where} is named as the file of {claimed}, not of {name}, and its weights do not tell the "
+            f"two apart; use --model {claimed}, or rename the file"
         )
 
 
@@ -178,8 +178,8 @@ class _Folder:
         """What ``config.json`` describes."""
         if not (self.path / "config.json").is_file():
             raise ModelError(
-                f"folder {self.path} has no config.json, which says what its weights belong to; fetch the "
-                "whole repository from the Hub, or give its model.safetensors itself with --checkpoint"
+                f"folder {self.path} has no config.json, which describes its weights; download the whole "
+                f"repository from the Hub, or give its model.safetensors itself with --checkpoint"
             )
         content = self._json("config.json")
         return Architecture.from_config(content, str(self.path))
@@ -198,6 +198,6 @@ class _Folder:
                 except (KeyError, TypeError, ValueError):
                     continue
         raise ModelError(
-            f"folder {self.path} has no {PROCESSOR_FILES[0]} with image_mean and image_std, which say how "
-            "the model sees images; fetch the whole repository from the Hub"
+            f"folder {self.path} has no {PROCESSOR_FILES[0]} with image_mean and image_std, the "
+            f"normalisation of images; download the whole repository from the Hub"
         )
