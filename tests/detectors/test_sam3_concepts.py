@@ -146,7 +146,7 @@ def test_exemplars(detector: Any, image: np.ndarray) -> None:
 
 def test_a_name_too_long(detector: Any, image: np.ndarray) -> None:
     """More tokens than the text encoder reads."""
-    with pytest.raises(PromptError, match="but the model takes 32; use a shorter name"):
+    with pytest.raises(PromptError, match="but the limit of the model is 32; use a shorter name"):
         detector.find(image, ["dog" * 12])
 
 

@@ -82,7 +82,7 @@ class GroundingDinoDetector(_Detector):
         length, longest = len(encoded["input_ids"]), int(self.model.config.max_text_len)
         if length > longest:
             raise PromptError(
-                f"{len(names)} class names take {length} tokens, but the model takes {longest}; "
+                f"{len(names)} class names take {length} tokens, but the limit of the model is {longest}; "
                 "name fewer classes, or use shorter names"
             )
         spans = []
@@ -124,7 +124,7 @@ class Owlv2Detector(_Detector):
             ids = tokenizer(query)["input_ids"]
             if len(ids) > longest:
                 raise PromptError(
-                    f"{query!r} takes {len(ids)} tokens, but the model takes {longest}; use a shorter name"
+                    f"{query!r} takes {len(ids)} tokens, but the limit of the model is {longest}; use a shorter name"
                 )
             _refuse_unknown(name, tokenizer(name, add_special_tokens=False)["input_ids"], tokenizer)
 

@@ -247,6 +247,6 @@ class VisionLanguageModel:
         longest = getattr(self._language_model.config, "max_position_embeddings", None)
         if longest is not None and length > longest:
             raise PromptError(
-                f"question, image and answer take {length} tokens, but the model takes {longest}; "
+                f"question, image and answer take {length} tokens, but the limit of the model is {longest}; "
                 "ask for a shorter answer or use a smaller image"
             )
