@@ -15,8 +15,9 @@ from click.testing import CliRunner, Result
 from vos_cli.main import cli
 
 from vos.backbones.weights import catalog as registry
-from vos.backbones.weights.catalog import WEIGHTS, Weights, locate, sha256_of, weights_folder
+from vos.backbones.weights.catalog import WEIGHTS, Weights
 from vos.backbones.weights.download import download
+from vos.backbones.weights.location import locate, sha256_of, weights_folder
 from vos.errors import ModelError
 
 CONTENT = bytes(range(256)) * 40

@@ -124,7 +124,8 @@ class Owlv2Detector(_Detector):
             ids = tokenizer(query)["input_ids"]
             if len(ids) > longest:
                 raise PromptError(
-                    f"{query!r} takes {len(ids)} tokens, but the limit of the model is {longest}; use a shorter name"
+                    f"{query!r} takes {len(ids)} tokens, but the limit of the model is {longest}; use a "
+                    f"shorter name"
                 )
             _refuse_unknown(name, tokenizer(name, add_special_tokens=False)["input_ids"], tokenizer)
 

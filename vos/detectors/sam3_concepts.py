@@ -86,7 +86,8 @@ class Sam3ConceptDetector:
             length = len(tokenizer(name)["input_ids"])
             if length > LONGEST:
                 raise PromptError(
-                    f"{name!r} takes {length} tokens, but the limit of the model is {LONGEST}; use a shorter name"
+                    f"{name!r} takes {length} tokens, but the limit of the model is {LONGEST}; use a "
+                    f"shorter name"
                 )
             tokens = tokenizer(name, return_tensors="pt", padding="max_length", max_length=LONGEST)
             tokens = tokens.to(self.model.device)

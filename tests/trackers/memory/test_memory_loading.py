@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 from vos.backbones.weights import catalog
 from vos.errors import ModelError
 from vos.testing import tiny_edgetam_folder, tiny_sam2_checkpoint, tiny_sam3_folder, tiny_sam_checkpoint
-from vos.trackers.memory.architectures import HIERA, Architecture, detect, hiera_config
+from vos.trackers.memory.architectures import Architecture, detect
+from vos.trackers.memory.configurations import HIERA, hiera_config
 from vos.trackers.memory.loading import load_network
 from vos.trackers.memory.names import sam3_tracker, to_original, to_transformers
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ...errors import ModelError
-from .catalog import Weights, is_offline, verify, weights_folder
+from .catalog import Weights
+from .location import is_offline, verify, weights_folder
 
 Progress = Callable[[int, int], None]
 """Called with bytes so far and bytes in all."""

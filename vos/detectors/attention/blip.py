@@ -152,7 +152,8 @@ class BlipMatcher:
         if ids.shape[1] > longest:
             text = prompts.texts[int(mask.sum(dim=1).argmax())]
             raise PromptError(
-                f"{text!r} takes {ids.shape[1]} tokens, but the limit of the model is {longest}; use a shorter name"
+                f"{text!r} takes {ids.shape[1]} tokens, but the limit of the model is {longest}; use a "
+                f"shorter name"
             )
         return EncodedPrompts(prompts, ids.to(self.device), mask.to(self.device))
 

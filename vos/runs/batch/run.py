@@ -19,7 +19,8 @@ from .layout import BATCH, SCHEMA, dump, parse_batch
 from .leases import Clock
 from .manifest import Manifest, read_manifest
 from .options import BatchOptions
-from .store import RemoteStore, Store, open_store
+from .remote_store import RemoteStore
+from .store import Store, open_store
 from .tally import BatchOutcome
 from .tracking import track_task
 from .worker import Observer, Worker

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from ...backbones.sam.backbone import check_device, check_dtype
 from ...backbones.sam.network import check_finite
-from ...backbones.weights.catalog import OWN_WEIGHTS, WEIGHTS, locate, verify
+from ...backbones.weights.catalog import OWN_WEIGHTS, WEIGHTS
 from ...backbones.weights.checkpoints import load_state
+from ...backbones.weights.location import locate, verify
 from ...errors import ModelError
 from .architectures import MAX_POINTS, TEST_SIZES, VARIANTS, Architecture, detect
 from .names import is_original, sam3_tracker, to_transformers
