@@ -69,50 +69,12 @@ def take_settings(flags: dict[str, Any]) -> Any:
 
 def worker_options(command: Any) -> Any:
     """How a worker takes tasks. The command gets what :func:`take_options` takes."""
+    return sharing_options(failure_options(storage_options(command)))
+
+
+def sharing_options(command: Any) -> Any:
+    """How workers share the tasks."""
     for option in (
-        click.option(
-            "--pack",
-            type=click.Choice(["tar"]),
-            help="Store the masks of a video as one file, masks.tar, which the webdataset package reads.",
-        ),
-        click.option(
-            "--upload-checkpoints",
-            is_flag=True,
-            help="With OUT in a store: upload checkpoints, so that another machine can resume.",
-        ),
-        endpoint_option,
-        click.option("--scratch", metavar="DIR", help="Folder for copies of files from a store."),
-        click.option(
-            "--max-failures",
-            metavar="N|N%",
-            help="Stop after more than N failed tasks, or N% of at least 20.",
-        ),
-        click.option(
-            "--timeout-factor",
-            type=click.FloatRange(min=1),
-            metavar="F",
-            help="Kill a task that takes F times its estimate, and more than 10 minutes.",
-        ),
-        click.option(
-            "--size-on-oom",
-            metavar="SIZE",
-            help="Frame size for the second attempt at a task that ran out of memory.",
-        ),
-        click.option(
-            "--retries",
-            type=click.IntRange(min=0),
-            default=2,
-            show_default=True,
-            help="Attempts after a crash.",
-        ),
-        click.option(
-            "--grace",
-            type=float,
-            default=25,
-            show_default=True,
-            metavar="S",
-            help="Seconds that running tasks have to stop after a signal.",
-        ),
         click.option(
             "--skew",
             type=float,
@@ -151,6 +113,65 @@ def worker_options(command: Any) -> Any:
             metavar="I/N",
             help="This worker's shard, I from 0.  [default: from the scheduler's environment, or all]",
         ),
+    ):
+        command = option(command)
+    return command
+
+
+def failure_options(command: Any) -> Any:
+    """What happens when a task fails or the worker is stopped."""
+    for option in (
+        click.option(
+            "--max-failures",
+            metavar="N|N%",
+            help="Stop after more than N failed tasks, or N% of at least 20.",
+        ),
+        click.option(
+            "--timeout-factor",
+            type=click.FloatRange(min=1),
+            metavar="F",
+            help="Kill a task that takes F times its estimate, and more than 10 minutes.",
+        ),
+        click.option(
+            "--size-on-oom",
+            metavar="SIZE",
+            help="Frame size for the second attempt at a task that ran out of memory.",
+        ),
+        click.option(
+            "--retries",
+            type=click.IntRange(min=0),
+            default=2,
+            show_default=True,
+            help="Attempts after a crash.",
+        ),
+        click.option(
+            "--grace",
+            type=float,
+            default=25,
+            show_default=True,
+            metavar="S",
+            help="Seconds that running tasks have to stop after a signal.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def storage_options(command: Any) -> Any:
+    """Where files are copied and how masks are stored."""
+    for option in (
+        click.option(
+            "--pack",
+            type=click.Choice(["tar"]),
+            help="Store the masks of a video as one file, masks.tar, which the webdataset package reads.",
+        ),
+        click.option(
+            "--upload-checkpoints",
+            is_flag=True,
+            help="With OUT in a store: upload checkpoints, so that another machine can resume.",
+        ),
+        endpoint_option,
+        click.option("--scratch", metavar="DIR", help="Folder for copies of files from a store."),
     ):
         command = option(command)
     return command

@@ -184,7 +184,7 @@ def with_cutout_options(settings: dict[str, Any], **given: Any) -> dict[str, Any
     flags = {key: value for key, value in given.items() if value is not None}
     twice = sorted(set(flags) & set(settings))
     if twice:
-        raise SettingsError(f"--{twice[0]} and -O {twice[0]} say the same: give one of them")
+        raise SettingsError(f"--{twice[0]} and -O {twice[0]} set the same option: give one of them")
     return settings | flags
 
 

@@ -30,7 +30,8 @@ def model_names(command: Callable[..., Any]) -> Callable[..., Any]:
 def list_(as_json: bool, quiet: bool) -> None:
     """List the models that have weights, and which of them are installed."""
     from vos.backbones.features import FEATURES
-    from vos.backbones.weights.catalog import OWN_WEIGHTS, WEIGHTS, find, hub_folder, weights_folder
+    from vos.backbones.weights.catalog import OWN_WEIGHTS, WEIGHTS
+    from vos.backbones.weights.location import find, hub_folder, weights_folder
 
     def row(name: str, file: str, size: int, here: bool, **rest: Any) -> dict[str, Any]:
         facts = {"model": name, "kind": "model", "file": file, "megabytes": round(size / 1e6, 1)}
@@ -115,8 +116,8 @@ def recommend(device: str | None, objects: int, budget: float | None, as_json: b
 @verbosity
 def download(names: tuple[str, ...], force: bool, quiet: bool) -> None:
     """Download the weights of each MODEL; a partial download is continued."""
-    from vos.backbones.weights.catalog import published
     from vos.backbones.weights.download import download as fetch
+    from vos.backbones.weights.location import published
 
     from .progress import progress_bar
 
@@ -133,7 +134,7 @@ def download(names: tuple[str, ...], force: bool, quiet: bool) -> None:
 @click.argument("name", metavar="MODEL")
 def path(name: str) -> None:
     """Print the path of the weights of MODEL; fails (exit 4) if they are not installed."""
-    from vos.backbones.weights.catalog import locate
+    from vos.backbones.weights.location import locate
 
     click.echo(locate(name))
 
@@ -143,8 +144,8 @@ def path(name: str) -> None:
 @verbosity
 def verify(names: tuple[str, ...], quiet: bool) -> None:
     """Check that the weights of each MODEL are the published ones, byte for byte (sha256)."""
-    from vos.backbones.weights.catalog import locate, published
-    from vos.backbones.weights.catalog import verify as check
+    from vos.backbones.weights.location import locate, published
+    from vos.backbones.weights.location import verify as check
 
     for name in names:
         file = locate(name)

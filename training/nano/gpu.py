@@ -39,9 +39,10 @@ from vos.backbones.nano.network import (
 )
 from vos.backbones.weights.checkpoints import load_state
 
+from .bank import UNKNOWN, load_bank
 from .cue_noise import CueNoise, prompt_planes, tracker_cues
 from .losses import ALL, TEMPERATURE, quality_loss
-from .synthesis import UNKNOWN, Composer, SynthesisSettings, load_bank
+from .synthesis import Composer, SynthesisSettings
 from .teacher import CHANNELS, LAST, SIXTEENTH, ImageTeacher
 from .validation import Validation, overlaps
 

@@ -27,8 +27,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from training.nano.bank import load_bank
 from training.nano.gpu import mask_losses
-from training.nano.synthesis import load_bank
 from training.nano.teacher import CHANNELS, LAST, SIXTEENTH, ImageTeacher
 from training.nano.validation import overlaps
 from vos.backbones.interactive.network import InteractiveConfig, InteractiveNetwork
@@ -181,6 +181,65 @@ def _write(path: Path, row: Mapping[str, object]) -> None:
         writer.writerow(row)
 
 
+@dataclass(eq=False)
+class Training:
+    """A network in training."""
+
+    student: PromptStudent
+    averaged: InteractiveNetwork
+    """Exponential mean of the student's weights."""
+    optimiser: torch.optim.Optimizer
+    step: int = 0
+    spent: float = 0.0
+    """Seconds of earlier runs."""
+    best: float = -1.0
+    """Highest validation score."""
+
+    def load(self, path: Path, device: str) -> None:
+        """Continue from what :meth:`save` wrote."""
+        state = torch.load(path, map_location=device, weights_only=True)
+        self.student.load_state_dict(state["student"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.spent, self.best = state["step"], state["spent"], state["best"]
+
+    def save(self, path: Path, elapsed: float) -> None:
+        """Write all that a later step depends on; ``elapsed``: seconds of all runs."""
+        state = {
+            "student": self.student.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "spent": elapsed,
+            "best": self.best,
+        }
+        torch.save(state, path)
+
+    def update(self, loss: Tensor, recipe: PromptRecipe, log_every: int) -> None:
+        """One step down the gradient of ``loss``, and the mean of the weights."""
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.student.parameters(), recipe.clip)
+        if self.step % log_every == 0 and not bool(torch.isfinite(norm)):
+            raise SystemExit(f"the gradient is not finite in step {self.step}")
+        self.optimiser.step()
+        with torch.no_grad():
+            keep = min(recipe.averaging, (1 + self.step) / (10 + self.step))
+            torch._foreach_lerp_(_floats(self.averaged), _floats(self.student.network), 1 - keep)
+        self.step += 1
+
+
+def new_training(recipe: PromptRecipe, device: str) -> Training:
+    """A network with random weights and its optimiser."""
+    student = PromptStudent(InteractiveNetwork(recipe.network)).to(device)
+    student = student.to(memory_format=torch.channels_last)
+    averaged = copy.deepcopy(student.network).eval()
+    optimiser = torch.optim.AdamW(
+        student.parameters(), lr=recipe.rate, weight_decay=recipe.decay, fused=device == "cuda"
+    )
+    return Training(student, averaged, optimiser)
+
+
 def main() -> None:
     """Train from the command line."""
     began = time.monotonic()
@@ -197,73 +256,54 @@ def main() -> None:
     first_frames = FirstFrames(options.pack / "validation")
     with np.load(options.pack / "teacher.npz") as file:
         teacher = ImageTeacher(dict(file)).to(device).eval()
-    student = PromptStudent(InteractiveNetwork(recipe.network)).to(device)
-    student = student.to(memory_format=torch.channels_last)
-    averaged = copy.deepcopy(student.network).eval()
-    optimiser = torch.optim.AdamW(
-        student.parameters(), lr=recipe.rate, weight_decay=recipe.decay, fused=device == "cuda"
-    )
-    step, spent, best = 0, 0.0, -1.0
+    run = new_training(recipe, device)
     if options.resume and (options.out / "state.pt").exists():
-        state = torch.load(options.out / "state.pt", map_location=device, weights_only=True)
-        student.load_state_dict(state["student"])
-        averaged.load_state_dict(state["averaged"])
-        optimiser.load_state_dict(state["optimiser"])
-        step, spent, best = state["step"], state["spent"], state["best"]
-    composer = StillComposer(bank, np.load(options.pack / "weights.npy"), recipe.stills, options.seed + step)
-    means = [v for v in averaged.state_dict().values() if v.is_floating_point()]
-    own = [v for v in student.network.state_dict().values() if v.is_floating_point()]
+        run.load(options.out / "state.pt", device)
+    weights = np.load(options.pack / "weights.npy")
+    composer = StillComposer(bank, weights, recipe.stills, options.seed + run.step)
     seen: list[dict[str, Tensor]] = []
     due = time.monotonic() + options.every
     print(f"loaded in {time.monotonic() - began:.1f} s", flush=True)
     while True:
-        elapsed = spent + time.monotonic() - began
+        elapsed = run.spent + time.monotonic() - began
         progress = elapsed / (60 * options.minutes)
-        last = progress >= 1 or (options.steps is not None and step >= options.steps)
+        last = progress >= 1 or (options.steps is not None and run.step >= options.steps)
         if last or time.monotonic() >= due:
-            score = first_frames.score(averaged, device)
-            row = {"seconds": round(elapsed), "step": step, **{k: round(v, 4) for k, v in score.items()}}
-            _write(options.out / "validation.csv", row)
-            print(row, flush=True)
-            save_file(half_precision(averaged), options.out / "last.safetensors")
-            total = sum(score.values())
-            if total > best:
-                best = total
-                save_file(half_precision(averaged), options.out / "best.safetensors")
-            state = {
-                "student": student.state_dict(),
-                "averaged": averaged.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "step": step,
-                "spent": elapsed,
-                "best": best,
-            }
+            _validate(run, first_frames, options.out, elapsed, device)
             if not options.no_state:
-                torch.save(state, options.out / "state.pt")
+                run.save(options.out / "state.pt", elapsed)
             due = time.monotonic() + options.every
         if last:
             break
-        for group in optimiser.param_groups:
-            group["lr"] = recipe.rate * _schedule(step, progress, recipe)
-        student.train()
-        loss, measured = learn(student, teacher, composer, recipe, min(1.0, progress))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(student.parameters(), recipe.clip)
-        if step % options.log_every == 0 and not bool(torch.isfinite(norm)):
-            raise SystemExit(f"the gradient is not finite in step {step}")
-        optimiser.step()
-        with torch.no_grad():
-            keep = min(recipe.averaging, (1 + step) / (10 + step))
-            torch._foreach_lerp_(means, own, 1 - keep)
-        step += 1
+        for group in run.optimiser.param_groups:
+            group["lr"] = recipe.rate * _schedule(run.step, progress, recipe)
+        run.student.train()
+        loss, measured = learn(run.student, teacher, composer, recipe, min(1.0, progress))
+        run.update(loss, recipe, options.log_every)
         seen.append(measured)
         if len(seen) >= options.log_every:
-            row = {"step": step, "seconds": round(spent + time.monotonic() - began, 1)}
+            row = {"step": run.step, "seconds": round(run.spent + time.monotonic() - began, 1)}
             row |= {k: f"{float(torch.stack([s[k] for s in seen]).nanmean()):.4f}" for k in seen[0]}
             _write(options.out / "log.csv", row)
             print(row, flush=True)
             seen = []
+
+
+def _validate(run: Training, first_frames: FirstFrames, out: Path, elapsed: float, device: str) -> None:
+    """Score the mean of the weights, and keep it."""
+    score = first_frames.score(run.averaged, device)
+    row = {"seconds": round(elapsed), "step": run.step, **{k: round(v, 4) for k, v in score.items()}}
+    _write(out / "validation.csv", row)
+    print(row, flush=True)
+    save_file(half_precision(run.averaged), out / "last.safetensors")
+    total = sum(score.values())
+    if total > run.best:
+        run.best = total
+        save_file(half_precision(run.averaged), out / "best.safetensors")
+
+
+def _floats(network: nn.Module) -> list[Tensor]:
+    return [v for v in network.state_dict().values() if v.is_floating_point()]
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -162,5 +162,5 @@ def _refuse_results(layouts: list[Layout], output: Path) -> None:
     if taken:
         raise OutputError(
             f"{output} holds results of {len(taken)} of the {len(layouts)} objects, such as {taken[0]}: "
-            "give --resume to go on with them, --overwrite to replace them, or another folder"
+            "give --resume to continue, --overwrite to replace them, or another folder"
         )

@@ -27,8 +27,8 @@ from ..classical.working_crop import crop_regions
 from ..expected_quality import Models
 from ..image_crop import CropBox, Floats, crop_box_around, resized
 from ..sam.backbone import check_device, check_dtype
-from ..weights.catalog import packaged_interactive
 from ..weights.checkpoints import load_state
+from ..weights.location import packaged_interactive
 from .choice import Answer, distinct, rank
 from .corrections import corrected, moved, obeyed, obeys
 from .crops import PADDING, FeatureCrop, input_size, prompt_planes
