@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from .options import (
     output_folder,
     print_scores,
     split_names,
+    subset_option,
     verbosity,
 )
 from .persam import persam_options, persam_settings
@@ -41,15 +43,21 @@ def tracking_settings(config: str | None, flags: dict[str, Any]) -> Any:
     return place_features(settings, features, references=False)
 
 
+def jobs_option(what: str) -> Callable[[Any], Any]:
+    """``--jobs``: how many of ``what`` are tracked at a time. The command gets ``jobs: int``."""
+    return click.option(
+        "--jobs",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help=f"{what} tracked at a time.",
+    )
+
+
 @benchmark.command()
 @click.argument("root", type=click.Path(path_type=Path))
-@click.option(
-    "--set",
-    "subset",
-    metavar="SET",
-    required=True,
-    help="A list of sequences in ROOT/ImageSets, such as 2016/val or 2017/val; or dev10, which is built in.",
-)
+@subset_option
 @output_folder
 @engine_options
 @memory_options
@@ -71,14 +79,7 @@ def tracking_settings(config: str | None, flags: dict[str, Any]) -> Any:
 @click.option("--sequences", metavar="A,B", help="Track and score only these.")
 @existing_result
 @json_file("Write all numbers, settings and times as JSON")
-@click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="Sequences tracked at a time.",
-)
+@jobs_option("Sequences")
 @verbosity
 def davis(
     root: Path,
@@ -136,14 +137,7 @@ def davis(
 @click.option("--videos", metavar="A,B", help="Track and score only these.")
 @existing_result
 @json_file("Write all numbers, settings and times as JSON")
-@click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="Videos tracked at a time.",
-)
+@jobs_option("Videos")
 @verbosity
 def vos_sets(
     root: Path,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import json_file, print_scores, split_names, verbosity
+from .options import json_file, print_scores, split_names, subset_option, verbosity
 
 
 @click.command()
@@ -19,13 +19,7 @@ from .options import json_file, print_scores, split_names, verbosity
     type=click.Path(path_type=Path),
     help="Folder with Annotations and ImageSets.",
 )
-@click.option(
-    "--set",
-    "subset",
-    metavar="SET",
-    required=True,
-    help="A list of sequences in ROOT/ImageSets, such as 2016/val or 2017/val; or dev10, which is built in.",
-)
+@subset_option
 @click.option(
     "--task",
     type=click.Choice(["semi-supervised", "unsupervised"]),

@@ -252,6 +252,16 @@ def json_file(text: str) -> Callable[[F], F]:
     return decorate
 
 
+subset_option = click.option(
+    "--set",
+    "subset",
+    metavar="SET",
+    required=True,
+    help="A list of sequences in ROOT/ImageSets, such as 2016/val or 2017/val; or dev10, which is built in.",
+)
+"""A set of DAVIS. The command gets ``subset: str``."""
+
+
 def print_scores(scores: Any, json_path: Path | None, quiet: bool) -> None:
     """Scores as JSON where asked for, and as a table on stdout unless that holds the JSON."""
     if str(json_path) == STDOUT:

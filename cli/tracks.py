@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -189,15 +190,20 @@ def fill_gaps(source: Path, longest: int, output: Path | None, dry_run: bool) ->
     _edit(source, output, dry_run, lambda a: edited(a, build(a, longest)), longest=longest)
 
 
+def _smaller_option(what: str) -> Callable[[Any], Any]:
+    """``--smaller PIXELS``: the area below which ``what``."""
+    return click.option(
+        "--smaller",
+        type=click.IntRange(min=1),
+        required=True,
+        metavar="PIXELS",
+        help=f"Area below which {what}.",
+    )
+
+
 @tracks.command("remove-specks")
 @_shared
-@click.option(
-    "--smaller",
-    type=click.IntRange(min=1),
-    required=True,
-    metavar="PIXELS",
-    help="Area below which a piece is removed.",
-)
+@_smaller_option("a piece is removed")
 def remove_specks(source: Path, smaller: int, output: Path | None, dry_run: bool) -> None:
     """Remove small connected components, even where nothing of the object is left."""
     from vos.runs.edits import edited, without_specks
@@ -207,13 +213,7 @@ def remove_specks(source: Path, smaller: int, output: Path | None, dry_run: bool
 
 @tracks.command("fill-holes")
 @_shared
-@click.option(
-    "--smaller",
-    type=click.IntRange(min=1),
-    required=True,
-    metavar="PIXELS",
-    help="Area below which a hole is filled.",
-)
+@_smaller_option("a hole is filled")
 def fill_holes(source: Path, smaller: int, output: Path | None, dry_run: bool) -> None:
     """Fill small holes in objects."""
     from vos.runs.edits import edited, without_holes

@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import argparse
 import copy
-import csv
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,7 +26,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.nano.bank import load_bank
+from training.nano.distillation import FeatureStudent
 from training.nano.gpu import mask_losses
+from training.nano.progress import append_row, rate_factor
 from training.nano.teacher import CHANNELS, LAST, SIXTEENTH, ImageTeacher
 from training.nano.validation import overlaps
 from vos.backbones.interactive.network import InteractiveConfig, InteractiveNetwork
@@ -64,7 +64,7 @@ class PromptRecipe:
     teaching: float = 0.3
 
 
-class PromptStudent(nn.Module):
+class PromptStudent(FeatureStudent):
     """The network, and heads that predict the teacher's features, which are thrown away."""
 
     def __init__(self, network: InteractiveNetwork) -> None:
@@ -73,23 +73,10 @@ class PromptStudent(nn.Module):
         widths = network.config.widths
         self.sixteen = nn.Conv2d(widths[3], CHANNELS[SIXTEENTH], 1)
         self.last = nn.Conv2d(widths[4], CHANNELS[LAST], 1)
-        self.register_buffer("means", torch.zeros(sum(CHANNELS.values())))
-        self.register_buffer("spreads", torch.zeros(sum(CHANNELS.values())))
 
     def teaching_loss(self, levels: tuple[Tensor, ...], features: dict[int, Tensor]) -> Tensor:
         """Squared error of standardised features."""
-        both = [features[SIXTEENTH].float(), features[LAST].float()]
-        with torch.no_grad():
-            means = torch.cat([f.mean(dim=(0, 2, 3)) for f in both])
-            spreads = torch.cat([f.std(dim=(0, 2, 3)) for f in both])
-            keep = torch.where(self.spreads.sum() > 0, 0.98, 0.0)
-            self.means.lerp_(means, 1 - keep)
-            self.spreads.lerp_(spreads, 1 - keep)
-        split = list(CHANNELS.values())
-        wanted = [
-            ((f - m[:, None, None]) / s.clamp_min(1e-3)[:, None, None]).clamp(-4, 4)
-            for f, m, s in zip(both, self.means.split(split), self.spreads.split(split), strict=True)
-        ]
+        wanted = self.standardised(features)
         found = (self.sixteen(levels[3]), self.last(levels[4]))
         losses = [F.mse_loss(f.float(), w) for f, w in zip(found, wanted, strict=True)]
         return losses[0] + losses[1]
@@ -163,22 +150,6 @@ def _measured(
 
 def _mean(values: Tensor, rows: Tensor) -> Tensor:
     return torch.where(rows, values, 0.0).sum() / rows.sum()
-
-
-def _schedule(step: int, progress: float, recipe: PromptRecipe) -> float:
-    if step < recipe.warmup:
-        return (step + 1) / recipe.warmup
-    left = (1 - progress) / recipe.cooldown
-    return float(0.02 + 0.98 * min(1.0, max(0.0, left)))
-
-
-def _write(path: Path, row: Mapping[str, object]) -> None:
-    fresh = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, row)
-        if fresh:
-            writer.writeheader()
-        writer.writerow(row)
 
 
 @dataclass(eq=False)
@@ -276,7 +247,7 @@ def main() -> None:
         if last:
             break
         for group in run.optimiser.param_groups:
-            group["lr"] = recipe.rate * _schedule(run.step, progress, recipe)
+            group["lr"] = recipe.rate * rate_factor(run.step, progress, recipe)
         run.student.train()
         loss, measured = learn(run.student, teacher, composer, recipe, min(1.0, progress))
         run.update(loss, recipe, options.log_every)
@@ -284,7 +255,7 @@ def main() -> None:
         if len(seen) >= options.log_every:
             row = {"step": run.step, "seconds": round(run.spent + time.monotonic() - began, 1)}
             row |= {k: f"{float(torch.stack([s[k] for s in seen]).nanmean()):.4f}" for k in seen[0]}
-            _write(options.out / "log.csv", row)
+            append_row(options.out / "log.csv", row)
             print(row, flush=True)
             seen = []
 
@@ -293,7 +264,7 @@ def _validate(run: Training, first_frames: FirstFrames, out: Path, elapsed: floa
     """Score the mean of the weights, and keep it."""
     score = first_frames.score(run.averaged, device)
     row = {"seconds": round(elapsed), "step": run.step, **{k: round(v, 4) for k, v in score.items()}}
-    _write(out / "validation.csv", row)
+    append_row(out / "validation.csv", row)
     print(row, flush=True)
     save_file(half_precision(run.averaged), out / "last.safetensors")
     total = sum(score.values())

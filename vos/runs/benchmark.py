@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from ..errors import (
     PartialResultError,
     SettingsError,
 )
-from ..files import write_text_atomic
+from ..json_report import JsonReport
 from ..pool import ProcessPool, run_all
 from .benchmark_targets import starting_targets, starting_targets_by_object
 from .folder import Layout, is_taken
@@ -36,7 +35,7 @@ BENCHMARK_SETTINGS = TrackSettings(outputs=("masks",))
 
 
 @dataclass(frozen=True, eq=False)
-class Benchmark:
+class Benchmark(JsonReport):
     """The scores of a data set and what it took."""
 
     report: Report | VosReport
@@ -68,18 +67,6 @@ class Benchmark:
             "settings": dataclasses.asdict(self.settings),
             "runs": runs,
         }
-
-    def to_json(self) -> str:
-        """:meth:`to_dict` as text."""
-        return json.dumps(self.to_dict(), allow_nan=False) + "\n"
-
-    def write_json(self, path: str | os.PathLike[str]) -> None:
-        """Write the document, all of it or nothing.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
-        write_text_atomic(path, self.to_json())
 
     def table(self) -> str:
         """The report's table, and the time."""

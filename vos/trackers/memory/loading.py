@@ -12,7 +12,7 @@ from torch import Tensor
 from ...backbones.sam.backbone import check_device, check_dtype
 from ...backbones.sam.network import check_finite
 from ...backbones.weights.catalog import OWN_WEIGHTS, WEIGHTS
-from ...backbones.weights.checkpoints import load_state
+from ...backbones.weights.checkpoints import check_entries, load_state
 from ...backbones.weights.location import locate, verify
 from ...errors import ModelError
 from .architectures import MAX_POINTS, TEST_SIZES, VARIANTS, Architecture, detect
@@ -94,20 +94,7 @@ def build(architecture: Architecture, state: Mapping[str, Tensor], where: str) -
     with no_init_weights():
         model = architecture.build()
     expected = model.state_dict()
-    missing, surplus = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
-    if missing or surplus:
-        named = " and ".join(
-            f"{len(names)} {what} (such as {names[0]})"
-            for what, names in (("missing", missing), ("unknown", surplus))
-            if names
-        )
-        raise ModelError(f"{where} is like {architecture.model}, but has entries {named}")
-    for key, tensor in expected.items():
-        if state[key].shape != tensor.shape:
-            raise ModelError(
-                f"{where} is like {architecture.model}, but {key} has shape {tuple(state[key].shape)} where "
-                f"{tuple(tensor.shape)} is needed; choose the model that it belongs to"
-            )
+    check_entries(expected, state, where, architecture.model)
     check_finite({key: state[key] for key in expected}, where)
     model.load_state_dict({key: state[key] for key in expected})
     return model
