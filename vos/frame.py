@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -28,6 +29,9 @@ class Frame:
     """Presentation time in seconds, None where the source has none."""
     file_name: str | None = None
     """Name of the image file with its suffix, in a folder of images; None for a frame of a video file."""
+    nearby: Callable[[], Sequence[NDArray[np.uint8]]] | None = None
+    """Reads images of the same video near this frame in time, the nearest first, for what motion tells of the
+    objects; None where there is no video to read from, as in a live source."""
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ..prompts import Prompt
-from .base import Backbone, Candidates, FrameFeatures, Guidance
+from .base import Backbone, Candidates, FrameFeatures, Guidance, SeesMotion
 from .expected_quality import Models
 
 
@@ -51,10 +51,22 @@ class FeatureCache:
 
     def encode(self, image: NDArray[np.uint8]) -> FrameFeatures:
         """See :class:`~vos.backbones.base.Backbone`."""
+        return self._encoded(image, lambda: self.backbone.encode(image))
+
+    def encode_in_video(
+        self, image: NDArray[np.uint8], nearby: Callable[[], Sequence[NDArray[np.uint8]]]
+    ) -> FrameFeatures:
+        """See :class:`~vos.backbones.base.SeesMotion`; of a backbone that does not, as :meth:`encode`."""
+        if not isinstance(self.backbone, SeesMotion):
+            return self.encode(image)
+        backbone = self.backbone
+        return self._encoded(image, lambda: backbone.encode_in_video(image, nearby))
+
+    def _encoded(self, image: NDArray[np.uint8], encode: Callable[[], FrameFeatures]) -> FrameFeatures:
         for kept, features in self._kept:
             if kept is image:
                 return features
-        features = self.backbone.encode(image)
+        features = encode()
         self._kept.append((image, features))
         return features
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backbones.base import encode_frame
 from ..backbones.expected_quality import expected_quality
 from ..errors import PromptError
 from ..frame import Frame
@@ -215,7 +216,7 @@ def preview_candidates(
     _refuse_unknown([target], [prompt], frame)
     chosen = preview_prompt(frame, prompt, backbone)
     found = [chosen]
-    candidates = backbone.decode(backbone.encode(frame.image), [prompt])
+    candidates = backbone.decode(encode_frame(backbone, frame), [prompt])
     for logits, score in zip(candidates.logits[0].cpu().numpy(), candidates.scores[0].tolist(), strict=True):
         mask = logits > 0
         if mask.any() and all(_mask_iou(mask, other.mask) < SAME_MASK for other in found):
@@ -253,7 +254,7 @@ def _decode(
     The second pass gets the mask and its box on top of the prompt, as in PerSAM's refinement. It stands
     unless it leaves nothing.
     """
-    features = backbone.encode(frame.image)
+    features = encode_frame(backbone, frame)
     candidates = backbone.decode(features, prompts, multimask=True)
     logits, low_res, scores = _best(candidates)
     if getattr(backbone, "refines_itself", False):

@@ -202,13 +202,14 @@ class Segmenter:
         self._tell(self.describe())
 
     def _answer(self, task: _Task) -> Answer | None:
+        from ..backbones.base import encode_frame
         from ..prompting.decoding import preview_prompt
 
         model = self._model()
         frame = self._frame(task)
         start = time.perf_counter()
         if task.prompt is None:
-            model.encode(frame.image)
+            encode_frame(model, frame)
             return None
         try:
             preview = preview_prompt(frame, task.prompt, model, task.known, refine=task.refine)

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from ..backbones.classical.descriptors import to_lab
 from ..frame import Frame
 from ..ops.crop import choose_crop
+from ..ops.flow import dense_flow
 from ..results import FrameResult, Labels, label_dtype
-from .flow_warping import Correspondence, colour_similarity, dense_flow, from_flows
+from .flow_warping import Correspondence, colour_similarity, from_flows
 
 Floats = NDArray[np.float32]
 

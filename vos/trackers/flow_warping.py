@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..ops.flow import dense_flow
+
 Floats = NDArray[np.float32]
 Image = NDArray[np.uint8]
 
-SMALLEST_FLOW = 32
-"""DIS needs some room for its patches: smaller images are padded to this many rows and columns."""
 OUTSIDE = 0.3
 """Factor on consistency where something entered across the image border."""
 SAME_COLOUR = 12.0
@@ -157,20 +157,6 @@ def from_flows(back: Floats, forth: Floats, round_trip: float) -> Correspondence
     outside = (x < 0) | (y < 0) | (x > width - 1) | (y > height - 1)
     consistency[outside] *= np.float32(OUTSIDE)
     return Correspondence(x, y, consistency)
-
-
-def dense_flow(source: Image, target: Image) -> Floats:
-    """(h, w, 2) float32 (dx, dy) by DIS (Kroeger et al., 2016): pixel (x, y) of the source is (x + dx, y +
-    dy) of the target."""
-    height, width = source.shape
-    down, right = max(0, SMALLEST_FLOW - height), max(0, SMALLEST_FLOW - width)
-    if down or right:
-        source = cv2.copyMakeBorder(source, 0, down, 0, right, cv2.BORDER_REPLICATE)
-        target = cv2.copyMakeBorder(target, 0, down, 0, right, cv2.BORDER_REPLICATE)
-    # A solver per call: it keeps no flow from one call to the next, and results do not depend on history.
-    solver = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    flow: Floats = solver.calc(source, target, None)
-    return np.ascontiguousarray(flow[:height, :width])
 
 
 def quality(found: Correspondence, moved: Floats, labs: tuple[Floats, Floats], mask: Floats) -> float:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ..errors import InputError
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError, MediaError
 from ..frame import Frame, VideoInfo
 from .base import Reader
 from .fetch import Fetched
 from .sizes import Size, resize, target_size
 from .source import IMAGE_KINDS
+
+NEARBY = (1, 2, 4, 8)
+"""Distances in frames of the images that :attr:`vos.frame.Frame.nearby` reads."""
 
 
 class Video:
@@ -169,9 +177,23 @@ class Video:
         for frame in self._reader.read(wanted):
             seen = True
             image = resize(frame.image, self._size)
-            yield frame if image is frame.image else dataclasses.replace(frame, image=image)
+            yield dataclasses.replace(frame, image=image, nearby=partial(self._nearby, frame.index))
         if not seen and self._wanted.start in wanted:
             self._check_start(self._reader.count_frames())
+
+    def _nearby(self, index: int) -> list[NDArray[np.uint8]]:
+        """The images at :data:`NEARBY` frames after a frame, whatever is selected; at the end of the video those
+        before it. Fewer where they cannot be read."""
+        last = max(NEARBY)
+        for wanted in (range(index + 1, index + last + 1), range(index - 1, max(-1, index - last - 1), -1)):
+            found: dict[int, NDArray[np.uint8]] = {}
+            with contextlib.suppress(InputError, MediaError):
+                for frame in self._reader.read(wanted) if wanted else ():
+                    if abs(frame.index - index) in NEARBY:
+                        found[abs(frame.index - index)] = resize(frame.image, self._size)
+            if found:
+                return [found[step] for step in sorted(found)]
+        return []
 
     def _selected(self, num_frames: int) -> range:
         return range(self._wanted.start, min(self._wanted.stop, num_frames), self._wanted.step)

@@ -114,6 +114,7 @@ def decode_one(
     similarity: Floats | None,
     count: int,
     probability_maps: Sequence[Floats] = (),
+    agreement: float = AGREEMENT_WEIGHT,
 ) -> tuple[Floats, Floats]:
     """(count, H, W) logits of one prompt, from small to large, and their (count,) scores.
 
@@ -125,6 +126,7 @@ def decode_one(
         probability_maps: (H, W) probabilities of the object by another model: hypotheses are also searched
             with them as a unary term, and those that agree with them rank higher. Not used with a mask
             prompt.
+        agreement: weight of that beside the predicted IoU.
     """
     crop = _crop_for(context, prompt)
     terms = unary_terms(crop, prompt, similarity)
@@ -135,10 +137,10 @@ def decode_one(
         )
         found = search_with_probabilities(crop.regions, terms, found, probabilities)
         quality = predicted_quality(crop.regions, terms, found)
-        quality += np.float32(AGREEMENT_WEIGHT) * agreement_with(
+        quality += np.float32(agreement) * agreement_with(
             crop.regions, found, probabilities.mean(axis=0)
         )
-        quality = np.clip(quality / (1 + AGREEMENT_WEIGHT), 0, 1)
+        quality = np.clip(quality / (1 + agreement), 0, 1)
     else:
         quality = predicted_quality(crop.regions, terms, found)
     picked = choose(crop.regions, found, quality, count)

@@ -8,7 +8,7 @@ answered in the order they were given, and each further one changes what lies ar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from ...ops.boxes import tight_box
 from ...ops.monotone_logistic import load_models
 from ...prompts import Prompt
 from ..base import Candidates, FrameFeatures, Guidance
-from ..classical.backbone import GraphCutBackbone, decode_one
+from ..classical.backbone import AGREEMENT_WEIGHT, GraphCutBackbone, decode_one
 from ..classical.working_crop import crop_regions
 from ..expected_quality import Models
 from ..image_crop import CropBox, Floats, crop_box_around, low_res_of
@@ -32,6 +32,7 @@ from ..weights.location import packaged_interactive
 from .choice import Answer, distinct, rank
 from .corrections import corrected, moved, obeyed, obeys
 from .crops import PADDING, FeatureCrop, input_size, prompt_planes
+from .motion import MotionSettings, ResidualFlow, motion_log_odds, residual_flows
 from .network import InteractiveNetwork, interactive_from
 from .spreading import SpreadSettings, spread
 
@@ -42,6 +43,8 @@ LOGIT = 8.0
 """Size of the logits beyond a box, and outside a box."""
 GIVEN_QUALITY = 0.8
 """Expected IoU of a mask that points correct, before they do."""
+CERTAIN = 5.8
+"""Size of the network's logits at most, where motion may contradict them."""
 LEAST_LENGTH = 1e-12
 SPREAD_PIXELS = 60_000
 """Pixels of the crop whose regions a point spreads over."""
@@ -65,6 +68,8 @@ class InteractiveSettings:
     """How far a further point reaches beyond what the network changes; None: no further."""
     gain: float = 0.15
     """Expected IoU that must be won for a further point to be answered as if all had been given at once."""
+    motion: MotionSettings | None = field(default_factory=MotionSettings)
+    """How motion helps with the first prompt; None: it does not."""
 
 
 @dataclass(eq=False)
@@ -79,6 +84,10 @@ class InteractiveContext:
     """Crops encoded since, a few."""
     answers: dict[bytes, list[Answer]] = field(default_factory=dict)
     """Answers by prompt, a few: the next point continues from them."""
+    nearby: Callable[[], Sequence[NDArray[np.uint8]]] | None = None
+    """Reads images near this one in time."""
+    flows: list[ResidualFlow] | None = None
+    """To the images nearby, once they were needed."""
 
 
 class InteractiveBackbone:
@@ -124,6 +133,14 @@ class InteractiveBackbone:
         lengths = columns.norm(dim=0).clamp_min(LEAST_LENGTH)
         context = InteractiveContext(image, whole, self.classical.encode(image))
         return FrameFeatures(columns / lengths, (height, width), context, lengths)
+
+    def encode_in_video(
+        self, image: NDArray[np.uint8], nearby: Callable[[], Sequence[NDArray[np.uint8]]]
+    ) -> FrameFeatures:
+        """See :class:`~vos.backbones.base.SeesMotion`; images are read when a first prompt needs them."""
+        features = self.encode(image)
+        features.context.nearby = nearby
+        return features
 
     @torch.inference_mode()
     def decode(
@@ -186,13 +203,29 @@ class InteractiveBackbone:
 
     def _first(self, context: InteractiveContext, prompt: Prompt) -> list[Answer]:
         """Without a previous mask: graph cuts, with the network's probabilities as a unary term."""
-        size, probability_maps = context.whole.image_size, []
+        size, probability_maps, agreement = context.whole.image_size, [], AGREEMENT_WEIGHT
         if prompt.mask is None and prompt.low_res is None:
             crop = context.whole if prompt.box is None else self._around(context, prompt.box, prompt)
-            probability_maps = [probability(answer.logits) for answer in self._ask(crop, prompt, None)]
-        cut = decode_one(context.cut.context, prompt, None, CANDIDATES, probability_maps)
+            answers = self._ask(crop, prompt, None)
+            odds = self._motion(context, prompt)
+            if odds is not None and self.settings.motion is not None:
+                agreement = self.settings.motion.agreement
+            maps = [
+                answer.logits if odds is None else np.clip(answer.logits, -CERTAIN, CERTAIN) + odds
+                for answer in answers
+            ]
+            probability_maps = [probability(logits) for logits in maps]
+        cut = decode_one(context.cut.context, prompt, None, CANDIDATES, probability_maps, agreement)
         answers = [Answer(logits, float(score)) for logits, score in zip(*cut, strict=True)]
         return rank(answers, size, prompt)
+
+    def _motion(self, context: InteractiveContext, prompt: Prompt) -> Floats | None:
+        """(H, W) log-odds of the object by motion, if there is any to be seen."""
+        if context.nearby is None or self.settings.motion is None:
+            return None
+        if context.flows is None:
+            context.flows = residual_flows(context.image, context.nearby(), self.settings.motion)
+        return motion_log_odds(context.flows, prompt, context.whole.image_size, self.settings.motion)
 
     def _together(self, context: InteractiveContext, prompt: Prompt) -> list[Answer]:
         """What the network makes of several points at once."""

@@ -1,0 +1,27 @@
+"""Dense optical flow between two images."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Image = NDArray[np.uint8]
+
+SMALLEST_FLOW = 32
+"""DIS needs some room for its patches: smaller images are padded to this many rows and columns."""
+
+
+def dense_flow(source: Image, target: Image) -> Floats:
+    """(h, w, 2) float32 (dx, dy) by DIS (Kroeger et al., 2016): pixel (x, y) of the source is (x + dx, y +
+    dy) of the target."""
+    height, width = source.shape
+    down, right = max(0, SMALLEST_FLOW - height), max(0, SMALLEST_FLOW - width)
+    if down or right:
+        source = cv2.copyMakeBorder(source, 0, down, 0, right, cv2.BORDER_REPLICATE)
+        target = cv2.copyMakeBorder(target, 0, down, 0, right, cv2.BORDER_REPLICATE)
+    # A solver per call: it keeps no flow from one call to the next, and results do not depend on history.
+    solver = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow: Floats = solver.calc(source, target, None)
+    return np.ascontiguousarray(flow[:height, :width])
