@@ -12,6 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vos.frame import Frame
+from vos.video import open_video
+
 Bools = NDArray[np.bool_]
 
 PHOTOGRAPHS = "tiny_coco"
@@ -33,6 +36,13 @@ class Case:
     name: str
     image: NDArray[np.uint8]
     truth: Bools
+    nearby: tuple[NDArray[np.uint8], ...] = ()
+    """Later images of the same video, see :class:`vos.frame.Frame`."""
+
+    @property
+    def frame(self) -> Frame:
+        """The image as a frame of its video, if it is of one."""
+        return Frame(0, self.image, nearby=(lambda: self.nearby) if self.nearby else None)
 
     @cached_property
     def rng(self) -> np.random.Generator:
@@ -42,17 +52,19 @@ class Case:
 
 def davis_cases(root: Path) -> Iterator[Case]:
     """The object of every first frame of DAVIS 2016/dev and of DAVIS-2016-train."""
-    for sequence in (root / "DAVIS" / "ImageSets" / "2016" / "dev.txt").read_text().split():
-        name = Path(sequence).name
-        image = read_image(root / "DAVIS" / "JPEGImages" / "480p" / name / "00000.jpg")
-        labels = cv2.imread(
-            str(root / "DAVIS" / "Annotations" / "480p" / name / "00000.png"), cv2.IMREAD_GRAYSCALE
-        )
-        yield Case("dev", name, image, labels > 0)
-    for path in sorted((root / "DAVIS-2016-train").glob("*.mp4")):
-        image = cv2.VideoCapture(str(path)).read()[1]
-        labels = cv2.imread(str(path.with_suffix("") / "00000.png"), cv2.IMREAD_GRAYSCALE)
-        yield Case("train", path.stem, np.ascontiguousarray(image[..., ::-1]), labels > 0)
+    dev, train = root / "DAVIS", root / "DAVIS-2016-train"
+    names = [Path(line).name for line in (dev / "ImageSets" / "2016" / "dev.txt").read_text().split()]
+    sources = [
+        ("dev", name, dev / "JPEGImages" / "480p" / name, dev / "Annotations" / "480p" / name)
+        for name in names
+    ]
+    sources += [("train", path.stem, path, train / path.stem) for path in sorted(train.glob("*.mp4"))]
+    for group, name, path, masks in sources:
+        labels = cv2.imread(str(masks / "00000.png"), cv2.IMREAD_GRAYSCALE)
+        with open_video(path) as video:
+            frame = next(iter(video))
+            assert frame.nearby is not None
+            yield Case(group, name, frame.image, labels > 0, tuple(frame.nearby()))
 
 
 def saved_cases(folder: Path) -> Iterator[Case]:

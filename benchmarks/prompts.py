@@ -39,7 +39,7 @@ from prompt_cases import (
 )
 from prompt_simulation import CLICKS, JITTER, Answer, Method, ask, rough_mask
 
-from vos.backbones.base import Backbone
+from vos.backbones.base import Backbone, encode_frame
 from vos.backbones.expected_quality import decoding_signals
 from vos.backbones.interactive.backbone import build_interactive
 from vos.backbones.registry import build_backbone
@@ -60,7 +60,7 @@ class Asked:
     """A backbone; an image is encoded once.
 
     ``name`` is a backbone's, or a file with weights of the interactive network, ``FILE.safetensors``;
-    ``,setting=value`` may follow for that network.
+    ``,setting=value`` may follow for that network; ``interactive,motion=null`` sees the first frames alone.
     """
 
     def __init__(self, name: str) -> None:
@@ -77,7 +77,7 @@ class Asked:
     def __call__(self, case: Case, prompt: Prompt) -> Answer:
         if self.case is not case:
             start = time.process_time()
-            self.features, self.case = self.backbone.encode(case.image), case
+            self.features, self.case = encode_frame(self.backbone, case.frame), case
             self.encode_seconds.append(time.process_time() - start)
         start = time.process_time()
         candidates = self.backbone.decode(self.features, [prompt])
@@ -102,7 +102,7 @@ def measure(case: Case, methods: dict[str, Method], kind: str) -> list[dict[str,
     for name, method in methods.items():
         if (name == "band" and kind != "rough mask") or (name == "grabcut" and "mask and" in kind):
             continue
-        asked = Case(case.group, case.name, case.image, case.truth)  # random numbers start anew
+        asked = replace(case)  # random numbers start anew
         answers = ask(method, asked, kind)
         if kind == "clicks":
             for number in CLICKS:
@@ -132,7 +132,7 @@ def row_of(case: Case, kind: str, name: str, answers: list[Answer]) -> dict[str,
     if len(course) > 1:
         row["course"] = course
     if kind.startswith("rough mask"):
-        given = rough_mask(Case(case.group, case.name, case.image, case.truth))
+        given = rough_mask(replace(case))
         row["given_iou"] = round(iou(given, case.truth), 4)
     return row
 

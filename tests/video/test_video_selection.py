@@ -138,3 +138,21 @@ def test_existing_cuts_ranges(start: int, length: int, step: int, count: int) ->
     wanted = range(max(0, start), max(0, start) + length, step)
     assert list(existing(wanted, count)) == [i for i in wanted if i < count]
     assert list(existing(wanted[::-1], count)) == [i for i in wanted if i < count][::-1]
+
+
+def test_images_nearby() -> None:
+    """1, 2, 4 and 8 frames later whatever is selected; at the end, and with one more frame, as many as there
+    are; before the last frame those that go before it."""
+    video = Video(Numbers(12), start=2, stride=5, end=8, size=(4, 2))
+    first, second = video
+    assert first.nearby is not None
+    assert [int(image[0, 0, 0]) for image in first.nearby()] == [3, 4, 6, 10]
+    assert {image.shape for image in first.nearby()} == {(2, 4, 3)}
+    assert second.nearby is not None
+    assert [int(image[0, 0, 0]) for image in second.nearby()] == [8, 9, 11]
+    (last,) = Video(Numbers(12)).frames(11)
+    assert last.nearby is not None
+    assert [int(image[0, 0, 0]) for image in last.nearby()] == [10, 9, 7, 3]
+    (alone,) = Video(Numbers(1))
+    assert alone.nearby is not None
+    assert alone.nearby() == []

@@ -182,8 +182,8 @@ class Video:
             self._check_start(self._reader.count_frames())
 
     def _nearby(self, index: int) -> list[NDArray[np.uint8]]:
-        """The images at :data:`NEARBY` frames after a frame, whatever is selected; at the end of the video those
-        before it. Fewer where they cannot be read."""
+        """The images at distances :data:`NEARBY` after a frame, whatever is selected; at the end of the video
+        those before it. Fewer where they cannot be read."""
         last = max(NEARBY)
         for wanted in (range(index + 1, index + last + 1), range(index - 1, max(-1, index - last - 1), -1)):
             found: dict[int, NDArray[np.uint8]] = {}

@@ -137,9 +137,7 @@ def decode_one(
         )
         found = search_with_probabilities(crop.regions, terms, found, probabilities)
         quality = predicted_quality(crop.regions, terms, found)
-        quality += np.float32(agreement) * agreement_with(
-            crop.regions, found, probabilities.mean(axis=0)
-        )
+        quality += np.float32(agreement) * agreement_with(crop.regions, found, probabilities.mean(axis=0))
         quality = np.clip(quality / (1 + agreement), 0, 1)
     else:
         quality = predicted_quality(crop.regions, terms, found)
