@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import pytest
 
-from vos.backbones.base import encode_frame
 from vos.backbones.feature_cache import FeatureCache
 from vos.backbones.interactive.backbone import build_interactive
 from vos.backbones.interactive.motion import motion_log_odds, residual_flows
@@ -79,21 +78,3 @@ def test_a_click_finds_what_only_its_motion_shows(cached: bool) -> None:
     still = preview_prompt(Frame(0, image.copy()), CLICK, model)
     moving = preview_prompt(Frame(0, image, nearby=lambda: nearby), CLICK, model)
     assert region_similarity(moving.mask, mask) > 0.8 > region_similarity(still.mask, mask) + 0.2
-
-
-def test_images_are_read_when_a_prompt_needs_them() -> None:
-    """Encoding reads none, and a rough mask needs none; two prompts read them once."""
-    (image, *nearby), mask = clip((0, 1))
-    reads = []
-
-    def read() -> list[np.ndarray]:
-        reads.append(1)
-        return nearby
-
-    backbone = build_interactive()
-    features = encode_frame(backbone, Frame(0, image, nearby=read))
-    backbone.decode(features, [Prompt(mask=mask)])
-    assert not reads
-    backbone.decode(features, [CLICK])
-    backbone.decode(features, [Prompt(box=np.array([70, 40, 210, 100], np.float32))])
-    assert len(reads) == 1

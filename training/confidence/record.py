@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.common import data_root
-from vos.backbones.base import Backbone
+from vos.backbones.base import Backbone, encode_frame
 from vos.backbones.classical.backbone import GraphCutBackbone
 from vos.backbones.expected_quality import decoding_signals
 from vos.backbones.interactive.backbone import build_interactive
@@ -84,11 +84,17 @@ def sequences(root: Path) -> list[Annotated]:
 
 
 def record_decoding(backbone: Backbone, sequence: Annotated) -> list[Row]:
-    """Rows for a box, one, two and three clicks in the first frame.
+    """Rows for a box, one, two and three clicks in the first frame, as a frame of its video and by itself.
 
     The first click is at the object's deepest point, each next one at the deepest point of the largest error.
     """
     frame, truth = next(iter(sequence.frames())), sequence.truth[0]
+    rows = [row | {"motion": True} for row in _decoding_rows(backbone, frame, truth)]
+    still = Frame(frame.index, frame.image.copy())
+    return rows + [row | {"motion": False} for row in _decoding_rows(backbone, still, truth)]
+
+
+def _decoding_rows(backbone: Backbone, frame: Frame, truth: Mask) -> list[Row]:
     rows = [_decoded(backbone, frame, box_prompt(truth), truth)]
     points, labels = [deepest(truth)], [1]
     for _ in range(CLICKS):
@@ -105,7 +111,7 @@ def record_decoding(backbone: Backbone, sequence: Annotated) -> list[Row]:
 
 def _decoded(backbone: Backbone, frame: Frame, prompt: Prompt, truth: Mask) -> Row:
     mask = _mask_of(frame, prompt, backbone)
-    candidates = backbone.decode(backbone.encode(frame.image), [prompt])
+    candidates = backbone.decode(encode_frame(backbone, frame), [prompt])
     scores, low_res = candidates.scores[0].cpu().numpy(), candidates.low_res[0].cpu().numpy() > 0
     count = 0 if prompt.points is None else len(prompt.points)
     return {

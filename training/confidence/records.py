@@ -83,7 +83,11 @@ class Records:
                 quality = cross_validated(samples, DECODING_RIDGE)
             else:
                 quality = fit(samples, DECODING_RIDGE)(samples.signals)
-            expected |= {(r["sequence"], r["prompt"]): float(q) for r, q in zip(rows, quality, strict=True)}
+            expected |= {
+                (r["sequence"], r["prompt"]): float(q)
+                for r, q in zip(rows, quality, strict=True)
+                if r.get("motion", True)
+            }
         return expected
 
 

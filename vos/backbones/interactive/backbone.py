@@ -84,10 +84,8 @@ class InteractiveContext:
     """Crops encoded since, a few."""
     answers: dict[bytes, list[Answer]] = field(default_factory=dict)
     """Answers by prompt, a few: the next point continues from them."""
-    nearby: Callable[[], Sequence[NDArray[np.uint8]]] | None = None
-    """Reads images near this one in time."""
-    flows: list[ResidualFlow] | None = None
-    """To the images nearby, once they were needed."""
+    flows: Sequence[ResidualFlow] = ()
+    """To images near this one in time, where there is a video."""
 
 
 class InteractiveBackbone:
@@ -137,9 +135,10 @@ class InteractiveBackbone:
     def encode_in_video(
         self, image: NDArray[np.uint8], nearby: Callable[[], Sequence[NDArray[np.uint8]]]
     ) -> FrameFeatures:
-        """See :class:`~vos.backbones.base.SeesMotion`; images are read when a first prompt needs them."""
+        """See :class:`~vos.backbones.base.SeesMotion`."""
         features = self.encode(image)
-        features.context.nearby = nearby
+        if self.settings.motion is not None:
+            features.context.flows = residual_flows(image, nearby(), self.settings.motion)
         return features
 
     @torch.inference_mode()
@@ -202,30 +201,19 @@ class InteractiveBackbone:
         return replace(prompt, points=prompt.points[:-1], labels=prompt.labels[:-1])
 
     def _first(self, context: InteractiveContext, prompt: Prompt) -> list[Answer]:
-        """Without a previous mask: graph cuts, with the network's probabilities as a unary term."""
+        """Without a previous mask: graph cuts, with probabilities by network and motion as a unary term."""
         size, probability_maps, agreement = context.whole.image_size, [], AGREEMENT_WEIGHT
         if prompt.mask is None and prompt.low_res is None:
             crop = context.whole if prompt.box is None else self._around(context, prompt.box, prompt)
-            answers = self._ask(crop, prompt, None)
-            odds = self._motion(context, prompt)
+            found = [answer.logits for answer in self._ask(crop, prompt, None)]
+            odds = motion_log_odds(context.flows, prompt, size, self.settings.motion)
             if odds is not None and self.settings.motion is not None:
+                found = [np.clip(logits, -CERTAIN, CERTAIN) + odds for logits in found]
                 agreement = self.settings.motion.agreement
-            maps = [
-                answer.logits if odds is None else np.clip(answer.logits, -CERTAIN, CERTAIN) + odds
-                for answer in answers
-            ]
-            probability_maps = [probability(logits) for logits in maps]
+            probability_maps = [probability(logits) for logits in found]
         cut = decode_one(context.cut.context, prompt, None, CANDIDATES, probability_maps, agreement)
         answers = [Answer(logits, float(score)) for logits, score in zip(*cut, strict=True)]
         return rank(answers, size, prompt)
-
-    def _motion(self, context: InteractiveContext, prompt: Prompt) -> Floats | None:
-        """(H, W) log-odds of the object by motion, if there is any to be seen."""
-        if context.nearby is None or self.settings.motion is None:
-            return None
-        if context.flows is None:
-            context.flows = residual_flows(context.image, context.nearby(), self.settings.motion)
-        return motion_log_odds(context.flows, prompt, context.whole.image_size, self.settings.motion)
 
     def _together(self, context: InteractiveContext, prompt: Prompt) -> list[Answer]:
         """What the network makes of several points at once."""
