@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 OUT    ?= out/demo
 READY  := $(VENV)/.ready
 
-.PHONY: demo test test-all lint types wheel check docs site oracles clean
+.PHONY: demo test test-all test-extras lint types wheel check docs site oracles clean
 
 demo: $(READY)  ## cut the objects out of the bundled clip, score the result, say where it is
 	$(BIN)/vos demo -o $(OUT) --overwrite
@@ -16,6 +16,10 @@ test: $(READY)  ## the whole suite, without the slow tests
 
 test-all: $(READY)  ## the slow tests as well
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m ""
+
+test-extras: $(READY)  ## the tests of Ray, of an object store (a stand-in on loopback) and of webdataset shards
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[ray,cloud]' 'moto[server]>=5' webdataset
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "" -rs $(addprefix tests/runs/batch/test_batch_,ray.py store.py pack.py)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -81,6 +81,13 @@ def timed(function: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - start, result
 
 
+def cpu_timed(function: Callable[[], Any]) -> tuple[float, float, Any]:
+    """Seconds, processor seconds of this process, and what the function returns."""
+    cpu = time.process_time()
+    seconds, result = timed(function)
+    return seconds, time.process_time() - cpu, result
+
+
 def measure_check(root: Path) -> Iterator[dict[str, Any]]:
     """Check a long manifest in a process of its own, for its peak memory."""
     path = write_lines(root / "long.jsonl", LINES)
@@ -92,9 +99,7 @@ def measure_check(root: Path) -> Iterator[dict[str, Any]]:
 
 def check_here(path: str) -> None:
     """The part of :func:`measure_check` that runs in the other process."""
-    cpu = time.process_time()
-    seconds, (manifest, problems) = timed(lambda: check_manifest(path, SETTINGS, probe=False))
-    cpu = time.process_time() - cpu
+    seconds, cpu, (manifest, problems) = cpu_timed(lambda: check_manifest(path, SETTINGS, probe=False))
     assert len(manifest) == LINES
     assert not problems
     # Not ru_maxrss, which begins at what the parent process had.
@@ -109,9 +114,7 @@ def measure_sizes(root: Path) -> Iterator[dict[str, Any]]:
         path, output = write_lines(root / f"{count}.jsonl", count), root / f"out{count}"
         manifest = read_manifest(path)
         work = partial(run_batch, path, output, SETTINGS, BatchOptions(dynamic=True), run=simulated)
-        cpu = time.process_time()
-        worked, outcome = timed(work)
-        cpu = time.process_time() - cpu
+        worked, cpu, outcome = cpu_timed(work)
         assert outcome.done == count
         store = open_store(output)
         claiming = Leases(open_store(root / f"claims{count}"), "w")
@@ -144,18 +147,21 @@ def measure_overhead(root: Path, manifest: Path) -> Iterator[dict[str, Any]]:
     direct("warm")
     rounds = []
     for k in range(5):  # in turns: another process on the machine slows both
-        alone, _ = timed(partial(direct, f"direct{k}"))
-        batch, outcome = timed(partial(run_batch, manifest, root / f"batch{k}", settings))
+        *alone, _ = cpu_timed(partial(direct, f"direct{k}"))
+        *batch, outcome = cpu_timed(partial(run_batch, manifest, root / f"batch{k}", settings))
         assert outcome.done_here == CLIPS
-        rounds.append((alone, batch))
+        rounds.append((*alone, *batch))
     least = [min(times) for times in zip(*rounds, strict=True)]
     yield {
         "part": "track",
         "clips": CLIPS,
         "frames": FRAMES,
         "direct_seconds": least[0],
-        "batch_seconds": least[1],
-        "overhead_ms_per_task": 1e3 * (least[1] - least[0]) / CLIPS,
+        "batch_seconds": least[2],
+        "overhead_ms_per_task": 1e3 * (least[2] - least[0]) / CLIPS,
+        "direct_cpu_seconds": least[1],
+        "batch_cpu_seconds": least[3],
+        "overhead_cpu_ms_per_task": 1e3 * (least[3] - least[1]) / CLIPS,
     }
 
 
@@ -182,7 +188,7 @@ def measure_jobs(root: Path, manifest: Path) -> Iterator[dict[str, Any]]:
 
 
 def main() -> None:
-    """All parts, or those named."""
+    """All parts, or those named; rows of the others are kept from an earlier file."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--json", type=Path)
     parser.add_argument("--parts", default="check,size,track,jobs")
@@ -193,6 +199,9 @@ def main() -> None:
         return
     parts = arguments.parts.split(",")
     rows: list[dict[str, Any]] = []
+    if arguments.json is not None and arguments.json.is_file():
+        earlier = json.loads(arguments.json.read_text())["rows"]
+        rows = [row for row in earlier if row["part"] not in parts]
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         clips = write_clips(root)

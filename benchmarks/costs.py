@@ -1,4 +1,4 @@
-"""The table of costs in ``docs/batch.md``, from the seconds per frame in ``benchmarks/results``.
+"""The tables of costs in ``docs/batch.md``, from what was measured in ``benchmarks/results``.
 
 ::
 
@@ -18,6 +18,7 @@ from vos.files import write_text_atomic
 
 PAGE = ROOT / "docs" / "batch.md"
 BEGIN, END = "<!-- costs: written by benchmarks/costs.py -->\n", "<!-- end of costs -->"
+BATCH_BEGIN, BATCH_END = "<!-- batch: written by benchmarks/costs.py -->\n", "<!-- end of batch -->"
 FPS = 25
 """Frames per second of the video whose hour is priced."""
 SETS = {
@@ -82,10 +83,45 @@ def table(rows: list[Cost]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def batch_table(results: Path = RESULTS) -> str:
+    """What ``benchmarks/batch.py`` measured, in Markdown."""
+    rows = json.loads((results / "batch.json").read_text())["rows"]
+    check, track, jobs = (
+        next(row for row in rows if row["part"] == part) for part in ("check", "track", "jobs")
+    )
+    lines = [
+        "| tasks | a worker's own work, per task | claim a task | `status` | `report` |",
+        "|--:|--:|--:|--:|--:|",
+    ]
+    lines += [
+        f"| {row['tasks']:,} | {row['run_cpu_ms_per_task']:.1f} ms | {row['claim_ms_per_task']:.1f} ms "
+        f"| {row['status_seconds']:.2f} s | {row['report_seconds']:.2f} s |"
+        for row in rows
+        if row["part"] == "size"
+    ]
+    overhead = max(0.0, track["overhead_ms_per_task"])
+    lines += [
+        "",
+        f"Checking a manifest of {check['lines']:,} lines takes {check['cpu_seconds']:.1f} s of processor "
+        f"time and {check['peak_mib']:.0f} MiB.",
+        f"{track['clips']} clips of {track['frames']} frames take {track['batch_seconds']:.1f} s in a batch, "
+        f"and {track['direct_seconds']:.1f} s in a loop over `vos.track_video` with the model loaded once "
+        f"({overhead:.0f} ms per task more); two jobs on two cores are {jobs['speedup']:.2f} times as fast "
+        "as one.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def placed(text: str, begin: str, end: str, new: str) -> str:
+    """The text with ``new`` between the two marks."""
+    before, rest = text.split(begin)
+    return before + begin + "\n" + new + "\n" + end + rest.split(end)[1]
+
+
 def main() -> None:
-    """Write the table into the page."""
-    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
-    write_text_atomic(PAGE, before + BEGIN + "\n" + table(costs()) + "\n" + END + rest.split(END)[1])
+    """Write the tables into the page."""
+    text = placed(PAGE.read_text(encoding="utf-8"), BEGIN, END, table(costs()))
+    write_text_atomic(PAGE, placed(text, BATCH_BEGIN, BATCH_END, batch_table()))
 
 
 if __name__ == "__main__":

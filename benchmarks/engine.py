@@ -34,7 +34,7 @@ STAGES = {
     "local_colours": "local colours",
     "mean_field": "mean field",
     "filter_components": "components",
-    "adapt": "online update",
+    "update_online": "online update",
 }
 
 

@@ -7,7 +7,9 @@ Moving ellipses with holes, at 854x480 unless told otherwise, over a picture tha
 is written and read in a process of its own, with its pieces on disk, as `vos track` keeps them; memory is the
 peak of that process over one that only makes the frames (Linux only). Seconds are processor time, and making
 the frames is not counted. The last rows encode the same masks as COCO run lengths, here and with pycocotools
-alone, in turns. Rows of formats that are not measured now are kept from an earlier file of the same settings.
+alone, in turns, and, with `--oracles PYTHON`, as CVAT and Label Studio have them, here and with their SDKs,
+one process after the other. Rows of formats that are not measured now are kept from an earlier file of the
+same settings.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ from vos.files import make_folder
 from vos.formats.base import VideoFacts
 from vos.formats.registry import FORMATS, build_writer, readers, writer_class, writers
 from vos.frame import Frame
-from vos.ops.rle import compress, label_counts
+from vos.ops.boxes import tight_box
+from vos.ops.brush import encode_brush
+from vos.ops.rle import compress, label_counts, row_runs
 from vos.results import FrameResult
 
 SIZE = (480, 854)
@@ -134,12 +138,43 @@ def encoders(objects: int, size: tuple[int, int]) -> list[dict[str, Any]]:
     ]
 
 
+def sdk_encoders(python: str, objects: int, size: tuple[int, int]) -> list[dict[str, Any]]:
+    """Milliseconds per frame to make the run lengths of CVAT and Label Studio, ours and their SDKs'."""
+    clip = [result.labels for _, result in frames(60, objects, size)]
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(Path(folder, "labels.npy"), np.stack(clip))
+        command = [python, str(Path(__file__).with_name("sdk_encoders.py")), str(Path(folder, "labels.npy"))]
+        theirs = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    rows = []
+    for key, sdk, encode in (("cvat", "cvat-sdk", cvat_runs), ("brush", "label-studio-sdk", encode_brush)):
+        times, first = [], None
+        for labels in clip:
+            start = time.process_time()
+            found = [encode(labels == k) for k in range(1, objects + 1)]
+            times.append(time.process_time() - start)
+            first = first or found
+        # The SDK of Label Studio ends a whole byte with a byte of zeros.
+        assert all(a[: len(b)] == b and not any(a[len(b) :]) for a, b in zip(theirs[key], first, strict=True))
+        ours = 1000 * statistics.median(times)
+        for name, value in ((f"vos for {sdk}", ours), (sdk, theirs[sdk])):
+            rows.append({"encoder": name, "milliseconds_per_frame": round(value, 3)})
+    return rows
+
+
+def cvat_runs(mask: np.ndarray) -> list[int]:
+    """Row-wise runs inside the tight box, and the box, as in a shape of CVAT."""
+    box = tight_box(mask)
+    assert box is not None
+    x0, y0, x1, y1 = box
+    return [*row_runs(mask[y0 : y1 + 1, x0 : x1 + 1]).tolist(), x0, y0, x1, y1]
+
+
 def row_of(name: str, found: dict[str, Any], count: int, base: float) -> dict[str, Any]:
     """What is reported of one format."""
     row = {
         "format": name,
         "write_frames_per_cpu_second": round(count / found["write_seconds"], 1),
-        "write_peak_mib": round(found["peak"] - base, 1),
+        "write_peak_mib": round(max(0.0, found["peak"] - base), 1),
         "bytes_per_frame": round(found["bytes"] / count),
     }
     if "read_seconds" in found:
@@ -191,6 +226,12 @@ def write_table(results: Path, page: Path) -> None:
         "",
         f"Making the COCO strings of a frame takes {encoder['vos']:.1f} ms, with pycocotools alone "
         f"{encoder['pycocotools']:.1f} ms, in turns in one process.",
+        *(
+            f"The run lengths of {title} take {encoder[f'vos for {sdk}']:.1f} ms per frame, with {sdk} "
+            f"{encoder[sdk]:.1f} ms."
+            for title, sdk in (("CVAT", "cvat-sdk"), ("Label Studio", "label-studio-sdk"))
+            if sdk in encoder
+        ),
     ]
     text = page.read_text(encoding="utf-8")
     section = re.compile(r"^## Speed\n.*?(?=^## |\Z)", flags=re.MULTILINE | re.DOTALL)
@@ -208,6 +249,8 @@ def main() -> None:
     parser.add_argument("--size", default=f"{SIZE[1]}x{SIZE[0]}")
     parser.add_argument("--format", action="append", help="only this one; may be given several times")
     parser.add_argument("--jobs", type=int, default=1, help="formats measured side by side")
+    parser.add_argument("--oracles", help="interpreter of the environment that `make oracles` makes")
+    parser.add_argument("--encoders", action="store_true", help="measure no format, only the encoders")
     parser.add_argument("--table", type=Path, help="write the table of the results into this page, and stop")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -227,13 +270,16 @@ def main() -> None:
         return row_of(name, in_process(name, options.frames, options.objects, size), options.frames, base)
 
     # Those that encode pictures take longest: they come first, so that none is left alone at the end.
-    names = sorted(options.format or writers(), key=lambda name: not FORMATS[name].needs_frames)
+    names = [] if options.encoders else options.format or writers()
+    names = sorted(names, key=lambda name: not FORMATS[name].needs_frames)
     with ThreadPoolExecutor(options.jobs) as pool:
         for row in pool.map(measured, names):
             rows[row["format"]] = row
             print(row, flush=True)
             write_json(options.output, "formats", settings, list(rows.values()))
     rows |= {row["encoder"]: row for row in encoders(options.objects, size)}
+    if options.oracles:
+        rows |= {row["encoder"]: row for row in sdk_encoders(options.oracles, options.objects, size)}
     write_json(options.output, "formats", settings, list(rows.values()))
 
 

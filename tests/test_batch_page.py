@@ -12,9 +12,11 @@ if str(ROOT) not in sys.path:
 
 def test_the_costs_are_those_of_the_benchmarks() -> None:
     """docs/batch.md has the table of benchmarks/results."""
-    from benchmarks.costs import PAGE, costs, table
+    from benchmarks.costs import PAGE, batch_table, costs, table
 
-    assert table(costs()) in PAGE.read_text(encoding="utf-8"), "run `python -m benchmarks.costs`"
+    text = PAGE.read_text(encoding="utf-8")
+    assert table(costs()) in text, "run `python -m benchmarks.costs`"
+    assert batch_table() in text, "run `python -m benchmarks.costs`"
 
 
 def test_an_hour_of_video() -> None:

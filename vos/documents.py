@@ -8,6 +8,7 @@ import math
 import os
 import reprlib
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +78,21 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     return parse_json(read_text(path))
 
 
-def parse_json(text: str) -> Any:
-    """As :func:`read_json`, of a file's text."""
+def parse_json(text: str, pack: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+    """As :func:`read_json`, of a file's text.
+
+    Args:
+        text: the JSON.
+        pack: makes something smaller of every object as soon as it is read, the inner ones first, so that a
+            large file does not stand in memory as millions of Python objects.
+    """
+
+    def hook(pairs: list[tuple[str, Any]]) -> Any:
+        found = _unique(pairs)
+        return found if pack is None else pack(found)
+
     try:
-        return json.loads(
-            text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique
-        )
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=hook)
     except json.JSONDecodeError as error:
         raise ValueError(f"it is not JSON ({error})") from None
     except RecursionError:
@@ -195,7 +205,7 @@ def read_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
         rest = os.fstat(file.fileno()).st_size - file.tell()
         if min(shape, default=0) < 0 or count * dtype.itemsize != rest:
             raise ValueError(
-                f"its header speaks of {shown(shape)} {dtype}, which does not fit the {rest} bytes after it"
+                f"its header declares {shown(shape)} {dtype}, which does not fit the {rest} bytes after it"
             )
         array = np.fromfile(file, dtype=dtype, count=count)
     return array.reshape(shape, order="F" if by_columns else "C")

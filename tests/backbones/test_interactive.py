@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from vos.backbones.classical.working_crop import look_at
+from vos.backbones.classical.working_crop import crop_regions
+from vos.backbones.image_crop import crop_box_around
 from vos.backbones.interactive.backbone import InteractiveBackbone
 from vos.backbones.interactive.choice import Answer, distinct
 from vos.backbones.interactive.corrections import corrected, obeyed
+from vos.backbones.interactive.crops import PADDING, FeatureCrop, input_size, prompt_planes
 from vos.backbones.interactive.network import InteractiveConfig, InteractiveNetwork, interactive_from
 from vos.backbones.interactive.spreading import SpreadSettings, spread
-from vos.backbones.interactive.views import View, prompt_planes, view_size, window_around
 from vos.errors import ModelError
 from vos.prompts import Prompt
 
@@ -85,14 +86,14 @@ def test_candidates_go_from_small_to_large_and_the_first_scores_highest():
 
 
 def test_windows_and_planes_use_the_conventions_for_pixels():
-    assert window_around(np.array([40, 30, 59, 49]), SIZE, 0.5) == (26, 16, 74, 64)
-    view = View((20, 10, 84, 74), SIZE, (128, 128), ())
+    assert crop_box_around(np.array([40, 30, 59, 49]), SIZE, 0.5, PADDING) == (26, 16, 74, 64)
+    view = FeatureCrop((20, 10, 84, 74), SIZE, (128, 128), ())
     planes = prompt_planes(view, Prompt(box=np.array([30, 20, 49, 39], np.float32)), None)
     inside = np.argwhere(planes[3] > 0)
     assert inside.min(axis=0).tolist() == [20, 20]
     assert inside.max(axis=0).tolist() == [59, 59]
-    assert view_size((0, 0, 854, 480), 115_000) == (256, 448)
-    assert view_size((0, 0, 20, 10), 90_000) == (32, 64)  # enlarged, but no further than it may be
+    assert input_size((0, 0, 854, 480), 115_000) == (256, 448)
+    assert input_size((0, 0, 20, 10), 90_000) == (32, 64)  # enlarged, but no further than it may be
 
 
 def test_any_network_obeys_any_prompt_and_is_repeatable():
@@ -149,7 +150,7 @@ def two_blocks() -> tuple[np.ndarray, np.ndarray]:
 def test_a_point_spreads_over_what_looks_like_it(others: list[tuple[int, int]]) -> None:
     """A point off one block removes that block up to its edges, not the other, and no point on the object."""
     image, before = two_blocks()
-    view = look_at(image, (0, 0, 90, 60), 60 * 90)
+    view = crop_regions(image, (0, 0, 90, 60), 60 * 90)
     undecided = np.full((60, 90), 0.3, np.float32)
     points = np.array([*others, (60, 34)], np.float32)
     prompt = Prompt(points=points, labels=np.array([1] * len(others) + [0]))
@@ -167,7 +168,7 @@ def test_a_point_on_the_object_spreads_as_well() -> None:
     """Over the block that is missed, and not over the background."""
     image, before = two_blocks()
     before[:, 45:] = -8
-    view = look_at(image, (0, 0, 90, 60), 60 * 90)
+    view = crop_regions(image, (0, 0, 90, 60), 60 * 90)
     prompt = Prompt(points=np.array([(25, 30), (60, 30)], np.float32), labels=np.array([1, 1]))
     changed = spread(view, before, np.full((60, 90), -0.3, np.float32), prompt, SpreadSettings())
     assert changed[15:45, 47:75].mean() > 0.9

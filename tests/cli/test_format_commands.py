@@ -228,7 +228,7 @@ def test_a_data_set_of_two_videos(clip: Scene, tmp_path: Path) -> None:
     assert (out / "val.txt").read_text().splitlines()[0] == "images/val/two_00000.png"
     before = sorted(tmp_path.rglob("*"))
     assert "exclude each other" in add("three", "val", "--overwrite", code=2).stderr
-    assert "say the same" in add("three", "val", "-O", "split=val", code=2).stderr
+    assert "set the same option" in add("three", "val", "-O", "split=val", code=2).stderr
     assert "there already" in add("two", "val", code=2).stderr
     classes.write_text('["dog"]')
     assert "must hold" in add("three", "val", code=2).stderr

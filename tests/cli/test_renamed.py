@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+from typing import Any
 
 import pytest
 from vos_cli.renamed import with_current_flags
 
 from vos.prompting.class_names import ClassSettings
 from vos.settings import override
-from vos.trackers.classical.step import ClassicalSettings
+from vos.trackers.classical.settings import ClassicalSettings
+from vos.trackers.nano.tracker import NanoSettings
+from vos.trackers.persam.step import PersamTrackerSettings
 
 
 def test_an_old_flag_becomes_the_new_one(caplog: pytest.LogCaptureFixture) -> None:
@@ -35,3 +39,18 @@ def test_an_old_setting_becomes_the_new_one(caplog: pytest.LogCaptureFixture) ->
         classes = override(ClassSettings(), {"finder": "owlv2"})
     assert (settings.fusion.appearance, settings.max_references, classes.detector) == (1.5, 3, "owlv2")
     assert "setting fusion.looks is called fusion.appearance now" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "settings", [ClassicalSettings(), NanoSettings(), PersamTrackerSettings(), ClassSettings()]
+)
+def test_old_settings_lead_to_settings_that_there_are(settings: Any) -> None:
+    """In every part of a tracker's settings; and no setting has the old name of another."""
+    parts = [settings]
+    while parts:
+        part = parts.pop()
+        fields = {field.name for field in dataclasses.fields(part)}
+        renamed = getattr(part, "RENAMED", {})
+        assert set(renamed.values()) <= fields
+        assert not set(renamed) & fields
+        parts += [value for value in vars(part).values() if dataclasses.is_dataclass(value)]

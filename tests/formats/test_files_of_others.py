@@ -289,6 +289,23 @@ def test_darwin_keyframes_hold(tmp_path: Path) -> None:
     assert np.array_equal(labels[3] > 0, square(9, 2, 13, 6))
 
 
+def test_object_masks(tmp_path: Path) -> None:
+    """A folder per object; names are kept as names, numbers as ids, and index PNGs are refused."""
+    for name, box in (("dog", (2, 2, 6, 6)), ("007", (9, 2, 13, 6))):
+        (tmp_path / name).mkdir()
+        Image.fromarray(square(*box).astype(np.uint8) * 255).save(tmp_path / name / "00003.png")
+    found = formats.read(tmp_path, "object-masks")
+    assert found.names == {1: "dog"}
+    labels = labels_by_index(found)[3]
+    assert np.array_equal(labels == 1, square(2, 2, 6, 6))
+    assert np.array_equal(labels == 7, square(9, 2, 13, 6))
+    with pytest.raises(FormatError, match="cannot tell which format"):
+        formats.read(tmp_path)
+    Image.fromarray(labels.astype(np.uint8)).save(tmp_path / "dog" / "00003.png")
+    with pytest.raises(FormatError, match="several values"):
+        list(formats.read(tmp_path, "object-masks"))
+
+
 def test_labelme_polygons_and_rectangles(tmp_path: Path) -> None:
     """Shapes without a group are objects of their own."""
     shapes = [

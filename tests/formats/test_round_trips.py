@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from annotated_clips import (
@@ -109,6 +110,47 @@ def test_any_clip(name: str, labels: list[np.ndarray], named: list[str]) -> None
     given = annotations_of(labels, names=names)
     with tempfile.TemporaryDirectory() as folder:
         check(name, given, through(name, given, Path(folder)))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("coco", {"segmentation": "polygon"}),
+        ("cvat-video", {"tracks": "polygon"}),
+        ("darwin", {}),
+        ("labelme", {"shape": "polygon"}),
+        ("yolo", {}),
+    ],
+)
+def test_simplified_outlines_are_counted(name: str, options: dict[str, str], tmp_path: Path) -> None:
+    """With ``epsilon`` files are smaller, and the pixels that differ are as many as the writer says."""
+    labels = np.zeros((60, 80), np.uint8)
+    cv2.circle(labels, (30, 28), 21, 1, -1)
+    given = annotations_of([labels])
+    sizes, wrong = [], []
+    for epsilon in (0.0, 2.0):
+        path = tmp_path / str(epsilon) / FORMATS[name].default_name
+        written = formats.write(given, path, name, options={**options, "epsilon": epsilon})
+        (found,) = (result.labels for _, result in formats.read(path, name, size=labels.shape))
+        counted = written.losses.get("wrong_pixels", {})
+        assert int(((found > 0) != (labels > 0)).sum()) == sum(counted.values())
+        sizes.append(sum(map(len, files_under(path).values())))
+        wrong.append(sum(counted.values()))
+    assert sizes[1] < sizes[0] / 2
+    assert wrong[0] == 0 < wrong[1]
+
+
+def test_simplified_outlines_of_video_regions(tmp_path: Path) -> None:
+    """Label Studio's video vectors have fewer points."""
+    labels = np.zeros((60, 80), np.uint8)
+    cv2.circle(labels, (30, 28), 21, 1, -1)
+    sizes = []
+    for epsilon in (0.0, 2.0):
+        path = tmp_path / str(epsilon)
+        options = {"shape": "vector", "epsilon": epsilon}
+        formats.write(annotations_of([labels]), path, "label-studio-video", options=options)
+        sizes.append((path / "tasks.json").stat().st_size)
+    assert sizes[1] < sizes[0] / 2
 
 
 @pytest.mark.parametrize("name", BOTH)

@@ -26,7 +26,7 @@ from vos.trackers.classical.appearance import (
 from vos.trackers.classical.augmentation import VOID, AugmentationSettings, fill, view
 from vos.trackers.classical.classifier import BETAS, OnlineClassifier, learn
 from vos.trackers.classical.local_colours import LocalColourSettings, local_colours
-from vos.trackers.classical.online_update import AdaptationSettings, adapt, unadapted
+from vos.trackers.classical.online_update import OnlineUpdateSettings, initial_online_model, update_online
 from vos.trackers.classical.sampling import draw, draw_with_region_errors
 
 CLIP = scene("still", num_frames=1, size=(60, 80))
@@ -170,9 +170,11 @@ def test_adaptation_learns_a_new_side(model: Appearance) -> None:
     image[LABELS == 1] = (20, 240, 240)
     descriptors, before = describe(image), [w.copy() for w in model.weights]
     appearance = np.exp(log_probabilities(model, [model.weights], descriptors, 5.0)[0])
-    adapted = unadapted(model)
+    adapted = initial_online_model(model)
     for _ in range(8):
-        adapted = adapt(adapted, model, descriptors, LABELS, appearance, AdaptationSettings(frames=3))
+        adapted = update_online(
+            adapted, model, descriptors, LABELS, appearance, OnlineUpdateSettings(frames=3)
+        )
     after = np.exp(log_probabilities(model, [adapted.learner.weights], descriptors, 5.0)[0])
     assert after[1][LABELS == 1].mean() > appearance[1][LABELS == 1].mean()
     assert after[1][LABELS == 1].mean() > 0.8

@@ -27,24 +27,24 @@ def test_a_judge_without_an_opinion_changes_nothing() -> None:
 
     def refiner(context: FrameContext) -> np.ndarray:
         seen.append(context)
-        return context.belief
+        return context.probabilities
 
     for own, refined in zip(_follow("crowd"), _follow("crowd", refiner), strict=True):
         np.testing.assert_array_equal(own, refined)
     for context in seen:
         count, size = len(context.ids), (context.crop.height, context.crop.width)
         assert context.cropped.shape == (*size, 3)
-        assert context.belief.shape == context.appearance_log_prob.shape == (count + 1, *size)
+        assert context.probabilities.shape == context.appearance_log_prob.shape == (count + 1, *size)
         assert context.warped.masks.shape == (count, *size)
-        np.testing.assert_allclose(context.belief.sum(axis=0), 1, atol=1e-5)
-        assert [set(np.unique(given.labels)) for given in context.given] == [{0, *context.ids}]
+        np.testing.assert_allclose(context.probabilities.sum(axis=0), 1, atol=1e-5)
+        assert [set(np.unique(given.labels)) for given in context.references] == [{0, *context.ids}]
 
 
 def test_the_judge_is_obeyed() -> None:
     """Where the judge sees nothing but background, there is none but background."""
 
     def refiner(context: FrameContext) -> np.ndarray:
-        nothing = np.zeros_like(context.belief)
+        nothing = np.zeros_like(context.probabilities)
         nothing[0] = 1
         return nothing
 
@@ -57,14 +57,14 @@ def test_cues_are_above_zero_where_the_object_wins() -> None:
 
     def refiner(context: FrameContext) -> np.ndarray:
         seen.append(context)
-        return context.belief
+        return context.probabilities
 
     _follow("crowd", refiner)
     for context in seen:
         cues = engine_cues(context)
         assert cues.shape == (len(context.ids), 3, *context.cropped.shape[:2])
         assert np.abs(cues).max() <= 1
-        winner = context.belief.argmax(axis=0)
+        winner = context.probabilities.argmax(axis=0)
         for k in range(len(context.ids)):
             assert np.mean((cues[k, 0] > 0) == (winner == k + 1)) > 0.999  # but for ties
 

@@ -17,6 +17,7 @@ from vos.trackers.classical.confidence import ReferenceStatistics
 from vos.trackers.classical.lookalikes import LookalikeSettings, likeness
 from vos.trackers.classical.reappearance import ReappearanceSettings, Trajectory
 from vos.trackers.classical.shape import ShapeSettings, shape_of, similarity
+from vos.trackers.classical.state import RENAMED
 from vos.trackers.classical.tracker import ClassicalSettings, ClassicalTracker
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -81,7 +82,8 @@ def test_another_one_elsewhere_is_not_the_lost_object(
 
 
 def test_state_goes_on_with_shapes() -> None:
-    """A run that is stored and loaded goes on with the same shapes and trajectories."""
+    """A saved and loaded state continues with the same shapes and trajectories; so does one of an earlier
+    version, with other names."""
     clip = scene("crossing", num_frames=4)
     tracker = ClassicalTracker(QUICK)
     tracker.start(clip.frames[0], clip.targets(0))
@@ -89,7 +91,12 @@ def test_state_goes_on_with_shapes() -> None:
         tracker.step(frame)
     other = ClassicalTracker(QUICK)
     other.load(load_state(dump_state(tracker.save())))
-    assert np.array_equal(tracker.step(clip.frames[3]).labels, other.step(clip.frames[3]).labels)
+    earlier = ClassicalTracker(QUICK)
+    old_names = {new: old for old, new in RENAMED.items()}
+    earlier.load({old_names.get(key, key): value for key, value in tracker.save().items()})
+    expected = tracker.step(clip.frames[3]).labels
+    assert np.array_equal(other.step(clip.frames[3]).labels, expected)
+    assert np.array_equal(earlier.step(clip.frames[3]).labels, expected)
 
 
 def test_a_shape_moves_as_a_whole() -> None:
@@ -98,9 +105,9 @@ def test_a_shape_moves_as_a_whole() -> None:
     mask[40:60, 50:90] = 1
     shape = shape_of(mask, np.zeros(mask.shape, bool), WHOLE)
     assert shape is not None
-    assert np.array_equal(shape.drawn(WHOLE) > 0.5, mask > 0.5)
-    moved = shape.moved(np.array([[1, 0, -10.0], [0, 1, -5.0]]), WHOLE)
-    assert np.array_equal(moved.drawn(WHOLE) > 0.5, np.roll(mask, (5, 10), (0, 1)) > 0.5)
+    assert np.array_equal(shape.render(WHOLE) > 0.5, mask > 0.5)
+    moved = shape.warped(np.array([[1, 0, -10.0], [0, 1, -5.0]]), WHOLE)
+    assert np.array_equal(moved.render(WHOLE) > 0.5, np.roll(mask, (5, 10), (0, 1)) > 0.5)
     x, y = moved.centre()
     assert (x, y) == pytest.approx((79.5, 54.5), abs=0.6)
 
@@ -113,13 +120,13 @@ def test_hidden_parts_of_a_shape_are_unknown_and_kept() -> None:
     others[40:60, 90:110] = True
     shape = shape_of(mask, others, WHOLE)
     assert shape is not None
-    assert shape.drawn(WHOLE)[45:55, 92:98] == pytest.approx(0.5)
+    assert shape.render(WHOLE)[45:55, 92:98] == pytest.approx(0.5)
     others[40:60, 70:110] = True
     found = np.where(others, np.float32(0), mask)
     later = shape
     for _ in range(10):
-        later = later.seen(later.drawn(WHOLE), found, others, WHOLE, ShapeSettings())
-    assert later.drawn(WHOLE)[45:55, 72:88].min() > 0.9
+        later = later.updated(later.render(WHOLE), found, others, WHOLE, ShapeSettings())
+    assert later.render(WHOLE)[45:55, 72:88].min() > 0.9
     assert later.agreement >= shape.agreement
 
 

@@ -50,8 +50,8 @@ def test_what_stands_still_is_spoken_against_and_what_moves_along_is_spoken_for(
     assert score[80:, :].max() < -1
 
 
-def test_evidence_for_the_object_is_damped_right_outside_of_it() -> None:
-    """Flow carries motion over the outline, so there only part of it is believed."""
+def test_the_score_for_the_object_is_damped_right_outside_of_it() -> None:
+    """Flow carries motion over the outline, so there only part of the score is kept."""
     flow = panning()
     flow[24:66, 34:86] = -6  # six pixels more than the object on each side
     score = scored(flow, box(30, 60, 40, 80)[None].astype(np.float32), MotionSettings())[0]
@@ -62,7 +62,7 @@ def test_evidence_for_the_object_is_damped_right_outside_of_it() -> None:
 
 @pytest.mark.parametrize("case", ["moves with the rest", "reflection", "tiny", "everything", "off"])
 def test_motion_that_does_not_tell_says_nothing(case: str) -> None:
-    """No evidence where object and background move alike, where the surroundings move with the object, where
+    """No score where object and background move alike, where the surroundings move with the object, where
     there are too few pixels, or where motion is turned off."""
     flow, mask, settings = panning(), box(30, 60, 40, 80), MotionSettings()
     flow[30:60, 40:80] = -6
@@ -93,18 +93,18 @@ def test_every_object_has_a_motion_of_its_own() -> None:
         assert scores[k][there].max() < 1
 
 
-@pytest.mark.parametrize("between", [3.0, 0.0])
-def test_a_part_that_moves_with_another_object_goes_to_it(between: float) -> None:
+@pytest.mark.parametrize("weight", [3.0, 0.0])
+def test_a_part_that_moves_with_another_object_goes_to_it(weight: float) -> None:
     """Two objects side by side move against each other; the label of one has leaked onto the other."""
     flow = panning()
     flow[20:70, 20:60] = -6
     flow[20:70, 60:110] = 9
     masks = np.stack([box(20, 70, 20, 60) | box(40, 70, 60, 80), box(20, 70, 60, 110) & ~box(40, 70, 60, 80)])
-    scores = scored(flow, masks.astype(np.float32), MotionSettings(between=between))
+    scores = scored(flow, masks.astype(np.float32), MotionSettings(pairwise_weight=weight))
     leaked = (slice(50, 68), slice(66, 78))
     gain = (scores[1] - scores[0])[leaked].mean()
-    alone = scored(flow, masks.astype(np.float32), MotionSettings(between=0.0))
-    if between:
+    alone = scored(flow, masks.astype(np.float32), MotionSettings(pairwise_weight=0.0))
+    if weight:
         assert gain > (alone[1] - alone[0])[leaked].mean() + 0.3
     else:
         assert np.array_equal(scores, alone)

@@ -11,7 +11,7 @@ from vos.testing import Shape, line, scene
 from vos.trackers.classical.components import ComponentSettings, filter_components
 from vos.trackers.classical.mean_field import CrfSettings, mean_field
 from vos.trackers.classical.unary import FusionSettings, motion_unary
-from vos.trackers.flow_warping import WarpingSettings, find_leap, warp_masks
+from vos.trackers.flow_warping import WarpingSettings, find_displacement, warp_masks
 
 
 def test_window_holds_the_objects_with_room() -> None:
@@ -76,9 +76,9 @@ def test_carry_moves_the_mask(velocity: tuple[float, float], radius: float) -> N
 def test_no_leap_where_flow_is_right() -> None:
     """No other place is proposed for an object that is where flow says."""
     images, _, masks = two_frames((4, 2), 20)
-    assert find_leap(images[0], images[1], masks[0][0], (4.0, 2.0)) is None
-    leap = find_leap(images[0], images[1], masks[0][0], (60.0, 2.0))
-    assert leap == pytest.approx((4, 2), abs=2)
+    assert find_displacement(images[0], images[1], masks[0][0], (4.0, 2.0)) is None
+    displacement = find_displacement(images[0], images[1], masks[0][0], (60.0, 2.0))
+    assert displacement == pytest.approx((4, 2), abs=2)
 
 
 def test_bad_flow_loosens_an_object() -> None:
@@ -86,7 +86,7 @@ def test_bad_flow_loosens_an_object() -> None:
     images, labs, masks = two_frames((4, 2), 20)
     warped = warp_masks(images[0], images[1], labs, masks[0], WarpingSettings())
     good = motion_unary(warped, warped.masks > 0.5, 0.7, FusionSettings())
-    blind = type(warped)(warped.masks, warped.trusts, (0.0,), warped.correspondence)
+    blind = type(warped)(warped.masks, warped.consistencies, (0.0,), warped.correspondence)
     assert motion_unary(blind, blind.masks > 0.5, 0.7, FusionSettings())[1][60, 84] > good[1][60, 84] + 1
     assert good[1][62, 54] > good[0][62, 54]
 
@@ -106,7 +106,9 @@ def test_strays_are_dropped_unless_there_is_room() -> None:
     hidden = filter_components(belief, warped, warped > 0.5, appearance, [1000.0], ComponentSettings())
     assert hidden[1, 15:25, 60:70].all()
     assert np.array_equal(
-        filter_components(belief, warped, warped > 0.5, appearance, [400.0], ComponentSettings(known=0.0)),
+        filter_components(
+            belief, warped, warped > 0.5, appearance, [400.0], ComponentSettings(min_overlap=0.0)
+        ),
         belief,
     )
 

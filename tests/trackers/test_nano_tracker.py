@@ -168,7 +168,7 @@ def test_what_the_engine_has_lost_is_looked_for_by_memory_alone() -> None:
     lost = replace(
         contexts[0],
         belief=np.stack(
-            [np.ones_like(b) if k == 0 else np.zeros_like(b) for k, b in enumerate(contexts[0].belief)]
+            [np.ones_like(b) if k == 0 else np.zeros_like(b) for k, b in enumerate(contexts[0].probabilities)]
         ),
     )
     assert collapsed(lost, 0.25).all()

@@ -26,7 +26,7 @@ def test_beliefs_are_kept_and_scored(tmp_path: Path, small_davis: Callable[[Path
     keep(davis, sequence, tmp_path / "sights", every=1, settings=ENGINE)
     frames = kept(tmp_path / "sights")
     assert len(frames) == len(sequence.annotations) - 1
-    assert all(frame.context.given is frames[0].context.given for frame in frames)
+    assert all(frame.context.references is frames[0].context.references for frame in frames)
     torch.manual_seed(0)
     network = NanoNetwork(NanoConfig((8, 8, 12, 16, 16), (0, 0, 1, 1, 0), 12))
     settings = NanoSettings(engine=ENGINE)

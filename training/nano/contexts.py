@@ -56,7 +56,7 @@ def keep(
 
     def observe(context: FrameContext) -> Floats:
         contexts.append(context)
-        return context.belief
+        return context.probabilities
 
     tracker = ClassicalTracker(settings, refiner=observe)
     folder.mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,7 @@ def score(backbone: NanoBackbone | None, frames: list[Kept], settings: NanoSetti
     results = []
     for frame in frames:
         context = frame.context
-        belief = context.belief if refiner is None else refiner(context)
+        belief = context.probabilities if refiner is None else refiner(context)
         crop, found = context.crop, np.zeros_like(frame.truth)
         found[crop.y0 : crop.y1, crop.x0 : crop.x1] = crop.enlarge(belief).argmax(axis=0) > 0
         results.append(float(region_similarity(found, frame.truth)))
@@ -107,12 +107,12 @@ def _arrays(context: FrameContext) -> dict[str, NDArray]:
     return {
         "window": np.array([crop.y0, crop.x0, crop.y1, crop.x1, crop.height, crop.width]),
         "picture": context.cropped,
-        "belief": context.belief,
+        "belief": context.probabilities,
         "mask": warped.masks[0].astype(np.float16),
-        "trust": warped.trusts[0].astype(np.float16),
+        "trust": warped.consistencies[0].astype(np.float16),
         "quality": np.array(warped.qualities[0]),
         "log_looks": context.appearance_log_prob.astype(np.float16),
-        "scale": np.array(context.given[0].scale),
+        "scale": np.array(context.references[0].scale),
     }
 
 

@@ -85,7 +85,7 @@ def record(
 
     def observe(context: FrameContext) -> Floats:
         seen.append(context)
-        belief = context.belief if refiner is None else refiner(context)
+        belief = context.probabilities if refiner is None else refiner(context)
         return disturbed(belief, rng) if rng.random() < DISTURBED else belief
 
     settings = replace(settings, appearance=replace(settings.appearance, seed=int(rng.integers(1 << 30))))
@@ -103,10 +103,10 @@ def record(
         for object_id, part in zip(ids, shown, strict=True):
             truth[part >= 0.5] = object_id
         unknown = context.crop.cut((clip.labels[t] == UNKNOWN).astype(np.float32)) >= 0.5
-        believed = np.array([0, *ids], np.uint8)[context.belief.argmax(axis=0)]
+        believed = np.array([0, *ids], np.uint8)[context.probabilities.argmax(axis=0)]
         truth[unknown] = believed[unknown]
         frames.append(Recorded(context.cropped, cues, truth))
-    given = context.given[0]
+    given = context.references[0]
     size = (
         max(1, round(given.image.shape[1] * given.scale)),
         max(1, round(given.image.shape[0] * given.scale)),

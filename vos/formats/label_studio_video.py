@@ -11,15 +11,16 @@ from xml.sax.saxutils import quoteattr
 
 from ..ops.boxes import Box
 from ..ops.polygons import rings
-from .reading import Annotations, BoxPrompt, IdMap, Request, load_json
+from .outlines import OutlineOptions
+from .reading import Annotations, BoxPrompt, IdMap, Request, choose_sequence, load_json
 from .records import FrameRecord, ObjectMask, RecordedVideo, RecordWriter, dumps
 
 _DEFAULT_RATE = 25.0
 
 
 @dataclass(frozen=True)
-class LabelStudioVideoOptions:
-    """Options of the writer."""
+class LabelStudioVideoOptions(OutlineOptions):
+    """Options of the writer; ``epsilon`` is for outlines."""
 
     url: str = "/data/local-files/?d="
     """What stands before the video's name in the task."""
@@ -107,7 +108,7 @@ class LabelStudioVideoWriter(RecordWriter):
     def _shape(self, record: FrameRecord, found: ObjectMask) -> dict[str, Any]:
         height, width = record.size
         if self.options.shape == "vector":
-            outer = rings(record.mask(found))[0][0]
+            outer = rings(record.mask(found), epsilon=self.options.epsilon)[0][0]
             points = [
                 (round(100 * (x + 0.5) / width, 6), round(100 * (y + 0.5) / height, 6))
                 for x, y in outer.tolist()
@@ -134,8 +135,6 @@ def read_label_studio_video(path: Path, request: Request) -> Annotations:
     if not isinstance(tasks, list) or not tasks or "video" not in tasks[0]["data"]:
         raise ValueError("it is not a list of tasks with a video each")
     names = [Path(str(task["data"]["video"]).replace("?d=", "/").rsplit("/", 1)[-1]).stem for task in tasks]
-    from .reading import choose_sequence
-
     sequence = choose_sequence(names, request.sequence)
     task = tasks[names.index(sequence)]
     groups = [*(task.get("annotations") or ()), *(task.get("predictions") or ())]
@@ -164,7 +163,7 @@ def _boxes(region: dict[str, Any], request: Request) -> Iterator[tuple[int, Box]
     elif request.size is not None:
         height, width = request.size
     else:
-        raise ValueError("it does not say how large the video is: give --size or --video")
+        raise ValueError("it does not store the size of the video: give --size or --video")
     sequence = sorted(region["value"]["sequence"], key=lambda key: key["frame"])
     for key, following in zip(sequence, [*sequence[1:], None], strict=True):
         first = int(key["frame"])

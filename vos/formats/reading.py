@@ -174,13 +174,13 @@ def load_text(path: Path) -> str:
     return read_text(path)
 
 
-def load_json(path: Path) -> Any:
-    """What a JSON file holds.
+def load_json(path: Path, pack: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+    """What a JSON file holds; see :func:`vos.documents.parse_json`.
 
     Raises:
         ValueError: it is not JSON.
     """
-    return parse_json(load_text(path))
+    return parse_json(load_text(path), pack)
 
 
 def load_xml(path: Path) -> Element:
@@ -230,7 +230,7 @@ def decode_labels(data: bytes) -> np.ndarray:
     if values.ndim == 3 and mode in ("RGB", "RGBA") and (values[..., :1] == values[..., :3]).all():
         values = values[..., 0]
     if values.ndim != 2:
-        raise ValueError("it is a colour picture; masks are index PNG (with a palette) or grey")
+        raise ValueError("it is a colour image; masks are index PNG (with a palette) or grey")
     if values.dtype not in (np.uint8, np.uint16):
         if values.dtype.kind not in "iu" or values.min() < 0 or values.max() > 0xFFFF:
             raise ValueError(f"it has {mode} pixels; masks have whole numbers of 8 or 16 bits")

@@ -149,7 +149,9 @@ FORMATS: dict[str, Format] = {
         "binary PNGs, a folder per object, as results for SA-V",
         "object-masks",
         "sav:ObjectMasksWriter",
-        lost="ids of objects that have names, categories, confidence and times",
+        "sav:read_object_masks",
+        (FRAMES,),
+        "ids of objects that have names, categories, confidence and times",
     ),
     "sav-json": Format(
         "SA-V JSON: masklets as run lengths",

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..files import visible
-from ..ops.rle import coco_rle, counts_area, parse_coco_rle
+from ..ops.rle import coco_rle, counts_area, encode_counts, parse_coco_rle
 from .appending import join_lines
 from .base import safe_name
 from .layouts import LayoutOptions, LayoutWriter, encode_png
@@ -93,17 +93,27 @@ def read_sav(path: Path, request: Request) -> Annotations:
     root = path / "Annotations_6fps" if (path / "Annotations_6fps").is_dir() else path
     sequences = {p.name: p for p in visible(root.iterdir()) if p.is_dir()}
     sequence = choose_sequence(list(sequences), request.sequence)
-    folders = sorted(
-        (p for p in visible(sequences[sequence].iterdir()) if p.is_dir()), key=lambda p: natural_key(p.name)
-    )
+    return _read_objects(sequences[sequence], sequence)
+
+
+def read_object_masks(path: Path, request: Request) -> Annotations:
+    """The folders of the objects; those whose folder is not a number are numbered, and named as it is."""
+    found = _read_objects(path, path.resolve().name)
+    found.names = {number: name for name, number in found.ids.items() if not name.isdigit()}
+    return found
+
+
+def _read_objects(root: Path, sequence: str) -> Annotations:
+    """A folder with a folder of binary PNGs per object."""
+    folders = sorted((p for p in visible(root.iterdir()) if p.is_dir()), key=lambda p: natural_key(p.name))
     plain = {p.name: p.name.lstrip("0") or "0" for p in folders}
     ids = IdMap(plain.values())
     stems = sorted({p.stem for folder in folders for p in visible(folder.glob("*.png"))}, key=natural_key)
+    if not stems:
+        raise ValueError("there are no masks (<object>/<frame>.png) in it")
     numbers = frame_numbers(stems)
 
     def records() -> Iterator[FrameRecord]:
-        from ..ops.rle import encode_counts
-
         size: Any = None
         for number, stem in zip(numbers, stems, strict=True):
             objects = []
@@ -111,7 +121,13 @@ def read_sav(path: Path, request: Request) -> Annotations:
                 file = folder / f"{stem}.png"
                 if not file.is_file():
                     continue
-                mask = load_labels(file) > 0
+                values = load_labels(file)
+                mask = values > 0
+                if mask.any() and (values[mask] != values.max()).any():
+                    raise ValueError(
+                        f"{folder.name}/{file.name} has several values, but a folder holds the masks of one "
+                        "object, 0 and 1 or 0 and 255; index PNGs are the format masks"
+                    )
                 size = size or mask.shape
                 if mask.shape != size:
                     raise ValueError(f"{folder.name}/{file.name} is of another size than the first mask")

@@ -53,8 +53,8 @@ class ClassNames:
         for exemplar in self.exemplars:
             if exemplar.name not in self.names:
                 raise PromptError(
-                    f"an exemplar is of {exemplar.name!r}, which is not looked for; name the class too, or "
-                    f"use one of {', '.join(map(repr, self.names))}"
+                    f"an exemplar is of {exemplar.name!r}, which is not among the classes; add the class, "
+                    f"or use one of {', '.join(map(repr, self.names))}"
                 )
         if not self.names:
             raise PromptError("no class is named: give at least one, such as --class dog")

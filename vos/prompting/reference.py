@@ -64,7 +64,7 @@ class References:
     def __post_init__(self) -> None:
         if not self.views:
             raise PromptError(
-                "no reference was given: give an image or a frame, and the mask of a thing in it"
+                "no reference was given: give an image or a frame, and the mask of an object in it"
             )
 
     @property

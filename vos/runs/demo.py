@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..files import make_folder, output_error, write_bytes_atomic, write_text_atomic
 from ..prompts import Target
-from .benchmark import first_targets
+from .benchmark_targets import first_targets
 from .folder import Layout
 from .settings import TrackSettings
 from .summary import Progress, TrackSummary

@@ -20,7 +20,7 @@ from ..backbones.classical.descriptors import to_lab
 from ..frame import Frame
 from ..ops.crop import choose_crop
 from ..results import FrameResult, Labels, label_dtype
-from .flow_warping import Correspondence, alike, dense_flow, from_flows
+from .flow_warping import Correspondence, colour_similarity, dense_flow, from_flows
 
 Floats = NDArray[np.float32]
 
@@ -85,13 +85,14 @@ def fill_gap(
         lab = to_lab(pictures[row])
         near = 1 - row / (len(frames) - 1)
         weights = [
-            np.float32(share) * (found.trust * alike(found, (other, lab)) + np.float32(settings.doubt))
+            np.float32(share)
+            * (found.consistency * colour_similarity(found, (other, lab)) + np.float32(settings.doubt))
             for found, other, share in ((back, labs[0], near), (on, labs[1], 1 - near))
         ]
         contested = 2 * np.minimum(*weights) / (weights[0] + weights[1])
         masks, agreement, confidence = [], {}, {}
         for object_id, one, two in zip(ids, *known, strict=True):
-            carried = back.pull(one), on.pull(two)
+            carried = back.warp(one), on.warp(two)
             masks.append((weights[0] * carried[0] + weights[1] * carried[1]) / (weights[0] + weights[1]))
             union = float(np.maximum(*carried).sum())
             quarrel = float((contested * np.abs(carried[0] - carried[1])).sum())

@@ -8,7 +8,7 @@ starts again from there, and the better of the two is taken.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -18,17 +18,17 @@ Floats = NDArray[np.float32]
 Image = NDArray[np.uint8]
 
 SMALLEST_FLOW = 32
-"""DIS needs some room for its patches: smaller pictures are padded to this many rows and columns."""
+"""DIS needs some room for its patches: smaller images are padded to this many rows and columns."""
 OUTSIDE = 0.3
-"""Trust is multiplied by this where something came in over the border: nothing is known of it."""
+"""Factor on consistency where something entered across the image border."""
 SAME_COLOUR = 12.0
 """Lab distance at which two pixels count as the same one by 0.6."""
 TEMPLATE = 20.0
 """Objects are matched at about this size in pixels: the place is all that is wanted."""
-LEAST_LEAP = 0.2
-"""A new place must be at least this far, in object sizes, from where flow says."""
+LEAST_DISPLACEMENT = 0.2
+"""A displacement must differ by at least this, in object sizes, from the one by flow."""
 LEAST_FIT = 0.6
-"""The template's squared difference there must be below this part of the one where flow says."""
+"""The template's squared difference there must be below this share of that at the position by flow."""
 
 RIGID = 0.6
 """Least quality of an object that is moved as it is: colours alone agree by chance."""
@@ -38,12 +38,14 @@ RIGID = 0.6
 class WarpingSettings:
     """How masks are warped."""
 
+    RENAMED: ClassVar = {"good": "min_quality"}
+
     round_trip: float = 1.5
-    """Error in pixels of flow there and back at which trust in it has fallen to 0.6."""
-    good: float = 0.7
-    """Quality from which on an object's flow is taken as it is; no other place is tried."""
+    """Forward-backward error of flow in pixels at which consistency has fallen to 0.6."""
+    min_quality: float = 0.7
+    """Quality of an object's flow below which template matching is tried."""
     gain: float = 1.1
-    """Another place is taken where quality grows by this factor."""
+    """Template matching replaces flow where it improves quality by this factor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,27 +56,27 @@ class Correspondence:
     """(h, w) float32 column in the previous image."""
     y: Floats
     """(h, w) float32 row in the previous image."""
-    trust: Floats
-    """(h, w) float32 in 0..1: how well flow there and back agree."""
+    consistency: Floats
+    """(h, w) float32 in 0..1: forward-backward consistency."""
 
     def flow(self) -> Floats:
         """(h, w, 2) float32 (dx, dy) from each pixel to where it was."""
         rows, columns = np.mgrid[0 : self.x.shape[0], 0 : self.x.shape[1]].astype(np.float32)
         return np.stack([self.x - columns, self.y - rows], axis=-1)
 
-    def pull(self, values: NDArray[Any], border: int = cv2.BORDER_CONSTANT) -> Floats:
+    def warp(self, values: NDArray[Any], border: int = cv2.BORDER_CONSTANT) -> Floats:
         """(h, w) or (h, w, C) values of the previous image, moved to this one."""
         moved: Floats = cv2.remap(values, self.x, self.y, cv2.INTER_LINEAR, borderMode=border)
         return moved
 
     def after(self, earlier: Correspondence) -> Correspondence:
-        """From this picture to the one before the previous, which ``earlier`` leads to from the previous."""
+        """From this image to the one before the previous, which ``earlier`` leads to from the previous."""
         height, width = self.x.shape
-        x = self.pull(earlier.x, cv2.BORDER_REPLICATE)
-        y = self.pull(earlier.y, cv2.BORDER_REPLICATE)
+        x = self.warp(earlier.x, cv2.BORDER_REPLICATE)
+        y = self.warp(earlier.y, cv2.BORDER_REPLICATE)
         outside = (self.x < 0) | (self.y < 0) | (self.x > width - 1) | (self.y > height - 1)
         x[outside], y[outside] = self.x[outside], self.y[outside]
-        return Correspondence(x, y, self.trust * self.pull(earlier.trust))
+        return Correspondence(x, y, self.consistency * self.warp(earlier.consistency))
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,10 +85,10 @@ class WarpedMasks:
 
     masks: Floats
     """(K, h, w) float32 in 0..1: the objects' masks, moved."""
-    trusts: tuple[Floats, ...]
+    consistencies: tuple[Floats, ...]
     """K times (h, w) float32 in 0..1, of the correspondence that moved each mask."""
     qualities: tuple[float, ...]
-    """K numbers in 0..1: the part of each object that came along, trusted and with the same colours."""
+    """K numbers in 0..1: the share of each object that was warped consistently and with the same colours."""
     correspondence: Correspondence
     """Of the image as a whole."""
 
@@ -103,55 +105,58 @@ def warp_masks(
     """
     grey = cv2.cvtColor(previous, cv2.COLOR_RGB2GRAY), cv2.cvtColor(current, cv2.COLOR_RGB2GRAY)
     common = correspond(*grey, settings.round_trip)
-    trusted = common.trust * alike(common, labs)
-    moved, trusts, qualities = [], [], []
+    reliable = common.consistency * colour_similarity(common, labs)
+    moved, consistencies, qualities = [], [], []
     for mask in masks:
-        here, trust = common.pull(mask), common.trust
-        value = _kept(here, trusted, mask)
-        if value < settings.good:
-            leap = find_leap(previous, current, mask, _median_motion(common, here))
-            if leap is not None:
-                for other, least in zip(_from_there(grey, labs, leap, settings), (0.0, RIGID), strict=True):
-                    there = other.pull(mask)
+        here, consistency = common.warp(mask), common.consistency
+        value = _warp_quality(here, reliable, mask)
+        if value < settings.min_quality:
+            displacement = find_displacement(previous, current, mask, _median_motion(common, here))
+            if displacement is not None:
+                for other, least in zip(
+                    _from_displacement(grey, labs, displacement, settings), (0.0, RIGID), strict=True
+                ):
+                    there = other.warp(mask)
                     better = quality(other, there, labs, mask)
                     if better > max(least, settings.gain * value + 0.02):
-                        here, trust, value = there, other.trust, better
+                        here, consistency, value = there, other.consistency, better
         moved.append(here)
-        trusts.append(trust)
+        consistencies.append(consistency)
         qualities.append(value)
-    return WarpedMasks(np.stack(moved), tuple(trusts), tuple(qualities), common)
+    return WarpedMasks(np.stack(moved), tuple(consistencies), tuple(qualities), common)
 
 
-def vote(newest: WarpedMasks, other: WarpedMasks) -> WarpedMasks:
-    """Masks warped from two earlier images, fused: each mask is their mean, weighted by trust and quality.
+def fuse(newest: WarpedMasks, other: WarpedMasks) -> WarpedMasks:
+    """Masks warped from two earlier images, fused: each mask is their mean, weighted by consistency and
+    quality.
 
     All else is that of the ``newest`` of the two.
     """
-    masks, trusts = [], []
+    masks, consistencies = [], []
     for k in range(len(newest.masks)):
-        own = newest.trusts[k] * np.float32(newest.qualities[k]) + np.float32(1e-3)
-        more = other.trusts[k] * np.float32(other.qualities[k])
+        own = newest.consistencies[k] * np.float32(newest.qualities[k]) + np.float32(1e-3)
+        more = other.consistencies[k] * np.float32(other.qualities[k])
         masks.append((own * newest.masks[k] + more * other.masks[k]) / (own + more))
-        trusts.append(np.maximum(newest.trusts[k], other.trusts[k]))
-    return WarpedMasks(np.stack(masks), tuple(trusts), newest.qualities, newest.correspondence)
+        consistencies.append(np.maximum(newest.consistencies[k], other.consistencies[k]))
+    return WarpedMasks(np.stack(masks), tuple(consistencies), newest.qualities, newest.correspondence)
 
 
 def correspond(previous: Image, current: Image, round_trip: float) -> Correspondence:
-    """Correspondence of two (h, w) grey pictures; ``round_trip`` in pixels, see :class:`CarrySettings`."""
+    """Correspondence of two (h, w) grey images; ``round_trip`` in pixels, see :class:`WarpingSettings`."""
     return from_flows(dense_flow(current, previous), dense_flow(previous, current), round_trip)
 
 
 def from_flows(back: Floats, forth: Floats, round_trip: float) -> Correspondence:
-    """Correspondence by (h, w, 2) flow from the current picture to the previous one, and by flow forth."""
+    """Correspondence by (h, w, 2) flow from the current image to the previous one, and by flow forth."""
     height, width = back.shape[:2]
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     x, y = columns + back[..., 0], rows + back[..., 1]
     returned = back + cv2.remap(forth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     returned *= returned
-    trust = np.exp((returned[..., 0] + returned[..., 1]) * np.float32(-0.5 / round_trip**2))
+    consistency = np.exp((returned[..., 0] + returned[..., 1]) * np.float32(-0.5 / round_trip**2))
     outside = (x < 0) | (y < 0) | (x > width - 1) | (y > height - 1)
-    trust[outside] *= np.float32(OUTSIDE)
-    return Correspondence(x, y, trust)
+    consistency[outside] *= np.float32(OUTSIDE)
+    return Correspondence(x, y, consistency)
 
 
 def dense_flow(source: Image, target: Image) -> Floats:
@@ -169,19 +174,19 @@ def dense_flow(source: Image, target: Image) -> Floats:
 
 
 def quality(found: Correspondence, moved: Floats, labs: tuple[Floats, Floats], mask: Floats) -> float:
-    """Which part of ``mask`` came along as ``moved``: trusted, and with colours as they were."""
-    return _kept(moved, found.trust * alike(found, labs), mask)
+    """Share of ``mask`` that was warped to ``moved`` consistently and with unchanged colours."""
+    return _warp_quality(moved, found.consistency * colour_similarity(found, labs), mask)
 
 
-def _kept(moved: Floats, trusted: Floats, mask: Floats) -> float:
-    """Which part of ``mask`` came along as ``moved``, by trust in each pixel's colour and flow."""
+def _warp_quality(moved: Floats, reliable: Floats, mask: Floats) -> float:
+    """Share of ``mask`` that was warped to ``moved``, weighted by the reliability of each pixel."""
     area = float(mask.sum())
     if area <= 0:
         return 0.0
-    return min(1.0, float(np.vdot(moved, trusted)) / max(1.0, area))
+    return min(1.0, float(np.vdot(moved, reliable)) / max(1.0, area))
 
 
-def find_leap(
+def find_displacement(
     previous: Image, current: Image, mask: Floats, motion: tuple[float, float]
 ) -> tuple[float, float] | None:
     """(dx, dy) in pixels to a place where the object fits far better than at ``motion``, or None.
@@ -213,38 +218,42 @@ def find_leap(
     dx, dy = float(column - x0 - pad) / factor, float(row - y0 - pad) / factor
     if (
         float(misfit[row, column]) > LEAST_FIT * here
-        or np.hypot(dx - motion[0], dy - motion[1]) < LEAST_LEAP * size
+        or np.hypot(dx - motion[0], dy - motion[1]) < LEAST_DISPLACEMENT * size
     ):
         return None
     return dx, dy
 
 
-def _from_there(
+def _from_displacement(
     grey: tuple[Image, Image],
     labs: tuple[Floats, Floats],
-    leap: tuple[float, float],
+    displacement: tuple[float, float],
     settings: WarpingSettings,
 ) -> list[Correspondence]:
-    """Correspondences of an object that leaped: with flow from the new place on, and moved as it is.
+    """Correspondences of a displaced object: displaced and then refined by flow, and displaced rigidly.
 
     Flow gives a small object the motion of what is around it, so for small ones the second is the better.
     """
     height, width = grey[0].shape
-    place = np.array([[1, 0, leap[0]], [0, 1, leap[1]]])
+    place = np.array([[1, 0, displacement[0]], [0, 1, displacement[1]]])
     flowing = correspond(_translate(grey[0], place), grey[1], settings.round_trip)
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
-    x, y = columns - np.float32(leap[0]), rows - np.float32(leap[1])
+    x, y = columns - np.float32(displacement[0]), rows - np.float32(displacement[1])
     rigid = Correspondence(x, y, np.ones_like(x))
-    rigid = Correspondence(x, y, alike(rigid, labs))
+    rigid = Correspondence(x, y, colour_similarity(rigid, labs))
     return [
-        Correspondence(flowing.x - np.float32(leap[0]), flowing.y - np.float32(leap[1]), flowing.trust),
+        Correspondence(
+            flowing.x - np.float32(displacement[0]),
+            flowing.y - np.float32(displacement[1]),
+            flowing.consistency,
+        ),
         rigid,
     ]
 
 
-def alike(found: Correspondence, labs: tuple[Floats, Floats]) -> Floats:
-    """(h, w) float32 in 0..1: how alike the colours of corresponding pixels are."""
-    difference = found.pull(labs[0], cv2.BORDER_REPLICATE) - labs[1]
+def colour_similarity(found: Correspondence, labs: tuple[Floats, Floats]) -> Floats:
+    """(h, w) float32 in 0..1: colour similarity of corresponding pixels."""
+    difference = found.warp(labs[0], cv2.BORDER_REPLICATE) - labs[1]
     difference *= difference
     distance = difference[..., 0] + difference[..., 1] + difference[..., 2]
     result: Floats = np.exp(distance * np.float32(-0.5 / SAME_COLOUR**2))
@@ -252,7 +261,7 @@ def alike(found: Correspondence, labs: tuple[Floats, Floats]) -> Floats:
 
 
 def _median_motion(found: Correspondence, moved: Floats) -> tuple[float, float]:
-    """(dx, dy) of the object from the previous image to this one; (0, 0) where nothing of it came along."""
+    """(dx, dy) of the object from the previous image to this one; (0, 0) where nothing of it was found."""
     rows, columns = np.nonzero(moved > 0.5)
     if rows.size == 0:
         return 0.0, 0.0

@@ -199,6 +199,7 @@ def build_tracker(
         checkpoint=checkpoint,
         tune=tune,
     )
+    options["settings"] = tracker_settings(name, options["settings"])
     tracker: Tracker = load(TRACKERS[name].builder)(**options)
     return tracker
 
@@ -216,7 +217,7 @@ def check_tracker(
     """Refuse what :func:`build_tracker` would refuse, as far as that is known without the weights.
 
     Returns:
-        The name of the tracker, and the arguments of its builder.
+        The name of the tracker, and the arguments of its builder, with the settings still a mapping.
 
     Raises:
         ModelError, SettingsError: see :func:`build_tracker`.
@@ -236,8 +237,10 @@ def check_tracker(
     options: dict[str, Any] = {"device": device, "dtype": dtype, "checkpoint": checkpoint, **entry.options}
     if over is not None:
         options["backbone"] = over
-    options["settings"] = tracker_settings(name, {**(settings or {}), **({"tune": True} if tune else {})})
-    return name, options
+    given = {**(settings or {}), **({"tune": True} if tune else {})}
+    if given:  # the defaults need no check, and reading them takes the tracker's packages
+        tracker_settings(name, given)
+    return name, {**options, "settings": given}
 
 
 def tracker_settings(name: str, settings: Mapping[str, Any]) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -305,3 +307,15 @@ def test_checking_an_empty_manifest(tmp_path: Path) -> None:
     """A problem, as it is for a run."""
     _, problems = check_manifest(write_manifest(tmp_path / "m.jsonl", []), TrackSettings())
     assert "has no tasks" in problems[0].message
+
+
+def test_a_long_manifest_needs_no_tracker(tmp_path: Path) -> None:
+    """Lines without settings of their own are checked without loading PyTorch and its half gigabyte."""
+    path = tmp_path / "m.jsonl"
+    path.write_text("".join(GOOD.replace("{", f'{{"id": "{k}", ') for k in range(3)))
+    code = (
+        "import sys; from vos.runs import TrackSettings; from vos.runs.batch.manifest import check_manifest\n"
+        f"manifest, problems = check_manifest({str(path)!r}, TrackSettings(), probe=False)\n"
+        "assert len(manifest) == 3 and not problems and 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

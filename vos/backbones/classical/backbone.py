@@ -1,14 +1,14 @@
 """A promptable backbone without learned weights: minimum cuts over regions, and a ranking of hypotheses.
 
-It answers points, boxes, rough masks and low-res logits, alone or together, on any CPU. What it knows of
-objects is what Gestalt psychology knew: they have a contour of contrast, look different from what surrounds
-them, are more compact than not, and lie where they were pointed at. So it is good where colours tell objects
-apart and poor where it takes knowing what a dog is; ``docs/prompts.md`` says how good.
+It takes points, boxes, masks and low-res logits, alone or together, on any CPU. Its assumptions are those of
+perceptual grouping: an object has a contour of high contrast, differs in colour from its surroundings, is
+compact, and lies where the prompt is. So it is good where colours separate objects and poor where semantics
+are needed; ``docs/prompts.md`` has the numbers.
 
-The steps, each in a file of its own: regions of one look (``builtin_regions``) of a window of the image at a
-suitable scale (``builtin_view``); what the prompt says of them (``builtin_evidence``); hypotheses, which
-minimise an energy (``builtin_energy``, ``builtin_search``); how good each looks (``builtin_quality``).
-The contour is that of the regions: a pixel-level cut was measured to do harm.
+The steps, one module each: superpixels (``regions``) of a crop of the image at a suitable scale
+(``working_crop``); unary terms from the prompt (``unary``); hypotheses that minimise an energy (``energy``,
+``hypotheses``, ``contours``); their predicted quality (``quality``). The contour is that of the superpixels:
+a pixel-level cut was measured to lower quality.
 """
 
 from __future__ import annotations
@@ -26,35 +26,37 @@ from ...ops.monotone_logistic import load_models
 from ...prompts import Prompt
 from ..base import Candidates, FrameFeatures, Guidance
 from ..expected_quality import Models
+from ..image_crop import crop_box_around, low_res_of
 from .energy import Bools
 from .features import dense_grid
-from .hypotheses import search, search_with
+from .hypotheses import search, search_with_probabilities
 from .quality import agreement_with, choose, predicted_quality
 from .regions import Floats
-from .unary import gather
-from .working_crop import View, look_at, window_around
+from .unary import unary_terms
+from .working_crop import RegionCrop, crop_regions
 
 IMAGE_PIXELS = 110_000
 """Pixels of the whole image at working scale."""
-WINDOW_PIXELS = 60_000
-"""Pixels of the window around an object whose place is known."""
+CROP_PIXELS = 60_000
+"""Pixels of the crop around an object whose position is known."""
 MARGIN = 0.35
-"""Surroundings of a box or a rough mask that are looked at, in mean sides of the box."""
-LOW_RES_STRIDE = 4
+"""Margin around a box or a mask, in mean sides of the box."""
+PADDING = 1
+"""Pixels added to that margin."""
 LOGIT = 8.0
 """Logits well within (and off) the object."""
-BELIEVED = 0.3
-"""Weight of the agreement with another model's belief, beside the predicted IoU."""
+AGREEMENT_WEIGHT = 0.3
+"""Weight of the agreement with another model's probabilities, beside the predicted IoU."""
 SOFTNESS = 1.0
 """Width in pixels at working scale over which logits fall along the contour."""
 
 
 @dataclass(frozen=True, eq=False)
-class BuiltinContext:
+class GraphCutContext:
     """What :meth:`GraphCutBackbone.decode` needs of an image."""
 
     image: NDArray[np.uint8]
-    whole: View
+    whole: RegionCrop
 
 
 class GraphCutBackbone:
@@ -62,8 +64,8 @@ class GraphCutBackbone:
 
     With ``multimask`` there are three candidates, the three hypotheses that together most likely hold a good
     one, from small to large. Every candidate obeys the prompt: positive points are inside, negative ones
-    outside, and nothing is outside the box. Scores are predicted IoUs. Guidance, where given, is evidence
-    like any other; only its similarity is used.
+    outside, and nothing is outside the box. Scores are predicted IoUs. Guidance, where given, is another
+    unary term; only its similarity is used.
     """
 
     accepts_guidance = True
@@ -77,9 +79,9 @@ class GraphCutBackbone:
     def encode(self, image: NDArray[np.uint8]) -> FrameFeatures:
         """Features of an (H, W, 3) uint8 RGB image: regions at working scale and a grid for matching."""
         height, width = image.shape[:2]
-        whole = look_at(image, (0, 0, width, height), IMAGE_PIXELS, zoom=1.0)
+        whole = crop_regions(image, (0, 0, width, height), IMAGE_PIXELS, zoom=1.0)
         grid = torch.from_numpy(dense_grid(whole.image))
-        return FrameFeatures(grid, (height, width), BuiltinContext(image, whole), learned=False)
+        return FrameFeatures(grid, (height, width), GraphCutContext(image, whole), learned=False)
 
     @torch.inference_mode()
     def decode(
@@ -91,7 +93,7 @@ class GraphCutBackbone:
         multimask: bool = True,
     ) -> Candidates:
         """Masks of every prompt: K = 3, or the best one alone without ``multimask``."""
-        context: BuiltinContext = features.context
+        context: GraphCutContext = features.context
         height, width = features.image_size
         count = 3 if multimask else 1
         logits = np.empty((len(prompts), count, height, width), np.float32)
@@ -102,46 +104,51 @@ class GraphCutBackbone:
                 context, prompt, None if similarity is None else similarity.cpu().float().numpy(), count
             )
         return Candidates(
-            torch.from_numpy(logits), torch.from_numpy(_shrink(logits)), torch.from_numpy(scores)
+            torch.from_numpy(logits), torch.from_numpy(low_res_of(logits)), torch.from_numpy(scores)
         )
 
 
 def decode_one(
-    context: BuiltinContext,
+    context: GraphCutContext,
     prompt: Prompt,
     similarity: Floats | None,
     count: int,
-    beliefs: Sequence[Floats] = (),
+    probability_maps: Sequence[Floats] = (),
 ) -> tuple[Floats, Floats]:
     """(count, H, W) logits of one prompt, from small to large, and their (count,) scores.
 
     Args:
         context: of the image.
-        prompt: what is wanted.
+        prompt: points, a box or a mask.
         similarity: (h, w) of a guide, on any grid over the image.
         count: candidates.
-        beliefs: (H, W) probabilities of the object, of another model: hypotheses are searched with them as
-            further evidence as well, and those that agree with them rank higher. Not used with a rough mask.
+        probability_maps: (H, W) probabilities of the object by another model: hypotheses are also searched
+            with them as a unary term, and those that agree with them rank higher. Not used with a mask
+            prompt.
     """
-    view = _view_for(context, prompt)
-    evidence = gather(view, prompt, similarity)
-    found = search(view.regions, evidence)
-    if beliefs and evidence.rough is None:
-        believed = np.stack([view.regions.mean(view.values(belief)) for belief in beliefs])
-        found = search_with(view.regions, evidence, found, believed)
-        quality = predicted_quality(view.regions, evidence, found)
-        quality += np.float32(BELIEVED) * agreement_with(view.regions, found, believed.mean(axis=0))
-        quality = np.clip(quality / (1 + BELIEVED), 0, 1)
+    crop = _crop_for(context, prompt)
+    terms = unary_terms(crop, prompt, similarity)
+    found = search(crop.regions, terms)
+    if probability_maps and terms.mask_prompt is None:
+        probabilities = np.stack(
+            [crop.regions.mean(crop.values(probability_map)) for probability_map in probability_maps]
+        )
+        found = search_with_probabilities(crop.regions, terms, found, probabilities)
+        quality = predicted_quality(crop.regions, terms, found)
+        quality += np.float32(AGREEMENT_WEIGHT) * agreement_with(
+            crop.regions, found, probabilities.mean(axis=0)
+        )
+        quality = np.clip(quality / (1 + AGREEMENT_WEIGHT), 0, 1)
     else:
-        quality = predicted_quality(view.regions, evidence, found)
-    picked = choose(view.regions, found, quality, count)
-    picked.sort(key=lambda k: float(found[k] @ view.regions.area))
-    logits = np.stack([_to_logits(view, prompt, found[k][view.regions.labels]) for k in picked])
+        quality = predicted_quality(crop.regions, terms, found)
+    picked = choose(crop.regions, found, quality, count)
+    picked.sort(key=lambda k: float(found[k] @ crop.regions.area))
+    logits = np.stack([_to_logits(crop, prompt, found[k][crop.regions.labels]) for k in picked])
     return logits, quality[picked]
 
 
-def _view_for(context: BuiltinContext, prompt: Prompt) -> View:
-    """The window that the prompt is about; the whole image for points alone."""
+def _crop_for(context: GraphCutContext, prompt: Prompt) -> RegionCrop:
+    """The crop around the prompt; the whole image for points alone."""
     size = context.whole.image_size
     box = prompt.box
     if prompt.mask is not None or prompt.low_res is not None:
@@ -151,11 +158,11 @@ def _view_for(context: BuiltinContext, prompt: Prompt) -> View:
     if prompt.points is not None:
         on = prompt.points[prompt.labels == 1]
         box = _union(box, np.concatenate([on.min(axis=0), on.max(axis=0)]) if len(on) else None)
-    return look_at(context.image, window_around(np.asarray(box), size, MARGIN), WINDOW_PIXELS)
+    return crop_regions(context.image, crop_box_around(np.asarray(box), size, MARGIN, PADDING), CROP_PIXELS)
 
 
 def _extent(prompt: Prompt, size: tuple[int, int]) -> NDArray[np.floating] | None:
-    """The box of a rough mask or of low-res logits, in image pixels; None if they are empty."""
+    """The box of a mask or of low-res logits, in image pixels; None if they are empty."""
     if prompt.mask is not None:
         box = tight_box(prompt.mask)
         return None if box is None else np.asarray(box, np.float32)
@@ -179,10 +186,10 @@ def _union(
     return np.concatenate([np.minimum(one[:2], other[:2]), np.maximum(one[2:], other[2:])])
 
 
-def _to_logits(view: View, prompt: Prompt, mask: Bools) -> Floats:
-    """(H, W) logits of an (h, w) mask in view pixels; the prompt is obeyed to the pixel."""
+def _to_logits(crop: RegionCrop, prompt: Prompt, mask: Bools) -> Floats:
+    """(H, W) logits of an (h, w) mask in crop pixels; the prompt is obeyed to the pixel."""
     soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), SOFTNESS, borderType=cv2.BORDER_REPLICATE)
-    logits = LOGIT * (2 * view.to_image(soft, outside=0.0) - 1)
+    logits = LOGIT * (2 * crop.to_image(soft, outside=0.0) - 1)
     height, width = logits.shape
     if prompt.box is not None:
         x0, y0, x1, y1 = (round(float(v)) for v in prompt.box)
@@ -195,14 +202,3 @@ def _to_logits(view: View, prompt: Prompt, mask: Bools) -> Floats:
             sign = 1 if label == 1 else -1
             logits[pixel] = sign * max(sign * float(logits[pixel]), 1.0)
     return logits.astype(np.float32)
-
-
-def _shrink(logits: Floats) -> Floats:
-    """(N, K, H, W) logits on the low-res grid (N, K, h, w)."""
-    count, per, height, width = logits.shape
-    size = max(1, -(-width // LOW_RES_STRIDE)), max(1, -(-height // LOW_RES_STRIDE))
-    low_res = np.empty((count, per, size[1], size[0]), np.float32)
-    for row in range(count):
-        for k in range(per):
-            low_res[row, k] = cv2.resize(logits[row, k], size, interpolation=cv2.INTER_AREA)
-    return low_res

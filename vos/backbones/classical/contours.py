@@ -1,8 +1,8 @@
-"""Hypotheses near a rough mask: its contour, moved to where looks change.
+"""Hypotheses near a mask prompt: its contour, refined to image edges.
 
-Three things speak for every region: how deep within the mask it lies (or how far off), how much it looks
-like the mask as a whole, and how much like the nearest part of it. The last is a density in looks and
-places at once, as in bilateral space: two parts of one colour do not speak for each other across the picture.
+Three unary terms for every region: its signed distance to the contour of the mask, the likelihood of its
+colour under the mask as a whole, and under the nearest part of it. The last is a density in colour and
+position, as in bilateral space: two parts of one colour have no influence on each other across the image.
 """
 
 from __future__ import annotations
@@ -10,45 +10,45 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .energy import CERTAIN, Bools, density_evidence, local_evidence, minimum_cut
+from .energy import CERTAIN, Bools, density_unary, local_unary, minimum_cut
 from .regions import Floats, Regions
-from .unary import Evidence
+from .unary import UnaryTerms
 
 UNCERTAIN = 0.04
 """Uncertainty of the contour in square roots of the mask's area."""
 FARTHEST = 3.0
-"""Depth, in uncertainties, beyond which a region is not any surer."""
+"""Clip of the signed distance, in uncertainties."""
 DEPTH_WEIGHT = 0.4
 COLOUR_WEIGHT = 0.5
 LOCAL_WEIGHT = 0.2
 REACH = 0.25
-"""How far a region speaks for others, in square roots of the mask's area."""
+"""Range of the local term, in square roots of the mask's area."""
 KEPT = 0.5
-"""Share of the mask as it was given in what the next round learns from."""
+"""Weight of the mask prompt in the labelling that the next round's densities are estimated from."""
 ROUNDS = 3
 BIASES = (0.0, -0.3, 0.3)
-"""Evidence added to every region; one hypothesis for each, the likeliest first."""
+"""Constant added to the unary term; one hypothesis for each, the likeliest first."""
 
 
-def retrace(regions: Regions, evidence: Evidence, rough: Floats, costs: Floats) -> list[Bools]:
-    """(n,) labellings close to the rough mask, which is (h, w) 0..1: one for each of :data:`BIASES`."""
-    side = max(float(rough.sum()) ** 0.5, 2.0)
-    depth = np.clip(regions.mean(_depth(rough > 0.5)) / (UNCERTAIN * side), -FARTHEST, FARTHEST)
+def refine_contour(regions: Regions, terms: UnaryTerms, mask_prompt: Floats, costs: Floats) -> list[Bools]:
+    """(n,) labellings close to the mask prompt, which is (h, w) 0..1: one for each of :data:`BIASES`."""
+    side = max(float(mask_prompt.sum()) ** 0.5, 2.0)
+    depth = np.clip(regions.mean(_depth(mask_prompt > 0.5)) / (UNCERTAIN * side), -FARTHEST, FARTHEST)
     given = 1 / (1 + np.exp(-2 * depth))
-    affinity = regions.alike * regions.nearby(REACH * side)
+    affinity = regions.similarity * regions.proximity(REACH * side)
     found = []
     for bias in BIASES:
         on, chosen = given, given > 0.5
         for _ in range(ROUNDS):
-            pull = (
+            unary = (
                 DEPTH_WEIGHT * depth
-                + COLOUR_WEIGHT * density_evidence(regions, on, 1 - on)
-                + LOCAL_WEIGHT * local_evidence(regions, on, 1 - on, affinity)
-                + evidence.lean
+                + COLOUR_WEIGHT * density_unary(regions, on, 1 - on)
+                + LOCAL_WEIGHT * local_unary(regions, on, 1 - on, affinity)
+                + terms.unary
                 + np.float32(bias)
             )
-            pull[evidence.barred], pull[evidence.seeds] = -CERTAIN, CERTAIN
-            chosen = minimum_cut(regions, pull, costs)
+            unary[terms.background], unary[terms.seeds] = -CERTAIN, CERTAIN
+            chosen = minimum_cut(regions, unary, costs)
             if not chosen.any():
                 break
             on = KEPT * given + (1 - KEPT) * chosen

@@ -1,11 +1,11 @@
-"""The energy over regions: how object-like each looks, and what a cut between neighbours costs.
+"""The energy over regions: unary terms, and the cost of a cut between neighbours.
 
 A labelling x (1 object, 0 background) of regions i costs
 
     sum_i -u_i area_i x_i  +  sum_ij w_ij |x_i - x_j|,    w_ij = s length_ij (exp(-contrast_ij / k) + 0.02)
 
-with u the evidence for the object per pixel. Its minimum is a minimum cut (Boykov and Jolly, 2001); evidence
-from colour is re-estimated from the last labelling, as in GrabCut (Rother et al., 2004).
+with u the unary term for the object per pixel. Its minimum is a minimum cut (Boykov and Jolly, 2001); the
+colour term is re-estimated from the last labelling, as in GrabCut (Rother et al., 2004).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from .regions import Floats, Regions
 Bools = NDArray[np.bool_]
 
 CONTRAST_SCALE = 1.5
-"""k: contrast, in means of the picture, at which a border is e times cheaper to cut."""
+"""k: contrast, in means of the image, at which a border is e times cheaper to cut."""
 CERTAIN = 1e6
-"""Evidence per pixel that is never overruled."""
+"""Unary term per pixel of a hard constraint."""
 MIXED = 0.05
-"""Share of the picture's own colours in every colour model: nothing is impossible."""
+"""Share of the whole image's colours in every colour model, so that no probability is 0."""
 CLIP = 3.0
 """Log-likelihood ratio of colours at most."""
-UNHEARD = 80.0
-"""Pixels of like regions nearby, for and against, that are taken for granted: a few of them say little."""
+PSEUDO_COUNT = 80.0
+"""Pseudo-count, in pixels, of similar regions nearby."""
 
 
 def border_costs(regions: Regions, smoothness: float) -> Floats:
@@ -37,32 +37,31 @@ def border_costs(regions: Regions, smoothness: float) -> Floats:
     return costs
 
 
-def minimum_cut(regions: Regions, evidence: Floats, costs: Floats) -> Bools:
-    """(n,) the labelling of least energy; ``evidence`` is per pixel, positive for the object."""
+def minimum_cut(regions: Regions, unary: Floats, costs: Floats) -> Bools:
+    """(n,) the labelling of least energy; ``unary`` is per pixel, positive for the object."""
     count = len(regions)
-    pull = evidence * regions.area
-    chosen = solve_cut(regions.first, regions.second, costs, pull)
+    chosen = solve_cut(regions.first, regions.second, costs, unary * regions.area)
     assert len(chosen) == count
     return chosen
 
 
-def solve_cut(first: NDArray[np.int32], second: NDArray[np.int32], costs: Floats, pull: Floats) -> Bools:
+def solve_cut(first: NDArray[np.int32], second: NDArray[np.int32], costs: Floats, unary: Floats) -> Bools:
     """(n,) minimum cut of a graph: True for the nodes on the source's side.
 
     Args:
         first, second: (m,) nodes of every undirected edge.
         costs: (m,) what cutting it costs, 0 or more.
-        pull: (n,) to the source if positive, to the sink if negative.
+        unary: (n,) to the source if positive, to the sink if negative.
     """
-    count = len(pull)
+    count = len(unary)
     nodes = np.arange(count, dtype=np.int32)
     source, sink = np.full(count, count, np.int32), np.full(count, count + 1, np.int32)
-    # The solver counts in whole numbers: the dearest edge is 1,000; no pull needs more than cuts a node off.
-    # Where no edge costs anything to speak of, pulls are still to fit into 32 bits.
+    # The solver counts in whole numbers: the dearest edge is 1,000; no unary term needs more than cuts a node
+    # off. Where no edge costs anything to speak of, unary terms still have to fit into 32 bits.
     unit = 1_000 / max(float(costs.max(initial=0)), 1e-3)
     bound = 1 + np.bincount(first, costs, count) + np.bincount(second, costs, count)
-    pull = np.clip(pull, -bound, bound)
-    capacity = np.concatenate([costs, costs, np.maximum(pull, 0), np.maximum(-pull, 0)]) * unit
+    unary = np.clip(unary, -bound, bound)
+    capacity = np.concatenate([costs, costs, np.maximum(unary, 0), np.maximum(-unary, 0)]) * unit
     graph = csr_array(
         (
             np.rint(capacity).astype(np.int32),
@@ -78,16 +77,17 @@ def solve_cut(first: NDArray[np.int32], second: NDArray[np.int32], costs: Floats
     return side[:count]
 
 
-def colour_evidence(regions: Regions, on: Floats, off: Floats) -> Floats:
+def colour_unary(regions: Regions, on: Floats, off: Floats) -> Floats:
     """(n,) log-likelihood ratio of every region's look under the colours of ``on`` and of ``off``.
 
     Args:
-        on, off: (n,) weights 0 or more: how much each region tells of the object and of the background.
+        on, off: (n,) weights 0 or more: weight of each region in the colours of the object and of the
+            background.
     """
-    return np.clip(regions.share @ palette_evidence(regions, on, off), -CLIP, CLIP)
+    return np.clip(regions.share @ palette_log_ratio(regions, on, off), -CLIP, CLIP)
 
 
-def palette_evidence(regions: Regions, on: Floats, off: Floats) -> Floats:
+def palette_log_ratio(regions: Regions, on: Floats, off: Floats) -> Floats:
     """(P,) log-likelihood ratio of every palette colour."""
     whole = _colours(regions, np.ones(len(regions), np.float32))
     inside, outside = (
@@ -104,27 +104,28 @@ def _colours(regions: Regions, weight: Floats) -> Floats:
     return histogram
 
 
-def density_evidence(regions: Regions, on: Floats, off: Floats) -> Floats:
+def density_unary(regions: Regions, on: Floats, off: Floats) -> Floats:
     """(n,) log-likelihood ratio of every region's look given those of all the others.
 
-    Densities are kernel estimates over the other regions: no region speaks for itself, so what was wrongly
-    taken in does not keep itself in.
+    Densities are kernel estimates over the other regions: a region does not contribute to its own, so one
+    that was wrongly included does not keep itself in.
 
     Args:
-        on, off: (n,) weights 0 or more: how much each region tells of the object and of the background.
+        on, off: (n,) weights 0 or more: weight of each region in the colours of the object and of the
+            background.
     """
     masses = np.stack([on, off, np.ones_like(on)], axis=1) * regions.area[:, None]
-    inside, outside, anywhere = (regions.alike @ masses / np.maximum(masses.sum(axis=0), 1e-6)).T
+    inside, outside, anywhere = (regions.similarity @ masses / np.maximum(masses.sum(axis=0), 1e-6)).T
     ratio = np.log(
         ((1 - MIXED) * inside + MIXED * anywhere + 1e-6) / ((1 - MIXED) * outside + MIXED * anywhere + 1e-6)
     )
     return np.clip(ratio, -CLIP, CLIP)
 
 
-def local_evidence(regions: Regions, on: Floats, off: Floats, affinity: Floats) -> Floats:
-    """(n,) log-odds of like regions nearby; ``affinity`` (n, n) is how much a region hears of another."""
+def local_unary(regions: Regions, on: Floats, off: Floats, affinity: Floats) -> Floats:
+    """(n,) log-odds of similar regions nearby; ``affinity`` (n, n) weighs the regions."""
     inside, outside = (affinity @ (np.stack([on, off], axis=1) * regions.area[:, None])).T
-    return np.clip(np.log((inside + UNHEARD) / (outside + UNHEARD)), -CLIP, CLIP)
+    return np.clip(np.log((inside + PSEUDO_COUNT) / (outside + PSEUDO_COUNT)), -CLIP, CLIP)
 
 
 def geodesic(regions: Regions, sources: Bools, *, threshold: float, per_pixel: float) -> Floats:

@@ -1,4 +1,5 @@
-"""Many hypotheses of one object: minimum cuts from several starts, with several biases to small and large."""
+"""Many hypotheses of one object: minimum cuts from several initialisations and with several biases to
+small and large."""
 
 from __future__ import annotations
 
@@ -6,51 +7,54 @@ from dataclasses import replace
 
 import numpy as np
 
-from .contours import retrace
-from .energy import CERTAIN, Bools, border_costs, colour_evidence, connected_to, minimum_cut
+from .contours import refine_contour
+from .energy import CERTAIN, Bools, border_costs, colour_unary, connected_to, minimum_cut
 from .regions import Floats, Regions
-from .unary import Evidence, Start
+from .unary import Initialisation, UnaryTerms
 
 ROUNDS = 3
 """Cuts per search; colours are re-estimated from each."""
 COLOUR_WEIGHT = 0.5
 PRIOR_WEIGHT = 0.5
 GAP = 0.12
-"""A box is drawn tight: a side that the object misses by this share of the box is evidence for what is
-there."""
+"""A box is drawn tight: where the object misses a side by this share of the box, regions there are
+favoured."""
 TIGHT_WEIGHT = 0.4
-BELIEF_WEIGHT = 0.8
-"""Evidence of a certain belief of another model."""
-LEAST_BELIEF = 1e-3
+NETWORK_WEIGHT = 0.8
+"""Unary term of a certain probability of another model."""
+LEAST_PROBABILITY = 1e-3
 """Added to probabilities, whose logarithm is taken."""
 
 
-def search(regions: Regions, evidence: Evidence) -> Bools:
+def search(regions: Regions, terms: UnaryTerms) -> Bools:
     """(K, n) distinct labellings, in the order they were found; none is empty."""
-    costs = border_costs(regions, evidence.smoothness)
-    if evidence.rough is not None:
-        return _distinct(retrace(regions, evidence, evidence.rough, costs))
+    costs = border_costs(regions, terms.smoothness)
+    if terms.mask_prompt is not None:
+        return _distinct(refine_contour(regions, terms, terms.mask_prompt, costs))
     return _distinct(
         [
-            _descend(regions, evidence, start, bias, costs)
-            for start in evidence.starts
-            for bias in evidence.biases
+            _iterate(regions, terms, start, bias, costs)
+            for start in terms.initialisations
+            for bias in terms.biases
         ]
     )
 
 
-def search_with(regions: Regions, evidence: Evidence, found: Bools, believed: Floats) -> Bools:
-    """(K', n) the labellings found, those found with a belief as further evidence, and the belief's own.
+def search_with_probabilities(
+    regions: Regions, terms: UnaryTerms, found: Bools, probabilities: Floats
+) -> Bools:
+    """(K', n) the labellings found, those found with another model's probabilities as a unary term, and those
+    of the probabilities themselves.
 
-    ``believed`` (B, n) are probabilities of the object by region.
+    ``probabilities`` (B, n) are probabilities of the object by region.
     """
-    mean = believed.mean(axis=0)
-    odds = np.log((mean + LEAST_BELIEF) / (1 - mean + LEAST_BELIEF)) / 2
-    lean = evidence.lean + np.float32(BELIEF_WEIGHT) * np.clip(odds, -1, 1).astype(np.float32)
-    guided = search(regions, replace(evidence, lean=lean))
-    own = believed > 0.5
-    own[:, evidence.barred] = False
-    own[:, evidence.seeds] = True
+    mean = probabilities.mean(axis=0)
+    odds = np.log((mean + LEAST_PROBABILITY) / (1 - mean + LEAST_PROBABILITY)) / 2
+    unary = terms.unary + np.float32(NETWORK_WEIGHT) * np.clip(odds, -1, 1).astype(np.float32)
+    guided = search(regions, replace(terms, unary=unary))
+    own = probabilities > 0.5
+    own[:, terms.background] = False
+    own[:, terms.seeds] = True
     return _distinct([*found, *guided, *own])
 
 
@@ -60,29 +64,29 @@ def _distinct(found: list[Bools]) -> Bools:
     return np.stack(list(kept.values()) or found[:1])
 
 
-def _descend(regions: Regions, evidence: Evidence, start: Start, bias: float, costs: Floats) -> Bools:
+def _iterate(regions: Regions, terms: UnaryTerms, start: Initialisation, bias: float, costs: Floats) -> Bools:
     """(n,) the labelling that a few rounds of cutting and re-estimating colours end in."""
     on, off = start.on, start.off
     stretch = np.zeros(len(regions), np.float32)
     chosen = on > 0
     for round_number in range(ROUNDS):
         last = round_number == ROUNDS - 1
-        pull = COLOUR_WEIGHT * colour_evidence(regions, on, off) + evidence.lean + stretch + bias
-        pull += (evidence.keep_prior if last else PRIOR_WEIGHT) * start.prior
-        pull[evidence.barred], pull[evidence.seeds] = -CERTAIN, CERTAIN
-        cut = minimum_cut(regions, pull, costs)
-        if evidence.one_piece and (cut & evidence.seeds).any():
-            cut = connected_to(regions, cut, evidence.seeds)
+        unary = COLOUR_WEIGHT * colour_unary(regions, on, off) + terms.unary + stretch + bias
+        unary += (terms.keep_prior if last else PRIOR_WEIGHT) * start.prior
+        unary[terms.background], unary[terms.seeds] = -CERTAIN, CERTAIN
+        cut = minimum_cut(regions, unary, costs)
+        if terms.one_piece and (cut & terms.seeds).any():
+            cut = connected_to(regions, cut, terms.seeds)
         if not cut.any():
             break
         chosen = cut
         on, off = chosen.astype(np.float32), (~chosen).astype(np.float32)
-        if evidence.box is not None:
-            stretch += TIGHT_WEIGHT * _beyond(regions, chosen, evidence.box)
+        if terms.box is not None:
+            stretch += TIGHT_WEIGHT * _missed_sides(regions, chosen, terms.box)
     return chosen
 
 
-def _beyond(regions: Regions, chosen: Bools, box: tuple[float, float, float, float]) -> Floats:
+def _missed_sides(regions: Regions, chosen: Bools, box: tuple[float, float, float, float]) -> Floats:
     """(n,) 1 for regions between the object and a side of the box that it does not reach, about the
     middle."""
     x0, y0, x1, y1 = box

@@ -1,4 +1,4 @@
-"""How good a hypothesis looks: the predicted IoU, from what can be measured without knowing the truth."""
+"""Predicted IoU of a hypothesis, from measurements that need no ground truth."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from .energy import Bools
 from .regions import Floats, Regions
-from .unary import Evidence
+from .unary import UnaryTerms
 
 WEIGHTS = {
     "clicks": {
@@ -48,7 +48,7 @@ WEIGHTS = {
         "kept": 0.15,
     },
 }
-"""What a unit of each measurement adds to the predicted IoU, by what the prompt rests on.
+"""Weights of the measurements in the predicted IoU, by kind of prompt.
 
 A least-squares fit of differences between hypotheses of one prompt, rounded; docs/prompts.md says on what.
 """
@@ -62,25 +62,25 @@ RING = 3
 """Regions on either side of a contour that are compared across it."""
 
 
-def predicted_quality(regions: Regions, evidence: Evidence, found: Bools) -> Floats:
+def predicted_quality(regions: Regions, terms: UnaryTerms, found: Bools) -> Floats:
     """(K,) predicted IoU of (K, n) labellings, 0..1."""
-    terms = measure(regions, evidence, found)
-    weights = dict(WEIGHTS[_kind(evidence)])
+    measurements = measure(regions, terms, found)
+    weights = dict(WEIGHTS[_kind(terms)])
     quality = np.full(len(found), weights.pop("bias"), np.float32)
     for name, weight in weights.items():
-        quality += np.float32(weight) * terms[name]
+        quality += np.float32(weight) * measurements[name]
     return np.clip(quality, 0, 1)
 
 
-def _kind(evidence: Evidence) -> str:
-    """What the prompt rests on: a key of :data:`WEIGHTS`."""
-    if evidence.rough is not None:
+def _kind(terms: UnaryTerms) -> str:
+    """Kind of the prompt: a key of :data:`WEIGHTS`."""
+    if terms.mask_prompt is not None:
         return "mask"
-    if evidence.box is not None:
+    if terms.box is not None:
         return "box"
-    # A far negative point, as PerSAM gives beside the positive one, says nothing of the object's extent; the
-    # weights for several clicks were fitted to clicks that correct.
-    return "click" if evidence.clicks is None or len(evidence.clicks) <= 1 else "clicks"
+    # A far negative point, as PerSAM gives beside the positive one, carries no information on the object's
+    # extent; the weights for several clicks were fitted to clicks that correct.
+    return "click" if terms.clicks is None or len(terms.clicks) <= 1 else "clicks"
 
 
 def choose(regions: Regions, found: Bools, quality: Floats, count: int) -> list[int]:
@@ -102,23 +102,23 @@ def choose(regions: Regions, found: Bools, quality: Floats, count: int) -> list[
     return chosen + chosen[:1] * (count - len(chosen))
 
 
-def measure(regions: Regions, evidence: Evidence, found: Bools) -> dict[str, Floats]:
-    """What speaks for and against each of (K, n) labellings; each entry is (K,) float32.
+def measure(regions: Regions, terms: UnaryTerms, found: Bools) -> dict[str, Floats]:
+    """Measurements of each of (K, n) labellings; each entry is (K,) float32.
 
-    ``contour``: mean contrast along the contour, in means of the picture, at most 3.
+    ``contour``: mean contrast along the contour, in means of the image, at most 3.
     ``interior``: the same between neighbours within the object.
     ``strong``: share of the contour that is more contrasted than the mean border.
     ``alike_near``: Bhattacharyya coefficient of the colours of a few regions on both sides of the contour,
         0 different to 1 same.
-    ``rim``: share of the contour that is the border of the picture.
+    ``rim``: share of the contour that is the border of the image.
     ``compact``: 4 pi area / contour^2, 1 for a disc.
-    ``size``: log10 of the share of the picture.
+    ``size``: log10 of the share of the image.
     ``agreement``: mean IoU with the other labellings.
     ``depth``: how deep within the object the deepest click lies, 1 at its deepest point.
     ``clear``: distance from the contour of the click that is nearest to it, on the object or off it, in
         tenths of the object's size (the root of its area), at most 1.
     ``gap``: largest share of the box between the object and a side.
-    ``kept``: IoU with the rough mask.
+    ``kept``: IoU with the mask prompt.
 
     The last four are 0 where the prompt has no such part.
     """
@@ -131,7 +131,7 @@ def measure(regions: Regions, evidence: Evidence, found: Bools) -> dict[str, Flo
     on_rim = found @ regions.rim
     around = np.maximum(contour + on_rim, 1e-6)
     near = _ring(regions, border)
-    terms = {
+    measurements = {
         "contour": border @ (regions.length * contrast) / np.maximum(contour, 1e-6),
         "interior": interior @ (regions.length * contrast) / within,
         "strong": border @ (regions.length * (regions.contrast > 1)) / np.maximum(contour, 1e-6),
@@ -140,11 +140,11 @@ def measure(regions: Regions, evidence: Evidence, found: Bools) -> dict[str, Flo
         "compact": np.minimum(4 * np.pi * sizes / around**2, 1),
         "size": np.log10(sizes / area + 1e-4),
         "agreement": _agreement(regions, found),
-        "kept": _kept(regions, evidence, found),
+        "kept": _kept(regions, terms, found),
     }
-    terms["depth"], terms["clear"] = _around_clicks(regions, evidence, found)
-    terms["gap"] = _gap(regions, evidence, found)
-    return {name: values.astype(np.float32) for name, values in terms.items()}
+    measurements["depth"], measurements["clear"] = _around_clicks(regions, terms, found)
+    measurements["gap"] = _gap(regions, terms, found)
+    return {name: values.astype(np.float32) for name, values in measurements.items()}
 
 
 def _borders(regions: Regions, found: Bools) -> tuple[Floats, Floats]:
@@ -181,10 +181,12 @@ def overlaps(regions: Regions, found: Bools) -> Floats:
     return iou
 
 
-def agreement_with(regions: Regions, found: Bools, believed: Floats) -> Floats:
+def agreement_with(regions: Regions, found: Bools, probabilities: Floats) -> Floats:
     """(K,) soft IoU of (K, n) labellings with (n,) probabilities."""
-    shared = found @ (regions.area * believed)
-    agreement: Floats = shared / np.maximum(found @ regions.area + regions.area @ believed - shared, 1e-6)
+    shared = found @ (regions.area * probabilities)
+    agreement: Floats = shared / np.maximum(
+        found @ regions.area + regions.area @ probabilities - shared, 1e-6
+    )
     return agreement
 
 
@@ -194,9 +196,9 @@ def _agreement(regions: Regions, found: Bools) -> Floats:
     return agreement
 
 
-def _around_clicks(regions: Regions, evidence: Evidence, found: Bools) -> tuple[Floats, Floats]:
+def _around_clicks(regions: Regions, terms: UnaryTerms, found: Bools) -> tuple[Floats, Floats]:
     depth, clear = np.zeros(len(found), np.float32), np.zeros(len(found), np.float32)
-    on, off = (_pixels(points, regions.size) for points in (evidence.clicks, evidence.off_clicks))
+    on, off = (_pixels(points, regions.size) for points in (terms.clicks, terms.off_clicks))
     if len(on[0]) + len(off[0]) == 0:
         return depth, clear
     for k, labelling in enumerate(found):
@@ -222,22 +224,22 @@ def _pixels(points: Floats | None, size: tuple[int, int]) -> tuple[NDArray[np.in
     return row, column
 
 
-def _kept(regions: Regions, evidence: Evidence, found: Bools) -> Floats:
-    if evidence.rough is None:
+def _kept(regions: Regions, terms: UnaryTerms, found: Bools) -> Floats:
+    if terms.mask_prompt is None:
         return np.zeros(len(found), np.float32)
-    inside = regions.mean((evidence.rough > 0.5).astype(np.float32)) * regions.area
+    inside = regions.mean((terms.mask_prompt > 0.5).astype(np.float32)) * regions.area
     shared = found @ inside
     kept: Floats = shared / np.maximum(found @ regions.area + inside.sum() - shared, 1e-6)
     return kept
 
 
-def _gap(regions: Regions, evidence: Evidence, found: Bools) -> Floats:
+def _gap(regions: Regions, terms: UnaryTerms, found: Bools) -> Floats:
     gap = np.zeros(len(found), np.float32)
-    if evidence.box is None:
+    if terms.box is None:
         return gap
     height, width = regions.size
-    x0, x1 = (int(np.clip(round(v), 0, width)) for v in (evidence.box[0], evidence.box[2]))
-    y0, y1 = (int(np.clip(round(v), 0, height)) for v in (evidence.box[1], evidence.box[3]))
+    x0, x1 = (int(np.clip(round(v), 0, width)) for v in (terms.box[0], terms.box[2]))
+    y0, y1 = (int(np.clip(round(v), 0, height)) for v in (terms.box[1], terms.box[3]))
     labels = regions.labels[y0:y1, x0:x1]
     if labels.size == 0:
         return gap

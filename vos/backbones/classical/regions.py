@@ -1,9 +1,9 @@
-"""A picture cut into small regions of one look each, and the graph of their neighbourhood.
+"""Superpixels of an image, and their adjacency graph.
 
-All decisions of the built-in backbone are taken on a thousand or two regions instead of on a hundred
-thousand pixels: a minimum cut of the graph costs two milliseconds, so many hypotheses can be tried. Regions
-come from a watershed on colour (they keep to the edges that are there), their neighbourhood is weighted by
-the contrast across the common border, measured over the regions and over what surrounds them.
+The graph-cut backbone works on one or two thousand regions instead of a hundred thousand pixels: a minimum
+cut of the graph takes two milliseconds, so many hypotheses can be tried. Regions come from a watershed on
+colour, so they follow image edges; edges of the graph are weighted by the contrast across the common border,
+measured over the regions and over their surroundings.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ Integers = NDArray[np.int32]
 
 SPACING = 7
 """Pixels between the seeds of regions."""
-LOOK_WEIGHTS = (0.6, 1.3, 1.3, 2.0)
-"""Of lightness, the two chroma channels and texture in a look: lightness varies with shading, chroma less."""
+FEATURE_WEIGHTS = (0.6, 1.3, 1.3, 2.0)
+"""Weights of lightness, the two chroma channels and texture: lightness varies with shading, chroma less."""
 PALETTE_SIZE = 128
 PALETTE_WIDTH = 4.0
-"""Distance of looks at which membership in a palette colour has fallen to exp(-1/2)."""
+"""Feature distance at which membership in a palette colour has fallen to exp(-1/2)."""
 DIFFUSION_STEPS = 4
 DIFFUSION_CONTRAST = 12.0
-"""Distance of looks over which they hardly mix when they diffuse."""
-LIKE = 5.0
-"""Distance of looks at which two regions are alike by exp(-1/2)."""
+"""Feature distance across which diffusion is weak."""
+SIMILAR = 5.0
+"""Feature distance at which similarity has fallen to exp(-1/2)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Regions:
-    """Regions of an (h, w) picture; n regions, m pairs of neighbours."""
+    """Regions of an (h, w) image; n regions, m pairs of neighbours."""
 
     labels: Integers
     """(h, w) int32, region of every pixel, 0..n-1."""
@@ -43,10 +43,10 @@ class Regions:
     """(n,) pixels."""
     centre: Floats
     """(n, 2) mean (x, y)."""
-    look: Floats
-    """(n, 4) weighted mean Lab and texture; Euclidean distance is how different regions look."""
+    features: Floats
+    """(n, 4) weighted mean Lab and texture; Euclidean distance is their dissimilarity."""
     palette: Floats
-    """(P, 4) looks that occur."""
+    """(P, 4) representative features."""
     share: Floats
     """(n, P) membership of every region in every palette colour; rows sum to 1."""
     first: Integers
@@ -58,7 +58,7 @@ class Regions:
     contrast: Floats
     """(m,) difference across the border; the mean over all borders, by length, is 1."""
     rim: Floats
-    """(n,) pixels on the border of the picture."""
+    """(n,) pixels on the border of the image."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -82,20 +82,20 @@ class Regions:
         return found
 
     @cached_property
-    def alike(self) -> Floats:
-        """(n, n) how much two regions look the same, 1 to 0; 0 of a region with itself."""
-        kernel = np.exp(_squared_distances(self.look, self.look) * np.float32(-0.5 / LIKE**2))
+    def similarity(self) -> Floats:
+        """(n, n) similarity of the features of two regions, in 0..1; 0 of a region with itself."""
+        kernel = np.exp(_squared_distances(self.features, self.features) * np.float32(-0.5 / SIMILAR**2))
         np.fill_diagonal(kernel, 0)
         return kernel
 
-    def nearby(self, reach: float) -> Floats:
+    def proximity(self, reach: float) -> Floats:
         """(n, n) Gaussian of ``reach`` pixels of the distance between regions."""
         nearby: Floats = np.exp(_squared_distances(self.centre, self.centre) * np.float32(-0.5 / reach**2))
         return nearby
 
 
 def find_regions(image: NDArray[np.uint8]) -> Regions:
-    """Regions of an (h, w, 3) uint8 RGB picture of any size from 1 x 1 on."""
+    """Regions of an (h, w, 3) uint8 RGB image of any size from 1 x 1 on."""
     lab: Floats = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
     fine, coarse = cv2.GaussianBlur(lab, (0, 0), 1.0), cv2.GaussianBlur(lab, (0, 0), 2.0)
     texture = cv2.GaussianBlur(np.abs(lab[..., 0] - coarse[..., 0]), (0, 0), 3.0)
@@ -108,20 +108,20 @@ def find_regions(image: NDArray[np.uint8]) -> Regions:
         return (np.bincount(flat, values.ravel(), minlength=count) / area).astype(np.float32)
 
     grid: Floats = np.indices(labels.shape).astype(np.float32)
-    look = np.stack([mean(v) for v in (*np.moveaxis(lab, 2, 0), texture)], axis=1) * np.array(
-        LOOK_WEIGHTS, dtype=np.float32
+    features = np.stack([mean(v) for v in (*np.moveaxis(lab, 2, 0), texture)], axis=1) * np.array(
+        FEATURE_WEIGHTS, dtype=np.float32
     )
-    palette = _palette(look, area)
+    palette = _palette(features, area)
     first, second, length, steepness = _neighbours(labels, _gradient(coarse))
-    contrast = _contrast(look, first, second, length, steepness)
+    contrast = _contrast(features, first, second, length, steepness)
     rim = np.bincount(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]), minlength=count)
     return Regions(
         labels=labels,
         area=area.astype(np.float32),
         centre=np.stack([mean(grid[1]), mean(grid[0])], axis=1),
-        look=look,
+        features=features,
         palette=palette,
-        share=_membership(look, palette),
+        share=_membership(features, palette),
         first=first,
         second=second,
         length=length,
@@ -131,7 +131,7 @@ def find_regions(image: NDArray[np.uint8]) -> Regions:
 
 
 def _gradient(lab: Floats) -> Floats:
-    """(h, w) steepness of an (h, w, 3) picture, Lab units per pixel."""
+    """(h, w) steepness of an (h, w, 3) image, Lab units per pixel."""
     gx, gy = cv2.Sobel(lab, cv2.CV_32F, 1, 0, scale=0.125), cv2.Sobel(lab, cv2.CV_32F, 0, 1, scale=0.125)
     steepness: Floats = np.sqrt((gx * gx + gy * gy).sum(axis=2))
     return steepness
@@ -162,20 +162,19 @@ def _watershed(lab: Floats) -> Integers:
     return found.reshape(height, width).astype(np.int32)
 
 
-def _palette(look: Floats, area: NDArray[np.integer]) -> Floats:
-    """(P, 4) looks spread over those that occur: each next one is the furthest from those taken, then two
-    rounds of k-means. Deterministic."""
-    count = min(PALETTE_SIZE, len(look))
+def _palette(features: Floats, area: NDArray[np.integer]) -> Floats:
+    """(P, 4) features by farthest-point sampling, then two rounds of k-means. Deterministic."""
+    count = min(PALETTE_SIZE, len(features))
     chosen = [int(area.argmax())]
-    distance = ((look - look[chosen[0]]) ** 2).sum(axis=1)
+    distance = ((features - features[chosen[0]]) ** 2).sum(axis=1)
     while len(chosen) < count:
         chosen.append(int(distance.argmax()))
-        distance = np.minimum(distance, ((look - look[chosen[-1]]) ** 2).sum(axis=1))
-    palette = look[chosen]
+        distance = np.minimum(distance, ((features - features[chosen[-1]]) ** 2).sum(axis=1))
+    palette = features[chosen]
     for _ in range(2):
-        nearest = _squared_distances(look, palette).argmin(axis=1)
+        nearest = _squared_distances(features, palette).argmin(axis=1)
         weight = np.bincount(nearest, area, minlength=count)
-        sums = np.stack([np.bincount(nearest, area * c, minlength=count) for c in look.T], axis=1)
+        sums = np.stack([np.bincount(nearest, area * c, minlength=count) for c in features.T], axis=1)
         palette = np.where(weight[:, None] > 0, sums / np.maximum(weight, 1)[:, None], palette).astype(
             np.float32
         )
@@ -188,9 +187,11 @@ def _squared_distances(a: Floats, b: Floats) -> Floats:
     return np.maximum(distances, 0)
 
 
-def _membership(look: NDArray[np.floating], palette: Floats) -> Floats:
-    """(n, P) soft assignment of looks to palette colours; rows sum to 1."""
-    near = np.exp(_squared_distances(look.astype(np.float32), palette) / np.float32(-2 * PALETTE_WIDTH**2))
+def _membership(features: NDArray[np.floating], palette: Floats) -> Floats:
+    """(n, P) soft assignment of features to palette colours; rows sum to 1."""
+    near = np.exp(
+        _squared_distances(features.astype(np.float32), palette) / np.float32(-2 * PALETTE_WIDTH**2)
+    )
     near += np.float32(1e-9)
     share: Floats = near / near.sum(axis=1, keepdims=True)
     return share
@@ -219,7 +220,9 @@ def _neighbours(labels: Integers, steepness: Floats) -> tuple[Integers, Integers
     )
 
 
-def _contrast(look: Floats, first: Integers, second: Integers, length: Floats, steepness: Floats) -> Floats:
+def _contrast(
+    features: Floats, first: Integers, second: Integers, length: Floats, steepness: Floats
+) -> Floats:
     """(m,) contrast of every pair: between the regions, between their surroundings, and on the line
     itself."""
     if len(first) == 0:
@@ -229,7 +232,7 @@ def _contrast(look: Floats, first: Integers, second: Integers, length: Floats, s
         gap: Floats = np.sqrt(((values[first] - values[second]) ** 2).sum(axis=1))
         return gap
 
-    count, near = len(look), difference(look)
+    count, near = len(features), difference(features)
     weight = length * np.exp(-near / DIFFUSION_CONTRAST)
     mixing = csr_array(
         (
@@ -240,7 +243,7 @@ def _contrast(look: Floats, first: Integers, second: Integers, length: Floats, s
     )
     total = np.asarray(mixing.sum(axis=1))
     stay = float(np.median(total)) / 2
-    wide = look
+    wide = features
     for _ in range(DIFFUSION_STEPS):
         wide = ((mixing @ wide + stay * wide) / (total + stay)[:, None]).astype(np.float32)
     contrast = difference(wide) + 0.5 * near + 0.5 * steepness

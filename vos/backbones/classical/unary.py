@@ -1,4 +1,4 @@
-"""What a prompt says of the regions of a view, in the terms of the energy."""
+"""Unary terms of the regions of a crop, from a prompt."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...prompts import Prompt
+from ..image_crop import resized
 from .energy import Bools, geodesic
 from .regions import Floats, Regions
-from .working_crop import View, resized
+from .working_crop import RegionCrop
 
 RADII = (0.05, 0.1, 0.2, 0.35)
 """Sizes of an object around a click, as the radius of a disc of the same area in square roots of the
@@ -17,92 +18,93 @@ image."""
 SHRINK = (0.4, 0.65, 0.95)
 """Sizes of the ellipse in a box that the search starts from, 1 touching the sides."""
 CLICK_REACH = 2.0
-"""Geodesic distance over which a click speaks for its surroundings."""
+"""Geodesic range of a click."""
 CLICK_WEIGHT = 1.0
 ENCLOSED_WEIGHT = 0.2
-"""Weight of being cut off by contrast from what lies outside the box."""
+"""Weight of the contrast that separates a region from the outside of the box."""
 
 
 @dataclass(frozen=True, eq=False)
-class Start:
-    """Where one search starts."""
+class Initialisation:
+    """Initialisation of one search."""
 
     on: Floats
     """(n,) weights of the regions the object's colours are first taken from."""
     off: Floats
     """(n,) weights of those the background's colours are first taken from."""
     prior: Floats
-    """(n,) evidence from position alone, -1..1 or so."""
+    """(n,) unary term from position alone, about -1..1."""
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
-    """All that is known before looks are compared."""
+class UnaryTerms:
+    """Unary terms and constraints from the prompt, before colours are compared."""
 
-    starts: tuple[Start, ...]
-    """None with a rough mask, which is where its own search starts."""
+    initialisations: tuple[Initialisation, ...]
+    """Empty with a mask prompt, which is its own initialisation."""
     biases: tuple[float, ...]
-    """Constant evidence added: one search for each, small to large objects."""
-    lean: Floats
-    """(n,) evidence that holds in every round."""
+    """Constants added to the unary term: one search for each, small to large objects."""
+    unary: Floats
+    """(n,) unary term of every round."""
     seeds: Bools
-    """(n,) regions that are on the object for sure."""
-    barred: Bools
-    """(n,) regions that are not for sure."""
+    """(n,) regions constrained to the object."""
+    background: Bools
+    """(n,) regions constrained to the background."""
     keep_prior: float
-    """Weight of a start's prior in the last round; it is 0.5 before."""
+    """Weight of an initialisation's prior in the last round; it is 0.5 before."""
     smoothness: float
     one_piece: bool
-    """Whether the object hangs together with the seeds."""
+    """Whether the object is connected with the seeds."""
     box: tuple[float, float, float, float] | None = None
-    """Edges of the box in view coordinates."""
-    rough: Floats | None = None
-    """(h, w) rough mask in view pixels, 0..1."""
+    """Edges of the box in crop coordinates."""
+    mask_prompt: Floats | None = None
+    """(h, w) mask prompt in crop pixels, 0..1."""
     clicks: Floats | None = None
-    """(P, 2) positive points in view coordinates."""
+    """(P, 2) positive points in crop coordinates."""
     off_clicks: Floats | None = None
-    """(Q, 2) negative points in view coordinates."""
+    """(Q, 2) negative points in crop coordinates."""
 
 
-def gather(view: View, prompt: Prompt, similarity: Floats | None) -> Evidence:
-    """What ``prompt`` says of ``view``; ``similarity`` (h, w) is a guide's, on any grid over the image."""
-    regions = view.regions
-    on_points, off_points = _split_points(view, prompt)
+def unary_terms(crop: RegionCrop, prompt: Prompt, similarity: Floats | None) -> UnaryTerms:
+    """Terms of ``prompt`` in ``crop``; ``similarity`` (h, w) is that of guidance, on any grid over the
+    image."""
+    regions = crop.regions
+    on_points, off_points = _split_points(crop, prompt)
     seeds, off_seeds = _clicked(regions, on_points, off_points)
-    rough = _rough(view, prompt)
-    box = None if prompt.box is None else view.edges(prompt.box)
-    barred = off_seeds.copy()
+    mask_prompt = _mask_prompt(crop, prompt)
+    box = None if prompt.box is None else crop.edges(prompt.box)
+    background = off_seeds.copy()
     if box is not None:
-        barred |= _outside(regions, box) & ~seeds
-    lean = _click_lean(regions, seeds, off_seeds)
+        background |= _outside(regions, box) & ~seeds
+    unary = _click_unary(regions, seeds, off_seeds)
     if similarity is not None:
-        lean = lean + _guided(view, similarity)
-    base = Evidence(
-        starts=(),
+        unary = unary + _guided(crop, similarity)
+    base = UnaryTerms(
+        initialisations=(),
         biases=(),
-        lean=lean,
+        unary=unary,
         seeds=seeds,
-        barred=barred,
+        background=background,
         keep_prior=0.0,
         smoothness=12.0,
         one_piece=False,
         box=box,
-        rough=rough,
+        mask_prompt=mask_prompt,
         clicks=on_points,
         off_clicks=off_points,
     )
-    if rough is not None:
+    if mask_prompt is not None:
         return replace(base, smoothness=3.0)
     if box is not None:
         return _of_box(regions, base, box)
-    return _of_points(view, base)
+    return _of_points(crop, base)
 
 
-def _split_points(view: View, prompt: Prompt) -> tuple[Floats | None, Floats | None]:
-    """Positive and negative points in view coordinates; None where there are none."""
+def _split_points(crop: RegionCrop, prompt: Prompt) -> tuple[Floats | None, Floats | None]:
+    """Positive and negative points in crop coordinates; None where there are none."""
     if prompt.points is None or prompt.labels is None:
         return None, None
-    points = view.points(prompt.points)
+    points = crop.points(prompt.points)
     on, off = points[prompt.labels == 1], points[prompt.labels == 0]
     return (on if len(on) else None), (off if len(off) else None)
 
@@ -117,13 +119,13 @@ def _clicked(regions: Regions, on_points: Floats | None, off_points: Floats | No
     return on & ~off, off & ~on
 
 
-def _rough(view: View, prompt: Prompt) -> Floats | None:
-    """(h, w) rough mask as probability in view pixels: the prompt's mask, or its low-res logits."""
+def _mask_prompt(crop: RegionCrop, prompt: Prompt) -> Floats | None:
+    """(h, w) mask prompt as probability in crop pixels: the prompt's mask, or its low-res logits."""
     if prompt.mask is not None:
-        return view.values(prompt.mask.astype(np.float32))
+        return crop.values(prompt.mask.astype(np.float32))
     if prompt.low_res is not None:
         probability = 1 / (1 + np.exp(-np.clip(prompt.low_res.astype(np.float32), -30, 30)))
-        return view.values(resized(np.asarray(probability, dtype=np.float32), view.image_size))
+        return crop.values(resized(np.asarray(probability, dtype=np.float32), crop.image_size))
     return None
 
 
@@ -139,33 +141,35 @@ def _outside(regions: Regions, box: tuple[float, float, float, float]) -> Bools:
     return outside
 
 
-def _click_lean(regions: Regions, on: Bools, off: Bools) -> Floats:
-    """(n,) what clicks say of the regions around them, less across contrast."""
-    lean = np.zeros(len(regions), np.float32)
+def _click_unary(regions: Regions, on: Bools, off: Bools) -> Floats:
+    """(n,) unary term of clicks, which falls with geodesic distance."""
+    unary = np.zeros(len(regions), np.float32)
     for seeds, sign in ((on, 1), (off, -1)):
         if seeds.any():
             distance = geodesic(regions, seeds, threshold=0.0, per_pixel=0.05)
-            lean += sign * CLICK_WEIGHT * np.exp(-distance / CLICK_REACH)
-    return lean
+            unary += sign * CLICK_WEIGHT * np.exp(-distance / CLICK_REACH)
+    return unary
 
 
-def _guided(view: View, similarity: Floats) -> Floats:
-    """(n,) evidence from a similarity map: its distance from its own mean, in standard deviations."""
-    regions = view.regions
+def _guided(crop: RegionCrop, similarity: Floats) -> Floats:
+    """(n,) unary term from a similarity map: its distance from its own mean, in standard deviations."""
+    regions = crop.regions
     spread = float(similarity.std())
     if spread < 1e-6:
         return np.zeros(len(regions), np.float32)
     standard = (similarity - similarity.mean()) / spread
-    return np.clip(regions.mean(view.values(resized(standard, view.image_size))) - 1, -1, 1) * np.float32(0.5)
+    return np.clip(regions.mean(crop.values(resized(standard, crop.image_size))) - 1, -1, 1) * np.float32(0.5)
 
 
-def _of_points(view: View, base: Evidence) -> Evidence:
+def _of_points(crop: RegionCrop, base: UnaryTerms) -> UnaryTerms:
     """Searches from geodesic discs of several sizes around the clicks."""
-    regions = view.regions
+    regions = crop.regions
     if base.clicks is None:  # nothing but negative points: the object is the rest
-        rest = (~base.barred).astype(np.float32)
-        start = Start(rest, base.barred.astype(np.float32), np.zeros(len(regions), np.float32))
-        return replace(base, starts=(start,), biases=(0.0, 0.15, 0.3), keep_prior=0.0, smoothness=8.0)
+        rest = (~base.background).astype(np.float32)
+        start = Initialisation(rest, base.background.astype(np.float32), np.zeros(len(regions), np.float32))
+        return replace(
+            base, initialisations=(start,), biases=(0.0, 0.15, 0.3), keep_prior=0.0, smoothness=8.0
+        )
     side = float(np.prod(regions.size)) ** 0.5
     away = np.min(
         [np.sqrt(((regions.centre - click) ** 2).sum(axis=1)) for click in base.clicks], axis=0
@@ -174,47 +178,60 @@ def _of_points(view: View, base: Evidence) -> Evidence:
     clicked[regions.at(base.clicks)] = True
     order = np.argsort(geodesic(regions, clicked, threshold=0.0, per_pixel=0.015), kind="stable")
     covered = np.cumsum(regions.area[order])
-    starts = []
+    initialisations = []
     for share in RADII:
         radius = share * side
         disc = np.zeros(len(regions), bool)
         disc[order[: 1 + np.searchsorted(covered, np.pi * radius**2)]] = True
-        disc = (disc & ~base.barred) | clicked
+        disc = (disc & ~base.background) | clicked
         on = disc * np.exp(-(away**2) / (2 * (1.5 * radius) ** 2))
-        off = np.where(disc, 0, np.minimum(1, away / (2 * radius))) + 0.5 * (regions.rim > 0) + base.barred
-        starts.append(
-            Start(on.astype(np.float32), off.astype(np.float32), np.clip(1 - away / (1.5 * radius), -2, 1))
+        off = (
+            np.where(disc, 0, np.minimum(1, away / (2 * radius))) + 0.5 * (regions.rim > 0) + base.background
+        )
+        initialisations.append(
+            Initialisation(
+                on.astype(np.float32), off.astype(np.float32), np.clip(1 - away / (1.5 * radius), -2, 1)
+            )
         )
     return replace(
-        base, starts=tuple(starts), biases=(-0.15, 0.0, 0.15), keep_prior=0.5, smoothness=8.0, one_piece=True
+        base,
+        initialisations=tuple(initialisations),
+        biases=(-0.15, 0.0, 0.15),
+        keep_prior=0.5,
+        smoothness=8.0,
+        one_piece=True,
     )
 
 
-def _of_box(regions: Regions, base: Evidence, box: tuple[float, float, float, float]) -> Evidence:
+def _of_box(regions: Regions, base: UnaryTerms, box: tuple[float, float, float, float]) -> UnaryTerms:
     """Searches from ellipses of several sizes in the box; what lies outside is background."""
     x0, y0, x1, y1 = box
     middle, half = np.array([x0 + x1 - 1, y0 + y1 - 1]) / 2, np.array([x1 - x0, y1 - y0]) / 2
     radius = np.sqrt((((regions.centre - middle) / half) ** 2).sum(axis=1)).astype(np.float32)
-    inside = ~base.barred
-    off = base.barred + 0.5 * (inside & (radius > 1.1))
-    starts = []
+    inside = ~base.background
+    off = base.background + 0.5 * (inside & (radius > 1.1))
+    initialisations = []
     for shrink in SHRINK:
         on = inside & (radius < shrink)
         if not on.any():
             on = inside
-        starts.append(
-            Start(
+        initialisations.append(
+            Initialisation(
                 on.astype(np.float32),
                 off.astype(np.float32),
                 np.clip(2 * (shrink + 0.2 - radius), -1, 1).astype(np.float32),
             )
         )
     # And one from all of the box alike, for objects that are not in its middle.
-    starts.append(
-        Start(inside.astype(np.float32), base.barred.astype(np.float32), np.zeros(len(regions), np.float32))
+    initialisations.append(
+        Initialisation(
+            inside.astype(np.float32), base.background.astype(np.float32), np.zeros(len(regions), np.float32)
+        )
     )
-    lean = base.lean + ENCLOSED_WEIGHT * _enclosed(regions, base.barred)
-    return replace(base, starts=tuple(starts), biases=(-0.3, 0.0, 0.3), lean=lean, keep_prior=0.0)
+    unary = base.unary + ENCLOSED_WEIGHT * _enclosed(regions, base.background)
+    return replace(
+        base, initialisations=tuple(initialisations), biases=(-0.3, 0.0, 0.3), unary=unary, keep_prior=0.0
+    )
 
 
 def _enclosed(regions: Regions, outside: Bools) -> Floats:

@@ -23,42 +23,42 @@ from ...ops.monotone_logistic import load_models
 from ...prompts import Prompt
 from ..base import Candidates, FrameFeatures, Guidance
 from ..classical.backbone import GraphCutBackbone, decode_one
-from ..classical.working_crop import look_at
+from ..classical.working_crop import crop_regions
 from ..expected_quality import Models
+from ..image_crop import CropBox, Floats, crop_box_around, low_res_of
 from ..sam.backbone import check_device, check_dtype
-from ..weights.catalog import packaged_interactive
 from ..weights.checkpoints import load_state
+from ..weights.location import packaged_interactive
 from .choice import Answer, distinct, rank
 from .corrections import corrected, moved, obeyed, obeys
+from .crops import PADDING, FeatureCrop, input_size, prompt_planes
 from .network import InteractiveNetwork, interactive_from
 from .spreading import SpreadSettings, spread
-from .views import Floats, View, Window, prompt_planes, resized, view_size, window_around
 
 CANDIDATES = 3
-CACHED_VIEWS = 4
+CACHED_CROPS = 4
 CACHED_ANSWERS = 8
-LOW_RES_STRIDE = 4
 LOGIT = 8.0
-"""Size of the logits beyond a window, and outside a box."""
+"""Size of the logits beyond a box, and outside a box."""
 GIVEN_QUALITY = 0.8
 """Expected IoU of a mask that points correct, before they do."""
 LEAST_LENGTH = 1e-12
 SPREAD_PIXELS = 60_000
-"""Of the window whose regions a point spreads over."""
+"""Pixels of the crop whose regions a point spreads over."""
 
 
 @dataclass(frozen=True)
 class InteractiveSettings:
-    """How the network is asked."""
+    """Crops, and the answer to further points."""
 
     whole_pixels: int = 115_000
     """Pixels of the whole image as the network sees it."""
     close_pixels: int = 90_000
-    """Pixels of the window around an object."""
+    """Pixels of the box around an object."""
     margin: float = 0.35
-    """Surroundings of an object that are looked at, in mean sides of its box."""
+    """Margin around an object, in mean sides of its box."""
     closer: float = 0.7
-    """A window with less than this part of the image looked at before is worth a second look."""
+    """A second pass on a crop is made if the crop has less than this share of the image."""
     local: bool = True
     """Whether a further point changes what lies around it alone."""
     spread: SpreadSettings | None = field(default_factory=SpreadSettings)
@@ -72,13 +72,13 @@ class InteractiveContext:
     """What the decoder needs of an image."""
 
     image: NDArray[np.uint8]
-    whole: View
+    whole: FeatureCrop
     cut: FrameFeatures
     """Those of the classical backbone."""
-    closer: dict[Window, View] = field(default_factory=dict)
-    """Views that were looked at since, a few."""
+    crops: dict[CropBox, FeatureCrop] = field(default_factory=dict)
+    """Crops encoded since, a few."""
     answers: dict[bytes, list[Answer]] = field(default_factory=dict)
-    """Answers by prompt, a few: the next point goes on from there."""
+    """Answers by prompt, a few: the next point continues from them."""
 
 
 class InteractiveBackbone:
@@ -119,7 +119,7 @@ class InteractiveBackbone:
     def encode(self, image: NDArray[np.uint8]) -> FrameFeatures:
         """Features of an (H, W, 3) uint8 RGB image."""
         height, width = image.shape[:2]
-        whole = self._look(image, (0, 0, width, height), self.settings.whole_pixels)
+        whole = self._encode_crop(image, (0, 0, width, height), self.settings.whole_pixels)
         columns = whole.levels[2][0].float()
         lengths = columns.norm(dim=0).clamp_min(LEAST_LENGTH)
         context = InteractiveContext(image, whole, self.classical.encode(image))
@@ -150,7 +150,7 @@ class InteractiveBackbone:
             for place, answer in enumerate(distinct(self._answers(context, prompt), count)):
                 logits[row, place], scores[row, place] = obeyed(answer.logits, prompt), answer.quality
         return Candidates(
-            torch.from_numpy(logits), torch.from_numpy(_shrink(logits)), torch.from_numpy(scores)
+            torch.from_numpy(logits), torch.from_numpy(low_res_of(logits)), torch.from_numpy(scores)
         )
 
     def _answers(self, context: InteractiveContext, prompt: Prompt) -> list[Answer]:
@@ -185,12 +185,12 @@ class InteractiveBackbone:
         return replace(prompt, points=prompt.points[:-1], labels=prompt.labels[:-1])
 
     def _first(self, context: InteractiveContext, prompt: Prompt) -> list[Answer]:
-        """From nothing: graph cuts, with what the network believes as further evidence."""
-        size, beliefs = context.whole.image_size, []
+        """Without a previous mask: graph cuts, with the network's probabilities as a unary term."""
+        size, probability_maps = context.whole.image_size, []
         if prompt.mask is None and prompt.low_res is None:
-            view = context.whole if prompt.box is None else self._around(context, prompt.box, prompt)
-            beliefs = [probability(answer.logits) for answer in self._ask(view, prompt, None)]
-        cut = decode_one(context.cut.context, prompt, None, CANDIDATES, beliefs)
+            crop = context.whole if prompt.box is None else self._around(context, prompt.box, prompt)
+            probability_maps = [probability(answer.logits) for answer in self._ask(crop, prompt, None)]
+        cut = decode_one(context.cut.context, prompt, None, CANDIDATES, probability_maps)
         answers = [Answer(logits, float(score)) for logits, score in zip(*cut, strict=True)]
         return rank(answers, size, prompt)
 
@@ -201,7 +201,7 @@ class InteractiveBackbone:
         if found is None:
             return first
         closer = self._around(context, np.asarray(found, np.float32), prompt)
-        if _pixels(closer.window) > self.settings.closer * _pixels(context.whole.window):
+        if _pixels(closer.box) > self.settings.closer * _pixels(context.whole.box):
             closer = context.whole
         second = self._ask(closer, prompt, closer.values(first[0].logits))
         return rank(second, context.whole.image_size, prompt) + first[1:]
@@ -216,16 +216,16 @@ class InteractiveBackbone:
             return kept
         old = before[0].logits
         found = tight_box(old > 0)
-        view = context.whole
+        crop = context.whole
         if found is not None:
             around = np.asarray(found, np.float32)
             if label == 1:
                 around = np.concatenate([np.minimum(around[:2], point), np.maximum(around[2:], point)])
-            view = self._around(context, around, prompt)
-        asked = rank(self._ask(view, prompt, view.values(old)), context.whole.image_size, prompt)
+            crop = self._around(context, around, prompt)
+        asked = rank(self._ask(crop, prompt, crop.values(old)), context.whole.image_size, prompt)
         answers = [Answer(corrected(old, answer.logits, point, label), answer.quality) for answer in asked]
         if self.settings.spread is not None:
-            near = look_at(context.image, view.window, SPREAD_PIXELS)
+            near = crop_regions(context.image, crop.box, SPREAD_PIXELS)
             wider = spread(near, old, asked[0].logits, prompt, self.settings.spread)
             answers[0] = Answer(moved(answers[0].logits, wider, label), answers[0].quality)
         answers.sort(key=lambda answer: not obeys(answer.logits, prompt))
@@ -239,31 +239,34 @@ class InteractiveBackbone:
             return afresh + answers + kept
         return answers + kept + afresh
 
-    def _look(self, image: NDArray[np.uint8], window: Window, pixels: int) -> View:
-        x0, y0, x1, y1 = window
-        crop, size = image[y0:y1, x0:x1], view_size(window, pixels)
+    def _encode_crop(self, image: NDArray[np.uint8], box: CropBox, pixels: int) -> FeatureCrop:
+        x0, y0, x1, y1 = box
+        crop, size = image[y0:y1, x0:x1], input_size(box, pixels)
         way = cv2.INTER_AREA if size[0] * size[1] < crop.shape[0] * crop.shape[1] else cv2.INTER_LINEAR
         crop = cv2.resize(np.ascontiguousarray(crop), size[::-1], interpolation=way)
         planes = torch.from_numpy(crop).to(self.device).permute(2, 0, 1)[None].to(self.dtype)
         shown = (planes / 127.5 - 1).contiguous(memory_format=torch.channels_last)
-        return View(window, (image.shape[0], image.shape[1]), size, self.network.encoder(shown))
+        return FeatureCrop(box, (image.shape[0], image.shape[1]), size, self.network.encoder(shown))
 
-    def _around(self, context: InteractiveContext, box: NDArray[np.floating], prompt: Prompt) -> View:
+    def _around(self, context: InteractiveContext, box: NDArray[np.floating], prompt: Prompt) -> FeatureCrop:
         """The surroundings of a box and of the points on the object."""
-        window = window_around(_with_points(box, prompt), context.whole.image_size, self.settings.margin)
-        if window not in context.closer:
-            while len(context.closer) >= CACHED_VIEWS:
-                context.closer.pop(next(iter(context.closer)))
-            context.closer[window] = self._look(context.image, window, self.settings.close_pixels)
-        return context.closer[window]
+        surroundings = crop_box_around(
+            _with_points(box, prompt), context.whole.image_size, self.settings.margin, PADDING
+        )
+        if surroundings not in context.crops:
+            while len(context.crops) >= CACHED_CROPS:
+                context.crops.pop(next(iter(context.crops)))
+            pixels = self.settings.close_pixels
+            context.crops[surroundings] = self._encode_crop(context.image, surroundings, pixels)
+        return context.crops[surroundings]
 
-    def _ask(self, view: View, prompt: Prompt, mask: Floats | None) -> list[Answer]:
+    def _ask(self, crop: FeatureCrop, prompt: Prompt, mask: Floats | None) -> list[Answer]:
         """The network's candidates, brought to the size of the image."""
-        planes = torch.from_numpy(prompt_planes(view, prompt, mask))[None].to(self.device, self.dtype)
-        logits, quality = self.network.decoder(view.levels, planes)
+        planes = torch.from_numpy(prompt_planes(crop, prompt, mask))[None].to(self.device, self.dtype)
+        logits, quality = self.network.decoder(crop.levels, planes)
         scores = torch.sigmoid(quality[0].float()).cpu().numpy()
         return [
-            Answer(view.to_image(values, -LOGIT), float(score))
+            Answer(crop.to_image(values, -LOGIT), float(score))
             for values, score in zip(logits[0].float().cpu().numpy(), scores, strict=True)
         ]
 
@@ -286,16 +289,8 @@ def _with_points(box: NDArray[np.floating], prompt: Prompt) -> NDArray[np.floati
     return np.concatenate([np.minimum(box[:2], on.min(axis=0)), np.maximum(box[2:], on.max(axis=0))])
 
 
-def _pixels(window: Window) -> int:
-    return (window[2] - window[0]) * (window[3] - window[1])
-
-
-def _shrink(logits: Floats) -> Floats:
-    """(N, K, H, W) logits on the low-res grid (N, K, h, w)."""
-    count, per, height, width = logits.shape
-    size = max(1, -(-height // LOW_RES_STRIDE)), max(1, -(-width // LOW_RES_STRIDE))
-    flat = [resized(one, size) for one in logits.reshape(-1, height, width)]
-    return np.stack(flat).reshape(count, per, *size) if flat else np.zeros((count, per, *size), np.float32)
+def _pixels(box: CropBox) -> int:
+    return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def build_interactive(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...prompts import Prompt
-from .views import Floats
+from ..image_crop import Floats
 
 LARGE = 0.4
 """A part of the image beyond which a mask that points alone ask for is doubted."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...prompts import Prompt
-from .views import Floats
+from ..image_crop import Floats
 
 SURE = 1.0
 """Logit of a pixel that was pointed at, at least."""

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...prompts import Prompt
-from ..classical.energy import CERTAIN, border_costs, colour_evidence, connected_to, geodesic, minimum_cut
-from ..classical.working_crop import View
-from .views import Floats
+from ..classical.energy import CERTAIN, border_costs, colour_unary, connected_to, geodesic, minimum_cut
+from ..classical.working_crop import RegionCrop
+from ..image_crop import Floats
 
 EDGE, STEP = 1.0, 0.01
 """Contrast that a way crosses for free, and what a pixel of it costs."""
@@ -43,33 +43,33 @@ class SpreadSettings:
 
 
 def spread(
-    view: View, before: Floats, after: Floats, prompt: Prompt, settings: SpreadSettings
+    crop: RegionCrop, before: Floats, after: Floats, prompt: Prompt, settings: SpreadSettings
 ) -> NDArray[np.bool_]:
     """(H, W) bool: pixels that change to the side of a prompt's last point, which ``before`` gets wrong.
 
     Args:
-        view: regions of the surroundings of the mask and the points.
+        crop: regions of the surroundings of the mask and the points.
         before: (H, W) logits without the point.
         after: (H, W) logits of a network with the point among its inputs.
         prompt: with points; those before the last one are obeyed by ``before``.
     """
     assert prompt.points is not None
     assert prompt.labels is not None
-    regions, label = view.regions, int(prompt.labels[-1])
+    regions, label = crop.regions, int(prompt.labels[-1])
     sign = 1 if label == 1 else -1
-    touched = regions.at(view.points(prompt.points))
+    touched = regions.at(crop.points(prompt.points))
     clicked = np.zeros(len(regions), bool)
     clicked[touched[-1]] = True
-    wrong = regions.mean(view.values((before * sign > 0).astype(np.float32))) < 0.5
+    wrong = regions.mean(crop.values((before * sign > 0).astype(np.float32))) < 0.5
 
-    logits = regions.mean(view.values(np.clip(sign * after / settings.logit, -1, 1)))
+    logits = regions.mean(crop.values(np.clip(sign * after / settings.logit, -1, 1)))
     near = np.exp(-geodesic(regions, clicked, threshold=EDGE, per_pixel=STEP) / settings.reach)
-    colours = colour_evidence(regions, near * wrong, (1 - near) * wrong) / 3
-    pull = logits + settings.near * near + settings.colour * colours - settings.keep
-    pull[~wrong] = CERTAIN
-    pull[touched[:-1][prompt.labels[:-1] != label]] = -CERTAIN
-    pull[clicked] = CERTAIN
-    cut = minimum_cut(regions, pull.astype(np.float32), border_costs(regions, settings.smoothness))
+    colours = colour_unary(regions, near * wrong, (1 - near) * wrong) / 3
+    unary = logits + settings.near * near + settings.colour * colours - settings.keep
+    unary[~wrong] = CERTAIN
+    unary[touched[:-1][prompt.labels[:-1] != label]] = -CERTAIN
+    unary[clicked] = CERTAIN
+    cut = minimum_cut(regions, unary.astype(np.float32), border_costs(regions, settings.smoothness))
     part = connected_to(regions, cut & (wrong | clicked), clicked)
-    changed = view.to_image(part[regions.labels].astype(np.float32), 0.0) > 0.5
+    changed = crop.to_image(part[regions.labels].astype(np.float32), 0.0) > 0.5
     return changed & (before * sign <= 0)

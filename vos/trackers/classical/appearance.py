@@ -1,9 +1,9 @@
 """A classifier of pixels, learned from the reference frame of one video and from nothing else.
 
-One class for the background and one for each object: objects compete with each other and with the background.
+One class for the background and one for each object: the softmax is over objects and background.
 The inputs are the descriptors of :mod:`vos.backbones.classical.descriptors`; the examples are drawn from
-the reference frame and from made-up views of it (:mod:`vos.trackers.classical.augmentation`), as many of
-objects as of background, so that the log-probabilities speak of looks alone and not of size. Everything in
+the reference frame and from augmented views of it (:mod:`vos.trackers.classical.augmentation`), as many of
+objects as of background, so that the log-probabilities reflect appearance and not size. Everything in
 the first frame that is not an object is a negative, the look-alike at the other end of the image too.
 
 What is learned from the reference frame is never changed.
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -35,12 +36,14 @@ BLOCK = 4096
 
 @dataclass(frozen=True)
 class AppearanceSettings:
-    """How the classifier is built and learned."""
+    """Settings of the classifier and its training."""
+
+    RENAMED: ClassVar = {"certainty": "logit_limit", "kept": "replay", "view": "augmentation"}
 
     hidden: tuple[int, int] = (48, 32)
     """Widths of the two hidden layers; twice as many gained nothing."""
     views: int = 10
-    """Pictures per reference frame: the frame and made-up views of it."""
+    """Images per reference frame: the frame and augmented views of it."""
     samples: int = 6000
     """Pixels drawn from each."""
     near: float = 0.3
@@ -52,16 +55,16 @@ class AppearanceSettings:
     decay: float = 1e-3
     """Weight decay."""
     noise: float = 0.3
-    """Noise on the inputs while learning, in standard deviations of each input: what keeps the network from
-    being certain of what it has never seen. Worth 2 points; twice as much blurs outlines."""
+    """Noise on the inputs while learning, in standard deviations of each input: it keeps the network from
+    being overconfident on unseen descriptors. Worth 2 points; twice as much blurs outlines."""
     averaged: float = 0.5
     """Share of the steps whose weights are averaged: one network depends less on chance."""
-    certainty: float = 5.0
-    """Clip of the outputs, so that looks alone never overrule all else."""
-    kept: int = 12_000
-    """Examples of the reference frames that are kept to be learned again beside newer ones."""
+    logit_limit: float = 5.0
+    """Clip of the outputs, so that appearance alone never overrules the other terms."""
+    replay: int = 12_000
+    """Examples of the reference frames that are kept for the online update."""
     seed: int = 0
-    view: AugmentationSettings = field(default_factory=AugmentationSettings)
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +76,7 @@ class ReferenceFrame:
     labels: Labels
     """(H, W)."""
     scale: float
-    """Size of the pictures that will be classified over size of the frame."""
+    """Size of the images to be classified over size of the frame."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,9 +109,9 @@ class Appearance:
         return (descriptors - self.mean) / self.spread
 
 
-def fit(given: Sequence[ReferenceFrame], ids: Sequence[int], settings: AppearanceSettings) -> Appearance:
-    """Learn to tell the objects ``ids`` and the background apart."""
-    drawn = [_examples(frame, ids, settings, number) for number, frame in enumerate(given)]
+def fit(references: Sequence[ReferenceFrame], ids: Sequence[int], settings: AppearanceSettings) -> Appearance:
+    """Fit a classifier of the objects ``ids`` and the background."""
+    drawn = [_examples(frame, ids, settings, number) for number, frame in enumerate(references)]
     descriptors = np.concatenate([x for x, _ in drawn])
     classes = np.concatenate([y for _, y in drawn])
     mean = descriptors.mean(axis=0)
@@ -119,17 +122,17 @@ def fit(given: Sequence[ReferenceFrame], ids: Sequence[int], settings: Appearanc
     )
     average_from = int(settings.iterations * (1 - settings.averaged))
     _, weights = learn(start, _batches(inputs, classes, settings), settings.decay, average_from)
-    keep = np.random.default_rng((settings.seed, len(given))).permutation(len(inputs))[: settings.kept]
+    keep = np.random.default_rng((settings.seed, len(references))).permutation(len(inputs))[: settings.replay]
     examples = Examples(inputs[keep].astype(np.float16), classes[keep].astype(np.uint8))
     return Appearance(tuple(ids), mean, spread, weights, examples)
 
 
 def log_probabilities(
-    model: Appearance, networks: Sequence[Sequence[Floats]], descriptors: Descriptors, certainty: float
+    model: Appearance, networks: Sequence[Sequence[Floats]], descriptors: Descriptors, logit_limit: float
 ) -> list[Floats]:
     """By each network, (1 + K, H, W) float32 log-probabilities of background and objects.
 
-    ``networks`` are weights: the model's own, or those of a copy that went on learning.
+    ``networks`` are weights: the model's own, or those of the copy that is updated online.
     """
     height, width = descriptors.shape
     layers = [[torch.from_numpy(w) for w in weights] for weights in networks]
@@ -145,9 +148,9 @@ def log_probabilities(
             hidden = torch.addmm(offset[:, None], first.T, block).relu_().split([len(w[1]) for w in layers])
             for result, w, x in zip(results, layers, hidden, strict=True):
                 x = torch.addmm(w[3][:, None], w[2].T, x).relu_()
-                outputs = torch.addmm(w[5][:, None], w[4].T, x).clamp_(-certainty, certainty)
-                said = torch.log_softmax(outputs, dim=0)
-                result[:, top : top + step] = said.view(len(outputs), -1, width).numpy()
+                outputs = torch.addmm(w[5][:, None], w[4].T, x).clamp_(-logit_limit, logit_limit)
+                log_prob = torch.log_softmax(outputs, dim=0)
+                result[:, top : top + step] = log_prob.view(len(outputs), -1, width).numpy()
     return results
 
 
@@ -162,23 +165,25 @@ def _batches(inputs: Floats, classes: NDArray[np.int64], settings: AppearanceSet
 
 
 def _examples(
-    given: ReferenceFrame, ids: Sequence[int], settings: AppearanceSettings, number: int
+    reference: ReferenceFrame, ids: Sequence[int], settings: AppearanceSettings, number: int
 ) -> tuple[Floats, NDArray[np.int64]]:
     """Descriptors (N, C) and classes (N,) drawn from a frame and from views of it."""
     rng = np.random.default_rng((settings.seed, number))
-    height, width = given.labels.shape
-    size = (max(8, round(width * given.scale)), max(8, round(height * given.scale)))
-    pictures = [
+    height, width = reference.labels.shape
+    size = (max(8, round(width * reference.scale)), max(8, round(height * reference.scale)))
+    images = [
         (
-            cv2.resize(given.image, size, interpolation=cv2.INTER_AREA),
-            cv2.resize(given.labels, size, interpolation=cv2.INTER_NEAREST),
+            cv2.resize(reference.image, size, interpolation=cv2.INTER_AREA),
+            cv2.resize(reference.labels, size, interpolation=cv2.INTER_NEAREST),
         )
     ]
-    background = fill(given.image, given.labels)
-    while len(pictures) < settings.views:
-        pictures.append(view(given.image, given.labels, background, given.scale, settings.view, rng))
+    background = fill(reference.image, reference.labels)
+    while len(images) < settings.views:
+        images.append(
+            view(reference.image, reference.labels, background, reference.scale, settings.augmentation, rng)
+        )
     descriptors, classes = [], []
-    for image, labels in pictures:
+    for image, labels in images:
         index, drawn = draw(labels, ids, settings.samples, settings.near, rng)
         descriptors.append(describe(image).at(index))
         classes.append(drawn)

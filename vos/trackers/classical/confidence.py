@@ -1,7 +1,7 @@
-"""Confidence: the expected J of a mask, predicted from what can be measured without knowing the truth.
+"""Confidence: the expected J of a mask, predicted from signals that need no ground truth.
 
 It is a monotone logistic (:mod:`vos.ops.monotone_logistic`) of a few signals of the mask (:class:`Signals`),
-each oriented so that more of it speaks for a better mask. The weights of each tracker are a file in
+each oriented so that a higher value means a better mask. The weights of each tracker are a file in
 ``vos/assets/confidence``, made by ``training/confidence``; ``docs/confidence.md`` says how well they predict
 J on sequences that they were not fitted to.
 """
@@ -26,7 +26,7 @@ NEAR = 0.3
 RIM = 3.0
 """Width in pixels of the rim of a mask: what J loses first."""
 STRIP = 4.0
-"""Width in pixels of the strip along the contour in which flow is looked at."""
+"""Width in pixels of the strip along the contour in which flow consistency is measured."""
 LEAST = 0.02
 """The confidence of a reference mask is kept this far from 0 and 1, where logits are infinite."""
 COLOUR_BINS = (8, 16, 16)
@@ -51,9 +51,9 @@ class ReferenceStatistics:
 
 @dataclass(frozen=True)
 class Signals:
-    """Measurements of one mask in the crop that was worked on; more of any speaks for a better mask.
+    """Measurements of one mask in the working crop; a higher value of any means a better mask.
 
-    Where nothing else is said they are in 0..1.
+    They are in 0..1 unless noted otherwise.
     """
 
     sharpness: float
@@ -70,7 +70,7 @@ class Signals:
     warp_agreement: float
     """Soft IoU of the mask's probabilities and the masks warped from earlier frames."""
     flow_quality: float
-    """Part of the object that optical flow brought along with its colours unchanged."""
+    """Share of the object that optical flow warped consistently and with unchanged colours."""
     contour_flow: float
     """Mean forward-backward consistency of flow along the contour."""
     colours: float
@@ -102,13 +102,13 @@ def fitted_confidence(tracker: str) -> Confidence:
 
 
 def reference_statistics(mask: Mask, lab: Floats, confidence: float, scale: float) -> ReferenceStatistics:
-    """What later frames are compared with.
+    """Statistics of a prompted mask, which later masks are compared with.
 
     Args:
         mask: (h, w) bool in the crop.
         lab: (h, w, 3) float32 of the crop.
         confidence: expected J of the mask.
-        scale: size of the crop's pixels over those of the frame; see :class:`vos.ops.crop.Window`.
+        scale: size of the crop's pixels over those of the frame; see :class:`vos.ops.crop.Crop`.
     """
     area = float(np.count_nonzero(mask))
     box = _around(mask, 1)
@@ -122,7 +122,7 @@ def measure(
     mask: Mask,
     warped: Floats,
     flow_quality: float,
-    flow_trust: Floats,
+    flow_consistency: Floats,
     appearance: Floats,
     updated: Floats,
     lab: Floats,
@@ -137,7 +137,7 @@ def measure(
         mask: (h, w) bool, where that probability is the highest of all labels.
         warped: (h, w) float32 in 0..1, the object's masks of earlier frames warped to this one.
         flow_quality: in 0..1, of the flow that warped them.
-        flow_trust: (h, w) float32 in 0..1, forward-backward consistency.
+        flow_consistency: (h, w) float32 in 0..1, forward-backward consistency.
         appearance: (h, w) float32 probability of the object by the model of the reference frames.
         updated: (h, w) float32 the same with what was learned online.
         lab: (h, w, 3) float32 of the crop.
@@ -172,7 +172,7 @@ def measure(
         no_lookalikes=-float(np.log1p(like / area)),
         warp_agreement=float(np.minimum(probability, warped).sum() / union),
         flow_quality=flow_quality,
-        contour_flow=float(flow_trust[box][strip].mean()),
+        contour_flow=float(flow_consistency[box][strip].mean()),
         colours=float(np.sqrt(_histogram(lab[box][here]) * reference.colours).sum()),
         extent=-abs(float(np.log(area / scale**2 / max(reference.area, 1.0)))),
         interior=float((inside > RIM).sum() / area),

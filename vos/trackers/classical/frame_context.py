@@ -23,15 +23,15 @@ class FrameContext:
     cropped: NDArray[np.uint8]
     """(h, w, 3) uint8 RGB, the crop at working resolution."""
     ids: tuple[int, ...]
-    """Of the K objects, in the order of all that follows."""
-    belief: Floats
+    """Of the K objects, in the order of all arrays below."""
+    probabilities: Floats
     """(1 + K, h, w) float32 probabilities of background and objects; they sum to 1."""
     warped: WarpedMasks
     appearance_log_prob: Floats
     """(1 + K, h, w) float32 log-probabilities by appearance."""
-    given: tuple[ReferenceFrame, ...]
+    references: tuple[ReferenceFrame, ...]
     """The frames with prompted masks, the first one first."""
-    before: ReferenceFrame | None = None
+    previous: ReferenceFrame | None = None
     """The previous frame with its labels."""
 
 

@@ -1,13 +1,13 @@
-"""Colours of an object and of what lies beside it, place by place.
+"""Local colour models of an object and its surroundings.
 
-Inside a small window the colours of object and surroundings are each about one Gaussian, even where over the
-whole picture they overlap: the idea of Video SnapCut (Bai et al., 2009), with windows that slide pixel by
-pixel.
+Inside a small window the colours of object and surroundings are each about one Gaussian, even where they
+overlap over the whole image: the idea of Video SnapCut (Bai et al., 2009), with a window around every pixel.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,32 +19,34 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class LocalColourSettings:
-    """How colours along the outline count."""
+    """Settings of the local colour term."""
+
+    RENAMED: ClassVar = {"deviation": "min_deviation", "least": "full_share"}
 
     weight: float = 2.0
     """Weight of the log-likelihood ratio: 1 gains half of what 2 gains. 0 switches it off."""
     sigma: float = 8.0
     """Standard deviation of the window in pixels of the working crop."""
-    deviation: float = 4.0
+    min_deviation: float = 4.0
     """Least standard deviation of a colour channel in Lab units."""
     limit: float = 3.0
     """Clip of the log-likelihood ratio."""
-    least: float = 0.1
-    """Share of both sides in a window at which the ratio counts in full."""
+    full_share: float = 0.1
+    """Share of either side in a window from which on the ratio has its full weight."""
 
 
-def local_colours(belief: Floats, lab: Floats, settings: LocalColourSettings) -> Floats:
+def local_colours(probabilities: Floats, lab: Floats, settings: LocalColourSettings) -> Floats:
     """Log-likelihood ratio of each object against its surroundings.
 
     Args:
-        belief: (1 + K, h, w) float32 label probabilities so far; they say which colours are whose.
+        probabilities: (1 + K, h, w) float32 label probabilities so far: weights of the pixels in the models.
         lab: (h, w, 3) float32.
 
     Returns:
-        (1 + K, h, w) float32, 0 for the background and wherever a window sees one side only.
+        (1 + K, h, w) float32, 0 for the background and where a window has pixels of one side only.
     """
-    ratio = np.zeros_like(belief)
-    boxes = [_around(mask, settings.sigma) for mask in belief[1:]]
+    ratio = np.zeros_like(probabilities)
+    boxes = [_around(mask, settings.sigma) for mask in probabilities[1:]]
     found = [box for box in boxes if box is not None]
     if found:
         squares = lab * lab
@@ -52,12 +54,12 @@ def local_colours(belief: Floats, lab: Floats, settings: LocalColourSettings) ->
         for k, here in enumerate(boxes, start=1):
             if here is not None:
                 moments = means[0][here], means[1][here]
-                ratio[k][here] = _ratio(belief[k][here], lab[here], squares[here], moments, settings)
+                ratio[k][here] = _ratio(probabilities[k][here], lab[here], squares[here], moments, settings)
     return ratio
 
 
 def _around(mask: Floats, sigma: float) -> tuple[slice, slice] | None:
-    """The part of the image that an object can have to do with; None where it is nowhere."""
+    """The part of the image within reach of an object; None where it is nowhere."""
     rows, columns = np.flatnonzero((mask > 0.05).any(axis=1)), np.flatnonzero((mask > 0.05).any(axis=0))
     if rows.size == 0:
         return None
@@ -76,9 +78,9 @@ def _ratio(
     weight = mask[..., None]
     own, own_squares = blur(lab * weight, settings.sigma), blur(squares * weight, settings.sigma)
     rest, rest_squares = means[0] - own, means[1] - own_squares
-    inside = _log_likelihood(lab, own, own_squares, share, settings.deviation)
-    outside = _log_likelihood(lab, rest, rest_squares, 1 - share, settings.deviation)
-    mixed = np.clip(np.minimum(share, 1 - share) / settings.least, 0, 1)
+    inside = _log_likelihood(lab, own, own_squares, share, settings.min_deviation)
+    outside = _log_likelihood(lab, rest, rest_squares, 1 - share, settings.min_deviation)
+    mixed = np.clip(np.minimum(share, 1 - share) / settings.full_share, 0, 1)
     result: Floats = np.clip(inside - outside, -settings.limit, settings.limit) * mixed
     return result
 

@@ -1,4 +1,4 @@
-"""Which objects look alike: their colours do not say which of them has come back."""
+"""Which objects look alike: colours cannot tell which of them has reappeared."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""What motion says: pixels that move with an object belong to it, pixels that move with the rest do not.
+"""Motion unary: pixels that move with an object belong to it, pixels that move with the background do not.
 
 The flow of everything outside the objects is explained by one smooth field (quadratic in the position: a
-camera that pans, zooms and turns before a scene with depth), the flow of each object by an affine one. Which
-of the two explains a pixel's flow better is evidence that knows nothing of colour: it takes off what merely
-looks like the object but stands still, and keeps parts that look like the background but move along.
+camera that pans, zooms and turns before a scene with depth), the flow of each object by an affine one. The
+log-ratio of the two likelihoods is independent of colour: it removes what only looks like the object but does
+not move with it, and keeps parts that look like the background but move with the object.
 
-Flow is blurred across outlines, and what lies close to a moving object seems to move with it (shadows and
-reflections do). So the evidence counts only as far as the two motions differ, and as far as it told object
-and surroundings apart in this very frame.
+Flow is blurred across contours, and what lies close to a moving object seems to move with it (shadows and
+reflections do). So the term is weighted by how much the two motions differ, and by how well it separates the
+object from its surroundings in this frame.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -30,39 +31,46 @@ SAMPLE = 4
 ROUNDS = 5
 """Rounds of reweighted least squares."""
 LEAST_NOISE = 0.5
-"""Flow is never trusted to less than this, in pixels."""
+"""Least noise of flow, in pixels."""
 OUTLIER = -6.0
-"""Log-likelihood below which neither motion explains a pixel, and neither is blamed."""
+"""Log-likelihood below which a pixel is an outlier of both motions, and the ratio is about 0."""
 LEAST_PIXELS = 100
-"""Fewer pixels of an object, or twice as many of the background, do not tell a motion."""
+"""No motion is fitted to fewer pixels of an object, or to fewer than twice as many of the background."""
 
 
 @dataclass(frozen=True)
 class MotionSettings:
     """Settings of the motion unary; lengths are pixels of the working crop."""
 
+    RENAMED: ClassVar = {
+        "least": "min_difference",
+        "full": "full_difference",
+        "telling": "full_separation",
+        "between": "pairwise_weight",
+    }
+
     weight: float = 1.5
-    """Weight of the log-ratio where it is fully trusted. 0 turns motion off."""
+    """Weight of the log-ratio where motions separate fully. 0 switches motion off."""
     limit: float = 3.0
     """Clip of the log-ratio in nats."""
-    least: float = 1.0
-    """Motions that differ by less than this say nothing."""
-    full: float = 4.0
-    """Motions that differ by this say all they can."""
-    telling: float = 1.2
-    """Mean tanh of the log-ratio in the object less that around it, from which on it is fully trusted."""
-    between: float = 3.0
+    min_difference: float = 1.0
+    """Difference of two motions up to which the term has no weight."""
+    full_difference: float = 4.0
+    """Difference from which on it has its full weight."""
+    full_separation: float = 1.2
+    """Mean tanh of the log-ratio in the object minus that around it, from which on it has its full weight."""
+    pairwise_weight: float = 3.0
     """Weight of the log-ratio of two objects beside each other; half of it is added to the one and taken from
     the other. 0 switches it off."""
     blur: float = 1.5
     halo: float = 8.0
-    """Flow carries an object's motion this far over its outline."""
+    """Flow extends an object's motion this far over its contour."""
     halo_share: float = 0.2
-    """Part of evidence for the object that is left there. 1 loses 10 points on a swan on water."""
+    """Part of the score for the object that is kept there. 1 loses 10 points on a swan on water."""
 
 
 def object_motions(flow: Floats, masks: Floats) -> list[tuple[Floats, float] | None]:
-    """The affine flow field of each object and its noise in pixels; None where it is too small to tell."""
+    """The affine flow field of each object and its noise in pixels; None where it is too small."""
     motions = []
     for mask in masks:
         core = cv2.erode((mask > 0.5).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
@@ -85,7 +93,7 @@ def motion_scores(
         motions: of the objects, see :func:`object_motions`.
 
     Returns:
-        (K, h, w) float32 in nats; 0 where motion says nothing.
+        (K, h, w) float32 in nats; 0 where motions do not separate.
     """
     scores = np.zeros_like(masks)
     inside = masks > 0.5
@@ -99,43 +107,45 @@ def motion_scores(
     if background is None:
         return scores
     explained = log_likelihood(flow, *background)
-    moving: dict[int, Moving] = {}
+    motions_of: dict[int, ObjectMotion] = {}
     for k, (score, mask) in enumerate(zip(scores, inside, strict=True)):
         own = motions[k]
         if own is None:
             continue
         likelihood = log_likelihood(flow, *own)
-        moving[k] = Moving(mask, own[0], likelihood)
+        motions_of[k] = ObjectMotion(mask, own[0], likelihood)
         apart = float(np.median(np.linalg.norm(own[0][mask] - background[0][mask], axis=1)))
-        strength = np.clip((apart - settings.least) / (settings.full - settings.least), 0, 1)
+        strength = np.clip(
+            (apart - settings.min_difference) / (settings.full_difference - settings.min_difference), 0, 1
+        )
         if strength > 0:
             ratio = np.clip(likelihood - explained, -settings.limit, settings.limit)
-            score += settings.weight * float(strength) * _motion_evidence(ratio, mask, anything, settings)
-    if settings.between:
-        for first, second in combinations(moving, 2):
-            _tell_apart(scores, (first, second), (moving[first], moving[second]), settings)
+            score += settings.weight * float(strength) * _weighted_ratio(ratio, mask, anything, settings)
+    if settings.pairwise_weight:
+        for first, second in combinations(motions_of, 2):
+            _add_pairwise(scores, (first, second), (motions_of[first], motions_of[second]), settings)
     return scores
 
 
 @dataclass(frozen=True, eq=False)
-class Moving:
-    """An object whose motion is known."""
+class ObjectMotion:
+    """An object and its motion."""
 
     mask: Mask
     """(h, w) bool, where it is expected."""
     motion: Floats
     """(h, w, 2) float32, its flow field."""
     likelihood: Floats
-    """(h, w) float32 log-likelihood of the flow there is under that motion."""
+    """(h, w) float32 log-likelihood of the measured flow under that motion."""
 
 
-def _tell_apart(
-    scores: Floats, ids: tuple[int, int], pair: tuple[Moving, Moving], settings: MotionSettings
+def _add_pairwise(
+    scores: Floats, ids: tuple[int, int], pair: tuple[ObjectMotion, ObjectMotion], settings: MotionSettings
 ) -> None:
-    """Add to ``scores`` what the motions of two objects beside each other say of the pixels of either.
+    """Add to ``scores`` the log-ratio of the motions of two adjacent objects.
 
-    A part of one that moves with the other, and not with its own, is the other's: labels that have leaked
-    over a contour are taken back.
+    A part of one that moves with the other belongs to the other: this corrects labels that have leaked over a
+    contour.
     """
     reach = int(settings.halo)
     near = [
@@ -150,24 +160,28 @@ def _tell_apart(
     masks, either = [one.mask[here] for one in pair], either[here]
     motions = [one.motion[here] for one in pair]
     apart = float(np.median(np.linalg.norm(motions[0] - motions[1], axis=2)[either]))
-    strength = np.clip((apart - settings.least) / (settings.full - settings.least), 0, 1)
+    strength = np.clip(
+        (apart - settings.min_difference) / (settings.full_difference - settings.min_difference), 0, 1
+    )
     ratio = pair[0].likelihood[here] - pair[1].likelihood[here]
-    told = np.tanh(ratio)
-    trust = np.clip((told[masks[0]].mean() - told[masks[1]].mean()) / settings.telling, 0, 1)
-    if strength * trust == 0:
+    separation = np.tanh(ratio)
+    reliability = np.clip(
+        (separation[masks[0]].mean() - separation[masks[1]].mean()) / settings.full_separation, 0, 1
+    )
+    if strength * reliability == 0:
         return
     soft = cv2.GaussianBlur(np.clip(ratio, -settings.limit, settings.limit), (0, 0), settings.blur)
     # Flow is blurred over the contour between the two.
     soft[(near[0] & near[1])[here]] *= np.float32(settings.halo_share)
-    soft *= either * np.float32(settings.between * strength * trust / 2)
+    soft *= either * np.float32(settings.pairwise_weight * strength * reliability / 2)
     scores[ids[0]][here] += soft
     scores[ids[1]][here] -= soft
 
 
 def fit_motion(flow: Floats, where: Mask, *, quadratic: bool) -> tuple[Floats, float] | None:
-    """The affine or quadratic flow field that explains the flow in ``where`` best, and its noise in pixels.
+    """The affine or quadratic flow field that fits the flow in ``where`` best, and its noise in pixels.
 
-    Reweighted least squares with the weights of Geman and McClure (1987): what moves otherwise does not
+    Reweighted least squares with the weights of Geman and McClure (1987): outliers do not
     count. None where too few pixels are sampled.
     """
     y_axis, x_axis = (np.arange(side, dtype=np.float32) / side - np.float32(0.5) for side in where.shape)
@@ -210,8 +224,8 @@ def log_likelihood(flow: Floats, motion: Floats, noise: float) -> Floats:
     return result
 
 
-def _motion_evidence(ratio: Floats, mask: Mask, anything: Mask, settings: MotionSettings) -> Floats:
-    """The log-ratio as far as it can be trusted in this frame."""
+def _weighted_ratio(ratio: Floats, mask: Mask, anything: Mask, settings: MotionSettings) -> Floats:
+    """The log-ratio, weighted by how well it separates the object from its surroundings in this frame."""
     outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3)
     depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
     around = 0.35 * float(np.sqrt(np.count_nonzero(mask))) + 8
@@ -219,11 +233,13 @@ def _motion_evidence(ratio: Floats, mask: Mask, anything: Mask, settings: Motion
     ring = (outside > 4) & (outside < around) & ~anything
     if np.count_nonzero(core) < 20 or np.count_nonzero(ring) < 20:
         return np.zeros_like(ratio)
-    told = np.tanh(ratio)
-    trust = np.clip((told[core].mean() - told[ring].mean()) / settings.telling, 0, 1)
+    separation = np.tanh(ratio)
+    reliability = np.clip(
+        (separation[core].mean() - separation[ring].mean()) / settings.full_separation, 0, 1
+    )
     soft = cv2.GaussianBlur(ratio, (0, 0), settings.blur)
     soft[(outside > 0) & (outside < settings.halo) & (soft > 0)] *= np.float32(settings.halo_share)
-    result: Floats = np.float32(trust) * soft
+    result: Floats = np.float32(reliability) * soft
     return result
 
 

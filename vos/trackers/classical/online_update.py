@@ -1,9 +1,10 @@
 """Online update of a copy of the classifier from the tracker's own results.
 
 The copy makes a few steps after every frame: half on examples of the reference frames, half on pixels
-of the newest frames. It learns new sides of an object as they turn up. It learns with care: objects
-only where motion agrees with the label; background only at some distance, since what lies
-right beside an object may belong to it; and, on purpose, background far away that looks like an object.
+of the newest frames. So it learns views of an object that the reference frames do not show. Pixels of objects
+are used only where motion agrees with the label; background only at some distance, since what lies right
+beside an object may belong to it; and background far away that looks like an object is drawn more often (hard
+negatives).
 """
 
 from __future__ import annotations
@@ -24,19 +25,25 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class AdaptationSettings:
-    """How the copy learns."""
+class OnlineUpdateSettings:
+    """Settings of the online update."""
 
-    RENAMED: ClassVar = {"mistaken": "region_errors"}
+    RENAMED: ClassVar = {
+        "mistaken": "region_errors",
+        "mistaken_away": "region_error_distance",
+        "share": "weight",
+        "rate": "learning_rate",
+        "decay": "weight_decay",
+    }
 
-    share: float = 0.5
+    weight: float = 0.5
     """Weight of the copy's log-probabilities; the rest is the unchanged classifier's. 0 switches it off."""
     iterations: int = 12
-    """Steps after every frame; 6 lose half a point, 2 lose 3."""
+    """Steps per frame; 6 lose half a point, 2 lose 3."""
     batch: int = 512
     """Examples of the reference frames in a step, and as many of the newest frames."""
-    rate: float = 1e-3
-    decay: float = 1e-3
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-3
     frames: int = 10
     """Newest frames that are remembered."""
     samples: int = 1500
@@ -45,69 +52,69 @@ class AdaptationSettings:
     """Half of the background is drawn within this distance of an object, in object sizes."""
     region_errors: int = 400
     """Pixels drawn beside these from background that looks like an object."""
-    mistaken_away: float = 0.25
+    region_error_distance: float = 0.25
     """Their least distance from the objects, in object sizes."""
     seed: int = 0
 
 
 @dataclass(frozen=True, eq=False)
-class Adapted:
-    """The copy, and the newest frames' examples, oldest first."""
+class OnlineModel:
+    """The online copy of the classifier, and the newest frames' examples, oldest first."""
 
     learner: OnlineClassifier
     recent: tuple[Examples, ...]
     updates: int
 
 
-def unadapted(model: Appearance) -> Adapted:
-    """A copy that has learned nothing yet."""
-    return Adapted(OnlineClassifier.starting_from(model.weights), (), 0)
+def initial_online_model(model: Appearance) -> OnlineModel:
+    """A copy that has not been updated yet."""
+    return OnlineModel(OnlineClassifier.starting_from(model.weights), (), 0)
 
 
-def adapt(
-    adapted: Adapted,
+def update_online(
+    online: OnlineModel,
     model: Appearance,
     descriptors: Descriptors,
     labels: NDArray[np.uint8],
     appearance: Floats,
-    settings: AdaptationSettings,
-) -> Adapted:
+    settings: OnlineUpdateSettings,
+) -> OnlineModel:
     """Learn from one more frame.
 
     Args:
-        adapted: the copy so far; not changed.
+        online: the copy so far; not changed.
         model: what was learned from the reference frames.
         descriptors: of the (H, W) frame.
-        labels: (H, W) uint8 ids, 0 for background, VOID where nothing shall be learned.
-        looks: (1 + K, H, W) float32 probabilities by appearance, as they were before.
+        labels: (H, W) uint8 ids, 0 for background, VOID for pixels that are ignored.
+        appearance: (1 + K, H, W) float32 probabilities by appearance, before the update.
     """
-    updates = adapted.updates + 1
+    updates = online.updates + 1
     rng = np.random.default_rng((settings.seed, updates))
     positions, classes = draw(labels, model.ids, settings.samples, settings.near, rng)
     more, other = draw_with_region_errors(
-        labels, appearance, settings.mistaken_away, settings.region_errors, rng
+        labels, appearance, settings.region_error_distance, settings.region_errors, rng
     )
     positions, classes = np.concatenate([positions, more]), np.concatenate([classes, other])
     if positions.size == 0:
-        return Adapted(adapted.learner, adapted.recent, updates)
+        return OnlineModel(online.learner, online.recent, updates)
     inputs = model.normalised(descriptors.at(positions))
     newest = Examples(inputs.astype(np.float16), classes.astype(np.uint8))
-    recent = (*adapted.recent, newest)[-settings.frames :]
-    learner, _ = learn(adapted.learner, _batches(model.examples, recent, rng, settings), settings.decay)
-    return Adapted(learner, recent, updates)
+    recent = (*online.recent, newest)[-settings.frames :]
+    learner, _ = learn(online.learner, _batches(model.examples, recent, rng, settings), settings.weight_decay)
+    return OnlineModel(learner, recent, updates)
 
 
 def _batches(
-    given: Examples, recent: Sequence[Examples], rng: np.random.Generator, settings: AdaptationSettings
+    reference: Examples, recent: Sequence[Examples], rng: np.random.Generator, settings: OnlineUpdateSettings
 ) -> Iterator[Batch]:
     """Half of each batch from the reference frames, half from the newest ones."""
     inputs = np.concatenate([e.inputs for e in recent])
     classes = np.concatenate([e.classes for e in recent])
     for _ in range(settings.iterations):
-        old = rng.integers(len(given.inputs), size=settings.batch)
+        old = rng.integers(len(reference.inputs), size=settings.batch)
         new = rng.integers(len(inputs), size=settings.batch)
         yield (
-            np.concatenate([given.inputs[old], inputs[new]]).astype(np.float32),
-            np.concatenate([given.classes[old], classes[new]]).astype(np.int64),
-            settings.rate,
+            np.concatenate([reference.inputs[old], inputs[new]]).astype(np.float32),
+            np.concatenate([reference.classes[old], classes[new]]).astype(np.int64),
+            settings.learning_rate,
         )

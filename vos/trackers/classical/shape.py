@@ -1,19 +1,19 @@
-"""The shape of an object as a whole, moved by one motion: what a pixel alone cannot know.
+"""A shape prior for each object: a soft mask in object coordinates, moved by one similarity transform.
 
-Labels that are carried pixel by pixel lose a part when its colours change, or when something hides it, and
-gain a part of a neighbour when flow is wrong along their contour. The shape does not: it is a soft mask in
-coordinates of the object, which go from frame to frame by the similarity (shift, turn and scale) that
-explains the object's flow best. Where other objects hide it, it is not changed, and where they hid it from
-the start it is unknown: an object comes out from behind them with the part that went in.
+Labels that are warped pixel by pixel lose a part when its colours change or when it is occluded, and
+gain a part of a neighbour when flow is wrong along the contour. The shape does not: it is a soft mask in
+object coordinates, which are mapped from frame to frame by the similarity transform (translation, rotation
+and scale) that fits the object's flow best. Where other objects occlude it, it is not updated; where they
+occluded it from the start it is unknown. So an object reappears with the part that was occluded.
 
-How far that holds is measured: of a toy car the shape predicts the mask of the next frame well, of a dancer
-it does not. The score counts as far as the prediction has been right so far, and where it is wrong the shape
-follows the mask quickly.
+How well shapes predict masks is measured while tracking: they predict a toy car well, and a dancer badly. The
+prior is weighted by the agreement so far, and a shape that predicts badly is updated quickly.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -27,48 +27,62 @@ Mask = NDArray[np.bool_]
 Matrix = NDArray[np.float64]
 
 UNKNOWN = 0.5
-"""Value of the shape where something hid it."""
+"""Value of the shape where it was occluded."""
 LARGEST = 160
-"""Rows and columns of a patch at most."""
+"""Most rows or columns of a patch."""
 ROOM = 0.25
-"""Room in the patch around the object, as a fraction of its longest side."""
-LOST = 0.3
-"""Agreement below which a shape begins anew."""
+"""Margin of the patch around the object, as a fraction of its longest side."""
+RESET = 0.3
+"""Agreement below which a shape is replaced by the mask."""
 
 
 @dataclass(frozen=True)
 class ShapeSettings:
-    """How the shape counts and changes."""
+    """Weight and update of the shape prior."""
+
+    RENAMED: ClassVar = {
+        "fewest": "min_objects",
+        "fading": "decay",
+        "poor": "min_agreement",
+        "good": "full_agreement",
+        "expected": "support_agreement",
+        "memory": "momentum",
+        "slow": "slow_rate",
+        "fast": "fast_rate",
+        "hidden": "min_visible",
+        "sudden": "occlusion_drop",
+        "pull": "recentring",
+    }
 
     weight: float = 7.0
     """Score in nats inside the predicted shape, and against the object outside. 0 switches it off."""
-    fewest: int = 2
-    """Shapes are kept where there are at least so many objects: they settle what belongs to which."""
+    min_objects: int = 2
+    """Shapes are used where there are at least this many objects: they decide between objects."""
     background: float = 0.7
-    """Part of the score inside that the background gets, too: something that is no object may hide it."""
-    fading: float = 0.95
-    """Factor on the score per frame out of sight: the shape goes on moving, ever less surely."""
+    """Part of the score inside that the background gets as well: something that is not tracked may
+    occlude the object."""
+    decay: float = 0.95
+    """Factor on the score per frame in which the object is lost."""
     blur: float = 1.5
-    """Pixels: along the contour the shape decides nothing."""
-    poor: float = 0.6
-    """Agreement of predictions and masks (IoU) up to which the shape says nothing."""
-    good: float = 0.9
-    """Agreement from which on it counts in full."""
-    expected: float = 0.5
-    """Agreement from which on the object may be anywhere in its shape, though that was hidden before."""
-    memory: float = 0.8
-    """Part of the agreement that is kept from frame to frame."""
-    slow: float = 0.05
-    """Rate at which a shape that predicts well follows the mask."""
-    fast: float = 0.5
-    """The same for one that does not."""
-    hidden: float = 0.5
-    """Share of the shape beside other objects below which nothing is learned; from there to 1 the more."""
-    sudden: float = 0.15
-    """Agreement in one frame that is lower by this than before comes of something that hides the object: its
-    shape and velocity stay as they were."""
-    pull: float = 0.3
-    """Part of the distance between the shape and the mask by which the shape is moved after each frame."""
+    """Blur in pixels: the shape does not decide the exact contour."""
+    min_agreement: float = 0.6
+    """Agreement of predictions and masks (IoU) up to which the prior has no weight."""
+    full_agreement: float = 0.9
+    """Agreement from which on it has its full weight."""
+    support_agreement: float = 0.5
+    """Agreement from which on the object may appear anywhere in its shape, even where it was occluded."""
+    momentum: float = 0.8
+    """Momentum of the running agreement."""
+    slow_rate: float = 0.05
+    """Update rate of a shape that predicts well."""
+    fast_rate: float = 0.5
+    """Update rate of one that does not."""
+    min_visible: float = 0.5
+    """Visible share of the shape below which it is not updated; from there to 1 the rate grows."""
+    occlusion_drop: float = 0.15
+    """A drop of the agreement by this in one frame counts as an occlusion: shape and velocity are kept."""
+    recentring: float = 0.3
+    """Part of the offset between shape and mask by which the shape is moved after each frame."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +96,9 @@ class Shape:
     agreement: float = 0.8
     """How well predictions have agreed with masks so far, in 0..1."""
     visible: float = 1.0
-    """How far the object was to be seen in the newest frame, see :meth:`visible_share`."""
+    """Visibility of the object in the newest frame, see :meth:`visible_share`."""
 
-    def moved(self, motion: Matrix, crop: Crop) -> Shape:
+    def warped(self, motion: Matrix, crop: Crop) -> Shape:
         """The shape one frame later.
 
         Args:
@@ -94,58 +108,70 @@ class Shape:
         to_frame = frame_from_crop(crop)
         return replace(self, matrix=after(self.matrix, after(to_frame, after(motion, inverse(to_frame)))))
 
-    def drawn(self, crop: Crop) -> Floats:
+    def render(self, crop: Crop) -> Floats:
         """(h, w) float32 in 0..1: the shape in the crop."""
         matrix, flags = after(self.matrix, frame_from_crop(crop)), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         result: Floats = cv2.warpAffine(self.patch, matrix, (crop.width, crop.height), flags=flags)
         return result
 
-    def trust(self, settings: ShapeSettings) -> float:
-        """How far it counts, in 0..1."""
-        return min(1.0, max(0.0, (self.agreement - settings.poor) / (settings.good - settings.poor)))
+    def reliability(self, settings: ShapeSettings) -> float:
+        """Weight of the prior, in 0..1."""
+        return min(
+            1.0,
+            max(
+                0.0,
+                (self.agreement - settings.min_agreement)
+                / (settings.full_agreement - settings.min_agreement),
+            ),
+        )
 
-    def seen(self, drawn: Floats, belief: Floats, others: Mask, crop: Crop, settings: ShapeSettings) -> Shape:
+    def updated(
+        self, rendered: Floats, probability: Floats, others: Mask, crop: Crop, settings: ShapeSettings
+    ) -> Shape:
         """The shape after the mask of a frame is known.
 
         Args:
-            drawn: (h, w) float32, what was predicted.
-            belief: (h, w) float32, what was found.
+            rendered: (h, w) float32, the predicted shape.
+            probability: (h, w) float32, of the object.
             others: (h, w) bool, where other objects were found.
         """
-        found = (belief > 0.5) & ~others
-        visible = self.visible_share(drawn, others, settings)
-        predicted = (drawn > UNKNOWN) & ~others
+        found = (probability > 0.5) & ~others
+        visible = self.visible_share(rendered, others, settings)
+        predicted = (rendered > UNKNOWN) & ~others
         union = np.count_nonzero(predicted | found)
         if union == 0 or visible == 0:
             return replace(self, visible=visible)
         overlap = np.count_nonzero(predicted & found) / union
-        change = (1 - settings.memory) * visible
+        change = (1 - settings.momentum) * visible
         agreement = (1 - change) * self.agreement + change * overlap
-        if overlap < self.agreement - settings.sudden:
-            visible = 0.0  # something that is no object hides a part of it
+        if overlap < self.agreement - settings.occlusion_drop:
+            visible = 0.0  # something that is not tracked occludes a part of it
         result = replace(self, agreement=float(agreement), visible=visible)
         if not found.any() or visible == 0:
             return result
-        if agreement < LOST:
-            return shape_of(belief, others, crop) or result
+        if agreement < RESET:
+            return shape_of(probability, others, crop) or result
         if predicted.any():
             (x, y), (u, v) = middle(found), middle(predicted)
-            pull = settings.pull * visible
-            result = result.moved(np.array([[1, 0, -pull * (x - u)], [0, 1, -pull * (y - v)]]), crop)
-        rate = visible * (settings.slow + (settings.fast - settings.slow) * (1 - result.trust(settings)))
+            shift = settings.recentring * visible
+            result = result.warped(np.array([[1, 0, -shift * (x - u)], [0, 1, -shift * (y - v)]]), crop)
+        rate = visible * (
+            settings.slow_rate
+            + (settings.fast_rate - settings.slow_rate) * (1 - result.reliability(settings))
+        )
         matrix = after(result.matrix, frame_from_crop(crop))
         size = self.patch.shape[::-1]
-        now = cv2.warpAffine(belief, matrix, size)
+        now = cv2.warpAffine(probability, matrix, size)
         seen = cv2.warpAffine((~others).astype(np.float32), matrix, size)
         patch = self.patch + np.float32(rate) * seen * (now - self.patch)
         return replace(result, patch=patch)
 
-    def visible_share(self, drawn: Floats, others: Mask, settings: ShapeSettings) -> float:
-        """How far the object can be seen beside the others, in 0..1: with the most of it hidden there is
-        nothing to learn of its shape and its motion."""
-        whole = int(np.count_nonzero(drawn > UNKNOWN))
-        share = int(np.count_nonzero((drawn > UNKNOWN) & ~others)) / max(1, whole)
-        return float(min(1.0, max(0.0, (share - settings.hidden) / (1 - settings.hidden))))
+    def visible_share(self, rendered: Floats, others: Mask, settings: ShapeSettings) -> float:
+        """How much of the object the others leave visible, in 0..1; 0 where it is too little to update its
+        shape and motion."""
+        whole = int(np.count_nonzero(rendered > UNKNOWN))
+        share = int(np.count_nonzero((rendered > UNKNOWN) & ~others)) / max(1, whole)
+        return float(min(1.0, max(0.0, (share - settings.min_visible) / (1 - settings.min_visible))))
 
     def centre(self) -> tuple[float, float]:
         """(x, y) in pixels of the frame, of all of the object."""
@@ -171,14 +197,14 @@ def shape_of(mask: Floats, others: Mask, crop: Crop) -> Shape | None:
     return Shape(patch, after(matrix, inverse(frame_from_crop(crop))))
 
 
-def shape_scores(drawn: Floats, trust: float, settings: ShapeSettings) -> Floats:
+def shape_scores(rendered: Floats, reliability: float, settings: ShapeSettings) -> Floats:
     """(h, w) float32 score in nats for the object, from its predicted shape."""
-    soft = cv2.GaussianBlur(drawn, (0, 0), settings.blur)
-    return np.float32(settings.weight * trust) * (2 * soft - 1)
+    soft = cv2.GaussianBlur(rendered, (0, 0), settings.blur)
+    return np.float32(settings.weight * reliability) * (2 * soft - 1)
 
 
 def similarity(field: Floats, at: tuple[float, float]) -> Matrix:
-    """The shift, turn and scale that an affine flow field comes closest to, exact ``at`` (x, y).
+    """The similarity transform that an affine flow field comes closest to, exact ``at`` (x, y).
 
     Args:
         field: (h, w, 2) float32 (dx, dy), affine in the position.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -13,215 +12,110 @@ from numpy.typing import NDArray
 from ...backbones.classical.descriptors import Descriptors, describe, to_lab
 from ...ops.crop import Crop, choose_crop
 from ...ops.overlap import argmax_rows
-from ...results import Labels, labels_to_masks
-from ..flow_warping import WarpedMasks, WarpingSettings, vote, warp_masks
-from .appearance import Appearance, AppearanceSettings, ReferenceFrame, log_probabilities
+from ...results import Labels
+from ..flow_warping import WarpedMasks, fuse, warp_masks
+from .appearance import ReferenceFrame, log_probabilities
 from .augmentation import VOID
-from .components import ComponentSettings, filter_components
-from .confidence import Confidence, ReferenceStatistics, Signals, measure
+from .components import filter_components
+from .confidence import Confidence, Signals, measure
 from .frame_context import FrameContext, Refiner
-from .local_colours import LocalColourSettings, local_colours
-from .lookalikes import LookalikeSettings, likeness
-from .mean_field import CrfSettings, mean_field
-from .motion import MotionSettings, motion_scores, object_motions
-from .online_update import AdaptationSettings, Adapted, adapt
-from .reappearance import ReappearanceSettings, Trajectory
-from .shape import UNKNOWN, Shape, ShapeSettings, middle, shape_of, shape_scores, similarity
-from .unary import FusionSettings, PreviousAppearance, appearance_unary, motion_unary
+from .local_colours import local_colours
+from .lookalikes import likeness
+from .mean_field import mean_field
+from .motion import motion_scores, object_motions
+from .online_update import OnlineModel, update_online
+from .reappearance import Trajectory
+from .settings import ClassicalSettings
+from .shape import Shape, middle
+from .shape_prediction import PredictedShape, predict_shapes, shape_unary, support, update_shape
+from .state import ClassicalState, LabelProbabilities, ObjectState, PastFrame
+from .unary import PreviousAppearance, appearance_unary, motion_unary
 
 Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class ClassicalSettings:
-    """Settings of the classical tracker; nothing is chosen per video. What each is worth:
-    ``docs/engine.md``."""
-
-    RENAMED: ClassVar = {
-        "max_given": "max_references",
-        "carry": "warping",
-        "local": "local_colours",
-        "smooth": "crf",
-        "parts": "components",
-    }
-
-    pixels: int = 100_000
-    """Size of the working crop: half the resolution of 854x480. 60,000 loses 1.4 points."""
-    margin: float = 0.6
-    """Room around the objects, as a fraction of the longest side of the largest."""
-    margin_pixels: int = 40
-    """Room around the objects added to that: small objects move by more than their own size."""
-    gaps: tuple[int, ...] = (4,)
-    """Labels are also warped directly from this many frames before: chained step by step they drift. Worth 4
-    points."""
-    max_references: int = 4
-    """Reference frames (the first and the newest corrections) that the classifier learns from."""
-    steady: float = 0.7
-    """The online update uses only objects whose area changed by no more than this factor, and only frames
-    that have such an object."""
-    learn_gap: float = 4.0
-    """Background nearer to an object than this, in pixels of the working crop, is left out of the online
-    update."""
-    usual_rate: float = 0.03
-    """How fast an object's usual area shrinks with it; it grows at once."""
-    warping: WarpingSettings = field(default_factory=WarpingSettings)
-    fusion: FusionSettings = field(default_factory=FusionSettings)
-    lookalikes: LookalikeSettings = field(default_factory=LookalikeSettings)
-    shape: ShapeSettings = field(default_factory=ShapeSettings)
-    reappearance: ReappearanceSettings = field(default_factory=ReappearanceSettings)
-    motion: MotionSettings = field(default_factory=MotionSettings)
-    local_colours: LocalColourSettings = field(default_factory=LocalColourSettings)
-    crf: CrfSettings = field(default_factory=CrfSettings)
-    components: ComponentSettings = field(default_factory=ComponentSettings)
-    appearance: AppearanceSettings = field(default_factory=AppearanceSettings)
-    adaptation: AdaptationSettings = field(default_factory=AdaptationSettings)
-
-
-@dataclass(frozen=True)
-class ObjectState:
-    """One object between two frames."""
-
-    object_id: int
-    score: float
-    """Confidence in the newest frame: expected J, in 0..1."""
-    frames_lost: int
-    """Frames in a row in which the object has covered no pixel."""
-    usual_area: float
-    """Pixels of the frame that the object covers when nothing hides it."""
-    reference: ReferenceStatistics
-    """Of the object's newest prompted mask."""
-    frames_since: int = 0
-    """Frames since that mask."""
-    trajectory: Trajectory | None = None
-    """None until the object has been seen."""
-    shape: Shape | None = None
-    """None until then, and where the object has been out of sight since."""
-
-
-@dataclass(frozen=True, eq=False)
-class PastFrame:
-    """An earlier frame and its labels."""
-
-    image: NDArray[np.uint8]
-    labels: Labels
-
-
-@dataclass(frozen=True, eq=False)
-class Belief:
-    """Label probabilities of a frame, in the working crop."""
-
-    crop: Crop
-    values: Floats
-    """(1 + K, h, w) float32, the background first."""
-
-
-@dataclass(frozen=True, eq=False)
-class Video:
-    """All that a step needs from the frames before."""
-
-    image: NDArray[np.uint8]
-    labels: Labels
-    objects: tuple[ObjectState, ...]
-    """In the order of their ids, as in ``appearance``."""
-    given: tuple[ReferenceFrame, ...]
-    appearance: Appearance
-    adapted: Adapted
-    evidence: PreviousAppearance | None
-    """None right after a reference frame."""
-    past: tuple[PastFrame, ...] = ()
-    """Frames before the newest one, oldest first: as many as the longest gap needs."""
-    belief: Belief | None = None
-    """Soft masks of the newest frame; None after a reference frame and after loading. No step needs it."""
-
-    def probabilities(self) -> Floats:
-        """(N, H, W) float32 in 0..1, in the order of ``objects``."""
-        if self.belief is None:
-            return labels_to_masks(self.labels, [o.object_id for o in self.objects]).astype(np.float32)
-        whole = np.zeros((len(self.objects), *self.labels.shape), np.float32)
-        crop = self.belief.crop
-        whole[:, crop.y0 : crop.y1, crop.x0 : crop.x1] = crop.enlarge(self.belief.values[1:])
-        return whole
-
-
 def advance(
-    video: Video,
+    state: ClassicalState,
     image: NDArray[np.uint8],
     settings: ClassicalSettings,
     confidence: Confidence,
     refiner: Refiner | None = None,
-) -> Video:
-    """The video one frame later.
+) -> ClassicalState:
+    """The state one frame later.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         confidence: expected J of a mask with these signals.
         refiner: replaces the label probabilities, before small components are filtered out.
     """
-    if not video.objects:
-        return replace(video, image=image, belief=None)
+    if not state.objects:
+        return replace(state, image=image, soft_labels=None)
     # An object that has gone out of sight may come back anywhere.
-    lost = any(o.frames_lost > 0 and o.usual_area > 0 for o in video.objects)
-    crop = crop_of(video.labels, settings, everywhere=lost)
+    lost = any(o.frames_lost > 0 and o.usual_area > 0 for o in state.objects)
+    crop = crop_of(state.labels, settings, everywhere=lost)
     cropped = crop.cut(image)
     lab = to_lab(cropped)
-    warped = _warped(video, crop, cropped, lab, settings)
+    warped = _warped(state, crop, cropped, lab, settings)
 
     descriptors = describe(cropped)
-    appearance_log_prob, learned = _appearance_log_prob(video, descriptors, settings)
+    appearance_log_prob, reference_log_prob = _appearance_log_prob(state, descriptors, settings)
     flow = warped.correspondence.flow()
     motions = object_motions(flow, warped.masks)
-    predicted = _predicted_shapes(video, crop, warped, motions, settings)
-    expected = _expected(warped, predicted, settings.shape)
-    scores = motion_unary(warped, expected, settings.warping.good, settings.fusion)
-    scores += settings.fusion.appearance * appearance_unary(
-        appearance_log_prob, crop, video.evidence, warped, settings.fusion.temporal_discount
+    predicted = predict_shapes(state, crop, warped, motions, settings)
+    expected = support(warped, predicted, settings.shape)
+    scores = _unary_terms(
+        state, crop, warped, expected, flow, motions, predicted, appearance_log_prob, lab, settings
     )
-    scores[1:] += motion_scores(flow, warped.masks, motions, settings.motion)
-    scores += _shape_scores(video, predicted, scores.shape, settings.shape)
-    scores[1:] -= _reappearance(video, crop, settings)
-    if settings.local_colours.weight:
-        scores += settings.local_colours.weight * local_colours(_softmax(scores), lab, settings.local_colours)
-    belief = mean_field(scores, lab, settings.crf)
+    probabilities = mean_field(scores, lab, settings.crf)
     if refiner is not None:
-        before = ReferenceFrame(video.image, video.labels, crop.scale)
-        belief = refiner(
+        previous = ReferenceFrame(state.image, state.labels, crop.scale)
+        probabilities = refiner(
             FrameContext(
-                crop, cropped, video.appearance.ids, belief, warped, appearance_log_prob, video.given, before
+                crop,
+                cropped,
+                state.appearance.ids,
+                probabilities,
+                warped,
+                appearance_log_prob,
+                state.references,
+                previous,
             )
         )
     appearance = np.exp(appearance_log_prob)
-    usual = [o.usual_area * crop.scale**2 for o in video.objects]
-    belief = filter_components(belief, warped.masks, expected, appearance, usual, settings.components)
+    usual = [o.usual_area * crop.scale**2 for o in state.objects]
+    probabilities = filter_components(
+        probabilities, warped.masks, expected, appearance, usual, settings.components
+    )
 
-    small = argmax_rows(belief)
-    adapted = _adapted(video, warped, descriptors, small, appearance, settings)
-    labels = np.zeros_like(video.labels)
-    labels[crop.y0 : crop.y1, crop.x0 : crop.x1] = crop.enlarge_labels(belief, video.appearance.ids)
-    both = (np.exp(learned), appearance / appearance.sum(axis=0))
-    signals = _signals(video, belief, warped, both, lab, crop.scale)
+    small = argmax_rows(probabilities)
+    online = _online_update(state, warped, descriptors, small, appearance, settings)
+    labels = np.zeros_like(state.labels)
+    labels[crop.y0 : crop.y1, crop.x0 : crop.x1] = crop.enlarge_labels(probabilities, state.appearance.ids)
+    both = (np.exp(reference_log_prob), appearance / appearance.sum(axis=0))
+    signals = _signals(state, probabilities, warped, both, lab, crop.scale)
     objects = tuple(
         _next_state(
-            state,
+            one,
             labels,
-            _seen_shape(found, k, belief, small, crop, settings),
+            update_shape(found, k, probabilities, small, crop, settings),
             0.0 if measured is None else confidence(measured),
             settings,
         )
-        for k, (state, measured, found) in enumerate(
-            zip(video.objects, signals, predicted, strict=True), start=1
+        for k, (one, measured, found) in enumerate(
+            zip(state.objects, signals, predicted, strict=True), start=1
         )
     )
     longest = max([gap for gap in settings.gaps if gap > 1], default=1)
-    past = (*video.past, PastFrame(video.image, video.labels))
+    past = (*state.past, PastFrame(state.image, state.labels))
     return replace(
-        video,
+        state,
         past=past[max(0, len(past) - longest + 1) :],
         image=image,
         labels=labels,
         objects=objects,
-        adapted=adapted,
-        evidence=PreviousAppearance(crop, appearance_log_prob),
-        belief=Belief(crop, belief),
+        online=online,
+        previous_appearance=PreviousAppearance(crop, appearance_log_prob),
+        soft_labels=LabelProbabilities(crop, probabilities),
     )
 
 
@@ -231,210 +125,148 @@ def crop_of(labels: Labels, settings: ClassicalSettings, everywhere: bool = Fals
 
 
 def _warped(
-    video: Video, crop: Crop, cropped: NDArray[np.uint8], lab: Floats, settings: ClassicalSettings
+    state: ClassicalState, crop: Crop, cropped: NDArray[np.uint8], lab: Floats, settings: ClassicalSettings
 ) -> WarpedMasks:
     """The labels of the previous frame and of some earlier ones, warped to this image and fused."""
 
-    def straight_from(image: NDArray[np.uint8], labels: Labels) -> WarpedMasks:
+    def directly_from(image: NDArray[np.uint8], labels: Labels) -> WarpedMasks:
         before = crop.cut(image)
-        masks = [crop.cut_mask(labels, o.object_id) for o in video.objects]
+        masks = [crop.cut_mask(labels, o.object_id) for o in state.objects]
         return warp_masks(before, cropped, (to_lab(before), lab), np.stack(masks), settings.warping)
 
-    warped = straight_from(video.image, video.labels)
+    warped = directly_from(state.image, state.labels)
     for gap in settings.gaps:
-        if 1 < gap <= len(video.past) + 1:
-            earlier = video.past[1 - gap]
-            warped = vote(warped, straight_from(earlier.image, earlier.labels))
+        if 1 < gap <= len(state.past) + 1:
+            earlier = state.past[1 - gap]
+            warped = fuse(warped, directly_from(earlier.image, earlier.labels))
     return warped
 
 
 def _appearance_log_prob(
-    video: Video, descriptors: Descriptors, settings: ClassicalSettings
+    state: ClassicalState, descriptors: Descriptors, settings: ClassicalSettings
 ) -> tuple[Floats, Floats]:
     """Log-probabilities by appearance: of the classifier with its online copy, and without it."""
-    share, certainty = settings.adaptation.share, settings.appearance.certainty
-    networks = [video.appearance.weights]
-    if share and video.adapted.recent:
-        networks.append(video.adapted.learner.weights)
-    learned, *copy = log_probabilities(video.appearance, networks, descriptors, certainty)
+    weight, limit = settings.online_update.weight, settings.appearance.logit_limit
+    networks = [state.appearance.weights]
+    if weight and state.online.recent:
+        networks.append(state.online.learner.weights)
+    reference, *copy = log_probabilities(state.appearance, networks, descriptors, limit)
     if not copy:
-        return learned, learned
-    return (1 - share) * learned + share * copy[0], learned
+        return reference, reference
+    return (1 - weight) * reference + weight * copy[0], reference
 
 
-def _reappearance(video: Video, crop: Crop, settings: ClassicalSettings) -> Floats:
+def _unary_terms(
+    state: ClassicalState,
+    crop: Crop,
+    warped: WarpedMasks,
+    expected: NDArray[np.bool_],
+    flow: Floats,
+    motions: Sequence[tuple[Floats, float] | None],
+    predicted: Sequence[PredictedShape | None],
+    appearance_log_prob: Floats,
+    lab: Floats,
+    settings: ClassicalSettings,
+) -> Floats:
+    """(1 + K, h, w) float32 log-scores of background and objects: the sum of all unary terms."""
+    scores = motion_unary(warped, expected, settings.warping.min_quality, settings.fusion)
+    scores += settings.fusion.appearance * appearance_unary(
+        appearance_log_prob, crop, state.previous_appearance, warped, settings.fusion.temporal_discount
+    )
+    scores[1:] += motion_scores(flow, warped.masks, motions, settings.motion)
+    scores += shape_unary(state, predicted, scores.shape, settings.shape)
+    scores[1:] -= _reappearance(state, crop, settings)
+    if settings.local_colours.weight:
+        scores += settings.local_colours.weight * local_colours(_softmax(scores), lab, settings.local_colours)
+    return scores
+
+
+def _reappearance(state: ClassicalState, crop: Crop, settings: ClassicalSettings) -> Floats:
     """(K, h, w) or (K, 1, 1) cost in nats of the objects out of sight, see :class:`Trajectory`."""
-    lost = [k for k, o in enumerate(video.objects) if o.frames_lost > 0 and o.trajectory is not None]
-    costs = np.zeros((len(video.objects), *((crop.height, crop.width) if lost else (1, 1))), np.float32)
+    lost = [k for k, o in enumerate(state.objects) if o.frames_lost > 0 and o.trajectory is not None]
+    costs = np.zeros((len(state.objects), *((crop.height, crop.width) if lost else (1, 1))), np.float32)
     if not lost:
         return costs
-    alike = likeness([o.reference for o in video.objects], settings.lookalikes)
+    alike = likeness([o.reference for o in state.objects], settings.lookalikes)
     for k in lost:
-        state, double = video.objects[k], float(np.delete(alike[k], k).max(initial=0))
-        assert state.trajectory is not None
-        costs[k] = state.trajectory.cost(
-            crop, state.usual_area, state.frames_lost, double, settings.reappearance
+        one, likeness_to_others = state.objects[k], float(np.delete(alike[k], k).max(initial=0))
+        assert one.trajectory is not None
+        costs[k] = one.trajectory.cost(
+            crop, one.usual_area, one.frames_lost, likeness_to_others, settings.reappearance
         )
     return costs
 
 
-@dataclass(frozen=True, eq=False)
-class PredictedShape:
-    """An object's shape in a new frame."""
-
-    shape: Shape
-    drawn: Floats
-    """(h, w) float32 in 0..1, in the crop."""
-
-
-def _predicted_shapes(
-    video: Video,
-    crop: Crop,
-    warped: WarpedMasks,
-    motions: Sequence[tuple[Floats, float] | None],
-    settings: ClassicalSettings,
-) -> list[PredictedShape | None]:
-    """The shapes of the objects in this frame; None for those out of sight."""
-    predicted: list[PredictedShape | None] = []
-    if settings.shape.weight == 0 or len(video.objects) < settings.shape.fewest:
-        return [None] * len(video.objects)
-    for state, mask, motion in zip(video.objects, warped.masks, motions, strict=True):
-        shape = state.shape
-        if shape is None and state.frames_lost == 0:
-            here = crop.cut((video.labels == state.object_id).astype(np.float32))
-            others = crop.cut(((video.labels > 0) & (video.labels != state.object_id)).astype(np.float32))
-            shape = shape_of(here, others > 0.5, crop)
-        if shape is None:
-            predicted.append(None)
-            continue
-        dx, dy = (state.trajectory and state.trajectory.velocity) or (0.0, 0.0)
-        step = np.array([[1, 0, -dx * crop.scale], [0, 1, -dy * crop.scale]])
-        inside = mask > 0.5
-        if motion is not None and inside.any():
-            others = warped.masks.sum(axis=0) - mask > 0.5
-            visible = shape.visible_share(shape.moved(step, crop).drawn(crop), others, settings.shape)
-            step = (1 - visible) * step + visible * similarity(motion[0], middle(inside))
-        shape = shape.moved(step, crop)
-        predicted.append(PredictedShape(shape, shape.drawn(crop)))
-    return predicted
-
-
-def _shape_scores(
-    video: Video,
-    predicted: Sequence[PredictedShape | None],
-    size: tuple[int, ...],
-    settings: ShapeSettings,
-) -> Floats:
-    """(1 + K, h, w) float32 score in nats of background and objects, from the predicted shapes."""
-    scores = np.zeros(size, np.float32)
-    for k, (state, found) in enumerate(zip(video.objects, predicted, strict=True), start=1):
-        if found is None:
-            continue
-        trust = found.shape.trust(settings) * settings.fading**state.frames_lost
-        if trust > 0.05:
-            scores[k] = shape_scores(found.drawn, trust, settings)
-            if state.frames_lost:  # it may be elsewhere
-                scores[k] = np.maximum(scores[k], 0)
-            scores[0] = np.maximum(scores[0], settings.background * scores[k])
-    return scores
-
-
-def _expected(
-    warped: WarpedMasks, predicted: Sequence[PredictedShape | None], settings: ShapeSettings
-) -> NDArray[np.bool_]:
-    """(K, h, w) bool: where each object may turn up without growing, as far as shapes can be trusted."""
-    expected = warped.masks > 0.5
-    for here, found in zip(expected, predicted, strict=True):
-        if here.any() and found is not None and found.shape.agreement > settings.expected:
-            here |= found.drawn > UNKNOWN
-    return expected
-
-
-def _seen_shape(
-    predicted: PredictedShape | None,
-    k: int,
-    belief: Floats,
-    found: NDArray[np.integer],
-    crop: Crop,
-    settings: ClassicalSettings,
-) -> Shape | None:
-    """The shape of object ``k`` of ``found`` (h, w) after this frame."""
-    if predicted is None:
-        return None
-    if not (found == k).any():
-        return predicted.shape
-    others = (found > 0) & (found != k)
-    return predicted.shape.seen(predicted.drawn, belief[k], others, crop, settings.shape)
-
-
-def _adapted(
-    video: Video,
+def _online_update(
+    state: ClassicalState,
     warped: WarpedMasks,
     descriptors: Descriptors,
     found: NDArray[np.integer],
     appearance: Floats,
     settings: ClassicalSettings,
-) -> Adapted:
+) -> OnlineModel:
     """The copy of the classifier after it has learned from this frame, or as it was where that is not safe.
 
     ``found`` are the classes (h, w) of the working crop.
     """
-    if settings.adaptation.share == 0:
-        return video.adapted
+    if settings.online_update.weight == 0:
+        return state.online
     labels = np.full(found.shape, VOID, dtype=np.uint8)
-    steady = 0
-    for k, (object_id, mask) in enumerate(zip(video.appearance.ids, warped.masks, strict=True), start=1):
+    stable = 0
+    for k, (object_id, mask) in enumerate(zip(state.appearance.ids, warped.masks, strict=True), start=1):
         here, before = found == k, mask > 0.5
         now, then = np.count_nonzero(here), np.count_nonzero(before)
-        if settings.steady * then <= now <= then / settings.steady:
+        if settings.area_stability * then <= now <= then / settings.area_stability:
             labels[here & before] = object_id
-            steady += 1
-    if not steady:
-        return video.adapted
+            stable += 1
+    if not stable:
+        return state.online
     gap = cv2.distanceTransform((found == 0).astype(np.uint8), cv2.DIST_L2, 3)
-    labels[(found == 0) & (gap > settings.learn_gap) & (warped.masks.sum(axis=0) < 0.05)] = 0
-    return adapt(video.adapted, video.appearance, descriptors, labels, appearance, settings.adaptation)
+    labels[(found == 0) & (gap > settings.background_gap) & (warped.masks.sum(axis=0) < 0.05)] = 0
+    return update_online(
+        state.online, state.appearance, descriptors, labels, appearance, settings.online_update
+    )
 
 
 def _signals(
-    video: Video,
-    belief: Floats,
+    state: ClassicalState,
+    probabilities: Floats,
     warped: WarpedMasks,
     appearance: tuple[Floats, Floats],
     lab: Floats,
     scale: float,
 ) -> list[Signals | None]:
     """The signals of each object's mask; ``appearance``: (1 + K, h, w) of the reference and of both."""
-    labels = argmax_rows(belief)
+    labels = argmax_rows(probabilities)
     return [
         measure(
-            belief[k],
+            probabilities[k],
             labels == k,
             warped.masks[k - 1],
             warped.qualities[k - 1],
-            warped.trusts[k - 1],
+            warped.consistencies[k - 1],
             appearance[0][k],
             appearance[1][k],
             lab,
             scale,
-            state.frames_since + 1,
-            state.reference,
+            one.frames_since + 1,
+            one.reference,
         )
-        for k, state in enumerate(video.objects, start=1)
+        for k, one in enumerate(state.objects, start=1)
     ]
 
 
 def _next_state(
     state: ObjectState, labels: Labels, shape: Shape | None, score: float, settings: ClassicalSettings
 ) -> ObjectState:
-    """Usual area follows growth at once, shrinking slowly, and vanishing not at all."""
+    """The object after a frame: its usual area grows at once, shrinks slowly, and stays while it is lost."""
     mask = labels == state.object_id
     area = float(np.count_nonzero(mask))
     usual = state.usual_area
     if area > usual:
         usual = area
     elif area > 0.3 * usual:
-        usual += settings.usual_rate * (area - usual)
+        usual += settings.usual_area_rate * (area - usual)
     if area == 0:
         score, lost = 0.0, state.frames_lost + 1
     else:

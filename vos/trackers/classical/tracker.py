@@ -19,7 +19,7 @@ several objects cost little more than one. A step works on a crop around the obj
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,31 +27,29 @@ from numpy.typing import NDArray
 
 from ...backbones.classical.descriptors import to_lab
 from ...frame import Frame
-from ...ops.crop import Crop
 from ...prompts import Target
 from ...results import FrameResult, Labels
 from ...settings import override
 from ..base import TrackerInfo
 from ..mask_tracker import MaskPrompts, MaskTracker, check_size, mask_prompts, prompted_result
-from .appearance import Appearance, Examples, ReferenceFrame, fit
-from .classifier import OnlineClassifier
-from .confidence import Confidence, ReferenceStatistics, fitted_confidence, reference_statistics
+from .appearance import ReferenceFrame, fit
+from .confidence import Confidence, fitted_confidence, reference_statistics
 from .frame_context import Refiner
-from .online_update import Adapted, unadapted
-from .reappearance import Trajectory
-from .shape import Shape
-from .step import ClassicalSettings, ObjectState, PastFrame, Video, advance, crop_of
-from .unary import PreviousAppearance
+from .online_update import initial_online_model
+from .settings import ClassicalSettings
+from .state import ClassicalState, ObjectState
+from .step import advance, crop_of
 
 __all__ = ["ClassicalSettings", "ClassicalTracker", "ObjectState"]
 
 
-class ClassicalTracker(MaskTracker[Video]):
+class ClassicalTracker(MaskTracker[ClassicalState]):
     """The classical engine as a :class:`~vos.trackers.base.Tracker`.
 
     Args:
         settings: see :class:`ClassicalSettings`.
-        finish: refines the probabilities of every frame; see :mod:`vos.trackers.classical.frame_context`.
+        refiner: replaces the label probabilities of every frame; see
+            :mod:`vos.trackers.classical.frame_context`.
         confidence: expected J of a mask with these signals, in 0..1; None: the model fitted to this tracker.
     """
 
@@ -71,13 +69,16 @@ class ClassicalTracker(MaskTracker[Video]):
         """See :class:`~vos.trackers.base.Tracker`."""
         return TrackerInfo(self._settings)
 
-    def _learn(self, state: Video | None, frame: Frame, prompts: MaskPrompts) -> Video:
+    def _learn(self, state: ClassicalState | None, frame: Frame, prompts: MaskPrompts) -> ClassicalState:
         labels = prompts.labels.copy() if state is None else prompts.over(state.labels)
         known = {} if state is None else {o.object_id: o for o in state.objects}
         known |= self._prompted(frame, labels, prompts)
         scale = crop_of(labels, self._settings).scale
-        given = (*(() if state is None else state.given), ReferenceFrame(frame.image, labels.copy(), scale))
-        return self._fitted(frame.image, labels, known, self._limited(given))
+        references = (
+            *(() if state is None else state.references),
+            ReferenceFrame(frame.image, labels.copy(), scale),
+        )
+        return self._fitted(frame.image, labels, known, self._limited(references))
 
     def start_from(self, references: Sequence[tuple[Frame, Sequence[Target]]]) -> FrameResult:
         """See :class:`~vos.trackers.intervals.StartsFromSeveral`: one model is fitted to all frames.
@@ -87,19 +88,23 @@ class ClassicalTracker(MaskTracker[Video]):
         self._state = self._preview = None
         prompts = [mask_prompts(frame, targets) for frame, targets in references]
         frame, last = references[-1][0], prompts[-1]
-        given = []
+        labelled = []
         for (earlier, _), shown in zip(references, prompts, strict=True):
             check_size(frame, earlier.size)
             labels = np.where(np.isin(shown.labels, last.ids), shown.labels, 0).astype(last.labels.dtype)
-            given.append(ReferenceFrame(earlier.image, labels, crop_of(labels, self._settings).scale))
+            labelled.append(ReferenceFrame(earlier.image, labels, crop_of(labels, self._settings).scale))
         known = self._prompted(frame, last.labels, last)
-        self._state = self._fitted(frame.image, last.labels.copy(), known, self._limited(tuple(given)))
+        self._state = self._fitted(frame.image, last.labels.copy(), known, self._limited(tuple(labelled)))
         return prompted_result(self._result(self._state, frame), last)
 
-    def _limited(self, given: tuple[ReferenceFrame, ...]) -> tuple[ReferenceFrame, ...]:
+    def _limited(self, references: tuple[ReferenceFrame, ...]) -> tuple[ReferenceFrame, ...]:
         """The reference frames that are learned from: the first is never forgotten."""
         most = self._settings.max_references
-        return given if len(given) <= most else (given[0], *given[len(given) - most + 1 :])
+        return (
+            references
+            if len(references) <= most
+            else (references[0], *references[len(references) - most + 1 :])
+        )
 
     def _prompted(self, frame: Frame, labels: Labels, prompts: MaskPrompts) -> dict[int, ObjectState]:
         """State of the prompted objects, by id; ``labels`` agree with the prompts."""
@@ -119,83 +124,44 @@ class ClassicalTracker(MaskTracker[Video]):
         image: NDArray[np.uint8],
         labels: Labels,
         known: dict[int, ObjectState],
-        given: tuple[ReferenceFrame, ...],
-    ) -> Video:
+        references: tuple[ReferenceFrame, ...],
+    ) -> ClassicalState:
         ids = sorted(known)
-        appearance = fit(given, ids, self._settings.appearance)
-        return Video(
-            image, labels, tuple(known[k] for k in ids), given, appearance, unadapted(appearance), None
+        appearance = fit(references, ids, self._settings.appearance)
+        return ClassicalState(
+            image,
+            labels,
+            tuple(known[k] for k in ids),
+            references,
+            appearance,
+            initial_online_model(appearance),
+            None,
         )
 
-    def _advance(self, state: Video, frame: Frame) -> Video:
+    def _advance(self, state: ClassicalState, frame: Frame) -> ClassicalState:
         check_size(frame, state.labels.shape)
         return advance(state, frame.image, self._settings, self._confidence, self._refiner)
 
-    def _without(self, state: Video, object_id: int) -> Video:
+    def _without(self, state: ClassicalState, object_id: int) -> ClassicalState:
         def cleared(labels: Labels) -> Labels:
             return np.where(labels == object_id, 0, labels).astype(labels.dtype)
 
-        given = tuple(replace(g, labels=cleared(g.labels)) for g in state.given)
+        references = tuple(replace(r, labels=cleared(r.labels)) for r in state.references)
         known = {o.object_id: o for o in state.objects if o.object_id != object_id}
-        return self._fitted(state.image, cleared(state.labels), known, given)
+        return self._fitted(state.image, cleared(state.labels), known, references)
 
-    def _known(self, state: Video) -> tuple[int, ...]:
+    def _known(self, state: ClassicalState) -> tuple[int, ...]:
         return tuple(o.object_id for o in state.objects)
 
-    def _result(self, state: Video, frame: Frame) -> FrameResult:
+    def _result(self, state: ClassicalState, frame: Frame) -> FrameResult:
         confidence = {o.object_id: o.score for o in state.objects}
         return FrameResult(frame.index, state.labels.copy(), confidence, probabilities=state.probabilities)
 
-    def _to_dict(self, state: Video) -> dict[str, Any]:
-        return asdict(replace(state, belief=None))
+    def _to_dict(self, state: ClassicalState) -> dict[str, Any]:
+        return state.to_dict()
 
-    def _from_dict(self, state: dict[str, Any]) -> Video:
-        return _video_from(state)
-
-
-def _video_from(state: dict[str, Any]) -> Video:
-    """The value that ``asdict`` took apart."""
-    appearance, adapted, evidence = state["appearance"], state["adapted"], state["evidence"]
-    learner = adapted["learner"]
-    return Video(
-        state["image"],
-        state["labels"],
-        tuple(_object_from(o) for o in state["objects"]),
-        tuple(ReferenceFrame(**g) for g in state["given"]),
-        Appearance(
-            tuple(appearance["ids"]),
-            appearance["mean"],
-            appearance["spread"],
-            tuple(appearance["weights"]),
-            Examples(**appearance["examples"]),
-        ),
-        Adapted(
-            OnlineClassifier(
-                tuple(learner["weights"]),
-                tuple(learner["first"]),
-                tuple(learner["second"]),
-                learner["steps"],
-            ),
-            tuple(Examples(**e) for e in adapted["recent"]),
-            adapted["updates"],
-        ),
-        None
-        if evidence is None
-        else PreviousAppearance(Crop(**evidence["crop"]), evidence["appearance_log_prob"]),
-        tuple(PastFrame(**p) for p in state["past"]),
-    )
-
-
-def _object_from(state: dict[str, Any]) -> ObjectState:
-    """Kept states of earlier versions have neither trajectory nor shape."""
-    trajectory, shape = state.get("trajectory"), state.get("shape")
-    inner = {
-        "reference": ReferenceStatistics(**state["reference"]),
-        "trajectory": trajectory
-        and Trajectory(tuple(trajectory["centre"]), trajectory["velocity"] and tuple(trajectory["velocity"])),
-        "shape": shape and Shape(**shape),
-    }
-    return ObjectState(**{**state, **inner})
+    def _from_dict(self, state: dict[str, Any]) -> ClassicalState:
+        return ClassicalState.from_dict(state)
 
 
 def settings_of(settings: Mapping[str, Any]) -> ClassicalSettings:

@@ -20,26 +20,34 @@ Floats = NDArray[np.float32]
 class FusionSettings:
     """Weights of the unary terms; that of warped labels is 1."""
 
-    RENAMED: ClassVar = {"looks": "appearance", "heard": "temporal_discount", "carried_blur": "warped_blur"}
+    RENAMED: ClassVar = {
+        "looks": "appearance",
+        "heard": "temporal_discount",
+        "carried_blur": "warped_blur",
+        "doubt": "min_probability",
+        "loose_blur": "inconsistent_blur",
+        "bad_blur": "poor_flow_blur",
+        "bad_free": "poor_flow_distance",
+    }
 
     appearance: float = 2.0
     """Weight of the appearance log-probabilities."""
     temporal_discount: float = 0.5
     """The appearance score is discounted by this part of its previous score at that pixel, since a classifier
-    that errs at a place errs there in every frame. 0.8 discounts too much."""
-    doubt: float = 0.02
+    that errs at a pixel errs there in every frame. 0.8 discounts too much."""
+    min_probability: float = 0.02
     """Probability left to every label where the warped labels exclude it."""
     warped_blur: float = 1.5
     """Blur in pixels of warped labels: flow is not better than that along outlines."""
-    loose_blur: float = 0.03
-    """Blur of warped labels where flow is not trusted, in object sizes."""
+    inconsistent_blur: float = 0.03
+    """Blur of warped labels where forward and backward flow disagree, in object sizes."""
     free_distance: float = 0.08
-    """An object may grow by this much in a frame without cost, in object sizes."""
+    """An object may grow by this much per frame without cost, in object sizes."""
     distance_cost: float = 30.0
     """Cost in nats of lying farther away, per object size."""
-    bad_blur: float = 0.15
-    """Added to ``loose_blur`` in proportion to how bad the object's flow is as a whole."""
-    bad_free: float = 0.4
+    poor_flow_blur: float = 0.15
+    """Added to ``inconsistent_blur`` in proportion to how poor the object's flow is as a whole."""
+    poor_flow_distance: float = 0.4
     """Added to ``free_distance`` in the same way: an object that was lost may be anywhere near."""
 
 
@@ -53,33 +61,33 @@ class PreviousAppearance:
 
 
 def motion_unary(
-    warped: WarpedMasks, expected: NDArray[np.bool_], good: float, settings: FusionSettings
+    warped: WarpedMasks, expected: NDArray[np.bool_], min_quality: float, settings: FusionSettings
 ) -> Floats:
     """(1 + K, h, w) float32 log-scores of background and objects from the warped labels and their distance.
 
     Args:
         warped: the labels of earlier frames.
         expected: (K, h, w) bool, from where distance is measured.
-        good: quality of an object's flow from which on it counts as not bad at all.
+        min_quality: quality of an object's flow from which on it does not count as poor.
     """
     count, height, width = warped.masks.shape
     scores = np.empty((1 + count, height, width), dtype=np.float32)
     cost = np.zeros_like(scores)
-    pairs = zip(warped.masks, warped.trusts, warped.qualities, strict=True)
-    for k, (moved, trust, value) in enumerate(pairs, start=1):
-        bad = max(0.0, 1 - value / good)
+    pairs = zip(warped.masks, warped.consistencies, warped.qualities, strict=True)
+    for k, (moved, consistency, value) in enumerate(pairs, start=1):
+        poor = max(0.0, 1 - value / min_quality)
         size = float(np.sqrt(moved.sum()))
-        mask = blur(moved, max(0.1, min(settings.warped_blur, 0.1 * size)))  # tiny objects stay
+        mask = blur(moved, max(0.1, min(settings.warped_blur, 0.1 * size)))  # keep tiny objects
         size = max(4.0, size)
-        loose = blur(mask, max(2.0, (settings.loose_blur + settings.bad_blur * bad) * size))
-        scores[k] = trust * mask + (1 - trust) * loose
+        wide = blur(mask, max(2.0, (settings.inconsistent_blur + settings.poor_flow_blur * poor) * size))
+        scores[k] = consistency * mask + (1 - consistency) * wide
         inside = (mask >= 0.5) | expected[k - 1]
         if inside.any():
             distance = cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, 3) / size
-            free = settings.free_distance + settings.bad_free * bad
+            free = settings.free_distance + settings.poor_flow_distance * poor
             cost[k] = settings.distance_cost * np.maximum(0, distance - free)
     scores[0] = np.maximum(0, 1 - scores[1:].sum(axis=0))
-    result: Floats = np.log(scores + np.float32(settings.doubt)) - cost
+    result: Floats = np.log(scores + np.float32(settings.min_probability)) - cost
     return result
 
 
@@ -93,7 +101,7 @@ def appearance_unary(
     """(1 + K, h, w) float32 log-scores of appearance, discounted by a part of the previous ones.
 
     Args:
-        log_looks: (1 + K, h, w) float32 log-probabilities in ``window``.
+        appearance_log_prob: (1 + K, h, w) float32 log-probabilities in ``crop``.
         before: of the previous frame, in a crop of its own; None where there is none.
     """
     if (
@@ -104,6 +112,6 @@ def appearance_unary(
         return appearance_log_prob
     found = warped.correspondence
     here = before.crop.transfer(before.appearance_log_prob, crop)
-    return appearance_log_prob - temporal_discount * found.trust * np.stack(
-        [found.pull(said) for said in here]
+    return appearance_log_prob - temporal_discount * found.consistency * np.stack(
+        [found.warp(plane) for plane in here]
     )

@@ -19,7 +19,8 @@ from ...results import FrameResult, Labels, Source
 from ..base import ALL_PROMPTS, TrackerInfo
 from ..mask_tracker import MaskPrompts, check_size, mask_prompts
 from .network import Features, MemoryNetwork
-from .policies import POLICIES, presence
+from .policies import POLICIES
+from .policy import presence
 from .preprocess import to_image, to_mask, to_points
 from .session import Answer, Session
 

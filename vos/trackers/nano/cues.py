@@ -30,10 +30,12 @@ def engine_cues(context: FrameContext) -> Floats:
     Belief and looks are log-odds against the strongest rival, so that an object has a cue above 0 exactly
     where it wins.
     """
-    cues = np.empty((len(context.ids), len(ENGINE_CUES), *context.belief.shape[1:]), np.float32)
-    cues[:, 0] = np.clip(against_rivals(np.log(context.belief + LEAST)) / MASK_LOGIT, -1, 1)
+    cues = np.empty((len(context.ids), len(ENGINE_CUES), *context.probabilities.shape[1:]), np.float32)
+    cues[:, 0] = np.clip(against_rivals(np.log(context.probabilities + LEAST)) / MASK_LOGIT, -1, 1)
     cues[:, 1] = 2 * context.warped.masks - 1
-    for k, (trust, quality) in enumerate(zip(context.warped.trusts, context.warped.qualities, strict=True)):
+    for k, (trust, quality) in enumerate(
+        zip(context.warped.consistencies, context.warped.qualities, strict=True)
+    ):
         cues[k, 1] *= trust * quality
     cues[:, 2] = np.clip(against_rivals(context.appearance_log_prob) / APPEARANCE_LOGIT, -1, 1)
     return cues

@@ -104,8 +104,8 @@ class Remembered:
 
 
 class NanoRefiner:
-    """A :data:`~vos.trackers.classical.frame_context.Finish`: the engine's belief, corrected by the
-    network."""
+    """A :data:`~vos.trackers.classical.frame_context.Refiner`: the classical tracker's probabilities, refined
+    by the network."""
 
     def __init__(self, backbone: NanoBackbone, settings: NanoSettings) -> None:
         self.backbone = backbone
@@ -117,8 +117,8 @@ class NanoRefiner:
         known = self._learned(context)
         own = engine_cues(context)
         change = self._change(known, context, own)
-        refined = changed(context.belief, np.float32(self.settings.strength) * change)
-        return shared_out(refined, context.belief)
+        refined = changed(context.probabilities, np.float32(self.settings.strength) * change)
+        return shared_out(refined, context.probabilities)
 
     @torch.inference_mode()
     def _change(self, known: _Known, context: FrameContext, own: Floats) -> Floats:
@@ -128,13 +128,13 @@ class NanoRefiner:
         shown, inner = padded(_resized(context.cropped, small))
         backbone, network = known.network, known.network.network
         memory_read = None
-        if network.memory is None or known.memory is None or context.before is None:
+        if network.memory is None or known.memory is None or context.previous is None:
             pyramid = network.encoder(backbone.to_input(shown[None]))
         else:  # the frame before in the same window, so that nothing has to be kept of it
-            earlier, _ = padded(_resized(context.crop.cut(context.before.image), small))
+            earlier, _ = padded(_resized(context.crop.cut(context.previous.image), small))
             both = network.encoder(backbone.to_input(np.stack([shown, earlier])))
             pyramid, past = image_of(both, 0), image_of(both, 1)
-            masks = [context.crop.cut_mask(context.before.labels, k) for k in context.ids]
+            masks = [context.crop.cut_mask(context.previous.labels, k) for k in context.ids]
             last = remember(network, past, [_resized(mask, small) for mask in masks])
             memory = known.memory.with_more(last)
             memory_read = read_memory(network.memory.keys(pyramid), memory.keys, memory.values)
@@ -154,20 +154,20 @@ class NanoRefiner:
         change = (mended - MASK_LOGIT * cues[:, MASK])[:, : inner[0], : inner[1]].cpu().numpy()
         change = np.stack([cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR) for plane in change])
         if lost.any():
-            change[lost] -= against_rivals(np.log(context.belief + np.float32(CUE_LEAST)))[lost]
+            change[lost] -= against_rivals(np.log(context.probabilities + np.float32(CUE_LEAST)))[lost]
         return change
 
     def _learned(self, context: FrameContext) -> _Known:
         """What is known of the objects, from the reference frames."""
         known = self._known
-        if known is None or [id(g) for g in known.given] != [id(g) for g in context.given]:
+        if known is None or [id(g) for g in known.given] != [id(g) for g in context.references]:
             settings, backbone = self.settings, self.backbone
-            references = tuple(as_refined(given, settings) for given in context.given)
+            references = tuple(as_refined(given, settings) for given in context.references)
             if settings.tune:
                 backbone = tune(backbone, references, context.ids, settings.tuning)
             remembered = recollect(backbone, references, context.ids, settings.columns)
             memory = memory_of(backbone, references, context.ids)
-            self._known = known = _Known(context.given, remembered, backbone, memory)
+            self._known = known = _Known(context.references, remembered, backbone, memory)
         return known
 
 
@@ -184,10 +184,12 @@ def shared_out(refined: Floats, belief: Floats) -> Floats:
 
 def collapsed(context: FrameContext, least: float) -> NDArray[np.bool_]:
     """(K,) bool: objects of which less than ``least`` of what was there in the frame before is believed."""
-    believed = np.bincount(context.belief.argmax(axis=0).ravel(), minlength=len(context.belief))[1:]
-    if context.before is None:
+    believed = np.bincount(
+        context.probabilities.argmax(axis=0).ravel(), minlength=len(context.probabilities)
+    )[1:]
+    if context.previous is None:
         return np.zeros(len(context.ids), bool)
-    before = np.array([np.count_nonzero(context.before.labels == k) for k in context.ids])
+    before = np.array([np.count_nonzero(context.previous.labels == k) for k in context.ids])
     result: NDArray[np.bool_] = believed <= least * before * context.crop.scale**2
     return result
 
