@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
 from types import ModuleType
 
+import click
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from vos_cli.main import cli
 
 from vos.runs.demo import CLIPS, demo_clip
 
@@ -56,13 +59,26 @@ def overlaps(masks: Path) -> dict[int, NDArray[np.float64]]:
 
 
 def test_the_page_up_to_the_first_masks(tutorial: ModuleType, here: Path) -> None:
-    """Its commands run before anything is tracked, and the objects have the numbers that the page shows."""
-    first = list(takewhile(lambda step: not step.text.startswith("vos track"), tutorial.steps()))
-    assert len(first) >= 5
-    printed = [tutorial.perform(step) for step in first]
-    assert f"{CLIPS['train'].num_frames} frames" in printed[1]
-    for name in ("grid", "boxes", "clicks"):
-        assert (here / f"{name}.png").is_file()
+    """The clip is there, and has what the page says and the frames that its numbers are of."""
+    first = list(takewhile(lambda step: not step.text.startswith("vos preview"), tutorial.steps()))
+    clip, probed, grid = [tutorial.perform(step) for step in first]
+    assert "train/input/clip.mp4" in clip
+    assert f"frames     {CLIPS['train'].num_frames}" in probed
+    assert "320x180" in probed
+    assert "grid.png" in grid
+    assert (here / "grid.png").is_file()
+
+
+def test_the_options_of_the_page_exist(tutorial: ModuleType) -> None:
+    """Every command and every option of the page is one of the program."""
+    context = click.Context(cli)
+    for step in tutorial.steps():
+        if step.kind == "sh":
+            _, name, *arguments = shlex.split(step.text)
+            command = cli.get_command(context, name)
+            assert command is not None, name
+            options = {option for parameter in command.params for option in parameter.opts}
+            assert {word for word in arguments if word.startswith("-")} <= options, step.text
 
 
 @pytest.mark.slow
