@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 QUICK = """
 tracker:
-  engine: {appearance: {views: 2, samples: 400, iterations: 40, batch: 128}}
+  classical: {appearance: {views: 2, samples: 400, iterations: 40, batch: 128}}
   tuning: {steps: 2, examples: 2, side: 64}
 """
 

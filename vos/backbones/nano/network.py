@@ -4,7 +4,7 @@ Both are plain residual convolutions, which a CPU runs well. The encoder makes f
 and, at stride 8, columns of unit length for matching. The decoder takes the cues
 (:mod:`vos.backbones.nano.cues`) down the same strides beside the image's features and comes up again, a
 U-Net (Ronneberger et al., 2015) whose image half is shared by all objects. What it gives is added to the
-logits of the ``mask`` cue: a network that knows nothing leaves a belief as it is.
+logits of the ``mask`` cue: an untrained network leaves a mask as it is.
 
 A network may have a space-time memory as well (STM, Oh et al., 2019): every cell at stride 16 reads, by the
 likeness of keys, what is known of the object at the cells of remembered frames.
