@@ -113,7 +113,7 @@ def test_options_of_a_format(clip: Scene, tmp_path: Path) -> None:
         (["export", "masks", "-f", "coco", "--objects", "a", "-o", "x"], "--objects takes ids"),
         (["export", "nothing", "-f", "coco", "-o", "x"], "no such file"),
         (["convert", "masks", "--to", "masks", "-o", "frames"], "is there already"),
-        (["convert", "masks", "--to", "overlay", "-o", "x.mp4"], "made of the video's frames"),
+        (["convert", "masks", "--to", "overlay", "-o", "x.mp4"], "needs the video's frames"),
         (["convert", "masks", "--to", "yolo", "--size", "4", "-o", "x"], "WIDTHxHEIGHT"),
         (["convert", "frames", "--to", "coco", "-o", "x"], "cannot tell which format"),
         (["import", "masks", "--format", "run", "--video", "frames", "-o", "x"], "unknown format 'run'"),

@@ -288,7 +288,7 @@ def test_the_synthetic_world_with_nothing_but_the_package(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--exemplar", "star:1,2,30,40"], "name the class too"),
+        (["--exemplar", "star:1,2,30,40"], "add the class"),
         (["--class", "star", "--exemplar", "1,2,30,40"], "cannot be read; write NAME:x0,y0"),
         (["--class", "star", "--exemplar", "ball:1,2,30,40"], "of 'ball', which is not among the classes"),
         (["--class", "star", "--exemplar", "star:1,2,30,40,-"], "for a detector that takes them; use sam3"),
