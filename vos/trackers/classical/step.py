@@ -50,8 +50,8 @@ def advance(
     if not state.objects:
         return replace(state, image=image, soft_labels=None)
     # An object that has gone out of sight may come back anywhere.
-    lost = any(o.frames_lost > 0 and o.usual_area > 0 for o in state.objects)
-    crop = crop_of(state.labels, settings, everywhere=lost)
+    lost = [o.frames_lost > 0 and o.usual_area > 0 for o in state.objects]
+    crop = crop_of(state.labels, settings, everywhere=any(lost))
     cropped = crop.cut(image)
     lab = to_lab(cropped)
     warped = _warped(state, crop, cropped, lab, settings)
@@ -62,7 +62,7 @@ def advance(
     motions = object_motions(flow, warped.masks)
     predicted = predict_shapes(state, crop, warped, motions, settings)
     expected = support(warped, predicted, settings.shape)
-    scores = motion_unary(warped, expected, settings.warping.min_quality, settings.fusion)
+    scores = motion_unary(warped, expected, lost, settings.warping.min_quality, settings.fusion)
     scores += settings.fusion.appearance * appearance_unary(
         appearance_log_prob, crop, state.previous_appearance, warped, settings.fusion.temporal_discount
     )
