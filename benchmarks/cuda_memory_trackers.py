@@ -24,16 +24,10 @@ import torch
 from common import ROOT, data_root, write_json
 from memory_trackers import SIZE, Ours, images
 
-from vos.trackers.memory.architectures import (
-    HIERA,
-    PLAIN,
-    edgetam_config,
-    efficienttam_config,
-    hiera_config,
-)
+from vos.trackers.memory.configurations import HIERA, PLAIN, edgetam_config, efficienttam_config, hiera_config
 from vos.trackers.memory.loading import load_network
 from vos.trackers.memory.network import MemoryNetwork
-from vos.trackers.memory.policies import Sam2Policy
+from vos.trackers.memory.policy import Sam2Policy
 from vos.trackers.memory.session import Session
 
 GOLDEN = (

@@ -23,7 +23,7 @@ from transformers import Sam2VideoInferenceSession, Sam2VideoModel
 
 from vos.frame import Frame
 from vos.prompts import Prompt, Target
-from vos.trackers.memory.architectures import HIERA, hiera_config
+from vos.trackers.memory.configurations import HIERA, hiera_config
 from vos.trackers.memory.network import MemoryNetwork
 from vos.trackers.memory.tracker import MemorySettings, MemoryTracker
 

@@ -80,7 +80,7 @@ def from_scene(clip: Scene) -> Clip:
 def demo() -> Clip:
     """The clip that comes with the library."""
     with demo_clip() as clip:
-        return from_files(clip.video, clip.truth / "Annotations" / "480p" / "demo")
+        return from_files(clip.video, clip.truth / clip.about.annotations)
 
 
 def schoolgirls() -> Clip:

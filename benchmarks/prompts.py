@@ -15,10 +15,7 @@ import argparse
 import json
 import multiprocessing
 import time
-import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,247 +24,36 @@ import cv2
 import numpy as np
 import torch
 from common import data_root, write_json
-from numpy.typing import NDArray
+from grabcut import BAND, ITERATIONS, band_grab_cut, grab_cut
+from prompt_cases import (
+    LONGEST,
+    OBJECTS,
+    PHOTOGRAPHS,
+    SIZES,
+    Bools,
+    Case,
+    davis_cases,
+    photograph_cases,
+    save_cases,
+    saved_cases,
+)
+from prompt_simulation import CLICKS, JITTER, Answer, Method, ask, rough_mask
 
 from vos.backbones.base import Backbone
 from vos.backbones.expected_quality import decoding_signals
 from vos.backbones.interactive.backbone import build_interactive
 from vos.backbones.registry import build_backbone
-from vos.ops.boxes import tight_box
 from vos.prompts import Prompt
 
-Bools = NDArray[np.bool_]
-
-PHOTOGRAPHS = "tiny_coco"
-"""A set of photographs with instances, of whose images no shipped weights were trained."""
-OBJECTS = 40
-"""Objects taken of it, one an image."""
-SIZES = (0.005, 0.6)
-"""Least and largest share of the image that an object of a photograph covers."""
-LONGEST = 480
-"""Photographs are made smaller, to this many pixels along the longer side."""
-SAVED_QUALITY = 95
 CATASTROPHE = 0.3
 """A first mask of a lower IoU is of no use."""
 WORSE = 0.05
 """A further click that costs more IoU made the mask worse."""
-ITERATIONS = 5
-"""Of GrabCut."""
-BAND = 0.15
-"""Half the width of GrabCut's band around a rough mask, in square roots of its area."""
-STROKE = 6
-"""Points of a stroke."""
-CLICKS = (1, 3, 6)
-"""Numbers of clicks of which there are rows."""
-JITTER = 0.1
-"""Sides of the jittered box move by up to this share of its width or height."""
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """One object of one image."""
-
-    group: str
-    name: str
-    image: NDArray[np.uint8]
-    truth: Bools
-
-    @cached_property
-    def rng(self) -> np.random.Generator:
-        """Random numbers that depend on the object's name alone."""
-        return np.random.default_rng(zlib.crc32(self.name.encode()))
-
-
-@dataclass(eq=False)
-class Answer:
-    """What a method made of a prompt."""
-
-    mask: Bools
-    seconds: float
-    others: list[Bools] = field(default_factory=list)
-    """All candidates, the mask among them."""
-    scores: list[float] = field(default_factory=list)
-    """Of the candidates."""
-    signals: dict[str, float] = field(default_factory=dict)
-    """What the expected J is predicted from."""
-
-
-Method = Callable[[Case, Prompt], Answer]
-
-
-def davis_cases(root: Path) -> Iterator[Case]:
-    """The object of every first frame of DAVIS 2016/dev and of DAVIS-2016-train."""
-    for sequence in (root / "DAVIS" / "ImageSets" / "2016" / "dev.txt").read_text().split():
-        name = Path(sequence).name
-        image = read_image(root / "DAVIS" / "JPEGImages" / "480p" / name / "00000.jpg")
-        labels = cv2.imread(
-            str(root / "DAVIS" / "Annotations" / "480p" / name / "00000.png"), cv2.IMREAD_GRAYSCALE
-        )
-        yield Case("dev", name, image, labels > 0)
-    for path in sorted((root / "DAVIS-2016-train").glob("*.mp4")):
-        image = cv2.VideoCapture(str(path)).read()[1]
-        labels = cv2.imread(str(path.with_suffix("") / "00000.png"), cv2.IMREAD_GRAYSCALE)
-        yield Case("train", path.stem, np.ascontiguousarray(image[..., ::-1]), labels > 0)
-
-
-def saved_cases(folder: Path) -> Iterator[Case]:
-    """Cases that :func:`save_cases` wrote, ``<group>/<name>.jpg`` and ``.png``."""
-    for path in sorted(folder.glob("*/*.jpg")):
-        truth = cv2.imread(str(path.with_suffix(".png")), cv2.IMREAD_GRAYSCALE) > 0
-        yield Case(path.parent.name, path.stem, read_image(path), truth)
-
-
-def save_cases(cases: list[Case], folder: Path) -> None:
-    """Write images and masks for a machine that has no data; JPEG, so scores differ a little."""
-    for case in cases:
-        path = folder / case.group / f"{case.name.replace('/', '-')}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        quality = [cv2.IMWRITE_JPEG_QUALITY, SAVED_QUALITY]
-        cv2.imwrite(str(path), np.ascontiguousarray(case.image[..., ::-1]), quality)
-        cv2.imwrite(str(path.with_suffix(".png")), case.truth.astype(np.uint8) * 255)
-
-
-def photograph_cases(root: Path, count: int) -> Iterator[Case]:
-    """A seeded choice of objects of photographs, one an image."""
-    rng, folder = np.random.default_rng(0), root / "train" / PHOTOGRAPHS
-    paths = sorted((folder / "images").glob("*.jpg"))
-    found = 0
-    for index in rng.permutation(len(paths)):
-        if found == count:
-            return
-        path = paths[index]
-        maps = sorted((folder / "labels").glob(f"{path.stem}_*.png"))
-        if not maps:
-            continue
-        labels = cv2.imread(str(maps[rng.integers(len(maps))]), cv2.IMREAD_UNCHANGED)
-        shares = np.bincount(labels.ravel()) / labels.size
-        fitting = [k for k in range(1, len(shares)) if SIZES[0] <= shares[k] <= SIZES[1]]
-        if not fitting:
-            continue
-        label = fitting[rng.integers(len(fitting))]
-        image, truth = read_image(path), labels == label
-        scale = min(1.0, LONGEST / max(truth.shape))
-        if scale < 1 or image.shape[:2] != truth.shape:
-            size = round(truth.shape[1] * scale), round(truth.shape[0] * scale)
-            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-            truth = cv2.resize(truth.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
-        found += 1
-        yield Case("photographs", f"{path.stem}/{label}", image, truth)
-
-
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB."""
-    return np.ascontiguousarray(cv2.imread(str(path), cv2.IMREAD_COLOR)[..., ::-1])
 
 
 def iou(found: Bools, truth: Bools) -> float:
     """Intersection over union."""
     return float((found & truth).sum() / max(int((found | truth).sum()), 1))
-
-
-def deepest(region: Bools) -> tuple[float, float] | None:
-    """(x, y) of the pixel furthest from where ``region`` ends, the picture's border included."""
-    distance = cv2.distanceTransform(np.pad(region.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    row, column = np.unravel_index(int(distance.argmax()), distance.shape)
-    return (float(column), float(row)) if distance.max() > 0 else None
-
-
-def box_prompt(case: Case, jitter: float) -> Prompt:
-    """The tight box, each side moved by up to ``jitter`` of the box's extent across it."""
-    x0, y0, x1, y1 = tight_box(case.truth) or (0, 0, 0, 0)
-    height, width = case.truth.shape
-    moved = np.array([x0, y0, x1, y1]) + case.rng.uniform(-jitter, jitter, 4) * np.tile(
-        (x1 - x0 + 1, y1 - y0 + 1), 2
-    )
-    moved = np.clip(np.rint(moved), 0, np.tile((width - 1, height - 1), 2))
-    return Prompt(box=np.concatenate([np.minimum(moved[:2], moved[2:]), moved[2:]]).astype(np.float32))
-
-
-def rough_mask(case: Case) -> Bools:
-    """The object as a tracker might hand it over: moved, grown or shrunk, with a bite, a hole and a lump."""
-    rng, side = case.rng, float(case.truth.sum()) ** 0.5
-    shift = np.rint(rng.uniform(-0.05, 0.05, 2) * side).astype(int)
-    mask = cv2.warpAffine(
-        case.truth.astype(np.uint8),
-        np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float32),
-        case.truth.shape[::-1],
-    )
-    radius = max(1, round(0.04 * side * rng.uniform(0.5, 1.5)))
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    smaller = cv2.erode(mask, kernel)
-    mask = smaller if rng.random() < 0.5 and smaller.any() else cv2.dilate(mask, kernel)
-    contour = np.argwhere(cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)))
-    inside = np.argwhere(mask)
-    for places, value, size in ((contour, 0, 0.12), (contour, 1, 0.12), (inside, 0, 0.1)):
-        row, column = places[rng.integers(len(places))]
-        cv2.circle(mask, (int(column), int(row)), max(1, round(size * side)), value, -1)
-    return mask > 0 if mask.any() else case.truth
-
-
-def stroke(case: Case) -> list[tuple[float, float]]:
-    """Some points along the skeleton-like middle of the object: the deepest pixels, far from each other."""
-    distance = cv2.distanceTransform(np.pad(case.truth.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    places: list[tuple[float, float]] = []
-    rows, columns = np.indices(distance.shape)
-    for _ in range(STROKE):
-        row, column = np.unravel_index(int(distance.argmax()), distance.shape)
-        if distance[row, column] <= 1:
-            break
-        places.append((float(column), float(row)))
-        away = (rows - row) ** 2 + (columns - column) ** 2
-        distance = np.where(away < 0.05 * case.truth.sum(), 0, distance)
-    return places
-
-
-def anywhere(case: Case) -> tuple[float, float]:
-    """A pixel of the object, any but the outermost where there are others."""
-    inner = cv2.erode(case.truth.astype(np.uint8), np.ones((7, 7), np.uint8))
-    rows, columns = np.nonzero(inner if inner.any() else case.truth)
-    k = int(case.rng.integers(len(rows)))
-    return float(columns[k]), float(rows[k])
-
-
-def ask(method: Method, case: Case, kind: str) -> list[Answer]:
-    """The answers to a kind of prompt, the last of which counts; a corrective click goes to the deepest point
-    of the largest error."""
-    if kind in ("box", "jittered box"):
-        return [method(case, box_prompt(case, JITTER if kind == "jittered box" else 0.0))]
-    if kind.startswith("rough mask"):
-        mask = rough_mask(case)
-        if kind == "rough mask and box":
-            return [method(case, replace(box_prompt(case, 0.0), mask=mask))]
-        if kind == "rough mask and click":
-            missed, wrong = largest_part(case.truth & ~mask), largest_part(mask & ~case.truth)
-            on = missed.sum() >= wrong.sum()
-            point = deepest(missed if on else wrong) or deepest(case.truth)
-            return [method(case, replace(clicks([point], [int(on)]), mask=mask))]
-        return [method(case, Prompt(mask=mask))]
-    if kind == "stroke":
-        points = stroke(case)
-        return [method(case, clicks(points, [1] * len(points)))]
-    points, labels = [anywhere(case) if kind == "click anywhere" else deepest(case.truth)], [1]
-    answers = [method(case, clicks(points, labels))]
-    while len(answers) < (max(CLICKS) if kind == "clicks" else 1):
-        missed, wrong = case.truth & ~answers[-1].mask, answers[-1].mask & ~case.truth
-        largest = max((largest_part(missed), 1), (largest_part(wrong), 0), key=lambda e: int(e[0].sum()))
-        point = deepest(largest[0])
-        if point is None:
-            break
-        points.append(point)
-        labels.append(largest[1])
-        answers.append(method(case, clicks(points, labels)))
-    return answers
-
-
-def clicks(points: list[Any], labels: list[int]) -> Prompt:
-    """A prompt of points alone."""
-    return Prompt(points=np.array(points, np.float32), labels=np.array(labels, np.int64))
-
-
-def largest_part(mask: Bools) -> Bools:
-    """The largest connected part."""
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    return parts == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax()) if count > 1 else mask
 
 
 class Asked:
@@ -302,56 +88,6 @@ class Asked:
         signals = decoding_signals(prompt, scores, np.stack(masks), mask) if mask.any() else {}
         signals = {name: round(value, 4) for name, value in signals.items()}
         return Answer(mask, seconds, masks, [float(score) for score in scores], signals)
-
-
-def grab_cut(case: Case, prompt: Prompt) -> Answer:
-    """OpenCV's GrabCut from the same prompt.
-
-    A box is its rectangle, a mask is probable foreground and background. Clicks are certain within 3 pixels;
-    a disc of a tenth of the picture's size around positive ones is probable foreground.
-    """
-    cv2.setRNGSeed(0)
-    start = time.process_time()
-    seeds = np.full(case.truth.shape, cv2.GC_PR_BGD, np.uint8)
-    if prompt.mask is not None:
-        seeds[prompt.mask] = cv2.GC_PR_FGD
-    elif prompt.box is not None:
-        x0, y0, x1, y1 = (int(v) for v in prompt.box)
-        seeds[:] = cv2.GC_BGD
-        seeds[y0 : y1 + 1, x0 : x1 + 1] = cv2.GC_PR_FGD
-    elif prompt.points is not None and prompt.labels is not None:
-        radius = round(0.1 * seeds.size**0.5)
-        places = [(int(x), int(y), int(k)) for (x, y), k in zip(prompt.points, prompt.labels, strict=True)]
-        for x, y, label in places:
-            if label:
-                cv2.circle(seeds, (x, y), radius, int(cv2.GC_PR_FGD), -1)
-        for x, y, label in places:
-            cv2.circle(seeds, (x, y), 3, int(cv2.GC_FGD if label else cv2.GC_BGD), -1)
-    return cut(case, seeds, start)
-
-
-def band_grab_cut(case: Case, prompt: Prompt) -> Answer:
-    """GrabCut in a band around a rough mask: beyond it everything is certain."""
-    assert prompt.mask is not None
-    cv2.setRNGSeed(0)
-    start = time.process_time()
-    width = BAND * float(prompt.mask.sum()) ** 0.5
-    inside = cv2.distanceTransform(prompt.mask.astype(np.uint8), cv2.DIST_L2, 5)
-    outside = cv2.distanceTransform((~prompt.mask).astype(np.uint8), cv2.DIST_L2, 5)
-    seeds = np.where(prompt.mask, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-    seeds[outside > width], seeds[inside > width] = cv2.GC_BGD, cv2.GC_FGD
-    return cut(case, seeds, start)
-
-
-def cut(case: Case, seeds: NDArray[np.uint8], start: float) -> Answer:
-    """GrabCut from seeds; where it refuses them, what is probable stays."""
-    on = (seeds == cv2.GC_FGD) | (seeds == cv2.GC_PR_FGD)
-    if on.any() and not on.all():
-        models = np.zeros((1, 65)), np.zeros((1, 65))
-        bgr = np.ascontiguousarray(case.image[..., ::-1])
-        seeds, _, _ = cv2.grabCut(bgr, seeds, None, *models, ITERATIONS, cv2.GC_INIT_WITH_MASK)
-        on = (seeds == cv2.GC_FGD) | (seeds == cv2.GC_PR_FGD)
-    return Answer(on, time.process_time() - start)
 
 
 KINDS = (

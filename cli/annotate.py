@@ -18,18 +18,16 @@ MISSING = "vos annotate needs the packages starlette and uvicorn: pip install 'v
     "--port", default=0, type=click.IntRange(0, 65535), metavar="N", help="Port.  [default: any free one]"
 )
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
-@click.option("--read-only", is_flag=True, help="Change nothing.")
+@click.option("--read-only", is_flag=True, help="Do not allow changes.")
 @click.option("--model", metavar="NAME", help="Tracker of the project from now on: classical, nano, ...")
 @click.option(
-    "--segmenter",
+    "--backbone",
     default="classical",
     show_default=True,
     metavar="NAME",
-    help="Model that answers clicks: classical, nano, mobile-sam, ...",
+    help="Backbone that makes masks of clicks: classical, nano, mobile-sam, ...",
 )
-@click.option(
-    "--device", default="cpu", show_default=True, metavar="DEVICE", help="Where the segmenter runs."
-)
+@click.option("--device", default="cpu", show_default=True, metavar="DEVICE", help="Device of the backbone.")
 @click.option(
     "--root",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -49,7 +47,7 @@ def annotate(
     no_browser: bool,
     read_only: bool,
     model: str | None,
-    segmenter: str,
+    backbone: str,
     device: str,
     root: Path | None,
     upload: bool,
@@ -61,7 +59,8 @@ def annotate(
     """Annotate in the browser: click on objects, track, correct, review, export.
 
     Give a project, or a video: its project is the folder beside it that ends in .vosproject. The address
-    is printed; it works for you alone. Everything is saved as you do it; stop with Ctrl-C.
+    is printed; it contains a key, so nobody else can open it. Everything is saved as you do it; stop with
+    Ctrl-C.
 
     \b
     vos annotate clip.mp4
@@ -80,7 +79,7 @@ def annotate(
 
     place = Place(host, port, allow_remote)
     place.check()
-    segmenter = backbone_name(segmenter)
+    backbone = backbone_name(backbone)
     project = open_project(paths, annotator, read_only=read_only)
     if model is not None:
         project.change_settings(model=model)
@@ -91,7 +90,7 @@ def annotate(
     serve(
         project,
         place,
-        Options(segmenter, device, root, upload),
+        Options(backbone, device, root, upload),
         announce=lambda address: click.echo(address),
         browser=not no_browser,
     )

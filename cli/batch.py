@@ -195,7 +195,7 @@ def estimate(
 @json_flag
 @verbosity
 def status(output: str, manifest: str | None, endpoint_url: str | None, as_json: bool, quiet: bool) -> None:
-    """Show how far the batch in OUT is."""
+    """Show the progress of the batch in OUT."""
     from vos.runs.batch.report import status_of
 
     found = status_of(*open_batch(output, manifest, endpoint_url))
@@ -241,7 +241,7 @@ def report(
     webdataset: Path | None,
     quiet: bool,
 ) -> None:
-    """Report on every task of the batch in OUT, and merge what they left."""
+    """Report on every task of the batch in OUT, and merge the results."""
     from vos.files import replacing, write_text_atomic
     from vos.runs.batch.report import merged_coco, report_of, table_csv
     from vos.runs.batch.webdataset import write_shards
@@ -284,7 +284,7 @@ def show_report(document: dict[str, Any]) -> None:
 )
 @verbosity
 def retry(output: str, endpoint_url: str | None, kinds: tuple[str, ...], quiet: bool) -> None:
-    """Clear the failures in OUT, so that the next run takes these tasks again."""
+    """Clear the failures in OUT, so that the next run repeats these tasks."""
     from typing import get_args
 
     from vos.errors import SettingsError

@@ -69,21 +69,62 @@ def take_settings(flags: dict[str, Any]) -> Any:
 
 def worker_options(command: Any) -> Any:
     """How a worker takes tasks. The command gets what :func:`take_options` takes."""
+    return sharing_options(failure_options(storage_options(command)))
+
+
+def sharing_options(command: Any) -> Any:
+    """How workers share the tasks."""
     for option in (
         click.option(
-            "--pack",
-            type=click.Choice(["tar"]),
-            help="Leave the masks of a video as one file, masks.tar, which the webdataset package reads.",
+            "--skew",
+            type=float,
+            default=30,
+            show_default=True,
+            metavar="S",
+            help="Allowed clock skew between machines, in seconds.",
         ),
         click.option(
-            "--upload-checkpoints",
-            is_flag=True,
-            help="With OUT in a store: upload checkpoints, so that another machine can resume.",
+            "--lease",
+            type=float,
+            default=600,
+            show_default=True,
+            metavar="S",
+            help="Seconds after which the task of a dead worker on another machine is free.",
         ),
-        endpoint_option,
-        click.option("--scratch", metavar="DIR", help="Folder for copies of files from a store."),
         click.option(
-            "--max-failures", metavar="N|N%", help="Stop after more failed tasks; N% counts from 20 tasks on."
+            "--wait/--no-wait",
+            default=True,
+            help="Wait for tasks that other workers hold (default), or exit.",
+        ),
+        click.option(
+            "--overwrite", is_flag=True, help="Repeat finished tasks whose manifest line has changed."
+        ),
+        click.option("--steal", is_flag=True, help="After this worker's shard, take any free task."),
+        click.option("--dynamic", is_flag=True, help="No shards: take any free task, heaviest first."),
+        click.option(
+            "--shard-by",
+            type=click.Choice(["hash", "weight"]),
+            default="hash",
+            show_default=True,
+            help="Assign tasks by hash of the id, or balanced by the weights in the manifest.",
+        ),
+        click.option(
+            "--shard",
+            metavar="I/N",
+            help="This worker's shard, I from 0.  [default: from the scheduler's environment, or all]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def failure_options(command: Any) -> Any:
+    """What happens when a task fails or the worker is stopped."""
+    for option in (
+        click.option(
+            "--max-failures",
+            metavar="N|N%",
+            help="Stop after more than N failed tasks, or N% of at least 20.",
         ),
         click.option(
             "--timeout-factor",
@@ -111,44 +152,26 @@ def worker_options(command: Any) -> Any:
             metavar="S",
             help="Seconds that running tasks have to stop after a signal.",
         ),
+    ):
+        command = option(command)
+    return command
+
+
+def storage_options(command: Any) -> Any:
+    """Where files are copied and how masks are stored."""
+    for option in (
         click.option(
-            "--skew",
-            type=float,
-            default=30,
-            show_default=True,
-            metavar="S",
-            help="Allowed clock skew between machines, in seconds.",
+            "--pack",
+            type=click.Choice(["tar"]),
+            help="Store the masks of a video as one file, masks.tar, which the webdataset package reads.",
         ),
         click.option(
-            "--lease",
-            type=float,
-            default=600,
-            show_default=True,
-            metavar="S",
-            help="Seconds after which the task of a dead worker on another machine is free.",
+            "--upload-checkpoints",
+            is_flag=True,
+            help="With OUT in a store: upload checkpoints, so that another machine can resume.",
         ),
-        click.option(
-            "--wait/--no-wait",
-            default=True,
-            help="Wait for tasks that other workers hold (default), or leave.",
-        ),
-        click.option(
-            "--overwrite", is_flag=True, help="Repeat finished tasks whose manifest line has changed."
-        ),
-        click.option("--steal", is_flag=True, help="After this worker's shard, take any free task."),
-        click.option("--dynamic", is_flag=True, help="No shards: take any free task, heaviest first."),
-        click.option(
-            "--shard-by",
-            type=click.Choice(["hash", "weight"]),
-            default="hash",
-            show_default=True,
-            help="Assign tasks by hash of the id, or balanced by the weights in the manifest.",
-        ),
-        click.option(
-            "--shard",
-            metavar="I/N",
-            help="This worker's shard, I from 0.  [default: from the scheduler's environment, or all]",
-        ),
+        endpoint_option,
+        click.option("--scratch", metavar="DIR", help="Folder for copies of files from a store."),
     ):
         command = option(command)
     return command
@@ -211,7 +234,7 @@ def process_options(command: Any) -> Any:
             "--isolate",
             type=click.Choice(["process", "none"]),
             help="Run tasks in processes of their own that keep the model (default with --jobs or "
-            "--devices), so that a crash takes only its task along.",
+            "--devices), so that a crash affects only its task.",
         ),
         click.option("--devices", metavar="A,B", help="One process per device: cuda:0,cuda:1."),
         click.option("--jobs", metavar="N|auto", help="Tasks at a time; auto: one per device, or per core."),

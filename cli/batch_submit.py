@@ -85,7 +85,9 @@ def submit(
         submit_ray(manifest, output, ray, workers, flags["cpus"], gpus_per_worker, track, quiet=quiet)
         return
     if not (slurm or only_print):
-        raise SettingsError("say how: --slurm, --print (the Slurm script only), or --ray ADDRESS")
+        raise SettingsError(
+            "choose how to submit: --slurm, --print (the Slurm script only), or --ray ADDRESS"
+        )
     job = SlurmJob(manifest=manifest, output=output, track=track, **flags)
     if only_print:
         click.echo(render(job), nl=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from .options import (
     output_folder,
     print_scores,
     split_names,
+    subset_option,
     verbosity,
 )
 from .persam import persam_options, persam_settings
@@ -26,7 +28,7 @@ from .reference_options import feature_options, place_features, take_feature_set
 
 @click.group()
 def benchmark() -> None:
-    """Track and score a whole data set in one go."""
+    """Track and score a whole data set."""
 
 
 def tracking_settings(config: str | None, flags: dict[str, Any]) -> Any:
@@ -41,15 +43,21 @@ def tracking_settings(config: str | None, flags: dict[str, Any]) -> Any:
     return place_features(settings, features, references=False)
 
 
+def jobs_option(what: str) -> Callable[[Any], Any]:
+    """``--jobs``: how many of ``what`` are tracked at a time. The command gets ``jobs: int``."""
+    return click.option(
+        "--jobs",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help=f"{what} tracked at a time.",
+    )
+
+
 @benchmark.command()
 @click.argument("root", type=click.Path(path_type=Path))
-@click.option(
-    "--set",
-    "subset",
-    metavar="SET",
-    required=True,
-    help="A list of sequences in ROOT/ImageSets, such as 2016/val or 2017/val; or dev10, which is built in.",
-)
+@subset_option
 @output_folder
 @engine_options
 @memory_options
@@ -59,7 +67,7 @@ def tracking_settings(config: str | None, flags: dict[str, Any]) -> Any:
     type=click.Choice(["semi-supervised", "unsupervised"]),
     default="semi-supervised",
     show_default=True,
-    help="The protocol to score by.",
+    help="Evaluation protocol.",
 )
 @click.option(
     "--resolution",
@@ -71,14 +79,7 @@ def tracking_settings(config: str | None, flags: dict[str, Any]) -> Any:
 @click.option("--sequences", metavar="A,B", help="Track and score only these.")
 @existing_result
 @json_file("Write all numbers, settings and times as JSON")
-@click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="Sequences tracked at a time.",
-)
+@jobs_option("Sequences")
 @verbosity
 def davis(
     root: Path,
@@ -126,7 +127,7 @@ def davis(
     "--layout",
     type=click.Choice(LAYOUTS),
     required=True,
-    help="Whose layout and protocol.",
+    help="Data set whose layout and protocol to use.",
 )
 @seen_option
 @output_folder
@@ -136,14 +137,7 @@ def davis(
 @click.option("--videos", metavar="A,B", help="Track and score only these.")
 @existing_result
 @json_file("Write all numbers, settings and times as JSON")
-@click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="Videos tracked at a time.",
-)
+@jobs_option("Videos")
 @verbosity
 def vos_sets(
     root: Path,
@@ -162,9 +156,9 @@ def vos_sets(
     """Track every video of YouTube-VOS, LVOS, MOSE or SA-V in ROOT, and score the masks.
 
     ROOT has JPEGImages/<video>/ and Annotations/<video>/; of sa-v JPEGImages_24fps/<video>/ and
-    Annotations_6fps/<video>/<object>/. Every object is started at the first frame it is annotated in, and
-    scored after it. OUT/<video>/<frame>.png, of sa-v OUT/<video>/<object>/<frame>.png, is what
-    vos evaluate-vos reads.
+    Annotations_6fps/<video>/<object>/. Every object is initialised in the first frame that annotates it, and
+    scored in the frames after. OUT/<video>/<frame>.png, of sa-v OUT/<video>/<object>/<frame>.png, is what vos
+    evaluate-vos reads.
     """
     from vos.runs.benchmark import benchmark_vos
 
@@ -195,7 +189,7 @@ def vos_sets(
     default="00",
     show_default=True,
     metavar="STEM",
-    help="The image of every object that it is learned from.",
+    help="Reference image of every object.",
 )
 @click.option("--objects", metavar="A,B", help="Only these.")
 @existing_result
@@ -216,8 +210,8 @@ def perseg(
 ) -> None:
     """Find every object of the PerSeg data set in ROOT by PerSAM, and score the masks.
 
-    ROOT has Images/<object>/ and Annotations/<object>/. An object is learned from its image 00 and looked for
-    in the others. OUT/<object>/<image>.png is what vos evaluate-perseg reads.
+    ROOT has Images/<object>/ and Annotations/<object>/. The image 00 of an object is the reference, and the
+    object is segmented in the others. OUT/<object>/<image>.png is what vos evaluate-perseg reads.
     """
     from vos.runs.perseg import benchmark_perseg
     from vos.settings import override

@@ -42,7 +42,8 @@ def class_options(command: Any) -> Any:
             "--search-every",
             type=click.IntRange(min=1),
             metavar="N",
-            help="Step of that search; the frames just before the first detection follow.  [default: 5]",
+            help="Stride of --search-frames; the frames just before the first detection are then searched "
+            "one by one.  [default: 5]",
         ),
         click.option(
             "--min-score",
@@ -61,7 +62,8 @@ def class_options(command: Any) -> Any:
             "exemplars",
             multiple=True,
             metavar="NAME:x0,y0,x1,y1[,+|-]",
-            help="Box in --frame of what a --class means (+, default) or not (-), for sam3. Repeatable.",
+            help="Box in --frame around an example (+, default) or a counter-example (-) of a --class, for "
+            "sam3. Repeatable.",
         ),
         detector_options(DETECTORS),
         class_option(

@@ -27,7 +27,7 @@ from .options import json_flag, print_json, verbosity
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="OUT", help="File or folder."
 )
-@click.option("--size", metavar="WIDTHxHEIGHT", help="Size of the frames, for formats that do not say.")
+@click.option("--size", metavar="WIDTHxHEIGHT", help="Size of the frames, for formats that do not store it.")
 @click.option("--pick", metavar="NAME", help="Which video, where SOURCE holds several.")
 @click.option(
     "--link-iou", is_flag=True, help="Join objects of neighbouring frames by overlap (YOLO has no ids)."

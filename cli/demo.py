@@ -10,6 +10,9 @@ from .options import engine_options, existing_result, json_flag, load_config, pr
 from .progress import progress_bar
 from .track import describe
 
+CLIPS = ("toys", "train")
+"""Those of :data:`vos.runs.demo.CLIPS`."""
+
 
 @click.command()
 @click.option(
@@ -21,14 +24,24 @@ from .track import describe
     metavar="OUT",
     help="Folder for results.",
 )
+@click.option(
+    "--clip",
+    type=click.Choice(CLIPS),
+    default="toys",
+    show_default=True,
+    help="Clip: toys is the stress test, train the easy one of the tutorial.",
+)
 @click.option("--quick", is_flag=True, help="Only the first half second.")
+@click.option("--no-track", is_flag=True, help="Only write the clip and its true masks to OUT/input.")
 @engine_options
 @existing_result
 @json_flag
 @verbosity
 def demo(
     output: Path,
+    clip: str,
     quick: bool,
+    no_track: bool,
     resume: bool,
     overwrite: bool,
     config: str | None,
@@ -36,21 +49,31 @@ def demo(
     quiet: bool,
     **flags: str | None,
 ) -> None:
-    """Track five toys through a four-second clip, and score the result.
+    """Track the objects of a bundled clip, and score the result.
 
-    The clip was rendered for this program, so the true mask of every pixel is known. Two cars that look the
-    same pass each other, one leaves and comes back, one turns fast; a ball rolls out of sight behind blocks.
+    The clips were rendered for this program, so the true mask of every pixel is known. In "toys" two cars
+    that look the same pass each other, one leaves and comes back, one turns fast; a ball rolls out of sight
+    behind blocks. In "train" a toy engine passes behind a mug while a duck on wheels turns round.
     Writes masks, an overlay video, COCO annotations and scores to OUT, and the clip itself to OUT/input.
     """
     from vos.runs import TrackSettings
-    from vos.runs.demo import NAMES, SUBSET, track_demo
+    from vos.runs.demo import track_demo, write_clip
     from vos.settings import override
 
+    if no_track:
+        copy = write_clip(output / "input", clip)
+        if as_json:
+            print_json({"video": str(copy.video), "first_mask": str(copy.first_mask)})
+        elif not quiet:
+            click.echo(f"clip:     {copy.video}")
+            click.echo(f"truth:    {copy.truth / copy.about.annotations}")
+        return
     settings = override(TrackSettings(), load_config(config), flags)
     with progress_bar(quiet=quiet) as advance:
         result = track_demo(
             output,
             settings,
+            name=clip,
             quick=quick,
             resume=resume,
             overwrite=overwrite,
@@ -60,8 +83,9 @@ def demo(
         print_json(result.as_dict())
     elif not quiet:
         click.echo(result.report.table(), nl=False)
-        click.echo("objects:  " + ", ".join(f"{k} {name}" for k, name in NAMES.items()))
+        about = result.clip.about
+        click.echo("objects:  " + ", ".join(f"{k} {name}" for k, name in about.names.items()))
         click.echo(describe(result.summary))
         click.echo(f"scores:   {result.scores}")
         click.echo(f"again:    vos track {result.clip.video} -m {result.clip.first_mask} -o OUT")
-        click.echo(f"          vos evaluate {result.masks} --davis {result.clip.truth} --set {SUBSET}")
+        click.echo(f"          vos evaluate {result.masks} --davis {result.clip.truth} --set {about.subset}")

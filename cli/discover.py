@@ -104,8 +104,8 @@ def discover(
 ) -> None:
     """Find the objects in an image, a folder of images, or a video, without class names.
 
-    A vision-language model names what it sees; the attention of these words locates it; a backbone makes
-    masks. Writes OUT/annotations.json (COCO: names, boxes, masks, scores), OUT/pictures/*.png and
+    A vision-language model names objects, the attention maps of these words localise them, and a backbone
+    segments them. Writes OUT/annotations.json (COCO: names, boxes, masks, scores), OUT/pictures/*.png and
     OUT/run.json.
 
     \b

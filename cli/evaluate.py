@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import json_file, print_scores, split_names, verbosity
+from .options import json_file, print_scores, split_names, subset_option, verbosity
 
 
 @click.command()
@@ -19,19 +19,13 @@ from .options import json_file, print_scores, split_names, verbosity
     type=click.Path(path_type=Path),
     help="Folder with Annotations and ImageSets.",
 )
-@click.option(
-    "--set",
-    "subset",
-    metavar="SET",
-    required=True,
-    help="A list of sequences in ROOT/ImageSets, such as 2016/val or 2017/val; or dev10, which is built in.",
-)
+@subset_option
 @click.option(
     "--task",
     type=click.Choice(["semi-supervised", "unsupervised"]),
     default="semi-supervised",
     show_default=True,
-    help="Ids are given by the first frame, or masks are proposals to be matched.",
+    help="Ids come from the first annotation, or masks are proposals to be matched.",
 )
 @click.option(
     "--resolution", default="480p", show_default=True, metavar="NAME", help="Folder below ROOT/Annotations."
@@ -61,7 +55,7 @@ def evaluate(
 ) -> None:
     """Score the masks RESULTS/<sequence>/<frame>.png as the DAVIS benchmark does.
 
-    Masks are index PNG whose numbers are object ids; for a 2016 set, whatever is not 0 is the object.
+    Masks are index PNGs whose values are object ids; for a 2016 set every nonzero value is the object.
     Prints J (region) and F (contour) by sequence and object: mean, recall and decay.
     """
     from vos.evaluation.davis import evaluate_davis

@@ -18,7 +18,7 @@ from .options import json_flag, print_json, verbosity
     type=click.Choice(["segm", "bbox"]),
     default="segm",
     show_default=True,
-    help="What has to overlap: masks or boxes.",
+    help="Whether masks or boxes are compared.",
 )
 @click.option(
     "--max-dets",
@@ -35,8 +35,8 @@ def evaluate_discovery(
 ) -> None:
     """Score RESULTS (what `vos discover` wrote) against TRUTH, both COCO JSON, without regard to class names.
 
-    Prints average recall and average precision: over IoU 0.50 to 0.95, at 0.50 and at 0.75. Images go
-    together by the stem of their file names.
+    Prints average recall and average precision: over IoU 0.50 to 0.95, at 0.50 and at 0.75. Images are
+    matched by the stem of their file names.
     """
     from vos.evaluation.discovery import evaluate_discovery as evaluate
 

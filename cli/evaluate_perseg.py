@@ -24,7 +24,7 @@ from .options import json_file, print_scores, split_names, verbosity
     default="00",
     show_default=True,
     metavar="STEM",
-    help="The image of every object that it was learned from; it is not scored.",
+    help="Reference image of every object; it is not scored.",
 )
 @click.option("--objects", metavar="A,B", help="Score only these.")
 @json_file("Write all numbers as JSON")
@@ -47,8 +47,8 @@ def evaluate_perseg(
 ) -> None:
     """Score the masks RESULTS/<object>/<image>.png as PerSAM's paper does: mIoU, mAcc and boundary IoU.
 
-    A mask is a PNG whose pixels are 0 (or black) but for the object. Masks are paired by name; one that is
-    missing, one too many, or one of another size is an error.
+    A mask is a PNG that is 0 (or black) outside the object. Masks are paired by name; a missing mask, an
+    extra one, or one of another size is an error.
     """
     from vos.evaluation.perseg import evaluate_perseg as score
 

@@ -41,7 +41,7 @@ class _Listed:
     "--dataset",
     type=click.Choice(["pascal", "coco", "synthetic"]),
     required=True,
-    help="Which recipe to start from: classes, list, layers, passes.",
+    help="Recipe to start from: classes, list, layers, passes.",
 )
 @click.option(
     "--data",

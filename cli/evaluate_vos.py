@@ -29,7 +29,9 @@ def seen_option(command: F) -> F:
 @click.option(
     "--data", "root", metavar="ROOT", required=True, type=click.Path(path_type=Path), help="The data set."
 )
-@click.option("--layout", type=click.Choice(LAYOUTS), required=True, help="Whose layout and protocol.")
+@click.option(
+    "--layout", type=click.Choice(LAYOUTS), required=True, help="Data set whose layout and protocol to use."
+)
 @seen_option
 @click.option("--videos", metavar="A,B", help="Score only these.")
 @json_file("Write all numbers as JSON")
@@ -43,7 +45,7 @@ def evaluate_vos(
     json_path: Path | None,
     quiet: bool,
 ) -> None:
-    """Score the masks RESULTS/<video>/<frame>.png by the protocol of another data set than DAVIS.
+    """Score the masks RESULTS/<video>/<frame>.png by the protocol of YouTube-VOS, LVOS, MOSE or SA-V.
 
     Objects are scored after the first frame that shows them. Results for sa-v are one binary PNG per object
     and frame, RESULTS/<video>/<object>/<frame>.png.

@@ -36,7 +36,9 @@ from .options import json_flag, output_folder, url_option, verbosity
 @cutout_options
 @format_option_flag
 @export_options
-@click.option("--video", metavar="VIDEO", help="The video that the masks are of; a run knows it.")
+@click.option(
+    "--video", metavar="VIDEO", help="The video that the masks belong to; by default the one of the run."
+)
 @url_option
 @json_flag
 @verbosity
@@ -61,8 +63,8 @@ def export(
 ) -> None:
     """Write the masks of SOURCE, the folder of a run or of index PNGs, in one or more formats.
 
-    OUT is made whole or not at all; OUT/export.json says what is in it and what was lost. An OUT that ends in
-    .zip becomes an archive.
+    OUT is written completely or not at all; OUT/export.json says what is in it and what was lost. An OUT that
+    ends in .zip becomes an archive.
 
     \b
     vos export out -f coco -f yolo -o exported

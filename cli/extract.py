@@ -11,14 +11,14 @@ from .options import size_option, url_option, verbosity
 
 def picture_output(command: object) -> object:
     """``-o FILE`` and ``--overwrite``. The command gets ``output: Path`` and ``overwrite: bool``."""
-    command = click.option("--overwrite", is_flag=True, help="Replace the picture if it is there.")(command)  # type: ignore[arg-type]
+    command = click.option("--overwrite", is_flag=True, help="Replace an existing image.")(command)  # type: ignore[arg-type]
     return click.option(
         "-o",
         "--output",
         required=True,
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Picture to write: .png or .jpg.",
+        help="Image to write: .png or .jpg.",
     )(command)  # type: ignore[arg-type]
 
 
@@ -42,7 +42,7 @@ def extract(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    """Write one frame of VIDEO as a picture, pixel by pixel as `vos track` reads it.
+    """Write one frame of VIDEO as an image, with exactly the pixels that `vos track` reads.
 
     With --grid coordinates for --point and --box can be read off.
 

@@ -26,7 +26,7 @@ def naming_options(command: F) -> F:
             "categories",
             multiple=True,
             metavar="ID:CATEGORY",
-            help="Category of an object; an object without one has its name for category.",
+            help="Category of an object; by default its name.",
         ),
         click.option("--name", "names", multiple=True, metavar="ID:NAME", help="Name of an object."),
     ):
@@ -52,7 +52,7 @@ def format_option_flag(command: F) -> F:
         "settings",
         multiple=True,
         metavar="KEY=VALUE",
-        help="An option of the format; an unknown one names those there are.",
+        help="Option of the format; an unknown KEY lists the available ones.",
     )(command)
 
 
@@ -96,14 +96,15 @@ def export_options(command: F) -> F:
         click.option(
             "--image-format",
             type=click.Choice(["jpg", "png"]),
-            help="Write images like this; default: as yours are, where the format allows that.",
+            help="Format of the images; default: that of the source, where the annotation format allows it.",
         ),
         click.option(
             "--images",
             type=click.Choice(["none", "copy", "link"]),
             default="none",
             show_default=True,
-            help="Put the frames' images where the format has them; link: hard links where possible.",
+            help="Include the frames' images where the format stores images; link: hard links where "
+            "possible.",
         ),
     ):
         command = option(command)
@@ -183,7 +184,7 @@ def with_cutout_options(settings: dict[str, Any], **given: Any) -> dict[str, Any
     flags = {key: value for key, value in given.items() if value is not None}
     twice = sorted(set(flags) & set(settings))
     if twice:
-        raise SettingsError(f"--{twice[0]} and -O {twice[0]} say the same: give one of them")
+        raise SettingsError(f"--{twice[0]} and -O {twice[0]} set the same option: give one of them")
     return settings | flags
 
 

@@ -19,7 +19,7 @@ from .options import json_flag, output_folder, print_json, url_option, verbosity
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--video", required=True, metavar="VIDEO", help="The video that the annotations are of.")
+@click.option("--video", required=True, metavar="VIDEO", help="The video that the annotations belong to.")
 @url_option
 @click.option("--format", "source_format", metavar="FORMAT", help="Format of FILE; detected unless given.")
 @output_folder
@@ -52,7 +52,7 @@ def import_(
     """Read the annotations in FILE (or folder) that were made for VIDEO.
 
     Writes OUT/masks/*.png, index PNGs named as the frames of VIDEO; OUT/prompts.json, boxes without masks,
-    for `vos track --prompts`; and OUT/import.json. All of it or nothing.
+    for `vos track --prompts`; and OUT/import.json. Everything is written, or nothing.
 
     \b
     vos import task.xml --video clip.mp4 -o imported

@@ -33,7 +33,7 @@ def detector_options(detectors: Iterable[str]) -> Callable[[F], F]:
 
     def decorate(command: F) -> F:
         for option in (
-            click.option("--tuned", metavar="FILE", help="Weights that `vos tune` wrote for the detector."),
+            click.option("--tuned", metavar="FILE", help="Weights of the detector that `vos tune` wrote."),
             click.option(
                 "--detector-weights",
                 metavar="DIR",

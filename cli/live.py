@@ -19,12 +19,12 @@ from .prompt_options import GivenPrompts, prompt_options
     "--port", type=click.IntRange(0, 65535), default=0, help="Port of the page.  [default: any free]"
 )
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Stop after so many seconds.")
-@click.option("--allow-url", is_flag=True, help="Open SOURCE even if it is an address, such as rtsp://...")
+@click.option("--allow-url", is_flag=True, help="Accept a URL as SOURCE, such as rtsp://...")
 @click.option(
     "--snapshot",
     type=click.Path(path_type=Path),
     metavar="FILE.png",
-    help="Write the first frame with a coordinate grid, to find prompts by, and stop.",
+    help="Write the first frame with a coordinate grid, to choose prompts, and exit.",
 )
 @json_flag
 @verbosity
@@ -40,9 +40,9 @@ def live(
     config: str | None,
     **engine: Any,
 ) -> None:
-    """Track objects in SOURCE as it comes: camera:0, a file played at its own rate, or an address.
+    """Track objects in a live SOURCE: camera:0, a URL, or a file played at its own rate.
 
-    The result is shown in a browser on this machine. Frames that come faster than they can be tracked are
+    The result is shown in a browser on this machine. Frames that arrive faster than they can be tracked are
     dropped and counted. Select objects in the first frame with boxes, points or masks. Stop with Ctrl-C.
 
     \b

@@ -17,13 +17,14 @@ def memory_options(command: Any) -> Any:
             "--compile",
             is_flag=True,
             default=None,
-            help="Translate the network with torch.compile: slow start, then faster; for models of --memory.",
+            help="Compile the network with torch.compile: slow start, then faster; for models of --memory.",
         ),
         click.option(
             "--model-size",
             type=click.IntRange(min=1),
             metavar="N",
-            help="Resize frames to NxN, for models of --memory; off the published recipe.  [default: 1024]",
+            help="Resize frames to NxN, for models of --memory; other values than the default depart from "
+            "the published settings.  [default: 1024]",
         ),
         click.option(
             "--fill-holes",
@@ -35,7 +36,7 @@ def memory_options(command: Any) -> Any:
             "--max-batch",
             type=click.IntRange(min=1),
             metavar="N",
-            help="Objects computed at once, for models of --memory.  [default: 1, on a card 8]",
+            help="Objects per batch, for models of --memory.  [default: 1, on a card 8]",
         ),
         click.option(
             "--memory",

@@ -28,9 +28,10 @@ def model_names(command: Callable[..., Any]) -> Callable[..., Any]:
 @json_flag
 @verbosity
 def list_(as_json: bool, quiet: bool) -> None:
-    """List the models that have weights, and which of them are here."""
+    """List the models that have weights, and which of them are installed."""
     from vos.backbones.features import FEATURES
-    from vos.backbones.weights.catalog import OWN_WEIGHTS, WEIGHTS, find, hub_folder, weights_folder
+    from vos.backbones.weights.catalog import OWN_WEIGHTS, WEIGHTS
+    from vos.backbones.weights.location import find, hub_folder, weights_folder
 
     def row(name: str, file: str, size: int, here: bool, **rest: Any) -> dict[str, Any]:
         facts = {"model": name, "kind": "model", "file": file, "megabytes": round(size / 1e6, 1)}
@@ -73,19 +74,25 @@ def list_(as_json: bool, quiet: bool) -> None:
 
 @models.command()
 @click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1 or mps.  [default: the best one here]")
-@click.option("--objects", type=click.IntRange(min=1), default=1, metavar="N", help="To track.  [default: 1]")
+@click.option(
+    "--objects",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Number of objects to track.  [default: 1]",
+)
 @click.option(
     "--budget",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
-    help="Per frame.  [default: 2]",
+    help="Time per frame that the tracker may take.  [default: 2]",
 )
 @json_flag
 @verbosity
 def recommend(device: str | None, objects: int, budget: float | None, as_json: bool, quiet: bool) -> None:
-    """Say which tracker to take on this machine, and why. Nothing is fetched.
+    """Recommend a tracker for this machine, and say why. Nothing is downloaded.
 
-    It is the one that `vos track --model auto` takes there.
+    `vos track --model auto` chooses the same one.
     """
     import dataclasses
 
@@ -105,12 +112,12 @@ def recommend(device: str | None, objects: int, budget: float | None, as_json: b
 
 @models.command()
 @model_names
-@click.option("--force", is_flag=True, help="Download again what is already here.")
+@click.option("--force", is_flag=True, help="Download again even if present.")
 @verbosity
 def download(names: tuple[str, ...], force: bool, quiet: bool) -> None:
     """Download the weights of each MODEL; a partial download is continued."""
-    from vos.backbones.weights.catalog import published
     from vos.backbones.weights.download import download as fetch
+    from vos.backbones.weights.location import published
 
     from .progress import progress_bar
 
@@ -126,8 +133,8 @@ def download(names: tuple[str, ...], force: bool, quiet: bool) -> None:
 @models.command()
 @click.argument("name", metavar="MODEL")
 def path(name: str) -> None:
-    """Print where the weights of MODEL are; fails (exit 4) where they are not here."""
-    from vos.backbones.weights.catalog import locate
+    """Print the path of the weights of MODEL; fails (exit 4) if they are not installed."""
+    from vos.backbones.weights.location import locate
 
     click.echo(locate(name))
 
@@ -137,8 +144,8 @@ def path(name: str) -> None:
 @verbosity
 def verify(names: tuple[str, ...], quiet: bool) -> None:
     """Check that the weights of each MODEL are the published ones, byte for byte (sha256)."""
-    from vos.backbones.weights.catalog import locate, published
-    from vos.backbones.weights.catalog import verify as check
+    from vos.backbones.weights.location import locate, published
+    from vos.backbones.weights.location import verify as check
 
     for name in names:
         file = locate(name)

@@ -60,7 +60,7 @@ def verbosity(command: F) -> F:
 def json_flag(command: F) -> F:
     """``--json``: the result on stdout for programs. The command gets ``as_json: bool``."""
     return click.option(
-        "--json", "as_json", is_flag=True, help="Print the summary as JSON on stdout, and nothing else there."
+        "--json", "as_json", is_flag=True, help="Print the summary as JSON on stdout, and nothing else."
     )(command)
 
 
@@ -96,7 +96,8 @@ def turn_masks_option(command: F) -> F:
     return click.option(
         "--turn-masks",
         is_flag=True,
-        help="Rotate masks that were drawn on the stored pixels as EXIF or the display matrix does.",
+        help="Rotate masks that were drawn on the stored, unrotated pixels by the EXIF orientation or the "
+        "display matrix.",
     )(command)
 
 
@@ -108,7 +109,7 @@ def reading_options(command: F) -> F:
             "--strict",
             is_flag=True,
             default=None,
-            help="Refuse a video with damage in its middle; else what is left is tracked (exit code 5).",
+            help="Refuse a damaged video; without it the readable frames are tracked (exit code 5).",
         ),
         click.option("--reader", metavar="NAME", help="How files are read: pyav or decord."),
         size_option,
@@ -123,7 +124,7 @@ def reading_options(command: F) -> F:
 url_option = click.option(
     "--allow-url",
     is_flag=True,
-    help="Let the video be an http or https address: it is fetched whole, and read as a file.",
+    help="Accept an http or https URL as the video: it is downloaded completely, then read as a file.",
 )
 """The command gets ``allow_url: bool``."""
 
@@ -179,8 +180,8 @@ def engine_options(command: F) -> F:
             metavar="NAME",
             help="Tracker: classical (no weights), nano (weights included), persam, sam2.1-tiny, -small, "
             "-base-plus, -large, edgetam, efficienttam-s, -ti, sam3; a backbone for PerSAM: mobile-sam, "
-            "sam-vit-b, -l, -h, sam-hq-vit-b, -l, -h; or auto, the best here (default of track; else "
-            "classical).",
+            "sam-vit-b, -l, -h, sam-hq-vit-b, -l, -h; or auto, the best available (default of vos track; "
+            "of other commands: classical).",
         ),
     ):
         command = option(command)
@@ -249,6 +250,16 @@ def json_file(text: str) -> Callable[[F], F]:
         )(command)
 
     return decorate
+
+
+subset_option = click.option(
+    "--set",
+    "subset",
+    metavar="SET",
+    required=True,
+    help="A list of sequences in ROOT/ImageSets, such as 2016/val or 2017/val; or dev10, which is built in.",
+)
+"""A set of DAVIS. The command gets ``subset: str``."""
 
 
 def print_scores(scores: Any, json_path: Path | None, quiet: bool) -> None:

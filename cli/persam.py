@@ -119,11 +119,11 @@ def persam(
     quiet: bool,
     **flags: Any,
 ) -> None:
-    """Segment in IMAGES (files, folders or globs) what a reference image and its mask show.
+    """Segment the object of a reference image and its mask in IMAGES (files, folders or globs).
 
     This is PerSAM, and PerSAM-F with --tune. Writes OUT/masks/<image>.png, whose values are 0 for background
     and 1, 2, ... for instances, OUT/overlay/<image>.jpg, OUT/annotations.json and OUT/run.json. Images that
-    cannot be read are named at the end (exit code 5), and all others are done.
+    cannot be read are listed at the end (exit code 5); all others are processed.
 
     \b
     vos persam photos/ --reference dog.jpg --reference-mask dog.png -o out

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 @click.option(
     "--candidates",
     is_flag=True,
-    help="Of one object: draw all masks that its points or box may mean, from small to large, side by side, "
-    "and write them as FILE-1.png, FILE-2.png, ... to track from.",
+    help="For one object: draw all candidate masks of its points or box, from small to large, side by "
+    "side, and write them as FILE-1.png, FILE-2.png, ... to track from.",
 )
 @picture_output
 @engine_options
@@ -55,7 +55,8 @@ def preview(
 ) -> None:
     """Draw the masks that `vos track` would start from, with ids and scores, over their frame of VIDEO.
 
-    Takes the prompts of `vos track`, and seconds. Without prompts it is the frame with a grid of coordinates.
+    Takes the prompts of `vos track`, and runs in seconds. Without prompts it draws the frame with a
+    coordinate grid.
 
     \b
     vos preview clip.mp4 --box 1:120,80,310,400 -o preview.png

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vos.video import Probe
 
 
-@click.command(short_help="Describe a video: size, frame rate, frames, anything unusual.")
+@click.command(short_help="Describe a video: size, frame rate, frame count, irregularities.")
 @click.argument("video")
 @click.option("--count", is_flag=True, help="Count frames by decoding all of them; also finds damage.")
 @url_option
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def probe(video: str, count: bool, allow_url: bool, as_json: bool, quiet: bool) -> None:
     """Describe VIDEO: a video file, a folder of images or a glob.
 
-    Nothing is decoded but the first frame unless --count is given: frames are counted by their packets
-    where that is certain, and the answer says so where it is not.
+    Only the first frame is decoded unless --count is given. Frames are then counted by the packets of the
+    container; the output says where that count is not certain.
     """
     from vos.video import probe as look_at
 

@@ -18,7 +18,8 @@ from .prompt_options import GivenPrompts, prompt_options
 def project() -> None:
     """Annotate videos: keep corrections, and track only what they affect.
 
-    A project is a folder. What annotators do is appended to its journals and never lost; undo takes it back.
+    A project is a folder. Every action of an annotator is appended to its journals and can be undone; nothing
+    is ever lost.
 
     \b
     vos project new clip.mp4 --box 1:120,80,310,400 -o clip.vosproject
@@ -158,7 +159,7 @@ def track(
 @json_flag
 @verbosity
 def status(folder: Path, as_json: bool, quiet: bool) -> None:
-    """Print videos, objects, and how many frames are in which state."""
+    """Print videos and objects, and the number of frames in each state."""
     from vos.projects import Project
     from vos.projects.summary import summarize
 

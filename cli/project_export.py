@@ -62,8 +62,8 @@ def export(
 ) -> None:
     """Write the masks that PROJECT shows in one or more formats.
 
-    OUT is made whole or not at all; OUT/export.json says what is in it. An OUT that ends in .zip becomes an
-    archive. Names and categories are the project's.
+    OUT is written completely or not at all; OUT/export.json says what is in it. An OUT that ends in .zip
+    becomes an archive. Names and categories are the project's.
 
     \b
     vos project export P -f coco -o exported

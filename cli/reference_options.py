@@ -21,7 +21,8 @@ def feature_options(command: Any) -> Any:
         click.option(
             "--features",
             metavar="NAME",
-            help="What PerSAM and --reference compare: sam (the backbone's own, default), dinov2-s, -b, -l, "
+            help="Features that PerSAM and --reference match: sam (the backbone's own, default), dinov2-s, "
+            "-b, -l, "
             "dinov3-s, -b, -l.",
         ),
     ):
@@ -36,7 +37,8 @@ def reference_options(command: Any) -> Any:
         click.option(
             "--reference-backbone",
             metavar="NAME",
-            help="What finds the references: classical, nano, mobile-sam, sam-vit-b, ...  [default: the "
+            help="Backbone that finds the reference objects: classical, nano, mobile-sam, sam-vit-b, ...  "
+            "[default: the "
             "tracker's own, or classical]",
         ),
         click.option(
@@ -44,14 +46,14 @@ def reference_options(command: Any) -> Any:
             "reference_masks",
             multiple=True,
             metavar="MASK",
-            help="Mask of the things to find in a --reference, in the same order. Repeatable.",
+            help="Mask of the objects in a --reference, in the same order. Repeatable.",
         ),
         click.option(
             "--reference",
             "references",
             multiple=True,
             metavar="IMAGE|N",
-            help="Image, or frame of VIDEO, that shows things to find and track. Repeatable.",
+            help="Image, or frame of VIDEO, that shows objects to find and track. Repeatable.",
         ),
     ):
         command = option(command)

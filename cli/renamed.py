@@ -5,7 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-RENAMED_FLAGS = {"--finder": "--detector", "--finder-weights": "--detector-weights"}
+RENAMED_FLAGS = {
+    "--finder": "--detector",
+    "--finder-weights": "--detector-weights",
+    "--segmenter": "--backbone",
+}
 """Old flag -> new flag."""
 
 logger = logging.getLogger(__name__)

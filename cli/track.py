@@ -46,13 +46,13 @@ from .reference_options import (
     "--key-every",
     type=click.IntRange(min=1),
     metavar="K",
-    help="Track every K-th frame, and fill those between along optical flow.  [default: 1; auto chooses]",
+    help="Track every K-th frame, and fill the frames between by optical flow.  [default: 1; auto chooses]",
 )
 @click.option(
     "--budget",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
-    help="Per frame, for the model that auto chooses.  [default: 2]",
+    help="Time per frame that the model chosen by auto may take.  [default: 2]",
 )
 @reading_options
 @url_option
@@ -76,8 +76,7 @@ from .reference_options import (
 @click.option(
     "--overlay-palette",
     type=click.Choice(["bright", "davis"]),
-    help="Colours of the overlay: bright (default), which colour-blind people can tell apart, or those "
-    "of the masks.",
+    help="Colours of the overlay: bright (default, safe for colour-blind viewers), or those of the masks.",
 )
 @click.option("--coco/--no-coco", default=None, help="Write OUT/annotations.json (default: yes).")
 @click.option(

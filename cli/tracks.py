@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from .format_options import parse_names, parse_selection
 
 @click.group()
 def tracks() -> None:
-    """Edit results: every command writes a new folder OUT with masks and run.json, and leaves SOURCE alone.
+    """Edit results: every command writes a new folder OUT with masks and run.json; SOURCE is not changed.
 
     \b
     vos tracks swap out 1 2 --frames 40:80 -o fixed
@@ -25,8 +26,10 @@ def tracks() -> None:
 def _shared(command: Any) -> Any:
     """SOURCE, ``-o`` and ``--dry-run``."""
     for option in (
-        click.option("--dry-run", is_flag=True, help="Say what would change, and write nothing."),
-        click.option("-o", "--output", type=click.Path(path_type=Path), metavar="OUT", help="Folder."),
+        click.option("--dry-run", is_flag=True, help="Print what would change, and write nothing."),
+        click.option(
+            "-o", "--output", type=click.Path(path_type=Path), metavar="OUT", help="Folder for results."
+        ),
         click.argument("source", type=click.Path(path_type=Path)),
     ):
         command = option(command)
@@ -114,7 +117,7 @@ def swap(
 @click.argument("kept", type=int)
 @click.argument("other", type=int)
 def merge(source: Path, kept: int, other: int, output: Path | None, dry_run: bool) -> None:
-    """OTHER becomes part of KEPT."""
+    """Merge the object OTHER into the object KEPT."""
     from vos.runs.edits import edited, renumbered
 
     _edit(
@@ -172,20 +175,37 @@ def trim(source: Path, frames: str, output: Path | None, dry_run: bool) -> None:
 
 @tracks.command("fill-gaps")
 @_shared
-@click.option("--longest", type=click.IntRange(min=1), required=True, metavar="N", help="Frames at most.")
+@click.option(
+    "--longest",
+    type=click.IntRange(min=1),
+    required=True,
+    metavar="N",
+    help="Longest gap to fill, in frames.",
+)
 def fill_gaps(source: Path, longest: int, output: Path | None, dry_run: bool) -> None:
-    """Draw masks where an object is gone for a few frames."""
+    """Interpolate the masks of an object that is missing for a few frames."""
     from vos.runs.edits import edited
     from vos.runs.edits_over_time import fill_gaps as build
 
     _edit(source, output, dry_run, lambda a: edited(a, build(a, longest)), longest=longest)
 
 
+def _smaller_option(what: str) -> Callable[[Any], Any]:
+    """``--smaller PIXELS``: the area below which ``what``."""
+    return click.option(
+        "--smaller",
+        type=click.IntRange(min=1),
+        required=True,
+        metavar="PIXELS",
+        help=f"Area below which {what}.",
+    )
+
+
 @tracks.command("remove-specks")
 @_shared
-@click.option("--smaller", type=click.IntRange(min=1), required=True, metavar="PIXELS", help="Than this.")
+@_smaller_option("a piece is removed")
 def remove_specks(source: Path, smaller: int, output: Path | None, dry_run: bool) -> None:
-    """Remove small pieces of objects, whole objects included."""
+    """Remove small connected components, even where nothing of the object is left."""
     from vos.runs.edits import edited, without_specks
 
     _edit(source, output, dry_run, lambda a: edited(a, without_specks(smaller)), smaller=smaller)
@@ -193,9 +213,9 @@ def remove_specks(source: Path, smaller: int, output: Path | None, dry_run: bool
 
 @tracks.command("fill-holes")
 @_shared
-@click.option("--smaller", type=click.IntRange(min=1), required=True, metavar="PIXELS", help="Than this.")
+@_smaller_option("a hole is filled")
 def fill_holes(source: Path, smaller: int, output: Path | None, dry_run: bool) -> None:
-    """Fill small holes of objects with the object."""
+    """Fill small holes in objects."""
     from vos.runs.edits import edited, without_holes
 
     _edit(source, output, dry_run, lambda a: edited(a, without_holes(smaller)), smaller=smaller)
@@ -209,10 +229,10 @@ def fill_holes(source: Path, smaller: int, output: Path | None, dry_run: bool) -
     default=2,
     show_default=True,
     metavar="N",
-    help="Frames on either side that count.",
+    help="Frames on either side to average over.",
 )
 def smooth(source: Path, radius: int, output: Path | None, dry_run: bool) -> None:
-    """Let outlines flicker less from frame to frame."""
+    """Smooth contours over time."""
     from vos.runs.edits_over_time import smoothed
 
     _edit(source, output, dry_run, lambda a: smoothed(a, radius), radius=radius)

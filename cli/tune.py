@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 @click.option("--multi-prompt", is_flag=True, help="Tune with the synonyms of every class as well.")
 @click.option("--layers", metavar="LIST", help="Text layers to tune and to read, such as 0,3.")
 @click.option("--passes", type=click.IntRange(min=1), help="Passes over the supports.  [default: 5]")
-@click.option("--learning-rate", type=float, metavar="X", help="Of AdamW, constant.  [default: 2e-4]")
+@click.option(
+    "--learning-rate", type=float, metavar="X", help="Learning rate of AdamW, constant.  [default: 2e-4]"
+)
 @matcher_options
 @verbosity
 def tune(
@@ -46,7 +48,7 @@ def tune(
 ) -> None:
     """Tune word embeddings and cross-attention on a few labelled images; use the result with --tuned.
 
-    What is not under an image's mask is background in it, so choose images without the other classes.
+    Pixels outside an image's mask count as background, so choose images without the other classes.
     """
     from vos.detectors.attention.tuning import TuningSettings, save_tuned
     from vos.detectors.attention.tuning import tune as run

@@ -21,13 +21,15 @@ from .options import url_option, verbosity
     metavar="FILE",
     help="File to write, see above.",
 )
-@click.option("--video", metavar="VIDEO", help="The video that the masks are of; a run knows it.")
+@click.option(
+    "--video", metavar="VIDEO", help="The video that the masks belong to; by default the one of the run."
+)
 @url_option
 @click.option(
     "--truth",
     type=click.Path(path_type=Path),
     metavar="MASKS",
-    help="Show hits, misses and false pixels beside; J in a plot.",
+    help="Ground truth: show correct, missed and false pixels; J in a plot.",
 )
 @click.option(
     "--palette", type=click.Choice(["bright", "davis"]), default="bright", show_default=True, help="Colours."
@@ -69,7 +71,7 @@ def visualize(
 ) -> None:
     """Show the masks of SOURCE, the folder of a run or of index PNGs.
 
-    The suffix of FILE says how: .mp4, .gif or .webp (overlay), .png (contact sheet), .svg (plot of
+    The suffix of FILE selects the output: .mp4, .gif or .webp (overlay), .png (contact sheet), .svg (plot of
     confidence, area and, with the truth, J).
 
     \b

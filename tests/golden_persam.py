@@ -140,3 +140,15 @@ class Comparison:
     def all_seen(self) -> None:
         """Assert that no recorded array was left out."""
         assert self.seen >= set(self.recorded.files), sorted(set(self.recorded.files) - self.seen)[:20]
+
+
+def check_features(recorded: Comparison, prefix: str, features: FrameFeatures) -> None:
+    """The recorded features of one image, whichever of them the file holds; ``prefix`` of their names."""
+    whole = features.context.features[0]
+    if f"{prefix}features_sub" in recorded:
+        recorded.close(f"{prefix}features_sub", whole[:, ::7, ::7], "features")
+    recorded.close_stats(f"{prefix}features_stats", whole, "features")
+    recorded.close(f"{prefix}features_ch_mean", whole.mean(dim=(1, 2)), "features")
+    recorded.close(f"{prefix}features_ch_std", whole.flatten(1).std(dim=1, correction=0), "features")
+    recorded.close(f"{prefix}input_size", features.context.input_size, "exact")
+    recorded.close(f"{prefix}original_size", features.image_size, "exact")

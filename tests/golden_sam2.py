@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from vos.prompts import Prompt
-from vos.trackers.memory.architectures import HIERA, hiera_config
+from vos.trackers.memory.configurations import HIERA, hiera_config
 from vos.trackers.memory.names import to_original
 from vos.trackers.memory.network import Features, MemoryNetwork
 from vos.trackers.memory.preprocess import to_image, to_mask, to_points
@@ -40,7 +40,7 @@ def shapes(model: str) -> dict[str, Tensor]:
     """Entry name in the original checkpoints -> empty tensor."""
     from transformers import EdgeTamVideoModel, Sam2VideoModel
 
-    from vos.trackers.memory.architectures import edgetam_config
+    from vos.trackers.memory.configurations import edgetam_config
 
     if model == "edgetam":
         config, kind = edgetam_config({}, 1024), EdgeTamVideoModel

@@ -49,7 +49,9 @@ class ScriptedDetector:
         self.asked.append((index, tuple(names)))
         for name in names:
             if name == "unheard of":
-                raise PromptError(f"the model does not know {name!r}; it knows: {set(self._names.values())}")
+                raise PromptError(
+                    f"the vocabulary of the model lacks {name!r}; it knows: {set(self._names.values())}"
+                )
         found = []
         for object_id, name in self._names.items():
             mask = self._scene.labels[index] == object_id

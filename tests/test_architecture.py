@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOUNS = {
     "distribution",
     "documents",
+    "json_report",
     "errors",
     "files",
     "frame",
@@ -37,6 +38,7 @@ LIBRARY = {
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "files": {"errors"},
+    "json_report": {"files"},
     "frame": set(),
     "names": {"errors"},
     "limits": set(),

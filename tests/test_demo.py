@@ -14,13 +14,15 @@ import pytest
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 from PIL import Image
+from vos_cli import demo as cli_demo
 from vos_cli.main import cli
 
-from vos.runs.demo import NAMES, NUM_FRAMES, QUICK_FRAMES, demo_clip, demo_targets
+from vos.runs.demo import CLIPS, QUICK_FRAMES, demo_clip, demo_targets
 from vos.video import open_video
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "docs" / "demo"
 TINY = (48, 84)
+NAMES = CLIPS["toys"].names
 CAR, SECOND_CAR, CATERPILLAR, BALL, TOP = NAMES
 
 
@@ -29,7 +31,7 @@ def toyroom() -> Iterator[ModuleType]:
     """The package that renders the clip, as its script imports it."""
     sys.path.insert(0, str(SCRIPTS))
     try:
-        for name in ("film", "darkroom", "story"):
+        for name in ("film", "darkroom", "stories"):
             importlib.import_module(f"toyroom.{name}")
         yield sys.modules["toyroom"]
     finally:
@@ -38,29 +40,43 @@ def toyroom() -> Iterator[ModuleType]:
 
 @pytest.fixture(scope="module")
 def truth() -> NDArray[np.uint8]:
-    """(T, H, W) the exact masks that come with the clip."""
-    with demo_clip() as clip:
-        folder = clip.truth / "Annotations" / "480p" / "demo"
+    """(T, H, W) the exact masks that come with the stress test."""
+    return true_masks("toys")
+
+
+def true_masks(name: str) -> NDArray[np.uint8]:
+    """(T, H, W) the exact masks that come with a clip."""
+    with demo_clip(name) as clip:
+        folder = clip.truth / clip.about.annotations
         return np.stack([np.asarray(Image.open(path)) for path in sorted(folder.glob("*.png"))])
 
 
-def test_clip_and_masks_fit(truth: NDArray[np.uint8]) -> None:
+def test_the_command_knows_all_clips() -> None:
+    """Its choices are those of the library."""
+    assert list(cli_demo.CLIPS) == list(CLIPS)
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_clip_and_masks_fit(name: str) -> None:
     """As many frames as masks, of the same size, at 24 a second."""
-    with demo_clip() as clip, open_video(clip.video) as video:
+    truth = true_masks(name)
+    with demo_clip(name) as clip, open_video(clip.video) as video:
         sizes = [frame.size for frame in video.frames()]
         assert video.info.fps == pytest.approx(24)
-    assert len(sizes) == len(truth) == NUM_FRAMES
+    assert len(sizes) == len(truth) == CLIPS[name].num_frames
     assert set(sizes) == {truth.shape[1:]}
 
 
-def test_masks_show_five_objects(truth: NDArray[np.uint8]) -> None:
+@pytest.mark.parametrize("name", CLIPS)
+def test_masks_show_all_objects(name: str) -> None:
     """All are there at the start, in the first mask too, and no other id ever is."""
-    assert np.unique(truth).tolist() == [0, *NAMES]
-    assert np.unique(truth[0]).tolist() == [0, *NAMES]
-    with demo_clip() as clip:
+    truth, names = true_masks(name), CLIPS[name].names
+    assert np.unique(truth).tolist() == [0, *names]
+    assert np.unique(truth[0]).tolist() == [0, *names]
+    with demo_clip(name) as clip:
         assert np.array_equal(np.asarray(Image.open(clip.first_mask)), truth[0])
         targets = demo_targets(clip)
-    assert [(target.object_id, target.name) for target in targets] == list(NAMES.items())
+    assert [(target.object_id, target.name) for target in targets] == list(names.items())
 
 
 @pytest.mark.parametrize("object_id", [SECOND_CAR, BALL])
@@ -73,34 +89,41 @@ def test_objects_leave_and_come_back(truth: NDArray[np.uint8], object_id: int) -
     assert changes[1] - changes[0] >= 8
 
 
-def test_the_script_renders_these_masks(toyroom: ModuleType, truth: NDArray[np.uint8]) -> None:
-    """Pixel for pixel, at the start, in the fast turn and where the cars cross."""
-    for frame in (0, 31, 80):
-        assert np.array_equal(toyroom.film.true_labels(frame, truth.shape[1:]), truth[frame])
+@pytest.mark.parametrize(("name", "frame"), [("toys", 0), ("toys", 31), ("toys", 80), ("train", 30)])
+def test_the_script_renders_these_masks(toyroom: ModuleType, name: str, frame: int) -> None:
+    """Pixel for pixel: at the start, in the fast turn, where the cars cross, and behind the mug."""
+    truth = true_masks(name)
+    story = toyroom.stories.STORIES[name]
+    assert np.array_equal(toyroom.film.true_labels(story, frame, truth.shape[1:]), truth[frame])
+
+
+def render(toyroom: ModuleType, name: str, frame: int, samples: int) -> NDArray[np.uint8]:
+    """(H, W, 3) a frame, rendered small."""
+    layers = toyroom.film.expose(toyroom.stories.STORIES[name], frame, TINY, samples)
+    return toyroom.darkroom.develop(toyroom.darkroom.denoise(layers), frame)
 
 
 def test_rendering_is_deterministic(toyroom: ModuleType) -> None:
     """The same frame twice is the same picture; another frame is not."""
-
-    def picture(frame: int) -> NDArray[np.uint8]:
-        layers = toyroom.film.expose(frame, TINY, 2)
-        return toyroom.darkroom.develop(toyroom.darkroom.denoise(layers), frame)
-
-    first = picture(31)
+    first = render(toyroom, "toys", 31, 2)
     assert first.shape == (*TINY, 3)
-    assert np.array_equal(picture(31), first)
-    assert not np.array_equal(picture(60), first)
+    assert np.array_equal(render(toyroom, "toys", 31, 2), first)
+    assert not np.array_equal(render(toyroom, "toys", 60, 2), first)
 
 
-def test_the_script_renders_this_clip(toyroom: ModuleType) -> None:
+@pytest.mark.parametrize(
+    ("name", "moment", "others"), [("toys", 31, (1, 61, 91)), ("train", 30, (0, 15, 45))]
+)
+def test_the_script_renders_this_clip(
+    toyroom: ModuleType, name: str, moment: int, others: tuple[int, ...]
+) -> None:
     """A frame rendered small looks like the clip's frame made small, and unlike others."""
-    layers = toyroom.film.expose(31, TINY, 6)
-    rendered = toyroom.darkroom.develop(toyroom.darkroom.denoise(layers), 31).astype(float)
-    with demo_clip() as clip, open_video(clip.video) as video:
-        frames = (frame for frame in video.frames(1, 92) if frame.index % 30 == 1)
+    rendered = render(toyroom, name, moment, 6).astype(float)
+    with demo_clip(name) as clip, open_video(clip.video) as video:
+        frames = (frame for frame in video.frames() if frame.index in (moment, *others))
         apart = {frame.index: distance(frame.image, rendered) for frame in frames}
-    assert min(apart, key=apart.__getitem__) == 31
-    assert apart[31] < 14
+    assert min(apart, key=apart.__getitem__) == moment
+    assert apart[moment] < 14
 
 
 def distance(image: NDArray[np.uint8], small: NDArray[np.float64]) -> float:
@@ -162,3 +185,13 @@ def test_demo_does_not_replace_a_result_unasked(quick: tuple[Path, Result]) -> N
     refused = CliRunner().invoke(cli, ["demo", "--quick", "-o", str(out)])
     assert refused.exit_code == 2
     assert "--overwrite" in refused.output
+
+
+def test_the_clip_alone(tmp_path: Path) -> None:
+    """--no-track writes the clip and its truth, and nothing else."""
+    arguments = ["demo", "--clip", "train", "--no-track", "-o", str(tmp_path / "out")]
+    result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    assert str(tmp_path / "out" / "input" / "clip.mp4") in result.output
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["input"]
+    masks = tmp_path / "out" / "input" / "Annotations" / "480p" / "train"
+    assert len(list(masks.glob("*.png"))) == CLIPS["train"].num_frames

@@ -205,7 +205,7 @@ def read_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
         rest = os.fstat(file.fileno()).st_size - file.tell()
         if min(shape, default=0) < 0 or count * dtype.itemsize != rest:
             raise ValueError(
-                f"its header speaks of {shown(shape)} {dtype}, which does not fit the {rest} bytes after it"
+                f"its header declares {shown(shape)} {dtype}, which does not fit the {rest} bytes after it"
             )
         array = np.fromfile(file, dtype=dtype, count=count)
     return array.reshape(shape, order="F" if by_columns else "C")

@@ -1,6 +1,7 @@
-"""Render the demonstration clip and its exact masks: everything in vos/assets/demo.
+"""Render a demonstration clip and its exact masks: what vos/assets/demo and vos/assets/train hold.
 
     python docs/demo/render.py OUT                    # all of it: about a quarter of an hour on one core
+    python docs/demo/render.py OUT --clip train       # the clip of the tutorial
     python docs/demo/render.py OUT --masks-only       # the masks alone: half a minute
     python docs/demo/render.py OUT --size 320x180 --samples 4 --frames 0:96:12
 
@@ -24,33 +25,36 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parent))
 
 from toyroom import darkroom, film
-from toyroom.story import FPS, NUM_FRAMES
+from toyroom.stories import STORIES
+from toyroom.story import FPS, Story
 
 from vos.results import davis_palette
-
-MASK_FOLDER = Path("Annotations/480p/demo")
-"""Where DAVIS keeps the masks of a sequence called ``demo``."""
+from vos.runs.demo import CLIPS
 
 
 def main() -> None:
     arguments = _arguments()
     torch.set_num_threads(arguments.threads)
-    width, height = (int(number) for number in arguments.size.split("x"))
-    frames = range(NUM_FRAMES)[slice(*(int(n) if n else None for n in arguments.frames.split(":")))]
-    write_masks(arguments.out, frames, (height, width))
+    story, clip = STORIES[arguments.clip], CLIPS[arguments.clip]
+    width, height = (
+        (int(number) for number in arguments.size.split("x")) if arguments.size else story.size[::-1]
+    )
+    frames = range(story.num_frames)[slice(*(int(n) if n else None for n in arguments.frames.split(":")))]
+    write_masks(story, arguments.out, clip.annotations, frames, (height, width))
     if not arguments.masks_only:
-        write_pictures(arguments.out / "frames", frames, (height, width), arguments.samples)
+        samples = arguments.samples or story.num_samples
+        write_pictures(story, arguments.out / "frames", frames, (height, width), samples)
         paths = [arguments.out / "frames" / f"{frame:05d}.png" for frame in frames]
         write_clip(paths, arguments.out / "clip.mp4", arguments.crf)
         print(f"{arguments.out / 'clip.mp4'}: {(arguments.out / 'clip.mp4').stat().st_size / 1e6:.2f} MB")
 
 
-def write_masks(out: Path, frames: range, size: tuple[int, int]) -> None:
+def write_masks(story: Story, out: Path, annotations: Path, frames: range, size: tuple[int, int]) -> None:
     """Indexed PNGs in the DAVIS layout, and the first one again as ``first_mask.png``."""
-    folder = out / MASK_FOLDER
+    folder = out / annotations
     folder.mkdir(parents=True, exist_ok=True)
     for frame in frames:
-        save_mask(film.true_labels(frame, size), folder / f"{frame:05d}.png")
+        save_mask(film.true_labels(story, frame, size), folder / f"{frame:05d}.png")
     (out / "first_mask.png").write_bytes((folder / f"{frames[0]:05d}.png").read_bytes())
 
 
@@ -61,7 +65,7 @@ def save_mask(labels: NDArray[np.uint8], path: Path) -> None:
     image.save(path, optimize=True)
 
 
-def write_pictures(folder: Path, frames: range, size: tuple[int, int], samples: int) -> None:
+def write_pictures(story: Story, folder: Path, frames: range, size: tuple[int, int], samples: int) -> None:
     """Render the frames that are not there yet."""
     folder.mkdir(parents=True, exist_ok=True)
     for frame in frames:
@@ -69,7 +73,7 @@ def write_pictures(folder: Path, frames: range, size: tuple[int, int], samples: 
         if path.exists():
             continue
         start = time.perf_counter()
-        image = darkroom.develop(darkroom.denoise(film.expose(frame, size, samples)), frame)
+        image = darkroom.develop(darkroom.denoise(film.expose(story, frame, size, samples)), frame)
         aside = path.with_suffix(".part")
         Image.fromarray(image).save(aside, format="png")
         aside.rename(path)
@@ -99,9 +103,10 @@ def _arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path, help="folder to write to")
-    parser.add_argument("--size", default="640x360", metavar="WxH")
-    parser.add_argument("--samples", type=int, default=9, help="rays per pixel (default: 9)")
-    parser.add_argument("--frames", default=":", metavar="START:STOP:STEP", help="a slice of the 96 frames")
+    parser.add_argument("--clip", choices=STORIES, default="toys")
+    parser.add_argument("--size", metavar="WxH", help="default: that of the clip")
+    parser.add_argument("--samples", type=int, help="rays per pixel (default: that of the clip)")
+    parser.add_argument("--frames", default=":", metavar="START:STOP:STEP", help="a slice of the frames")
     parser.add_argument("--crf", type=int, default=18, help="quality of the clip, lower is better and larger")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--masks-only", action="store_true")

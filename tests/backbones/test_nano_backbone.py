@@ -23,7 +23,7 @@ from vos.backbones.nano.network import (
     similarity_cue,
 )
 from vos.backbones.registry import build_backbone
-from vos.backbones.weights.catalog import packaged_nano
+from vos.backbones.weights.location import packaged_nano
 from vos.errors import ModelError, PromptError
 from vos.prompts import Prompt
 from vos.testing import tiny_nano_checkpoint, tiny_sam_checkpoint

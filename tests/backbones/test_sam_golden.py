@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from golden_persam import Comparison, backbone, encoded, read_image, synthetic
+from golden_persam import Comparison, backbone, check_features, encoded, read_image, synthetic
 
 from vos.backbones.sam.mask_decoder import Injection
 from vos.prompts import Prompt
@@ -61,18 +61,6 @@ def test_encoder_matches_the_reference_stage_by_stage(golden: Path, model: str, 
         )
         recorded.close_stats(f"stage.{stage}.stats", flat, "features")
     check_features(recorded, "", features)
-
-
-def check_features(recorded: Comparison, prefix: str, features) -> None:
-    """The recorded features of one image, whichever of them the file holds."""
-    whole = features.context.features[0]
-    if f"{prefix}features_sub" in recorded:
-        recorded.close(f"{prefix}features_sub", whole[:, ::7, ::7], "features")
-    recorded.close_stats(f"{prefix}features_stats", whole, "features")
-    recorded.close(f"{prefix}features_ch_mean", whole.mean(dim=(1, 2)), "features")
-    recorded.close(f"{prefix}features_ch_std", whole.flatten(1).std(dim=1, correction=0), "features")
-    recorded.close(f"{prefix}input_size", features.context.input_size, "exact")
-    recorded.close(f"{prefix}original_size", features.image_size, "exact")
 
 
 @pytest.mark.parametrize(("model", "image"), CASES)

@@ -15,8 +15,9 @@ from click.testing import CliRunner, Result
 from vos_cli.main import cli
 
 from vos.backbones.weights import catalog as registry
-from vos.backbones.weights.catalog import WEIGHTS, Weights, locate, sha256_of, weights_folder
+from vos.backbones.weights.catalog import WEIGHTS, Weights
 from vos.backbones.weights.download import download
+from vos.backbones.weights.location import locate, sha256_of, weights_folder
 from vos.errors import ModelError
 
 CONTENT = bytes(range(256)) * 40
@@ -106,7 +107,7 @@ def test_download_puts_the_whole_file_in_place(server: Server, weights: Weights)
 def test_interrupted_download_is_resumed(server: Server, weights: Weights) -> None:
     """What arrived is kept; the next call asks for the rest alone."""
     server.stop_after = 3000
-    with pytest.raises(ModelError, match=r"after 3000 of 10240 bytes.*run it again to go on"):
+    with pytest.raises(ModelError, match=r"after 3000 of 10240 bytes.*run it again to resume"):
         download(weights)
     part = weights_folder() / "toy.pth.part"
     assert part.read_bytes() == CONTENT[:3000]
@@ -163,7 +164,7 @@ def test_longer_file_is_refused(server: Server, weights: Weights) -> None:
 def test_server_errors_are_named(server: Server, weights: Weights) -> None:
     """404 is said as such; nothing is left behind."""
     server.status = 404
-    with pytest.raises(ModelError, match="the server answers 404 Not Found"):
+    with pytest.raises(ModelError, match="the server responded 404 Not Found"):
         download(weights)
     assert list(weights_folder().iterdir()) == []
 
@@ -171,7 +172,7 @@ def test_server_errors_are_named(server: Server, weights: Weights) -> None:
 def test_unreachable_server(weights: Weights) -> None:
     """No server: the message says so and what to do."""
     gone = Weights("toy", "toy.pth", "http://127.0.0.1:9/x", 10, "0" * 64, "none")
-    with pytest.raises(ModelError, match=r"broke off after 0 of 10 bytes"):
+    with pytest.raises(ModelError, match=r"was interrupted after 0 of 10 bytes"):
         download(gone)
 
 

@@ -113,7 +113,7 @@ def test_options_of_a_format(clip: Scene, tmp_path: Path) -> None:
         (["export", "masks", "-f", "coco", "--objects", "a", "-o", "x"], "--objects takes ids"),
         (["export", "nothing", "-f", "coco", "-o", "x"], "no such file"),
         (["convert", "masks", "--to", "masks", "-o", "frames"], "is there already"),
-        (["convert", "masks", "--to", "overlay", "-o", "x.mp4"], "made of the video's frames"),
+        (["convert", "masks", "--to", "overlay", "-o", "x.mp4"], "needs the video's frames"),
         (["convert", "masks", "--to", "yolo", "--size", "4", "-o", "x"], "WIDTHxHEIGHT"),
         (["convert", "frames", "--to", "coco", "-o", "x"], "cannot tell which format"),
         (["import", "masks", "--format", "run", "--video", "frames", "-o", "x"], "unknown format 'run'"),
@@ -228,7 +228,7 @@ def test_a_data_set_of_two_videos(clip: Scene, tmp_path: Path) -> None:
     assert (out / "val.txt").read_text().splitlines()[0] == "images/val/two_00000.png"
     before = sorted(tmp_path.rglob("*"))
     assert "exclude each other" in add("three", "val", "--overwrite", code=2).stderr
-    assert "say the same" in add("three", "val", "-O", "split=val", code=2).stderr
+    assert "set the same option" in add("three", "val", "-O", "split=val", code=2).stderr
     assert "there already" in add("two", "val", code=2).stderr
     classes.write_text('["dog"]')
     assert "must hold" in add("three", "val", code=2).stderr

@@ -104,7 +104,7 @@ def test_segment_resumes(run: Run, pictures: Path, tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("--class", "dog"), 2, "does not know 'dog'"),
+        (("--class", "dog"), 2, "lacks 'dog'"),
         (("--class", "red circle", "--class", "red circle"), 2, "named twice"),
         (("--class", "red circle", "--layers", "9"), 2, "from 0 to 3"),
         (("--class", "red circle", "--layers", "x"), 2, "such as 0,3"),

@@ -32,7 +32,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clip with its labels, recipes that make starting cheap, and checkpoints that nobody trained."""
     folder = tmp_path_factory.mktemp("clip")
     (folder / "quick.yaml").write_text(f"tracker: {{appearance: {QUICK}}}\n")
-    (folder / "nano.yaml").write_text(f"model: nano\ntracker: {{engine: {{appearance: {QUICK}}}}}\n")
+    (folder / "nano.yaml").write_text(f"model: nano\ntracker: {{classical: {{appearance: {QUICK}}}}}\n")
     rendered = scene("crossing", num_frames=6, size=(60, 80))
     write_images(rendered, folder / "images")
     write_labels(rendered, folder / "labels")

@@ -115,7 +115,7 @@ def test_going_on_after_it_is_done(frames: Path, scripted: list[dict[str, object
     ("arguments", "code", "message"),
     [
         (("--class", "bird"), 2, "found no 'bird' in frames 0 to 11"),
-        (("--class", "unheard of"), 2, "does not know 'unheard of'"),
+        (("--class", "unheard of"), 2, "lacks 'unheard of'"),
         (("--class", "star", "--class", "star"), 2, "named twice"),
         (("--class", "star", "--box", "1:1,1,9,9"), 2, "cannot be combined"),
         (("--class", "star", "--detect-every", "0"), 2, "x>=1"),
@@ -179,7 +179,7 @@ def test_a_class_outside_a_closed_vocabulary(frames: Path, tmp_path: Path) -> No
     """A model of a closed world lists what it knows: exit code 2."""
     result = run(frames, "--class", "dog", "--detector", "synthetic", "-o", tmp_path / "out")
     assert result.exit_code == 2, result.stderr
-    assert "does not know 'dog'" in result.stderr
+    assert "lacks 'dog'" in result.stderr
     assert "purple cross" in result.stderr
     assert not (tmp_path / "out").exists()
 
@@ -288,9 +288,9 @@ def test_the_synthetic_world_with_nothing_but_the_package(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--exemplar", "star:1,2,30,40"], "name the class too"),
+        (["--exemplar", "star:1,2,30,40"], "add the class"),
         (["--class", "star", "--exemplar", "1,2,30,40"], "cannot be read; write NAME:x0,y0"),
-        (["--class", "star", "--exemplar", "ball:1,2,30,40"], "of 'ball', which is not looked for"),
+        (["--class", "star", "--exemplar", "ball:1,2,30,40"], "of 'ball', which is not among the classes"),
         (["--class", "star", "--exemplar", "star:1,2,30,40,-"], "for a detector that takes them; use sam3"),
         (["--class", "star", "--reference", "0", "--reference-mask", "m.png"], "or references"),
         (["--box", "1:2,3,40,50", "--reference", "0", "--reference-mask", "m.png"], "--reference cannot be"),

@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from vos_cli.main import cli
 
-from vos.backbones.weights.catalog import sha256_of
+from vos.backbones.weights.location import sha256_of
 from vos.results import FrameResult
 from vos.testing import scene, tiny_nano_checkpoint, write_images, write_labels
 from vos.trackers.nano.tracker import NanoTracker
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 QUICK = """
 tracker:
-  engine: {appearance: {views: 2, samples: 400, iterations: 40, batch: 128}}
+  classical: {appearance: {views: 2, samples: 400, iterations: 40, batch: 128}}
   tuning: {steps: 2, examples: 2, side: 64}
 """
 

@@ -95,12 +95,12 @@ def test_instances_are_parts_large_enough():
 def test_unknown_names_are_refused_with_the_vocabulary(matcher):
     """A closed world lists what it knows; an open one asks for plain words."""
     image = np.zeros((96, 96, 3), np.uint8)
-    with pytest.raises(PromptError, match=r"does not know 'dog'.*plain words"):
+    with pytest.raises(PromptError, match=r"lacks 'dog'.*plain words"):
         AttentionDetector(matcher).find(image, ["dog"])
     closed = BlipMatcher(
         matcher.model, matcher.tokenizer, canvas=CANVAS, lexicon=world_lexicon(), closed=True
     )
-    with pytest.raises(PromptError, match=r"does not know 'dog'.*purple cross"):
+    with pytest.raises(PromptError, match=r"lacks 'dog'.*purple cross"):
         AttentionDetector(closed).find(image, ["dog"])
 
 

@@ -216,7 +216,7 @@ def test_heads_in_groups_give_the_same(image, monkeypatch):
 def test_errors_of_use(image):
     """No answer, too long an answer, and a model that has no image tokens: errors that say so."""
     vlm = tiny_llava()
-    with pytest.raises(PromptError, match="no answer"):
+    with pytest.raises(PromptError, match="empty answer"):
         vlm.attend(image, "what", [])
     with pytest.raises(PromptError, match="reads 256"):
         vlm.attend(image, "what", [5] * 300)

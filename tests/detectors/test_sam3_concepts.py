@@ -140,13 +140,13 @@ def test_exemplars(detector: Any, image: np.ndarray) -> None:
     assert labels.tolist() == [[1, 0]]
     plain, with_boxes = detector.find(image, ["dog"]), detector.find(image, ["dog"], shown)
     assert plain[0].score != with_boxes[0].score
-    with pytest.raises(PromptError, match="exemplar is of 'dog', which is not looked for"):
+    with pytest.raises(PromptError, match="exemplar is of 'dog', which is not among the classes"):
         detector.find(image, ["red car"], shown)
 
 
 def test_a_name_too_long(detector: Any, image: np.ndarray) -> None:
     """More tokens than the text encoder reads."""
-    with pytest.raises(PromptError, match="but the model reads 32; use a shorter name"):
+    with pytest.raises(PromptError, match="but the limit of the model is 32; use a shorter name"):
         detector.find(image, ["dog" * 12])
 
 

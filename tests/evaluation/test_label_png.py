@@ -142,7 +142,7 @@ def test_colours_are_refused(tmp_path: Path) -> None:
     picture = np.zeros((5, 6, 3), np.uint8)
     picture[2, 2] = 128, 0, 0
     path = save(tmp_path / "a.png", picture, "RGB")
-    with pytest.raises(MediaError, match=r"a\.png as a mask: it is a colour picture"):
+    with pytest.raises(MediaError, match=r"a\.png as a mask: it is a colour image"):
         read_label_png(path)
 
 

@@ -194,5 +194,5 @@ def test_a_moved_video_and_a_later_version_say_what_to_do(folder: Path) -> None:
         project.open_video()
     file = folder / "project" / "project.json"
     file.write_text(file.read_text().replace('"version": 1', '"version": 2'))
-    with pytest.raises(InputError, match="version 2, this program knows 1"):
+    with pytest.raises(InputError, match="version 2, this program reads 1"):
         Project.open(folder / "project")

@@ -177,7 +177,7 @@ def test_a_newcomer_is_as_sure_as_the_first(
         (("bird",), {}, "found no 'bird' in frames 0 to 23, looking at every 4th"),
         (("dog", "bird"), {"search_frames": 5}, "found no 'dog' or 'bird' in frames 0 to 4"),
         (("dog",), {"min_score": 0.95}, "--min-score"),
-        (("unheard of",), {}, "does not know 'unheard of'"),
+        (("unheard of",), {}, "lacks 'unheard of'"),
     ],
 )
 def test_nothing_found(run: Run, names: tuple[str, ...], settings: dict[str, Any], message: str) -> None:

@@ -68,7 +68,7 @@ def test_frame() -> None:
 
 
 MALFORMED = [
-    ("points", "3,4", "does not say which object"),
+    ("points", "3,4", "has no object id"),
     ("points", "x:3,4", "object id 'x' .* not a whole number"),
     ("points", "1.5:3,4", "object id '1.5'"),
     ("points", "0:3,4", "0 is the background; ids are 1 to 254"),

@@ -21,7 +21,8 @@ from vos.frame import Frame
 from vos.prompts import Target
 from vos.results import FrameResult
 from vos.runs import TrackSettings
-from vos.runs.benchmark import BENCHMARK_SETTINGS, benchmark_davis, benchmark_vos, first_targets
+from vos.runs.benchmark import BENCHMARK_SETTINGS, benchmark_davis, benchmark_vos
+from vos.runs.benchmark_targets import first_targets
 from vos.settings import override
 from vos.testing import scene, write_images, write_labels
 from vos.trackers.registry import TRACKERS, TrackerEntry

@@ -61,7 +61,7 @@ def test_a_network_that_knows_nothing_leaves_the_engine_alone() -> None:
     """A fresh network changes no label: training starts from the engine's score."""
     clip = _clip()
     own = _follow(ClassicalTracker(ENGINE), clip)
-    refined = _follow(NanoTracker(_backbone(), NanoSettings(engine=ENGINE)), clip)
+    refined = _follow(NanoTracker(_backbone(), NanoSettings(classical=ENGINE)), clip)
     for one, other in zip(own, refined, strict=True):
         assert np.mean(one.labels == other.labels) > 0.9995
     assert set(refined[-1].ids) == set(clip.ids)
@@ -70,9 +70,9 @@ def test_a_network_that_knows_nothing_leaves_the_engine_alone() -> None:
 def test_the_network_is_heard_as_far_as_its_strength() -> None:
     """A network that sees nothing but background is obeyed, and at strength 0 it is not."""
     clip = _clip("moving")
-    temporal_discount = NanoTracker(_backbone(-40.0), NanoSettings(engine=ENGINE))
+    temporal_discount = NanoTracker(_backbone(-40.0), NanoSettings(classical=ENGINE))
     assert not any(result.labels.any() for result in _follow(temporal_discount, clip))
-    unheard = NanoTracker(_backbone(-40.0), NanoSettings(engine=ENGINE, strength=0))
+    unheard = NanoTracker(_backbone(-40.0), NanoSettings(classical=ENGINE, strength=0))
     assert all(result.labels.any() for result in _follow(unheard, clip))
 
 
@@ -96,7 +96,7 @@ def test_looks_are_told_as_far_as_they_are_trusted(appearance: float) -> None:
     for told in (appearance, 1.0):
         backbone = _backbone()
         backbone.network.decoder.register_forward_pre_hook(lambda _, given: seen.append(given[1].clone()))
-        _follow(NanoTracker(backbone, NanoSettings(engine=ENGINE, appearance=told)), clip)
+        _follow(NanoTracker(backbone, NanoSettings(classical=ENGINE, appearance=told)), clip)
     some, full = seen[: len(seen) // 2], seen[len(seen) // 2 :]
     assert full[0][:, APPEARANCE].abs().max() > 0.5
     for one, other in zip(some, full, strict=True):
@@ -108,7 +108,7 @@ def test_goes_on_from_a_snapshot(checkpoint: Path) -> None:
     """A state that went through bytes, in a new tracker, gives the same labels; tuned as well."""
     clip = _clip()
     for tuned in (False, True):
-        settings = NanoSettings(engine=ENGINE, tune=tuned, tuning=TUNING, pixels=2000)
+        settings = NanoSettings(classical=ENGINE, tune=tuned, tuning=TUNING, pixels=2000)
 
         def fresh(settings: NanoSettings = settings) -> Tracker:
             return NanoTracker(_tiny(checkpoint), settings)
@@ -132,7 +132,7 @@ def test_a_memory_holds_the_given_frame_and_the_one_before() -> None:
         backbone = _backbone(config=WITH_MEMORY)
         torch.nn.init.normal_(backbone.network.decoder.masks.weight, std=0.2)
         backbone.network.decoder.register_forward_pre_hook(lambda _, given: seen.append(given[2].clone()))
-        return NanoTracker(backbone, NanoSettings(engine=ENGINE, pixels=2000))
+        return NanoTracker(backbone, NanoSettings(classical=ENGINE, pixels=2000))
 
     whole = _follow(fresh(), clip)
     first = fresh()
@@ -156,7 +156,7 @@ def test_what_the_engine_has_lost_is_looked_for_by_memory_alone() -> None:
     clip, seen = _clip("moving"), []
     backbone = _backbone(2.0, WITH_MEMORY)
     backbone.network.decoder.register_forward_pre_hook(lambda _, given: seen.append(given[1].clone()))
-    tracker = NanoTracker(backbone, NanoSettings(engine=ENGINE))
+    tracker = NanoTracker(backbone, NanoSettings(classical=ENGINE))
     tracker.start(clip.frames[0], clip.targets(0))
     tracker.step(clip.frames[1])
     assert seen[0][:, MASK].any()
@@ -167,7 +167,7 @@ def test_what_the_engine_has_lost_is_looked_for_by_memory_alone() -> None:
     tracker.step(clip.frames[2], commit=False)
     lost = replace(
         contexts[0],
-        belief=np.stack(
+        probabilities=np.stack(
             [np.ones_like(b) if k == 0 else np.zeros_like(b) for k, b in enumerate(contexts[0].probabilities)]
         ),
     )
@@ -175,7 +175,7 @@ def test_what_the_engine_has_lost_is_looked_for_by_memory_alone() -> None:
     assert not collapsed(contexts[0], 0.25).any()
     found = refiner(lost)
     assert not seen[-1][:, [MASK, WARPED, APPEARANCE]].any()
-    # A network that says 2 everywhere is believed: no doubt of the engine is left in it.
+    # A network that gives 2 everywhere: nothing of the classical tracker is left in it.
     np.testing.assert_allclose(found[1], 1 / (1 + np.exp(-2.0)), atol=0.01)
 
 
@@ -188,7 +188,7 @@ def _tiny(checkpoint: Path) -> NanoBackbone:
 def test_a_correction_is_taken_and_remembered(checkpoint: Path) -> None:
     """A given mask at a later frame is shown as given, and a new object is followed from there on."""
     clip = _clip()
-    tracker = NanoTracker(_tiny(checkpoint), NanoSettings(engine=ENGINE))
+    tracker = NanoTracker(_tiny(checkpoint), NanoSettings(classical=ENGINE))
     tracker.start(clip.frames[0], mask_targets(clip.labels[0], (1,)))
     told = tracker.step(clip.frames[1], clip.targets(1))
     np.testing.assert_array_equal(told.labels, clip.labels[1])
@@ -218,7 +218,7 @@ def test_tuning_learns_to_mend() -> None:
         backbone,
         references,
         tuple(clip.ids),
-        TuneSettings(steps=200, examples=4, side=64, rate=3e-2, perturbation=ROUGH),
+        TuneSettings(steps=200, examples=4, side=64, learning_rate=3e-2, perturbation=ROUGH),
     )
     assert _error(tuned, clip) < 0.8 * _error(backbone, clip)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from golden_persam import Comparison, backbone, encoded
+from golden_persam import Comparison, backbone, check_features, encoded
 from PIL import Image
 
 from vos.backbones.refinement import Pass
@@ -44,14 +44,14 @@ def test_parity_matches_the_reference_frame_by_frame(golden: Path, model: str, c
 
     tracker = PublishedPersamTracker(backbone(model), PublishedPersamSettings(tune=tune))
     first = encoded(model, video / "00000.png")
-    _check_features(recorded, "f00", first)
+    check_features(recorded, "f00.", first)
     state = tracker.learned(first, annotation, ids)
     for k, object_id in enumerate(ids):
         _check_target(recorded, f"obj{k}", tracker, state.targets[k], first, annotation == object_id)
 
     for i, number in enumerate(numbers[1:], start=1):
         features = encoded(model, video / f"{number:05d}.png")
-        _check_features(recorded, f"f{i:02d}", features)
+        check_features(recorded, f"f{i:02d}.", features)
         slots = tracker.follow(features, state)
         assert slots is not None
         recorded.close(f"f{i:02d}.n_slots", len(slots.prompts), "exact")
@@ -62,17 +62,6 @@ def test_parity_matches_the_reference_frame_by_frame(golden: Path, model: str, c
         recorded.seen.add(f"f{i:02d}.merge_margin_lt_1e-4")  # explains differences, of which there are none
         state = state.seen(labels)
     recorded.all_seen()
-
-
-def _check_features(recorded: Comparison, prefix: str, features) -> None:
-    whole = features.context.features[0]
-    if f"{prefix}.features_sub" in recorded:
-        recorded.close(f"{prefix}.features_sub", whole[:, ::7, ::7], "features")
-    recorded.close_stats(f"{prefix}.features_stats", whole, "features")
-    recorded.close(f"{prefix}.features_ch_mean", whole.mean(dim=(1, 2)), "features")
-    recorded.close(f"{prefix}.features_ch_std", whole.flatten(1).std(dim=1, correction=0), "features")
-    recorded.close(f"{prefix}.input_size", features.context.input_size, "exact")
-    recorded.close(f"{prefix}.original_size", features.image_size, "exact")
 
 
 def _check_target(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from golden_persam import Comparison, backbone, encoded
+from golden_persam import Comparison, backbone, check_features, encoded
 from PIL import Image
 
 from vos.backbones.refinement import Pass
@@ -91,24 +91,13 @@ def _learn(
     mask: np.ndarray,
 ) -> LearnedTarget:
     features = encoded(model, _image(golden, case, 0))
-    _check_features(recorded, "ref", features)
+    check_features(recorded, "ref.", features)
     target = learn_target(backbone(model), features, mask, settings, view)
     recorded.close("ref.grid_value", view.cell_values(mask), "exact")
     recorded.close("ref.grid_mask", view.cells(features, mask), "exact")
     recorded.close("ref.n_selected", target.embedding.support, "exact")
     recorded.close("target_feat", target.embedding.direction, "prior")
     return target
-
-
-def _check_features(recorded: Comparison, prefix: str, features) -> None:
-    whole = features.context.features[0]
-    if f"{prefix}.features_sub" in recorded:
-        recorded.close(f"{prefix}.features_sub", whole[:, ::7, ::7], "features")
-    recorded.close_stats(f"{prefix}.features_stats", whole, "features")
-    recorded.close(f"{prefix}.features_ch_mean", whole.mean(dim=(1, 2)), "features")
-    recorded.close(f"{prefix}.features_ch_std", whole.flatten(1).std(dim=1, correction=0), "features")
-    recorded.close(f"{prefix}.input_size", features.context.input_size, "exact")
-    recorded.close(f"{prefix}.original_size", features.image_size, "exact")
 
 
 def _check_prior(recorded: Comparison, prefix: str, found: TargetMatch) -> None:
@@ -123,7 +112,7 @@ def _check_prior(recorded: Comparison, prefix: str, found: TargetMatch) -> None:
 
 
 def _check_found(recorded: Comparison, prefix: str, features, found: TargetMatch) -> None:
-    _check_features(recorded, prefix, features)
+    check_features(recorded, f"{prefix}.", features)
     _check_prior(recorded, prefix, found)
     recorded.close(f"{prefix}.points", found.prompt.points, "exact")
     if f"{prefix}.labels" in recorded:

@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 from vos_cli.main import cli
 
-from vos.backbones.weights.catalog import OWN_WEIGHTS, WEIGHTS, find
+from vos.backbones.weights.catalog import OWN_WEIGHTS, WEIGHTS
+from vos.backbones.weights.location import find
 from vos.trackers import recommend as module
 from vos.trackers.recommend import recommend, seconds
 from vos.trackers.registry import TRACKERS

@@ -29,7 +29,7 @@ SIZE = (61, 85)
 KNOWING = {"classical", "persam"}
 """Engines that see without weights, so that what they find can be held against the truth."""
 LEARNING = {"appearance": {"views": 4, "samples": 2000, "iterations": 200, "batch": 1024}}
-QUICK = {"classical": LEARNING, "nano": {"engine": LEARNING}}
+QUICK = {"classical": LEARNING, "nano": {"classical": LEARNING}}
 """Settings of engines that learn from the first frame: the scenes are easy, less learning does."""
 
 Build = Callable[[str], Tracker]

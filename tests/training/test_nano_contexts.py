@@ -29,7 +29,7 @@ def test_beliefs_are_kept_and_scored(tmp_path: Path, small_davis: Callable[[Path
     assert all(frame.context.references is frames[0].context.references for frame in frames)
     torch.manual_seed(0)
     network = NanoNetwork(NanoConfig((8, 8, 12, 16, 16), (0, 0, 1, 1, 0), 12))
-    settings = NanoSettings(engine=ENGINE)
+    settings = NanoSettings(classical=ENGINE)
     engine = score(None, frames, settings)
     assert engine > 60
     assert score(NanoBackbone(network), frames, settings) == pytest.approx(engine, abs=0.5)

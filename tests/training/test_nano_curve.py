@@ -14,7 +14,7 @@ from training.nano import curve as curves
 from vos.errors import InputError
 from vos.testing import tiny_nano_checkpoint
 
-QUICK = {"engine": {"appearance": {"views": 2, "samples": 400, "iterations": 40, "batch": 128}}}
+QUICK = {"classical": {"appearance": {"views": 2, "samples": 400, "iterations": 40, "batch": 128}}}
 
 
 def test_every_checkpoint_is_scored_once(

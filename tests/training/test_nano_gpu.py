@@ -13,9 +13,10 @@ import torch
 
 from training.nano import gpu, validation
 from training.nano import pack as packing
+from training.nano.bank import UNKNOWN, Bank, load_bank
 from training.nano.cue_noise import CueNoise, colour_appearance, prompt_planes, tracker_cues
 from training.nano.pack import Pictures, add_real, add_textures
-from training.nano.synthesis import UNKNOWN, Bank, Composer, SynthesisSettings, load_bank
+from training.nano.synthesis import Composer, SynthesisSettings
 from training.nano.teacher import CHANNELS, LAST, SIXTEENTH, ImageTeacher
 from vos.backbones.nano.backbone import build_nano
 from vos.backbones.nano.cues import APPEARANCE, BOX, MASK, ON, WARPED

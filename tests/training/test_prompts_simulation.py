@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from training.nano.bank import Bank
 from training.nano.pack import WHOLE
-from training.nano.synthesis import Bank
 from training.prompts.pack import together
 from training.prompts.simulation import PromptMix, depths, first_prompts, next_prompts
 from training.prompts.stills import StillComposer, StillSettings

@@ -94,7 +94,7 @@ REFUSED: dict[str, tuple[Answer, str]] = {
     "/away": (Answer(code=302, headers={"Location": "file://{local}"}), "not allowed"),
     "/ftp": (Answer(code=302, headers={"Location": "ftp://127.0.0.1/x.mp4"}), "unknown url type"),
     "/round": (Answer(code=302, headers={"Location": "/round"}), "infinite loop"),
-    "/short.mp4": (Answer(b"0123", headers={"Content-Length": "99"}), "broke off after 4 of 99 bytes"),
+    "/short.mp4": (Answer(b"0123", headers={"Content-Length": "99"}), "was interrupted after 4 of 99 bytes"),
     "/huge.mp4": (Answer(b"0", headers={"Content-Length": str(1 << 60)}), "has room for"),
 }
 

@@ -222,7 +222,7 @@ def test_animations_are_refused(tmp_path: Path, suffix: str) -> None:
     """An image of several pictures is not a frame."""
     first, second = (Image.fromarray(noise(8, 8, 3)) for _ in range(2))
     path = save(tmp_path / f"a{suffix}", first, save_all=True, append_images=[second])
-    with pytest.raises(MediaError, match="holds 2 pictures; an animation is not a frame"):
+    with pytest.raises(MediaError, match="holds 2 images; an animation is not a frame"):
         open_video(tmp_path)
     assert path.exists()
 

@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import argparse
 import copy
-import csv
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,9 +37,12 @@ from vos.backbones.nano.network import (
 )
 from vos.backbones.weights.checkpoints import load_state
 
+from .bank import UNKNOWN, load_bank
 from .cue_noise import CueNoise, prompt_planes, tracker_cues
+from .distillation import FeatureStudent
 from .losses import ALL, TEMPERATURE, quality_loss
-from .synthesis import UNKNOWN, Composer, SynthesisSettings, load_bank
+from .progress import append_row, rate_factor
+from .synthesis import Composer, SynthesisSettings
 from .teacher import CHANNELS, LAST, SIXTEENTH, ImageTeacher
 from .validation import Validation, overlaps
 
@@ -76,7 +77,7 @@ class Recipe:
     """Chance that nothing is recalled."""
 
 
-class Student(nn.Module):
+class Student(FeatureStudent):
     """The network, and heads that predict the teacher's features, which are thrown away."""
 
     def __init__(self, network: NanoNetwork) -> None:
@@ -90,23 +91,10 @@ class Student(nn.Module):
                 "last": nn.Conv2d(widths[4], CHANNELS[LAST], 1),
             }
         )
-        self.register_buffer("means", torch.zeros(sum(CHANNELS.values())))
-        self.register_buffer("spreads", torch.zeros(sum(CHANNELS.values())))
 
     def teaching_loss(self, pyramid: Pyramid, features: dict[int, Tensor]) -> Tensor:
         """Squared error of standardised features."""
-        both = [features[SIXTEENTH].float(), features[LAST].float()]
-        with torch.no_grad():
-            means = torch.cat([f.mean(dim=(0, 2, 3)) for f in both])
-            spreads = torch.cat([f.std(dim=(0, 2, 3)) for f in both])
-            keep = torch.where(self.spreads.sum() > 0, 0.98, 0.0)
-            self.means.lerp_(means, 1 - keep)
-            self.spreads.lerp_(spreads, 1 - keep)
-        split = list(CHANNELS.values())
-        wanted = [
-            ((f - m[:, None, None]) / s.clamp_min(1e-3)[:, None, None]).clamp(-4, 4)
-            for f, m, s in zip(both, self.means.split(split), self.spreads.split(split), strict=True)
-        ]
+        wanted = self.standardised(features)
         columns = F.avg_pool2d(pyramid.columns, 2)
         loss = F.mse_loss(self.heads["columns"](columns).float(), wanted[0])
         loss = loss + F.mse_loss(self.heads["sixteen"](pyramid.levels[3]).float(), wanted[0])
@@ -287,22 +275,6 @@ def _mean(values: Tensor, rows: Tensor) -> Tensor:
     return torch.where(rows, values, 0.0).sum() / rows.sum()
 
 
-def _schedule(step: int, progress: float, recipe: Recipe) -> float:
-    if step < recipe.warmup:
-        return (step + 1) / recipe.warmup
-    left = (1 - progress) / recipe.cooldown
-    return float(0.02 + 0.98 * min(1.0, max(0.0, left)))
-
-
-def _write(path: Path, row: Mapping[str, object]) -> None:
-    fresh = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, row)
-        if fresh:
-            writer.writeheader()
-        writer.writerow(row)
-
-
 def main() -> None:
     """Train from the command line."""
     began = time.monotonic()
@@ -341,7 +313,7 @@ def main() -> None:
             due = time.monotonic() + options.every
             score = validation.score(averaged)
             row = {"seconds": round(elapsed), "step": step, **{k: round(v, 2) for k, v in score.items()}}
-            _write(options.out / "validation.csv", row)
+            append_row(options.out / "validation.csv", row)
             print(row, flush=True)
             save_file(half_precision(averaged), options.out / "last.safetensors")
             total = score["alone"] + 2 * score["mended"]
@@ -351,7 +323,7 @@ def main() -> None:
         if last:
             break
         for group in optimiser.param_groups:
-            group["lr"] = recipe.rate * _schedule(step, progress, recipe)
+            group["lr"] = recipe.rate * rate_factor(step, progress, recipe)
         student.train()
         loss, measured = learn(student, teacher, composer, recipe, min(1.0, progress))
         optimiser.zero_grad(set_to_none=True)
@@ -368,7 +340,7 @@ def main() -> None:
         if len(seen) >= options.log_every:
             row = {"step": step, "seconds": round(time.monotonic() - began, 1)}
             row |= {k: f"{float(torch.stack([s[k] for s in seen]).nanmean()):.4f}" for k in seen[0]}
-            _write(options.out / "log.csv", row)
+            append_row(options.out / "log.csv", row)
             print(row, flush=True)
             seen = []
 

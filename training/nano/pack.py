@@ -154,24 +154,35 @@ def add_real(pictures: Pictures, folder: Path) -> None:
             pictures.cut_out(shown[0], maps[0], arrays[f"labels{k}"][0], False)
 
 
-def main() -> None:
-    """Pack from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def pack_options(description: str | None, out: str) -> argparse.Namespace:
+    """Sources and target of a pack, from the command line; the folder ``out`` (the default) is made."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", type=Path, required=True, help="folder with the training sets")
     parser.add_argument("--real", type=Path, required=True, help="what training.nano.real_clips wrote")
     parser.add_argument("--teacher", type=Path, required=True, help="a .tflite file of MobileNetV2")
     parser.add_argument("--davis", type=Path, required=True, help="videos and masks to validate on")
-    parser.add_argument("--out", type=Path, default=Path(".pack"))
+    parser.add_argument("--out", type=Path, default=Path(out))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    return options
+
+
+def save_teacher(options: argparse.Namespace) -> None:
+    """Write the teacher's weights in half precision."""
+    teacher = {name: values.astype(np.float16) for name, values in pack_teacher(options.teacher).items()}
+    np.savez(options.out / "teacher.npz", **teacher)
+
+
+def main() -> None:
+    """Pack from the command line."""
+    options = pack_options(__doc__, ".pack")
     pictures = Pictures()
     for kind in ("coco_by", "ccp"):
         add_photographs(pictures, options.data, kind)
     add_textures(pictures, 150)
     add_real(pictures, options.real)
     pictures.save(options.out / "pictures.npz")
-    teacher = {name: values.astype(np.float16) for name, values in pack_teacher(options.teacher).items()}
-    np.savez(options.out / "teacher.npz", **teacher)
+    save_teacher(options)
     shutil.copytree(options.davis, options.out / "validation", dirs_exist_ok=True)
     print(
         f"{len(pictures.sets)} pictures, {len(pictures.cutouts)} cut-outs, {len(pictures.tracks)} tracks; "

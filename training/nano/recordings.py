@@ -89,7 +89,7 @@ def record(
         return disturbed(belief, rng) if rng.random() < DISTURBED else belief
 
     settings = replace(settings, appearance=replace(settings.appearance, seed=int(rng.integers(1 << 30))))
-    refiner = None if backbone is None else NanoRefiner(backbone, NanoSettings(engine=settings))
+    refiner = None if backbone is None else NanoRefiner(backbone, NanoSettings(classical=settings))
     tracker = ClassicalTracker(settings, refiner=observe)
     ids = object_ids(clip.labels[0])
     tracker.start(Frame(0, clip.images[0], "0"), mask_targets(clip.labels[0], ids))

@@ -9,23 +9,20 @@ Which pictures and which motions is drawn by NumPy on the CPU; pixels are made w
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from .pack import CANVAS, SETS, WHOLE, unpacked
+from .bank import UNKNOWN, Bank
+from .pack import CANVAS, SETS, WHOLE
 
 LAYERS = 3
 BLOB = -1
 """In place of a label: a region of random outline."""
-UNKNOWN = 255
 SHARES = {"coco_by": 0.35, "ccp": 0.2, "drawn": 0.1, "real": 0.15, "blob": 0.2}
 """How often a cut-out is of a set."""
 BACKGROUNDS = {"coco_by": 0.3, "ccp": 0.25, "drawn": 0.05, "real": 0.4}
@@ -57,55 +54,6 @@ class SynthesisSettings:
     turn: float = 0.12
     growth: float = 0.07
     elastic: float = 0.05
-
-
-@dataclass(frozen=True, eq=False)
-class Bank:
-    """Everything that clips are made of, on one device."""
-
-    pictures: Tensor
-    """(N, 3, C, C) uint8, each in the upper left corner."""
-    labels: Tensor
-    """(M, C, C) uint8."""
-    sizes: NDArray[np.int64]
-    """(N, 2) rows and columns."""
-    sets: NDArray[np.int64]
-    cutouts: NDArray[np.int64]
-    """(K, 7) picture, label map, label, x0, y0, x1, y1."""
-    tracks: NDArray[np.int64]
-    """(R, 2, L) pictures and label maps; -1 after the end."""
-
-
-def load_bank(path: Path, device: str, workers: int) -> Bank:
-    """The bank of a file that :mod:`training.nano.pack` wrote."""
-    with np.load(path) as file:
-        arrays = dict(file)
-    blobs, maps = unpacked(arrays, "pictures"), unpacked(arrays, "labels")
-    pictures = np.zeros((len(blobs), CANVAS, CANVAS, 3), np.uint8)
-    labels = np.zeros((len(maps), CANVAS, CANVAS), np.uint8)
-    sizes = np.zeros((len(blobs), 2), np.int64)
-
-    def put(number: int) -> None:
-        image = cv2.imdecode(blobs[number], cv2.IMREAD_COLOR)[..., ::-1]
-        sizes[number] = image.shape[:2]
-        pictures[number, : image.shape[0], : image.shape[1]] = image
-
-    def put_labels(number: int) -> None:
-        image = cv2.imdecode(maps[number], cv2.IMREAD_UNCHANGED)
-        labels[number, : image.shape[0], : image.shape[1]] = image
-
-    with ThreadPoolExecutor(max(1, workers)) as threads:
-        list(threads.map(put, range(len(blobs))))
-        list(threads.map(put_labels, range(len(maps))))
-    planes = torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2).contiguous()
-    return Bank(
-        planes,
-        torch.from_numpy(labels).to(device),
-        sizes,
-        arrays["sets"].astype(np.int64),
-        arrays["cutouts"].astype(np.int64),
-        arrays["tracks"].astype(np.int64),
-    )
 
 
 @dataclass(eq=False)

@@ -9,7 +9,6 @@ never learned from.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.nano.pack import SETS, WHOLE, Pictures, add_real, add_textures
-from training.nano.teacher import pack_teacher
+from training.nano.pack import SETS, WHOLE, Pictures, add_real, add_textures, pack_options, save_teacher
 
 Image = NDArray[np.uint8]
 
@@ -137,14 +135,7 @@ def add_first_frames(root: Path, out: Path) -> int:
 
 def main() -> None:
     """Pack from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder with the training sets")
-    parser.add_argument("--real", type=Path, required=True, help="what training.nano.real_clips wrote")
-    parser.add_argument("--teacher", type=Path, required=True, help="a .tflite file of MobileNetV2")
-    parser.add_argument("--davis", type=Path, required=True, help="videos and masks to validate on")
-    parser.add_argument("--out", type=Path, default=Path(".pack-prompts"))
-    options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
+    options = pack_options(__doc__, ".pack-prompts")
     pictures = Drawn()
     add_instances(pictures, options.data)
     add_people(pictures, options.data)
@@ -152,8 +143,7 @@ def main() -> None:
     add_tracks(pictures, options.real)
     pictures.save(options.out / "pictures.npz")
     np.save(options.out / "weights.npy", pictures.weights())
-    teacher = {name: values.astype(np.float16) for name, values in pack_teacher(options.teacher).items()}
-    np.savez(options.out / "teacher.npz", **teacher)
+    save_teacher(options)
     videos = add_first_frames(options.davis, options.out / "validation")
     print(
         f"{len(pictures.sets)} pictures, {len(pictures.cutouts)} cut-outs, {len(pictures.groups)} of them of "

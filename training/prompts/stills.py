@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from training.nano.bank import UNKNOWN, Bank
 from training.nano.pack import CANVAS, WHOLE
-from training.nano.synthesis import UNKNOWN, Bank
 
 LAYERS = 2
 """Cut-outs in front of a picture, at most; the first may be the target."""

@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import argparse
 import copy
-import csv
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,8 +25,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from training.nano.bank import load_bank
+from training.nano.distillation import FeatureStudent
 from training.nano.gpu import mask_losses
-from training.nano.synthesis import load_bank
+from training.nano.progress import append_row, rate_factor
 from training.nano.teacher import CHANNELS, LAST, SIXTEENTH, ImageTeacher
 from training.nano.validation import overlaps
 from vos.backbones.interactive.network import InteractiveConfig, InteractiveNetwork
@@ -64,7 +64,7 @@ class PromptRecipe:
     teaching: float = 0.3
 
 
-class PromptStudent(nn.Module):
+class PromptStudent(FeatureStudent):
     """The network, and heads that predict the teacher's features, which are thrown away."""
 
     def __init__(self, network: InteractiveNetwork) -> None:
@@ -73,23 +73,10 @@ class PromptStudent(nn.Module):
         widths = network.config.widths
         self.sixteen = nn.Conv2d(widths[3], CHANNELS[SIXTEENTH], 1)
         self.last = nn.Conv2d(widths[4], CHANNELS[LAST], 1)
-        self.register_buffer("means", torch.zeros(sum(CHANNELS.values())))
-        self.register_buffer("spreads", torch.zeros(sum(CHANNELS.values())))
 
     def teaching_loss(self, levels: tuple[Tensor, ...], features: dict[int, Tensor]) -> Tensor:
         """Squared error of standardised features."""
-        both = [features[SIXTEENTH].float(), features[LAST].float()]
-        with torch.no_grad():
-            means = torch.cat([f.mean(dim=(0, 2, 3)) for f in both])
-            spreads = torch.cat([f.std(dim=(0, 2, 3)) for f in both])
-            keep = torch.where(self.spreads.sum() > 0, 0.98, 0.0)
-            self.means.lerp_(means, 1 - keep)
-            self.spreads.lerp_(spreads, 1 - keep)
-        split = list(CHANNELS.values())
-        wanted = [
-            ((f - m[:, None, None]) / s.clamp_min(1e-3)[:, None, None]).clamp(-4, 4)
-            for f, m, s in zip(both, self.means.split(split), self.spreads.split(split), strict=True)
-        ]
+        wanted = self.standardised(features)
         found = (self.sixteen(levels[3]), self.last(levels[4]))
         losses = [F.mse_loss(f.float(), w) for f, w in zip(found, wanted, strict=True)]
         return losses[0] + losses[1]
@@ -165,20 +152,63 @@ def _mean(values: Tensor, rows: Tensor) -> Tensor:
     return torch.where(rows, values, 0.0).sum() / rows.sum()
 
 
-def _schedule(step: int, progress: float, recipe: PromptRecipe) -> float:
-    if step < recipe.warmup:
-        return (step + 1) / recipe.warmup
-    left = (1 - progress) / recipe.cooldown
-    return float(0.02 + 0.98 * min(1.0, max(0.0, left)))
+@dataclass(eq=False)
+class Training:
+    """A network in training."""
+
+    student: PromptStudent
+    averaged: InteractiveNetwork
+    """Exponential mean of the student's weights."""
+    optimiser: torch.optim.Optimizer
+    step: int = 0
+    spent: float = 0.0
+    """Seconds of earlier runs."""
+    best: float = -1.0
+    """Highest validation score."""
+
+    def load(self, path: Path, device: str) -> None:
+        """Continue from what :meth:`save` wrote."""
+        state = torch.load(path, map_location=device, weights_only=True)
+        self.student.load_state_dict(state["student"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.spent, self.best = state["step"], state["spent"], state["best"]
+
+    def save(self, path: Path, elapsed: float) -> None:
+        """Write all that a later step depends on; ``elapsed``: seconds of all runs."""
+        state = {
+            "student": self.student.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "spent": elapsed,
+            "best": self.best,
+        }
+        torch.save(state, path)
+
+    def update(self, loss: Tensor, recipe: PromptRecipe, log_every: int) -> None:
+        """One step down the gradient of ``loss``, and the mean of the weights."""
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.student.parameters(), recipe.clip)
+        if self.step % log_every == 0 and not bool(torch.isfinite(norm)):
+            raise SystemExit(f"the gradient is not finite in step {self.step}")
+        self.optimiser.step()
+        with torch.no_grad():
+            keep = min(recipe.averaging, (1 + self.step) / (10 + self.step))
+            torch._foreach_lerp_(_floats(self.averaged), _floats(self.student.network), 1 - keep)
+        self.step += 1
 
 
-def _write(path: Path, row: Mapping[str, object]) -> None:
-    fresh = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, row)
-        if fresh:
-            writer.writeheader()
-        writer.writerow(row)
+def new_training(recipe: PromptRecipe, device: str) -> Training:
+    """A network with random weights and its optimiser."""
+    student = PromptStudent(InteractiveNetwork(recipe.network)).to(device)
+    student = student.to(memory_format=torch.channels_last)
+    averaged = copy.deepcopy(student.network).eval()
+    optimiser = torch.optim.AdamW(
+        student.parameters(), lr=recipe.rate, weight_decay=recipe.decay, fused=device == "cuda"
+    )
+    return Training(student, averaged, optimiser)
 
 
 def main() -> None:
@@ -197,73 +227,54 @@ def main() -> None:
     first_frames = FirstFrames(options.pack / "validation")
     with np.load(options.pack / "teacher.npz") as file:
         teacher = ImageTeacher(dict(file)).to(device).eval()
-    student = PromptStudent(InteractiveNetwork(recipe.network)).to(device)
-    student = student.to(memory_format=torch.channels_last)
-    averaged = copy.deepcopy(student.network).eval()
-    optimiser = torch.optim.AdamW(
-        student.parameters(), lr=recipe.rate, weight_decay=recipe.decay, fused=device == "cuda"
-    )
-    step, spent, best = 0, 0.0, -1.0
+    run = new_training(recipe, device)
     if options.resume and (options.out / "state.pt").exists():
-        state = torch.load(options.out / "state.pt", map_location=device, weights_only=True)
-        student.load_state_dict(state["student"])
-        averaged.load_state_dict(state["averaged"])
-        optimiser.load_state_dict(state["optimiser"])
-        step, spent, best = state["step"], state["spent"], state["best"]
-    composer = StillComposer(bank, np.load(options.pack / "weights.npy"), recipe.stills, options.seed + step)
-    means = [v for v in averaged.state_dict().values() if v.is_floating_point()]
-    own = [v for v in student.network.state_dict().values() if v.is_floating_point()]
+        run.load(options.out / "state.pt", device)
+    weights = np.load(options.pack / "weights.npy")
+    composer = StillComposer(bank, weights, recipe.stills, options.seed + run.step)
     seen: list[dict[str, Tensor]] = []
     due = time.monotonic() + options.every
     print(f"loaded in {time.monotonic() - began:.1f} s", flush=True)
     while True:
-        elapsed = spent + time.monotonic() - began
+        elapsed = run.spent + time.monotonic() - began
         progress = elapsed / (60 * options.minutes)
-        last = progress >= 1 or (options.steps is not None and step >= options.steps)
+        last = progress >= 1 or (options.steps is not None and run.step >= options.steps)
         if last or time.monotonic() >= due:
-            score = first_frames.score(averaged, device)
-            row = {"seconds": round(elapsed), "step": step, **{k: round(v, 4) for k, v in score.items()}}
-            _write(options.out / "validation.csv", row)
-            print(row, flush=True)
-            save_file(half_precision(averaged), options.out / "last.safetensors")
-            total = sum(score.values())
-            if total > best:
-                best = total
-                save_file(half_precision(averaged), options.out / "best.safetensors")
-            state = {
-                "student": student.state_dict(),
-                "averaged": averaged.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "step": step,
-                "spent": elapsed,
-                "best": best,
-            }
+            _validate(run, first_frames, options.out, elapsed, device)
             if not options.no_state:
-                torch.save(state, options.out / "state.pt")
+                run.save(options.out / "state.pt", elapsed)
             due = time.monotonic() + options.every
         if last:
             break
-        for group in optimiser.param_groups:
-            group["lr"] = recipe.rate * _schedule(step, progress, recipe)
-        student.train()
-        loss, measured = learn(student, teacher, composer, recipe, min(1.0, progress))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(student.parameters(), recipe.clip)
-        if step % options.log_every == 0 and not bool(torch.isfinite(norm)):
-            raise SystemExit(f"the gradient is not finite in step {step}")
-        optimiser.step()
-        with torch.no_grad():
-            keep = min(recipe.averaging, (1 + step) / (10 + step))
-            torch._foreach_lerp_(means, own, 1 - keep)
-        step += 1
+        for group in run.optimiser.param_groups:
+            group["lr"] = recipe.rate * rate_factor(run.step, progress, recipe)
+        run.student.train()
+        loss, measured = learn(run.student, teacher, composer, recipe, min(1.0, progress))
+        run.update(loss, recipe, options.log_every)
         seen.append(measured)
         if len(seen) >= options.log_every:
-            row = {"step": step, "seconds": round(spent + time.monotonic() - began, 1)}
+            row = {"step": run.step, "seconds": round(run.spent + time.monotonic() - began, 1)}
             row |= {k: f"{float(torch.stack([s[k] for s in seen]).nanmean()):.4f}" for k in seen[0]}
-            _write(options.out / "log.csv", row)
+            append_row(options.out / "log.csv", row)
             print(row, flush=True)
             seen = []
+
+
+def _validate(run: Training, first_frames: FirstFrames, out: Path, elapsed: float, device: str) -> None:
+    """Score the mean of the weights, and keep it."""
+    score = first_frames.score(run.averaged, device)
+    row = {"seconds": round(elapsed), "step": run.step, **{k: round(v, 4) for k, v in score.items()}}
+    append_row(out / "validation.csv", row)
+    print(row, flush=True)
+    save_file(half_precision(run.averaged), out / "last.safetensors")
+    total = sum(score.values())
+    if total > run.best:
+        run.best = total
+        save_file(half_precision(run.averaged), out / "best.safetensors")
+
+
+def _floats(network: nn.Module) -> list[Tensor]:
+    return [v for v in network.state_dict().values() if v.is_floating_point()]
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
+LOW_RES_STRIDE = 4
+"""Pixels of the image per cell of the low-res grid."""
+
 CropBox = tuple[int, int, int, int]
 """x0, y0, x1, y1 in image pixels; the last two are one past the end."""
 
@@ -76,3 +79,14 @@ def crop_box_around(box: NDArray[np.floating], size: tuple[int, int], margin: fl
     left, top = min(max(int(x0 - around), 0), width - 1), min(max(int(y0 - around), 0), height - 1)
     right, bottom = min(int(np.ceil(x1 + around)) + 1, width), min(int(np.ceil(y1 + around)) + 1, height)
     return left, top, max(right, left + 1), max(bottom, top + 1)
+
+
+def low_res_of(logits: Floats) -> Floats:
+    """(N, K, H, W) logits on the low-res grid (N, K, h, w)."""
+    count, per, height, width = logits.shape
+    size = max(1, -(-height // LOW_RES_STRIDE)), max(1, -(-width // LOW_RES_STRIDE))
+    low_res = np.empty((count, per, *size), np.float32)
+    for row in range(count):
+        for k in range(per):
+            low_res[row, k] = resized(logits[row, k], size)
+    return low_res

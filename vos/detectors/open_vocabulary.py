@@ -82,7 +82,7 @@ class GroundingDinoDetector(_Detector):
         length, longest = len(encoded["input_ids"]), int(self.model.config.max_text_len)
         if length > longest:
             raise PromptError(
-                f"{len(names)} class names take {length} tokens, but the model reads {longest}; "
+                f"{len(names)} class names take {length} tokens, but the limit of the model is {longest}; "
                 "name fewer classes, or use shorter names"
             )
         spans = []
@@ -124,7 +124,8 @@ class Owlv2Detector(_Detector):
             ids = tokenizer(query)["input_ids"]
             if len(ids) > longest:
                 raise PromptError(
-                    f"{query!r} takes {len(ids)} tokens, but the model reads {longest}; use a shorter name"
+                    f"{query!r} takes {len(ids)} tokens, but the limit of the model is {longest}; use a "
+                    f"shorter name"
                 )
             _refuse_unknown(name, tokenizer(name, add_special_tokens=False)["input_ids"], tokenizer)
 
@@ -134,7 +135,7 @@ def _refuse_unknown(name: str, tokens: Sequence[int], tokenizer: Any) -> None:
     unknown = tokenizer.unk_token_id
     if not tokens or (unknown != tokenizer.eos_token_id and unknown in tokens):
         raise PromptError(
-            f"the model does not know {name!r}; use plain words of the language it was trained on"
+            f"the vocabulary of the model lacks {name!r}; use plain words of the language it was trained on"
         )
 
 

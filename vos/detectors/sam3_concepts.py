@@ -66,8 +66,8 @@ class Sam3ConceptDetector:
         for exemplar in exemplars:
             if exemplar.name not in names:
                 raise PromptError(
-                    f"an exemplar is of {exemplar.name!r}, which is not looked for; "
-                    f"looked for are {', '.join(map(repr, names))}"
+                    f"an exemplar is of {exemplar.name!r}, which is not among the classes: "
+                    f"{', '.join(map(repr, names))}"
                 )
         texts = [self._text(name) for name in names]
         pixels = self.processor(images=image, return_tensors="pt").pixel_values
@@ -86,7 +86,8 @@ class Sam3ConceptDetector:
             length = len(tokenizer(name)["input_ids"])
             if length > LONGEST:
                 raise PromptError(
-                    f"{name!r} takes {length} tokens, but the model reads {LONGEST}; use a shorter name"
+                    f"{name!r} takes {length} tokens, but the limit of the model is {LONGEST}; use a "
+                    f"shorter name"
                 )
             tokens = tokenizer(name, return_tensors="pt", padding="max_length", max_length=LONGEST)
             tokens = tokens.to(self.model.device)

@@ -131,7 +131,7 @@ def _one_channel(picture: NDArray) -> NDArray[np.uint8]:
         first = picture[..., 0]
         if any((picture[..., channel] != first).any() for channel in (1, 2)):
             raise ValueError(
-                "it is a colour picture; masks are index PNG (with a palette) or grey, "
+                "it is a colour image; masks are index PNG (with a palette) or grey, "
                 "one number per pixel: save the object ids, not their colours"
             )
         picture = np.ascontiguousarray(first)

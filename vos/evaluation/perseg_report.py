@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..files import make_folder, write_text_atomic
+from ..json_report import JsonReport
 from .report import columns, csv_text
 
 EPSILON = 1e-10
@@ -49,7 +49,7 @@ class ObjectCounts:
 
 
 @dataclass(frozen=True)
-class PersegReport:
+class PersegReport(JsonReport):
     """The scores of a data set in the layout of PerSeg; all numbers are fractions."""
 
     reference: str
@@ -69,18 +69,6 @@ class PersegReport:
             "global": self.global_scores(),
             "objects": [{"object": row.name, "images": row.images, **row.scores()} for row in self.objects],
         }
-
-    def to_json(self) -> str:
-        """:meth:`to_dict` as text."""
-        return json.dumps(self.to_dict(), allow_nan=False) + "\n"
-
-    def write_json(self, path: str | os.PathLike[str]) -> None:
-        """Write the JSON document, all of it or nothing.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
-        write_text_atomic(path, self.to_json())
 
     def write_csv(self, folder: str | os.PathLike[str]) -> tuple[Path, Path]:
         """Write ``global_results-perseg.csv`` and ``per-object_results-perseg.csv``; return their paths.

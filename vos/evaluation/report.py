@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..files import make_folder, write_text_atomic
+from ..json_report import JsonReport
 from .statistics import Statistics, average, sequence_statistics
 
 
@@ -50,7 +50,7 @@ class ObjectScores:
 
 
 @dataclass(frozen=True, eq=False)
-class Report:
+class Report(JsonReport):
     """The scores of a DAVIS set; all numbers are fractions."""
 
     subset: str
@@ -90,18 +90,6 @@ class Report:
                 for row in self.objects
             ],
         }
-
-    def to_json(self) -> str:
-        """:meth:`to_dict` as text."""
-        return json.dumps(self.to_dict(), allow_nan=False) + "\n"
-
-    def write_json(self, path: str | os.PathLike[str]) -> None:
-        """Write the JSON document, all of it or nothing.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
-        write_text_atomic(path, self.to_json())
 
     def write_csv(self, folder: str | os.PathLike[str]) -> tuple[Path, Path]:
         """Write ``global_results-<set>.csv`` and ``per-sequence_results-<set>.csv``; return their paths.

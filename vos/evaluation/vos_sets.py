@@ -26,7 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EvaluationError
-from ..files import visible, write_text_atomic
+from ..files import visible
+from ..json_report import JsonReport
 from ..results import VOID
 from .boundary import BOUND, boundary_radius, contour_accuracy
 from .label_png import read_foreground_png, read_label_png
@@ -80,7 +81,7 @@ class TrackScores:
 
 
 @dataclass(frozen=True)
-class VosReport:
+class VosReport(JsonReport):
     """The scores of a data set; all numbers are fractions."""
 
     layout: str
@@ -115,18 +116,6 @@ class VosReport:
             for t in self.tracks
         ]
         return {"layout": self.layout, "global": self.global_scores(), "objects": tracks}
-
-    def to_json(self) -> str:
-        """:meth:`to_dict` as text."""
-        return json.dumps(self.to_dict(), allow_nan=False) + "\n"
-
-    def write_json(self, path: str | os.PathLike[str]) -> None:
-        """Write the JSON document, all of it or nothing.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
-        write_text_atomic(path, self.to_json())
 
     def table(self) -> str:
         """A table in percent, by video and object; ends in a newline."""

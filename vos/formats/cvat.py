@@ -241,7 +241,7 @@ def read_cvat(path: Path, request: Request) -> Annotations:
         for index in sorted(frames):
             name, file_name, frame_size = frames[index]
             if frame_size is None:
-                raise ValueError("it does not say how large the frames are: give --size or --video")
+                raise ValueError("it does not store the size of the frames: give --size or --video")
             masks = [
                 ObjectMask(object_id, encode_counts(mask), z_order=int(shape.element.get("z_order", "0")))
                 for shape, object_id in by_frame.get(index, ())

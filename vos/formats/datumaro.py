@@ -115,7 +115,7 @@ def read_datumaro(path: Path, request: Request) -> Annotations:
             item = items[n]
             size = item.get("image", {}).get("size") or request.size
             if size is None:
-                raise ValueError("it does not say how large the images are: give --size or --video")
+                raise ValueError("it does not store the size of the images: give --size or --video")
             height_width = check_size(list(size))
             masks = [
                 ObjectMask(ids[key], counts, z_order=int(annotation.get("z_order", 0)))

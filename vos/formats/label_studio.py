@@ -136,7 +136,7 @@ def read_label_studio(path: Path, request: Request) -> Annotations:
         for n in order:
             size = sizes[n] or known
             if size is None:
-                raise ValueError("it does not say how large the images are: give --size or --video")
+                raise ValueError("it does not store the size of the images: give --size or --video")
             masks = [
                 ObjectMask(
                     ids[_identity(region, n)], encode_counts(mask), region.get("score"), _source(region)

@@ -163,7 +163,7 @@ def _boxes(region: dict[str, Any], request: Request) -> Iterator[tuple[int, Box]
     elif request.size is not None:
         height, width = request.size
     else:
-        raise ValueError("it does not say how large the video is: give --size or --video")
+        raise ValueError("it does not store the size of the video: give --size or --video")
     sequence = sorted(region["value"]["sequence"], key=lambda key: key["frame"])
     for key, following in zip(sequence, [*sequence[1:], None], strict=True):
         first = int(key["frame"])

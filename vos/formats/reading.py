@@ -230,7 +230,7 @@ def decode_labels(data: bytes) -> np.ndarray:
     if values.ndim == 3 and mode in ("RGB", "RGBA") and (values[..., :1] == values[..., :3]).all():
         values = values[..., 0]
     if values.ndim != 2:
-        raise ValueError("it is a colour picture; masks are index PNG (with a palette) or grey")
+        raise ValueError("it is a colour image; masks are index PNG (with a palette) or grey")
     if values.dtype not in (np.uint8, np.uint16):
         if values.dtype.kind not in "iu" or values.min() < 0 or values.max() > 0xFFFF:
             raise ValueError(f"it has {mode} pixels; masks have whole numbers of 8 or 16 bits")

@@ -127,7 +127,7 @@ def write(
     refuse_soft(format, checked)
     _check_images(format, images)
     if found.needs_frames and frames is None:
-        raise InputError(f"format {format} is made of the video's frames: use `vos export` and give --video")
+        raise InputError(f"format {format} needs the video's frames: use `vos export` and give --video")
     make_folder(path.parent)
     facts = VideoFacts(
         fps=annotations.fps,

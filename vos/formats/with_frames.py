@@ -92,7 +92,7 @@ def video_of_run(source: Path) -> tuple[Path, tuple[int, int] | None]:
     record = next((p for p in (source / RECORD, source.parent / RECORD) if p.is_file()), None)
     hint = "give the video with --video"
     if record is None or (record.parent != source and source.name != "masks"):
-        raise InputError(f"{source} does not say which video the masks are of: {hint}")
+        raise InputError(f"{source} does not record the video of the masks: {hint}")
     with reading(record, "the record of a run"):
         run = load_json(record)
         given = run["input"]

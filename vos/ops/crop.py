@@ -1,4 +1,4 @@
-"""Where to look, and how closely: the part of the frame that a step works on.
+"""The working crop: the part of the frame that a step works on, and its resolution.
 
 A small object is worked on at full resolution, a large one or several scattered ones at a lower one, so
 that a step costs about the same whatever there is to follow.
@@ -19,9 +19,9 @@ from ..results import Labels, label_dtype, object_ids
 from .overlap import argmax_rows, label_lookup
 
 SMALLEST = 8
-"""A window has at least this many rows and columns, or as many as the frame."""
+"""A crop has at least this many rows and columns, or as many as the frame."""
 GRID = 8
-"""Window edges lie on multiples of this, so that a window does not tremble with the outline."""
+"""Crop edges lie on multiples of this, so that a crop does not change with every pixel of the contour."""
 
 HALVED = 3
 """Images that are to be made smaller by this factor or more are halved first."""
@@ -46,7 +46,7 @@ class Crop:
         return float(np.sqrt(self.height * self.width / ((self.y1 - self.y0) * (self.x1 - self.x0))))
 
     def cut(self, values: NDArray[Any]) -> NDArray[Any]:
-        """The window's part of (H, W) or (H, W, C) ``values``, resized by averaging."""
+        """The crop's part of (H, W) or (H, W, C) ``values``, resized by averaging."""
         part = np.ascontiguousarray(values[self.y0 : self.y1, self.x0 : self.x1])
         if part.shape[:2] == (self.height, self.width):
             return part
@@ -58,7 +58,7 @@ class Crop:
         return _shrunk(part, self.width, self.height)
 
     def cut_mask(self, labels: Labels, object_id: int) -> NDArray[np.float32]:
-        """(height, width) float32 in 0..1: which part of each pixel of the window an object covers."""
+        """(height, width) float32 in 0..1: which part of each pixel of the crop an object covers."""
         part = labels[self.y0 : self.y1, self.x0 : self.x1]
         covered = self._inside().cut((part == object_id).view(np.uint8) * np.uint8(255))
         return covered.astype(np.float32) / np.float32(255)
@@ -99,7 +99,7 @@ class Crop:
         return Crop(0, 0, self.y1 - self.y0, self.x1 - self.x0, self.height, self.width)
 
     def _enlarged_box(self, box: Box) -> tuple[slice, slice]:
-        """Rows and columns of the enlarged window that a box of it and one pixel around it take."""
+        """Rows and columns of the enlarged crop that a box of it and one pixel around it take."""
         rows, columns = self.y1 - self.y0, self.x1 - self.x0
         down, right = rows / self.height, columns / self.width
         return (
@@ -131,7 +131,7 @@ class Crop:
         return np.stack([cv2.resize(v, size, interpolation=cv2.INTER_LINEAR) for v in values])
 
     def transfer(self, values: NDArray[np.float32], other: Crop) -> list[NDArray[np.float32]]:
-        """(N, height, width) values of this window as N pictures of the ``other``, 0 where this one does
+        """(N, height, width) values of this crop as N images of the ``other``, 0 where this one does
         not reach."""
         down = self.height / (self.y1 - self.y0), other.height / (other.y1 - other.y0)
         right = self.width / (self.x1 - self.x0), other.width / (other.x1 - other.x0)
@@ -149,10 +149,10 @@ class Crop:
 def choose_crop(
     labels: Labels, margin: float, margin_pixels: int, pixels: int, everywhere: bool = False
 ) -> Crop:
-    """The window around all objects.
+    """The crop around all objects.
 
     Args:
-        labels: (H, W), where the objects are believed to be.
+        labels: (H, W), where the objects are expected.
         margin: room on each side, as a fraction of the longest side of the largest object.
         margin_pixels: room on each side added to that, in pixels of the frame.
         pixels: how many pixels a working crop has at most, about.

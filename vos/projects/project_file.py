@@ -132,7 +132,7 @@ class ProjectFile:
             raise InputError(f"{self.path} is not the file of a project: {error}") from error
         if version > VERSION:
             raise InputError(
-                f"{self.path} is of version {version}, this program knows {VERSION}: install a later one"
+                f"{self.path} is of version {version}, this program reads {VERSION}: install a later one"
             )
         self.settings = override(ProjectSettings(), content.get("settings", {}))
         self._content: dict[str, Any] = content

@@ -115,6 +115,6 @@ def write_prompts(project: Project, folder: str | os.PathLike[str], video: str |
     if not targets:
         raise PromptError(f"video {entry.key!r} has no anchors that show an object")
     if absent:
-        logger.warning("%d anchors say that an object is absent, which a prompt file cannot", absent)
+        logger.warning("%d anchors mark an object as absent, which a prompt file cannot express", absent)
     write_text_atomic(path, json.dumps({"version": VERSION, "targets": targets}, indent=2) + "\n")
     return path

@@ -66,7 +66,7 @@ def check_mask_size(
     if turn.degrees in (90, 270) and (rows, columns) == (width, height):
         raise PromptError(
             f"{message}: they are stored as {columns}x{rows} and {turn} when read, and the mask was drawn on "
-            "the stored pixels. Give --turn-masks to turn it likewise, or draw it on the upright picture"
+            "the stored pixels. Give --turn-masks to rotate it as well, or draw it on the upright image"
         )
     turned = f" ({turn} when read)" if turn != UPRIGHT else ""
     raise PromptError(

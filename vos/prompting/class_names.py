@@ -53,8 +53,8 @@ class ClassNames:
         for exemplar in self.exemplars:
             if exemplar.name not in self.names:
                 raise PromptError(
-                    f"an exemplar is of {exemplar.name!r}, which is not looked for; name the class too, or "
-                    f"use one of {', '.join(map(repr, self.names))}"
+                    f"an exemplar is of {exemplar.name!r}, which is not among the classes; add the class, "
+                    f"or use one of {', '.join(map(repr, self.names))}"
                 )
         if not self.names:
             raise PromptError("no class is named: give at least one, such as --class dog")
@@ -70,7 +70,7 @@ class ClassNames:
 
 @dataclass(frozen=True)
 class ClassSettings:
-    """How objects are found by name. The words are those of the flags and of the keys of a recipe.
+    """How objects of named classes are detected. The names are those of the flags and recipe keys.
 
     Raises:
         ValueError: for a value out of range.
@@ -83,24 +83,24 @@ class ClassSettings:
     weights: str | None = None
     """Folder with the detector's weights; None: the local cache."""
     tuned: str | None = None
-    """What ``vos tune`` wrote for this detector."""
+    """Weights that ``vos tune`` wrote for this detector."""
     instances: int | None = None
     """At most so many objects of a class in one frame, the best ones; None: all."""
     min_score: float | None = None
-    """Score that a find needs, 0..1; None: what suits the detector."""
+    """Least score of a detection, 0..1; None: the detector's default."""
     same_object: float = 0.5
-    """IoU of two masks from which on they show one object."""
+    """IoU of two masks from which on they count as one object (non-maximum suppression)."""
     search_every: int = 5
-    """Frames between two looks for a class that was not found yet."""
+    """Stride of the search for a class that was not found yet, in frames."""
     search_frames: int = 500
-    """So many frames, counted from the first one read, are searched."""
+    """Frames that are searched, from the first one read on."""
     detect_every: int | None = None
-    """Frames between two looks for new objects once tracking has begun; None: no such looks."""
+    """Frames between two detections of new objects during tracking; None: none are detected."""
     reidentify: bool = True
-    """Whether a find that matches no object in sight goes on as a lost object of its class."""
+    """Whether a detection that matches no visible object continues a lost object of its class."""
     new_track: float = 0.9
-    """Score that a find of attention needs to begin a track once the run has begun, relative to the best of
-    its class so far: where nothing new is there, attention still goes somewhere."""
+    """Score that a detection by attention needs to begin a new track during tracking, relative to the best of
+    its class so far: attention has a maximum even where nothing new is visible."""
 
     def __post_init__(self) -> None:
         for name in ("instances", "search_every", "search_frames", "detect_every"):

@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReferenceSettings:
-    """What finds the thing of a reference."""
+    """How the object of a reference is found."""
 
     backbone: str | None = None
     """A name in :data:`vos.backbones.registry.BACKBONES`; None: the tracker's own, or the classical one."""
     checkpoint: str | None = None
     """File with that backbone's weights, in place of the weights cache."""
     features: str | None = None
-    """What is compared: a name in :data:`vos.backbones.features.FEATURES`; None: the backbone's own."""
+    """Features for matching: a name in :data:`vos.backbones.features.FEATURES`; None: the backbone's own."""
     features_weights: str | None = None
     """Folder with the weights of the features; None: the local Hugging Face cache."""
 
 
 @dataclass(frozen=True, eq=False)
 class ReferenceImage:
-    """One thing in one image."""
+    """One object in one image."""
 
     name: str
-    """Of the thing; views of the same name show the same thing."""
+    """Of the object; views of the same name show the same object."""
     image: NDArray[np.uint8]
     """(H, W, 3) RGB."""
     mask: NDArray[np.bool_]
@@ -53,7 +53,7 @@ class ReferenceImage:
 
 @dataclass(frozen=True, eq=False)
 class References:
-    """Things to find and follow in a video.
+    """Objects to find and track in a video.
 
     Raises:
         PromptError: without a view.
@@ -64,7 +64,7 @@ class References:
     def __post_init__(self) -> None:
         if not self.views:
             raise PromptError(
-                "no reference was given: give an image or a frame, and the mask of a thing in it"
+                "no reference was given: give an image or a frame, and the mask of an object in it"
             )
 
     @property

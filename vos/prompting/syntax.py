@@ -19,7 +19,7 @@ def split_flag(text: str, form: str) -> tuple[int, list[str]]:
     """
     head, colon, rest = text.partition(":")
     if not colon:
-        raise PromptError(f"{shown(text)} does not say which object it is about; write {form}")
+        raise PromptError(f"{shown(text)} has no object id; write {form}")
     return object_id(head.strip(), f"in {shown(text)}"), [part.strip() for part in rest.split(",")]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,19 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..errors import (
     InterruptedRunError,
     OutputError,
     PartialResultError,
-    PromptError,
     SettingsError,
 )
-from ..files import write_text_atomic
+from ..json_report import JsonReport
 from ..pool import ProcessPool, run_all
-from ..prompts import Prompt, Target, mask_targets
-from ..results import VOID, object_ids
+from .benchmark_targets import starting_targets, starting_targets_by_object
 from .folder import Layout, is_taken
 from .models import build_tracker_of
 from .settings import TrackSettings
@@ -40,7 +35,7 @@ BENCHMARK_SETTINGS = TrackSettings(outputs=("masks",))
 
 
 @dataclass(frozen=True, eq=False)
-class Benchmark:
+class Benchmark(JsonReport):
     """The scores of a data set and what it took."""
 
     report: Report | VosReport
@@ -72,18 +67,6 @@ class Benchmark:
             "settings": dataclasses.asdict(self.settings),
             "runs": runs,
         }
-
-    def to_json(self) -> str:
-        """:meth:`to_dict` as text."""
-        return json.dumps(self.to_dict(), allow_nan=False) + "\n"
-
-    def write_json(self, path: str | os.PathLike[str]) -> None:
-        """Write the document, all of it or nothing.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
-        write_text_atomic(path, self.to_json())
 
     def table(self) -> str:
         """The report's table, and the time."""
@@ -241,89 +224,6 @@ def benchmark_vos(
     return Benchmark(report, settings, {job.sequence: runs[job.sequence] for job in remaining})
 
 
-def first_targets(annotation: Path, *, one_object: bool) -> list[Target]:
-    """The objects of a sequence's first annotation; void is background.
-
-    Args:
-        annotation: index PNG.
-        one_object: whatever is not background is object 1 (DAVIS 2016).
-
-    Raises:
-        PromptError: if it shows no object.
-        MediaError: if it cannot be read.
-    """
-    from ..evaluation.label_png import read_label_png
-
-    labels = read_label_png(annotation)
-    labels = (labels > 0).astype(np.uint8) if one_object else np.where(labels == VOID, 0, labels)
-    targets = mask_targets(labels)
-    if not targets:
-        raise PromptError(f"{annotation} shows no object to follow")
-    return targets
-
-
-def starting_targets(annotations: Sequence[Path], names: Sequence[str], *, one_object: bool) -> list[Target]:
-    """The objects of a sequence, each at the first frame it is annotated in.
-
-    Args:
-        annotations: index PNGs in order, each named as its frame.
-        names: of all frames, in order.
-        one_object: whatever is not background is object 1 (DAVIS 2016).
-
-    Raises:
-        PromptError: if the first annotation shows no object, or an annotation has no frame.
-        MediaError: if one cannot be read.
-    """
-    from ..evaluation.label_png import read_label_png
-
-    targets: list[Target] = []
-    seen: set[int] = set()
-    for annotation in annotations:
-        index = _frame_of(annotation, names)
-        labels = read_label_png(annotation)
-        labels = (labels > 0).astype(np.uint8) if one_object else labels
-        new = [k for k in object_ids(labels) if k not in seen]
-        targets += mask_targets(labels, new, index)
-        seen.update(new)
-    if not targets:
-        raise PromptError(f"{annotations[0].parent} shows no object to follow")
-    return targets
-
-
-def starting_targets_by_object(folders: Sequence[Path], names: Sequence[str]) -> list[Target]:
-    """The objects of a video of SA-V, each at the first frame whose annotation shows it.
-
-    Args:
-        folders: one per object, named by its number from 0, with a binary PNG per annotated frame.
-        names: of all frames, in order.
-
-    Raises:
-        PromptError: if no annotation shows an object, or one has no frame.
-        MediaError: if one cannot be read.
-    """
-    from ..evaluation.label_png import read_foreground_png
-    from ..evaluation.vos_sets import annotation_files
-
-    targets = []
-    for folder in folders:
-        for annotation in annotation_files(folder):
-            mask = read_foreground_png(annotation)
-            if mask.any():
-                index = _frame_of(annotation, names)
-                # 0 is the background here, and an object there.
-                targets.append(Target(int(folder.name) + 1, Prompt(mask=mask), index, folder.name))
-                break
-    if not targets:
-        raise PromptError("no annotation shows an object to follow")
-    return targets
-
-
-def _frame_of(annotation: Path, names: Sequence[str]) -> int:
-    if annotation.stem not in names:
-        raise PromptError(f"{annotation} is of no frame: frames are named {names[0]}, ..., {names[-1]}")
-    return names.index(annotation.stem)
-
-
 def _run_all(
     remaining: Sequence[_Job],
     settings: TrackSettings,
@@ -352,8 +252,8 @@ def _run_in_processes(
                 raise event.value
             if event.kind == "died":
                 raise PartialResultError(
-                    f"a process was killed from outside, perhaps for want of memory; {done} of "
-                    f"{len(remaining)} sequences are done: go on with --resume and fewer --jobs"
+                    f"a process was killed from outside, perhaps because memory ran out; {done} of "
+                    f"{len(remaining)} sequences are done: continue with --resume and fewer --jobs"
                 )
             if event.kind == "done":
                 progress(event.key, None)
@@ -362,7 +262,7 @@ def _run_in_processes(
     except KeyboardInterrupt as error:
         raise InterruptedRunError(
             f"interrupted: {done} of {len(remaining)} sequences are done; "
-            "the same command with --resume goes on"
+            "the same command with --resume continues"
         ) from error
     finally:
         pool.close()  # what still runs is not needed any more, and as safe to kill as any run
@@ -416,5 +316,5 @@ def _refuse_results(remaining: Sequence[_Job], output: Path) -> None:
     if taken:
         raise OutputError(
             f"{output} holds results of {len(taken)} of the {len(remaining)} sequences, such as {taken[0]}: "
-            "give --resume to go on with them, --overwrite to replace them, or another folder"
+            "give --resume to continue, --overwrite to replace them, or another folder"
         )

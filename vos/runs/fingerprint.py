@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..backbones.weights.catalog import weights_file
+from ..backbones.weights.location import weights_file
 from ..distribution import own_version
 from ..errors import MediaError
 from ..prompting.class_names import ClassNames

@@ -202,7 +202,7 @@ def _enter(folder: RunFolder, identity: Mapping[str, Any], resume: bool, overwri
     elif not resume:
         what = "a finished run" if finished is not None else "a run that was stopped"
         raise OutputError(
-            f"{layout.folder} holds {what}: give --resume to go on with it, --overwrite to replace it, "
+            f"{layout.folder} holds {what}: give --resume to continue it, --overwrite to replace it, "
             "or another folder"
         )
     elif replacing is not None:
@@ -257,7 +257,7 @@ def _load_checkpoint(layout: Layout) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise OutputError(f"cannot go on from {path}: {error}; give --overwrite to start over") from error
+        raise OutputError(f"cannot continue from {path}: {error}; give --overwrite to start over") from error
     return state
 
 
@@ -293,7 +293,7 @@ def _refuse_differences(
         if all(text.startswith(("settings.outputs ", "outputs.")) for text in found):
             hint = " (`vos export` writes other formats of a finished run)"
         raise OutputError(
-            f"{layout.folder} holds a run with other settings, which --resume cannot go on with: "
+            f"{layout.folder} holds a run with other settings, which --resume cannot continue: "
             f"{'; '.join(found[:SHOWN])}{more}. Give the same settings{hint}, or --overwrite to start over"
         )
 

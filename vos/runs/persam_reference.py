@@ -154,8 +154,8 @@ def _read_mask(reference: Reference, settings: PersamRunSettings) -> tuple[NDArr
         level = int(red.max(initial=0))
         if 0 < level < LOWEST_RED:
             raise PromptError(
-                f"the foreground of {reference.mask} has the red value {level}: the published program takes "
-                f"masks for pictures and sees nothing below {LOWEST_RED}; save it with 128 or 255, "
+                f"the foreground of {reference.mask} has the red value {level}: the published program "
+                f"reads masks as RGB images and selects nothing below {LOWEST_RED}; save it with 128 or 255, "
                 "or leave out --recipe parity"
             )
         return red > 0, level
@@ -164,7 +164,7 @@ def _read_mask(reference: Reference, settings: PersamRunSettings) -> tuple[NDArr
     if wanted is None and len(masks) > 1:
         raise PromptError(
             f"{reference.mask} shows {len(masks)} objects ({', '.join(map(str, list(masks)[:5]))}), but a "
-            "target is one: say which with --reference-id"
+            f"target is one object: choose it with --reference-id"
         )
     if wanted is not None and wanted not in masks:
         raise PromptError(

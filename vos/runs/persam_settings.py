@@ -29,18 +29,18 @@ class PersamRunSettings(PersamSettings):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
     """What a network computes in; ``auto``: bfloat16 where that is native, else float32."""
     features: str | None = None
-    """What targets are compared by: a name in :data:`vos.backbones.features.FEATURES`; None: the backbone's
+    """Features for matching: a name in :data:`vos.backbones.features.FEATURES`; None: the backbone's
     own features."""
     features_weights: str | None = None
     """Folder with the weights of the features; None: the local Hugging Face cache."""
     view: Literal["auto", "aligned", "contrast", "reference"] = "auto"
     """How features are read: ``aligned`` with the image; ``contrast`` counts similarity to the target above
     that to its background; ``reference`` repeats the published program, with its quirks, and needs SAM.
-    ``auto`` is contrast for the built-in model, whose features are weak, and aligned for all others."""
+    ``auto`` is contrast for ``classical``, whose features are weak, and aligned for all others."""
     objects: int = 1
     """Instances of the target to look for in an image, at most."""
     outputs: tuple[str, ...] = OUTPUTS
-    """What to write besides ``run.json``; masks are always among it."""
+    """What to write besides ``run.json``; must include masks."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from ..backbones.base import Backbone
 from ..errors import EvaluationError, OutputError, SettingsError
 from ..evaluation.perseg import REFERENCE, PersegObject, evaluate_perseg, read_perseg
 from ..evaluation.perseg_report import PersegReport
-from ..files import visible, write_text_atomic
+from ..files import visible
+from ..json_report import JsonReport
 from ..names import check_name
 from ..video.source import IMAGE_KINDS
 from .folder import is_taken
@@ -30,7 +30,7 @@ PERSEG_SETTINGS = PersamRunSettings(outputs=("masks",))
 
 
 @dataclass(frozen=True, eq=False)
-class PersegBenchmark:
+class PersegBenchmark(JsonReport):
     """The scores of a data set and what it took."""
 
     report: PersegReport
@@ -44,18 +44,6 @@ class PersegBenchmark:
             {"object": name, "images": run.images, "seconds": run.seconds} for name, run in self.runs.items()
         ]
         return {**self.report.to_dict(), "settings": dataclasses.asdict(self.settings), "runs": runs}
-
-    def to_json(self) -> str:
-        """:meth:`to_dict` as text."""
-        return json.dumps(self.to_dict(), allow_nan=False) + "\n"
-
-    def write_json(self, path: str | os.PathLike[str]) -> None:
-        """Write the document, all of it or nothing.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
-        write_text_atomic(path, self.to_json())
 
     def table(self) -> str:
         """The report's table, and the time."""
@@ -162,5 +150,5 @@ def _refuse_results(layouts: list[Layout], output: Path) -> None:
     if taken:
         raise OutputError(
             f"{output} holds results of {len(taken)} of the {len(layouts)} objects, such as {taken[0]}: "
-            "give --resume to go on with them, --overwrite to replace them, or another folder"
+            "give --resume to continue, --overwrite to replace them, or another folder"
         )

@@ -243,7 +243,7 @@ def write_picture(path: Path, image: NDArray[np.uint8], *, overwrite: bool = Fal
     """
     extension = PICTURES.get(path.suffix.lower())
     if extension is None:
-        raise OutputError(f"{path} is to be a picture: name it .png or .jpg")
+        raise OutputError(f"{path} is to be an image: name it .png or .jpg")
     if path.exists() and not overwrite:
         raise OutputError(f"{path} is already there: give --overwrite, or another name")
     done, data = cv2.imencode(extension, np.ascontiguousarray(image[..., ::-1]))

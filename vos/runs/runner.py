@@ -99,7 +99,7 @@ class Run(ABC):
             )
         return (
             f"{done}, with complete {self.results} in {self.layout.paths[self.results]}; "
-            "the same command with --resume goes on"
+            "the same command with --resume continues"
         )
 
     def counted(self) -> str:
@@ -161,7 +161,9 @@ class ItemRun(Run):
         except FileNotFoundError:
             return
         except (OSError, ValueError) as error:
-            raise OutputError(f"cannot go on from {path}: {error}; give --overwrite to start over") from error
+            raise OutputError(
+                f"cannot continue from {path}: {error}; give --overwrite to start over"
+            ) from error
         for line in lines:
             with contextlib.suppress(ValueError):  # torn by a kill
                 item = json.loads(line)

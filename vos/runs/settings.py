@@ -25,7 +25,7 @@ class TrackSettings:
     budget: float | None = None
     """Seconds per frame that the model chosen by ``auto`` may take; None: 2."""
     key_every: int | None = None
-    """Run the tracker on every n-th frame, and fill the frames between along optical flow. None: on
+    """Run the tracker on every n-th frame, and fill the frames between by optical flow. None: on
     every frame, unless ``auto`` chooses otherwise."""
     backbone: str | None = None
     """What PerSAM runs over, a name in :data:`vos.backbones.registry.BACKBONES`; None: the classical one."""
@@ -36,7 +36,7 @@ class TrackSettings:
     checkpoint: str | None = None
     """File with the network's weights, in place of the weights cache."""
     tune: bool = False
-    """Fit a promptable model to the given frame (PerSAM-F)."""
+    """Fit the network to the prompted frames (SAM: PerSAM-F)."""
     start: int = 0
     """First frame to read, counted over the whole video."""
     end: int | None = None
@@ -44,17 +44,17 @@ class TrackSettings:
     stride: int = 1
     """Read every n-th frame, from ``start`` on."""
     size: tuple[int, int] | int | None = None
-    """(width, height), or the shorter side, that frames are scaled to as they are read; None: as they are."""
+    """(width, height), or the shorter side, that frames are scaled to; None: not scaled."""
     backward: bool = True
-    """Track objects backward, too, from the first frame they are prompted in."""
+    """Also track objects backward in time, from the first frame they are prompted in."""
     strict: bool = False
-    """Refuse a video that is damaged in its middle, in place of tracking what is left of it."""
+    """Refuse a damaged video, instead of tracking its readable frames."""
     reader: str = "auto"
     """How files are read: a name in :data:`vos.video.READERS`."""
     outputs: tuple[str, ...] = ("masks", "overlay", "coco")
     """What to write besides ``run.json``: names in :data:`vos.formats.registry.FORMATS`."""
     options: dict = field(default_factory=dict)
-    """Options of the outputs, each for those that have it, such as ``edge: soft`` for cut-outs."""
+    """Options of the outputs, such as ``edge: soft`` for cut-outs."""
     overlay: OverlaySettings = field(default_factory=OverlaySettings)
     """Appearance of the overlay video."""
     tracker: dict = field(default_factory=dict)
@@ -62,12 +62,12 @@ class TrackSettings:
     classes: ClassSettings = field(default_factory=ClassSettings)
     """How objects of named classes are detected."""
     reference: ReferenceSettings = field(default_factory=ReferenceSettings)
-    """What finds the things of references."""
+    """How objects of reference images are found."""
     keep_states: int = 0
     """States kept of the finished run, so that it can be extended: the last one, and others before it, from
     which a correction continues. Each takes some MiB."""
     checkpoint_every: int = 25
-    """Frames between two points at which a stopped run can go on."""
+    """Frames between two checkpoints from which an interrupted run can be resumed."""
 
     def reading(self) -> dict[str, Any]:
         """The options of :func:`vos.open_video` that are settings of a run."""

@@ -53,25 +53,25 @@ def track_video(
     backbone: Backbone | None = None,
     detector: Detector | None = None,
 ) -> TrackSummary:
-    """Follow ``targets`` through ``video`` and write the results.
+    """Track ``targets`` through ``video`` and write the results.
 
-    Objects may be given in any frame: what comes before the frame in which an object is given first is
-    tracked backwards in time. Objects named by class are searched for from the first frame on, and tracked
-    from where they first appear. One frame is in memory at a time, and every file under its
+    Objects may be prompted in any frame: frames before the first prompt of an object are tracked backwards in
+    time. Objects of named classes are searched from the first frame on, and tracked from where they first
+    appear. One frame is in memory at a time, and every file under its
     final name is complete whatever happens.
 
     Args:
         video: the frames, see :func:`vos.open_video`.
-        targets: who to follow, see :mod:`vos.prompting.parsing`; or the names of their classes; or references
-            that show them, see :func:`vos.load_references`.
+        targets: prompts of the objects, see :mod:`vos.prompting.parsing`; or the names of their classes; or
+            references that show them, see :func:`vos.load_references`.
         output: folder for the results, made where absent.
         settings: everything else; what concerns reading is for the record only.
-        resume: go on with a run that was stopped; the result is the same, to the byte, timings apart.
+        resume: continue an interrupted run; the result is the same, to the byte, timings apart.
         overwrite: replace what an earlier run left in ``output`` when the new results are complete.
         progress: called after every frame.
-        tracker: engine to use in place of the one that ``settings.model`` names.
-        backbone: turns points and boxes into masks, in place of the one that goes with the engine.
-        detector: looks for class names, in place of the one that ``settings.classes`` name.
+        tracker: used in place of the one that ``settings.model`` names.
+        backbone: turns points and boxes into masks, in place of the tracker's own.
+        detector: finds class names, in place of the one that ``settings.classes`` name.
 
     Raises:
         PromptError, SettingsError, OutputError, MediaError, ModelError: before the first frame is done;
@@ -91,22 +91,12 @@ def track_video(
             built.append(backbone_of(engine) if backbone is None else backbone)
         return built[0]
 
+    def matching_backbone() -> Backbone:
+        return backbone or matching_backbone_of(engine)
+
     built: list[Backbone] = []
-    prompting: PromptSchedule
-    if isinstance(targets, ClassNames):
-        detector = build_detector_of(settings) if detector is None else detector
-        prompting = ClassPrompts(targets, settings.classes, detector, make_backbone)
-    elif isinstance(targets, References):
-        prompting = reference_prompts(
-            targets, settings, make_backbone, lambda: backbone or matching_backbone_of(engine)
-        )
-    else:
-        prompting = UserPrompts(targets, backward=settings.backward)
-    losses = video.losses()
-    if losses and settings.strict:
-        raise MediaError(f"{_damaged(video, losses)}; without --strict what is left is tracked")
-    for loss in losses:
-        logger.warning("%s: %s", video.paths[0], loss)
+    prompting = _schedule(targets, settings, detector, make_backbone, matching_backbone)
+    losses = _checked_losses(video, settings)
     wanted = _wanted(video, settings)
     if video.is_images:
         for path in video.paths:
@@ -134,6 +124,32 @@ def track_video(
             f"{_damaged(video, losses)}"
         )
     return summary
+
+
+def _schedule(
+    targets: Sequence[Target] | ClassNames | References,
+    settings: TrackSettings,
+    detector: Detector | None,
+    make_backbone: Callable[[], Backbone],
+    matching_backbone: Callable[[], Backbone],
+) -> PromptSchedule:
+    """Which prompts the tracker gets in which frame."""
+    if isinstance(targets, ClassNames):
+        detector = build_detector_of(settings) if detector is None else detector
+        return ClassPrompts(targets, settings.classes, detector, make_backbone)
+    if isinstance(targets, References):
+        return reference_prompts(targets, settings, make_backbone, matching_backbone)
+    return UserPrompts(targets, backward=settings.backward)
+
+
+def _checked_losses(video: Video, settings: TrackSettings) -> Sequence[str]:
+    """The damage of the video, after a warning; or MediaError with ``strict``."""
+    losses = video.losses()
+    if losses and settings.strict:
+        raise MediaError(f"{_damaged(video, losses)}; without --strict the readable frames are tracked")
+    for loss in losses:
+        logger.warning("%s: %s", video.paths[0], loss)
+    return losses
 
 
 def _damaged(video: Video, losses: Sequence[str]) -> str:

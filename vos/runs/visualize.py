@@ -71,7 +71,7 @@ def visualize(
     """
     suffix = output.suffix.lower()
     if suffix not in SUFFIXES:
-        raise SettingsError(f"{output} must end in {', '.join(SUFFIXES)}: that says what is drawn")
+        raise SettingsError(f"{output} must end in {', '.join(SUFFIXES)}: the suffix selects what is drawn")
     if plot and suffix not in PLOTS:
         raise SettingsError(f"{output}: a plot is written as {' or '.join(PLOTS)}")
     if plot or suffix == ".svg":

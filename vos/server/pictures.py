@@ -107,7 +107,7 @@ class PictureStore:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_bytes_atomic(path, data)
         except (OSError, VosError) as error:
-            logger.warning("pictures are not kept: %s", error)
+            logger.warning("images are not cached: %s", error)
             return
         with self._lock:
             group = (width, index // GROUP)

@@ -31,7 +31,7 @@ def tiny_sam2_checkpoint(path: str | Path, seed: int = 0, *, july: bool = False)
     import torch
     from transformers import Sam2VideoModel
 
-    from ..trackers.memory.architectures import HIERA, hiera_config
+    from ..trackers.memory.configurations import HIERA, hiera_config
     from ..trackers.memory.names import to_original
 
     trunk = next(hiera for hiera in HIERA if hiera.name == "mini")
@@ -48,7 +48,7 @@ def tiny_efficienttam_checkpoint(path: str | Path, seed: int = 0) -> Path:
     """
     import torch
 
-    from ..trackers.memory.architectures import PLAIN, efficienttam_config
+    from ..trackers.memory.configurations import PLAIN, efficienttam_config
     from ..trackers.memory.efficienttam import EfficientTamVideoModel
     from ..trackers.memory.names import to_original
 
@@ -69,7 +69,7 @@ def tiny_edgetam_folder(path: str | Path, seed: int = 0) -> Path:
     from safetensors.torch import save_file
     from transformers import EdgeTamVideoModel
 
-    from ..trackers.memory.architectures import edgetam_config
+    from ..trackers.memory.configurations import edgetam_config
 
     sizes = _SMALL | {"memory_attention_mlp_hidden_size": 128} | _switches(False)
     config = edgetam_config(sizes | {"perceiver_resampler_num_latents_2d": 16}, 256)

@@ -1,4 +1,4 @@
-"""The second seam: a video engine."""
+"""The second seam: a tracker, which segments objects through a video."""
 
 from __future__ import annotations
 

@@ -241,7 +241,7 @@ def fill_key_frames(
 ) -> Iterator[FrameResult]:
     """All frames from the first key frame to the last, with the results of the key frames as they are.
 
-    The masks in between are carried from both key frames beside them, see
+    The masks in between are warped from both key frames beside them, see
     :func:`vos.trackers.flow_filling.fill_gap`; the frames of one gap are in memory at a time.
 
     Args:

@@ -7,7 +7,8 @@ import importlib.util
 import time
 from dataclasses import dataclass
 
-from ..backbones.weights.catalog import WEIGHTS, find, weights_folder
+from ..backbones.weights.catalog import WEIGHTS
+from ..backbones.weights.location import find, weights_folder
 from .registry import TRACKERS, TrackerEntry
 
 BUDGET = 2.0

@@ -169,7 +169,7 @@ class _Transfer(threading.Thread):
                 raise output_error(self.path, error) from error
             raise
         if expected is not None and self.received < expected:
-            raise ConnectionError(f"the server broke off after {self.received} of {expected} bytes")
+            raise ConnectionError(f"the transfer was interrupted after {self.received} of {expected} bytes")
 
     def _refuse_size(self, expected: int | None) -> None:
         free = shutil.disk_usage(self._folder).free
@@ -201,7 +201,7 @@ def _wait_for(transfer: _Transfer) -> None:
         return
     if isinstance(error, urllib.error.HTTPError):
         raise MediaError(
-            f"cannot fetch {transfer.address}: the server answers {error.code} {error.reason}"
+            f"cannot fetch {transfer.address}: the server responded {error.code} {error.reason}"
         ) from error
     if isinstance(error, (OSError, http.client.HTTPException)):
         reason = getattr(error, "reason", None) or error

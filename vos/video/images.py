@@ -68,8 +68,9 @@ class ImageReader:
         first = read_image(self.paths[0], shift=self._shift)
         if self._shift is not None and first.max() < _DARK_LEVELS:
             logger.warning(
-                "the frames are all but black: the 16-bit values of %s become 0 to %d of 255. The file does "
-                "not say how many bits are used (TIFF tag MaxSampleValue), so the upper 8 of 16 are read; "
+                "the frames are all but black: the 16-bit values of %s become 0 to %d of 255. The file "
+                "does not record how many bits are used (TIFF tag MaxSampleValue), so the upper 8 of 16 "
+                "are read; "
                 "scale the values to 0..65535 first",
                 self.paths[0],
                 first.max(),
@@ -217,7 +218,7 @@ def _refuse_animation(path: Path, image: Image.Image) -> None:
     pictures = 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
     if pictures > 1:
         raise MediaError(
-            f"{path} holds {pictures} pictures; an animation is not a frame of a video. "
+            f"{path} holds {pictures} images; an animation is not a frame of a video. "
             "Convert it to a video file or to one image per frame"
         )
 

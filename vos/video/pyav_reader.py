@@ -184,7 +184,7 @@ class PyAVReader:
             return self._decode_block(wanted, self.timeline.entries[0])
         except _UnexpectedPictureError as error:
             raise MediaError(
-                f"{self._path} cannot be read backwards: frame {error.number} is not what its packets say. "
+                f"{self._path} cannot be read backwards: frame {error.number} does not match its packets. "
                 "Re-encode it, for example with: ffmpeg -i IN -c:v libx264 -crf 12 OUT.mp4"
             ) from error
 

@@ -15,14 +15,12 @@ from . import room
 from .noise import Sampler, spread
 from .room import AMBIENT, FLOOR, WALL
 from .solid import Paint, Solid
-from .story import Camera, camera, toys
+from .story import Camera, Story
 from .trace import blocked, first_hit
 from .vec import Vec
 
 SHUTTER = 0.5
 """Share of the time between frames that the shutter is open."""
-SHARED = 3
-"""So many samples share one look at soft light and reflections."""
 CHUNK = 1 << 19
 """Rays followed at a time: their tensors stay in the processor's cache."""
 LIFT = 4e-3
@@ -65,13 +63,13 @@ def pixel_rays(view: Camera, size: tuple[int, int], x: Tensor, y: Tensor) -> tup
     return direction, *vectors
 
 
-def true_labels(frame: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+def true_labels(story: Story, frame: int, size: tuple[int, int]) -> NDArray[np.uint8]:
     """(H, W) uint8: the object seen through the middle of every pixel, half-way through the exposure.
 
     Traced in double precision through a pinhole, without blur of any kind.
     """
     height, width = size
-    view, things = camera(frame), toys(frame)
+    view, things = story.camera(frame), story.toys(frame)
     y, x = (
         c.reshape(-1).double()
         for c in torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
@@ -84,7 +82,7 @@ def true_labels(frame: int, size: tuple[int, int]) -> NDArray[np.uint8]:
     return labels.to(torch.uint8).reshape(height, width).numpy()
 
 
-def expose(frame: int, size: tuple[int, int], num_samples: int) -> Layers:
+def expose(story: Story, frame: int, size: tuple[int, int], num_samples: int) -> Layers:
     """Path-trace one frame: light that has bounced at most twice, motion blur and depth of field."""
     height, width = size
     sampler = Sampler(frame, height * width, num_samples)
@@ -94,11 +92,11 @@ def expose(frame: int, size: tuple[int, int], num_samples: int) -> Layers:
     depth, brightness, square = (torch.zeros(height * width) for _ in range(3))
     for index in range(num_samples):
         moment = frame + SHUTTER * ((index * 0.6180339887 + 0.5 / num_samples) % 1 - 0.5)
-        view, things = camera(moment), toys(moment)
+        view, things = story.camera(moment), story.toys(moment)
         for first in range(0, height * width, CHUNK):
             pixels = torch.arange(first, min(first + CHUNK, height * width))
             o, d = _lens_rays(view, size, pixels, index)
-            layers, t = _gather(things, o, d, pixels, sampler, index)
+            layers, t = _gather(things, o, d, pixels, sampler, index, story.shared)
             for name, value in layers.items():
                 sums[name][pixels] += torch.stack(list(value), dim=1)
             depth[pixels] += t
@@ -131,7 +129,7 @@ def _tent(u: float) -> float:
 
 
 def _gather(
-    things: Sequence[Solid], o: Vec, d: Vec, pixels: Tensor, sampler: Sampler, index: int
+    things: Sequence[Solid], o: Vec, d: Vec, pixels: Tensor, sampler: Sampler, index: int, shared: int
 ) -> tuple[dict[str, Vec], Tensor]:
     """Everything that one ray per pixel sees."""
     t, what = first_hit(things, o, d)
@@ -139,14 +137,14 @@ def _gather(
     facing = -d.dot(normal)
     start = p + normal * LIFT
 
-    shares = sampler.num_samples / len(range(0, sampler.num_samples, SHARED))
+    shares = sampler.num_samples / len(range(0, sampler.num_samples, shared))
 
     def pair(purpose: str) -> tuple[Tensor, Tensor]:
         return sampler.pair(purpose, index, pixels)
 
     sun, sun_direction = _sunlight(things, start, normal, *pair("sun"))
     # Soft light and reflections are dear, and smoothed afterwards: one sample of every few stands for all.
-    dear = index % SHARED == 0
+    dear = index % shared == 0
     soft = Vec.full(t, 0.0, 0.0, 0.0)
     if dear:
         soft = _skylight(things, start, normal, *pair("sky"))

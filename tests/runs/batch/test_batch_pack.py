@@ -14,9 +14,10 @@ from vos.errors import OutputError
 from vos.runs import TrackSettings
 from vos.runs.batch import BatchOptions, run_batch
 from vos.runs.batch.layout import done_name, parse
+from vos.runs.batch.local_store import LocalStore
 from vos.runs.batch.pack import INDEX, pack_masks, packed_masks
 from vos.runs.batch.report import report_of
-from vos.runs.batch.store import LocalStore, open_store
+from vos.runs.batch.store import open_store
 from vos.runs.batch.webdataset import write_shards
 
 SETTINGS = TrackSettings(model="drift", outputs=("masks",))

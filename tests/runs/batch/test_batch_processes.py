@@ -228,7 +228,7 @@ def test_a_terminated_worker_leaves_a_checkpoint(tmp_path: Path) -> None:
     time.sleep(0.2)
     worker.send(signal.SIGTERM)
     assert worker.wait() == 130, worker.errors
-    assert "the same command goes on" in worker.errors
+    assert "the same command resumes" in worker.errors
     assert released(output)
     done = written(output)["clip0"]
     assert 0 < done < 30

@@ -17,10 +17,10 @@ from vos.runs import TrackSettings
 from vos.runs.batch import BatchOptions, read_manifest, run_batch
 from vos.runs.batch.layout import done_name, dump, fail_name, lease_name
 from vos.runs.batch.leases import Leases
+from vos.runs.batch.local_store import LocalStore
 from vos.runs.batch.progress import JsonLines, Metrics
 from vos.runs.batch.report import merged_coco, report_of, retry, status_of, table_csv
 from vos.runs.batch.samples import sample_of
-from vos.runs.batch.store import LocalStore
 from vos.runs.batch.webdataset import write_shards
 
 SETTINGS = TrackSettings(model="drift", outputs=("masks", "coco"))

@@ -16,8 +16,10 @@ from vos.errors import MediaError, OutputError, SettingsError
 from vos.runs import TrackSettings
 from vos.runs.batch import BatchOptions, run_batch
 from vos.runs.batch.layout import done_name, parse
+from vos.runs.batch.local_store import LocalStore
+from vos.runs.batch.remote_store import RemoteStore, download
 from vos.runs.batch.report import report_of
-from vos.runs.batch.store import LocalStore, RemoteStore, Store, download, join, open_store
+from vos.runs.batch.store import Store, join, open_store
 
 SETTINGS = TrackSettings(model="drift", outputs=("masks",))
 

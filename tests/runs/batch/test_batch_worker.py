@@ -29,7 +29,8 @@ from vos.runs.batch import BatchOptions, BatchOutcome, Shard, plan, raise_for, r
 from vos.runs.batch.attempt import Attempt, Record, run_attempt
 from vos.runs.batch.layout import done_name, dump, fail_name, lease_name, parse
 from vos.runs.batch.leases import Leases
-from vos.runs.batch.store import LocalStore, open_store
+from vos.runs.batch.local_store import LocalStore
+from vos.runs.batch.store import open_store
 from vos.runs.summary import Progress
 
 

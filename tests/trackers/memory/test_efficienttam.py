@@ -9,7 +9,8 @@ import torch
 
 from vos.errors import ModelError
 from vos.testing import tiny_efficienttam_checkpoint, tiny_sam2_checkpoint
-from vos.trackers.memory.architectures import PLAIN, PlainViT, detect, efficienttam_config
+from vos.trackers.memory.architectures import detect
+from vos.trackers.memory.configurations import PLAIN, PlainViT, efficienttam_config
 from vos.trackers.memory.efficienttam import EfficientTamVideoModel, Trunk
 from vos.trackers.memory.loading import load_network
 from vos.trackers.memory.names import to_original, to_transformers

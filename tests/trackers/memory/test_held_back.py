@@ -14,7 +14,7 @@ from vos.prompting.class_names import ClassNames
 from vos.runs import Progress, TrackSettings, track_video
 from vos.testing import Scene, scene, tiny_sam2_checkpoint, write_images
 from vos.trackers.memory import session
-from vos.trackers.memory.policies import presence
+from vos.trackers.memory.policy import presence
 from vos.trackers.propagate import propagate
 from vos.trackers.registry import build_tracker
 from vos.video import open_video

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from vos.prompts import Prompt
 from vos.trackers.memory.loading import load_network
 from vos.trackers.memory.network import MemoryNetwork
-from vos.trackers.memory.policies import Sam2Policy
+from vos.trackers.memory.policy import Sam2Policy
 from vos.trackers.memory.preprocess import to_points
 from vos.trackers.memory.session import Session
 

@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 from vos.backbones.weights import catalog
 from vos.errors import ModelError
 from vos.testing import tiny_edgetam_folder, tiny_sam2_checkpoint, tiny_sam3_folder, tiny_sam_checkpoint
-from vos.trackers.memory.architectures import HIERA, Architecture, detect, hiera_config
+from vos.trackers.memory.architectures import Architecture, detect
+from vos.trackers.memory.configurations import HIERA, hiera_config
 from vos.trackers.memory.loading import load_network
 from vos.trackers.memory.names import sam3_tracker, to_original, to_transformers
 
@@ -215,7 +216,7 @@ def test_another_model_than_its_name(checkpoint: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("config.json", None, "has no config.json, which says what its weights belong to"),
+        ("config.json", None, "has no config.json, which describes its weights"),
         ("preprocessor_config.json", None, "has no preprocessor_config.json with image_mean"),
         ("config.json", "{", "cannot read .*config.json"),
         ("config.json", '{"model_type": "bert"}', "a model of type 'bert'; trackers are of type"),

@@ -11,21 +11,18 @@ from golden_sam2 import Replay, Tolerance, assert_close, scenario, stats, weight
 
 from vos.trackers.memory.architectures import detect
 from vos.trackers.memory.bank import Bank, Entry
+from vos.trackers.memory.dam_policy import DamPolicy
 from vos.trackers.memory.hypotheses import survivors
 from vos.trackers.memory.loading import build
+from vos.trackers.memory.long_policy import LongPolicy
 from vos.trackers.memory.motion import BoxFilter, box_iou, mask_box
 from vos.trackers.memory.names import to_transformers
 from vos.trackers.memory.network import MemoryNetwork
-from vos.trackers.memory.policies import (
-    POLICIES,
-    DamPolicy,
-    LongPolicy,
-    Policy,
-    Sam2Policy,
-    Sam3Policy,
-    SamuraiPolicy,
-)
+from vos.trackers.memory.policies import POLICIES
+from vos.trackers.memory.policy import Policy, Sam2Policy
 from vos.trackers.memory.preprocess import to_mask
+from vos.trackers.memory.sam3_policy import Sam3Policy
+from vos.trackers.memory.samurai_policy import SamuraiPolicy
 from vos.trackers.memory.session import Session
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -26,7 +26,7 @@ from ...ops.monotone_logistic import load_models
 from ...prompts import Prompt
 from ..base import Candidates, FrameFeatures, Guidance
 from ..expected_quality import Models
-from ..image_crop import crop_box_around
+from ..image_crop import crop_box_around, low_res_of
 from .energy import Bools
 from .features import dense_grid
 from .hypotheses import search, search_with_probabilities
@@ -43,7 +43,6 @@ MARGIN = 0.35
 """Margin around a box or a mask, in mean sides of the box."""
 PADDING = 1
 """Pixels added to that margin."""
-LOW_RES_STRIDE = 4
 LOGIT = 8.0
 """Logits well within (and off) the object."""
 AGREEMENT_WEIGHT = 0.3
@@ -105,7 +104,7 @@ class GraphCutBackbone:
                 context, prompt, None if similarity is None else similarity.cpu().float().numpy(), count
             )
         return Candidates(
-            torch.from_numpy(logits), torch.from_numpy(_shrink(logits)), torch.from_numpy(scores)
+            torch.from_numpy(logits), torch.from_numpy(low_res_of(logits)), torch.from_numpy(scores)
         )
 
 
@@ -203,14 +202,3 @@ def _to_logits(crop: RegionCrop, prompt: Prompt, mask: Bools) -> Floats:
             sign = 1 if label == 1 else -1
             logits[pixel] = sign * max(sign * float(logits[pixel]), 1.0)
     return logits.astype(np.float32)
-
-
-def _shrink(logits: Floats) -> Floats:
-    """(N, K, H, W) logits on the low-res grid (N, K, h, w)."""
-    count, per, height, width = logits.shape
-    size = max(1, -(-width // LOW_RES_STRIDE)), max(1, -(-height // LOW_RES_STRIDE))
-    low_res = np.empty((count, per, size[1], size[0]), np.float32)
-    for row in range(count):
-        for k in range(per):
-            low_res[row, k] = cv2.resize(logits[row, k], size, interpolation=cv2.INTER_AREA)
-    return low_res

@@ -1,4 +1,4 @@
-"""What a pixel looks like, at several scales: the hand-made descriptors of the built-in engine.
+"""Hand-made descriptors of pixels at several scales, for the classical tracker and backbone.
 
 A descriptor says what colour a pixel and its neighbourhood have, how busy that neighbourhood is, which way
 its edges run, and what lies around it. The last part is what lets a small classifier tell a red car from a

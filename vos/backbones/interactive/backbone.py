@@ -25,10 +25,10 @@ from ..base import Candidates, FrameFeatures, Guidance
 from ..classical.backbone import GraphCutBackbone, decode_one
 from ..classical.working_crop import crop_regions
 from ..expected_quality import Models
-from ..image_crop import CropBox, Floats, crop_box_around, resized
+from ..image_crop import CropBox, Floats, crop_box_around, low_res_of
 from ..sam.backbone import check_device, check_dtype
-from ..weights.catalog import packaged_interactive
 from ..weights.checkpoints import load_state
+from ..weights.location import packaged_interactive
 from .choice import Answer, distinct, rank
 from .corrections import corrected, moved, obeyed, obeys
 from .crops import PADDING, FeatureCrop, input_size, prompt_planes
@@ -38,7 +38,6 @@ from .spreading import SpreadSettings, spread
 CANDIDATES = 3
 CACHED_CROPS = 4
 CACHED_ANSWERS = 8
-LOW_RES_STRIDE = 4
 LOGIT = 8.0
 """Size of the logits beyond a box, and outside a box."""
 GIVEN_QUALITY = 0.8
@@ -151,7 +150,7 @@ class InteractiveBackbone:
             for place, answer in enumerate(distinct(self._answers(context, prompt), count)):
                 logits[row, place], scores[row, place] = obeyed(answer.logits, prompt), answer.quality
         return Candidates(
-            torch.from_numpy(logits), torch.from_numpy(_shrink(logits)), torch.from_numpy(scores)
+            torch.from_numpy(logits), torch.from_numpy(low_res_of(logits)), torch.from_numpy(scores)
         )
 
     def _answers(self, context: InteractiveContext, prompt: Prompt) -> list[Answer]:
@@ -292,14 +291,6 @@ def _with_points(box: NDArray[np.floating], prompt: Prompt) -> NDArray[np.floati
 
 def _pixels(box: CropBox) -> int:
     return (box[2] - box[0]) * (box[3] - box[1])
-
-
-def _shrink(logits: Floats) -> Floats:
-    """(N, K, H, W) logits on the low-res grid (N, K, h, w)."""
-    count, per, height, width = logits.shape
-    size = max(1, -(-height // LOW_RES_STRIDE)), max(1, -(-width // LOW_RES_STRIDE))
-    flat = [resized(one, size) for one in logits.reshape(-1, height, width)]
-    return np.stack(flat).reshape(count, per, *size) if flat else np.zeros((count, per, *size), np.float32)
 
 
 def build_interactive(

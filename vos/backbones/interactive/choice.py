@@ -10,7 +10,7 @@ from ...prompts import Prompt
 from ..image_crop import Floats
 
 LARGE = 0.4
-"""A part of the image beyond which a mask that points alone ask for is doubted."""
+"""Share of the image above which a mask from points alone is ranked lower."""
 DOUBT = 0.8
 """What each further part of the image costs of the expected IoU."""
 SAME = 0.9
@@ -28,7 +28,7 @@ class Answer:
 
 
 def rank(answers: list[Answer], size: tuple[int, int], prompt: Prompt) -> list[Answer]:
-    """The candidates, likeliest first; a point that would take most of the image is doubted."""
+    """The candidates, likeliest first; masks of most of the image are ranked lower."""
     if prompt.points is not None and prompt.box is None and prompt.mask is None:
         answers = [
             Answer(a.logits, a.quality - DOUBT * max(0.0, float((a.logits > 0).mean()) - LARGE))

@@ -15,9 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...errors import ModelError
-from ..nano.network import Block, Down
-from ..sam.network import check_finite
+from ..nano.loading import loaded, stage_sizes
+from ..nano.network import Block, Down, resized_like
 
 STRIDE = 32
 """Inputs have multiples of this many rows and columns."""
@@ -104,8 +103,8 @@ class PromptDecoder(nn.Module):
         deepest = x.mean(dim=(2, 3))
         x = x + self.whole(deepest)[..., None, None]
         for up, join, skip in zip(self.up, self.join, passed[-2::-1], strict=True):
-            x = join(skip + _to(up(x), skip))
-        logits = _to(self.masks(F.relu(_to(self.fine(x), two) + two)), planes)
+            x = join(skip + resized_like(up(x), skip))
+        logits = resized_like(self.masks(F.relu(resized_like(self.fine(x), two) + two)), planes)
         return logits, self._quality(x, deepest, logits)
 
     def _quality(self, x: Tensor, deepest: Tensor, logits: Tensor) -> Tensor:
@@ -134,33 +133,14 @@ def interactive_from(state: Mapping[str, Tensor], source: str) -> InteractiveNet
     Raises:
         ModelError: naming ``source``, if they are another network's, or not all finite.
     """
-    check_finite(dict(state), source)
-    try:
-        network = InteractiveNetwork(_config_of(state))
-        counters = {k: v for k, v in network.state_dict().items() if not v.is_floating_point()}
-        network.load_state_dict({**counters, **{name: value.float() for name, value in state.items()}})
-    except (KeyError, RuntimeError, IndexError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(
-            f"{source} is not a checkpoint of the interactive network ({reason}); train one as "
-            "docs/prompts.md says, or give the name of the model that the file is of"
-        ) from error
-    return network.eval()
+    return loaded(
+        lambda found: InteractiveNetwork(_config_of(found)),
+        state,
+        source,
+        name="the interactive network",
+        page="docs/interactive.md",
+    )
 
 
 def _config_of(state: Mapping[str, Tensor]) -> InteractiveConfig:
-    widths, depths = [], []
-    for stage in range(5):
-        widths.append(state[f"encoder.stages.{stage}.conv.weight"].shape[0])
-        depth = 0
-        while f"encoder.stages.{stage}.blocks.{depth}.first.weight" in state:
-            depth += 1
-        depths.append(depth)
-    a, b, c, d, e = widths
-    v, w, x, y, z = depths
-    return InteractiveConfig((a, b, c, d, e), (v, w, x, y, z), state["decoder.masks.weight"].shape[0])
-
-
-def _to(x: Tensor, like: Tensor) -> Tensor:
-    """``x`` at the rows and columns of ``like``."""
-    return F.interpolate(x, like.shape[-2:], mode="bilinear", align_corners=False)
+    return InteractiveConfig(*stage_sizes(state), state["decoder.masks.weight"].shape[0])

@@ -23,8 +23,8 @@ from ...prompts import Prompt
 from ..base import Candidates, FrameFeatures, Guidance, LazyCandidates
 from ..expected_quality import Models
 from ..sam.backbone import check_device, check_dtype
-from ..weights.catalog import packaged_nano
 from ..weights.checkpoints import load_state
+from ..weights.location import packaged_nano
 from .cues import SIMILAR, prompt_cues
 from .network import LOW_RES_STRIDE, STRIDE, NanoNetwork, Pyramid, network_from, similarity_cue
 

@@ -17,12 +17,12 @@ from ...prompts import Prompt
 
 Floats = NDArray[np.float32]
 
-CUES = ("mask", "carried", "looks", "similar", "on", "off", "box")
+CUES = ("mask", "warped", "appearance", "similarity", "positive", "negative", "box")
 """The planes, in the order in which the network reads them.
 
-``mask``: logits of a belief or a rough mask. ``carried``: a mask carried here by motion. ``looks``: what a
-classifier of colours says. ``similar``: similarity with the target in the network's own features.
-``on``, ``off``: points. ``box``: 1 inside, -1 outside.
+``mask``: logits of a tracker's mask or a coarse mask. ``warped``: the mask warped by flow. ``appearance``:
+the score of the appearance model. ``similarity``: with the target, in the network's own features.
+``positive``, ``negative``: points. ``box``: 1 inside, -1 outside.
 """
 MASK, WARPED, APPEARANCE, SIMILAR, ON, OFF, BOX = range(len(CUES))
 

@@ -4,7 +4,7 @@ Both are plain residual convolutions, which a CPU runs well. The encoder makes f
 and, at stride 8, columns of unit length for matching. The decoder takes the cues
 (:mod:`vos.backbones.nano.cues`) down the same strides beside the image's features and comes up again, a
 U-Net (Ronneberger et al., 2015) whose image half is shared by all objects. What it gives is added to the
-logits of the ``mask`` cue: a network that knows nothing leaves a belief as it is.
+logits of the ``mask`` cue: an untrained network leaves a mask as it is.
 
 A network may have a space-time memory as well (STM, Oh et al., 2019): every cell at stride 16 reads, by the
 likeness of keys, what is known of the object at the cells of remembered frames.
@@ -19,9 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...errors import ModelError
-from ..sam.network import check_finite
 from .cues import CUES, MASK, MASK_LOGIT
+from .loading import loaded, stage_sizes
 
 STRIDE = 32
 """Inputs have multiples of this many rows and columns."""
@@ -113,7 +112,7 @@ class Encoder(nn.Module):
         fine, middle, coarse = (
             lateral(level) for lateral, level in zip(self.lateral, levels[2:], strict=True)
         )
-        columns = fine + _to(middle + _to(coarse, middle), fine)
+        columns = fine + resized_like(middle + resized_like(coarse, middle), fine)
         return Pyramid(tuple(levels), self.mix(F.relu(columns)))
 
 
@@ -161,9 +160,9 @@ class Decoder(nn.Module):
             passed.append(x)
         deepest = x.mean(dim=(2, 3))
         for up, join, skip in zip(self.up, self.join, passed[-2::-1], strict=True):
-            x = join(skip + _to(up(x), skip))
-        change = self.masks(F.relu(_to(self.fine(x), two) + two))
-        logits = MASK_LOGIT * cues[:, MASK : MASK + 1] + _to(change, cues)
+            x = join(skip + resized_like(up(x), skip))
+        change = self.masks(F.relu(resized_like(self.fine(x), two) + two))
+        logits = MASK_LOGIT * cues[:, MASK : MASK + 1] + resized_like(change, cues)
         return logits, self._quality(x, deepest, logits)
 
     def _quality(self, x: Tensor, deepest: Tensor, logits: Tensor) -> Tensor:
@@ -192,7 +191,7 @@ class Memory(nn.Module):
     def keys(self, pyramid: Pyramid) -> Tensor:
         """(B, D, h / 16, w / 16) keys of B images."""
         sixteen, deep = pyramid.levels[-2:]
-        keys: Tensor = self.key(sixteen) + _to(self.key_deep(deep), sixteen)
+        keys: Tensor = self.key(sixteen) + resized_like(self.key_deep(deep), sixteen)
         return keys
 
     def values(self, pyramid: Pyramid, masks: Tensor) -> Tensor:
@@ -255,18 +254,9 @@ def network_from(state: Mapping[str, Tensor], source: str) -> NanoNetwork:
     Raises:
         ModelError: naming ``source``, if they are another network's, or not all finite.
     """
-    check_finite(dict(state), source)
-    try:
-        network = NanoNetwork(_config_of(state))
-        counters = {k: v for k, v in network.state_dict().items() if not v.is_floating_point()}
-        network.load_state_dict({**counters, **{name: value.float() for name, value in state.items()}})
-    except (KeyError, RuntimeError, IndexError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(
-            f"{source} is not a checkpoint of nano ({reason}); train one as docs/nano.md says, or give the "
-            "name of the model that the file is of"
-        ) from error
-    return network.eval()
+    return loaded(
+        lambda found: NanoNetwork(_config_of(found)), state, source, name="nano", page="docs/nano.md"
+    )
 
 
 def half_precision(network: nn.Module) -> dict[str, Tensor]:
@@ -279,24 +269,14 @@ def half_precision(network: nn.Module) -> dict[str, Tensor]:
 
 
 def _config_of(state: Mapping[str, Tensor]) -> NanoConfig:
-    widths, depths = [], []
-    for stage in range(5):
-        widths.append(state[f"encoder.stages.{stage}.conv.weight"].shape[0])
-        depth = 0
-        while f"encoder.stages.{stage}.blocks.{depth}.first.weight" in state:
-            depth += 1
-        depths.append(depth)
     columns = state["encoder.mix.weight"].shape[0]
     candidates = state["decoder.masks.weight"].shape[0]
-    a, b, c, d, e = widths
-    v, w, x, y, z = depths
     memory = keys = 0
     if "memory.value.weight" in state:
         memory, keys = state["memory.value.weight"].shape[0], state["memory.key.weight"].shape[0]
-    sizes = (a, b, c, d, e), (v, w, x, y, z)
-    return NanoConfig(*sizes, columns, candidates, memory, keys or NanoConfig.keys)
+    return NanoConfig(*stage_sizes(state), columns, candidates, memory, keys or NanoConfig.keys)
 
 
-def _to(x: Tensor, like: Tensor) -> Tensor:
+def resized_like(x: Tensor, like: Tensor) -> Tensor:
     """``x`` at the rows and columns of ``like``."""
     return F.interpolate(x, like.shape[-2:], mode="bilinear", align_corners=False)

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 from ...errors import ModelError, PromptError
 from ...prompts import Prompt
 from ..base import Candidates, FrameFeatures, Guidance, LazyCandidates
-from ..weights.catalog import locate
 from ..weights.checkpoints import load_state
+from ..weights.location import locate
 from .mask_decoder import BiasMode, Injection
 from .network import SamNetwork, build_network
 from .preprocess import mask_to_low_res, resized_size, to_input, to_padded_frame, upscale

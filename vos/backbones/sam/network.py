@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import ModelError
+from ..weights.checkpoints import check_entries
 from .hq import HqMaskDecoder
 from .image_encoder import ImageEncoderViT, ViTConfig
 from .mask_decoder import DecoderConfig, MaskDecoder
@@ -80,21 +81,8 @@ def build_network(state: State, where: str) -> SamNetwork:
     with torch.device("meta"):
         network = SamNetwork(config)
     expected = network.state_dict()
-    missing = sorted(expected.keys() - state.keys())
-    surplus = sorted(key for key in state.keys() - expected.keys() if not key.endswith("attention_bias_idxs"))
-    if missing or surplus:
-        named = [
-            f"{len(v)} {what} (such as {v[0]})"
-            for what, v in (("missing", missing), ("unknown", surplus))
-            if v
-        ]
-        raise ModelError(f"{where} looks like {config.family}, but has entries {' and '.join(named)}")
-    for key, tensor in expected.items():
-        if state[key].shape != tensor.shape:
-            raise ModelError(
-                f"{where} looks like {config.family}, but {key} has shape {tuple(state[key].shape)} "
-                f"where {tuple(tensor.shape)} is needed"
-            )
+    own = {k: v for k, v in state.items() if k in expected or not k.endswith("attention_bias_idxs")}
+    check_entries(expected, own, where, config.family)
     check_finite({key: state[key] for key in expected}, where)
     # Cloned: what the file handed out may be a read-only view of it, or shared between entries.
     network.load_state_dict({key: state[key].clone() for key in expected}, assign=True)

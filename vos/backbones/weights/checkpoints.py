@@ -115,3 +115,32 @@ def _tensors(content: Any, path: Path) -> dict[str, Tensor]:
                 f"checkpoint {path} holds {type(value).__name__} under {name!r} where a tensor is expected"
             )
     return dict(content)
+
+
+def check_entries(
+    expected: Mapping[str, Tensor], state: Mapping[str, Tensor], where: str, model: str
+) -> None:
+    """Refuse weights that do not fit a network.
+
+    Args:
+        expected: the network's own state dict.
+        state: of the checkpoint ``where``.
+        model: what the checkpoint was recognised as, for messages.
+
+    Raises:
+        ModelError: for missing or unknown entries, and entries of another shape.
+    """
+    missing, surplus = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
+    if missing or surplus:
+        named = " and ".join(
+            f"{len(names)} {what} (such as {names[0]})"
+            for what, names in (("missing", missing), ("unknown", surplus))
+            if names
+        )
+        raise ModelError(f"{where} looks like {model}, but has entries {named}")
+    for key, tensor in expected.items():
+        if state[key].shape != tensor.shape:
+            raise ModelError(
+                f"{where} looks like {model}, but {key} has shape {tuple(state[key].shape)} where "
+                f"{tuple(tensor.shape)} is needed; choose the model that it belongs to"
+            )

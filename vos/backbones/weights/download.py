@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ...errors import ModelError
-from .catalog import Weights, is_offline, verify, weights_folder
+from .catalog import Weights
+from .location import is_offline, verify, weights_folder
 
 Progress = Callable[[int, int], None]
 """Called with bytes so far and bytes in all."""
@@ -72,13 +73,13 @@ def _fetch(weights: Weights, part: Path, progress: Progress | None) -> None:
                 _copy(response, file, done if resumed else 0, weights, progress)
     except urllib.error.HTTPError as error:
         raise ModelError(
-            f"cannot fetch {weights.url}: the server answers {error.code} {error.reason}"
+            f"cannot fetch {weights.url}: the server responded {error.code} {error.reason}"
         ) from error
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         kept = part.stat().st_size if part.exists() else 0
         raise ModelError(
-            f"the download of {weights.url} broke off after {kept} of {weights.size} bytes "
-            f"({getattr(error, 'reason', error)}); run it again to go on from there"
+            f"the download of {weights.url} was interrupted after {kept} of {weights.size} bytes "
+            f"({getattr(error, 'reason', error)}); run it again to resume"
         ) from error
 
 
@@ -102,7 +103,7 @@ def _check(weights: Weights, part: Path) -> None:
     if size < weights.size:
         raise ModelError(
             f"the download of {weights.url} ended after {size} of {weights.size} bytes; "
-            "run it again to go on from there"
+            "run it again to resume"
         )
     try:
         verify(weights, part)

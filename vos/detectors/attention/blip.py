@@ -134,7 +134,7 @@ class BlipMatcher:
         """Tokens of a prompt set, padded to its longest sentence; done once for any number of images.
 
         Raises:
-            PromptError: for a word the model does not know at all, a name that is not in the lexicon of a
+            PromptError: for a word that cannot be tokenised, a name that is not in the lexicon of a
                 closed model, or a sentence longer than it can read.
             ModelError: if the model was built without a tokenizer.
         """
@@ -152,7 +152,8 @@ class BlipMatcher:
         if ids.shape[1] > longest:
             text = prompts.texts[int(mask.sum(dim=1).argmax())]
             raise PromptError(
-                f"{text!r} takes {ids.shape[1]} tokens, but the model reads {longest}; use a shorter name"
+                f"{text!r} takes {ids.shape[1]} tokens, but the limit of the model is {longest}; use a "
+                f"shorter name"
             )
         return EncodedPrompts(prompts, ids.to(self.device), mask.to(self.device))
 
@@ -206,7 +207,7 @@ class BlipMatcher:
         known = ", ".join(entry.name for entry in self.lexicon.classes)
         hint = f"it knows: {known}" if self.closed else "use plain words of the language it was trained on"
         raise PromptError(
-            f"the model does not know {prompts.names[label]!r} ({prompts.texts[row]!r}); {hint}"
+            f"the vocabulary of the model lacks {prompts.names[label]!r} ({prompts.texts[row]!r}); {hint}"
         )
 
     @contextlib.contextmanager

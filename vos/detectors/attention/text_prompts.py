@@ -26,7 +26,7 @@ class ClassWords:
 
     def __post_init__(self) -> None:
         if not all(word.strip() for word in self.words):
-            raise PromptError(f"class {self.name!r} has an empty name; give every class a word")
+            raise PromptError(f"class {self.name!r} has an empty name; give every class a name")
 
     @property
     def words(self) -> tuple[str, ...]:

@@ -26,24 +26,25 @@ from .vlm import QUESTION, VisionLanguageModel
 
 @dataclass(frozen=True)
 class DiscoverSettings:
-    """How much is asked and what the paper leaves open. The words are those of flags and recipe keys.
+    """Settings of discovery, and what the paper leaves open. The names are those of flags and recipe keys.
 
     Raises:
         ValueError: for a value out of range.
     """
 
     questions: int = 1
-    """Questions a view: 1 asks for a list of all objects; with more the model suggests them (paper: 10)."""
+    """Questions per view: 1 asks for a list of all objects; with more the model suggests them (paper: 10)."""
     tiles: bool = False
-    """Look at the four corner tiles as well, each by itself (paper: yes)."""
+    """Process the four corner tiles as well (paper: yes)."""
     regularisation: Regularisation = "per_layer"
-    """Where the columns of the attention are weighed against collapse."""
+    """Where the columns of the attention are weighted against collapse."""
     refine: RefineSettings = field(default_factory=RefineSettings)
     """From maps to masks."""
     same_object: float = 0.5
-    """IoU of two masks above which the weaker one goes."""
+    """IoU of two masks above which non-maximum suppression drops the weaker one."""
     class_aware: bool = False
-    """Whether only masks of the same name rival; recall is measured without, precision by class with."""
+    """Whether non-maximum suppression is applied within a name only; off for recall, on for precision by
+    class."""
     seed: int = 0
     """Of sampling; every question of a view has a seed of its own."""
 
@@ -85,10 +86,10 @@ def discover(
 
     Args:
         image: any size.
-        model: says what there is, and where it looks as it says so.
+        model: names objects, and gives the attention of these words.
         backbone: makes masks of points.
         settings: see :class:`DiscoverSettings`.
-        asked: called after every question with how many were asked, and of how many.
+        asked: called after every question with the number of questions answered, and of all.
 
     Raises:
         PromptError: if a question and its answer are longer than the model reads.

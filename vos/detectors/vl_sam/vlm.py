@@ -156,7 +156,7 @@ class VisionLanguageModel:
             PromptError: if there is no answer, or question and answer are longer than the model reads.
         """
         if not answer:
-            raise PromptError("the model gave no answer to look at; ask another question")
+            raise PromptError("the model gave an empty answer; use another question")
         inputs = self._inputs(image, question)
         asked = inputs["input_ids"].shape[1]
         self._check_length(asked + len(answer))
@@ -247,6 +247,6 @@ class VisionLanguageModel:
         longest = getattr(self._language_model.config, "max_position_embeddings", None)
         if longest is not None and length > longest:
             raise PromptError(
-                f"question, image and answer take {length} tokens, but the model reads {longest}; "
+                f"question, image and answer take {length} tokens, but the limit of the model is {longest}; "
                 "ask for a shorter answer or use a smaller image"
             )

@@ -24,7 +24,8 @@ from ...documents import parse_json
 from ...errors import InputError, PromptError, SettingsError, VosError
 from ..models import check_tracker_of
 from ..settings import TrackSettings
-from .store import file_system, is_url, join, refuse_web
+from .remote_store import file_system, refuse_web
+from .store import is_url, join
 from .task import CHECKS, SETTINGS_FIELDS, Task, parse_task, settings_of, targets_of
 
 LISTS = ("mask", "points", "boxes", "classes", "outputs")

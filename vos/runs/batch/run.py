@@ -19,7 +19,8 @@ from .layout import BATCH, SCHEMA, dump, parse_batch
 from .leases import Clock
 from .manifest import Manifest, read_manifest
 from .options import BatchOptions
-from .store import RemoteStore, Store, open_store
+from .remote_store import RemoteStore
+from .store import Store, open_store
 from .tally import BatchOutcome
 from .tracking import track_task
 from .worker import Observer, Worker
@@ -83,12 +84,12 @@ def raise_for(outcome: BatchOutcome) -> None:
     if outcome.reason == "signal":
         raise InterruptedRunError(outcome.message)
     if outcome.reason in ("io", "failures"):
-        raise PartialResultError(f"the worker stopped: {outcome.message}; the same command goes on")
+        raise PartialResultError(f"the worker stopped: {outcome.message}; the same command resumes")
     if outcome.failed:
         shown = ", ".join(outcome.failed[:5]) + (", ..." if len(outcome.failed) > 5 else "")
         raise PartialResultError(
-            f"{len(outcome.failed)} tasks failed ({shown}); vos batch report says why, and vos batch retry "
-            "clears them for the next run"
+            f"{len(outcome.failed)} tasks failed ({shown}); vos batch report lists the reasons, and vos "
+            f"batch retry clears them for the next run"
         )
 
 

@@ -18,7 +18,8 @@ from ...files import make_folder
 from ...video.source import find_source
 from .attempt import Attempt
 from .layout import task_folder
-from .store import RemoteStore, download, is_url, join, remote_facts
+from .remote_store import RemoteStore, download, remote_facts
+from .store import is_url, join
 from .task import Task, files_of, identity_of_task, key_of, settings_of, video_identity
 
 

@@ -16,9 +16,11 @@ from ..settings import TrackSettings
 from ..track import track_video
 from .attempt import Attempt, Record
 from .layout import task_folder
+from .local_store import file_digest, files_below
 from .pack import pack_masks
+from .remote_store import RemoteStore
 from .staging import fetch_stopped, keep_stopped, staged
-from .store import RemoteStore, file_digest, files_below, open_store
+from .store import open_store
 from .task import identity_of_task, key_of, settings_of, targets_of, video_identity
 
 if TYPE_CHECKING:

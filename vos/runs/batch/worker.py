@@ -302,12 +302,12 @@ class Worker:
 
     def _check_stop(self, flag: StopFlag) -> None:
         if flag.stops > 1:
-            raise InterruptedRunError("stopped at once by a second signal; the same command goes on")
+            raise InterruptedRunError("stopped at once by a second signal; the same command resumes")
         if flag.is_set and self._reason is None:
             if flag.stops:
-                self._stop("signal", "stopped by a signal; the same command goes on")
+                self._stop("signal", "stopped by a signal; the same command resumes")
             else:
-                self._stop("warning", "stopped by SIGUSR1; the same command goes on")
+                self._stop("warning", "stopped by SIGUSR1; the same command resumes")
 
     def _stop(self, reason: str, message: str) -> None:
         """No new tasks; those that run have the grace to stop."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import cv2
@@ -26,7 +27,7 @@ from .online_update import OnlineModel, update_online
 from .reappearance import Trajectory
 from .settings import ClassicalSettings
 from .shape import Shape, middle
-from .shape_prediction import predict_shapes, shape_unary, support, update_shape
+from .shape_prediction import PredictedShape, predict_shapes, shape_unary, support, update_shape
 from .state import ClassicalState, LabelProbabilities, ObjectState, PastFrame
 from .unary import PreviousAppearance, appearance_unary, motion_unary
 
@@ -50,8 +51,8 @@ def advance(
     if not state.objects:
         return replace(state, image=image, soft_labels=None)
     # An object that has gone out of sight may come back anywhere.
-    lost = [o.frames_lost > 0 and o.usual_area > 0 for o in state.objects]
-    crop = crop_of(state.labels, settings, everywhere=any(lost))
+    lost = any(_is_lost(o) for o in state.objects)
+    crop = crop_of(state.labels, settings, everywhere=lost)
     cropped = crop.cut(image)
     lab = to_lab(cropped)
     warped = _warped(state, crop, cropped, lab, settings)
@@ -62,15 +63,9 @@ def advance(
     motions = object_motions(flow, warped.masks)
     predicted = predict_shapes(state, crop, warped, motions, settings)
     expected = support(warped, predicted, settings.shape)
-    scores = motion_unary(warped, expected, lost, settings.warping.min_quality, settings.fusion)
-    scores += settings.fusion.appearance * appearance_unary(
-        appearance_log_prob, crop, state.previous_appearance, warped, settings.fusion.temporal_discount
+    scores = _unary_terms(
+        state, crop, warped, expected, flow, motions, predicted, appearance_log_prob, lab, settings
     )
-    scores[1:] += motion_scores(flow, warped.masks, motions, settings.motion)
-    scores += shape_unary(state, predicted, scores.shape, settings.shape)
-    scores[1:] -= _reappearance(state, crop, settings)
-    if settings.local_colours.weight:
-        scores += settings.local_colours.weight * local_colours(_softmax(scores), lab, settings.local_colours)
     probabilities = mean_field(scores, lab, settings.crf)
     if refiner is not None:
         previous = ReferenceFrame(state.image, state.labels, crop.scale)
@@ -159,6 +154,37 @@ def _appearance_log_prob(
     if not copy:
         return reference, reference
     return (1 - weight) * reference + weight * copy[0], reference
+
+
+def _is_lost(state: ObjectState) -> bool:
+    """Whether the object has been seen, but not in the newest frame."""
+    return state.frames_lost > 0 and state.usual_area > 0
+
+
+def _unary_terms(
+    state: ClassicalState,
+    crop: Crop,
+    warped: WarpedMasks,
+    expected: NDArray[np.bool_],
+    flow: Floats,
+    motions: Sequence[tuple[Floats, float] | None],
+    predicted: Sequence[PredictedShape | None],
+    appearance_log_prob: Floats,
+    lab: Floats,
+    settings: ClassicalSettings,
+) -> Floats:
+    """(1 + K, h, w) float32 log-scores of background and objects: the sum of all unary terms."""
+    lost = [_is_lost(o) for o in state.objects]
+    scores = motion_unary(warped, expected, lost, settings.warping.min_quality, settings.fusion)
+    scores += settings.fusion.appearance * appearance_unary(
+        appearance_log_prob, crop, state.previous_appearance, warped, settings.fusion.temporal_discount
+    )
+    scores[1:] += motion_scores(flow, warped.masks, motions, settings.motion)
+    scores += shape_unary(state, predicted, scores.shape, settings.shape)
+    scores[1:] -= _reappearance(state, crop, settings)
+    if settings.local_colours.weight:
+        scores += settings.local_colours.weight * local_colours(_softmax(scores), lab, settings.local_colours)
+    return scores
 
 
 def _reappearance(state: ClassicalState, crop: Crop, settings: ClassicalSettings) -> Floats:

@@ -16,7 +16,7 @@ from transformers import Sam2VideoModel
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoVisionEncoderOutput
 
 from ...backbones.sam.layers import LayerNorm2d
-from .architectures import PlainViT
+from .configurations import PlainViT
 
 PATCH, WINDOW, PRETRAINED_GRID = 16, 14, 14
 """Sides: of a patch in pixels, of a window in patches, and of the grid with stored position encodings."""

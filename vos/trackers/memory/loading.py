@@ -11,8 +11,9 @@ from torch import Tensor
 
 from ...backbones.sam.backbone import check_device, check_dtype
 from ...backbones.sam.network import check_finite
-from ...backbones.weights.catalog import OWN_WEIGHTS, WEIGHTS, locate, verify
-from ...backbones.weights.checkpoints import load_state
+from ...backbones.weights.catalog import OWN_WEIGHTS, WEIGHTS
+from ...backbones.weights.checkpoints import check_entries, load_state
+from ...backbones.weights.location import locate, verify
 from ...errors import ModelError
 from .architectures import MAX_POINTS, TEST_SIZES, VARIANTS, Architecture, detect
 from .names import is_original, sam3_tracker, to_transformers
@@ -93,20 +94,7 @@ def build(architecture: Architecture, state: Mapping[str, Tensor], where: str) -
     with no_init_weights():
         model = architecture.build()
     expected = model.state_dict()
-    missing, surplus = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
-    if missing or surplus:
-        named = " and ".join(
-            f"{len(names)} {what} (such as {names[0]})"
-            for what, names in (("missing", missing), ("unknown", surplus))
-            if names
-        )
-        raise ModelError(f"{where} is like {architecture.model}, but has entries {named}")
-    for key, tensor in expected.items():
-        if state[key].shape != tensor.shape:
-            raise ModelError(
-                f"{where} is like {architecture.model}, but {key} has shape {tuple(state[key].shape)} where "
-                f"{tuple(tensor.shape)} is needed; choose the model that it belongs to"
-            )
+    check_entries(expected, state, where, architecture.model)
     check_finite({key: state[key] for key in expected}, where)
     model.load_state_dict({key: state[key] for key in expected})
     return model
@@ -148,8 +136,8 @@ def _check_variant(name: str, found: Architecture, where: str) -> None:
     (ours, variant), (theirs, other) = _split_variant(name), _split_variant(claimed)
     if found.family == "efficienttam" and ours == theirs and variant != other:
         raise ModelError(
-            f"{where} is named as the file of {claimed}, not of {name}, and its weights do not say which it "
-            f"is; use --model {claimed}, or rename the file"
+            f"{where} is named as the file of {claimed}, not of {name}, and its weights do not tell the "
+            f"two apart; use --model {claimed}, or rename the file"
         )
 
 
@@ -178,8 +166,8 @@ class _Folder:
         """What ``config.json`` describes."""
         if not (self.path / "config.json").is_file():
             raise ModelError(
-                f"folder {self.path} has no config.json, which says what its weights belong to; fetch the "
-                "whole repository from the Hub, or give its model.safetensors itself with --checkpoint"
+                f"folder {self.path} has no config.json, which describes its weights; download the whole "
+                f"repository from the Hub, or give its model.safetensors itself with --checkpoint"
             )
         content = self._json("config.json")
         return Architecture.from_config(content, str(self.path))
@@ -198,6 +186,6 @@ class _Folder:
                 except (KeyError, TypeError, ValueError):
                     continue
         raise ModelError(
-            f"folder {self.path} has no {PROCESSOR_FILES[0]} with image_mean and image_std, which say how "
-            "the model sees images; fetch the whole repository from the Hub"
+            f"folder {self.path} has no {PROCESSOR_FILES[0]} with image_mean and image_std, the "
+            f"normalisation of images; download the whole repository from the Hub"
         )

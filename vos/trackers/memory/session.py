@@ -16,7 +16,7 @@ from ...notices import NOTICE
 from .bank import Bank, Entry
 from .hypotheses import survivors
 from .network import MASK_SCALE, Attended, Decoded, Features, MemoryNetwork
-from .policies import Policy, Sam2Policy
+from .policy import Policy, Sam2Policy
 
 logger = logging.getLogger(__name__)
 

@@ -19,12 +19,13 @@ from ...results import FrameResult, Labels, Source
 from ..base import ALL_PROMPTS, TrackerInfo
 from ..mask_tracker import MaskPrompts, check_size, mask_prompts
 from .network import Features, MemoryNetwork
-from .policies import POLICIES, presence
+from .policies import POLICIES
+from .policy import presence
 from .preprocess import to_image, to_mask, to_points
 from .session import Answer, Session
 
 CUDA_BATCH = 8
-"""Objects computed at once on a card, unless the settings say otherwise."""
+"""Objects per batch on a GPU, by default."""
 
 
 @dataclass(frozen=True)
@@ -32,29 +33,29 @@ class MemorySettings:
     """Settings of trackers with a memory of their own."""
 
     memory: str = "sam2"
-    """Which memories are attended: a name of :data:`vos.trackers.memory.policies.POLICIES`."""
+    """Memory policy: a name of :data:`vos.trackers.memory.policies.POLICIES`."""
     max_conditioning: int = 4
     """Prompted frames kept and attended per object: the first one, and the nearest."""
     num_memories: int | None = None
-    """Memories attended, one of them the prompt's; fewer are faster, and off the published recipe. None: as
-    the network was trained, 7."""
+    """Memories attended, one of them the prompt's; fewer are faster, but not the published setting.
+    None: as in training, 7."""
     clear_around: bool = True
     """A correction drops the memories of tracked frames near it, which hold the error."""
     fill_holes: int = 8
     """Holes of at most so many pixels of the low-res mask (256x256) are filled; 0: none."""
     memory_dtype: str = "bfloat16"
-    """What memories are kept in; published is bfloat16."""
+    """Data type of stored memories; published is bfloat16."""
     max_batch: int | None = None
-    """Objects computed at once. None: 1 on a processor, where objects are independent to the bit and more
-    saves nothing; 8 on a card."""
+    """Objects per batch. None: 1 on a CPU, where objects are independent to the bit and larger batches save
+    nothing; 8 on a GPU."""
     hold_back: int = 0
     """With memory ``long``: results come so many frames late, from the ancestor of the hypothesis that is the
     best by then."""
     model_size: int | None = None
-    """Side in pixels that frames are resized to: less is faster, and off the published recipe. None: as the
-    network was trained, 1024."""
+    """Side in pixels that frames are resized to: less is faster, but not the published setting. None:
+    as in training, 1024."""
     compile: bool = False
-    """Let torch.compile translate image encoder, mask decoder and memory encoder: minutes at the start, then
+    """Compile image encoder, mask decoder and memory encoder with torch.compile: minutes at the start, then
     faster."""
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What the classical tracker believes, or might believe, as cues for the compact network."""
+"""Results of the classical tracker, real or simulated, as cues for the compact network."""
 
 from __future__ import annotations
 
@@ -14,40 +14,41 @@ from .region_errors import with_region_errors
 Floats = NDArray[np.float32]
 
 ENGINE_CUES = (MASK, WARPED, APPEARANCE)
-"""The cues that the engine knows, in the order of :func:`engine_cues`."""
+"""The cues that the classical tracker provides, in the order of :func:`engine_cues`."""
 APPEARANCE_LOGIT = 5.0
-"""Log-odds of looks that a cue of 1 stands for."""
+"""Log-odds of appearance that a cue of 1 stands for."""
 LEAST = 1e-6
 SURE = (0.4, 1.0)
-"""Least and greatest certainty of the cues that are made up."""
+"""Least and greatest certainty of simulated cues."""
 UNSTEADY = 0.3
-"""Spread of the noise in looks that are made up."""
+"""Standard deviation of the noise of simulated appearance."""
 
 
 def engine_cues(context: FrameContext) -> Floats:
-    """(K, 3, h, w) float32 in -1..1: belief, warped mask and looks of every object.
+    """(K, 3, h, w) float32 in -1..1: probability, warped mask and appearance of every object.
 
-    Belief and looks are log-odds against the strongest rival, so that an object has a cue above 0 exactly
-    where it wins.
+    Probability and appearance are log-odds against the strongest rival, so that an object has a cue above 0
+    exactly where it wins.
     """
     cues = np.empty((len(context.ids), len(ENGINE_CUES), *context.probabilities.shape[1:]), np.float32)
     cues[:, 0] = np.clip(against_rivals(np.log(context.probabilities + LEAST)) / MASK_LOGIT, -1, 1)
     cues[:, 1] = 2 * context.warped.masks - 1
-    for k, (trust, quality) in enumerate(
+    for k, (consistency, quality) in enumerate(
         zip(context.warped.consistencies, context.warped.qualities, strict=True)
     ):
-        cues[k, 1] *= trust * quality
+        cues[k, 1] *= consistency * quality
     cues[:, 2] = np.clip(against_rivals(context.appearance_log_prob) / APPEARANCE_LOGIT, -1, 1)
     return cues
 
 
 def made_up_cues(
     mask: NDArray[np.bool_],
-    picture: NDArray[np.uint8],
+    image: NDArray[np.uint8],
     rng: np.random.Generator,
     perturbation: tuple[float, float],
 ) -> Floats:
-    """(3, h, w) float32 cues that the engine might have about an (h, w) mask in an (h, w, 3) RGB picture.
+    """(3, h, w) float32 cues that the classical tracker might have of an (h, w) mask in an (h, w, 3) RGB
+    image.
 
     They are about as rough, somewhere between the least and the greatest ``roughness``, each in its own way;
     and most of them agree on mistakes that follow the image.
@@ -56,7 +57,7 @@ def made_up_cues(
     own = np.stack([rng.uniform(*SURE) * (2 * perturb_mask(mask, rng, rough) - 1) for _ in ENGINE_CUES])
     noise = cv2.resize(rng.standard_normal((10, 10)).astype(np.float32), mask.shape[::-1])
     own[ENGINE_CUES.index(APPEARANCE)] += UNSTEADY * noise
-    return with_region_errors(np.clip(own, -1, 1).astype(np.float32), mask, picture, rng)
+    return with_region_errors(np.clip(own, -1, 1).astype(np.float32), mask, image, rng)
 
 
 def against_rivals(scores: Floats) -> Floats:
@@ -68,9 +69,9 @@ def against_rivals(scores: Floats) -> Floats:
     return result
 
 
-def changed(belief: Floats, change: Floats) -> Floats:
-    """(1 + K, h, w) probabilities: ``belief`` after a (K, h, w) change of each object's log-odds."""
-    scores = np.log(belief + LEAST)
+def changed(probabilities: Floats, change: Floats) -> Floats:
+    """(1 + K, h, w) probabilities: ``probabilities`` after a (K, h, w) change of each object's log-odds."""
+    scores = np.log(probabilities + LEAST)
     scores[1:] += change
     powers = np.exp(scores - scores.max(axis=0))
     result: Floats = powers / powers.sum(axis=0)

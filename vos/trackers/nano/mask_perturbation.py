@@ -1,4 +1,4 @@
-"""Masks made rough on purpose: what a network that mends masks learns from."""
+"""Mask perturbation: the inputs from which a network learns to refine masks."""
 
 from __future__ import annotations
 

@@ -28,10 +28,10 @@ BELIEVED = 0.75
 """Share of the cues that agree on a mistake."""
 
 
-def patches(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.int64]:
-    """(h, w) int64 patch of every pixel of an (h, w, 3) uint8 RGB picture: k-means of colour and place."""
-    height, width = picture.shape[:2]
-    lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+def patches(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.int64]:
+    """(h, w) int64 patch of every pixel of an (h, w, 3) uint8 RGB image: k-means of colour and place."""
+    height, width = image.shape[:2]
+    lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     scale = np.float32(PLACE / max(height, width))
     parts = lab, np.stack([rows, columns], axis=-1) * scale
@@ -49,7 +49,7 @@ def patches(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.
 
 
 def mistakes(
-    mask: Bools, picture: NDArray[np.uint8], rng: np.random.Generator, most: int = 3
+    mask: Bools, image: NDArray[np.uint8], rng: np.random.Generator, most: int = 3
 ) -> tuple[Bools, Bools]:
     """(h, w) bool missed part of an (h, w) mask, and (h, w) bool spill next to it: patches of the image.
 
@@ -59,7 +59,7 @@ def mistakes(
     area = int(mask.sum())
     if area == 0:
         return missed, spill
-    which = patches(picture, rng)
+    which = patches(image, rng)
     inside = np.bincount(which[mask], minlength=PATCHES)
     reach = max(1.0, REACH * float(np.sqrt(area)))
     near = ~mask & (cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3) <= reach)
@@ -73,10 +73,10 @@ def mistakes(
 
 
 def with_region_errors(
-    cues: Floats, mask: Bools, picture: NDArray[np.uint8], rng: np.random.Generator
+    cues: Floats, mask: Bools, image: NDArray[np.uint8], rng: np.random.Generator
 ) -> Floats:
     """(C, h, w) cues, above 0 on the object, of a tracker that has made mistakes: most cues agree on them."""
-    missed, spill = mistakes(mask, picture, rng)
+    missed, spill = mistakes(mask, image, rng)
     wrong = cues.copy()
     for cue in wrong:
         if rng.random() < BELIEVED:

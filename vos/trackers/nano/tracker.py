@@ -39,7 +39,7 @@ Floats = NDArray[np.float32]
 
 
 NONE = 0.1
-"""Probability of all objects together at which the engine counts as thinking of none."""
+"""Weight of the network's own assignment where the classical tracker has no object."""
 LEAST = 1e-9
 
 
@@ -47,24 +47,24 @@ LEAST = 1e-9
 class NanoSettings:
     """Settings of the nano tracker."""
 
-    RENAMED: ClassVar = {"looks": "appearance"}
+    RENAMED: ClassVar = {"looks": "appearance", "engine": "classical"}
 
     strength: float = 1.0
-    """How much of the network's change, in logits, is made: 0 is the engine alone."""
+    """Weight of the network's residual, in logits: 0 is the classical tracker alone."""
     appearance: float = 0.5
     """Factor of the appearance cue. Colours separate objects better in synthetic clips than in real ones, so
     the network relies on them too much."""
     pixels: int = 80_000
-    """Size of the image that the network sees; larger ones than it was trained on help little."""
+    """Pixels of the network's input; larger ones than in training help little."""
     collapse: float = 0.25
-    """An object of which the engine believes less than this part of what was there in the frame before is
-    looked for by the network's memory alone. Without a memory it is the engine's to find."""
+    """An object whose area in the classical tracker's mask falls below this share of the previous one is
+    segmented from the network's memory alone."""
     columns: int = 256
-    """Feature columns remembered of an object in a reference frame; the rest has four times as many."""
+    """Feature columns stored per object and reference frame; of the background four times as many."""
     tune: bool = False
     """Fit a small part of the network to the reference frames."""
     tuning: TuneSettings = field(default_factory=TuneSettings)
-    engine: ClassicalSettings = field(default_factory=ClassicalSettings)
+    classical: ClassicalSettings = field(default_factory=ClassicalSettings)
 
     def __post_init__(self) -> None:
         for name in ("strength", "appearance", "collapse"):
@@ -122,7 +122,8 @@ class NanoRefiner:
 
     @torch.inference_mode()
     def _change(self, known: _Known, context: FrameContext, own: Floats) -> Floats:
-        """(K, h, w) float32: what the network adds to the logits of the engine's (K, 3, h, w) cues."""
+        """(K, h, w) float32: the network's residual of the logits of the classical tracker's (K, 3, h, w)
+        cues."""
         size = context.cropped.shape[:2]
         small = smaller(size, self.settings.pixels)
         shown, inner = padded(_resized(context.cropped, small))
@@ -148,10 +149,10 @@ class NanoRefiner:
         cues[torch.from_numpy(lost)] = 0
         cues[:, SIMILAR] = similarity_planes(pyramid, known.remembered, shown.shape[:2])
         logits, _ = network.decoder(pyramid, cues.to(backbone.dtype), memory_read)
-        # A belief is not ambiguous: all candidates learned to mend it, and their mean is steadier than one.
-        mended = logits.float().mean(dim=1)
-        # What is lost has no belief in its cues: the network gives all of its logits.
-        change = (mended - MASK_LOGIT * cues[:, MASK])[:, : inner[0], : inner[1]].cpu().numpy()
+        # A mask is not ambiguous: all candidates are trained to refine it, and their mean is more stable.
+        mean = logits.float().mean(dim=1)
+        # A lost object has no mask in its cues: the residual is all of its logits.
+        change = (mean - MASK_LOGIT * cues[:, MASK])[:, : inner[0], : inner[1]].cpu().numpy()
         change = np.stack([cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR) for plane in change])
         if lost.any():
             change[lost] -= against_rivals(np.log(context.probabilities + np.float32(CUE_LEAST)))[lost]
@@ -171,26 +172,26 @@ class NanoRefiner:
         return known
 
 
-def shared_out(refined: Floats, belief: Floats) -> Floats:
-    """(1 + K, h, w) probabilities: the foreground of ``refined``, shared among objects by ``belief``.
+def shared_out(refined: Floats, probabilities: Floats) -> Floats:
+    """(1 + K, h, w) probabilities: the foreground of ``refined``, shared among objects by ``probabilities``.
 
     The network separates objects from the background. Among objects that look alike the tracker decides,
     since it knows where each of them was; where it assigns none, the network does.
     """
-    shares = belief[1:] + np.float32(NONE) * refined[1:]
+    shares = probabilities[1:] + np.float32(NONE) * refined[1:]
     share = (1 - refined[0]) / np.maximum(shares.sum(axis=0), LEAST)
     return np.concatenate([refined[:1], shares * share])
 
 
 def collapsed(context: FrameContext, least: float) -> NDArray[np.bool_]:
-    """(K,) bool: objects of which less than ``least`` of what was there in the frame before is believed."""
-    believed = np.bincount(
-        context.probabilities.argmax(axis=0).ravel(), minlength=len(context.probabilities)
-    )[1:]
+    """(K,) bool: objects whose area is less than ``least`` of that in the previous frame."""
+    areas = np.bincount(context.probabilities.argmax(axis=0).ravel(), minlength=len(context.probabilities))[
+        1:
+    ]
     if context.previous is None:
         return np.zeros(len(context.ids), bool)
     before = np.array([np.count_nonzero(context.previous.labels == k) for k in context.ids])
-    result: NDArray[np.bool_] = believed <= least * before * context.crop.scale**2
+    result: NDArray[np.bool_] = areas <= least * before * context.crop.scale**2
     return result
 
 
@@ -240,7 +241,7 @@ def image_of(pyramid: Pyramid, number: int) -> Pyramid:
 
 def as_refined(given: ReferenceFrame, settings: NanoSettings) -> Reference:
     """A reference frame in the window, and at the size, in which a frame like it is refined."""
-    crop = crop_of(given.labels, settings.engine)
+    crop = crop_of(given.labels, settings.classical)
     cropped = crop.cut(given.image)
     size = smaller(cropped.shape[:2], settings.pixels)
     part = np.ascontiguousarray(given.labels[crop.y0 : crop.y1, crop.x0 : crop.x1])
@@ -275,7 +276,7 @@ def recollect(
 def similarity_planes(
     pyramid: Pyramid, remembered: tuple[tuple[Tensor, Tensor], ...], size: tuple[int, ...]
 ) -> Tensor:
-    """(K, h, w) cue: how much more a place looks like each object than like the rest; 0 if either is
+    """(K, h, w) cue: similarity of each cell to each object minus that to the rest; 0 if either is
     unknown."""
     grid = F.normalize(pyramid.columns[0].float(), dim=0)
     planes = []
@@ -325,12 +326,12 @@ class NanoTracker(ClassicalTracker):
         chosen = settings or NanoSettings()
         self.refiner = NanoRefiner(network, chosen)
         super().__init__(
-            chosen.engine, refiner=self.refiner, confidence=confidence or fitted_confidence("nano")
+            chosen.classical, refiner=self.refiner, confidence=confidence or fitted_confidence("nano")
         )
 
     @property
     def info(self) -> TrackerInfo:
-        """See :class:`~vos.trackers.base.Tracker`; settings of the network and of the engine."""
+        """See :class:`~vos.trackers.base.Tracker`; settings of the network and of the classical tracker."""
         return TrackerInfo(self.refiner.settings, device=str(self.refiner.backbone.device))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -39,15 +40,17 @@ class Reference:
 class TuneSettings:
     """How the network is fitted to the reference frames."""
 
+    RENAMED: ClassVar = {"rate": "learning_rate"}
+
     steps: int = 120
     examples: int = 24
-    """Made-up views; each is encoded once, and seen again with other rough masks."""
+    """Augmented views; each is encoded once, and used again with other perturbed masks."""
     batch: int = 4
     side: int = 224
     """Views are cut to squares of this many pixels around an object."""
-    rate: float = 2e-4
+    learning_rate: float = 2e-4
     perturbation: tuple[float, float] = (0.05, 0.5)
-    """Least and greatest roughness of the masks that are made up."""
+    """Least and greatest strength of the mask perturbation."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -56,10 +59,10 @@ class TuneSettings:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.side < 32 or self.side % 32:
             raise ValueError(f"side must be a multiple of 32, got {self.side}")
-        if not 0 < self.rate < float("inf"):
-            raise ValueError(f"rate must be positive and finite, got {self.rate}")
+        if not 0 < self.learning_rate < float("inf"):
+            raise ValueError(f"learning_rate must be positive and finite, got {self.learning_rate}")
         if not 0 <= self.perturbation[0] <= self.perturbation[1]:
-            raise ValueError(f"roughness must be two numbers from 0 up in order, got {self.perturbation}")
+            raise ValueError(f"perturbation must be two numbers from 0 up in order, got {self.perturbation}")
 
 
 @torch.inference_mode(False)
@@ -72,20 +75,20 @@ def tune(
     The same frames give the same weights: what was tuned need not be saved with a tracker's state.
     """
     rng = np.random.default_rng(settings.seed)
-    pictures, masks = _examples(references, ids, rng, settings)
-    if not pictures:
+    images, masks = _examples(references, ids, rng, settings)
+    if not images:
         return backbone
     network = copy.deepcopy(backbone.network).float().eval()
     tuned = NanoBackbone(network, device=str(backbone.device), pixels=backbone.pixels)
     with torch.no_grad():
-        pyramid = network.encoder(tuned.to_input(np.stack(pictures)))
+        pyramid = network.encoder(tuned.to_input(np.stack(images)))
     parts = _small_part(network)
-    optimiser = torch.optim.AdamW(parts, lr=settings.rate, weight_decay=0.0)
+    optimiser = torch.optim.AdamW(parts, lr=settings.learning_rate, weight_decay=0.0)
     for _ in range(settings.steps):
-        chosen = rng.integers(len(pictures), size=min(settings.batch, len(pictures)))
+        chosen = rng.integers(len(images), size=min(settings.batch, len(images)))
         cues = np.zeros((len(chosen), len(CUES), settings.side, settings.side), np.float32)
         for row, i in enumerate(chosen):
-            cues[row, list(ENGINE_CUES)] = made_up_cues(masks[i], pictures[i], rng, settings.perturbation)
+            cues[row, list(ENGINE_CUES)] = made_up_cues(masks[i], images[i], rng, settings.perturbation)
         truth = torch.from_numpy(np.stack([masks[i] for i in chosen])).float().to(tuned.device)
         logits, _ = network.decoder(_rows(pyramid, chosen), torch.from_numpy(cues).to(tuned.device))
         loss = mask_loss(logits, truth[:, None].expand_as(logits)).mean()
@@ -110,8 +113,8 @@ def mask_loss(logits: Tensor, truth: Tensor) -> Tensor:
 def _examples(
     references: tuple[Reference, ...], ids: tuple[int, ...], rng: np.random.Generator, settings: TuneSettings
 ) -> tuple[list[NDArray[np.uint8]], list[NDArray[np.bool_]]]:
-    """Square pictures (S, S, 3) uint8 around an object, and its masks (S, S) bool there."""
-    pictures, masks = [], []
+    """Square images (S, S, 3) uint8 around an object, and its masks (S, S) bool there."""
+    images, masks = [], []
     shown = [(f, k) for f in references for k in ids if (f.labels == k).any()]
     empty = {id(f): fill(f.cropped, f.labels) for f, _ in shown}
     for n in range(settings.examples if shown else 0):
@@ -120,9 +123,9 @@ def _examples(
         mask = labels == object_id
         if mask.any():
             cropped, here = _square(seen, mask & (labels != VOID), settings.side, rng)
-            pictures.append(cropped)
+            images.append(cropped)
             masks.append(here)
-    return pictures, masks
+    return images, masks
 
 
 def _square(

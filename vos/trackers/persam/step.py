@@ -33,7 +33,7 @@ FLOW_MARGIN = 0.6
 """Room around the objects where flow is computed, as a fraction of the longest side of the largest."""
 FLOW_MARGIN_PIXELS = 40
 PLAUSIBLE = 5.0
-"""A lost object comes back at most so many times larger or smaller than it went."""
+"""Largest factor between the sizes of a lost object before and after."""
 
 
 @dataclass(frozen=True)
@@ -49,36 +49,36 @@ class PersamTrackerSettings:
     }
 
     recent: int = 4
-    """Confident frames remembered beside the given ones; 0: the given ones alone, as published."""
+    """Confident frames stored beside the prompted ones; 0: the prompted ones alone, as published."""
     remember_every: int = 5
-    """Frames between two that are remembered."""
+    """Frames between two that are stored."""
     max_references: int = 4
-    """Reference frames (the first and the newest corrections) remembered of an object."""
+    """Reference frames (the first and the newest corrections) stored per object."""
     columns: int = 256
-    """Feature columns remembered of an object in one frame; the background has four times as many."""
+    """Feature columns stored per object and frame; of the background four times as many."""
     soft_assignment: bool = True
-    """Objects and background compete for every cell; else each object is looked for by itself."""
+    """Normalise similarities over objects and background; else match each object by itself."""
     temperature: float = 0.05
-    """Difference in cosine that makes one owner e times as likely as another."""
+    """Softmax temperature of the cosine similarities."""
     agree: float = 1.0
     """Weight of the IoU with the warped mask, beside the predicted quality, in the choice of a candidate; 0:
     quality alone, as published."""
     reacquire: bool = True
-    """Look for lost objects in the whole frame; else where they were last seen, as published."""
+    """Search lost objects in the whole frame; else where they were last visible, as published."""
     refinement: int = 2
     """Passes after the first: 0 to 2."""
     tune: bool = False
-    """PerSAM-F: fit two scale weights per object on the frame it is given in."""
+    """PerSAM-F: fit two scale weights per object on its prompted frame."""
     tune_steps: int = 800
     learning_rate: float = 4e-4
     lost_below: float = 0.3
-    """Confidence by appearance below which an object in sight counts as lost."""
+    """Confidence by appearance below which a visible object counts as lost."""
     found_above: float = 0.6
     """Confidence by appearance above which a lost object counts as found."""
     confident_above: float = 0.7
-    """Confidence by appearance above which a frame may be remembered."""
+    """Confidence by appearance above which a frame may be stored."""
     features: str | None = None
-    """What targets are compared by, a key of :data:`vos.backbones.features.FEATURES`; None: the
+    """Features for matching, a key of :data:`vos.backbones.features.FEATURES`; None: the
     backbone's."""
     features_weights: str | None = None
     """Folder with the weights of these features; None: the local cache."""
@@ -230,12 +230,12 @@ def _track_prompts(
     for n, slot in enumerate(video.objects):
         lost = slot.frames_lost > 0 and settings.reacquire
         if settings.soft_assignment:
-            belief = shares[n + 1]
+            similarity = shares[n + 1]
         else:
-            belief = knn_similarity(features.grid, torch.cat(slot.columns(), dim=1))
+            similarity = knn_similarity(features.grid, torch.cat(slot.columns(), dim=1))
         expected = None if lost else warped[n]
         track_prompts.append(
-            track_prompt(features, belief, slot.embedding, expected, qualities[n], settings.prompts)
+            track_prompt(features, similarity, slot.embedding, expected, qualities[n], settings.prompts)
         )
     return track_prompts
 
@@ -243,16 +243,16 @@ def _track_prompts(
 def _warped(
     video: PersamState, image: Image, settings: PersamTrackerSettings
 ) -> tuple[Sequence[Floats], Sequence[float]]:
-    """(H, W) float32 masks in 0..1 of all objects, moved to this frame, and how far to trust them."""
+    """(H, W) float32 masks in 0..1 of all objects, warped to this frame, and the quality of each."""
     last = [np.zeros(video.labels.shape, bool) if o.last_mask is None else o.last_mask for o in video.objects]
     if not settings.prompts.warped_mask:
         return [mask.astype(np.float32) for mask in last], [1.0] * len(last)
-    window = choose_crop(video.labels, FLOW_MARGIN, FLOW_MARGIN_PIXELS, settings.flow_pixels)
-    before, now = window.cut(video.image), window.cut(image)
-    masks = np.stack([window.cut(mask.astype(np.float32)) for mask in last])
+    crop = choose_crop(video.labels, FLOW_MARGIN, FLOW_MARGIN_PIXELS, settings.flow_pixels)
+    before, now = crop.cut(video.image), crop.cut(image)
+    masks = np.stack([crop.cut(mask.astype(np.float32)) for mask in last])
     moved = warp_masks(before, now, (to_lab(before), to_lab(now)), masks, settings.warping)
     whole = np.zeros((len(last), *video.labels.shape), np.float32)
-    whole[:, window.y0 : window.y1, window.x0 : window.x1] = window.enlarge(moved.masks)
+    whole[:, crop.y0 : crop.y1, crop.x0 : crop.x1] = crop.enlarge(moved.masks)
     return list(whole), moved.qualities
 
 
@@ -287,7 +287,7 @@ def _agreeing(candidates: Candidates, track_prompts: Sequence[TrackPrompt], weig
                 where = torch.from_numpy(one.expected).to(masks.device)
                 common = (masks[n] & where).flatten(1).sum(dim=1)
                 union = (masks[n] | where).flatten(1).sum(dim=1).clamp_min(1)
-                merit[n] += weight * one.trust * common / union
+                merit[n] += weight * one.warp_quality * common / union
     return merit.argmax(dim=1)
 
 
@@ -340,12 +340,12 @@ def _tuned(
 ) -> Tensor:
     """(3,) scale weights with which the first pass reproduces the given mask (PerSAM-F)."""
     assert slot.last_mask is not None
-    belief = knn_similarity(features.grid, torch.cat(slot.columns(), dim=1))
-    asked = track_prompt(
-        features, belief, slot.embedding, slot.last_mask.astype(np.float32), 1.0, settings.prompts
+    similarity = knn_similarity(features.grid, torch.cat(slot.columns(), dim=1))
+    prompts = track_prompt(
+        features, similarity, slot.embedding, slot.last_mask.astype(np.float32), 1.0, settings.prompts
     )
-    guidance = None if asked.guidance is None else [asked.guidance]
-    logits = backbone.decode(features, [asked.first], guidance=guidance).logits[0]
+    guidance = None if prompts.guidance is None else [prompts.guidance]
+    logits = backbone.decode(features, [prompts.first], guidance=guidance).logits[0]
     target = torch.from_numpy(slot.last_mask).to(logits.device)
     fit = fit_scale_weights(logits, target, steps=settings.tune_steps, learning_rate=settings.learning_rate)
     return fit.weights

@@ -30,9 +30,9 @@ class TrackPromptSettings:
     """Give the mask warped by optical flow as mask prompt and as motion prior; else, as published, only the
     box of the last mask and its centre."""
     margin: float = 0.1
-    """Room around the expected box, as a fraction of its mean side."""
+    """Margin around the expected box, as a fraction of its mean side."""
     margin_pixels: int = 6
-    """Room added to that, pixels."""
+    """Pixels added to that margin."""
     positive_points: int = 1
     negative_point: bool = False
     """Mark the place near the object that is least like it (PerSAM: of the whole image)."""
@@ -59,45 +59,47 @@ class TrackPrompt:
     guidance: Guidance | None
     expected: NDArray[np.bool_] | None
     """(H, W) where motion says that the object is; None for one that is lost."""
-    trust: float
+    warp_quality: float
     """In 0..1: how well flow warped the object."""
 
 
 def track_prompt(
     features: FrameFeatures,
-    belief: Tensor,
+    similarity: Tensor,
     embedding: Tensor,
     expected: NDArray[np.float32] | None,
-    trust: float,
+    warp_quality: float,
     settings: TrackPromptSettings,
 ) -> TrackPrompt:
     """Prompts for one object.
 
     Args:
         features: of the frame.
-        belief: (h, w) similarity on the feature grid, by whatever measure; its order is what counts.
+        similarity: (h, w) on the feature grid, by any measure: only its order is used.
         embedding: (C,) the target embedding, not normalised.
         expected: (H, W) float32 in 0..1, the last mask warped to this frame; None for a lost object, which
             is looked for in the whole frame.
-        trust: how well it was warped.
+        warp_quality: how well it was warped.
     """
     size = features.image_size
-    prior = location_prior(belief, size)
+    prior = location_prior(similarity, size)
     inside = None if expected is None else expected > 0.5
     box = None if inside is None else tight_box(inside)
     if expected is None or inside is None or box is None:
-        asked = _points(prior, prior, settings)
-        return TrackPrompt(asked, asked, _guidance(belief, embedding, settings), None, 0.0)
+        points_prompt = _points(prior, prior, settings)
+        return TrackPrompt(
+            points_prompt, points_prompt, _guidance(similarity, embedding, settings), None, 0.0
+        )
     around = _around(box, size, settings)
     if not settings.warped_mask:
         centre = np.array([[(around[0] + around[2]) // 2, (around[1] + around[3]) // 2]], np.float32)
         points = np.concatenate([positive_points(prior, settings.positive_points).cpu().numpy(), centre])
-        asked = Prompt(points.astype(np.float32), np.ones(len(points), np.int64))
-        first = Prompt(asked.points, asked.labels, np.asarray(around, np.float32))
+        points_prompt = Prompt(points.astype(np.float32), np.ones(len(points), np.int64))
+        first = Prompt(points_prompt.points, points_prompt.labels, np.asarray(around, np.float32))
     else:
-        asked = _points(*_near(prior, expected, around), settings)
-        first = Prompt(asked.points, asked.labels, np.asarray(around, np.float32), inside)
-    return TrackPrompt(first, asked, _guidance(belief, embedding, settings), inside, trust)
+        points_prompt = _points(*_near(prior, expected, around), settings)
+        first = Prompt(points_prompt.points, points_prompt.labels, np.asarray(around, np.float32), inside)
+    return TrackPrompt(first, points_prompt, _guidance(similarity, embedding, settings), inside, warp_quality)
 
 
 def _around(
@@ -133,10 +135,10 @@ def _points(likely: Tensor, unlikely: Tensor, settings: TrackPromptSettings) -> 
     return Prompt(points.astype(np.float32), labels)
 
 
-def _guidance(belief: Tensor, embedding: Tensor, settings: TrackPromptSettings) -> Guidance | None:
+def _guidance(similarity: Tensor, embedding: Tensor, settings: TrackPromptSettings) -> Guidance | None:
     if not (settings.guided_attention or settings.semantic_prompt):
         return None
     return Guidance(
-        similarity=belief if settings.guided_attention else None,
+        similarity=similarity if settings.guided_attention else None,
         embedding=embedding if settings.semantic_prompt else None,
     )

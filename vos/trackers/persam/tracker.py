@@ -9,7 +9,7 @@ What the published recipe (:mod:`.as_published`) lacks, each a setting that can 
   search region and the mask prompt;
 - competition: a cell belongs to the object, or the background, that it resembles most;
 - choice: of the decoder's candidates the one is kept that agrees with motion, not only the best-looking;
-- re-acquisition: a lost object is looked for in the whole frame, and believed only when it looks right.
+- re-acquisition: a lost object is searched in the whole frame, and accepted only if its appearance matches.
 
 All objects of a frame are decoded in one batch, in up to three passes (:mod:`vos.backbones.refinement`).
 """

@@ -1,0 +1,105 @@
+"""Images with one object each, for ``prompts.py``: first frames of DAVIS 2016, and photographs."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Bools = NDArray[np.bool_]
+
+PHOTOGRAPHS = "tiny_coco"
+"""A set of photographs with instances, of whose images no shipped weights were trained."""
+OBJECTS = 40
+"""Objects taken of it, one an image."""
+SIZES = (0.005, 0.6)
+"""Least and largest share of the image that an object of a photograph covers."""
+LONGEST = 480
+"""Photographs are made smaller, to this many pixels along the longer side."""
+SAVED_QUALITY = 95
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One object of one image."""
+
+    group: str
+    name: str
+    image: NDArray[np.uint8]
+    truth: Bools
+
+    @cached_property
+    def rng(self) -> np.random.Generator:
+        """Random numbers that depend on the object's name alone."""
+        return np.random.default_rng(zlib.crc32(self.name.encode()))
+
+
+def davis_cases(root: Path) -> Iterator[Case]:
+    """The object of every first frame of DAVIS 2016/dev and of DAVIS-2016-train."""
+    for sequence in (root / "DAVIS" / "ImageSets" / "2016" / "dev.txt").read_text().split():
+        name = Path(sequence).name
+        image = read_image(root / "DAVIS" / "JPEGImages" / "480p" / name / "00000.jpg")
+        labels = cv2.imread(
+            str(root / "DAVIS" / "Annotations" / "480p" / name / "00000.png"), cv2.IMREAD_GRAYSCALE
+        )
+        yield Case("dev", name, image, labels > 0)
+    for path in sorted((root / "DAVIS-2016-train").glob("*.mp4")):
+        image = cv2.VideoCapture(str(path)).read()[1]
+        labels = cv2.imread(str(path.with_suffix("") / "00000.png"), cv2.IMREAD_GRAYSCALE)
+        yield Case("train", path.stem, np.ascontiguousarray(image[..., ::-1]), labels > 0)
+
+
+def saved_cases(folder: Path) -> Iterator[Case]:
+    """Cases that :func:`save_cases` wrote, ``<group>/<name>.jpg`` and ``.png``."""
+    for path in sorted(folder.glob("*/*.jpg")):
+        truth = cv2.imread(str(path.with_suffix(".png")), cv2.IMREAD_GRAYSCALE) > 0
+        yield Case(path.parent.name, path.stem, read_image(path), truth)
+
+
+def save_cases(cases: list[Case], folder: Path) -> None:
+    """Write images and masks for a machine that has no data; JPEG, so scores differ a little."""
+    for case in cases:
+        path = folder / case.group / f"{case.name.replace('/', '-')}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        quality = [cv2.IMWRITE_JPEG_QUALITY, SAVED_QUALITY]
+        cv2.imwrite(str(path), np.ascontiguousarray(case.image[..., ::-1]), quality)
+        cv2.imwrite(str(path.with_suffix(".png")), case.truth.astype(np.uint8) * 255)
+
+
+def photograph_cases(root: Path, count: int) -> Iterator[Case]:
+    """A seeded choice of objects of photographs, one an image."""
+    rng, folder = np.random.default_rng(0), root / "train" / PHOTOGRAPHS
+    paths = sorted((folder / "images").glob("*.jpg"))
+    found = 0
+    for index in rng.permutation(len(paths)):
+        if found == count:
+            return
+        path = paths[index]
+        maps = sorted((folder / "labels").glob(f"{path.stem}_*.png"))
+        if not maps:
+            continue
+        labels = cv2.imread(str(maps[rng.integers(len(maps))]), cv2.IMREAD_UNCHANGED)
+        shares = np.bincount(labels.ravel()) / labels.size
+        fitting = [k for k in range(1, len(shares)) if SIZES[0] <= shares[k] <= SIZES[1]]
+        if not fitting:
+            continue
+        label = fitting[rng.integers(len(fitting))]
+        image, truth = read_image(path), labels == label
+        scale = min(1.0, LONGEST / max(truth.shape))
+        if scale < 1 or image.shape[:2] != truth.shape:
+            size = round(truth.shape[1] * scale), round(truth.shape[0] * scale)
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+            truth = cv2.resize(truth.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+        found += 1
+        yield Case("photographs", f"{path.stem}/{label}", image, truth)
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB."""
+    return np.ascontiguousarray(cv2.imread(str(path), cv2.IMREAD_COLOR)[..., ::-1])
