@@ -40,11 +40,15 @@ class Step:
     name: str = ""
 
 
-def steps() -> Iterator[Step]:
-    """All steps of the page in order, one per command."""
-    for kind, name, text in BLOCK.findall(PAGE.read_text(encoding="utf-8")):
+def steps(page: Path = PAGE) -> Iterator[Step]:
+    """All steps of a page in order, one per command."""
+    for kind, name, text in BLOCK.findall(page.read_text(encoding="utf-8")):
         if kind == "sh":
-            yield from (Step(kind, line) for line in text.replace("\\\n", " ").splitlines() if line)
+            yield from (
+                Step(kind, line)
+                for line in text.replace("\\\n", " ").splitlines()
+                if line.strip() and not line.startswith("#")
+            )
         elif kind in ("json", "python"):
             yield Step(kind, text, name)
 
