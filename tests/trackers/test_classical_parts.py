@@ -85,10 +85,23 @@ def test_bad_flow_loosens_an_object() -> None:
     """Far from where it was expected an object costs less when its flow was bad."""
     images, labs, masks = two_frames((4, 2), 20)
     warped = warp_masks(images[0], images[1], labs, masks[0], WarpingSettings())
-    good = motion_unary(warped, warped.masks > 0.5, 0.7, FusionSettings())
+    good = motion_unary(warped, warped.masks > 0.5, [False], 0.7, FusionSettings())
     blind = type(warped)(warped.masks, warped.consistencies, (0.0,), warped.correspondence)
-    assert motion_unary(blind, blind.masks > 0.5, 0.7, FusionSettings())[1][60, 84] > good[1][60, 84] + 1
+    loose = motion_unary(blind, blind.masks > 0.5, [False], 0.7, FusionSettings())
+    assert loose[1][60, 84] > good[1][60, 84] + 1
     assert good[1][62, 54] > good[0][62, 54]
+
+
+def test_old_labels_do_not_bind_an_object_out_of_sight() -> None:
+    """An object in view may not be far from its labels; one that was not may, and they still speak for it."""
+    images, labs, masks = two_frames((4, 2), 20)
+    warped = warp_masks(images[0], images[1], labs, masks[0], WarpingSettings())
+    seen, unseen = (
+        motion_unary(warped, warped.masks > 0.5, [lost], 0.7, FusionSettings()) for lost in (False, True)
+    )
+    assert seen[1][60, 190] < seen[1][62, 54] - 30
+    assert unseen[1][62, 54] - 10 < unseen[1][60, 190] < unseen[1][62, 54] - 2
+    assert np.array_equal(seen[0], unseen[0])
 
 
 def test_strays_are_dropped_unless_there_is_room() -> None:

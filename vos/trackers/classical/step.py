@@ -51,7 +51,7 @@ def advance(
     if not state.objects:
         return replace(state, image=image, soft_labels=None)
     # An object that has gone out of sight may come back anywhere.
-    lost = any(o.frames_lost > 0 and o.usual_area > 0 for o in state.objects)
+    lost = any(_is_lost(o) for o in state.objects)
     crop = crop_of(state.labels, settings, everywhere=lost)
     cropped = crop.cut(image)
     lab = to_lab(cropped)
@@ -156,6 +156,11 @@ def _appearance_log_prob(
     return (1 - weight) * reference + weight * copy[0], reference
 
 
+def _is_lost(state: ObjectState) -> bool:
+    """Whether the object has been seen, but not in the newest frame."""
+    return state.frames_lost > 0 and state.usual_area > 0
+
+
 def _unary_terms(
     state: ClassicalState,
     crop: Crop,
@@ -169,7 +174,8 @@ def _unary_terms(
     settings: ClassicalSettings,
 ) -> Floats:
     """(1 + K, h, w) float32 log-scores of background and objects: the sum of all unary terms."""
-    scores = motion_unary(warped, expected, settings.warping.min_quality, settings.fusion)
+    lost = [_is_lost(o) for o in state.objects]
+    scores = motion_unary(warped, expected, lost, settings.warping.min_quality, settings.fusion)
     scores += settings.fusion.appearance * appearance_unary(
         appearance_log_prob, crop, state.previous_appearance, warped, settings.fusion.temporal_discount
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -61,20 +62,26 @@ class PreviousAppearance:
 
 
 def motion_unary(
-    warped: WarpedMasks, expected: NDArray[np.bool_], min_quality: float, settings: FusionSettings
+    warped: WarpedMasks,
+    expected: NDArray[np.bool_],
+    lost: Sequence[bool],
+    min_quality: float,
+    settings: FusionSettings,
 ) -> Floats:
     """(1 + K, h, w) float32 log-scores of background and objects from the warped labels and their distance.
 
     Args:
         warped: the labels of earlier frames.
         expected: (K, h, w) bool, from where distance is measured.
+        lost: K times, whether the object was out of sight in the previous frame. Distance from its older
+            labels then costs nothing: flow has moved them along with whatever hides the object.
         min_quality: quality of an object's flow from which on it does not count as poor.
     """
     count, height, width = warped.masks.shape
     scores = np.empty((1 + count, height, width), dtype=np.float32)
     cost = np.zeros_like(scores)
-    pairs = zip(warped.masks, warped.consistencies, warped.qualities, strict=True)
-    for k, (moved, consistency, value) in enumerate(pairs, start=1):
+    parts = zip(warped.masks, warped.consistencies, warped.qualities, lost, strict=True)
+    for k, (moved, consistency, value, unseen) in enumerate(parts, start=1):
         poor = max(0.0, 1 - value / min_quality)
         size = float(np.sqrt(moved.sum()))
         mask = blur(moved, max(0.1, min(settings.warped_blur, 0.1 * size)))  # keep tiny objects
@@ -82,7 +89,7 @@ def motion_unary(
         wide = blur(mask, max(2.0, (settings.inconsistent_blur + settings.poor_flow_blur * poor) * size))
         scores[k] = consistency * mask + (1 - consistency) * wide
         inside = (mask >= 0.5) | expected[k - 1]
-        if inside.any():
+        if inside.any() and not unseen:
             distance = cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, 3) / size
             free = settings.free_distance + settings.poor_flow_distance * poor
             cost[k] = settings.distance_cost * np.maximum(0, distance - free)
