@@ -39,8 +39,9 @@ from prompt_cases import (
 )
 from prompt_simulation import CLICKS, JITTER, Answer, Method, ask, rough_mask
 
-from vos.backbones.base import Backbone, encode_frame
+from vos.backbones.base import Backbone
 from vos.backbones.expected_quality import decoding_signals
+from vos.backbones.in_video import encode_frame
 from vos.backbones.interactive.backbone import build_interactive
 from vos.backbones.registry import build_backbone
 from vos.prompts import Prompt

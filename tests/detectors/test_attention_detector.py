@@ -107,7 +107,7 @@ def test_unknown_names_are_refused_with_the_vocabulary(matcher):
 def test_sentences_that_are_too_long_are_refused(matcher):
     """More tokens than the model has positions for."""
     name = "red " * 12 + "circle"
-    with pytest.raises(PromptError, match="reads 12"):
+    with pytest.raises(PromptError, match="limit of the model is 12"):
         matcher.encode_prompts(build_prompts(world_vocabulary(), template="Image of " + name + " {}."))
 
 

@@ -218,7 +218,7 @@ def test_errors_of_use(image):
     vlm = tiny_llava()
     with pytest.raises(PromptError, match="empty answer"):
         vlm.attend(image, "what", [])
-    with pytest.raises(PromptError, match="reads 256"):
+    with pytest.raises(PromptError, match="limit of the model is 256"):
         vlm.attend(image, "what", [5] * 300)
     with pytest.raises(ModelError, match="LLaVA or Qwen-VL"):
         VisionLanguageModel(vlm._language_model, vlm.processor)

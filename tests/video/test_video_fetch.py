@@ -84,7 +84,7 @@ def test_no_address_is_opened_unless_allowed(server: Server) -> None:
 
 LOCAL = "/local.mp4"
 REFUSED: dict[str, tuple[Answer, str]] = {
-    "/absent.mp4": (Answer(code=404), "answers 404"),
+    "/absent.mp4": (Answer(code=404), "responded 404"),
     "/page": (Answer(b"<html>", headers={"Content-Type": "text/html; charset=utf-8"}), "is a web page"),
     "/camera": (Answer(headers={"Content-Type": "multipart/x-mixed-replace; boundary=b"}), "vos live"),
     "/text.mp4": (Answer(b"not a video"), "it is not a video"),

@@ -24,9 +24,10 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.common import data_root
-from vos.backbones.base import Backbone, encode_frame
+from vos.backbones.base import Backbone
 from vos.backbones.classical.backbone import GraphCutBackbone
 from vos.backbones.expected_quality import decoding_signals
+from vos.backbones.in_video import encode_frame
 from vos.backbones.interactive.backbone import build_interactive
 from vos.backbones.nano.backbone import build_nano
 from vos.evaluation import region_similarity

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from ..prompts import Prompt
-from .base import Backbone, Candidates, FrameFeatures, Guidance, SeesMotion
+from .base import Backbone, Candidates, FrameFeatures, Guidance
 from .expected_quality import Models
+from .in_video import SeesMotion
 
 
 class FeatureCache:
@@ -56,7 +57,7 @@ class FeatureCache:
     def encode_in_video(
         self, image: NDArray[np.uint8], nearby: Callable[[], Sequence[NDArray[np.uint8]]]
     ) -> FrameFeatures:
-        """See :class:`~vos.backbones.base.SeesMotion`; of a backbone that does not, as :meth:`encode`."""
+        """See :class:`~vos.backbones.in_video.SeesMotion`; of a backbone that does not, as :meth:`encode`."""
         if not isinstance(self.backbone, SeesMotion):
             return self.encode(image)
         backbone = self.backbone

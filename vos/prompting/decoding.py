@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backbones.base import encode_frame
 from ..backbones.expected_quality import expected_quality
+from ..backbones.in_video import encode_frame
 from ..errors import PromptError
 from ..frame import Frame
 from ..ops.boxes import box_iou, tight_box

@@ -202,7 +202,7 @@ class Segmenter:
         self._tell(self.describe())
 
     def _answer(self, task: _Task) -> Answer | None:
-        from ..backbones.base import encode_frame
+        from ..backbones.in_video import encode_frame
         from ..prompting.decoding import preview_prompt
 
         model = self._model()

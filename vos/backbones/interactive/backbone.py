@@ -135,7 +135,7 @@ class InteractiveBackbone:
     def encode_in_video(
         self, image: NDArray[np.uint8], nearby: Callable[[], Sequence[NDArray[np.uint8]]]
     ) -> FrameFeatures:
-        """See :class:`~vos.backbones.base.SeesMotion`."""
+        """See :class:`~vos.backbones.in_video.SeesMotion`."""
         features = self.encode(image)
         if self.settings.motion is not None:
             features.context.flows = residual_flows(image, nearby(), self.settings.motion)
