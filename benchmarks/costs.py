@@ -15,6 +15,8 @@ from typing import Any
 
 from benchmarks.common import RESULTS, ROOT
 from vos.files import write_text_atomic
+from vos.trackers.recommend import seconds
+from vos.trackers.registry import TRACKERS
 
 PAGE = ROOT / "docs" / "batch.md"
 BEGIN, END = "<!-- costs: written by benchmarks/costs.py -->\n", "<!-- end of costs -->"
@@ -29,6 +31,11 @@ SETS = {
 """Options of ``--model`` -> what ``vos benchmark davis`` wrote."""
 SAM_TRACK, H100 = "sam-track.json", "memory-trackers-h100.json"
 TWO_CORES = "2 CPU cores"
+ESTIMATED = """Trackers with a memory on a processor, by the costs that `vos models recommend` estimates with;
+`--key-every 5` takes about a fifth:
+"""
+RATE = 130.0
+"""GFLOP/s in a product of matrices at which models that were not run here are estimated: about two cores."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,19 @@ def table(rows: list[Cost]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def estimates() -> str:
+    """What ``--model auto`` expects of the other trackers on a processor, in Markdown."""
+    lines = [
+        f"| `--model` | seconds per frame at {RATE:.0f} GFLOP/s, estimated | hours per hour of video |",
+        "|---|--:|--:|",
+    ]
+    for name, entry in TRACKERS.items():
+        if entry.memory and sum(entry.cost) and not name.endswith(("-1", "-2", "-512x512")):
+            taken = seconds(entry, 1, RATE)
+            lines.append(f"| `{name}` | {taken:.1f} | {FPS * taken:.0f} |")
+    return "\n".join(lines) + "\n"
+
+
 def batch_table(results: Path = RESULTS) -> str:
     """What ``benchmarks/batch.py`` measured, in Markdown."""
     rows = json.loads((results / "batch.json").read_text())["rows"]
@@ -120,7 +140,8 @@ def placed(text: str, begin: str, end: str, new: str) -> str:
 
 def main() -> None:
     """Write the tables into the page."""
-    text = placed(PAGE.read_text(encoding="utf-8"), BEGIN, END, table(costs()))
+    made = table(costs()) + "\n" + ESTIMATED + "\n" + estimates()
+    text = placed(PAGE.read_text(encoding="utf-8"), BEGIN, END, made)
     write_text_atomic(PAGE, placed(text, BATCH_BEGIN, BATCH_END, batch_table()))
 
 

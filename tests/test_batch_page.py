@@ -12,10 +12,11 @@ if str(ROOT) not in sys.path:
 
 def test_the_costs_are_those_of_the_benchmarks() -> None:
     """docs/batch.md has the table of benchmarks/results."""
-    from benchmarks.costs import PAGE, batch_table, costs, table
+    from benchmarks.costs import PAGE, batch_table, costs, estimates, table
 
     text = PAGE.read_text(encoding="utf-8")
     assert table(costs()) in text, "run `python -m benchmarks.costs`"
+    assert estimates() in text, "run `python -m benchmarks.costs`"
     assert batch_table() in text, "run `python -m benchmarks.costs`"
 
 
