@@ -134,7 +134,10 @@ def test_falls_when_the_object_is_lost() -> None:
 
 
 def test_falls_when_the_mask_takes_a_lookalike() -> None:
-    """Two discs of one look meet; only one is tracked, and where the mask takes both, confidence falls."""
+    """Two discs of one look meet; only one is tracked, and while the mask takes both, confidence falls.
+
+    Afterwards the mask is on the other disc alone, which nothing tells from the first.
+    """
     shapes = [
         Shape(1, line((50, 60)), 18, colour=(60, 90, 200), texture_seed=5),
         Shape(2, line((140, 60), (-9, 0)), 18, colour=(60, 90, 200), texture_seed=5),
@@ -146,7 +149,7 @@ def test_falls_when_the_mask_takes_a_lookalike() -> None:
     )
     found = confidences(results)
     assert j[1:4].min() > 0.9 > 0.75 > j[-3:].max()
-    assert found[-3:].max() < found[1:4].min()
+    assert found[6:9].max() < found[1:4].min() - 0.03
 
 
 def test_an_uncertain_first_mask_makes_later_ones_uncertain() -> None:

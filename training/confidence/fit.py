@@ -2,7 +2,8 @@
 
     python -m training.confidence.fit records
 
-They are written to ``vos/assets/confidence``, one file per tracker or backbone.
+They are written to ``vos/assets/confidence``, one file per tracker or backbone; models there that nothing was
+recorded for stay.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ def main() -> None:
     arguments = parser.parse_args()
     make_folder(arguments.out)
     for name, models in fit_all(read_records(arguments.records)).items():
-        write_text_atomic(arguments.out / f"{name}.json", json.dumps({"models": models}, indent=2) + "\n")
+        path = arguments.out / f"{name}.json"
+        earlier = json.loads(path.read_text())["models"] if path.is_file() else {}
+        write_text_atomic(path, json.dumps({"models": earlier | models}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
