@@ -18,7 +18,7 @@ test-all: $(READY)  ## the slow tests as well
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m ""
 
 test-extras: $(READY)  ## the tests of Ray, of an object store (a stand-in on loopback) and of webdataset shards
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[ray,cloud]' 'moto[server]>=5' webdataset
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'ray>=2.40' 's3fs>=2025.2' 'moto[server]>=5' webdataset
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "" -rs $(addprefix tests/runs/batch/test_batch_,ray.py store.py pack.py)
 
 lint: $(READY)
