@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from vos.errors import InputError
 from vos.projects import Draft, Project, ProjectSettings, State, check, merge, pending_jobs, track_project
 from vos.projects.folding import fold
 
@@ -82,8 +83,13 @@ class Annotator:
     """Event -> packed mask, of all anchors given in this example."""
 
     def do(self, action: tuple) -> None:
-        """One action."""
-        getattr(self, action[0])(*action[1:])
+        """One action; one on an object whose making was undone is refused, and changes nothing."""
+        before = self.project.state
+        try:
+            getattr(self, action[0])(*action[1:])
+        except InputError:
+            assert set(before.visible) != set(OBJECTS)
+            assert self.project.state == before
         self.check_anchors()
 
     def check_anchors(self) -> None:
@@ -206,6 +212,7 @@ TWO = given(
 
 
 @FEW
+@example([("undo",), ("undo",), ("swap", [0, 0])], random.Random(0))
 @ONE
 def test_one_annotator(actions: list[tuple], order: random.Random) -> None:
     """Corrections are exact and local; the state is a function of the set of events; all of it is on disk."""
