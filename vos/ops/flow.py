@@ -25,3 +25,14 @@ def dense_flow(source: Image, target: Image) -> Floats:
     solver = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     flow: Floats = solver.calc(source, target, None)
     return np.ascontiguousarray(flow[:height, :width])
+
+
+def round_trip_error(flow: Floats, back: Floats) -> tuple[Floats, Floats, Floats]:
+    """(h, w) column and row in the other image that each pixel flows to, and the squared distance in pixels
+    from it at which ``back``, the flow of the other image, returns."""
+    height, width = flow.shape[:2]
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    x, y = columns + flow[..., 0], rows + flow[..., 1]
+    returned = flow + cv2.remap(back, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    returned *= returned
+    return x, y, returned[..., 0] + returned[..., 1]

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..ops.flow import dense_flow
+from ..ops.flow import dense_flow, round_trip_error
 
 Floats = NDArray[np.float32]
 Image = NDArray[np.uint8]
@@ -149,11 +149,8 @@ def correspond(previous: Image, current: Image, round_trip: float) -> Correspond
 def from_flows(back: Floats, forth: Floats, round_trip: float) -> Correspondence:
     """Correspondence by (h, w, 2) flow from the current image to the previous one, and by flow forth."""
     height, width = back.shape[:2]
-    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
-    x, y = columns + back[..., 0], rows + back[..., 1]
-    returned = back + cv2.remap(forth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    returned *= returned
-    consistency = np.exp((returned[..., 0] + returned[..., 1]) * np.float32(-0.5 / round_trip**2))
+    x, y, error = round_trip_error(back, forth)
+    consistency = np.exp(error * np.float32(-0.5 / round_trip**2))
     outside = (x < 0) | (y < 0) | (x > width - 1) | (y > height - 1)
     consistency[outside] *= np.float32(OUTSIDE)
     return Correspondence(x, y, consistency)

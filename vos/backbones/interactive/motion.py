@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...ops.flow import dense_flow
+from ...ops.flow import dense_flow, round_trip_error
 from ...prompts import Prompt
 
 Floats = NDArray[np.float32]
@@ -80,21 +80,19 @@ def residual_flows(
 
 def _residual(grey: Image, other: Image, settings: MotionSettings) -> ResidualFlow | None:
     """Flow less the homography that most of it follows; None where there is none."""
-    flow, back = dense_flow(grey, other), dense_flow(other, grey)
     rows, columns = np.mgrid[: grey.shape[0], : grey.shape[1]].astype(np.float32)
     places = np.stack([columns, rows], axis=-1)
-    led = places + flow
-    returned = cv2.remap(back, led[..., 0], led[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    error = np.linalg.norm(flow + returned, axis=-1)
+    *led_to, error = round_trip_error(dense_flow(grey, other), dense_flow(other, grey))
+    led = np.stack(led_to, axis=-1)
     every = (slice(8, None, 8), slice(8, None, 8))
-    good = error[every] < settings.round_trip
+    good = error[every] < settings.round_trip**2
     if good.sum() < max(20, settings.least_trusted * good.size):
         return None
     scene, _ = cv2.findHomography(places[every][good], led[every][good], cv2.RANSAC, settings.inlier)
     if scene is None:
         return None
     moved = cv2.perspectiveTransform(places.reshape(-1, 1, 2), scene).reshape(places.shape)
-    trust = np.exp(-np.square(error / settings.round_trip))
+    trust = np.exp(-error / settings.round_trip**2)
     return ResidualFlow((led - moved).astype(np.float32), trust.astype(np.float32))
 
 
