@@ -74,6 +74,17 @@ def write_json(
     write_text_atomic(path, json.dumps(document, indent=2) + "\n")
 
 
+def between(text: str, begin: str, end: str, new: str) -> str:
+    """The text with what stands between two marks replaced."""
+    before, rest = text.split(begin)
+    return before + begin + new + end + rest.split(end)[1]
+
+
+def write_between(page: Path, begin: str, end: str, new: str) -> None:
+    """Replace what stands between two marks in a page."""
+    write_text_atomic(page, between(page.read_text(encoding="utf-8"), begin, end, new))
+
+
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import RESULTS, ROOT, write_json
+from benchmarks.common import RESULTS, ROOT, write_between, write_json
 from training.confidence.measures import reliability, scores
 from training.confidence.records import DECODING_RIDGE, PROMPTS, STARTS, Records, read_records
 from training.confidence.regression import FOLDS, RIDGE, cross_validated
@@ -148,8 +148,7 @@ def main() -> None:
     settings = {"folds": FOLDS, "ridge": RIDGE, "decoding_ridge": DECODING_RIDGE}
     write_json(arguments.json, "confidence", settings, tracked + decoded)
     write_text_atomic(PICTURE, draw(tracked))
-    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
-    write_text_atomic(PAGE, before + BEGIN + table(tracked + decoded) + "\n" + END + rest.split(END)[1])
+    write_between(PAGE, BEGIN, END, table(tracked + decoded) + "\n")
 
 
 if __name__ == "__main__":

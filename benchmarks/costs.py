@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import RESULTS, ROOT
-from vos.files import write_text_atomic
+from benchmarks.common import RESULTS, ROOT, write_between
 from vos.trackers.recommend import seconds
 from vos.trackers.registry import TRACKERS
 
@@ -132,17 +131,11 @@ def batch_table(results: Path = RESULTS) -> str:
     return "\n".join(lines) + "\n"
 
 
-def placed(text: str, begin: str, end: str, new: str) -> str:
-    """The text with ``new`` between the two marks."""
-    before, rest = text.split(begin)
-    return before + begin + "\n" + new + "\n" + end + rest.split(end)[1]
-
-
 def main() -> None:
     """Write the tables into the page."""
     made = table(costs()) + "\n" + ESTIMATED + "\n" + estimates()
-    text = placed(PAGE.read_text(encoding="utf-8"), BEGIN, END, made)
-    write_text_atomic(PAGE, placed(text, BATCH_BEGIN, BATCH_END, batch_table()))
+    write_between(PAGE, BEGIN, END, "\n" + made + "\n")
+    write_between(PAGE, BATCH_BEGIN, BATCH_END, "\n" + batch_table() + "\n")
 
 
 if __name__ == "__main__":

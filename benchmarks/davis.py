@@ -28,7 +28,7 @@ import cv2
 import numpy as np
 import torch
 
-from benchmarks.common import RESULTS, ROOT, data_root, write_json
+from benchmarks.common import RESULTS, ROOT, between, data_root, write_json
 from training.confidence.record import Annotated, sequences
 from vos.backbones.nano.backbone import build_nano
 from vos.evaluation.boundary import contour_accuracy
@@ -198,9 +198,7 @@ def pages(rows: Sequence[Row]) -> dict[Path, str]:
     for page, parts in PAGES.items():
         text = (ROOT / page).read_text(encoding="utf-8")
         for name, make in parts.items():
-            before, rest = text.split(BEGIN.format(name))
-            after = rest.split(END.format(name))[1]
-            text = before + BEGIN.format(name) + "\n" + make(tables) + "\n" + END.format(name) + after
+            text = between(text, BEGIN.format(name), END.format(name), f"\n{make(tables)}\n")
         found[ROOT / page] = text
     return found
 

@@ -9,9 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from common import RESULTS, ROOT
-
-from vos.files import write_text_atomic
+from common import RESULTS, ROOT, write_between
 
 PAGE = ROOT / "docs" / "projects.md"
 BEGIN, END = "<!-- measured: written by benchmarks/projects_page.py -->\n", "<!-- end of measured -->"
@@ -104,10 +102,7 @@ def measured() -> str:
 
 def main() -> None:
     """Write the tables into the page."""
-    text = PAGE.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    write_text_atomic(PAGE, f"{before}{BEGIN}\n{measured()}\n{END}{after}")
+    write_between(PAGE, BEGIN, END, f"\n{measured()}\n")
 
 
 if __name__ == "__main__":

@@ -22,12 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from common import RESULTS, write_json
+from common import RESULTS, write_between, write_json
 from segment_anything import sam_model_registry
 from torch import Tensor
 
 from vos.backbones.sam.network import SamConfig, build_network
-from vos.files import write_text_atomic
 from vos.testing.tiny_sam import random_sam_state
 
 OBJECTS = (1, 5)
@@ -159,9 +158,8 @@ def main() -> None:
     if options.memory:
         print(memory(options.memory))
     elif options.table:
-        before, rest = options.table.read_text(encoding="utf-8").split(BEGIN)
         made = table(json.loads(Path(options.output).read_text()))
-        write_text_atomic(options.table, before + BEGIN + "\n" + made + "\n" + END + rest.split(END)[1])
+        write_between(options.table, BEGIN, END, "\n" + made + "\n")
     else:
         rows = measure(options.repeats)
         write_json(options.output, "SAM beside segment-anything", {"repeats": options.repeats}, rows)

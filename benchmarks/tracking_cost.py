@@ -25,8 +25,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import RESULTS, ROOT, write_json
-from vos.files import write_text_atomic
+from benchmarks.common import RESULTS, ROOT, write_between, write_json
 
 PAGE = ROOT / "docs" / "engine.md"
 JSON = RESULTS / "tracking-cost.json"
@@ -204,8 +203,7 @@ def _named(row: Mapping[str, Any]) -> str:
 
 def write_page(document: Mapping[str, Any]) -> None:
     """Put the table into the page."""
-    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
-    write_text_atomic(PAGE, before + BEGIN + "\n" + table(document) + "\n" + END + rest.split(END)[1])
+    write_between(PAGE, BEGIN, END, "\n" + table(document) + "\n")
 
 
 def main() -> None:
