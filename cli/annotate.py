@@ -59,7 +59,7 @@ def annotate(
     """Annotate in the browser: click on objects, track, correct, review, export.
 
     Give a project, or a video: its project is the folder beside it that ends in .vosproject. The address
-    is printed; it contains a key, so nobody else can open it. Everything is saved as you do it; stop with
+    is printed; it contains a key, so that others cannot open it. Everything is saved as you do it; stop with
     Ctrl-C.
 
     \b

@@ -150,7 +150,7 @@ def _temporary(final: Path, *, is_folder: bool) -> Iterator[Path]:
         if error.errno in _WRITE_ERRNOS:
             raise output_error(final, error) from error
         raise
-    except OutputError as error:  # of a file inside, whose place nobody knows
+    except OutputError as error:  # of a file inside, whose path the caller does not know
         error.args = (re.sub(re.escape(str(temporary)) + "[^:]*", lambda _: str(final), str(error)),)
         raise
     finally:

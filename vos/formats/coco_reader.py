@@ -26,7 +26,7 @@ from .records import UNNAMED, FrameRecord, ObjectMask
 
 
 def read_coco(path: Path, request: Request) -> Annotations:
-    """Masks by image. What belongs together is told by ``object_id``, ``track_id``, ``instance_id`` or
+    """Masks by image. Masks are grouped into objects by ``object_id``, ``track_id``, ``instance_id`` or
     ``attributes.track_id``; without any, every annotation is an object of its own."""
     data = load_json(path)
     if not isinstance(data, dict):

@@ -83,7 +83,7 @@ def _annotation(record: FrameRecord, found: ObjectMask, number: int, label: int)
 
 
 def read_datumaro(path: Path, request: Request) -> Annotations:
-    """Masks and polygons; boxes are prompts. Objects are told by ``track_id``, else by their group."""
+    """Masks and polygons; boxes are prompts. Objects are identified by ``track_id``, else by their group."""
     file = path
     if path.is_dir():
         files = visible((path / "annotations").glob("*.json")) or visible(path.glob("*.json"))

@@ -23,7 +23,7 @@ def guess_format(path: Path) -> str:
     """The name of the format.
 
     Raises:
-        FormatError: it cannot be told, or the file cannot be read.
+        FormatError: it cannot be determined, or the file cannot be read.
     """
     if not path.exists():
         raise FormatError(f"cannot read {path}: there is no such file or folder")

@@ -104,7 +104,7 @@ class LabelStudioWriter(RecordWriter):
 def read_label_studio(path: Path, request: Request) -> Annotations:
     """Brush, bitmask and polygon regions are masks, rectangles are box prompts.
 
-    Regions are told apart by what ``meta.text`` says ("object 3"); one without it is an object of its own.
+    Regions are identified by ``meta.text`` ("object 3"); one without it is an object of its own.
     """
     tasks = load_json(path / "tasks.json" if path.is_dir() else path)
     if not isinstance(tasks, list) or not all("image" in task["data"] for task in tasks):

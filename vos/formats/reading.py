@@ -145,7 +145,7 @@ def _reason(error: BaseException) -> str:
 
 
 def guarded(annotations: Annotations, path: Path, title: str) -> Annotations:
-    """The annotations, with what goes wrong in the middle of them told as :func:`reading` does."""
+    """The annotations, with what goes wrong in the middle of them reported as :func:`reading` does."""
 
     def records() -> Iterator[FrameRecord]:
         with reading(path, title):

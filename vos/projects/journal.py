@@ -20,7 +20,7 @@ from .events import Event, JournalError, parse_line
 
 try:
     import fcntl
-except ImportError:  # pragma: no cover  (Windows: two writers of one name are not told apart)
+except ImportError:  # pragma: no cover  (Windows: two writers of one name are not distinguished)
     fcntl = None  # type: ignore[assignment]
 
 SUFFIX = ".jsonl"

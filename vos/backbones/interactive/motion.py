@@ -28,10 +28,10 @@ class MotionSettings:
     pixels: int = 120_000
     """Size of the images that flow is computed of, about."""
     round_trip: float = 1.5
-    """Error in pixels of flow there and back at which its trust has fallen to 0.37."""
+    """Error in pixels of flow there and back at which its consistency has fallen to 0.37."""
     inlier: float = 1.0
     """Distance in pixels from the motion of the scene up to which a point follows it."""
-    least_trusted: float = 0.2
+    least_consistent: float = 0.2
     """Share of the points with good flow below which a pair of images is left out, as at a cut."""
     least: float = 1.0
     """Motion in pixels of the object against the scene below which a pair of images is left out."""
@@ -52,14 +52,14 @@ class ResidualFlow:
 
     flow: Floats
     """(h, w, 2) float32 (dx, dy), in pixels of the image that it was computed of."""
-    trust: Floats
+    consistency: Floats
     """(h, w) float32 in 0..1: how well flow there and back agree."""
 
 
 def residual_flows(
     image: Image, nearby: Sequence[Image], settings: MotionSettings | None = None
 ) -> list[ResidualFlow]:
-    """Motion against the scene from an image to each of those nearby, as far as it can be told.
+    """Motion against the scene from an image to each of those nearby, as far as it can be measured.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -86,14 +86,14 @@ def _residual(grey: Image, other: Image, settings: MotionSettings) -> ResidualFl
     led = np.stack(led_to, axis=-1)
     every = (slice(8, None, 8), slice(8, None, 8))
     good = error[every] < settings.round_trip**2
-    if good.sum() < max(20, settings.least_trusted * good.size):
+    if good.sum() < max(20, settings.least_consistent * good.size):
         return None
     scene, _ = cv2.findHomography(places[every][good], led[every][good], cv2.RANSAC, settings.inlier)
     if scene is None:
         return None
     moved = cv2.perspectiveTransform(places.reshape(-1, 1, 2), scene).reshape(places.shape)
-    trust = np.exp(-error / settings.round_trip**2)
-    return ResidualFlow((led - moved).astype(np.float32), trust.astype(np.float32))
+    consistency = np.exp(-error / settings.round_trip**2)
+    return ResidualFlow((led - moved).astype(np.float32), consistency.astype(np.float32))
 
 
 def motion_log_odds(
@@ -120,7 +120,7 @@ def motion_log_odds(
             continue
         own, rest = np.linalg.norm(each.flow - moves, axis=-1), np.linalg.norm(each.flow, axis=-1)
         scale = settings.scale[0] * speed + settings.scale[1]
-        odds.append(np.clip((rest - own) / scale, -3, 3) * each.trust)
+        odds.append(np.clip((rest - own) / scale, -3, 3) * each.consistency)
     if not odds:
         return None
     mean = np.clip(settings.slope * np.mean(odds, axis=0), -settings.limit, settings.limit)
