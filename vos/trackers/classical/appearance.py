@@ -33,6 +33,8 @@ Floats = NDArray[np.float32]
 
 NOISE = 1 << 20
 """Random numbers that the noise of all batches is taken from."""
+CROWD = 4
+"""Objects from which on further ones bring no further examples per step."""
 WARM_UP = 20
 """Steps in which the learning rate rises."""
 BLOCK = 4096
@@ -55,7 +57,8 @@ class AppearanceSettings:
     """Half of the background pixels are drawn within this distance of an object, in object sizes."""
     iterations: int = 600
     batch: int = 512
-    """Four times as many are no better, given the same steps and a learning rate that suits them."""
+    """Examples per step and object, of at most :data:`CROWD` objects. For one object four times as many are
+    no better, given the same steps and a learning rate that suits them; for several they are."""
     rate: float = 1e-2
     """Largest learning rate of Adam; it falls to a tenth of it."""
     decay: float = 1e-3
@@ -127,7 +130,8 @@ def fit(references: Sequence[ReferenceFrame], ids: Sequence[int], settings: Appe
         initial_weights(inputs.shape[1], settings.hidden, 1 + len(ids), settings.seed)
     )
     average_from = int(settings.iterations * (1 - settings.averaged))
-    _, weights = learn(start, _batches(inputs, classes, settings), settings.decay, average_from)
+    count = settings.batch * min(len(ids), CROWD)
+    _, weights = learn(start, _batches(inputs, classes, count, settings), settings.decay, average_from)
     keep = np.random.default_rng((settings.seed, len(references))).permutation(len(inputs))[: settings.replay]
     examples = Examples(inputs[keep].astype(np.float16), classes[keep].astype(np.uint8))
     return Appearance(tuple(ids), mean, spread, weights, examples)
@@ -160,15 +164,17 @@ def log_probabilities(
     return results
 
 
-def _batches(inputs: Floats, classes: NDArray[np.int64], settings: AppearanceSettings) -> Iterator[Batch]:
-    """Random batches with noise on the inputs; the learning rate rises for some steps and then falls as a
-    cosine."""
+def _batches(
+    inputs: Floats, classes: NDArray[np.int64], count: int, settings: AppearanceSettings
+) -> Iterator[Batch]:
+    """Random batches of ``count`` with noise on the inputs; the learning rate rises for some steps and then
+    falls as a cosine."""
     rng = np.random.default_rng(settings.seed)
-    size = settings.batch * inputs.shape[1]
+    size = count * inputs.shape[1]
     # Fresh noise for every batch would cost as much as the steps: batches take parts of one long row.
     noise = np.float32(settings.noise) * rng.standard_normal(NOISE + size, dtype=np.float32)
     for number in range(settings.iterations):
-        chosen = rng.integers(len(inputs), size=settings.batch)
+        chosen = rng.integers(len(inputs), size=count)
         start = rng.integers(NOISE)
         drawn = inputs[chosen]
         drawn += noise[start : start + size].reshape(drawn.shape)
