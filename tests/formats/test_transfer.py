@@ -14,7 +14,7 @@ from PIL import Image
 from vos import formats
 from vos.errors import FormatError, InputError, OutputError, SettingsError
 from vos.formats.frame_images import Images
-from vos.formats.registry import FORMATS
+from vos.formats.registry import FORMATS, FRAMES
 from vos.results import Source
 from vos.testing import scene, write_images
 from vos.video import open_video
@@ -37,6 +37,23 @@ def test_one_folder_format_fills_the_output(tmp_path: Path) -> None:
     """`-f davis -o SET` makes SET the data set."""
     formats.export(annotations_of(hard_clip()), tmp_path / "set", ["davis"])
     assert (tmp_path / "set" / "Annotations" / "480p" / "clip" / "00000.png").is_file()
+
+
+FOLDERS = [n for n, f in FORMATS.items() if f.reader and f.writer and f.is_folder and not f.needs_frames]
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_an_export_is_read_as_it_stands(name: str, tmp_path: Path) -> None:
+    """The folder of an export is one of its format: what else lies in it does not disturb."""
+    for package in FORMATS[name].requires:
+        pytest.importorskip(package)
+    written = formats.export(annotations_of(hard_clip()), tmp_path / "out", [name])
+    assert written[0].path == tmp_path / "out"
+    found = formats.read(tmp_path / "out", name, size=hard_clip()[0].shape)
+    if FRAMES in FORMATS[name].keeps:
+        assert sorted(labels_by_index(found)) == [0, 1, 2, 3, 4]
+    if name != "object-masks":  # which has to be named
+        assert FORMATS[formats.guess_format(tmp_path / "out")].reader == FORMATS[name].reader
 
 
 def test_archives_are_reproducible(tmp_path: Path) -> None:

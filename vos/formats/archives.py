@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import FormatError
 from .guessing import guess_format
+from .reading import OWN_RECORDS
 from .registry import find_format, readers
 
 MOST_BYTES = 8 << 30
@@ -19,7 +20,6 @@ MOST_EXPANSION = 100
 """Times that a member may be larger than it is in the archive."""
 FREE_BYTES = 1 << 20
 """Members up to this size may expand as they like: text of many zeros does."""
-_NOT_ANNOTATIONS = ("export.json", "import.json")
 _ANY_JSON = "labelme"
 """What any folder of JSON files is taken for."""
 _COPIED = 1 << 20
@@ -98,9 +98,7 @@ def annotations_in(folder: Path, format: str | None) -> tuple[Path, str]:
     if len(entries) == 1 and entries[0].is_dir():
         return annotations_in(entries[0], format)
     suffixes = {s for name in ([format] if format else readers()) for s in find_format(name).extensions}
-    files = sorted(
-        p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.name not in _NOT_ANNOTATIONS
-    )
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.name not in OWN_RECORDS)
     if format is not None and find_format(format).is_folder:
         return folder, format
     if format is None and (found := _guess(folder)) is not None and (found != _ANY_JSON or len(files) != 1):

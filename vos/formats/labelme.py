@@ -16,7 +16,17 @@ from ..files import visible
 from ..ops.polygons import at_least_three, fill, rings
 from ..ops.rle import check_size, encode_counts
 from .outlines import OutlineOptions
-from .reading import Annotations, BoxPrompt, IdMap, Request, frame_numbers, load_json, merged, natural_key
+from .reading import (
+    OWN_RECORDS,
+    Annotations,
+    BoxPrompt,
+    IdMap,
+    Request,
+    frame_numbers,
+    load_json,
+    merged,
+    natural_key,
+)
 from .records import FrameRecord, ObjectMask, RecordedVideo, RecordWriter, dumps
 
 _VERSION = "5.5.0"
@@ -87,9 +97,10 @@ def _encode(mask: np.ndarray) -> str:
 def read_labelme(path: Path, request: Request) -> Annotations:
     """A folder of JSON files, or one. Masks and polygons are masks, rectangles are box prompts; ``group_id``
     is the object, and a shape without one is an object of its own."""
-    files = (
-        [path] if path.is_file() else sorted(visible(path.glob("*.json")), key=lambda p: natural_key(p.stem))
-    )
+    files = [path]
+    if not path.is_file():
+        found = sorted(visible(path.glob("*.json")), key=lambda p: natural_key(p.stem))
+        files = [file for file in found if file.name not in OWN_RECORDS or "shapes" in load_json(file)]
     if not files:
         raise ValueError("there are no JSON files in it")
     numbers = frame_numbers([file.stem for file in files])

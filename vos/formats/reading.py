@@ -27,6 +27,8 @@ from ..results import MAX_OBJECT_ID, VOID, FrameResult, Source
 from .records import FrameRecord, ObjectMask
 
 _PNG, _PNG_END = b"\x89PNG", b"IEND\xaeB`\x82"
+OWN_RECORDS = ("export.json", "import.json")
+"""What exports and imports of this program leave beside annotations."""
 LARGEST_FILE = 2 << 30
 """Bytes of a text file that is read whole."""
 
