@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from sequences import MULTI, sources
 
 from vos.frame import Frame
 from vos.video import open_video
@@ -50,20 +51,16 @@ class Case:
         return np.random.default_rng(zlib.crc32(self.name.encode()))
 
 
-def davis_cases(root: Path) -> Iterator[Case]:
+def davis_cases() -> Iterator[Case]:
     """The object of every first frame of DAVIS 2016/dev and of DAVIS-2016-train."""
-    dev, train = root / "DAVIS", root / "DAVIS-2016-train"
-    names = [Path(line).name for line in (dev / "ImageSets" / "2016" / "dev.txt").read_text().split()]
-    sources = [
-        ("dev", name, dev / "JPEGImages" / "480p" / name, dev / "Annotations" / "480p" / name)
-        for name in names
-    ]
-    sources += [("train", path.stem, path, train / path.stem) for path in sorted(train.glob("*.mp4"))]
-    for group, name, path, masks in sources:
+    for name, (path, masks) in sources().items():
+        if name in MULTI:
+            continue
         labels = cv2.imread(str(masks / "00000.png"), cv2.IMREAD_GRAYSCALE)
         with open_video(path) as video:
             frame = next(iter(video))
             assert frame.nearby is not None
+            group = "dev" if path.is_dir() else "train"
             yield Case(group, name, frame.image, labels > 0, tuple(frame.nearby()))
 
 

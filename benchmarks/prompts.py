@@ -197,7 +197,7 @@ def main() -> None:
     if arguments.cases:
         cases = list(saved_cases(arguments.cases))
     else:
-        cases = list(davis_cases(data_root()))
+        cases = list(davis_cases())
         cases += [] if arguments.no_photographs else photograph_cases(data_root(), OBJECTS)
     if arguments.save_cases:
         save_cases(cases, arguments.save_cases)
