@@ -165,7 +165,7 @@ def write_for_ever(final: Path) -> None:
     """All kinds of temporary files for one path, never finished."""
     with replacing(final), replacing_folder(final) as folder, temporary_folder_beside(final):
         (folder / "half").write_text("half")
-        (final.parent / "ready").touch()
+        (final.parent / f"ready-{os.getpid()}").touch()
         time.sleep(600)
 
 
@@ -180,9 +180,12 @@ def test_the_next_writer_removes_what_a_killed_one_left(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     pids = [begin_to_write(lambda: write_for_ever(tmp_path / "a")) for _ in range(2)]
     other = begin_to_write(lambda: write_for_ever(tmp_path / "b"))
-    wait_for(lambda: len(list(tmp_path.glob(".vos-*-*"))) == 9 and (tmp_path / "ready").exists())
-    (tmp_path / "ready").unlink()
+    ready = [tmp_path / f"ready-{pid}" for pid in (*pids, other)]
+    wait_for(lambda: all(path.exists() for path in ready))
+    for path in ready:
+        path.unlink()
     try:
+        assert len(list(tmp_path.glob(".vos-*-*"))) == 9
         kill(pids[0])
         left = begin_to_write(lambda: write_bytes_atomic(tmp_path / "a", b"whole"))
         os.waitpid(left, 0)
