@@ -9,8 +9,10 @@ evenly spaced frames, random frames, and an oracle that names the frame with the
     python benchmarks/corrections.py --fit
 
 Every annotator is one line of ``--rows``, which is only appended to: the same command goes on where it was
-stopped. ``--json`` sums the lines up. ``--fit`` fits the weights of the queue's signals to the lines that are
-there, see ``queue_weights.py``. Without ``--frames`` and ``--size`` whole sequences are tracked as they are.
+stopped. ``--json`` sums the lines up. The annotators of a sequence share the passes of the tracker that they
+have in common, such as the first one: passes that begin alike give the same masks. ``--fit`` fits the weights
+of the queue's signals to the lines that are there, see ``queue_weights.py``. Without ``--frames`` and
+``--size`` whole sequences are tracked as they are.
 """
 
 from __future__ import annotations
@@ -32,12 +34,13 @@ import torch
 from common import RESULTS, ROOT, write_json
 from numpy.typing import NDArray
 from queue_weights import fit_queue
-from sequences import Sequence, names_of, read_sequence
+from sequences import MULTI, Sequence, names_of, read_sequence
 
 from vos.evaluation.boundary import contour_accuracies
 from vos.evaluation.pair import pair_labels
 from vos.evaluation.region import region_similarities
 from vos.projects import Draft, Project, ProjectSettings, engine_of, review_queue, track_project
+from vos.projects.passes import PASSES
 from vos.projects.queue import distance_signal
 from vos.projects.signals import SIGNALS
 
@@ -61,19 +64,80 @@ class Task:
     memory: int
     fill: int
 
-    def run(self, until: float) -> dict[str, Any] | None:
-        """The row of this annotator; None after the time ``until``."""
+    def run(self, until: float, passes: Path) -> dict[str, Any] | None:
+        """The row of this annotator; None after the time ``until``.
+
+        Args:
+            passes: folder for the passes that annotators share.
+        """
         if time.time() > until:
             return None
         cv2.setNumThreads(1)
         torch.set_num_threads(1)
         settings = ProjectSettings(model=self.model, memory=self.memory, fill=self.fill)
+        shared = passes / f"{self.sequence}-{self.model}"
+        shared.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as name:
             sequence = read_sequence(self.sequence, self.frames, self.size, Path(name))
-            began = time.process_time()
-            annotate = evenly if self.policy == "even" else one_by_one
-            found = annotate(sequence, self.policy, Path(name), settings, self.corrections)
-            return {**vars(self), **found, "seconds": round(time.process_time() - began, 1)}
+            annotator = Annotator(sequence, settings, Path(name), shared)
+            annotate = annotator.evenly if self.policy == "even" else annotator.one_by_one
+            return {**vars(self), **annotate(self.policy, self.corrections)}
+
+
+@dataclass(frozen=True)
+class Annotator:
+    """Who corrects a sequence."""
+
+    sequence: Sequence
+    settings: ProjectSettings
+    root: Path
+    """Folder for projects."""
+    passes: Path
+    """Folder for the passes that annotators share."""
+
+    def start(self, name: str) -> Project:
+        """A project with the truth of frame 0."""
+        project = Project.create(self.root / name, settings=self.settings)
+        shared = project.folder / PASSES
+        shared.parent.mkdir(exist_ok=True)
+        shared.symlink_to(self.passes.resolve())
+        project.add_video(self.sequence.folder, VIDEO)
+        for k in self.sequence.ids:
+            project.add_object(object_id=k)
+        correct(project, self.sequence, 0)
+        return project
+
+    def one_by_one(self, policy: str, most: int) -> dict[str, Any]:
+        """Corrections one after the other; the last J&F stays where there is nothing left to correct."""
+        engine, choose = engine_of(self.settings), POLICIES[policy]
+        assert choose is not None
+        found: list[float] = []
+        frames: list[int] = []
+        samples: list[list[Any]] = []
+        with self.start(policy) as project:
+            for count in range(most + 1):
+                track_project(project, engine=engine)
+                j, f = scores(project, self.sequence)
+                found.append(j_and_f(j, f))
+                samples += [[*sample, count] for sample in collect(project, self.sequence, j)]
+                chosen = choose(project, self.sequence, {0, *frames}, j) if count < most else None
+                if chosen is None:
+                    break
+                frames.append(chosen)
+                correct(project, self.sequence, chosen)
+        by_count = {count: found[min(count, len(found) - 1)] for count in range(most + 1)}
+        return {"j_and_f": by_count, "corrected": frames, "samples": samples}
+
+    def evenly(self, policy: str, most: int) -> dict[str, Any]:
+        """Evenly spaced corrections: for each number of them other frames."""
+        engine, found = engine_of(self.settings), {}
+        for count in [count for count in COUNTS if count <= most]:
+            with self.start(str(count)) as project:
+                for frame in np.linspace(0, len(self.sequence.truth), count + 1, endpoint=False)[1:]:
+                    correct(project, self.sequence, round(float(frame)))
+                track_project(project, engine=engine)
+                found[count] = j_and_f(*scores(project, self.sequence))
+        return {"j_and_f": found}
 
 
 def scores(project: Project, sequence: Sequence) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -90,16 +154,6 @@ def scores(project: Project, sequence: Sequence) -> tuple[NDArray[np.float64], N
 def j_and_f(j: NDArray[np.float64], f: NDArray[np.float64]) -> float:
     """Mean of J and F in percent, without first and last frame as DAVIS has it."""
     return round(50 * float((j[1:-1] + f[1:-1]).mean()), 2)
-
-
-def start(sequence: Sequence, folder: Path, settings: ProjectSettings) -> Project:
-    """A project with the truth of frame 0."""
-    project = Project.create(folder, settings=settings)
-    project.add_video(sequence.folder, VIDEO)
-    for k in sequence.ids:
-        project.add_object(object_id=k)
-    correct(project, sequence, 0)
-    return project
 
 
 def correct(project: Project, sequence: Sequence, frame: int) -> None:
@@ -136,46 +190,8 @@ POLICIES: dict[str, Chooser | None] = {
 }
 
 
-def one_by_one(
-    sequence: Sequence, policy: str, root: Path, settings: ProjectSettings, most: int
-) -> dict[str, Any]:
-    """Corrections one after the other; the last J&F stays where there is nothing left to correct."""
-    engine, choose = engine_of(settings), POLICIES[policy]
-    assert choose is not None
-    found: list[float] = []
-    frames: list[int] = []
-    samples: list[list[Any]] = []
-    with start(sequence, root / "project", settings) as project:
-        for count in range(most + 1):
-            track_project(project, engine=engine)
-            j, f = scores(project, sequence)
-            found.append(j_and_f(j, f))
-            samples += collect(project, sequence, j)
-            chosen = choose(project, sequence, {0, *frames}, j) if count < most else None
-            if chosen is None:
-                break
-            frames.append(chosen)
-            correct(project, sequence, chosen)
-    by_count = {count: found[min(count, len(found) - 1)] for count in range(most + 1)}
-    return {"j_and_f": by_count, "corrected": frames, "samples": samples}
-
-
-def evenly(
-    sequence: Sequence, policy: str, root: Path, settings: ProjectSettings, most: int
-) -> dict[str, Any]:
-    """Evenly spaced corrections: for each number of them other frames."""
-    engine, found = engine_of(settings), {}
-    for count in [count for count in COUNTS if count <= most]:
-        with start(sequence, root / str(count), settings) as project:
-            for frame in np.linspace(0, len(sequence.truth), count + 1, endpoint=False)[1:]:
-                correct(project, sequence, round(float(frame)))
-            track_project(project, engine=engine)
-            found[count] = j_and_f(*scores(project, sequence))
-    return {"j_and_f": found}
-
-
 def collect(project: Project, sequence: Sequence, j: NDArray[np.float64]) -> list[list[Any]]:
-    """J and signals of all tracked masks: ``[J, {name: value}]``."""
+    """J and signals of all tracked masks: ``[J, {name: value}, frame, object]``."""
     samples: list[list[Any]] = []
     for column, k in enumerate(sequence.ids):
         track = project.state.track(VIDEO, k)
@@ -186,8 +202,8 @@ def collect(project: Project, sequence: Sequence, j: NDArray[np.float64]) -> lis
                 if not track.is_locked(frame):
                     values = {n: v[str(frame)] for n, v in signals.items() if str(frame) in v}
                     values["far"] = round(float(far[frame]), 3)
-                    samples.append([round(float(j[frame, column]), 4), values])
-    assert all(set(values) <= set(SIGNALS) for _, values in samples)
+                    samples.append([round(float(j[frame, column]), 4), values, frame, k])
+    assert all(set(values) <= set(SIGNALS) for _, values, _, _ in samples)
     return samples
 
 
@@ -214,7 +230,6 @@ def summarize(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
                 f"mean corrections to {ENOUGH:g}": round(
                     float(np.mean([most + 1 if n is None else n for n in needed])), 2
                 ),
-                "seconds": round(float(np.mean([row["seconds"] for row in found])), 1),
             }
         )
     return summary
@@ -272,10 +287,12 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--minutes", type=float, default=0, help="begin no annotator after that; 0: no limit")
     parser.add_argument("--rows", default="corrections.jsonl", help="appended to; what is there is not run")
+    parser.add_argument("--passes", help="folder for the passes that are shared; default: beside --rows")
     parser.add_argument("--json", default=str(RESULTS / "corrections.json"))
     parser.add_argument("--fit", action="store_true", help="fit the queue's weights to the lines of --rows")
     options = parser.parse_args()
     path = Path(options.rows)
+    passes = Path(options.passes or path.parent / "passes")
     if options.fit:
         fit_queue(
             read_rows(path), ROOT / "vos" / "assets" / "review_queue.json", RESULTS / "review-queue.json"
@@ -283,6 +300,7 @@ def main() -> None:
         return
     names = names_of(options.sequences)
     random.Random(0).shuffle(names)  # so that the first of them are a fair sample
+    names.sort(key=lambda name: name not in MULTI)
     policies = options.policies.split(",")
     tasks = [
         Task(name, model, policy, options.frames, options.size, options.corrections, *_settings(options))
@@ -295,14 +313,14 @@ def main() -> None:
     print(f"{len(tasks) - len(left)} of {len(tasks)} annotators are done", flush=True)
     until = time.time() + 60 * options.minutes if options.minutes else float("inf")
     with ProcessPoolExecutor(options.jobs) as pool, path.open("a") as lines:
-        for future in as_completed([pool.submit(task.run, until) for task in left]):
+        for future in as_completed([pool.submit(task.run, until, passes) for task in left]):
             row = future.result()
             if row is None:
                 continue
             lines.write(json.dumps(row) + "\n")
             lines.flush()
             shown = {c: row["j_and_f"][c] for c in COUNTS if c in row["j_and_f"]}
-            print(row["sequence"], row["model"], row["policy"], shown, f"{row['seconds']} s", flush=True)
+            print(row["sequence"], row["model"], row["policy"], shown, flush=True)
     rows = [r for r in read_rows(path) if Task(**{k: r[k] for k in Task.__dataclass_fields__}) in tasks]
     rows = complete(rows, policies)
     summary = summarize(rows)

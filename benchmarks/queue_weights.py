@@ -93,7 +93,9 @@ def fit_queue(rows: list[dict[str, Any]], asset: Path, report: Path) -> None:
             "there are no annotators of two sequences to fit to: run corrections.py without --fit"
         )
     names = list(SIGNALS)
-    samples = [(row["sequence"], row["model"], j, signals) for row in used for j, signals in row["samples"]]
+    samples = [
+        (row["sequence"], row["model"], j, signals) for row in used for j, signals, *_ in row["samples"]
+    ]
     sequence = np.array([sample[0] for sample in samples])
     model = np.array([sample[1] for sample in samples])
     bad = np.array([sample[2] for sample in samples]) < BAD
