@@ -32,12 +32,15 @@ import av
 import cv2
 import numpy as np
 from common import RESULTS, data_root, write_json
+from numpy.typing import NDArray
 
 from vos.server.runs import mask_from_json
 from vos.testing import scene, write_images, write_labels
 from vos.video import open_video
 
 PAGE_WIDTH = 1280
+BESIDE = (5, 25)
+"""Pixels from the object that the further click is at."""
 AT_ONCE = 6
 """Requests that a browser has open to one server."""
 
@@ -90,22 +93,40 @@ class Server:
         self.process.wait()
 
 
+class Row:
+    """Wall and processor milliseconds of one kind of action, by median and worst."""
+
+    def __init__(self, server: Server, what: str) -> None:
+        self.server, self.what = server, what
+        self.walls: list[float] = []
+        self.processor = 0.0
+
+    @contextlib.contextmanager
+    def measured(self) -> Iterator[None]:
+        """One action."""
+        before, start = self.server.processor_time(), time.perf_counter()
+        yield
+        self.walls.append(1000 * (time.perf_counter() - start))
+        self.processor += 1000 * (self.server.processor_time() - before)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "what": self.what,
+            "repeats": len(self.walls),
+            "wall_ms_median": round(statistics.median(self.walls), 1),
+            "wall_ms_worst": round(max(self.walls), 1),
+            "processor_ms_mean": round(self.processor / len(self.walls), 1),
+        }
+
+
 def measured(server: Server, what: str, repeats: int, action: Callable[[int], Any]) -> dict[str, Any]:
-    """A row: wall and processor milliseconds of an action, by median and worst."""
-    walls = []
-    before = server.processor_time()
+    """The row of an action that is repeated, with the number of the repetition."""
+    row = Row(server, what)
     for number in range(repeats):
-        start = time.perf_counter()
-        action(number)
-        walls.append(1000 * (time.perf_counter() - start))
-    processor = 1000 * (server.processor_time() - before) / repeats
-    return {
-        "what": what,
-        "repeats": repeats,
-        "wall_ms_median": round(statistics.median(walls), 1),
-        "wall_ms_worst": round(max(walls), 1),
-        "processor_ms_mean": round(processor, 1),
-    }
+        with row.measured():
+            action(number)
+    return row.as_dict()
 
 
 def yardstick(source: Path) -> float:
@@ -121,59 +142,67 @@ def yardstick(source: Path) -> float:
         return 1000 * (time.process_time() - start) / count
 
 
-def click_rows(server: Server, truth: Path | None, segmenter: str, clicks: int) -> list[dict[str, Any]]:
-    """First click on a frame, further clicks on it, the refined answer, and a stroke of the brush."""
+def click_rows(server: Server, truth: Path | None, backbone: str, clicks: int) -> list[dict[str, Any]]:
+    """Clicks, each on a frame of its own: at once, after the page prepared the frame, and further ones."""
     video = server.video
     address = f"/api/videos/{video['key']}"
     rng = random.Random(0)
-    rows = []
-    overlaps: list[float] = []
-    frames = [rng.randrange(video["frames"]) for _ in range(clicks)]
-    points = [_point(truth, frame, video, rng) for frame in frames]
+    names = ("prepare a frame", "click on a prepared frame", "a further click, off the object", "a stroke")
+    rows = {name: Row(server, name) for name in ("click on a frame that was not prepared", *names)}
+    at_once, prepare, click, further, stroke = rows.values()
+    frames = rng.sample(range(video["frames"]), min(2 * clicks, video["frames"] - 1))
+    points = {frame: _points(truth, frame, video, rng) for frame in frames}
 
-    def decode(number: int, refine: bool = False) -> None:
-        prompt = {"frame": frames[number], "object": 1, "points": [points[number]], "labels": [1]}
-        seq = int(1000 * time.time())
-        answer = server.ask("POST", f"{address}/decode", {**prompt, "refine": refine, "seq": seq})
-        overlap = _overlap(truth, frames[number], answer["mask"], video)
-        if overlap is not None and refine:
-            overlaps.append(overlap)
+    def decode(frame: int, count: int) -> Any:
+        prompt = {"frame": frame, "object": 1, "points": points[frame][:count], "labels": [1, 0][:count]}
+        return server.ask("POST", f"{address}/decode", {**prompt, "seq": int(1000 * time.time())})
 
-    decode(0)  # loads the model
-    for frame in frames:
+    unseen = next(index for index in range(video["frames"]) if index not in points)
+    points[unseen] = _points(truth, unseen, video, rng)
+    decode(unseen, 1)  # loads the model
+    overlaps = []
+    for number, frame in enumerate(frames):
         server.picture(frame)
-    rows.append(measured(server, "click on a frame that was not prepared", clicks, decode))
-    for index in sorted(set(frames)):
-        server.ask("POST", f"{address}/prepare", {"frame": index})
-
-    def prepared(number: int) -> None:
-        server.ask("POST", f"{address}/prepare", {"frame": frames[number]})
-
-    rows.append(measured(server, "prepare a frame", clicks, prepared))
-    again = frames[-1:] * clicks
-    frames[:], points[:] = again, points[-1:] * clicks
-    rows.append(measured(server, "click on a prepared frame", clicks, decode))
-    rows.append(measured(server, "the refined mask of it", clicks, lambda n: decode(n, True)))
-    stroke = {"tool": "brush", "points": [[20, 20], [200, 100], [220, 130]], "size": 30}
-    draw = {"frame": frames[0], "object": 1, "base": "none", "strokes": [stroke]}
-    rows.append(measured(server, "a stroke", clicks, lambda _: server.ask("POST", f"{address}/draw", draw)))
+        if number % 2:
+            with at_once.measured():
+                decode(frame, 1)
+            continue
+        with prepare.measured():
+            server.ask("POST", f"{address}/prepare", {"frame": frame})
+        with click.measured():
+            answer = decode(frame, 1)
+        overlap = _overlap(truth, frame, answer["mask"], video)
+        overlaps += [] if overlap is None else [overlap]
+        with further.measured():
+            decode(frame, 2)
+        path = {"tool": "brush", "points": [[20, 20], [200, 100], [220, 130]], "size": 30}
+        draw = {"frame": frame, "object": 1, "base": "none", "strokes": [path]}
+        with stroke.measured():
+            server.ask("POST", f"{address}/draw", draw)
+    found = [{**row.as_dict(), "backbone": backbone} for row in rows.values()]
     if overlaps:
-        rows[3]["iou_mean"] = round(statistics.mean(overlaps), 3)
-    return [{**row, "segmenter": segmenter} for row in rows]
+        found[2]["iou_mean"] = round(statistics.mean(overlaps), 3)
+    return found
 
 
-def _labels(truth: Path | None, frame: int) -> np.ndarray | None:
+def _labels(truth: Path | None, frame: int) -> NDArray[np.bool_] | None:
     path = None if truth is None else truth / f"{frame:05d}.png"
-    return None if path is None or not path.is_file() else cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 0
+    if path is None or not path.is_file():
+        return None
+    return np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)) > 0
 
 
-def _point(truth: Path | None, frame: int, video: dict[str, Any], rng: random.Random) -> list[int]:
+def _points(truth: Path | None, frame: int, video: dict[str, Any], rng: random.Random) -> list[list[int]]:
+    """A point on the object, as far inside as there is one, and one beside it."""
     labels = _labels(truth, frame)
     if labels is None or not labels.any():
-        return [rng.randrange(video["width"]), rng.randrange(video["height"])]
-    distance = cv2.distanceTransform(labels.astype(np.uint8), cv2.DIST_L2, 3)
-    y, x = np.unravel_index(distance.argmax(), distance.shape)
-    return [int(x), int(y)]
+        return [[rng.randrange(video["width"]), rng.randrange(video["height"])] for _ in range(2)]
+    inside = cv2.distanceTransform(labels.astype(np.uint8), cv2.DIST_L2, 3)
+    outside = cv2.distanceTransform(1 - labels.astype(np.uint8), cv2.DIST_L2, 3)
+    rows, columns = np.nonzero((outside > BESIDE[0]) & (outside < BESIDE[1]))
+    y, x = np.unravel_index(inside.argmax(), inside.shape)
+    beside = rng.randrange(len(rows))
+    return [[int(x), int(y)], [int(columns[beside]), int(rows[beside])]]
 
 
 def _overlap(truth: Path | None, frame: int, mask: Any, video: dict[str, Any]) -> float | None:
@@ -285,7 +314,7 @@ def main() -> None:
     parser.add_argument("--truth", type=Path, help="its masks, to click on objects")
     parser.add_argument("--scrub", type=Path, help="video to scrub")
     parser.add_argument("--seconds", type=int, default=600, help="of the video that is made without --scrub")
-    parser.add_argument("--segmenters", nargs="*", default=["classical"])
+    parser.add_argument("--backbones", nargs="*", default=["interactive"])
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--json", type=Path, default=RESULTS / "annotate.json")
     arguments = parser.parse_args()
@@ -297,10 +326,10 @@ def main() -> None:
             truth = data_root() / "DAVIS" / "Annotations" / "480p" / "bmx-trees"
             if not images.is_dir():
                 arguments.clicks, truth = write_clip(folder)
-        for segmenter in arguments.segmenters:
-            with serving(arguments.clicks, folder, "--segmenter", segmenter) as server:
+        for backbone in arguments.backbones:
+            with serving(arguments.clicks, folder, "--backbone", backbone) as server:
                 unit = yardstick(arguments.clicks)
-                found = click_rows(server, truth, segmenter, arguments.repeats)
+                found = click_rows(server, truth, backbone, arguments.repeats)
                 rows += [
                     {**row, "video": arguments.clicks.name, "yardstick_ms": round(unit, 1)} for row in found
                 ]

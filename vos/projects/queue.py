@@ -1,8 +1,9 @@
 """The review queue: which frames to look at first, and why.
 
 The doubt u of an object in a frame joins its signals, ``u = 1 - product(1 - w_i * v_i)``; locked frames have
-none. A correction helps the whole interval around it, less with distance: the queue takes the frame where it
-helps most, supposes it corrected, and goes on.
+none. Errors grow with the distance from the nearest locked frame, and a correction makes it shorter: what is
+mended of a frame is its doubt times the share by which its distance shrinks. The queue takes the frame whose
+correction mends most, supposes it corrected, and goes on.
 """
 
 from __future__ import annotations
@@ -13,12 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from ..errors import InputError
 from .events import Draft, Event
@@ -30,11 +29,12 @@ if TYPE_CHECKING:
 
 Doubts = NDArray[np.float64]
 
-REACH = 40.0
-"""Frames over which the help of a correction falls to 1/e."""
+REACH = 60
+"""Frames from a locked one beyond which errors grow no more."""
 APART = 5
 """Frames between two items at least."""
 ITEMS = 20
+LEAST_BENEFIT = 1e-6
 DOUBTFUL = 0.5
 """Doubt from which on a frame counts as uncertain."""
 
@@ -61,7 +61,7 @@ class QueueItem:
     video: str
     frame: int
     benefit: float
-    """Doubtful frames that a correction here would help, weighted by doubt and distance."""
+    """Doubtful frames that a correction here would mend, in whole frames: see :func:`benefits`."""
     reasons: tuple[Reason, ...]
     """The most doubtful object first."""
 
@@ -173,18 +173,25 @@ def _values(frames: Mapping[str, float], first: int, last: int) -> list[tuple[in
     return [(f, float(value)) for text, value in frames.items() if first <= (f := int(text)) <= last]
 
 
-def distance_signal(track: Track) -> Doubts:
-    """(T,) the signal ``far``: by the distance from the nearest locked frame; 0 where there is none."""
-    ramp = SIGNALS["far"].ramp
-    assert ramp is not None
-    values = np.zeros(track.num_frames)
+def distances(track: Track) -> Doubts:
+    """(T,) frames from the nearest locked one; infinite where there is none."""
+    found = np.full(track.num_frames, np.inf)
+    for span in track.barriers:
+        found[span.first : span.last + 1] = 0
     for interval in track.intervals:
         inside = np.arange(interval.first, interval.last + 1)
         before = inside - interval.first + 1 if interval.before is not None else np.inf
         after = interval.last + 1 - inside if interval.after is not None else np.inf
-        if interval.sides != (None, None):
-            values[inside] = ramp.of_all(np.minimum(before, after))
-    return values
+        found[inside] = np.minimum(before, after)
+    return found
+
+
+def distance_signal(track: Track) -> Doubts:
+    """(T,) the signal ``far``: by the distance from the nearest locked frame; 0 where there is none."""
+    ramp = SIGNALS["far"].ramp
+    assert ramp is not None
+    away = distances(track)
+    return np.asarray(ramp.of_all(np.where(np.isfinite(away), away, 0.0)), np.float64)
 
 
 def _choose(tracks: Mapping[int, Track], doubts: Mapping[int, Doubts], items: int) -> list[tuple[int, float]]:
@@ -192,37 +199,48 @@ def _choose(tracks: Mapping[int, Track], doubts: Mapping[int, Doubts], items: in
     if not tracks:
         return []
     num_frames = next(iter(tracks.values())).num_frames
-    barriers = {
-        k: [frame for span in track.barriers for frame in (span.first, span.last)]
-        for k, track in tracks.items()
-    }
+    left = dict(doubts)
+    away = {k: np.minimum(distances(track), REACH) for k, track in tracks.items()}
     chosen: list[tuple[int, float]] = []
     allowed = np.ones(num_frames, bool)
     for _ in range(items):
-        benefit = np.zeros(num_frames)
-        for object_id, u in doubts.items():
-            benefit += benefits(u, [*barriers[object_id], *(frame for frame, _ in chosen)])
+        benefit = sum((benefits(left[k], away[k]) for k in tracks), np.zeros(num_frames))
         benefit[~allowed] = 0
         best = int(benefit.argmax())
-        if benefit[best] <= 0:
+        if benefit[best] <= LEAST_BENEFIT:
             break
         chosen.append((best, float(benefit[best])))
         allowed[max(0, best - APART + 1) : best + APART] = False
+        for k in tracks:
+            left[k] = left[k] * (1 - mended(away[k], best))
+            away[k] = np.minimum(away[k], np.abs(np.arange(num_frames) - best))
     return chosen
 
 
-def benefits(u: Doubts, barriers: Sequence[int]) -> Doubts:
-    """(T,) sum over all g between the same barriers of ``u_g * exp(-|g - f| / REACH)``; 0 at barriers."""
-    result = np.zeros(len(u))
-    edges = sorted({-1, *barriers, len(u)})
-    decay = float(np.exp(-1 / REACH))
-    for before, after in pairwise(edges):
-        part = u[before + 1 : after]
-        if part.any():
-            forward = lfilter([1.0], [1.0, -decay], part)
-            backward = lfilter([1.0], [1.0, -decay], part[::-1])[::-1]
-            result[before + 1 : after] = forward + backward - part
-    return result
+def mended(away: Doubts, frame: int) -> Doubts:
+    """(T,) share of every frame's doubt that a correction of ``frame`` takes away.
+
+    Args:
+        away: (T,) frames from the nearest locked one, at most :data:`REACH`.
+    """
+    nearer = np.abs(np.arange(len(away)) - frame)
+    return np.clip(1 - nearer / np.maximum(away, 1), 0.0, 1.0)
+
+
+def benefits(u: Doubts, away: Doubts) -> Doubts:
+    """(T,) the sum of ``u_g * mended_g`` over all frames g, for a correction of each frame.
+
+    Args:
+        u: (T,) doubts, 0 where ``away`` is.
+        away: as of :func:`mended`.
+    """
+    # A doubt helps the frames around it by a triangle as wide as its distance: summed by second differences.
+    frames, widths = np.arange(len(u)) + REACH, np.maximum(away, 1).astype(int)
+    slopes = u / widths
+    bends = np.zeros(len(u) + 2 * REACH)
+    for places, factor in ((frames - widths, 1), (frames, -2), (frames + widths, 1)):
+        bends += factor * np.bincount(places, slopes, len(bends))[: len(bends)]
+    return np.asarray(np.cumsum(np.cumsum(bends))[REACH - 1 : REACH - 1 + len(u)])
 
 
 def _item(
@@ -240,7 +258,7 @@ def _item(
         if interval is None:
             continue
         inside = np.arange(interval.first, interval.last + 1)
-        near = doubts[object_id][inside] * np.exp(-np.abs(inside - frame) / REACH)
+        near = (doubts[object_id] * mended(np.minimum(distances(track), REACH), frame))[inside]
         worst = int(inside[near.argmax()])
         signals = _signals(state, track, worst, worst, weights)
         if signals:
