@@ -84,6 +84,15 @@ def test_only_the_token_opens_a_session(stranger: TestClient, gate: Gate) -> Non
     assert stranger.get("/api/project").status_code == 200
 
 
+def test_secrets_are_compared_in_constant_time(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Token and cookie, whole, by the function that is made for it."""
+    compared = []
+    monkeypatch.setattr("vos.server.security.hmac.compare_digest", lambda *both: bool(compared.append(both)))
+    assert not gate.is_token(gate.token)
+    assert not gate.has_cookie(f"{gate.cookie_name}={gate.cookie}")
+    assert compared == [(secret.encode(),) * 2 for secret in (gate.token, gate.cookie)]
+
+
 def test_the_cookie_is_for_this_server_alone(stranger: TestClient, gate: Gate) -> None:
     """Scripts cannot read it, other sites cannot send it, another port has another; it is not the token."""
     answer = stranger.post(
