@@ -48,7 +48,7 @@ ALLOWED: dict[str, set[str]] = {
     "pool": set(),
     "results": set(),
     "prompts": {"results"},
-    "settings": {"errors", "documents"},
+    "settings": {"errors", "documents", "notices"},
     "registry": {"errors"},
     "ops": {"results", "limits"},
     "video": NOUNS | {"settings"},
