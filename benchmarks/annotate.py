@@ -32,15 +32,12 @@ import av
 import cv2
 import numpy as np
 from common import RESULTS, data_root, write_json
-from numpy.typing import NDArray
 
 from vos.server.runs import mask_from_json
 from vos.testing import scene, write_images, write_labels
 from vos.video import open_video
 
 PAGE_WIDTH = 1280
-BESIDE = (5, 25)
-"""Pixels from the object that the further click is at."""
 AT_ONCE = 6
 """Requests that a browser has open to one server."""
 
@@ -93,40 +90,29 @@ class Server:
         self.process.wait()
 
 
-class Row:
-    """Wall and processor milliseconds of one kind of action, by median and worst."""
-
-    def __init__(self, server: Server, what: str) -> None:
-        self.server, self.what = server, what
-        self.walls: list[float] = []
-        self.processor = 0.0
-
-    @contextlib.contextmanager
-    def measured(self) -> Iterator[None]:
-        """One action."""
-        before, start = self.server.processor_time(), time.perf_counter()
-        yield
-        self.walls.append(1000 * (time.perf_counter() - start))
-        self.processor += 1000 * (self.server.processor_time() - before)
-
-    def as_dict(self) -> dict[str, Any]:
-        """As JSON."""
-        return {
-            "what": self.what,
-            "repeats": len(self.walls),
-            "wall_ms_median": round(statistics.median(self.walls), 1),
-            "wall_ms_worst": round(max(self.walls), 1),
-            "processor_ms_mean": round(self.processor / len(self.walls), 1),
-        }
-
-
-def measured(server: Server, what: str, repeats: int, action: Callable[[int], Any]) -> dict[str, Any]:
-    """The row of an action that is repeated, with the number of the repetition."""
-    row = Row(server, what)
+def measured(
+    server: Server,
+    what: str,
+    repeats: int,
+    action: Callable[[int], Any],
+    prepare: Callable[[int], Any] | None = None,
+) -> dict[str, Any]:
+    """A row: wall and processor milliseconds of an action, by median and worst; ``prepare`` is not timed."""
+    walls, processor = [], 0.0
     for number in range(repeats):
-        with row.measured():
-            action(number)
-    return row.as_dict()
+        if prepare is not None:
+            prepare(number)
+        before, start = server.processor_time(), time.perf_counter()
+        action(number)
+        walls.append(1000 * (time.perf_counter() - start))
+        processor += 1000 * (server.processor_time() - before) / repeats
+    return {
+        "what": what,
+        "repeats": repeats,
+        "wall_ms_median": round(statistics.median(walls), 1),
+        "wall_ms_worst": round(max(walls), 1),
+        "processor_ms_mean": round(processor, 1),
+    }
 
 
 def yardstick(source: Path) -> float:
@@ -143,66 +129,88 @@ def yardstick(source: Path) -> float:
 
 
 def click_rows(server: Server, truth: Path | None, backbone: str, clicks: int) -> list[dict[str, Any]]:
-    """Clicks, each on a frame of its own: at once, after the page prepared the frame, and further ones."""
+    """First click on a frame, prepared or not, a further one, the refined mask, and a stroke of the brush.
+
+    Every click is a new one, for the mask of a click that was made before is kept.
+    """
     video = server.video
     address = f"/api/videos/{video['key']}"
     rng = random.Random(0)
-    names = ("prepare a frame", "click on a prepared frame", "a further click, off the object", "a stroke")
-    rows = {name: Row(server, name) for name in ("click on a frame that was not prepared", *names)}
-    at_once, prepare, click, further, stroke = rows.values()
-    frames = rng.sample(range(video["frames"]), min(2 * clicks, video["frames"] - 1))
-    points = {frame: _points(truth, frame, video, rng) for frame in frames}
+    frames = rng.sample(range(video["frames"]), min(2 * clicks, video["frames"]))
+    cold, warm = frames[: len(frames) // 2], frames[len(frames) // 2 :]
+    overlaps: list[float] = []
 
-    def decode(frame: int, count: int) -> Any:
-        prompt = {"frame": frame, "object": 1, "points": points[frame][:count], "labels": [1, 0][:count]}
-        return server.ask("POST", f"{address}/decode", {**prompt, "seq": int(1000 * time.time())})
+    def decode(frame: int, points: list[list[int]], refine: bool = False) -> Any:
+        prompt = {"frame": frame, "object": 1, "points": points, "labels": [1] * len(points)}
+        seq = int(1000 * time.time())
+        return server.ask("POST", f"{address}/decode", {**prompt, "refine": refine, "seq": seq})["mask"]
 
-    unseen = next(index for index in range(video["frames"]) if index not in points)
-    points[unseen] = _points(truth, unseen, video, rng)
-    decode(unseen, 1)  # loads the model
-    overlaps = []
-    for number, frame in enumerate(frames):
+    def first(frame: int) -> list[list[int]]:
+        return [_point(truth, frame, video, rng)]
+
+    def further(frame: int) -> list[list[int]]:
+        return [*first(frame), _inside(truth, frame, video, random.Random(frame))]
+
+    def refined(number: int) -> None:
+        frame = warm[number]
+        overlap = _overlap(truth, frame, decode(frame, first(frame), True), video)
+        if overlap is not None:
+            overlaps.append(overlap)
+
+    def prepare(frame: int) -> None:
         server.picture(frame)
-        if number % 2:
-            with at_once.measured():
-                decode(frame, 1)
-            continue
-        with prepare.measured():
-            server.ask("POST", f"{address}/prepare", {"frame": frame})
-        with click.measured():
-            answer = decode(frame, 1)
-        overlap = _overlap(truth, frame, answer["mask"], video)
-        overlaps += [] if overlap is None else [overlap]
-        with further.measured():
-            decode(frame, 2)
-        path = {"tool": "brush", "points": [[20, 20], [200, 100], [220, 130]], "size": 30}
-        draw = {"frame": frame, "object": 1, "base": "none", "strokes": [path]}
-        with stroke.measured():
-            server.ask("POST", f"{address}/draw", draw)
-    found = [{**row.as_dict(), "backbone": backbone} for row in rows.values()]
+        server.ask("POST", f"{address}/prepare", {"frame": frame})
+
+    decode(cold[0], [[1, 1]])  # loads the model
+    count, ready = len(warm), len(cold)
+
+    def row(what: str, repeats: int, action: Callable[[int], Any], before: Callable[[int], Any]) -> Any:
+        return measured(server, what, repeats, action, before)
+
+    def click(number: int) -> None:
+        decode(warm[number], first(warm[number]))
+
+    def prepared_click(number: int) -> None:
+        prepare(warm[number])
+        click(number)
+
+    rows = [
+        row("click on a frame that was not prepared", ready, lambda n: decode(cold[n], first(cold[n])),
+            lambda n: server.picture(cold[n])),
+        row("prepare a frame", count, lambda n: prepare(warm[n]), lambda n: server.picture(warm[n])),
+        row("first click on a prepared frame", count, click, lambda n: prepare(warm[n])),
+        row("a further click", count, lambda n: decode(warm[n], further(warm[n])), prepared_click),
+        row("the refined mask of a click", count, refined, prepared_click),
+    ]  # fmt: skip
+    stroke = {"tool": "brush", "points": [[20, 20], [200, 100], [220, 130]], "size": 30}
+    draw = {"frame": frames[0], "object": 1, "base": "none", "strokes": [stroke]}
+    rows.append(measured(server, "a stroke", clicks, lambda _: server.ask("POST", f"{address}/draw", draw)))
     if overlaps:
-        found[2]["iou_mean"] = round(statistics.mean(overlaps), 3)
-    return found
+        rows[4]["iou_mean"] = round(statistics.mean(overlaps), 3)
+    return [{**row, "backbone": backbone} for row in rows]
 
 
-def _labels(truth: Path | None, frame: int) -> NDArray[np.bool_] | None:
+def _labels(truth: Path | None, frame: int) -> np.ndarray | None:
     path = None if truth is None else truth / f"{frame:05d}.png"
-    if path is None or not path.is_file():
-        return None
-    return np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)) > 0
+    return None if path is None or not path.is_file() else cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 0
 
 
-def _points(truth: Path | None, frame: int, video: dict[str, Any], rng: random.Random) -> list[list[int]]:
-    """A point on the object, as far inside as there is one, and one beside it."""
+def _point(truth: Path | None, frame: int, video: dict[str, Any], rng: random.Random) -> list[int]:
     labels = _labels(truth, frame)
     if labels is None or not labels.any():
-        return [[rng.randrange(video["width"]), rng.randrange(video["height"])] for _ in range(2)]
-    inside = cv2.distanceTransform(labels.astype(np.uint8), cv2.DIST_L2, 3)
-    outside = cv2.distanceTransform(1 - labels.astype(np.uint8), cv2.DIST_L2, 3)
-    rows, columns = np.nonzero((outside > BESIDE[0]) & (outside < BESIDE[1]))
-    y, x = np.unravel_index(inside.argmax(), inside.shape)
-    beside = rng.randrange(len(rows))
-    return [[int(x), int(y)], [int(columns[beside]), int(rows[beside])]]
+        return [rng.randrange(video["width"]), rng.randrange(video["height"])]
+    distance = cv2.distanceTransform(labels.astype(np.uint8), cv2.DIST_L2, 3)
+    y, x = np.unravel_index(distance.argmax(), distance.shape)
+    return [int(x), int(y)]
+
+
+def _inside(truth: Path | None, frame: int, video: dict[str, Any], rng: random.Random) -> list[int]:
+    """A random place on the object."""
+    labels = _labels(truth, frame)
+    if labels is None or not labels.any():
+        return [rng.randrange(video["width"]), rng.randrange(video["height"])]
+    y, x = rng.choice(np.argwhere(labels))
+    return [int(x), int(y)]
 
 
 def _overlap(truth: Path | None, frame: int, mask: Any, video: dict[str, Any]) -> float | None:

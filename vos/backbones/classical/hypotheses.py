@@ -69,6 +69,8 @@ def _iterate(regions: Regions, terms: UnaryTerms, start: Initialisation, bias: f
     on, off = start.on, start.off
     stretch = np.zeros(len(regions), np.float32)
     chosen = on > 0
+    # Then rounds differ in their colours alone: one that changes nothing is the last.
+    settles = terms.box is None and terms.keep_prior == PRIOR_WEIGHT
     for round_number in range(ROUNDS):
         last = round_number == ROUNDS - 1
         unary = COLOUR_WEIGHT * colour_unary(regions, on, off) + terms.unary + stretch + bias
@@ -77,7 +79,7 @@ def _iterate(regions: Regions, terms: UnaryTerms, start: Initialisation, bias: f
         cut = minimum_cut(regions, unary, costs)
         if terms.one_piece and (cut & terms.seeds).any():
             cut = connected_to(regions, cut, terms.seeds)
-        if not cut.any():
+        if not cut.any() or (settles and round_number > 0 and np.array_equal(cut, chosen)):
             break
         chosen = cut
         on, off = chosen.astype(np.float32), (~chosen).astype(np.float32)
