@@ -32,9 +32,7 @@ ORPHAN_SECONDS = 0.5
 _KINDS: dict[str, type[VosError]] = {"InputError": InputError, "MediaError": MediaError}
 
 
-def in_sandbox(
-    request: dict[str, Any], memory: int = MEMORY_BYTES, seconds: int = SECONDS
-) -> dict[str, Any]:
+def in_sandbox(request: dict[str, Any], memory: int = MEMORY_BYTES, seconds: int = SECONDS) -> dict[str, Any]:
     """What :data:`TASKS` gives for a request, computed in a process of its own with so much memory and
     processor time.
 
