@@ -131,13 +131,16 @@ class Annotator:
     def evenly(self, policy: str, most: int) -> dict[str, Any]:
         """Evenly spaced corrections: for each number of them other frames."""
         engine, found = engine_of(self.settings), {}
+        samples: list[list[Any]] = []
         for count in [count for count in COUNTS if count <= most]:
             with self.start(str(count)) as project:
                 for frame in np.linspace(0, len(self.sequence.truth), count + 1, endpoint=False)[1:]:
                     correct(project, self.sequence, round(float(frame)))
                 track_project(project, engine=engine)
-                found[count] = j_and_f(*scores(project, self.sequence))
-        return {"j_and_f": found}
+                j, f = scores(project, self.sequence)
+                found[count] = j_and_f(j, f)
+                samples += [[*sample, count] for sample in collect(project, self.sequence, j)]
+        return {"j_and_f": found, "samples": samples}
 
 
 def scores(project: Project, sequence: Sequence) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
