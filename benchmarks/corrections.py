@@ -40,6 +40,7 @@ from vos.evaluation.boundary import contour_accuracies
 from vos.evaluation.pair import pair_labels
 from vos.evaluation.region import region_similarities
 from vos.projects import Draft, Project, ProjectSettings, engine_of, review_queue, track_project
+from vos.projects.benefit import distances, locked_frames
 from vos.projects.passes import PASSES
 from vos.projects.queue import distance_signal
 from vos.projects.signals import SIGNALS
@@ -194,19 +195,22 @@ POLICIES: dict[str, Chooser | None] = {
 
 
 def collect(project: Project, sequence: Sequence, j: NDArray[np.float64]) -> list[list[Any]]:
-    """J and signals of all tracked masks: ``[J, {name: value}, frame, object]``."""
+    """All tracked masks: ``[J, {signal: value}, frame, object, distance, is_filled]``; the distance in frames is
+    that from the nearest locked one."""
     samples: list[list[Any]] = []
     for column, k in enumerate(sequence.ids):
         track = project.state.track(VIDEO, k)
-        far = distance_signal(track)
+        far, away = distance_signal(track), distances(locked_frames(track))
         for span in track.results:
-            signals = project.state.tracked[span.value.event].payload["signals"][str(span.value.object_id)]
+            payload = project.state.tracked[span.value.event].payload
+            signals = payload["signals"][str(span.value.object_id)]
             for frame in range(span.first, span.last + 1):
                 if not track.is_locked(frame):
                     values = {n: v[str(frame)] for n, v in signals.items() if str(frame) in v}
                     values["far"] = round(float(far[frame]), 3)
-                    samples.append([round(float(j[frame, column]), 4), values, frame, k])
-    assert all(set(values) <= set(SIGNALS) for _, values, _, _ in samples)
+                    found = [frame, k, int(away[frame]), payload["filled"]]
+                    samples.append([round(float(j[frame, column]), 4), values, *found])
+    assert all(set(values) <= set(SIGNALS) for _, values, *_ in samples)
     return samples
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,8 @@ from vos.projects.benefit import (
 from vos.projects.queue import expected_errors
 from vos.projects.state import Anchor, Track
 
-MODEL = ErrorModel(usual=0.1, growth=0.3, bad=0.5)
+MODEL = ErrorModel(usual=0.1, growth=0.3, filled=0.6, bad=0.5)
+FILL = 6
 
 
 def locked_at(count: int, *frames: int) -> np.ndarray:
@@ -30,7 +33,13 @@ def locked_at(count: int, *frames: int) -> np.ndarray:
 def errors(locked: np.ndarray) -> float:
     """The usual errors of all frames."""
     away = distances(locked)
-    return float((MODEL.usual * away[away > 0] ** MODEL.growth).sum())
+    edges = [-1, *np.flatnonzero(locked), len(locked)]
+    total = 0.0
+    for before, after in pairwise(edges):
+        is_filled = before >= 0 and after < len(locked) and after - before - 1 <= FILL
+        share = MODEL.filled if is_filled else 1.0
+        total += share * MODEL.usual * float((away[before + 1 : after] ** MODEL.growth).sum())
+    return total
 
 
 def test_distances_reach_to_the_nearer_end() -> None:
@@ -57,18 +66,18 @@ def test_doubts_are_mended_in_proportion_to_distance() -> None:
 def test_usual_errors_fall_with_the_distance(frames: tuple[int, ...]) -> None:
     """For every frame that could be corrected."""
     locked = locked_at(31, *frames)
-    found = usual_gains(locked, MODEL)
+    found = usual_gains(locked, MODEL, FILL)
     for f in range(31):
         after = locked.copy()
         after[f] = True
         assert found[f] == pytest.approx(errors(locked) - errors(after), abs=1e-12)
-    assert not usual_gains(np.zeros(31, bool), MODEL).any()
+    assert not usual_gains(np.zeros(31, bool), MODEL, FILL).any()
 
 
 def choose(u: np.ndarray, *frames: int) -> int:
     """The first choice for one object that is anchored in some frames."""
     anchors = {frame: Anchor("anna:1", (1, "anna", 1), None) for frame in frames}
-    return choose_frames({1: Track(len(u), anchors=anchors)}, {1: u}, MODEL, 1)[0][0]
+    return choose_frames({1: Track(len(u), anchors=anchors)}, {1: u}, MODEL, fill=FILL, count=1)[0][0]
 
 
 def test_bad_stretches_come_before_the_middle_and_single_bad_frames_after_it() -> None:
@@ -85,4 +94,4 @@ def test_bad_stretches_come_before_the_middle_and_single_bad_frames_after_it() -
 def test_the_packaged_errors_are_errors() -> None:
     """All between 0 and 1."""
     model = expected_errors()
-    assert all(0 < value < 1 for value in (model.usual, model.growth, model.bad))
+    assert all(0 < value < 1 for value in (model.usual, model.growth, model.filled, model.bad))

@@ -1,8 +1,9 @@
 """What a correction mends: the errors that are expected of the masks around it, before and after.
 
 The error 1 - J that is expected of a mask at d frames from the nearest locked frame is ``usual * d **
-growth``, and ``bad`` more if the mask is bad, of which its doubt is the probability. A correction brings the
-frames around it nearer to a locked one: the usual error falls by that law, the doubt in proportion.
+growth``, less by the factor ``filled`` in a short interval that is filled by optical flow, and more by
+``bad`` times its doubt. A correction brings the frames around it nearer to a locked one: the usual error falls
+by that law, the doubt in proportion to the distance.
 """
 
 from __future__ import annotations
@@ -34,17 +35,25 @@ class ErrorModel:
     """Of a good mask beside a locked frame."""
     growth: float
     """Power of the distance by which that grows."""
+    filled: float
+    """Share of it that is left where an interval is filled."""
     bad: float
-    """By which that of a bad mask is larger."""
+    """By which that of a mask is larger whose doubt is 1."""
 
 
 def choose_frames(
-    tracks: Mapping[int, Track], doubts: Mapping[int, Floats], model: ErrorModel, count: int
+    tracks: Mapping[int, Track],
+    doubts: Mapping[int, Floats],
+    model: ErrorModel,
+    *,
+    fill: int,
+    count: int,
 ) -> list[tuple[int, float]]:
     """The frames whose correction mends most, each supposing that those before it are corrected.
 
     Args:
         tracks, doubts: of the objects of one video; doubts as of :func:`vos.projects.queue.doubt`.
+        fill: intervals of at most so many frames are filled, see :class:`vos.projects.jobs.Job`.
         count: at most so many.
 
     Returns:
@@ -61,7 +70,7 @@ def choose_frames(
     for _ in range(count):
         benefit = np.zeros(num_frames)
         for k in left:
-            benefit += model.bad * doubt_gains(left[k], away[k]) + usual_gains(locked[k], model)
+            benefit += model.bad * doubt_gains(left[k], away[k]) + usual_gains(locked[k], model, fill)
         benefit[~allowed] = 0
         best = int(benefit.argmax())
         if benefit[best] <= LEAST_BENEFIT:
@@ -117,7 +126,7 @@ def doubt_gains(u: Floats, away: Floats) -> Floats:
     return np.asarray(np.cumsum(np.cumsum(bends))[REACH - 1 : REACH - 1 + len(u)])
 
 
-def usual_gains(locked: Bools, model: ErrorModel) -> Floats:
+def usual_gains(locked: Bools, model: ErrorModel, fill: int) -> Floats:
     """(T,) by how much less the usual errors are in all, for a correction of each frame; 0 at locked ones."""
     count = len(locked)
     errors = model.usual * np.arange(1, count + 2) ** model.growth
@@ -125,8 +134,10 @@ def usual_gains(locked: Bools, model: ErrorModel) -> Floats:
 
     def total(frames: NDArray[np.int_], ends: int) -> Floats:
         """Of so many frames with a locked one at one end or at both."""
+        if ends == 1:
+            return np.asarray(sums[frames])
         half = frames // 2
-        return np.asarray(sums[frames] if ends == 1 else sums[half] + sums[frames - half])
+        return np.where(frames <= fill, model.filled, 1.0) * (sums[half] + sums[frames - half])
 
     gains = np.zeros(count)
     edges = [-1, *np.flatnonzero(locked).tolist(), count]

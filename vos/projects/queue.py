@@ -131,7 +131,9 @@ def review_queue(
     for key in keys:
         tracks = {object_id: state.track(key, object_id) for object_id in state.visible}
         doubts = {k: doubt(state, track, weights) for k, track in tracks.items()}
-        for frame, benefit in choose_frames(tracks, doubts, expected_errors(), items):
+        fill = project.settings.fill
+        chosen = choose_frames(tracks, doubts, expected_errors(), fill=fill, count=items)
+        for frame, benefit in chosen:
             found.append(_item(state, key, frame, benefit, tracks, doubts, weights))
         for object_id, track in tracks.items():
             locked = sum(span.last - span.first + 1 for span in track.barriers)
