@@ -195,8 +195,8 @@ POLICIES: dict[str, Chooser | None] = {
 
 
 def collect(project: Project, sequence: Sequence, j: NDArray[np.float64]) -> list[list[Any]]:
-    """All tracked masks: ``[J, {signal: value}, frame, object, distance, is_filled]``; the distance in frames is
-    that from the nearest locked one."""
+    """All tracked masks: ``[J, {signal: value}, frame, object, distance, is_filled]``; the distance is in
+    frames, from the nearest locked one."""
     samples: list[list[Any]] = []
     for column, k in enumerate(sequence.ids):
         track = project.state.track(VIDEO, k)

@@ -2,8 +2,8 @@
 
 The error 1 - J that is expected of a mask at d frames from the nearest locked frame is ``usual * d **
 growth``, less by the factor ``filled`` in a short interval that is filled by optical flow, and more by
-``bad`` times its doubt. A correction brings the frames around it nearer to a locked one: the usual error falls
-by that law, the doubt in proportion to the distance.
+``bad`` times its doubt. A correction brings the frames around it nearer to a locked one: the usual error
+falls by that law, the doubt in proportion to the distance.
 """
 
 from __future__ import annotations
