@@ -40,6 +40,7 @@ from vos.evaluation.boundary import contour_accuracies
 from vos.evaluation.pair import pair_labels
 from vos.evaluation.region import region_similarities
 from vos.projects import Draft, Project, ProjectSettings, engine_of, review_queue, track_project
+from vos.projects.benefit import distances, locked_frames
 from vos.projects.passes import PASSES
 from vos.projects.queue import distance_signal
 from vos.projects.signals import SIGNALS
@@ -131,13 +132,16 @@ class Annotator:
     def evenly(self, policy: str, most: int) -> dict[str, Any]:
         """Evenly spaced corrections: for each number of them other frames."""
         engine, found = engine_of(self.settings), {}
+        samples: list[list[Any]] = []
         for count in [count for count in COUNTS if count <= most]:
             with self.start(str(count)) as project:
                 for frame in np.linspace(0, len(self.sequence.truth), count + 1, endpoint=False)[1:]:
                     correct(project, self.sequence, round(float(frame)))
                 track_project(project, engine=engine)
-                found[count] = j_and_f(*scores(project, self.sequence))
-        return {"j_and_f": found}
+                j, f = scores(project, self.sequence)
+                found[count] = j_and_f(j, f)
+                samples += [[*sample, count] for sample in collect(project, self.sequence, j)]
+        return {"j_and_f": found, "samples": samples}
 
 
 def scores(project: Project, sequence: Sequence) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -191,19 +195,22 @@ POLICIES: dict[str, Chooser | None] = {
 
 
 def collect(project: Project, sequence: Sequence, j: NDArray[np.float64]) -> list[list[Any]]:
-    """J and signals of all tracked masks: ``[J, {name: value}, frame, object]``."""
+    """All tracked masks: ``[J, {signal: value}, frame, object, distance, is_filled]``; the distance is in
+    frames, from the nearest locked one."""
     samples: list[list[Any]] = []
     for column, k in enumerate(sequence.ids):
         track = project.state.track(VIDEO, k)
-        far = distance_signal(track)
+        far, away = distance_signal(track), distances(locked_frames(track))
         for span in track.results:
-            signals = project.state.tracked[span.value.event].payload["signals"][str(span.value.object_id)]
+            payload = project.state.tracked[span.value.event].payload
+            signals = payload["signals"][str(span.value.object_id)]
             for frame in range(span.first, span.last + 1):
                 if not track.is_locked(frame):
                     values = {n: v[str(frame)] for n, v in signals.items() if str(frame) in v}
                     values["far"] = round(float(far[frame]), 3)
-                    samples.append([round(float(j[frame, column]), 4), values, frame, k])
-    assert all(set(values) <= set(SIGNALS) for _, values, _, _ in samples)
+                    found = [frame, k, int(away[frame]), payload["filled"]]
+                    samples.append([round(float(j[frame, column]), 4), values, *found])
+    assert all(set(values) <= set(SIGNALS) for _, values, *_ in samples)
     return samples
 
 

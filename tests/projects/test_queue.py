@@ -19,7 +19,8 @@ from vos.projects import (
     review_queue,
     track_project,
 )
-from vos.projects.queue import APART, REACH, benefits, distance_signal, mended, parse_threshold, queue_weights
+from vos.projects.benefit import APART
+from vos.projects.queue import distance_signal, parse_threshold, queue_weights
 from vos.projects.signals import SIGNALS, ColourObserver, mask_signals
 from vos.results import FrameResult
 
@@ -81,30 +82,6 @@ def test_scene_cuts_and_swapped_objects_are_seen_in_the_picture() -> None:
         observer(*frame(index, swapped, ground))
     assert observer.cuts == {3}
     assert observer.swaps == {1: {"swap": {2: 1.0}}, 2: {"swap": {2: 1.0}}}
-
-
-def test_benefit_falls_with_distance_and_ends_at_barriers() -> None:
-    """Against the sum written out."""
-    u = np.random.default_rng(0).random(200)
-    u[[20, 45]] = 0
-    away = np.minimum.reduce([np.abs(np.arange(200) - frame) for frame in (20, 45)])
-    away = np.minimum(away, REACH)
-    found = benefits(u, away)
-    for f in (0, 19, 21, 44, 59, 120, 199):
-        part = range(0, 20) if f < 20 else range(21, 45) if f < 45 else range(46, 200)
-        expected = sum(u[g] * max(0, 1 - abs(g - f) / away[g]) for g in part)
-        assert found[f] == pytest.approx(expected)
-        assert (u * mended(away, f)).sum() == pytest.approx(expected)
-    assert found[20] == pytest.approx(0, abs=1e-9)
-
-
-@pytest.mark.parametrize("ends", [True, False])
-def test_frames_of_equal_doubt_are_corrected_in_the_middle(ends: bool) -> None:
-    """Between two locked frames, and between a locked one and the end; where doubt grows, further on."""
-    frames = np.arange(41.0)
-    away = np.minimum(frames, frames[::-1]) if ends else frames
-    assert abs(int(benefits((away > 0).astype(float), away).argmax()) - 20) <= 1
-    assert int(benefits(np.where(away > 0, frames / 40, 0), away).argmax()) > 21
 
 
 def test_doubt_grows_with_the_distance_from_settled_frames() -> None:

@@ -1,9 +1,8 @@
 """The review queue: which frames to look at first, and why.
 
 The doubt u of an object in a frame joins its signals, ``u = 1 - product(1 - w_i * v_i)``; locked frames have
-none. Errors grow with the distance from the nearest locked frame, and a correction makes it shorter: what is
-mended of a frame is its doubt times the share by which its distance shrinks. The queue takes the frame whose
-correction mends most, supposes it corrected, and goes on.
+none. The queue takes the frame whose correction mends most (:mod:`.benefit`), supposes it corrected, and goes
+on.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .benefit import REACH, ErrorModel, choose_frames, distances, locked_frames, mended
 from .events import Draft, Event
 from .signals import SIGNALS
 from .state import FrameState, State, Track
@@ -29,12 +29,7 @@ if TYPE_CHECKING:
 
 Doubts = NDArray[np.float64]
 
-REACH = 60
-"""Frames from a locked one beyond which errors grow no more."""
-APART = 5
-"""Frames between two items at least."""
 ITEMS = 20
-LEAST_BENEFIT = 1e-6
 DOUBTFUL = 0.5
 """Doubt from which on a frame counts as uncertain."""
 
@@ -61,7 +56,7 @@ class QueueItem:
     video: str
     frame: int
     benefit: float
-    """Doubtful frames that a correction here would mend, in whole frames: see :func:`benefits`."""
+    """Errors 1 - J that a correction here is expected to mend, summed over frames and objects."""
     reasons: tuple[Reason, ...]
     """The most doubtful object first."""
 
@@ -96,11 +91,22 @@ class ReviewQueue:
 
 
 @cache
-def queue_weights() -> Mapping[str, float]:
-    """Weights of the signals, by name; ``benchmarks/corrections.py --fit`` fits them."""
+def _fitted() -> Mapping[str, Any]:
+    """What ``benchmarks/corrections.py --fit`` fits."""
     text = (resources.files("vos") / "assets" / "review_queue.json").read_text(encoding="utf-8")
-    weights: dict[str, float] = json.loads(text)["weights"]
+    fitted: dict[str, Any] = json.loads(text)
+    return fitted
+
+
+def queue_weights() -> Mapping[str, float]:
+    """Weights of the signals, by name."""
+    weights: dict[str, float] = _fitted()["weights"]
     return weights
+
+
+def expected_errors() -> ErrorModel:
+    """By which the queue weighs one frame against another."""
+    return ErrorModel(**_fitted()["errors"])
 
 
 def review_queue(
@@ -125,7 +131,9 @@ def review_queue(
     for key in keys:
         tracks = {object_id: state.track(key, object_id) for object_id in state.visible}
         doubts = {k: doubt(state, track, weights) for k, track in tracks.items()}
-        for frame, benefit in _choose(tracks, doubts, items):
+        fill = project.settings.fill
+        chosen = choose_frames(tracks, doubts, expected_errors(), fill=fill, count=items)
+        for frame, benefit in chosen:
             found.append(_item(state, key, frame, benefit, tracks, doubts, weights))
         for object_id, track in tracks.items():
             locked = sum(span.last - span.first + 1 for span in track.barriers)
@@ -173,74 +181,12 @@ def _values(frames: Mapping[str, float], first: int, last: int) -> list[tuple[in
     return [(f, float(value)) for text, value in frames.items() if first <= (f := int(text)) <= last]
 
 
-def distances(track: Track) -> Doubts:
-    """(T,) frames from the nearest locked one; infinite where there is none."""
-    found = np.full(track.num_frames, np.inf)
-    for span in track.barriers:
-        found[span.first : span.last + 1] = 0
-    for interval in track.intervals:
-        inside = np.arange(interval.first, interval.last + 1)
-        before = inside - interval.first + 1 if interval.before is not None else np.inf
-        after = interval.last + 1 - inside if interval.after is not None else np.inf
-        found[inside] = np.minimum(before, after)
-    return found
-
-
 def distance_signal(track: Track) -> Doubts:
     """(T,) the signal ``far``: by the distance from the nearest locked frame; 0 where there is none."""
     ramp = SIGNALS["far"].ramp
     assert ramp is not None
-    away = distances(track)
+    away = distances(locked_frames(track))
     return np.asarray(ramp.of_all(np.where(np.isfinite(away), away, 0.0)), np.float64)
-
-
-def _choose(tracks: Mapping[int, Track], doubts: Mapping[int, Doubts], items: int) -> list[tuple[int, float]]:
-    """Frames and benefits, the best first, each supposing that those before it are corrected."""
-    if not tracks:
-        return []
-    num_frames = next(iter(tracks.values())).num_frames
-    left = dict(doubts)
-    away = {k: np.minimum(distances(track), REACH) for k, track in tracks.items()}
-    chosen: list[tuple[int, float]] = []
-    allowed = np.ones(num_frames, bool)
-    for _ in range(items):
-        benefit = sum((benefits(left[k], away[k]) for k in tracks), np.zeros(num_frames))
-        benefit[~allowed] = 0
-        best = int(benefit.argmax())
-        if benefit[best] <= LEAST_BENEFIT:
-            break
-        chosen.append((best, float(benefit[best])))
-        allowed[max(0, best - APART + 1) : best + APART] = False
-        for k in tracks:
-            left[k] = left[k] * (1 - mended(away[k], best))
-            away[k] = np.minimum(away[k], np.abs(np.arange(num_frames) - best))
-    return chosen
-
-
-def mended(away: Doubts, frame: int) -> Doubts:
-    """(T,) share of every frame's doubt that a correction of ``frame`` takes away.
-
-    Args:
-        away: (T,) frames from the nearest locked one, at most :data:`REACH`.
-    """
-    nearer = np.abs(np.arange(len(away)) - frame)
-    return np.clip(1 - nearer / np.maximum(away, 1), 0.0, 1.0)
-
-
-def benefits(u: Doubts, away: Doubts) -> Doubts:
-    """(T,) the sum of ``u_g * mended_g`` over all frames g, for a correction of each frame.
-
-    Args:
-        u: (T,) doubts, 0 where ``away`` is.
-        away: as of :func:`mended`.
-    """
-    # A doubt helps the frames around it by a triangle as wide as its distance: summed by second differences.
-    frames, widths = np.arange(len(u)) + REACH, np.maximum(away, 1).astype(int)
-    slopes = u / widths
-    bends = np.zeros(len(u) + 2 * REACH)
-    for places, factor in ((frames - widths, 1), (frames, -2), (frames + widths, 1)):
-        bends += factor * np.bincount(places, slopes, len(bends))[: len(bends)]
-    return np.asarray(np.cumsum(np.cumsum(bends))[REACH - 1 : REACH - 1 + len(u)])
 
 
 def _item(
@@ -258,7 +204,7 @@ def _item(
         if interval is None:
             continue
         inside = np.arange(interval.first, interval.last + 1)
-        near = (doubts[object_id] * mended(np.minimum(distances(track), REACH), frame))[inside]
+        near = (doubts[object_id] * mended(np.minimum(distances(locked_frames(track)), REACH), frame))[inside]
         worst = int(inside[near.argmax()])
         signals = _signals(state, track, worst, worst, weights)
         if signals:
