@@ -363,7 +363,11 @@ def main() -> None:
             rows += [{**row, "video": scrub.name, "yardstick_ms": round(unit, 1)} for row in found]
     for row in rows:
         print(f"{row['what']:42} {row['wall_ms_median']:9.1f} ms", row.get("processor_ms_mean", ""))
-    settings = {key: str(value) for key, value in vars(arguments).items() if key != "json"}
+    settings = {
+        key: value.name if isinstance(value, Path) else str(value)
+        for key, value in vars(arguments).items()
+        if key not in ("json", "truth")
+    }
     write_json(arguments.json, "annotate", settings, rows)
 
 
