@@ -118,7 +118,7 @@ def _decoded(backbone: Backbone, frame: Frame, prompt: Prompt, truth: Mask) -> R
     return {
         "prompt": "box" if prompt.box is not None else f"{count} click{'s' if count > 1 else ''}",
         "j": region_similarity(mask, truth),
-        "signals": decoding_signals(prompt, scores, low_res, mask),
+        "signals": decoding_signals(prompt, scores, low_res, mask, frame.image),
         "mask": mask,
     }
 
