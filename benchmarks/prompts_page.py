@@ -1,6 +1,6 @@
 """The table of ``docs/interactive.md``, from what ``benchmarks/prompts.py`` measured.
 
-    python -m benchmarks.prompts_page
+python -m benchmarks.prompts_page
 """
 
 from __future__ import annotations
