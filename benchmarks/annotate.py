@@ -38,6 +38,8 @@ from vos.testing import scene, write_images, write_labels
 from vos.video import open_video
 
 PAGE_WIDTH = 1280
+PERIOD = 500
+"""Frames of the long clip that differ."""
 AT_ONCE = 6
 """Requests that a browser has open to one server."""
 
@@ -279,23 +281,32 @@ def write_clip(folder: Path) -> tuple[Path, Path]:
 
 
 def write_long_video(path: Path, seconds: int, size: tuple[int, int]) -> None:
-    """A clip with movement everywhere, H.264 with a keyframe every 250 frames."""
+    """A clip with movement everywhere, H.264 with a keyframe every 250 frames; it repeats after a while."""
     width, height = size
     rng = np.random.default_rng(0)
     texture = cv2.resize(rng.integers(0, 256, (80, 140, 3), np.uint8), (width + 512, height + 512))
+    period = min(PERIOD, 30 * seconds)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(30))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.options = {"preset": "ultrafast", "crf": "23", "g": "250"}
-        for index in range(30 * seconds):
+        packets = []
+        for index in range(period):
             x, y = int(256 + 250 * np.cos(index / 90)), int(256 + 250 * np.sin(index / 70))
             image = np.ascontiguousarray(texture[y : y + height, x : x + width])
             cv2.putText(
                 image, str(index), (50, height // 2), cv2.FONT_HERSHEY_SIMPLEX, 5, (255, 255, 255), 12
             )
-            for packet in stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):
-                container.mux(packet)
-        for packet in stream.encode():
+            packets += stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24"))
+        packets += stream.encode()
+        data = [(bytes(packet), packet.is_keyframe) for packet in packets]
+        ticks = (packets[1].pts or 0) - (packets[0].pts or 0)
+        time_base = packets[0].time_base
+        for number in range(30 * seconds):
+            content, is_keyframe = data[number % period]
+            packet = av.Packet(content)
+            packet.stream, packet.time_base, packet.is_keyframe = stream, time_base, is_keyframe
+            packet.pts = packet.dts = number * ticks
             container.mux(packet)
 
 
@@ -352,7 +363,11 @@ def main() -> None:
             rows += [{**row, "video": scrub.name, "yardstick_ms": round(unit, 1)} for row in found]
     for row in rows:
         print(f"{row['what']:42} {row['wall_ms_median']:9.1f} ms", row.get("processor_ms_mean", ""))
-    settings = {key: str(value) for key, value in vars(arguments).items() if key != "json"}
+    settings = {
+        key: value.name if isinstance(value, Path) else str(value)
+        for key, value in vars(arguments).items()
+        if key not in ("json", "truth")
+    }
     write_json(arguments.json, "annotate", settings, rows)
 
 

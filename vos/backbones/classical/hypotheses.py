@@ -3,8 +3,6 @@ small and large."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from .contours import refine_contour
@@ -20,10 +18,6 @@ GAP = 0.12
 """A box is drawn tight: where the object misses a side by this share of the box, regions there are
 favoured."""
 TIGHT_WEIGHT = 0.4
-NETWORK_WEIGHT = 0.8
-"""Unary term of a certain probability of another model."""
-LEAST_PROBABILITY = 1e-3
-"""Added to probabilities, whose logarithm is taken."""
 
 
 def search(regions: Regions, terms: UnaryTerms) -> Bools:
@@ -38,24 +32,6 @@ def search(regions: Regions, terms: UnaryTerms) -> Bools:
             for bias in terms.biases
         ]
     )
-
-
-def search_with_probabilities(
-    regions: Regions, terms: UnaryTerms, found: Bools, probabilities: Floats
-) -> Bools:
-    """(K', n) the labellings found, those found with another model's probabilities as a unary term, and those
-    of the probabilities themselves.
-
-    ``probabilities`` (B, n) are probabilities of the object by region.
-    """
-    mean = probabilities.mean(axis=0)
-    odds = np.log((mean + LEAST_PROBABILITY) / (1 - mean + LEAST_PROBABILITY)) / 2
-    unary = terms.unary + np.float32(NETWORK_WEIGHT) * np.clip(odds, -1, 1).astype(np.float32)
-    guided = search(regions, replace(terms, unary=unary))
-    own = probabilities > 0.5
-    own[:, terms.background] = False
-    own[:, terms.seeds] = True
-    return _distinct([*found, *guided, *own])
 
 
 def _distinct(found: list[Bools]) -> Bools:

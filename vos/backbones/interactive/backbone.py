@@ -23,7 +23,7 @@ from ...ops.boxes import tight_box
 from ...ops.monotone_logistic import load_models
 from ...prompts import Prompt
 from ..base import Candidates, FrameFeatures, Guidance
-from ..classical.backbone import AGREEMENT_WEIGHT, GraphCutBackbone, decode_one
+from ..classical.backbone import GraphCutBackbone, decode_one, mask_logits
 from ..classical.working_crop import RegionCrop, crop_regions
 from ..expected_quality import Models
 from ..folding import with_folded_norms
@@ -34,6 +34,7 @@ from ..weights.location import packaged_interactive
 from .choice import Answer, distinct, rank
 from .corrections import corrected, moved, obeyed, obeys
 from .crops import PADDING, FeatureCrop, input_size, prompt_planes
+from .fusion import Evidence, FusionSettings, fuse
 from .motion import MotionSettings, ResidualFlow, motion_log_odds, residual_flows
 from .network import InteractiveNetwork, interactive_from
 from .spreading import SpreadSettings, spread
@@ -69,6 +70,8 @@ class InteractiveSettings:
     """Whether a further point changes what lies around it alone."""
     spread: SpreadSettings | None = field(default_factory=SpreadSettings)
     """How far a further point reaches beyond what the network changes; None: no further."""
+    fusion: FusionSettings = field(default_factory=FusionSettings)
+    """How the evidence for the first mask is weighed."""
     motion: MotionSettings | None = field(default_factory=MotionSettings)
     """How motion helps with the first prompt; None: it does not."""
 
@@ -213,19 +216,34 @@ class InteractiveBackbone:
         return replace(prompt, points=prompt.points[:-1], labels=prompt.labels[:-1])
 
     def _first(self, context: InteractiveContext, prompt: Prompt) -> list[Answer]:
-        """Without a previous mask: graph cuts, with probabilities by network and motion as a unary term."""
-        size, probability_maps, agreement = context.whole.image_size, [], AGREEMENT_WEIGHT
-        if prompt.mask is None and prompt.low_res is None:
-            crop = context.whole if prompt.box is None else self._around(context, prompt.box, prompt)
-            found = [answer.logits for answer in self._ask(crop, prompt, None)]
-            odds = motion_log_odds(context.flows, prompt, size, self.settings.motion)
-            if odds is not None and self.settings.motion is not None:
-                found = [np.clip(logits, -CERTAIN, CERTAIN) + odds for logits in found]
-                agreement = self.settings.motion.agreement
-            probability_maps = [probability(logits) for logits in found]
-        cut = decode_one(context.cut.context, prompt, None, CANDIDATES, probability_maps, agreement)
-        answers = [Answer(logits, float(score)) for logits, score in zip(*cut, strict=True)]
-        return rank(answers, size, prompt)
+        """Without a previous mask: network, motion, colours and position together; of masks, graph cuts."""
+        placed = prompt.box is not None or (prompt.labels is not None and (prompt.labels == 1).any())
+        if not placed or prompt.mask is not None or prompt.low_res is not None:
+            cut = decode_one(context.cut.context, prompt, None, CANDIDATES)
+            answers = [Answer(logits, float(score)) for logits, score in zip(*cut, strict=True)]
+            return rank(answers, context.whole.image_size, prompt)
+        if prompt.box is None:
+            crop, regions = context.whole, context.cut.context.whole
+        else:
+            crop = self._around(context, prompt.box, prompt)
+            regions = self._regions(context, crop.box)
+        return [
+            Answer(mask_logits(regions, prompt, mask), quality)
+            for mask, quality in fuse(
+                regions, prompt, self._evidence(context, crop, prompt), self.settings.fusion
+            )
+        ]
+
+    def _evidence(self, context: InteractiveContext, crop: FeatureCrop, prompt: Prompt) -> Evidence:
+        """The network asked twice, the second time with motion and its own answer as the previous mask."""
+        odds = motion_log_odds(context.flows, prompt, context.whole.image_size, self.settings.motion)
+        motion = None if odds is None else crop.values(odds)
+        shift = np.float32(0) if motion is None else motion
+        first, quality = self._network(crop, prompt, None)
+        before = np.clip(first[int(quality.argmax())], -CERTAIN, CERTAIN) + shift
+        logits, _ = self._network(crop, prompt, before)
+        likely = probability(np.clip(logits, -CERTAIN, CERTAIN) + shift).mean(axis=0)
+        return Evidence(np.clip(logits, -LOGIT, LOGIT).mean(axis=0), likely, motion)
 
     def _further(self, context: InteractiveContext, prompt: Prompt, before: Decoded) -> Decoded:
         """One point more than what ``before`` answers."""
@@ -292,13 +310,16 @@ class InteractiveBackbone:
 
     def _ask(self, crop: FeatureCrop, prompt: Prompt, mask: Floats | None) -> list[Answer]:
         """The network's candidates, brought to the size of the image."""
-        planes = torch.from_numpy(prompt_planes(crop, prompt, mask))[None].to(self.device, self.dtype)
-        logits, quality = self.network.decoder(crop.levels, planes)
-        scores = torch.sigmoid(quality[0].float()).cpu().numpy()
         return [
             Answer(crop.to_image(values, -LOGIT), float(score))
-            for values, score in zip(logits[0].float().cpu().numpy(), scores, strict=True)
+            for values, score in zip(*self._network(crop, prompt, mask), strict=True)
         ]
+
+    def _network(self, crop: FeatureCrop, prompt: Prompt, mask: Floats | None) -> tuple[Floats, Floats]:
+        """(3, h, w) logits in the pixels of the crop, and their (3,) expected IoU."""
+        planes = torch.from_numpy(prompt_planes(crop, prompt, mask))[None].to(self.device, self.dtype)
+        logits, quality = self.network.decoder(crop.levels, planes)
+        return logits[0].float().cpu().numpy(), torch.sigmoid(quality[0].float()).cpu().numpy()
 
 
 def _make_room(cache: dict[Any, Any], size: int) -> None:
