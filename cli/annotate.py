@@ -17,9 +17,8 @@ MISSING = "vos annotate needs the packages starlette and uvicorn: pip install 'v
 @click.option(
     "--port",
     default=0,
-    metavar="PORT",
     type=click.IntRange(0, 65535),
-    metavar="N",
+    metavar="PORT",
     help="Port.  [default: any free one]",
 )
 @click.option("--no-browser", is_flag=True, help="Only print the address.")

@@ -84,7 +84,8 @@ from .reference_options import (
     type=click.IntRange(min=0),
     metavar="N",
     help="Tracker states kept in OUT/.states, one per 25 frames at most, of some MiB each. With --resume a "
-    "finished run is extended from the newest (--end), or from the last one before a correction.  [default: 1]",
+    "finished run is extended from the newest (--end), or from the last one before a correction."
+    "  [default: 1]",
 )
 @json_flag
 @verbosity
