@@ -38,6 +38,8 @@ from vos.testing import scene, write_images, write_labels
 from vos.video import open_video
 
 PAGE_WIDTH = 1280
+PERIOD = 500
+"""Frames of the long clip that differ."""
 AT_ONCE = 6
 """Requests that a browser has open to one server."""
 
@@ -90,15 +92,22 @@ class Server:
         self.process.wait()
 
 
-def measured(server: Server, what: str, repeats: int, action: Callable[[int], Any]) -> dict[str, Any]:
-    """A row: wall and processor milliseconds of an action, by median and worst."""
-    walls = []
-    before = server.processor_time()
+def measured(
+    server: Server,
+    what: str,
+    repeats: int,
+    action: Callable[[int], Any],
+    prepare: Callable[[int], Any] | None = None,
+) -> dict[str, Any]:
+    """A row: wall and processor milliseconds of an action, by median and worst; ``prepare`` is not timed."""
+    walls, processor = [], 0.0
     for number in range(repeats):
-        start = time.perf_counter()
+        if prepare is not None:
+            prepare(number)
+        before, start = server.processor_time(), time.perf_counter()
         action(number)
         walls.append(1000 * (time.perf_counter() - start))
-    processor = 1000 * (server.processor_time() - before) / repeats
+        processor += 1000 * (server.processor_time() - before) / repeats
     return {
         "what": what,
         "repeats": repeats,
@@ -121,45 +130,66 @@ def yardstick(source: Path) -> float:
         return 1000 * (time.process_time() - start) / count
 
 
-def click_rows(server: Server, truth: Path | None, segmenter: str, clicks: int) -> list[dict[str, Any]]:
-    """First click on a frame, further clicks on it, the refined answer, and a stroke of the brush."""
+def click_rows(server: Server, truth: Path | None, backbone: str, clicks: int) -> list[dict[str, Any]]:
+    """First click on a frame, prepared or not, a further one, the refined mask, and a stroke of the brush.
+
+    Every click is a new one, for the mask of a click that was made before is kept.
+    """
     video = server.video
     address = f"/api/videos/{video['key']}"
     rng = random.Random(0)
-    rows = []
+    frames = rng.sample(range(video["frames"]), min(2 * clicks, video["frames"]))
+    cold, warm = frames[: len(frames) // 2], frames[len(frames) // 2 :]
     overlaps: list[float] = []
-    frames = [rng.randrange(video["frames"]) for _ in range(clicks)]
-    points = [_point(truth, frame, video, rng) for frame in frames]
 
-    def decode(number: int, refine: bool = False) -> None:
-        prompt = {"frame": frames[number], "object": 1, "points": [points[number]], "labels": [1]}
+    def decode(frame: int, points: list[list[int]], refine: bool = False) -> Any:
+        prompt = {"frame": frame, "object": 1, "points": points, "labels": [1] * len(points)}
         seq = int(1000 * time.time())
-        answer = server.ask("POST", f"{address}/decode", {**prompt, "refine": refine, "seq": seq})
-        overlap = _overlap(truth, frames[number], answer["mask"], video)
-        if overlap is not None and refine:
+        return server.ask("POST", f"{address}/decode", {**prompt, "refine": refine, "seq": seq})["mask"]
+
+    def first(frame: int) -> list[list[int]]:
+        return [_point(truth, frame, video, rng)]
+
+    def further(frame: int) -> list[list[int]]:
+        return [*first(frame), _inside(truth, frame, video, random.Random(frame))]
+
+    def refined(number: int) -> None:
+        frame = warm[number]
+        overlap = _overlap(truth, frame, decode(frame, first(frame), True), video)
+        if overlap is not None:
             overlaps.append(overlap)
 
-    decode(0)  # loads the model
-    for frame in frames:
+    def prepare(frame: int) -> None:
         server.picture(frame)
-    rows.append(measured(server, "click on a frame that was not prepared", clicks, decode))
-    for index in sorted(set(frames)):
-        server.ask("POST", f"{address}/prepare", {"frame": index})
+        server.ask("POST", f"{address}/prepare", {"frame": frame})
 
-    def prepared(number: int) -> None:
-        server.ask("POST", f"{address}/prepare", {"frame": frames[number]})
+    decode(cold[0], [[1, 1]])  # loads the model
+    count, ready = len(warm), len(cold)
 
-    rows.append(measured(server, "prepare a frame", clicks, prepared))
-    again = frames[-1:] * clicks
-    frames[:], points[:] = again, points[-1:] * clicks
-    rows.append(measured(server, "click on a prepared frame", clicks, decode))
-    rows.append(measured(server, "the refined mask of it", clicks, lambda n: decode(n, True)))
+    def row(what: str, repeats: int, action: Callable[[int], Any], before: Callable[[int], Any]) -> Any:
+        return measured(server, what, repeats, action, before)
+
+    def click(number: int) -> None:
+        decode(warm[number], first(warm[number]))
+
+    def prepared_click(number: int) -> None:
+        prepare(warm[number])
+        click(number)
+
+    rows = [
+        row("click on a frame that was not prepared", ready, lambda n: decode(cold[n], first(cold[n])),
+            lambda n: server.picture(cold[n])),
+        row("prepare a frame", count, lambda n: prepare(warm[n]), lambda n: server.picture(warm[n])),
+        row("first click on a prepared frame", count, click, lambda n: prepare(warm[n])),
+        row("a further click", count, lambda n: decode(warm[n], further(warm[n])), prepared_click),
+        row("the refined mask of a click", count, refined, prepared_click),
+    ]  # fmt: skip
     stroke = {"tool": "brush", "points": [[20, 20], [200, 100], [220, 130]], "size": 30}
     draw = {"frame": frames[0], "object": 1, "base": "none", "strokes": [stroke]}
     rows.append(measured(server, "a stroke", clicks, lambda _: server.ask("POST", f"{address}/draw", draw)))
     if overlaps:
-        rows[3]["iou_mean"] = round(statistics.mean(overlaps), 3)
-    return [{**row, "segmenter": segmenter} for row in rows]
+        rows[4]["iou_mean"] = round(statistics.mean(overlaps), 3)
+    return [{**row, "backbone": backbone} for row in rows]
 
 
 def _labels(truth: Path | None, frame: int) -> np.ndarray | None:
@@ -173,6 +203,15 @@ def _point(truth: Path | None, frame: int, video: dict[str, Any], rng: random.Ra
         return [rng.randrange(video["width"]), rng.randrange(video["height"])]
     distance = cv2.distanceTransform(labels.astype(np.uint8), cv2.DIST_L2, 3)
     y, x = np.unravel_index(distance.argmax(), distance.shape)
+    return [int(x), int(y)]
+
+
+def _inside(truth: Path | None, frame: int, video: dict[str, Any], rng: random.Random) -> list[int]:
+    """A random place on the object."""
+    labels = _labels(truth, frame)
+    if labels is None or not labels.any():
+        return [rng.randrange(video["width"]), rng.randrange(video["height"])]
+    y, x = rng.choice(np.argwhere(labels))
     return [int(x), int(y)]
 
 
@@ -242,23 +281,32 @@ def write_clip(folder: Path) -> tuple[Path, Path]:
 
 
 def write_long_video(path: Path, seconds: int, size: tuple[int, int]) -> None:
-    """A clip with movement everywhere, H.264 with a keyframe every 250 frames."""
+    """A clip with movement everywhere, H.264 with a keyframe every 250 frames; it repeats after a while."""
     width, height = size
     rng = np.random.default_rng(0)
     texture = cv2.resize(rng.integers(0, 256, (80, 140, 3), np.uint8), (width + 512, height + 512))
+    period = min(PERIOD, 30 * seconds)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(30))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.options = {"preset": "ultrafast", "crf": "23", "g": "250"}
-        for index in range(30 * seconds):
+        packets = []
+        for index in range(period):
             x, y = int(256 + 250 * np.cos(index / 90)), int(256 + 250 * np.sin(index / 70))
             image = np.ascontiguousarray(texture[y : y + height, x : x + width])
             cv2.putText(
                 image, str(index), (50, height // 2), cv2.FONT_HERSHEY_SIMPLEX, 5, (255, 255, 255), 12
             )
-            for packet in stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):
-                container.mux(packet)
-        for packet in stream.encode():
+            packets += stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24"))
+        packets += stream.encode()
+        data = [(bytes(packet), packet.is_keyframe) for packet in packets]
+        ticks = (packets[1].pts or 0) - (packets[0].pts or 0)
+        time_base = packets[0].time_base
+        for number in range(30 * seconds):
+            content, is_keyframe = data[number % period]
+            packet = av.Packet(content)
+            packet.stream, packet.time_base, packet.is_keyframe = stream, time_base, is_keyframe
+            packet.pts = packet.dts = number * ticks
             container.mux(packet)
 
 
@@ -285,7 +333,7 @@ def main() -> None:
     parser.add_argument("--truth", type=Path, help="its masks, to click on objects")
     parser.add_argument("--scrub", type=Path, help="video to scrub")
     parser.add_argument("--seconds", type=int, default=600, help="of the video that is made without --scrub")
-    parser.add_argument("--segmenters", nargs="*", default=["classical"])
+    parser.add_argument("--backbones", nargs="*", default=["interactive"])
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--json", type=Path, default=RESULTS / "annotate.json")
     arguments = parser.parse_args()
@@ -297,10 +345,10 @@ def main() -> None:
             truth = data_root() / "DAVIS" / "Annotations" / "480p" / "bmx-trees"
             if not images.is_dir():
                 arguments.clicks, truth = write_clip(folder)
-        for segmenter in arguments.segmenters:
-            with serving(arguments.clicks, folder, "--segmenter", segmenter) as server:
+        for backbone in arguments.backbones:
+            with serving(arguments.clicks, folder, "--backbone", backbone) as server:
                 unit = yardstick(arguments.clicks)
-                found = click_rows(server, truth, segmenter, arguments.repeats)
+                found = click_rows(server, truth, backbone, arguments.repeats)
                 rows += [
                     {**row, "video": arguments.clicks.name, "yardstick_ms": round(unit, 1)} for row in found
                 ]
@@ -315,7 +363,11 @@ def main() -> None:
             rows += [{**row, "video": scrub.name, "yardstick_ms": round(unit, 1)} for row in found]
     for row in rows:
         print(f"{row['what']:42} {row['wall_ms_median']:9.1f} ms", row.get("processor_ms_mean", ""))
-    settings = {key: str(value) for key, value in vars(arguments).items() if key != "json"}
+    settings = {
+        key: value.name if isinstance(value, Path) else str(value)
+        for key, value in vars(arguments).items()
+        if key not in ("json", "truth")
+    }
     write_json(arguments.json, "annotate", settings, rows)
 
 

@@ -149,12 +149,15 @@ def one_kill(folder: Path, rng: random.Random) -> dict[str, Any]:
     }
 
 
-def many_kills(seed: int) -> list[dict[str, Any]]:
-    """:data:`ROUNDS` kills of one project."""
+def many_kills(seed: int, until: float) -> list[dict[str, Any]]:
+    """:data:`ROUNDS` kills of one project, none begun after the time ``until``."""
     rng = random.Random(seed)
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
         write_images(scene("crossing", num_frames=FRAMES, size=SIZE), Path(name) / KEY)
-        return [{"seed": seed, "round": n, **one_kill(Path(name), rng)} for n in range(ROUNDS)]
+        while len(rows) < ROUNDS and time.time() < until:
+            rows.append({"seed": seed, "round": len(rows), **one_kill(Path(name), rng)})
+    return rows
 
 
 def main() -> None:
@@ -164,10 +167,13 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="servers at the same time")
+    parser.add_argument("--minutes", type=float, default=0, help="begin no run after that; 0: no limit")
     parser.add_argument("--json", type=Path, default=RESULTS / "annotate_kill.json")
     arguments = parser.parse_args()
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        found = list(pool.map(many_kills, range(-(-arguments.runs // ROUNDS))))
+        until = time.time() + 60 * arguments.minutes if arguments.minutes else float("inf")
+        seeds = range(-(-arguments.runs // ROUNDS))
+        found = list(pool.map(many_kills, seeds, [until] * len(seeds)))
     rows = [row for rows in found for row in rows]
     bad = [row for row in rows if row["lost"] or row["problems"]]
     print(

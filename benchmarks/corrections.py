@@ -9,8 +9,10 @@ evenly spaced frames, random frames, and an oracle that names the frame with the
     python benchmarks/corrections.py --fit
 
 Every annotator is one line of ``--rows``, which is only appended to: the same command goes on where it was
-stopped. ``--json`` sums the lines up. ``--fit`` fits the weights of the queue's signals to the lines that are
-there, see ``queue_weights.py``. Without ``--frames`` and ``--size`` whole sequences are tracked as they are.
+stopped. ``--json`` sums the lines up. The annotators of a sequence share the passes of the tracker that they
+have in common, such as the first one: passes that begin alike give the same masks. ``--fit`` fits the weights
+of the queue's signals to the lines that are there, see ``queue_weights.py``. Without ``--frames`` and
+``--size`` whole sequences are tracked as they are.
 """
 
 from __future__ import annotations
@@ -32,18 +34,22 @@ import torch
 from common import RESULTS, ROOT, write_json
 from numpy.typing import NDArray
 from queue_weights import fit_queue
-from sequences import Sequence, names_of, read_sequence
+from sequences import MULTI, Sequence, names_of, read_sequence
 
 from vos.evaluation.boundary import contour_accuracies
 from vos.evaluation.pair import pair_labels
 from vos.evaluation.region import region_similarities
 from vos.projects import Draft, Project, ProjectSettings, engine_of, review_queue, track_project
+from vos.projects.benefit import distances, locked_frames
+from vos.projects.passes import PASSES
 from vos.projects.queue import distance_signal
 from vos.projects.signals import SIGNALS
 
 COUNTS = (0, 1, 2, 3, 5, 10)
 ENOUGH = 90.0
 """J&F at which an annotator is content."""
+FILES = ("rows", "passes", "json", "asset", "fit", "minutes")
+"""Options that say nothing about what was measured."""
 VIDEO = "clip"
 Chooser = Callable[[Project, Sequence, set[int], NDArray[np.float64]], int | None]
 
@@ -61,19 +67,83 @@ class Task:
     memory: int
     fill: int
 
-    def run(self, until: float) -> dict[str, Any] | None:
-        """The row of this annotator; None after the time ``until``."""
+    def run(self, until: float, passes: Path) -> dict[str, Any] | None:
+        """The row of this annotator; None after the time ``until``.
+
+        Args:
+            passes: folder for the passes that annotators share.
+        """
         if time.time() > until:
             return None
         cv2.setNumThreads(1)
         torch.set_num_threads(1)
         settings = ProjectSettings(model=self.model, memory=self.memory, fill=self.fill)
+        shared = passes / f"{self.sequence}-{self.model}"
+        shared.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as name:
             sequence = read_sequence(self.sequence, self.frames, self.size, Path(name))
-            began = time.process_time()
-            annotate = evenly if self.policy == "even" else one_by_one
-            found = annotate(sequence, self.policy, Path(name), settings, self.corrections)
-            return {**vars(self), **found, "seconds": round(time.process_time() - began, 1)}
+            annotator = Annotator(sequence, settings, Path(name), shared)
+            annotate = annotator.evenly if self.policy == "even" else annotator.one_by_one
+            return {**vars(self), **annotate(self.policy, self.corrections)}
+
+
+@dataclass(frozen=True)
+class Annotator:
+    """Who corrects a sequence."""
+
+    sequence: Sequence
+    settings: ProjectSettings
+    root: Path
+    """Folder for projects."""
+    passes: Path
+    """Folder for the passes that annotators share."""
+
+    def start(self, name: str) -> Project:
+        """A project with the truth of frame 0."""
+        project = Project.create(self.root / name, settings=self.settings)
+        shared = project.folder / PASSES
+        shared.parent.mkdir(exist_ok=True)
+        shared.symlink_to(self.passes.resolve())
+        project.add_video(self.sequence.folder, VIDEO)
+        for k in self.sequence.ids:
+            project.add_object(object_id=k)
+        correct(project, self.sequence, 0)
+        return project
+
+    def one_by_one(self, policy: str, most: int) -> dict[str, Any]:
+        """Corrections one after the other; the last J&F stays where there is nothing left to correct."""
+        engine, choose = engine_of(self.settings), POLICIES[policy]
+        assert choose is not None
+        found: list[float] = []
+        frames: list[int] = []
+        samples: list[list[Any]] = []
+        with self.start(policy) as project:
+            for count in range(most + 1):
+                track_project(project, engine=engine)
+                j, f = scores(project, self.sequence)
+                found.append(j_and_f(j, f))
+                samples += [[*sample, count] for sample in collect(project, self.sequence, j)]
+                chosen = choose(project, self.sequence, {0, *frames}, j) if count < most else None
+                if chosen is None:
+                    break
+                frames.append(chosen)
+                correct(project, self.sequence, chosen)
+        by_count = {count: found[min(count, len(found) - 1)] for count in range(most + 1)}
+        return {"j_and_f": by_count, "corrected": frames, "samples": samples}
+
+    def evenly(self, policy: str, most: int) -> dict[str, Any]:
+        """Evenly spaced corrections: for each number of them other frames."""
+        engine, found = engine_of(self.settings), {}
+        samples: list[list[Any]] = []
+        for count in [count for count in COUNTS if count <= most]:
+            with self.start(str(count)) as project:
+                for frame in np.linspace(0, len(self.sequence.truth), count + 1, endpoint=False)[1:]:
+                    correct(project, self.sequence, round(float(frame)))
+                track_project(project, engine=engine)
+                j, f = scores(project, self.sequence)
+                found[count] = j_and_f(j, f)
+                samples += [[*sample, count] for sample in collect(project, self.sequence, j)]
+        return {"j_and_f": found, "samples": samples}
 
 
 def scores(project: Project, sequence: Sequence) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -90,16 +160,6 @@ def scores(project: Project, sequence: Sequence) -> tuple[NDArray[np.float64], N
 def j_and_f(j: NDArray[np.float64], f: NDArray[np.float64]) -> float:
     """Mean of J and F in percent, without first and last frame as DAVIS has it."""
     return round(50 * float((j[1:-1] + f[1:-1]).mean()), 2)
-
-
-def start(sequence: Sequence, folder: Path, settings: ProjectSettings) -> Project:
-    """A project with the truth of frame 0."""
-    project = Project.create(folder, settings=settings)
-    project.add_video(sequence.folder, VIDEO)
-    for k in sequence.ids:
-        project.add_object(object_id=k)
-    correct(project, sequence, 0)
-    return project
 
 
 def correct(project: Project, sequence: Sequence, frame: int) -> None:
@@ -136,58 +196,23 @@ POLICIES: dict[str, Chooser | None] = {
 }
 
 
-def one_by_one(
-    sequence: Sequence, policy: str, root: Path, settings: ProjectSettings, most: int
-) -> dict[str, Any]:
-    """Corrections one after the other; the last J&F stays where there is nothing left to correct."""
-    engine, choose = engine_of(settings), POLICIES[policy]
-    assert choose is not None
-    found: list[float] = []
-    frames: list[int] = []
-    samples: list[list[Any]] = []
-    with start(sequence, root / "project", settings) as project:
-        for count in range(most + 1):
-            track_project(project, engine=engine)
-            j, f = scores(project, sequence)
-            found.append(j_and_f(j, f))
-            samples += collect(project, sequence, j)
-            chosen = choose(project, sequence, {0, *frames}, j) if count < most else None
-            if chosen is None:
-                break
-            frames.append(chosen)
-            correct(project, sequence, chosen)
-    by_count = {count: found[min(count, len(found) - 1)] for count in range(most + 1)}
-    return {"j_and_f": by_count, "corrected": frames, "samples": samples}
-
-
-def evenly(
-    sequence: Sequence, policy: str, root: Path, settings: ProjectSettings, most: int
-) -> dict[str, Any]:
-    """Evenly spaced corrections: for each number of them other frames."""
-    engine, found = engine_of(settings), {}
-    for count in [count for count in COUNTS if count <= most]:
-        with start(sequence, root / str(count), settings) as project:
-            for frame in np.linspace(0, len(sequence.truth), count + 1, endpoint=False)[1:]:
-                correct(project, sequence, round(float(frame)))
-            track_project(project, engine=engine)
-            found[count] = j_and_f(*scores(project, sequence))
-    return {"j_and_f": found}
-
-
 def collect(project: Project, sequence: Sequence, j: NDArray[np.float64]) -> list[list[Any]]:
-    """J and signals of all tracked masks: ``[J, {name: value}]``."""
+    """All tracked masks: ``[J, {signal: value}, frame, object, distance, is_filled]``; the distance is in
+    frames, from the nearest locked one."""
     samples: list[list[Any]] = []
     for column, k in enumerate(sequence.ids):
         track = project.state.track(VIDEO, k)
-        far = distance_signal(track)
+        far, away = distance_signal(track), distances(locked_frames(track))
         for span in track.results:
-            signals = project.state.tracked[span.value.event].payload["signals"][str(span.value.object_id)]
+            payload = project.state.tracked[span.value.event].payload
+            signals = payload["signals"][str(span.value.object_id)]
             for frame in range(span.first, span.last + 1):
                 if not track.is_locked(frame):
                     values = {n: v[str(frame)] for n, v in signals.items() if str(frame) in v}
                     values["far"] = round(float(far[frame]), 3)
-                    samples.append([round(float(j[frame, column]), 4), values])
-    assert all(set(values) <= set(SIGNALS) for _, values in samples)
+                    found = [frame, k, int(away[frame]), payload["filled"]]
+                    samples.append([round(float(j[frame, column]), 4), values, *found])
+    assert all(set(values) <= set(SIGNALS) for _, values, *_ in samples)
     return samples
 
 
@@ -214,18 +239,19 @@ def summarize(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
                 f"mean corrections to {ENOUGH:g}": round(
                     float(np.mean([most + 1 if n is None else n for n in needed])), 2
                 ),
-                "seconds": round(float(np.mean([row["seconds"] for row in found])), 1),
             }
         )
     return summary
 
 
-def complete(rows: list[dict[str, Any]], policies: list[str]) -> list[dict[str, Any]]:
-    """The rows of the sequences that all policies were run on, model by model."""
+def complete(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of the sequences that all policies of a model were run on, model by model."""
     done: dict[tuple[str, str], set[str]] = {}
+    used: dict[str, set[str]] = {}
     for row in rows:
         done.setdefault((row["sequence"], row["model"]), set()).add(row["policy"])
-    return [row for row in rows if done[row["sequence"], row["model"]] >= set(policies)]
+        used.setdefault(row["model"], set()).add(row["policy"])
+    return [row for row in rows if done[row["sequence"], row["model"]] == used[row["model"]]]
 
 
 def as_table(summary: list[dict[str, Any]]) -> str:
@@ -272,17 +298,22 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--minutes", type=float, default=0, help="begin no annotator after that; 0: no limit")
     parser.add_argument("--rows", default="corrections.jsonl", help="appended to; what is there is not run")
+    parser.add_argument("--passes", help="folder for the passes that are shared; default: beside --rows")
     parser.add_argument("--json", default=str(RESULTS / "corrections.json"))
     parser.add_argument("--fit", action="store_true", help="fit the queue's weights to the lines of --rows")
+    asset = ROOT / "vos" / "assets" / "review_queue.json"
+    parser.add_argument(
+        "--asset", default=str(asset), help="where --fit writes them; default: where they are read"
+    )
     options = parser.parse_args()
     path = Path(options.rows)
+    passes = Path(options.passes or path.parent / "passes")
     if options.fit:
-        fit_queue(
-            read_rows(path), ROOT / "vos" / "assets" / "review_queue.json", RESULTS / "review-queue.json"
-        )
+        fit_queue(read_rows(path), Path(options.asset), RESULTS / "review-queue.json")
         return
     names = names_of(options.sequences)
     random.Random(0).shuffle(names)  # so that the first of them are a fair sample
+    names.sort(key=lambda name: name not in MULTI)
     policies = options.policies.split(",")
     tasks = [
         Task(name, model, policy, options.frames, options.size, options.corrections, *_settings(options))
@@ -295,19 +326,20 @@ def main() -> None:
     print(f"{len(tasks) - len(left)} of {len(tasks)} annotators are done", flush=True)
     until = time.time() + 60 * options.minutes if options.minutes else float("inf")
     with ProcessPoolExecutor(options.jobs) as pool, path.open("a") as lines:
-        for future in as_completed([pool.submit(task.run, until) for task in left]):
+        for future in as_completed([pool.submit(task.run, until, passes) for task in left]):
             row = future.result()
             if row is None:
                 continue
             lines.write(json.dumps(row) + "\n")
             lines.flush()
             shown = {c: row["j_and_f"][c] for c in COUNTS if c in row["j_and_f"]}
-            print(row["sequence"], row["model"], row["policy"], shown, f"{row['seconds']} s", flush=True)
+            print(row["sequence"], row["model"], row["policy"], shown, flush=True)
     rows = [r for r in read_rows(path) if Task(**{k: r[k] for k in Task.__dataclass_fields__}) in tasks]
-    rows = complete(rows, policies)
+    rows = complete(rows)
     summary = summarize(rows)
     bare = [{key: value for key, value in row.items() if key != "samples"} for row in rows]
-    write_json(options.json, "corrections", {**vars(options), "summary": summary}, bare)
+    settings = {key: value for key, value in vars(options).items() if key not in FILES}
+    write_json(options.json, "corrections", {**settings, "summary": summary}, bare)
     print(as_table(summary))
 
 

@@ -1,4 +1,4 @@
-"""The tables of ``docs/projects.md``, from what ``benchmarks/annotation.sh`` measured.
+"""The tables of ``docs/projects.md`` and ``docs/annotate.md``, from what benchmarks of annotation measured.
 
 python benchmarks/projects_page.py
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 from common import RESULTS, ROOT, write_between
 
-PAGE = ROOT / "docs" / "projects.md"
+DOCS = ROOT / "docs"
 BEGIN, END = "<!-- measured: written by benchmarks/projects_page.py -->\n", "<!-- end of measured -->"
 Document = dict[str, Any]
 
@@ -72,12 +72,43 @@ def review_queue(document: Document) -> str:
     return "\n".join(lines)
 
 
-TABLES: dict[str, Callable[[Document], str]] = {
-    "key_frames.json": key_frames,
-    "corrections.json": corrections,
-    "review-queue.json": review_queue,
+def latency(document: Document) -> str:
+    """What the server's answers to a page cost."""
+    lines = [
+        f"Processor time of the server per request on {_machine(document)}, and in units of what it takes to "
+        "decode one frame of that video and encode it as JPEG:",
+        "",
+        "| request | video | ms | frames |",
+        "|---|---|--:|--:|",
+    ]
+    for row in document["rows"]:
+        if "processor_ms_mean" in row:
+            cost, unit = row["processor_ms_mean"], row["yardstick_ms"]
+            lines.append(f"| {row['what']} | {row['video']} | {cost:.0f} | {cost / unit:.1f} |")
+    return "\n".join(lines)
+
+
+def kills(document: Document) -> str:
+    """What was lost by killing the server."""
+    rows = document["rows"]
+    acknowledged = sum(row["acknowledged"] for row in rows)
+    lost, problems = (sum(len(row[what]) for row in rows) for what in ("lost", "problems"))
+    return (
+        f"{len(rows)} times the server was killed (SIGKILL) at a random moment while a script annotated: of "
+        f"{acknowledged:,} acknowledged actions {lost} were lost, and `vos project check` found {problems} "
+        "problems."
+    )
+
+
+TABLES: dict[str, dict[str, Callable[[Document], str]]] = {
+    "projects.md": {
+        "key_frames.json": key_frames,
+        "corrections.json": corrections,
+        "review-queue.json": review_queue,
+    },
+    "annotate.md": {"annotate.json": latency, "annotate_kill.json": kills},
 }
-"""File in ``benchmarks/results`` -> the table of it."""
+"""Page -> file in ``benchmarks/results`` -> the table of it."""
 
 
 def _cut(settings: Document) -> str:
@@ -89,10 +120,10 @@ def _machine(document: Document) -> str:
     return f"one core of {machine['processor']}"
 
 
-def measured() -> str:
-    """All tables of which there are numbers."""
+def measured(page: str) -> str:
+    """All tables of a page of which there are numbers."""
     parts = []
-    for name, table in TABLES.items():
+    for name, table in TABLES[page].items():
         path = RESULTS / name
         if path.exists():
             source = f"([benchmarks/results/{name}](../benchmarks/results/{name}))"
@@ -101,8 +132,9 @@ def measured() -> str:
 
 
 def main() -> None:
-    """Write the tables into the page."""
-    write_between(PAGE, BEGIN, END, f"\n{measured()}\n")
+    """Write the tables into the pages."""
+    for page in TABLES:
+        write_between(DOCS / page, BEGIN, END, f"\n{measured(page)}\n")
 
 
 if __name__ == "__main__":

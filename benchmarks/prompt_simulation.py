@@ -15,7 +15,7 @@ from vos.prompts import Prompt
 
 STROKE = 6
 """Points of a stroke."""
-CLICKS = (1, 3, 6)
+CLICKS = (1, 2, 3, 6)
 """Numbers of clicks of which there are rows."""
 JITTER = 0.1
 """Sides of the jittered box move by up to this share of its width or height."""

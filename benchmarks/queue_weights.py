@@ -2,7 +2,8 @@
 
 The doubt ``u = 1 - product(1 - w * v)`` over signals v with weights w is made the likeliest probability of
 "J < 0.75". What it is worth on sequences that it was not fitted to comes from cross-validation: the sequences
-are divided among five folds, and the doubt of each is computed with weights fitted to the others.
+are divided among five folds, and the doubt of each is computed with weights fitted to the others. Fitted
+weights take the place of those that stand only if their doubt of such sequences tells bad masks apart better.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ BAD = 0.75
 FOLDS = 5
 USUAL = 0.4
 """Weight of a signal of which the data say nothing."""
-FITTED_ON = ("queue", "random")
+FITTED_ON = ("queue", "even", "random")
 """Policies whose masks are fitted to: those that do not know the truth."""
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -93,10 +94,15 @@ def fit_queue(rows: list[dict[str, Any]], asset: Path, report: Path) -> None:
             "there are no annotators of two sequences to fit to: run corrections.py without --fit"
         )
     names = list(SIGNALS)
-    samples = [(row["sequence"], row["model"], j, signals) for row in used for j, signals in row["samples"]]
+    samples = [
+        (row["sequence"], row["model"], j, signals, distance, is_filled)
+        for row in used
+        for j, signals, _, _, distance, is_filled, _ in row["samples"]
+    ]
     sequence = np.array([sample[0] for sample in samples])
     model = np.array([sample[1] for sample in samples])
-    bad = np.array([sample[2] for sample in samples]) < BAD
+    j = np.array([sample[2] for sample in samples])
+    bad = j < BAD
     if bad.all() or not bad.any():
         raise SystemExit(
             f"{int(bad.sum())} of {len(bad)} masks have J < {BAD}: there is nothing to tell apart"
@@ -124,23 +130,61 @@ def fit_queue(rows: list[dict[str, Any]], asset: Path, report: Path) -> None:
         "cut": sorted({(row["frames"], row["size"]) for row in used}),
     }
     found = {name: round(float(weight), 3) for name, weight in zip(names, weights, strict=True)}
-    write_asset(asset, found, fitted_on, areas["all"]["u, cross-validated"])
+    distance, is_filled = (np.array([sample[at] for sample in samples]) for at in (4, 5))
+    is_better = areas["all"]["u, cross-validated"] > areas["all"]["u, weights before"]
+    kept = found if is_better else {name: round(float(w), 3) for name, w in zip(names, before, strict=True)}
+    u = doubts["u, fitted to all" if is_better else "u, weights before"]
+    errors = fit_errors(1 - j, u, distance.astype(float), is_filled)
+    write_asset(asset, kept, errors, {**fitted_on, "weights": "fitted" if is_better else "kept"})
     write_json(
         report,
         "review_queue",
         {"bad": BAD, "folds": FOLDS, "policies": FITTED_ON, **fitted_on},
-        [{"weights": found, "auroc": areas, "auroc of single signals": single}],
+        [{"weights": found, "errors": errors, "auroc": areas, "auroc of single signals": single}],
     )
-    print(json.dumps({"weights": found, "auroc": areas, "single": single, **fitted_on}, indent=1))
+    print(
+        json.dumps(
+            {"weights": found, "errors": errors, "auroc": areas, "single": single, **fitted_on}, indent=1
+        )
+    )
 
 
-def write_asset(path: Path, weights: Mapping[str, float], fitted_on: Mapping[str, Any], area: float) -> None:
+def fit_errors(errors: Floats, u: Floats, distance: Floats, is_filled: Bools) -> dict[str, float]:
+    """What :class:`vos.projects.benefit.ErrorModel` holds, by least squares.
+
+    The usual errors are those of all masks; the doubt tells which of them are larger.
+
+    Args:
+        errors: (M,) 1 - J.
+        u: (M,) doubts.
+        distance: (M,) frames from the nearest locked frame.
+    """
+
+    def usual(parameters: Floats) -> Floats:
+        size, growth, filled = parameters
+        return np.asarray(size * distance**growth * np.where(is_filled, filled, 1.0))
+
+    def loss(parameters: Floats) -> float:
+        return float(((errors - usual(parameters)) ** 2).mean())
+
+    bounds = [(0.001, 1.0), (0.0, 1.0), (0.0, 1.0)]
+    found = minimize(loss, np.array([0.1, 0.2, 0.7]), bounds=bounds, method="Nelder-Mead").x
+    slope = float(np.cov(errors - usual(found), u)[0, 1] / u.var())
+    names = ("usual", "growth", "filled", "bad")
+    return {
+        name: round(float(value), 3) for name, value in zip(names, (*found, max(slope, 0.0)), strict=True)
+    }
+
+
+def write_asset(
+    path: Path, weights: Mapping[str, float], errors: Mapping[str, float], fitted_on: Mapping[str, Any]
+) -> None:
     """The file that the queue reads."""
     content = {
-        "about": "Weights of the review queue's signals: u = 1 - product(1 - weight * signal).",
+        "about": "Doubt in the review queue, u = 1 - product(1 - weight * signal), and expected errors.",
         "command": "python benchmarks/corrections.py --fit",
         "fitted_on": fitted_on,
-        "auroc": area,
         "weights": weights,
+        "errors": errors,
     }
     write_text_atomic(path, json.dumps(content, indent=2) + "\n")

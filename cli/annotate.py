@@ -15,7 +15,11 @@ MISSING = "vos annotate needs the packages starlette and uvicorn: pip install 'v
 @click.command()
 @click.argument("paths", metavar="PROJECT|VIDEO [VIDEO...]", nargs=-1, required=True)
 @click.option(
-    "--port", default=0, type=click.IntRange(0, 65535), metavar="N", help="Port.  [default: any free one]"
+    "--port",
+    default=0,
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Port.  [default: any free one]",
 )
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 @click.option("--read-only", is_flag=True, help="Do not allow changes.")

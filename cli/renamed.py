@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
+
+import click
+
+from vos.notices import renamed
 
 RENAMED_FLAGS = {
     "--finder": "--detector",
@@ -12,20 +15,18 @@ RENAMED_FLAGS = {
 }
 """Old flag -> new flag."""
 
-logger = logging.getLogger(__name__)
-
 
 def with_current_flags(arguments: Sequence[str]) -> list[str]:
-    """The arguments of a command with old flags replaced; each replacement is logged as a warning."""
+    """The arguments of a command with old flags replaced; a line on stderr says each replacement."""
+    quiet = not {"-q", "--quiet"}.isdisjoint(arguments)
     current: list[str] = []
     for number, argument in enumerate(arguments):
         if argument == "--":
             return [*current, *arguments[number:]]
         flag, separator, value = argument.partition("=")
         if flag in RENAMED_FLAGS:
-            logger.warning(
-                "flag %s is called %s now; the old name will be removed", flag, RENAMED_FLAGS[flag]
-            )
+            if not quiet:  # the options of the command, its verbosity among them, are parsed after this
+                click.echo(f"vos: {renamed('flag', flag, RENAMED_FLAGS[flag])}", err=True)
             flag = RENAMED_FLAGS[flag]
         current.append(flag + separator + value)
     return current

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import vos.testing
+from vos.notices import warn_renamed
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -21,6 +22,7 @@ def _own_logging() -> Iterator[None]:
     before = logger.level, logger.handlers
     logger.setLevel(logging.NOTSET)
     logger.handlers = []
+    warn_renamed.cache_clear()
     yield
     logger.setLevel(before[0])
     logger.handlers = before[1]

@@ -27,13 +27,13 @@ TOLERANCE = {
     "scores": 5e-5,
     "fit": 1e-5,
 }
-"""Largest absolute difference allowed, by kind of quantity (section 5 of the README)."""
+"""Largest absolute difference from the recorded runs that is allowed, by kind of quantity."""
 PIXELS = 2e-4
 """Share of the pixels of a mask that may differ."""
 
 
 def golden_weights(shapes: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The pseudo-random weights of the README, section 1, for entries of these names and shapes."""
+    """The pseudo-random weights of the recorded runs, for entries of these names and shapes."""
     return {name: torch.from_numpy(_weight(name, tensor)) for name, tensor in shapes.items()}
 
 

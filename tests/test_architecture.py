@@ -48,7 +48,7 @@ ALLOWED: dict[str, set[str]] = {
     "pool": set(),
     "results": set(),
     "prompts": {"results"},
-    "settings": {"errors", "documents"},
+    "settings": {"errors", "documents", "notices"},
     "registry": {"errors"},
     "ops": {"results", "limits"},
     "video": NOUNS | {"settings"},
@@ -88,11 +88,17 @@ def modules() -> list[Path]:
     return sorted(path for path in (ROOT / "vos").rglob("*.py"))
 
 
-def imports(path: Path) -> set[str]:
-    """Absolute dotted names of all modules that a file imports, at its top or anywhere in it."""
+def imports(path: Path, *, types: bool = True) -> set[str]:
+    """Absolute dotted names of all modules that a file imports, at its top or anywhere in it.
+
+    ``types``: those imported under ``if TYPE_CHECKING`` as well.
+    """
     package = path.relative_to(ROOT).with_suffix("").parts[:-1]
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    if not types:
+        tree.body = [node for node in tree.body if not _is_for_types(node)]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -101,6 +107,10 @@ def imports(path: Path) -> set[str]:
             found.add(module)
             found.update(f"{module}.{alias.name}" for alias in node.names)
     return found
+
+
+def _is_for_types(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT / "vos")))
@@ -126,6 +136,21 @@ def test_torch_lives_where_models_are(path: Path) -> None:
     part = path.relative_to(ROOT / "vos").parts[0].removesuffix(".py")
     if part in WITHOUT_TORCH:
         assert not [module for module in imports(path) if module.split(".")[0] in ("torch", "transformers")]
+
+
+def test_modules_import_each_other_in_no_circle() -> None:
+    """Imports within functions count; those for type annotations alone do not."""
+    names = {
+        ".".join(("vos", *path.relative_to(ROOT / "vos").with_suffix("").parts)): path for path in modules()
+    }
+    waiting = {
+        name: {m for m in imports(path, types=False) if m in names and m != name}
+        for name, path in names.items()
+        if path.stem != "__init__"  # names only
+    }
+    while free := {name for name, needed in waiting.items() if not needed & set(waiting)}:
+        waiting = {name: needed for name, needed in waiting.items() if name not in free}
+    assert not waiting, f"circles among {sorted(waiting)}"
 
 
 def loaded_by(code: str) -> set[str]:

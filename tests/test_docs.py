@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import itertools
 import re
 import sys
 import types
@@ -100,6 +101,12 @@ def test_the_tracker_in_the_documentation() -> None:
     assert tracker.step(clip.frames[2]).ids == (2,)
 
 
+ROOT = DOCS.parent
+SOURCES = [
+    f"/{path.relative_to(ROOT).as_posix()}"
+    for folder in ("vos", "cli", "tests", "benchmarks", "training", "docs")
+    for path in (ROOT / folder).rglob("*.py")
+]
 PAGES = [page for page in sorted(DOCS.glob("*.md")) if page.name != "cli.md"]
 
 
@@ -109,8 +116,25 @@ def test_links_and_paths_of_a_page_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     links = re.findall(r"\]\((?!https?:|#|mailto:)([^)\s#]+)", text)
     assert [link for link in links if not (page.parent / link).exists()] == []
-    paths = re.findall(r"`((?:vos|cli|tests|benchmarks|training|configs)/[\w/.-]+)`", text)
-    assert [path for path in paths if not (DOCS.parent / path).exists()] == []
+    paths = re.findall(r"`((?:vos|cli|tests|benchmarks|training|configs)/[\w/.*-]+)`", text)
+    assert [path for path in paths if not any(DOCS.parent.glob(path))] == []
+    modules = re.findall(r"`([\w/]+\.py)`", text)
+    assert [name for name in modules if not any(path.endswith(f"/{name}") for path in SOURCES)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_names_beside_modules_are_defined_there(page: Path) -> None:
+    """In tables with a module in one cell and names in the next."""
+    for line in page.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("| ").split("|")]
+        for where, what in itertools.pairwise(cells):
+            if not where.startswith("`"):
+                continue
+            modules = [f"/{name}" for name in re.findall(r"`([\w/]+\.py)`", where)]
+            found = [path for path in SOURCES if path.endswith(tuple(modules))] if modules else []
+            text = "\n".join((ROOT / path[1:]).read_text(encoding="utf-8") for path in found)
+            names = re.findall(r"`[\w.]*?(\w+)(?:\([^`]*\))?`", what) if found else []
+            assert [name for name in names if not re.search(rf"(def|class) {name}\b", text)] == []
 
 
 def test_every_page_is_in_the_navigation_of_the_site() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import logging
 import types
 import typing
 from collections.abc import Mapping
@@ -18,9 +17,9 @@ from typing import Any, TypeVar
 
 from .documents import read_yaml, shown
 from .errors import SettingsError
+from .notices import warn_renamed
 
 T = TypeVar("T")
-logger = logging.getLogger(__name__)
 
 
 def load_recipe(path: str | Path) -> dict[str, Any]:
@@ -82,11 +81,7 @@ def _override(defaults: T, layers: tuple[Mapping[str, Any], ...], where: str) ->
         for key, value in layer.items():
             name = f"{where}{key}"
             if key in renamed:
-                logger.warning(
-                    "setting %s is called %s now; the old name will be removed",
-                    name,
-                    f"{where}{renamed[key]}",
-                )
+                warn_renamed("setting", name, f"{where}{renamed[key]}")
                 key, name = renamed[key], f"{where}{renamed[key]}"
             if key not in fields:
                 near = difflib.get_close_matches(str(key), fields, n=3)

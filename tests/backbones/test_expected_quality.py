@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vos.backbones.classical.backbone import GraphCutBackbone
-from vos.backbones.expected_quality import decoding_signals, expected_quality
+from vos.backbones.expected_quality import decoding_signals, expected_quality, kind_of
 from vos.ops.monotone_logistic import load_models
 from vos.prompting.decoding import decode_prompts
 from vos.prompts import Prompt, Target
@@ -24,7 +24,14 @@ def square(left: int, width: int = 32) -> np.ndarray:
 
 def signals(prompt: Prompt, mask: np.ndarray, *candidates: np.ndarray) -> dict[str, float]:
     """Signals of a mask whose only candidate is, unless said otherwise, the mask itself."""
-    return decoding_signals(prompt, np.array([0.4, 0.9]), np.stack(candidates or (mask,)), mask)
+    return decoding_signals(
+        prompt, np.array([0.4, 0.9]), np.stack(candidates or (mask,)), mask, coloured(mask)
+    )
+
+
+def coloured(mask: np.ndarray) -> np.ndarray:
+    """(60, 80, 3) uint8: the mask in red on green."""
+    return np.where(mask[..., None], [200, 40, 40], [40, 160, 40]).astype(np.uint8)
 
 
 def click(x: float, y: float) -> Prompt:
@@ -42,12 +49,35 @@ def test_agreement_depth_and_size() -> None:
     assert signals(click(24, 24), square(8, 16))["smallness"] > middle["smallness"]
 
 
-@pytest.mark.parametrize("name", ["graph_cut", "nano"])
-@pytest.mark.parametrize("kind", ["points", "box"])
+def test_contrast_is_that_of_the_weakest_part_of_the_contour() -> None:
+    """It is high where colours change along the whole contour, and low where a part of it has no edge."""
+    mask = square(20)
+    picture = coloured(mask)
+    values = np.array([0.9]), mask[None], mask
+    whole = decoding_signals(click(36, 24), *values, picture)["contrast"]
+    picture[:, 52:] = picture[40:] = picture[24, 36]  # on two sides the background looks like the object
+    part = decoding_signals(click(36, 24), *values, picture)["contrast"]
+    assert whole > 50
+    assert part < 10
+    full = np.ones_like(mask)
+    assert decoding_signals(click(36, 24), np.array([0.9]), full[None], full, picture)["contrast"] == 0
+
+
+def test_each_kind_of_prompt_has_its_model() -> None:
+    """A single click, several points, and a box with or without points."""
+    several = Prompt(points=np.zeros((2, 2), np.float32), labels=np.array([1, 0]))
+    box = Prompt(box=np.array([0, 0, 9, 9], np.float32))
+    assert [kind_of(p) for p in (click(3, 3), several, box)] == ["click", "points", "box"]
+    for name in ("graph_cut", "nano", "interactive"):
+        assert set(load_models(name)) >= {"box", "click", "points"}
+
+
+@pytest.mark.parametrize("name", ["graph_cut", "nano", "interactive"])
+@pytest.mark.parametrize("kind", ["click", "points", "box"])
 def test_better_signals_never_lower_the_expectation(name: str, kind: str) -> None:
     """Raising any one signal raises expected J or leaves it, in 0..1."""
     model = load_models(name)[kind]
-    middle = {"score": 0.5, "agreement": 0.5, "depth": 0.5, "smallness": 3.0}
+    middle = {"score": 0.5, "agreement": 0.5, "depth": 0.5, "smallness": 3.0, "contrast": 20.0}
     for signal in middle:
         values = [model({**middle, signal: value}) for value in np.linspace(0, 1, 5) * 2 * middle[signal]]
         assert values == sorted(values)
@@ -57,7 +87,8 @@ def test_better_signals_never_lower_the_expectation(name: str, kind: str) -> Non
 def test_an_empty_mask_has_no_quality() -> None:
     """Nothing decoded has J 0."""
     empty = np.zeros(SIZE, bool)
-    quality = expected_quality(load_models("graph_cut"), click(24, 24), np.array([0.9]), empty[None], empty)
+    values = np.array([0.9]), empty[None], empty, coloured(empty)
+    quality = expected_quality(load_models("graph_cut"), click(24, 24), *values)
     assert quality == 0
 
 

@@ -128,6 +128,23 @@ def test_a_point_on_a_mask_leaves_the_rest_of_it():
     assert np.array_equal(found.logits[0, 0].numpy() > 0, mask)
 
 
+def test_further_points_share_a_crop_while_it_serves():
+    image = np.random.default_rng(0).integers(0, 255, (*SIZE, 3), dtype=np.uint8)
+    backbone = InteractiveBackbone(_network())
+    features = backbone.encode(image)
+    mask = _logits((50, 30, 70, 50)) > 0
+    points, labels = [[60, 40], [52, 32], [67, 47]], [0, 0, 0]
+    for count in (1, 2, 3):
+        at = np.array(points[:count], np.float32)
+        backbone.decode(features, [Prompt(mask=mask, points=at, labels=np.array(labels[:count]))])
+    assert len(features.context.crops) == 1
+    far = Prompt(mask=mask, points=np.array([*points, [5, 5]], np.float32), labels=np.array([*labels, 1]))
+    found = backbone.decode(features, [far]).logits
+    assert len(features.context.crops) == 2
+    # What was asked before does not matter.
+    assert torch.equal(backbone.decode(backbone.encode(image), [far]).logits, found)
+
+
 def test_sizes_are_read_off_a_checkpoint():
     network = _network()
     found = interactive_from(network.state_dict(), "file")

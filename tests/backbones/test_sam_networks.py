@@ -227,7 +227,8 @@ def test_target_is_part_of_the_positions(network: SamNetwork) -> None:
 
 
 def _transcribed(decoder: MaskDecoder, image, positions, tokens, t, *, aliased: bool) -> torch.Tensor:
-    """Section 4.2, line by line."""
+    """The decoder's transformer with target-semantic prompting (Zhang et al. 2023), as the published program
+    computes it: unrolled, with its aliasing or without."""
     transformer = decoder.transformer
     keys, places = image.flatten(2).transpose(1, 2), positions.flatten(2).transpose(1, 2)
     p = tokens + t if aliased else tokens

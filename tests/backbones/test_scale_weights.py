@@ -21,7 +21,7 @@ def _scene(seed: int, size: tuple[int, int] = (40, 50)) -> tuple[torch.Tensor, t
 def _transcribed(
     logits: torch.Tensor, target: torch.Tensor, steps: int, rate: float
 ) -> tuple[torch.Tensor, list]:
-    """Section 6 as it is written, one decoder output for all steps."""
+    """The fit as PerSAM-F publishes it, step by step, on one decoder output."""
     w = torch.nn.Parameter(torch.full((2,), 1 / 3))
     optimiser = torch.optim.AdamW([w], lr=rate, eps=1e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)

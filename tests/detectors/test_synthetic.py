@@ -15,7 +15,15 @@ from vos.detectors.attention.registry import build_language_model
 from vos.detectors.attention.segment import SegmentSettings, rank_layers, segment_images
 from vos.detectors.attention.text_prompts import build_prompts, load_vocabulary
 from vos.detectors.attention.tuning import TuningSettings, keeping_weights, make_support, tune
-from vos.detectors.synthetic.world import CLASS_NAMES, DUSK, WorldScene, world_scene, world_vocabulary
+from vos.detectors.synthetic.world import (
+    CLASS_NAMES,
+    DUSK,
+    GROUNDS,
+    SHAPES,
+    WorldScene,
+    world_scene,
+    world_vocabulary,
+)
 from vos.errors import ModelError, PromptError
 from vos.ops.boxes import box_iou
 
@@ -139,8 +147,13 @@ def test_it_takes_no_checkpoint():
 
 
 def test_its_vocabulary_has_a_name():
-    """Recipes call it "synthetic"."""
-    assert load_vocabulary("synthetic") == world_vocabulary()
+    """Recipes call it "synthetic"; the words in that file are those of the shapes that are drawn."""
+    vocabulary = load_vocabulary("synthetic")
+    assert vocabulary.background == tuple(GROUNDS)
+    assert tuple(entry.name for entry in vocabulary.classes) == CLASS_NAMES
+    for entry in vocabulary.classes:
+        colour, shape = entry.name.split()
+        assert entry.synonyms == (f"{colour} {SHAPES[shape][0]}",)
 
 
 def test_what_is_shipped_is_small():

@@ -19,7 +19,8 @@ from vos.projects import (
     review_queue,
     track_project,
 )
-from vos.projects.queue import APART, REACH, benefits, distance_signal, parse_threshold, queue_weights
+from vos.projects.benefit import APART
+from vos.projects.queue import distance_signal, parse_threshold, queue_weights
 from vos.projects.signals import SIGNALS, ColourObserver, mask_signals
 from vos.results import FrameResult
 
@@ -81,18 +82,6 @@ def test_scene_cuts_and_swapped_objects_are_seen_in_the_picture() -> None:
         observer(*frame(index, swapped, ground))
     assert observer.cuts == {3}
     assert observer.swaps == {1: {"swap": {2: 1.0}}, 2: {"swap": {2: 1.0}}}
-
-
-def test_benefit_falls_with_distance_and_ends_at_barriers() -> None:
-    """Against the sum written out."""
-    rng = np.random.default_rng(0)
-    u = rng.random(60)
-    u[[20, 45]] = 0
-    found = benefits(u, [20, 45])
-    for f in (0, 19, 21, 44, 59):
-        part = range(0, 20) if f < 20 else range(21, 45) if f < 45 else range(46, 60)
-        assert found[f] == pytest.approx(sum(u[g] * np.exp(-abs(g - f) / REACH) for g in part))
-    assert found[20] == found[45] == 0
 
 
 def test_doubt_grows_with_the_distance_from_settled_frames() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import sys
 import threading
 import zipfile
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from starlette.testclient import TestClient
 from vos.frame import Frame
 from vos.projects import Project, track_project
 from vos.server import sandbox
+from vos.server.security import Gate
 from vos.server.workspace import Workspace
 from vos.testing import Scene, ScriptedTracker, write_labels
 
@@ -57,14 +60,17 @@ def upload(client: TestClient, data: bytes, name: str) -> str:
     return key
 
 
-def test_an_export_holds_what_is_shown(client: TestClient, tracked: Project, run_job: Run) -> None:
-    """Every frame, whole or by ranges; several formats in one archive; and the export is on record."""
+def test_an_export_holds_what_is_shown(
+    client: TestClient, tracked: Project, run_job: Run, gate: Gate
+) -> None:
+    """Every frame, whole or by ranges; several formats in one archive; the export is on record; no keys."""
     job = run_job("export", video=CLIP, formats=["davis", "coco"])
     with unzipped(client, job) as archive:
         names = archive.namelist()
         pngs = sorted(name for name in names if name.endswith(".png"))
         labels = np.stack([np.asarray(Image.open(archive.open(name))) for name in pngs])
         coco = json.loads(archive.read(next(name for name in names if name.endswith("annotations.json"))))
+        assert not any(key.encode() in archive.read(n) for n in names for key in (gate.token, gate.cookie))
     np.testing.assert_array_equal(labels, shown(tracked))
     assert {category["name"] for category in coco["categories"]} == {"one", "two"}
     assert tracked.events()[-1].kind == "export"
@@ -257,6 +263,19 @@ def test_what_reads_uploads_has_little_memory(clip: Path) -> None:
     assert sandbox.in_sandbox(request)["frames"] == FRAMES
     with pytest.raises(sandbox.FormatError, match="limits of memory and time"):
         sandbox.in_sandbox(request, memory=64 << 20)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no limit of processor time")
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [("[None for _ in iter(int, 1)]", "limits of memory and time"), ("time.sleep(99)", "longer")],
+)
+def test_what_reads_uploads_has_little_time(monkeypatch: pytest.MonkeyPatch, task: str, message: str) -> None:
+    """A process that computes or waits for long is ended."""
+    code = "import time; from vos.server import sandbox; sandbox.TASKS['long'] = lambda _: {}; sandbox.main()"
+    monkeypatch.setattr(sandbox, "COMMAND", [sys.executable, "-c", code.replace("{}", task)])
+    with pytest.raises(sandbox.FormatError, match=message):
+        sandbox.in_sandbox({"task": "long"}, seconds=1)
 
 
 def test_two_objects_become_one(client: TestClient, tracked: Project, run_job: Run) -> None:

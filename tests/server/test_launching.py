@@ -115,6 +115,15 @@ def test_other_addresses_are_refused_on_the_command_line(clip: Path) -> None:
     assert not list(clip.parent.glob("*.vosproject"))
 
 
+def test_who_opens_the_server_to_others_is_warned(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also with --quiet; and nobody else is."""
+    monkeypatch.setattr("vos.server.launching.serve", lambda project, *_, **__: project.close())
+    for more, expected in ((["--host", "0.0.0.0"], True), ([], False)):
+        done = CliRunner().invoke(cli, ["annotate", str(clip), "--quiet", "--allow-remote", *more])
+        assert done.exit_code == 0
+        assert ("nothing is encrypted" in done.stderr) == expected
+
+
 def test_without_the_extra_the_command_says_what_to_install(
     clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,7 +154,7 @@ def test_nothing_acknowledged_is_lost_by_kill(start: Start, clip: Path, truth: S
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 def test_a_signal_ends_the_server_in_good_order(start: Start, clip: Path, tmp_path: Path) -> None:
-    """Also while a page listens; what is temporary is removed, and the token is in no file."""
+    """Also while a page listens; what is temporary is removed, and no query was logged."""
     process, client = start(str(clip))
     project = Project.open(tmp_path / "clip.vosproject", annotator="ben")
     project.add_object("one")
@@ -157,10 +166,15 @@ def test_a_signal_ends_the_server_in_good_order(start: Start, clip: Path, tmp_pa
     lines = b""
     while b'"kind":"anchor"' not in lines:  # what another annotator does arrives, too
         lines += answer.readline()
+    for path in ("/api/project?secret=1", "/?secret=1", "/nothing?secret=1"):
+        asked = http.client.HTTPConnection(client.netloc, timeout=60)
+        asked.request("GET", path, headers=client.headers)
+        asked.getresponse().read()
     process.send_signal(signal.SIGINT)
     assert b"event: bye" in answer.read()
-    _, errors = process.communicate(timeout=30)
+    printed, errors = process.communicate(timeout=30)
     assert process.returncode == 0
+    assert "secret" not in printed + errors
     assert "Traceback" not in errors
     assert not list((tmp_path / "clip.vosproject" / "cache").glob("session-*"))
     again = Project.open(tmp_path / "clip.vosproject", read_only=True)

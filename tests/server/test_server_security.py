@@ -19,7 +19,7 @@ from vos.projects import Project
 from vos.server import bodies
 from vos.server.app import ROUTES, create_app, static_folder
 from vos.server.launching import Place
-from vos.server.security import HEADERS, POLICY, Gate
+from vos.server.security import POLICY, Gate
 from vos.server.uploads import below, list_folder
 from vos.server.workspace import Options, Workspace
 
@@ -82,6 +82,15 @@ def test_only_the_token_opens_a_session(stranger: TestClient, gate: Gate) -> Non
     answer = stranger.post("/api/session", json={"token": gate.token}, headers=headers)
     assert answer.status_code == 204
     assert stranger.get("/api/project").status_code == 200
+
+
+def test_secrets_are_compared_in_constant_time(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Token and cookie, whole, by the function that is made for it."""
+    compared = []
+    monkeypatch.setattr("vos.server.security.hmac.compare_digest", lambda *both: bool(compared.append(both)))
+    assert not gate.is_token(gate.token)
+    assert not gate.has_cookie(f"{gate.cookie_name}={gate.cookie}")
+    assert compared == [(secret.encode(),) * 2 for secret in (gate.token, gate.cookie)]
 
 
 def test_the_cookie_is_for_this_server_alone(stranger: TestClient, gate: Gate) -> None:
@@ -156,7 +165,11 @@ def test_every_answer_has_the_headers(client: TestClient, path: str) -> None:
     """Errors too, and those of requests that are refused."""
     for headers in ({}, {"Host": "evil.example"}):
         answer = client.get(path, headers=headers)
-        assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+        assert answer.headers["Content-Security-Policy"] == POLICY
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
 
 
 def test_the_policy_runs_our_files_only() -> None:

@@ -15,6 +15,7 @@ from vos.backbones.classical.descriptors import (
     describe,
     to_lab,
 )
+from vos.results import VOID
 from vos.testing import scene
 from vos.trackers.classical.appearance import (
     Appearance,
@@ -23,7 +24,7 @@ from vos.trackers.classical.appearance import (
     fit,
     log_probabilities,
 )
-from vos.trackers.classical.augmentation import VOID, AugmentationSettings, fill, view
+from vos.trackers.classical.augmentation import AugmentationSettings, fill, view
 from vos.trackers.classical.classifier import BETAS, OnlineClassifier, learn
 from vos.trackers.classical.local_colours import LocalColourSettings, local_colours
 from vos.trackers.classical.online_update import OnlineUpdateSettings, initial_online_model, update_online

@@ -7,6 +7,7 @@ keep their books is not.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,21 @@ def test_a_removed_object_is_gone(name: str, build: Build) -> None:
     found = tracker.step(clip.frames[2])
     assert found.ids == (2,)
     assert not found.mask(1).any()
+
+
+@every_engine
+def test_large_ids_are_ids_like_others(name: str, build: Build) -> None:
+    """44 and 300, which are one number in 8 bits, give the masks that 1 and 2 give."""
+    clip = scene("crossing", num_frames=3, size=SIZE, seed=2)
+    tracker, other = build(name), build(name)
+    large = [replace(target, object_id={1: 44, 2: 300}[target.object_id]) for target in clip.targets(0)]
+    tracker.start(clip.frames[0], large)
+    other.start(clip.frames[0], clip.targets(0))
+    for frame in clip.frames[1:]:
+        found, wanted = tracker.step(frame), other.step(frame)
+        assert found.ids == (44, 300)
+        assert np.array_equal(found.mask(44), wanted.mask(1))
+        assert np.array_equal(found.mask(300), wanted.mask(2))
 
 
 @every_engine

@@ -9,13 +9,15 @@ from training.confidence.measures import auroc, expected_calibration_error, reli
 from training.confidence.regression import Samples, cross_validated, fit, fold_of, sequence_weights
 
 
-def samples(seed: int = 0, sequences: int = 20, each: int = 30) -> Samples:
-    """J is the logistic of the first signal, the second speaks against it, the third is noise."""
+def samples(seed: int = 0, sequences: int = 20, each: int = 30, factor: float = 1.0) -> Samples:
+    """J is the logistic of the first signal, times a factor in every other row; the second signal speaks
+    against it, the third is noise."""
     rng = np.random.default_rng(seed)
     first = rng.standard_normal(sequences * each)
     signals = np.stack([first, -first, rng.standard_normal(len(first))], axis=1)
-    j = 1 / (1 + np.exp(-(2 * first + 0.5)))
-    return Samples(signals, j, np.repeat([f"s{k}" for k in range(sequences)], each))
+    factors = np.where(np.arange(len(first)) % 2, factor, 1.0)
+    j = factors / (1 + np.exp(-(2 * first + 0.5)))
+    return Samples(signals, j, np.repeat([f"s{k}" for k in range(sequences)], each), factors)
 
 
 def test_finds_the_weights_and_none_is_negative() -> None:
@@ -23,6 +25,16 @@ def test_finds_the_weights_and_none_is_negative() -> None:
     model = fit(samples(), ridge=0, least=0)
     assert model.weights == pytest.approx([2, 0, 0], abs=0.05)
     assert model.bias == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_known_factor_is_no_part_of_the_model() -> None:
+    """The same weights come back, and what is predicted has the factor."""
+    scaled = samples(factor=0.6)
+    model = fit(scaled, ridge=0, least=0)
+    assert model.weights == pytest.approx([2, 0, 0], abs=0.05)
+    assert model.bias == pytest.approx(0.5, abs=0.05)
+    ratio = cross_validated(scaled, ridge=0) / cross_validated(samples(), ridge=0)
+    assert ratio == pytest.approx(scaled.factor, abs=0.01)
 
 
 def test_sequences_weigh_the_same() -> None:
@@ -35,7 +47,7 @@ def test_a_sequence_is_never_asked_about_by_a_model_that_knows_it() -> None:
     """With signals that only name the sequence, nothing is learned of those left out."""
     rng = np.random.default_rng(0)
     j = rng.uniform(size=12)
-    known = Samples(np.eye(12), j, np.arange(12).astype(str))
+    known = Samples(np.eye(12), j, np.arange(12).astype(str), np.ones(12))
     predicted = cross_validated(known, ridge=0.0, folds=12)
     assert np.corrcoef(predicted, j)[0, 1] < 0.3
     assert len(np.unique(fold_of(known.sequences, 4))) == 4

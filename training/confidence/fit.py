@@ -22,11 +22,12 @@ ASSETS = Path(__file__).resolve().parents[2] / "vos" / "assets" / "confidence"
 
 
 def fit_all(records: Records) -> dict[str, dict[str, Any]]:
-    """Models by tracker or backbone and by what they are for: ``box``, ``points``, ``tracked``."""
+    """Models by tracker or backbone and by what they are for: ``box``, ``click``, ``points``, ``tracked``."""
     models: dict[str, dict[str, Any]] = {}
     for backbone in records.decoded:
         models[backbone] = {
-            kind: fit(records.decoding(backbone, kind), DECODING_RIDGE).named(DECODING) for kind in PROMPTS
+            kind: fit(records.decoding(backbone, kind), DECODING_RIDGE).named(DECODING[kind])
+            for kind in PROMPTS
         }
     for tracker in records.tracked:
         samples, more = records.tracking(tracker, held_out=False), records.related(tracker, held_out=False)

@@ -27,6 +27,7 @@ from benchmarks.common import data_root
 from vos.backbones.base import Backbone
 from vos.backbones.classical.backbone import GraphCutBackbone
 from vos.backbones.expected_quality import decoding_signals
+from vos.backbones.feature_cache import FeatureCache
 from vos.backbones.in_video import encode_frame
 from vos.backbones.interactive.backbone import build_interactive
 from vos.backbones.nano.backbone import build_nano
@@ -90,6 +91,7 @@ def record_decoding(backbone: Backbone, sequence: Annotated) -> list[Row]:
     The first click is at the object's deepest point, each next one at the deepest point of the largest error.
     """
     frame, truth = next(iter(sequence.frames())), sequence.truth[0]
+    backbone = FeatureCache(backbone)
     rows = [row | {"motion": True} for row in _decoding_rows(backbone, frame, truth)]
     still = Frame(frame.index, frame.image.copy())
     return rows + [row | {"motion": False} for row in _decoding_rows(backbone, still, truth)]
@@ -118,7 +120,7 @@ def _decoded(backbone: Backbone, frame: Frame, prompt: Prompt, truth: Mask) -> R
     return {
         "prompt": "box" if prompt.box is not None else f"{count} click{'s' if count > 1 else ''}",
         "j": region_similarity(mask, truth),
-        "signals": decoding_signals(prompt, scores, low_res, mask),
+        "signals": decoding_signals(prompt, scores, low_res, mask, frame.image),
         "mask": mask,
     }
 

@@ -1,13 +1,14 @@
 """What :mod:`training.confidence.record` has written, as samples to fit and to score.
 
-A tracked mask inherits the errors of the mask it started from, so the expected J of that mask is one of its
-signals: 1 for true masks, else what the decoder's model says of it. Where models are scored, that is a
-model fitted without the sequence.
+A tracked mask inherits the errors of the mask it started from, so its expected J has the expected J of that
+mask as a factor: 1 for true masks, else what the decoder's model says of it. Where models are scored, that is
+a model fitted without the sequence.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vos.trackers.classical.confidence import Signals, reference_signal
+from vos.trackers.classical.confidence import REFERENCE, Signals, reference_factor
 
 from .regression import Samples, cross_validated, fit
 
 Row = dict[str, Any]
 
-TRACKING = tuple(field.name for field in fields(Signals))
-DECODING = ("score", "agreement", "depth", "smallness")
-PROMPTS = {"box": ("box",), "points": ("1 click", "2 clicks", "3 clicks")}
-"""Recorded prompts by the model that they belong to."""
+TRACKING = tuple(field.name for field in fields(Signals) if field.name != REFERENCE)
+_COMMON = ("score", "agreement", "depth", "smallness")
+DECODING = {"box": _COMMON, "click": ("score", "depth", "contrast"), "points": _COMMON}
+"""Signals by kind of prompt. Candidates of a single click are of different sizes: that they disagree says
+nothing, while a weak contour does. Contrast did not help with boxes."""
+PROMPTS = {"box": ("box",), "click": ("1 click",), "points": ("2 clicks", "3 clicks")}
+"""Recorded prompts by kind."""
 STARTS = {"mask": None, "box": "box", "click": "1 click"}
 """How tracking started, and the recorded prompt that its first mask was decoded from."""
 RELATED = {"nano": "classical"}
@@ -46,24 +50,23 @@ class Records:
 
     def decoding(self, backbone: str, kind: str) -> Samples:
         """Masks that a backbone decoded from a kind of prompt in :data:`PROMPTS`."""
-        return _samples(self.decoding_rows(backbone, kind), DECODING)
+        return _samples(self.decoding_rows(backbone, kind), DECODING[kind])
 
     def decoding_rows(self, backbone: str, kind: str) -> list[Row]:
         """The rows of :meth:`decoding`."""
         return [row for row in self.decoded[backbone] if row["prompt"] in PROMPTS[kind]]
 
     def tracking(self, tracker: str, *, held_out: bool) -> Samples:
-        """Tracked masks, the expected J of their first mask among the signals.
+        """Tracked masks; their factor is that of the expected J of their first mask.
 
         ``held_out``: by a decoding model fitted to other sequences.
         """
-        expected = self._expected_first(held_out)
-        rows = []
-        for row in self.tracked[tracker]:
-            prompt = STARTS[row["start"]]
-            first = 1.0 if prompt is None else expected[row["sequence"], prompt]
-            rows.append({**row, "signals": {**row["signals"], "reference": reference_signal(first)}})
-        return _samples(rows, TRACKING)
+        expected, rows = self._expected_first(held_out), self.tracked[tracker]
+        first = [
+            1.0 if (prompt := STARTS[row["start"]]) is None else expected[row["sequence"], prompt]
+            for row in rows
+        ]
+        return _samples(rows, TRACKING, [reference_factor(expected_j) for expected_j in first])
 
     def related(self, tracker: str, *, held_out: bool) -> Samples | None:
         """Tracked masks of the tracker in :data:`RELATED`, if there is one."""
@@ -105,9 +108,10 @@ def read_records(folder: Path) -> Records:
     return Records(decoded, tracked)
 
 
-def _samples(rows: list[Row], names: tuple[str, ...]) -> Samples:
+def _samples(rows: list[Row], names: tuple[str, ...], factor: Sequence[float] | None = None) -> Samples:
     return Samples(
         np.array([[row["signals"][name] for name in names] for row in rows]),
         np.array([row["j"] for row in rows]),
         np.array([row["sequence"] for row in rows]),
+        np.ones(len(rows)) if factor is None else np.array(factor),
     )

@@ -1,8 +1,9 @@
 """Fractional logistic regression with weights that are not negative, and its cross-validation by sequence.
 
-Expected J is the logistic of a weighted sum of signals (Papke and Wooldridge, 1996). Each signal is oriented
-so that more of it speaks for a better mask, and weights are kept from becoming negative, so expected J never
-falls when a signal improves. Frames of one sequence resemble each other, so each sequence weighs the same
+Expected J is the logistic of a weighted sum of signals (Papke and Wooldridge, 1996), times a factor that is
+known: 1, or that of the mask from which tracking started. Each signal is oriented so that more of it speaks
+for a better mask, and weights are kept from becoming negative, so expected J never falls when a signal
+improves. Frames of one sequence resemble each other, so each sequence weighs the same
 however long it is, and cross-validation leaves out whole sequences.
 """
 
@@ -39,21 +40,24 @@ class Samples:
     """(n,) region similarity with the truth, in 0..1."""
     sequences: NDArray[Any]
     """(n,) names; all that comes from one sequence shares a name."""
+    factor: Floats
+    """(n,) in 0..1, of expected J."""
 
     def __getitem__(self, rows: Any) -> Samples:
-        return Samples(self.signals[rows], self.j[rows], self.sequences[rows])
+        return Samples(self.signals[rows], self.j[rows], self.sequences[rows], self.factor[rows])
 
     def __add__(self, other: Samples) -> Samples:
         return Samples(
             np.concatenate([self.signals, other.signals]),
             np.concatenate([self.j, other.j]),
             np.concatenate([self.sequences, other.sequences]),
+            np.concatenate([self.factor, other.factor]),
         )
 
 
 @dataclass(frozen=True, eq=False)
 class Logistic:
-    """Expected J of a row of signals: ``1 / (1 + exp(-(bias + signals @ weights)))``."""
+    """Expected J of a row of signals, without its factor: ``1 / (1 + exp(-(bias + signals @ weights)))``."""
 
     weights: Floats
     bias: float
@@ -65,23 +69,27 @@ class Logistic:
         return {"bias": round(self.bias, 4), "weights": kept}
 
     def __call__(self, signals: Floats) -> Floats:
-        """(n,) expected J of (n, s) signals."""
+        """(n,) of (n, s) signals."""
         return np.asarray(1 / (1 + np.exp(-(signals @ self.weights + self.bias))))
 
 
 def fit(samples: Samples, ridge: float = RIDGE, least: float = LEAST) -> Logistic:
-    """The logistic of non-negative weights that fits best."""
+    """The logistic of non-negative weights that, times the factors, fits J best."""
     mean, spread = samples.signals.mean(axis=0), samples.signals.std(axis=0)
     varies = spread > 1e-6  # nothing can be learned of a signal that is always the same
     x, j = (samples.signals - mean) / np.where(varies, spread, np.inf), samples.j
+    factor = np.minimum(samples.factor, 1 - 1e-9)
     share = sequence_weights(samples.sequences)
 
     def loss(parameters: Floats) -> tuple[float, Floats]:
         weights, bias = parameters[:-1], parameters[-1]
         score = x @ weights + bias
         shift = weights - PRIOR * varies
-        value = share @ (np.logaddexp(0, score) - j * score) + ridge * shift @ shift
-        error = share * (1 / (1 + np.exp(-score)) - j)
+        logistic = 1 / (1 + np.exp(-score))
+        failure = 1 - factor * logistic
+        entropy = j * (np.logaddexp(0, -score) - np.log(factor)) - (1 - j) * np.log(failure)
+        value = share @ entropy + ridge * shift @ shift
+        error = share * (1 - logistic) * ((1 - j) * factor * logistic / failure - j)
         return value, np.append(x.T @ error + 2 * ridge * shift, error.sum())
 
     count = x.shape[1]
@@ -103,7 +111,8 @@ def cross_validated(
     asked = fold[: len(predicted)]
     for number in np.unique(asked):
         model = fit(every[fold != number], ridge)
-        predicted[asked == number] = model(samples.signals[asked == number])
+        left_out = samples[asked == number]
+        predicted[asked == number] = model(left_out.signals) * left_out.factor
     return predicted
 
 

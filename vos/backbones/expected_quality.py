@@ -1,9 +1,10 @@
 """The expected J of a mask that was decoded from points or a box.
 
 A backbone's predicted IoU ranks the candidates of one prompt; between prompts it says little. More is said by
-whether the candidates agree on what was meant, where the clicks lie in the mask, and how large it is: what
-went wrong has most often run into the background. Weights are fitted per backbone and kind of prompt by
-``training/confidence``; ``docs/confidence.md`` says how well they predict J.
+whether the candidates agree on what was meant, where the clicks lie in the mask, how large it is (what went
+wrong has most often run into the background), and whether colours change along its whole contour. Weights are
+fitted per backbone and kind of prompt by ``training/confidence``; ``docs/confidence.md`` says how well they
+predict J.
 """
 
 from __future__ import annotations
@@ -14,15 +15,27 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..ops.boxes import tight_box
 from ..ops.monotone_logistic import MonotoneLogistic
 from ..prompts import Prompt
 
 Masks = NDArray[np.bool_]
 Models = Mapping[str, MonotoneLogistic]
-"""By kind of prompt: ``box`` or ``points``."""
+"""By kind of prompt, see :func:`kind_of`."""
 
 LEAST_SHARE = 1e-4
 """Added to a mask's share of the image, whose logarithm is taken."""
+CONTRAST_WINDOW = 15
+"""Side in pixels of the windows whose mean colours are compared across the contour."""
+WEAKEST = 0.2
+"""Share of the contour, that of the least contrast, that decides on the contrast of a mask."""
+
+
+def kind_of(prompt: Prompt) -> str:
+    """``box`` (with or without points), ``click`` (a single point) or ``points`` (several)."""
+    if prompt.box is not None:
+        return "box"
+    return "click" if prompt.points is not None and len(prompt.points) == 1 else "points"
 
 
 def expected_quality(
@@ -31,6 +44,7 @@ def expected_quality(
     scores: NDArray[np.floating],
     candidates: Masks,
     mask: Masks,
+    image: NDArray[np.uint8],
 ) -> float:
     """Expected J in 0..1 of ``mask``, decoded from points, a box or both; 0 for an empty one.
 
@@ -40,11 +54,11 @@ def expected_quality(
         scores: (K,) predicted IoU of the candidates decoded from the prompt alone.
         candidates: (K, h, w) bool, at any resolution.
         mask: (H, W) bool, of the size of the image, after refinement.
+        image: (H, W, 3) uint8 RGB.
     """
     if not mask.any():
         return 0.0
-    signals = decoding_signals(prompt, scores, candidates, mask)
-    return models["points" if prompt.box is None else "box"](signals)
+    return models[kind_of(prompt)](decoding_signals(prompt, scores, candidates, mask, image))
 
 
 def decoding_signals(
@@ -52,12 +66,13 @@ def decoding_signals(
     scores: NDArray[np.floating],
     candidates: Masks,
     mask: Masks,
+    image: NDArray[np.uint8],
 ) -> dict[str, float]:
     """What speaks for a decoded mask that is not empty; arguments as for :func:`expected_quality`.
 
     ``score``: the best predicted IoU. ``agreement``: mean IoU of two candidates. ``depth``: of the first
     positive click, 1 at the mask's deepest point; 0 without clicks. ``smallness``: minus the logarithm of the
-    mask's share of the image.
+    mask's share of the image. ``contrast``: CIELAB distance across the contour, at its weakest fifth.
     """
     depth = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
     depth = depth / depth.max()
@@ -66,7 +81,30 @@ def decoding_signals(
         "agreement": _agreement(candidates),
         "depth": _depth_of_click(prompt, depth),
         "smallness": -float(np.log(mask.mean() + LEAST_SHARE)),
+        "contrast": _contrast(mask, image),
     }
+
+
+def _contrast(mask: Masks, image: NDArray[np.uint8]) -> float:
+    """Distance of the mean colours inside and outside of windows on the contour; 0 for a mask without one."""
+    box = tight_box(mask)
+    if box is None:
+        return 0.0
+    x0, y0, x1, y1 = box
+    room = CONTRAST_WINDOW
+    part = np.s_[max(y0 - room, 0) : y1 + room + 1, max(x0 - room, 0) : x1 + room + 1]
+    inside = mask[part].astype(np.float32)
+    lab = cv2.cvtColor(image[part].astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
+    window = (CONTRAST_WINDOW, CONTRAST_WINDOW)
+    total, area = cv2.blur(lab, window), cv2.blur(inside, window)
+    part_inside = cv2.blur(lab * inside[..., None], window)
+    eroded = cv2.erode(inside, np.ones((3, 3), np.uint8), borderValue=1)
+    contour = (inside > eroded) & (area < 1)
+    if not contour.any():
+        return 0.0
+    area = area[contour][:, None]
+    within, without = part_inside[contour] / area, (total - part_inside)[contour] / (1 - area)
+    return float(np.quantile(np.linalg.norm(within - without, axis=1), WEAKEST))
 
 
 def _agreement(candidates: Masks) -> float:

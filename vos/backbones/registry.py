@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
+from ..notices import warn_renamed
 from ..registry import load, unknown
 
 if TYPE_CHECKING:
     from .base import Backbone
 
-logger = logging.getLogger(__name__)
 
 __all__ = ["BACKBONES", "BackboneEntry", "backbone_name", "build_backbone"]
 
@@ -69,7 +68,7 @@ def backbone_name(name: str) -> str:
         ModelError: for a name that is not there.
     """
     if name in RENAMED:
-        logger.warning("backbone %s is called %s now; the old name will be removed", name, RENAMED[name])
+        warn_renamed("backbone", name, RENAMED[name])
         name = RENAMED[name]
     if name not in BACKBONES:
         raise unknown(ModelError, "backbone", name, BACKBONES)

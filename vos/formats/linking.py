@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from .reading import Annotations
 from .records import FrameRecord, ObjectMask
@@ -17,6 +16,8 @@ LEAST_IOU = 0.3
 def link_by_iou(annotations: Annotations) -> Annotations:
     """The annotations with one id for masks of one category that overlap by an IoU of at least 0.3 from one
     frame to the next. One to one, the largest sum of IoU; numbered from 1 in order of appearance."""
+    from scipy.optimize import linear_sum_assignment  # takes long to import
+
     new_ids: dict[int, int] = {}
     before: list[tuple[int, str | None, np.ndarray]] = []
     for record in annotations.records():

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 Ring = NDArray[np.int32]
 """(P, 2) x, y."""
@@ -72,6 +71,8 @@ def closed_path(pieces: Sequence[Ring]) -> Ring:
 
 def _nearest(path: Ring, ring: Ring) -> tuple[float, Ring, int]:
     """Distance, point of the path and row of the ring's point of the nearest pair."""
+    from scipy.spatial import cKDTree  # takes long to import
+
     distance, row = cKDTree(path).query(ring)
     own = int(np.argmin(distance))
     return float(distance[own]), path[int(row[own])], own

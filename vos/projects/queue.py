@@ -1,8 +1,8 @@
 """The review queue: which frames to look at first, and why.
 
 The doubt u of an object in a frame joins its signals, ``u = 1 - product(1 - w_i * v_i)``; locked frames have
-none. A correction helps the whole interval around it, less with distance: the queue takes the frame where it
-helps most, supposes it corrected, and goes on.
+none. The queue takes the frame whose correction mends most (:mod:`.benefit`), supposes it corrected, and goes
+on.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from ..errors import InputError
+from .benefit import REACH, ErrorModel, choose_frames, distances, locked_frames, mended
 from .events import Draft, Event
 from .signals import SIGNALS
 from .state import FrameState, State, Track
@@ -30,10 +29,6 @@ if TYPE_CHECKING:
 
 Doubts = NDArray[np.float64]
 
-REACH = 40.0
-"""Frames over which the help of a correction falls to 1/e."""
-APART = 5
-"""Frames between two items at least."""
 ITEMS = 20
 DOUBTFUL = 0.5
 """Doubt from which on a frame counts as uncertain."""
@@ -61,7 +56,7 @@ class QueueItem:
     video: str
     frame: int
     benefit: float
-    """Doubtful frames that a correction here would help, weighted by doubt and distance."""
+    """Errors 1 - J that a correction here is expected to mend, summed over frames and objects."""
     reasons: tuple[Reason, ...]
     """The most doubtful object first."""
 
@@ -96,11 +91,22 @@ class ReviewQueue:
 
 
 @cache
-def queue_weights() -> Mapping[str, float]:
-    """Weights of the signals, by name; ``benchmarks/corrections.py --fit`` fits them."""
+def _fitted() -> Mapping[str, Any]:
+    """What ``benchmarks/corrections.py --fit`` fits."""
     text = (resources.files("vos") / "assets" / "review_queue.json").read_text(encoding="utf-8")
-    weights: dict[str, float] = json.loads(text)["weights"]
+    fitted: dict[str, Any] = json.loads(text)
+    return fitted
+
+
+def queue_weights() -> Mapping[str, float]:
+    """Weights of the signals, by name."""
+    weights: dict[str, float] = _fitted()["weights"]
     return weights
+
+
+def expected_errors() -> ErrorModel:
+    """By which the queue weighs one frame against another."""
+    return ErrorModel(**_fitted()["errors"])
 
 
 def review_queue(
@@ -125,7 +131,9 @@ def review_queue(
     for key in keys:
         tracks = {object_id: state.track(key, object_id) for object_id in state.visible}
         doubts = {k: doubt(state, track, weights) for k, track in tracks.items()}
-        for frame, benefit in _choose(tracks, doubts, items):
+        fill = project.settings.fill
+        chosen = choose_frames(tracks, doubts, expected_errors(), fill=fill, count=items)
+        for frame, benefit in chosen:
             found.append(_item(state, key, frame, benefit, tracks, doubts, weights))
         for object_id, track in tracks.items():
             locked = sum(span.last - span.first + 1 for span in track.barriers)
@@ -177,52 +185,8 @@ def distance_signal(track: Track) -> Doubts:
     """(T,) the signal ``far``: by the distance from the nearest locked frame; 0 where there is none."""
     ramp = SIGNALS["far"].ramp
     assert ramp is not None
-    values = np.zeros(track.num_frames)
-    for interval in track.intervals:
-        inside = np.arange(interval.first, interval.last + 1)
-        before = inside - interval.first + 1 if interval.before is not None else np.inf
-        after = interval.last + 1 - inside if interval.after is not None else np.inf
-        if interval.sides != (None, None):
-            values[inside] = ramp.of_all(np.minimum(before, after))
-    return values
-
-
-def _choose(tracks: Mapping[int, Track], doubts: Mapping[int, Doubts], items: int) -> list[tuple[int, float]]:
-    """Frames and benefits, the best first, each supposing that those before it are corrected."""
-    if not tracks:
-        return []
-    num_frames = next(iter(tracks.values())).num_frames
-    barriers = {
-        k: [frame for span in track.barriers for frame in (span.first, span.last)]
-        for k, track in tracks.items()
-    }
-    chosen: list[tuple[int, float]] = []
-    allowed = np.ones(num_frames, bool)
-    for _ in range(items):
-        benefit = np.zeros(num_frames)
-        for object_id, u in doubts.items():
-            benefit += benefits(u, [*barriers[object_id], *(frame for frame, _ in chosen)])
-        benefit[~allowed] = 0
-        best = int(benefit.argmax())
-        if benefit[best] <= 0:
-            break
-        chosen.append((best, float(benefit[best])))
-        allowed[max(0, best - APART + 1) : best + APART] = False
-    return chosen
-
-
-def benefits(u: Doubts, barriers: Sequence[int]) -> Doubts:
-    """(T,) sum over all g between the same barriers of ``u_g * exp(-|g - f| / REACH)``; 0 at barriers."""
-    result = np.zeros(len(u))
-    edges = sorted({-1, *barriers, len(u)})
-    decay = float(np.exp(-1 / REACH))
-    for before, after in pairwise(edges):
-        part = u[before + 1 : after]
-        if part.any():
-            forward = lfilter([1.0], [1.0, -decay], part)
-            backward = lfilter([1.0], [1.0, -decay], part[::-1])[::-1]
-            result[before + 1 : after] = forward + backward - part
-    return result
+    away = distances(locked_frames(track))
+    return np.asarray(ramp.of_all(np.where(np.isfinite(away), away, 0.0)), np.float64)
 
 
 def _item(
@@ -240,7 +204,7 @@ def _item(
         if interval is None:
             continue
         inside = np.arange(interval.first, interval.last + 1)
-        near = doubts[object_id][inside] * np.exp(-np.abs(inside - frame) / REACH)
+        near = (doubts[object_id] * mended(np.minimum(distances(locked_frames(track)), REACH), frame))[inside]
         worst = int(inside[near.argmax()])
         signals = _signals(state, track, worst, worst, weights)
         if signals:

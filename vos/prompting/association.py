@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from ..results import FrameResult
 from .class_names import ClassInstance
@@ -82,6 +81,8 @@ def _on_track(entry: ClassInstance, tracked: FrameResult) -> bool:
 
 def assign(gains: NDArray[np.float64]) -> list[tuple[int, int]]:
     """(row, column) pairs of the assignment with the largest sum of ``gains`` (N, M)."""
+    from scipy.optimize import linear_sum_assignment  # takes long to import
+
     rows, columns = linear_sum_assignment(gains, maximize=True)
     return list(zip(rows.tolist(), columns.tolist(), strict=True))
 

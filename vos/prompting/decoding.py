@@ -258,7 +258,7 @@ def _decode(
     candidates = backbone.decode(features, prompts, multimask=True)
     logits, low_res, scores = _best(candidates)
     if getattr(backbone, "refines_itself", False):
-        return logits, _expected(backbone, prompts, candidates, logits, scores)
+        return logits, _expected(backbone, frame, prompts, candidates, logits, scores)
     if not refine:
         return logits, scores
     boxes = [tight_box(mask) for mask in logits > 0]
@@ -277,11 +277,16 @@ def _decode(
     lost = [row for row, mask in enumerate(refined > 0) if not mask.any()]
     refined[lost], refined_scores[lost] = logits[lost], scores[lost]
     # The refined score knows nothing of what the mask was decoded from.
-    return refined, _expected(backbone, prompts, candidates, refined, refined_scores)
+    return refined, _expected(backbone, frame, prompts, candidates, refined, refined_scores)
 
 
 def _expected(
-    backbone: Backbone, prompts: Sequence[Prompt], candidates: Candidates, logits: Floats, scores: Floats
+    backbone: Backbone,
+    frame: Frame,
+    prompts: Sequence[Prompt],
+    candidates: Candidates,
+    logits: Floats,
+    scores: Floats,
 ) -> Floats:
     """(N,) expected J of the decoded masks, where models of it were fitted; else the scores."""
     models: Models | None = getattr(backbone, "quality_models", None)
@@ -291,7 +296,7 @@ def _expected(
     for row, prompt in enumerate(prompts):
         if prompt.mask is None and prompt.low_res is None:
             first = candidates.scores[row].cpu().numpy(), candidates.low_res[row].cpu().numpy() > 0
-            expected[row] = expected_quality(models, prompt, *first, logits[row] > 0)
+            expected[row] = expected_quality(models, prompt, *first, logits[row] > 0, frame.image)
     return expected
 
 

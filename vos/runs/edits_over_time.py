@@ -9,7 +9,6 @@ from dataclasses import replace
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve
 
 from ..formats.reading import Annotations
 from ..formats.records import FrameRecord
@@ -157,6 +156,8 @@ def _mean_outline(
 
 def _best_shift(mask: Mask, other: Mask) -> NDArray[np.float64]:
     """(rows, columns) by which to move ``other`` so that it overlaps ``mask`` most; the middle of several."""
+    from scipy.signal import fftconvolve  # takes long to import
+
     overlap = fftconvolve(mask.astype(np.float32), other[::-1, ::-1].astype(np.float32))
     places = np.argwhere(overlap > overlap.max() - 0.5)
     shift: NDArray[np.float64] = places.mean(axis=0) - (np.array(other.shape) - 1)

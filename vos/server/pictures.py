@@ -54,11 +54,13 @@ def width_of(wanted: int | None, width: int) -> int:
 
 def encode_jpeg(frame: Frame, width: int) -> bytes:
     """The picture of a frame, ``width`` pixels wide."""
-    image = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
-    height, full = frame.size
+    image, (height, full) = frame.image, frame.size
     if width < full:
         size = (width, max(1, round(height * width / full)))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        # Averaging areas costs several times as much; down to half the size no pixel is left out without it.
+        way = cv2.INTER_LINEAR if full <= 2 * width else cv2.INTER_AREA
+        image = cv2.resize(image, size, interpolation=way)
+    image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     return bytes(np.asarray(data).tobytes())
 

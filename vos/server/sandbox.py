@@ -32,8 +32,9 @@ ORPHAN_SECONDS = 0.5
 _KINDS: dict[str, type[VosError]] = {"InputError": InputError, "MediaError": MediaError}
 
 
-def in_sandbox(request: dict[str, Any], memory: int = MEMORY_BYTES) -> dict[str, Any]:
-    """What :data:`TASKS` gives for a request, computed in a process of its own with so much memory.
+def in_sandbox(request: dict[str, Any], memory: int = MEMORY_BYTES, seconds: int = SECONDS) -> dict[str, Any]:
+    """What :data:`TASKS` gives for a request, computed in a process of its own with so much memory and
+    processor time.
 
     Raises:
         FormatError: if it takes too long, or the process dies.
@@ -43,16 +44,16 @@ def in_sandbox(request: dict[str, Any], memory: int = MEMORY_BYTES) -> dict[str,
     try:
         done = subprocess.run(
             COMMAND,
-            input=json.dumps({**request, "memory": memory, "parent": os.getpid()}),
+            input=json.dumps({**request, "memory": memory, "seconds": seconds, "parent": os.getpid()}),
             capture_output=True,
             text=True,
-            timeout=2 * SECONDS,
+            timeout=2 * seconds,
             env=environment,
             check=False,
         )
         answer = json.loads(done.stdout)
     except subprocess.TimeoutExpired as error:
-        raise FormatError(f"reading the file took longer than {2 * SECONDS} seconds") from error
+        raise FormatError(f"reading the file took longer than {2 * seconds} seconds") from error
     except ValueError as error:
         raise FormatError("the file could not be read within the limits of memory and time") from error
     if "error" in answer:
@@ -122,7 +123,7 @@ def main() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (request["memory"], request["memory"]))
-        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+        resource.setrlimit(resource.RLIMIT_CPU, (request["seconds"], request["seconds"]))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         answer: dict[str, Any] = {"result": TASKS[request["task"]](request)}

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..backbones.registry import BACKBONES, backbone_name
 from ..errors import ModelError, SettingsError
+from ..notices import warn_renamed
 from ..registry import load, unknown
 
 if TYPE_CHECKING:
     from .base import Tracker
 
-logger = logging.getLogger(__name__)
 
 __all__ = [
     "MODELS",
@@ -150,7 +149,7 @@ def split_model(model: str, backbone: str | None = None) -> tuple[str, str | Non
         ModelError: for a name that is neither, or a backbone for a tracker that has no use for one.
     """
     if model in RENAMED:
-        logger.warning("model %s is called %s now; the old name will be removed", model, RENAMED[model])
+        warn_renamed("model", model, RENAMED[model])
         model = RENAMED[model]
     if model not in TRACKERS:
         if model not in BACKBONES:

@@ -15,8 +15,9 @@ from typing import Any
 
 from ..errors import InputError, MediaError
 from .base import Reader
-from .facts import Probe, probe
+from .facts import Probe
 from .fetch import Fetched, is_address
+from .probing import probe
 from .selection import Video
 from .sizes import Size, parse_size
 from .source import find_source

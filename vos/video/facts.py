@@ -1,14 +1,9 @@
-"""What is in a video: facts for people and programs, and a list of what is unusual."""
+"""What :func:`vos.probe` reports of a video: facts, and a list of what is unusual."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
-
-from ..errors import MediaError
-from .fetch import Fetched, is_address
-from .source import find_source
 
 CountedBy = Literal["decoding", "packets", "estimate", "files"]
 
@@ -56,34 +51,3 @@ class Probe:
     """Everything in the file, such as ``0 video h264``."""
     unusual: tuple[str, ...] = field(default=())
     """Sentences on what may surprise."""
-
-
-def probe(source: str | os.PathLike[str], *, count: bool = False, allow_url: bool = False) -> Probe:
-    """Look at a video file, folder of images, or glob.
-
-    Goes through a file once without decoding it; with ``count``, decodes all of it, or reads all images.
-
-    Args:
-        source: as in :func:`vos.open_video`.
-        count: count the frames by decoding them.
-        allow_url: whether an address may be opened, see :func:`vos.open_video`.
-
-    Raises:
-        MediaError: if there is no video, or its first frame cannot be read.
-    """
-    if is_address(os.fspath(source)):
-        fetched = Fetched(os.fspath(source), allowed=allow_url)
-        try:
-            return replace(probe(fetched.path, count=count), source=fetched.name)
-        except MediaError as error:
-            raise MediaError(str(error).replace(str(fetched.path), fetched.name)) from error
-        finally:
-            fetched.close()
-    found = find_source(source)
-    if found.is_images:
-        from .image_facts import probe_images
-
-        return probe_images(found.text, found.paths, check=count)
-    from .file_facts import probe_file
-
-    return probe_file(found.text, found.paths[0], count=count)

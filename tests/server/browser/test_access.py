@@ -120,7 +120,7 @@ def luminance(colour: list[float]) -> float:
 
 def test_everything_fits_the_screen(annotator: Annotator) -> None:
     """From a small laptop to 4K nothing is cut off, and the frame has most of the room."""
-    page = annotator.page
+    page = annotator.mark(60, 70).page
     for width, height in [(1024, 700), (1280, 720), (3840, 2160)]:
         page.set_viewport_size({"width": width, "height": height})
         page.wait_for_timeout(50)
@@ -131,6 +131,9 @@ def test_everything_fits_the_screen(annotator: Annotator) -> None:
               .filter(([box]) => box.left < 0 || box.right > innerWidth)"""
         )
         assert cut == []
+        for panel in ("#left", "#right", "#objects"):
+            inside, room = page.eval_on_selector(panel, "(p) => [p.scrollWidth, p.clientWidth]")
+            assert inside <= room, (panel, width)
         assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
         stage = page.locator("#stage").bounding_box()
         assert stage is not None

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
 from vos.projects import Project
 from vos.testing import Scene
@@ -128,6 +129,24 @@ def test_brush_eraser_and_holes(annotator: Annotator, server: Server) -> None:
     assert mask[70, 110]
     assert not mask[60, 120]
     assert not mask[20, 120]
+
+
+def test_a_polygon_is_closed_by_enter_and_by_its_first_corner(annotator: Annotator, server: Server) -> None:
+    """Its corners can be taken back; three are needed."""
+    annotator.press("y").click(100, 40).click(140, 40).press("Enter")
+    annotator.wait_for("at least three corners")
+    annotator.click(20, 120).press("Backspace").click(140, 80).click(100, 80).press("Enter")
+    annotator.wait_for("Enter keeps it")
+    annotator.press("Enter")
+    annotator.wait_for("Kept")
+    square = anchored(server, 0)
+    assert square[42:79, 102:139].all()
+    assert square.sum() == pytest.approx(41 * 41, rel=0.06)
+    annotator.press("n").click(160, 40).click(200, 40).click(200, 80).click(160, 40).press("Enter")
+    annotator.wait_for("Kept")
+    shown = server.project.shown(CLIP, 0, 2)
+    assert shown is not None
+    assert shown.mask.sum() == pytest.approx(41 * 41 / 2, rel=0.1)
 
 
 def test_box_and_fresh_clicks(annotator: Annotator, server: Server, truth: Scene) -> None:

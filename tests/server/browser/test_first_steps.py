@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
-from vos.testing import Scene
+import pytest
+
+from vos.testing import Scene, ScriptedBackbone
 
 from .annotator import Annotator, iou, is_drawn
 from .conftest import CLIP, FRAMES, SIZE, Server
@@ -38,6 +41,29 @@ def test_clicks_make_a_mask(annotator: Annotator, server: Server, truth: Scene) 
     annotator.page.wait_for_function("() => !document.getElementById('saved').textContent.includes('Segm')")
     assert iou(annotator.overlay(SIZE), truth.labels[0] == 1) > 0.8
     assert server.project.state.track(CLIP, 1).anchors == {}, "nothing is kept before Enter"
+
+
+def test_enter_keeps_what_all_clicks_give(
+    annotator: Annotator,
+    server: Server,
+    truth: Scene,
+    backbone: ScriptedBackbone,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also if it comes before the answer to the last one: not the mask that was there before."""
+    annotator.click(60, 70)
+    annotator.wait_for("Enter keeps it")
+    annotator.page.wait_for_function("() => !document.getElementById('saved').textContent.includes('Segm')")
+    is_open, decode = threading.Event(), backbone.decode
+    monkeypatch.setattr(backbone, "decode", lambda *a, **k: is_open.wait(30) and decode(*a, **k))
+    annotator.click(200, 100).click(205, 105).press("Enter")
+    annotator.wait_for("Waiting for the mask")
+    assert server.project.state.track(CLIP, 1).anchors == {}
+    is_open.set()
+    annotator.wait_for("Kept")
+    shown = server.project.shown(CLIP, 0, 1)
+    assert shown is not None
+    assert iou(shown.mask, truth.labels[0] == 2) > 0.9
 
 
 def test_tracking_shows_masks_in_all_frames(annotator: Annotator, server: Server, truth: Scene) -> None:

@@ -63,6 +63,10 @@ def test_a_range_is_marked_by_dragging_in_the_timeline(annotator: Annotator, ser
     assert page.is_hidden("#selection")
     slider = page.locator("#timeline")
     expect(slider).to_have_attribute("aria-valuetext", f"frame 40 of {FRAMES}, 1 object, object 1 accepted")
+    annotator.press("Control+z")
+    annotator.wait_for("Undone: acceptance, frames 30 to 40")
+    annotator.press("Control+Shift+z")
+    annotator.wait_for("Done again: acceptance, frames 30 to 40")
 
 
 def test_tracking_shows_progress_and_can_be_cancelled(annotator: Annotator, server: Server) -> None:

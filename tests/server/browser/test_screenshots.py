@@ -20,7 +20,7 @@ from .conftest import FRAMES, Server
 
 pytestmark = pytest.mark.slow
 SIZE = (270, 480)
-COLOURS = 256
+QUALITY = 85
 
 
 @pytest.fixture(scope="session")
@@ -43,16 +43,14 @@ def clip(tmp_path_factory: pytest.TempPathFactory, truth: Scene) -> Path:
 
 @pytest.fixture
 def save(tmp_path: Path) -> Callable[[Annotator, str], None]:
-    """Writes a screenshot as a small PNG."""
+    """Writes a screenshot as a small file."""
     folder = Path(os.environ.get("VOS_SCREENSHOTS", tmp_path))
 
     def write(annotator: Annotator, name: str) -> None:
         annotator.page.mouse.move(640, 15)
         annotator.page.wait_for_timeout(300)
         picture = Image.open(io.BytesIO(annotator.screenshot())).convert("RGB")
-        picture.quantize(COLOURS, dither=Image.Dither.NONE).save(
-            folder / f"annotate-{name}.png", optimize=True
-        )
+        picture.save(folder / f"annotate-{name}.webp", quality=QUALITY, method=6)
 
     return write
 

@@ -29,8 +29,8 @@ from ..expected_quality import Models
 from ..image_crop import crop_box_around, low_res_of
 from .energy import Bools
 from .features import dense_grid
-from .hypotheses import search, search_with_probabilities
-from .quality import agreement_with, choose, predicted_quality
+from .hypotheses import search
+from .quality import choose, predicted_quality
 from .regions import Floats
 from .unary import unary_terms
 from .working_crop import RegionCrop, crop_regions
@@ -45,8 +45,6 @@ PADDING = 1
 """Pixels added to that margin."""
 LOGIT = 8.0
 """Logits well within (and off) the object."""
-AGREEMENT_WEIGHT = 0.3
-"""Weight of the agreement with another model's probabilities, beside the predicted IoU."""
 SOFTNESS = 1.0
 """Width in pixels at working scale over which logits fall along the contour."""
 
@@ -113,8 +111,6 @@ def decode_one(
     prompt: Prompt,
     similarity: Floats | None,
     count: int,
-    probability_maps: Sequence[Floats] = (),
-    agreement: float = AGREEMENT_WEIGHT,
 ) -> tuple[Floats, Floats]:
     """(count, H, W) logits of one prompt, from small to large, and their (count,) scores.
 
@@ -123,27 +119,14 @@ def decode_one(
         prompt: points, a box or a mask.
         similarity: (h, w) of a guide, on any grid over the image.
         count: candidates.
-        probability_maps: (H, W) probabilities of the object by another model: hypotheses are also searched
-            with them as a unary term, and those that agree with them rank higher. Not used with a mask
-            prompt.
-        agreement: weight of that beside the predicted IoU.
     """
     crop = _crop_for(context, prompt)
     terms = unary_terms(crop, prompt, similarity)
     found = search(crop.regions, terms)
-    if probability_maps and terms.mask_prompt is None:
-        probabilities = np.stack(
-            [crop.regions.mean(crop.values(probability_map)) for probability_map in probability_maps]
-        )
-        found = search_with_probabilities(crop.regions, terms, found, probabilities)
-        quality = predicted_quality(crop.regions, terms, found)
-        quality += np.float32(agreement) * agreement_with(crop.regions, found, probabilities.mean(axis=0))
-        quality = np.clip(quality / (1 + agreement), 0, 1)
-    else:
-        quality = predicted_quality(crop.regions, terms, found)
+    quality = predicted_quality(crop.regions, terms, found)
     picked = choose(crop.regions, found, quality, count)
     picked.sort(key=lambda k: float(found[k] @ crop.regions.area))
-    logits = np.stack([_to_logits(crop, prompt, found[k][crop.regions.labels]) for k in picked])
+    logits = np.stack([mask_logits(crop, prompt, found[k][crop.regions.labels]) for k in picked])
     return logits, quality[picked]
 
 
@@ -186,7 +169,7 @@ def _union(
     return np.concatenate([np.minimum(one[:2], other[:2]), np.maximum(one[2:], other[2:])])
 
 
-def _to_logits(crop: RegionCrop, prompt: Prompt, mask: Bools) -> Floats:
+def mask_logits(crop: RegionCrop, prompt: Prompt, mask: Bools) -> Floats:
     """(H, W) logits of an (h, w) mask in crop pixels; the prompt is obeyed to the pixel."""
     soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), SOFTNESS, borderType=cv2.BORDER_REPLICATE)
     logits = LOGIT * (2 * crop.to_image(soft, outside=0.0) - 1)

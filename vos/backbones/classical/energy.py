@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import breadth_first_order, connected_components, dijkstra, maximum_flow
+from scipy.sparse.csgraph import connected_components, dijkstra
 
 from .regions import Floats, Regions
 
@@ -39,42 +39,7 @@ def border_costs(regions: Regions, smoothness: float) -> Floats:
 
 def minimum_cut(regions: Regions, unary: Floats, costs: Floats) -> Bools:
     """(n,) the labelling of least energy; ``unary`` is per pixel, positive for the object."""
-    count = len(regions)
-    chosen = solve_cut(regions.first, regions.second, costs, unary * regions.area)
-    assert len(chosen) == count
-    return chosen
-
-
-def solve_cut(first: NDArray[np.int32], second: NDArray[np.int32], costs: Floats, unary: Floats) -> Bools:
-    """(n,) minimum cut of a graph: True for the nodes on the source's side.
-
-    Args:
-        first, second: (m,) nodes of every undirected edge.
-        costs: (m,) what cutting it costs, 0 or more.
-        unary: (n,) to the source if positive, to the sink if negative.
-    """
-    count = len(unary)
-    nodes = np.arange(count, dtype=np.int32)
-    source, sink = np.full(count, count, np.int32), np.full(count, count + 1, np.int32)
-    # The solver counts in whole numbers: the dearest edge is 1,000; no unary term needs more than cuts a node
-    # off. Where no edge costs anything to speak of, unary terms still have to fit into 32 bits.
-    unit = 1_000 / max(float(costs.max(initial=0)), 1e-3)
-    bound = 1 + np.bincount(first, costs, count) + np.bincount(second, costs, count)
-    unary = np.clip(unary, -bound, bound)
-    capacity = np.concatenate([costs, costs, np.maximum(unary, 0), np.maximum(-unary, 0)]) * unit
-    graph = csr_array(
-        (
-            np.rint(capacity).astype(np.int32),
-            (np.concatenate([first, second, source, nodes]), np.concatenate([second, first, nodes, sink])),
-        ),
-        shape=(count + 2, count + 2),
-    )
-    residual = graph - maximum_flow(graph, count, count + 1).flow
-    residual.data = np.maximum(residual.data, 0)
-    residual.eliminate_zeros()
-    side = np.zeros(count + 2, bool)
-    side[breadth_first_order(residual, count, return_predecessors=False)] = True
-    return side[:count]
+    return regions.cut_graph.cut(costs, unary * regions.area)
 
 
 def colour_unary(regions: Regions, on: Floats, off: Floats) -> Floats:

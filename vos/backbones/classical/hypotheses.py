@@ -3,8 +3,6 @@ small and large."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from .contours import refine_contour
@@ -20,10 +18,6 @@ GAP = 0.12
 """A box is drawn tight: where the object misses a side by this share of the box, regions there are
 favoured."""
 TIGHT_WEIGHT = 0.4
-NETWORK_WEIGHT = 0.8
-"""Unary term of a certain probability of another model."""
-LEAST_PROBABILITY = 1e-3
-"""Added to probabilities, whose logarithm is taken."""
 
 
 def search(regions: Regions, terms: UnaryTerms) -> Bools:
@@ -40,24 +34,6 @@ def search(regions: Regions, terms: UnaryTerms) -> Bools:
     )
 
 
-def search_with_probabilities(
-    regions: Regions, terms: UnaryTerms, found: Bools, probabilities: Floats
-) -> Bools:
-    """(K', n) the labellings found, those found with another model's probabilities as a unary term, and those
-    of the probabilities themselves.
-
-    ``probabilities`` (B, n) are probabilities of the object by region.
-    """
-    mean = probabilities.mean(axis=0)
-    odds = np.log((mean + LEAST_PROBABILITY) / (1 - mean + LEAST_PROBABILITY)) / 2
-    unary = terms.unary + np.float32(NETWORK_WEIGHT) * np.clip(odds, -1, 1).astype(np.float32)
-    guided = search(regions, replace(terms, unary=unary))
-    own = probabilities > 0.5
-    own[:, terms.background] = False
-    own[:, terms.seeds] = True
-    return _distinct([*found, *guided, *own])
-
-
 def _distinct(found: list[Bools]) -> Bools:
     """(K, n) the labellings that differ and are not empty, in order; at least the first."""
     kept = {labelling.tobytes(): labelling for labelling in found if labelling.any()}
@@ -69,6 +45,8 @@ def _iterate(regions: Regions, terms: UnaryTerms, start: Initialisation, bias: f
     on, off = start.on, start.off
     stretch = np.zeros(len(regions), np.float32)
     chosen = on > 0
+    # Then rounds differ in their colours alone: one that changes nothing is the last.
+    settles = terms.box is None and terms.keep_prior == PRIOR_WEIGHT
     for round_number in range(ROUNDS):
         last = round_number == ROUNDS - 1
         unary = COLOUR_WEIGHT * colour_unary(regions, on, off) + terms.unary + stretch + bias
@@ -77,7 +55,7 @@ def _iterate(regions: Regions, terms: UnaryTerms, start: Initialisation, bias: f
         cut = minimum_cut(regions, unary, costs)
         if terms.one_piece and (cut & terms.seeds).any():
             cut = connected_to(regions, cut, terms.seeds)
-        if not cut.any():
+        if not cut.any() or (settles and round_number > 0 and np.array_equal(cut, chosen)):
             break
         chosen = cut
         on, off = chosen.astype(np.float32), (~chosen).astype(np.float32)

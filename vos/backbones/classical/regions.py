@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from .cut_graph import CutGraph
+
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int32]
 
@@ -87,6 +89,11 @@ class Regions:
         kernel = np.exp(_squared_distances(self.features, self.features) * np.float32(-0.5 / SIMILAR**2))
         np.fill_diagonal(kernel, 0)
         return kernel
+
+    @cached_property
+    def cut_graph(self) -> CutGraph:
+        """The graph of the regions, for minimum cuts."""
+        return CutGraph(len(self), self.first, self.second)
 
     def proximity(self, reach: float) -> Floats:
         """(n, n) Gaussian of ``reach`` pixels of the distance between regions."""

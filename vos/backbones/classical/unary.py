@@ -70,12 +70,12 @@ def unary_terms(crop: RegionCrop, prompt: Prompt, similarity: Floats | None) -> 
     image."""
     regions = crop.regions
     on_points, off_points = _split_points(crop, prompt)
-    seeds, off_seeds = _clicked(regions, on_points, off_points)
+    seeds, off_seeds = clicked_regions(crop, prompt)
     mask_prompt = _mask_prompt(crop, prompt)
     box = None if prompt.box is None else crop.edges(prompt.box)
     background = off_seeds.copy()
     if box is not None:
-        background |= _outside(regions, box) & ~seeds
+        background |= regions_outside(regions, box) & ~seeds
     unary = _click_unary(regions, seeds, off_seeds)
     if similarity is not None:
         unary = unary + _guided(crop, similarity)
@@ -109,8 +109,9 @@ def _split_points(crop: RegionCrop, prompt: Prompt) -> tuple[Floats | None, Floa
     return (on if len(on) else None), (off if len(off) else None)
 
 
-def _clicked(regions: Regions, on_points: Floats | None, off_points: Floats | None) -> tuple[Bools, Bools]:
+def clicked_regions(crop: RegionCrop, prompt: Prompt) -> tuple[Bools, Bools]:
     """(n,) regions clicked on, and those clicked off; a region clicked both ways is neither."""
+    regions, (on_points, off_points) = crop.regions, _split_points(crop, prompt)
     on, off = np.zeros(len(regions), bool), np.zeros(len(regions), bool)
     if on_points is not None:
         on[regions.at(on_points)] = True
@@ -129,7 +130,7 @@ def _mask_prompt(crop: RegionCrop, prompt: Prompt) -> Floats | None:
     return None
 
 
-def _outside(regions: Regions, box: tuple[float, float, float, float]) -> Bools:
+def regions_outside(regions: Regions, box: tuple[float, float, float, float]) -> Bools:
     """(n,) regions that lie mostly outside the box; at least the one in its middle does not."""
     height, width = regions.size
     x0, y0, x1, y1 = (round(v) for v in box)
@@ -228,13 +229,13 @@ def _of_box(regions: Regions, base: UnaryTerms, box: tuple[float, float, float, 
             inside.astype(np.float32), base.background.astype(np.float32), np.zeros(len(regions), np.float32)
         )
     )
-    unary = base.unary + ENCLOSED_WEIGHT * _enclosed(regions, base.background)
+    unary = base.unary + ENCLOSED_WEIGHT * enclosure(regions, base.background)
     return replace(
         base, initialisations=tuple(initialisations), biases=(-0.3, 0.0, 0.3), unary=unary, keep_prior=0.0
     )
 
 
-def _enclosed(regions: Regions, outside: Bools) -> Floats:
+def enclosure(regions: Regions, outside: Bools) -> Floats:
     """(n,) -1..1, how much contrast lies between every region and the outside, against the mean inside."""
     if not outside.any() or outside.all():
         return np.zeros(len(regions), np.float32)

@@ -1,9 +1,9 @@
 """``interactive``: first masks from points, boxes, strokes and rough masks, by a small network of our own.
 
-It looks twice: at the whole image, or at the surroundings of a box or a rough mask, and then close by at
-what it found, as interactive segmentation does with small objects (FocalClick, Chen et al., 2022). Points are
-answered in the order they were given, and each further one changes what lies around it alone
-(:mod:`.corrections`).
+The first point is looked for in the whole image, a box in its surroundings, and further points in those of
+the mask that they correct, as interactive segmentation does with small objects (FocalClick, Chen et al.,
+2022). Points are answered in the order they were given, and each further one changes what lies around it
+alone (:mod:`.corrections`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,9 +23,10 @@ from ...ops.boxes import tight_box
 from ...ops.monotone_logistic import load_models
 from ...prompts import Prompt
 from ..base import Candidates, FrameFeatures, Guidance
-from ..classical.backbone import AGREEMENT_WEIGHT, GraphCutBackbone, decode_one
-from ..classical.working_crop import crop_regions
+from ..classical.backbone import GraphCutBackbone, decode_one, mask_logits
+from ..classical.working_crop import RegionCrop, crop_regions
 from ..expected_quality import Models
+from ..folding import with_folded_norms
 from ..image_crop import CropBox, Floats, crop_box_around, low_res_of
 from ..sam.backbone import check_device, check_dtype
 from ..weights.checkpoints import load_state
@@ -32,6 +34,7 @@ from ..weights.location import packaged_interactive
 from .choice import Answer, distinct, rank
 from .corrections import corrected, moved, obeyed, obeys
 from .crops import PADDING, FeatureCrop, input_size, prompt_planes
+from .fusion import Evidence, FusionSettings, fuse
 from .motion import MotionSettings, ResidualFlow, motion_log_odds, residual_flows
 from .network import InteractiveNetwork, interactive_from
 from .spreading import SpreadSettings, spread
@@ -45,6 +48,9 @@ GIVEN_QUALITY = 0.8
 """Expected IoU of a mask that points correct, before they do."""
 CERTAIN = 5.8
 """Size of the network's logits at most, where motion may contradict them."""
+LEAST_MARGIN, ROOM = 0.5, 1.7
+"""A crop serves for the next point as well while the object has this share of its margin, and the crop at
+most so many times the pixels of a new one."""
 LEAST_LENGTH = 1e-12
 SPREAD_PIXELS = 60_000
 """Pixels of the crop whose regions a point spreads over."""
@@ -60,16 +66,24 @@ class InteractiveSettings:
     """Pixels of the box around an object."""
     margin: float = 0.35
     """Margin around an object, in mean sides of its box."""
-    closer: float = 0.7
-    """A second pass on a crop is made if the crop has less than this share of the image."""
     local: bool = True
     """Whether a further point changes what lies around it alone."""
     spread: SpreadSettings | None = field(default_factory=SpreadSettings)
     """How far a further point reaches beyond what the network changes; None: no further."""
-    gain: float = 0.15
-    """Expected IoU that must be won for a further point to be answered as if all had been given at once."""
+    fusion: FusionSettings = field(default_factory=FusionSettings)
+    """How the evidence for the first mask is weighed."""
     motion: MotionSettings | None = field(default_factory=MotionSettings)
     """How motion helps with the first prompt; None: it does not."""
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """What a prompt was answered with."""
+
+    answers: list[Answer]
+    """The best one first."""
+    crop: CropBox | None = None
+    """In which the last point was decoded; None: in the whole image."""
 
 
 @dataclass(eq=False)
@@ -82,8 +96,10 @@ class InteractiveContext:
     """Those of the classical backbone."""
     crops: dict[CropBox, FeatureCrop] = field(default_factory=dict)
     """Crops encoded since, a few."""
-    answers: dict[bytes, list[Answer]] = field(default_factory=dict)
-    """Answers by prompt, a few: the next point continues from them."""
+    regions: dict[CropBox, RegionCrop] = field(default_factory=dict)
+    """Of crops, a few."""
+    decoded: dict[bytes, Decoded] = field(default_factory=dict)
+    """By prompt, a few: the next point continues from them."""
     flows: Sequence[ResidualFlow] = ()
     """To images near this one in time, where there is a video."""
 
@@ -112,7 +128,7 @@ class InteractiveBackbone:
             ModelError: if the device or dtype is not known or not there.
         """
         self.device, self.dtype = check_device(device), check_dtype(dtype)
-        self.network = network.to(self.device, self.dtype).eval()
+        self.network = with_folded_norms(network).to(self.device, self.dtype)
         self.network.to(memory_format=torch.channels_last)
         self.settings = settings or InteractiveSettings()
         self.classical = GraphCutBackbone()
@@ -163,29 +179,28 @@ class InteractiveBackbone:
         for row, prompt in enumerate(prompts):
             if prompt.mask is not None and prompt.mask.shape != size:
                 raise PromptError(f"mask must have the size of the image, {size}, got {prompt.mask.shape}")
-            for place, answer in enumerate(distinct(self._answers(context, prompt), count)):
+            for place, answer in enumerate(distinct(self._decoded(context, prompt).answers, count)):
                 logits[row, place], scores[row, place] = obeyed(answer.logits, prompt), answer.quality
         return Candidates(
             torch.from_numpy(logits), torch.from_numpy(low_res_of(logits)), torch.from_numpy(scores)
         )
 
-    def _answers(self, context: InteractiveContext, prompt: Prompt) -> list[Answer]:
-        """Candidates for a prompt, the best one first."""
+    def _decoded(self, context: InteractiveContext, prompt: Prompt) -> Decoded:
+        """Candidates for a prompt."""
         key = _key(prompt)
-        if key not in context.answers:
-            while len(context.answers) >= CACHED_ANSWERS:
-                context.answers.pop(next(iter(context.answers)))
+        if key not in context.decoded:
+            _make_room(context.decoded, CACHED_ANSWERS)
             earlier = self._earlier(prompt)
             if earlier is None:
-                found = self._first(context, prompt)
+                found = Decoded(self._first(context, prompt))
             elif earlier.mask is not None and earlier.box is None and earlier.points is None:
                 # Points on a mask correct it: the rest of it stays as it is.
                 given = Answer(LOGIT * (2 * earlier.mask.astype(np.float32) - 1), GIVEN_QUALITY)
-                found = self._further(context, prompt, [given])
+                found = self._further(context, prompt, Decoded([given]))
             else:
-                found = self._further(context, prompt, self._answers(context, earlier))
-            context.answers[key] = found
-        return context.answers[key]
+                found = self._further(context, prompt, self._decoded(context, earlier))
+            context.decoded[key] = found
+        return context.decoded[key]
 
     def _earlier(self, prompt: Prompt) -> Prompt | None:
         """The prompt without its last point; None if it is answered from nothing."""
@@ -201,64 +216,59 @@ class InteractiveBackbone:
         return replace(prompt, points=prompt.points[:-1], labels=prompt.labels[:-1])
 
     def _first(self, context: InteractiveContext, prompt: Prompt) -> list[Answer]:
-        """Without a previous mask: graph cuts, with probabilities by network and motion as a unary term."""
-        size, probability_maps, agreement = context.whole.image_size, [], AGREEMENT_WEIGHT
-        if prompt.mask is None and prompt.low_res is None:
-            crop = context.whole if prompt.box is None else self._around(context, prompt.box, prompt)
-            found = [answer.logits for answer in self._ask(crop, prompt, None)]
-            odds = motion_log_odds(context.flows, prompt, size, self.settings.motion)
-            if odds is not None and self.settings.motion is not None:
-                found = [np.clip(logits, -CERTAIN, CERTAIN) + odds for logits in found]
-                agreement = self.settings.motion.agreement
-            probability_maps = [probability(logits) for logits in found]
-        cut = decode_one(context.cut.context, prompt, None, CANDIDATES, probability_maps, agreement)
-        answers = [Answer(logits, float(score)) for logits, score in zip(*cut, strict=True)]
-        return rank(answers, size, prompt)
+        """Without a previous mask: network, motion, colours and position together; of masks, graph cuts."""
+        placed = prompt.box is not None or (prompt.labels is not None and (prompt.labels == 1).any())
+        if not placed or prompt.mask is not None or prompt.low_res is not None:
+            cut = decode_one(context.cut.context, prompt, None, CANDIDATES)
+            answers = [Answer(logits, float(score)) for logits, score in zip(*cut, strict=True)]
+            return rank(answers, context.whole.image_size, prompt)
+        if prompt.box is None:
+            crop, regions = context.whole, context.cut.context.whole
+        else:
+            crop = self._around(context, prompt.box, prompt)
+            regions = self._regions(context, crop.box)
+        return [
+            Answer(mask_logits(regions, prompt, mask), quality)
+            for mask, quality in fuse(
+                regions, prompt, self._evidence(context, crop, prompt), self.settings.fusion
+            )
+        ]
 
-    def _together(self, context: InteractiveContext, prompt: Prompt) -> list[Answer]:
-        """What the network makes of several points at once."""
-        first = rank(self._ask(context.whole, prompt, None), context.whole.image_size, prompt)
-        found = tight_box(first[0].logits > 0)
-        if found is None:
-            return first
-        closer = self._around(context, np.asarray(found, np.float32), prompt)
-        if _pixels(closer.box) > self.settings.closer * _pixels(context.whole.box):
-            closer = context.whole
-        second = self._ask(closer, prompt, closer.values(first[0].logits))
-        return rank(second, context.whole.image_size, prompt) + first[1:]
+    def _evidence(self, context: InteractiveContext, crop: FeatureCrop, prompt: Prompt) -> Evidence:
+        """The network asked twice, the second time with motion and its own answer as the previous mask."""
+        odds = motion_log_odds(context.flows, prompt, context.whole.image_size, self.settings.motion)
+        motion = None if odds is None else crop.values(odds)
+        shift = np.float32(0) if motion is None else motion
+        first, quality = self._network(crop, prompt, None)
+        before = np.clip(first[int(quality.argmax())], -CERTAIN, CERTAIN) + shift
+        logits, _ = self._network(crop, prompt, before)
+        likely = probability(np.clip(logits, -CERTAIN, CERTAIN) + shift).mean(axis=0)
+        return Evidence(np.clip(logits, -LOGIT, LOGIT).mean(axis=0), likely, motion)
 
-    def _further(self, context: InteractiveContext, prompt: Prompt, before: list[Answer]) -> list[Answer]:
+    def _further(self, context: InteractiveContext, prompt: Prompt, before: Decoded) -> Decoded:
         """One point more than what ``before`` answers."""
         assert prompt.points is not None
         assert prompt.labels is not None
         point, label = prompt.points[-1], int(prompt.labels[-1])
-        kept = [answer for answer in before if obeys(answer.logits, prompt)]
-        if kept and kept[0] is before[0]:
-            return kept
-        old = before[0].logits
+        kept = [answer for answer in before.answers if obeys(answer.logits, prompt)]
+        if kept and kept[0] is before.answers[0]:
+            return Decoded(kept, before.crop)
+        old = before.answers[0].logits
         found = tight_box(old > 0)
         crop = context.whole
         if found is not None:
             around = np.asarray(found, np.float32)
             if label == 1:
                 around = np.concatenate([np.minimum(around[:2], point), np.maximum(around[2:], point)])
-            crop = self._around(context, around, prompt)
+            crop = self._around(context, around, prompt, before.crop)
         asked = rank(self._ask(crop, prompt, crop.values(old)), context.whole.image_size, prompt)
         answers = [Answer(corrected(old, answer.logits, point, label), answer.quality) for answer in asked]
         if self.settings.spread is not None:
-            near = crop_regions(context.image, crop.box, SPREAD_PIXELS)
+            near = self._regions(context, crop.box)
             wider = spread(near, old, asked[0].logits, prompt, self.settings.spread)
             answers[0] = Answer(moved(answers[0].logits, wider, label), answers[0].quality)
         answers.sort(key=lambda answer: not obeys(answer.logits, prompt))
-        afresh = []
-        if self.settings.gain < 1:
-            afresh = [a for a in self._together(context, prompt) if obeys(a.logits, prompt)]
-        if afresh and (
-            afresh[0].quality > answers[0].quality + self.settings.gain
-            or not obeys(answers[0].logits, prompt)
-        ):
-            return afresh + answers + kept
-        return answers + kept + afresh
+        return Decoded(answers + kept, crop.box)
 
     def _encode_crop(self, image: NDArray[np.uint8], box: CropBox, pixels: int) -> FeatureCrop:
         x0, y0, x1, y1 = box
@@ -269,27 +279,52 @@ class InteractiveBackbone:
         shown = (planes / 127.5 - 1).contiguous(memory_format=torch.channels_last)
         return FeatureCrop(box, (image.shape[0], image.shape[1]), size, self.network.encoder(shown))
 
-    def _around(self, context: InteractiveContext, box: NDArray[np.floating], prompt: Prompt) -> FeatureCrop:
-        """The surroundings of a box and of the points on the object."""
-        surroundings = crop_box_around(
-            _with_points(box, prompt), context.whole.image_size, self.settings.margin, PADDING
-        )
+    def _around(
+        self,
+        context: InteractiveContext,
+        box: NDArray[np.floating],
+        prompt: Prompt,
+        last: CropBox | None = None,
+    ) -> FeatureCrop:
+        """The surroundings of a box and of the points on the object; the ``last`` crop if it still serves."""
+        box, size, margin = _with_points(box, prompt), context.whole.image_size, self.settings.margin
+        surroundings = crop_box_around(box, size, margin, PADDING)
+        if last is not None:
+            x0, y0, x1, y1 = crop_box_around(box, size, LEAST_MARGIN * margin, PADDING)
+            within = last[0] <= x0 and last[1] <= y0 and last[2] >= x1 and last[3] >= y1
+            if within and _pixels(last) <= ROOM * _pixels(surroundings):
+                surroundings = last
+        if surroundings == context.whole.box:
+            return context.whole
         if surroundings not in context.crops:
-            while len(context.crops) >= CACHED_CROPS:
-                context.crops.pop(next(iter(context.crops)))
+            _make_room(context.crops, CACHED_CROPS)
             pixels = self.settings.close_pixels
             context.crops[surroundings] = self._encode_crop(context.image, surroundings, pixels)
         return context.crops[surroundings]
 
+    def _regions(self, context: InteractiveContext, box: CropBox) -> RegionCrop:
+        if box not in context.regions:
+            _make_room(context.regions, CACHED_CROPS)
+            context.regions[box] = crop_regions(context.image, box, SPREAD_PIXELS)
+        return context.regions[box]
+
     def _ask(self, crop: FeatureCrop, prompt: Prompt, mask: Floats | None) -> list[Answer]:
         """The network's candidates, brought to the size of the image."""
-        planes = torch.from_numpy(prompt_planes(crop, prompt, mask))[None].to(self.device, self.dtype)
-        logits, quality = self.network.decoder(crop.levels, planes)
-        scores = torch.sigmoid(quality[0].float()).cpu().numpy()
         return [
             Answer(crop.to_image(values, -LOGIT), float(score))
-            for values, score in zip(logits[0].float().cpu().numpy(), scores, strict=True)
+            for values, score in zip(*self._network(crop, prompt, mask), strict=True)
         ]
+
+    def _network(self, crop: FeatureCrop, prompt: Prompt, mask: Floats | None) -> tuple[Floats, Floats]:
+        """(3, h, w) logits in the pixels of the crop, and their (3,) expected IoU."""
+        planes = torch.from_numpy(prompt_planes(crop, prompt, mask))[None].to(self.device, self.dtype)
+        logits, quality = self.network.decoder(crop.levels, planes)
+        return logits[0].float().cpu().numpy(), torch.sigmoid(quality[0].float()).cpu().numpy()
+
+
+def _make_room(cache: dict[Any, Any], size: int) -> None:
+    while len(cache) >= size:
+        cache.pop(next(iter(cache)))
 
 
 def _key(prompt: Prompt) -> bytes:

@@ -41,9 +41,6 @@ class MotionSettings:
     """Log-odds per deviation."""
     limit: float = 4.0
     """Log-odds at most, either way."""
-    agreement: float = 1.2
-    """Weight of the agreement of a hypothesis with the network's probabilities and motion together, beside
-    its predicted IoU."""
 
 
 @dataclass(frozen=True, eq=False)

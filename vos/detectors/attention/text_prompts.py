@@ -14,7 +14,7 @@ from ...results import MAX_OBJECTS
 
 TEMPLATE = "Image of {}."
 VOCABULARIES = ("pascal", "coco", "synthetic")
-"""Class lists that are part of the package; the last is that of :mod:`vos.detectors.synthetic.world`."""
+"""Class lists that are part of the package: files in ``vos/assets/vocabularies``."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,6 @@ def load_vocabulary(name_or_path: str | Path) -> Vocabulary:
     Raises:
         PromptError: if the file cannot be read or does not have that form.
     """
-    if str(name_or_path) == "synthetic":
-        from ..synthetic.world import world_vocabulary
-
-        return world_vocabulary()
     if str(name_or_path) in VOCABULARIES:
         text = _shipped(str(name_or_path))
     else:

@@ -22,7 +22,7 @@ from ...testing import Scene, Shape, scene
 from ...testing.shapes import Path as Motion
 from ...testing.shapes import Plane, line, shuttle
 from ...testing.texture import random_generator, sample, texture
-from ..attention.text_prompts import ClassWords, Vocabulary
+from ..attention.text_prompts import Vocabulary, load_vocabulary
 
 Colour = tuple[int, int, int]
 
@@ -69,11 +69,7 @@ def world_lexicon() -> Vocabulary:
 
 def world_vocabulary() -> Vocabulary:
     """The 20 classes with their second names, and the four grounds as background."""
-    classes = tuple(
-        ClassWords(f"{colour} {shape}", (f"{colour} {SHAPES[shape][0]}",))
-        for shape, colour in itertools.product(SHAPES, COLOURS)
-    )
-    return Vocabulary(tuple(GROUNDS), classes)
+    return load_vocabulary("synthetic")
 
 
 _PERIODS = 16

@@ -14,11 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
-Labels = NDArray[np.uint8]
+from ...results import VOID, Labels
 
-VOID = 255
-"""Label of pixels that come from outside the frame: never learned from."""
+Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -53,13 +51,14 @@ def view(
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        labels: (H, W) uint8.
+        labels: (H, W) ids.
         background: (H, W, 3) uint8, the frame without its objects: see :func:`fill`.
         scale: size of the view over size of the frame, before the random change.
         rng: where all chance comes from.
 
     Returns:
-        The view (h, w, 3) and its labels (h, w), VOID where the view looks past the frame.
+        The view (h, w, 3) and its labels (h, w), VOID where the view looks past the frame:
+        these pixels are never learned from.
     """
     pasted = _paste(image, labels, background, settings, rng)
     zoom = scale * float(np.exp(rng.uniform(-settings.scale, settings.scale)))

@@ -1,7 +1,8 @@
 """Confidence: the expected J of a mask, predicted from signals that need no ground truth.
 
 It is a monotone logistic (:mod:`vos.ops.monotone_logistic`) of a few signals of the mask (:class:`Signals`),
-each oriented so that a higher value means a better mask. The weights of each tracker are a file in
+each oriented so that a higher value means a better mask, times a factor for the reference mask
+(:func:`reference_factor`), whose errors the tracked one inherits. The weights of each tracker are a file in
 ``vos/assets/confidence``, made by ``training/confidence``; ``docs/confidence.md`` says how well they predict
 J on sequences that they were not fitted to.
 """
@@ -27,8 +28,10 @@ RIM = 3.0
 """Width in pixels of the rim of a mask: what J loses first."""
 STRIP = 4.0
 """Width in pixels of the strip along the contour in which flow consistency is measured."""
-LEAST = 0.02
-"""The confidence of a reference mask is kept this far from 0 and 1, where logits are infinite."""
+REFERENCE = "reference"
+"""The signal that is no term of the logistic but the base of the factor."""
+REFERENCE_POWER = 0.7
+"""Below 1, because tracking mends some of the errors of a reference mask."""
 COLOUR_BINS = (8, 16, 16)
 """Bins of the colour histogram along L in 0..100, and a and b in -64..64."""
 EXAMPLE = 0.5
@@ -88,7 +91,7 @@ class Signals:
     recency: float
     """Minus the logarithm of 1 + the number of frames since the object was prompted."""
     reference: float
-    """Logit of the reference mask's own confidence."""
+    """Expected J of the reference mask."""
 
 
 Confidence = Callable[[Signals], float]
@@ -98,7 +101,7 @@ Confidence = Callable[[Signals], float]
 def fitted_confidence(tracker: str) -> Confidence:
     """The model fitted to the tracker of this name: ``classical`` or ``nano``."""
     model = load_models(tracker)["tracked"]
-    return lambda signals: model(asdict(signals))
+    return lambda signals: reference_factor(signals.reference) * model(asdict(signals))
 
 
 def reference_statistics(mask: Mask, lab: Floats, confidence: float, scale: float) -> ReferenceStatistics:
@@ -180,14 +183,13 @@ def measure(
         wholeness=float(parts[1:, cv2.CC_STAT_AREA].max() / area) if count > 1 else 0.0,
         margin=-float(edge / size),
         recency=-float(np.log1p(frames_since)),
-        reference=reference_signal(reference.confidence),
+        reference=reference.confidence,
     )
 
 
-def reference_signal(confidence: float) -> float:
-    """:attr:`Signals.reference` of a reference mask of this confidence."""
-    kept = min(max(confidence, LEAST), 1 - LEAST)
-    return float(np.log(kept / (1 - kept)))
+def reference_factor(confidence: float) -> float:
+    """What the expected J of the reference mask leaves of that of a tracked one, in 0..1."""
+    return float(np.clip(confidence, 0, 1) ** REFERENCE_POWER)
 
 
 def _around(mask: Mask, reach: float) -> tuple[slice, slice] | None:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...backbones.classical.descriptors import Descriptors
+from ...results import Labels
 from .appearance import Appearance, Examples
 from .classifier import Batch, OnlineClassifier, learn
 from .sampling import draw, draw_with_region_errors
@@ -75,7 +76,7 @@ def update_online(
     online: OnlineModel,
     model: Appearance,
     descriptors: Descriptors,
-    labels: NDArray[np.uint8],
+    labels: Labels,
     appearance: Floats,
     settings: OnlineUpdateSettings,
 ) -> OnlineModel:
@@ -85,7 +86,7 @@ def update_online(
         online: the copy so far; not changed.
         model: what was learned from the reference frames.
         descriptors: of the (H, W) frame.
-        labels: (H, W) uint8 ids, 0 for background, VOID for pixels that are ignored.
+        labels: (H, W) ids, 0 for background, VOID for pixels that are ignored.
         appearance: (1 + K, H, W) float32 probabilities by appearance, before the update.
     """
     updates = online.updates + 1

@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .augmentation import VOID
+from ...results import VOID, Labels
 
-Labels = NDArray[np.uint8]
 Index = NDArray[np.int64]
 
 
@@ -20,7 +19,7 @@ def draw(
     """Draw pixels of a labelled picture, half of them of objects.
 
     Args:
-        labels: (H, W) uint8; VOID is never drawn.
+        labels: (H, W) ids; VOID is never drawn.
         ids: objects in the order of the classes 1..K; class 0 is the background.
         samples: how many pixels, about.
         near: half of the background is drawn within this distance of an object, in object sizes: it
@@ -51,7 +50,7 @@ def draw_with_region_errors(
     """Draw background far from all objects that looks like one of them: what must be unlearned.
 
     Args:
-        labels: (H, W) uint8, VOID where nothing is known.
+        labels: (H, W) ids, VOID where nothing is known.
         looks: (1 + K, H, W) float32 probabilities by appearance; row 0 is the background.
         away: least distance from the objects, in object sizes: nearer ones may belong to it after all.
     """
@@ -82,7 +81,7 @@ def distance_to_objects(labels: Labels) -> tuple[NDArray[np.float32], float]:
 
     Without objects everything is as far away as can be.
     """
-    objects = (labels > 0) & (labels < VOID)
+    objects = (labels > 0) & (labels != VOID)
     area = int(np.count_nonzero(objects))
     if area == 0:
         return np.full(labels.shape, np.float32(sum(labels.shape))), 0.0

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from ...backbones.classical.descriptors import Descriptors, describe, to_lab
 from ...ops.crop import Crop, choose_crop
 from ...ops.overlap import argmax_rows
-from ...results import Labels
+from ...results import VOID, Labels, label_dtype
 from ..flow_warping import WarpedMasks, fuse, warp_masks
 from .appearance import ReferenceFrame, log_probabilities
-from .augmentation import VOID
 from .components import filter_components
 from .confidence import Confidence, Signals, measure
 from .frame_context import FrameContext, Refiner
@@ -217,7 +216,7 @@ def _online_update(
     """
     if settings.online_update.weight == 0:
         return state.online
-    labels = np.full(found.shape, VOID, dtype=np.uint8)
+    labels = np.full(found.shape, VOID, dtype=label_dtype(state.appearance.ids))
     stable = 0
     for k, (object_id, mask) in enumerate(zip(state.appearance.ids, warped.masks, strict=True), start=1):
         here, before = found == k, mask > 0.5

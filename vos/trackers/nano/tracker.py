@@ -246,7 +246,7 @@ def as_refined(given: ReferenceFrame, settings: NanoSettings) -> Reference:
     size = smaller(cropped.shape[:2], settings.pixels)
     part = np.ascontiguousarray(given.labels[crop.y0 : crop.y1, crop.x0 : crop.x1])
     labels = cv2.resize(part, size[::-1], interpolation=cv2.INTER_NEAREST)
-    return Reference(_resized(cropped, size), np.asarray(labels, np.uint8))
+    return Reference(_resized(cropped, size), labels)
 
 
 @torch.inference_mode()

@@ -22,7 +22,8 @@ from torch.nn import functional as F
 from ...backbones.nano.backbone import NanoBackbone
 from ...backbones.nano.cues import CUES
 from ...backbones.nano.network import NanoNetwork, Pyramid
-from ..classical.augmentation import VOID, AugmentationSettings, fill, view
+from ...results import VOID, Labels
+from ..classical.augmentation import AugmentationSettings, fill, view
 from .cues import ENGINE_CUES, made_up_cues
 
 
@@ -32,8 +33,8 @@ class Reference:
 
     cropped: NDArray[np.uint8]
     """(h, w, 3) uint8 RGB."""
-    labels: NDArray[np.uint8]
-    """(h, w) uint8."""
+    labels: Labels
+    """(h, w)."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,19 @@ import { objectActions } from "./object_actions.js";
 import { reviewActions } from "./review_actions.js";
 
 const TRAVELLED = { undo: "Undone", redo: "Done again" };
+/** Kind of an event, or state of a review -> what is undone. */
+const WORDS = {
+  anchor: "correction",
+  unanchor: "removal of a correction",
+  object: "change of an object",
+  remove: "removal of an object",
+  tracked: "tracking",
+  move: "move to another object",
+  hide: "absence",
+  accepted: "acceptance",
+  rejected: "rejection",
+  open: "reopening",
+};
 
 /**
  * @param {any} app  See `main.js`.
@@ -45,8 +58,10 @@ function viewActions(app) {
       const place = direction === "undo" ? undone : app.live.eventById(undone?.of);
       const frame = place?.frame ?? place?.first;
       if (place?.video && frame !== undefined) app.frames.visit({ video: place.video, frame });
-      const where = frame === undefined ? "" : `, frame ${frame}`;
-      const what = place ? `: ${place.kind === "anchor" ? "correction" : place.kind}${where}` : "";
+      const where =
+        frame === undefined ? "" : `, ${rangeText({ first: frame, last: place.last ?? frame })}`;
+      const kind = place?.kind === "review" ? place.state : place?.kind;
+      const what = place ? `: ${WORDS[kind] ?? kind}${where}` : "";
       return announce(`${TRAVELLED[direction]}${what}.`);
     } catch (error) {
       return announce(error.message);

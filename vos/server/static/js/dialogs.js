@@ -119,9 +119,12 @@ function checks({ label, options, value }) {
   };
 }
 
+/** Groups of keys in an order in which they fill three columns about equally. */
+const GROUPS = ["Move", "Track and review", "Draw", "Project", "Objects", "View"];
+
 /** @param {import("./keys.js").Binding[]} known */
 export function showHelp(known) {
-  const groups = [...new Set(known.map(({ group }) => group))];
+  const groups = [...new Set([...GROUPS, ...known.map(({ group }) => group)])];
   const sections = groups.map((group) =>
     el(
       "section",

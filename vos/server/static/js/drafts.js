@@ -10,7 +10,8 @@ import { unpackMask } from "./api.js";
  * @property {[number, number, number, number] | null} box
  * @property {number} sent  Points before this one are part of `base`.
  * @property {"shown" | "none" | {runs: string}} base  What the clicks correct.
- * @property {{runs: string} | null} mask  None until the segmenter has answered.
+ * @property {{runs: string} | null} mask  That of the step before until the segmenter has answered.
+ * @property {boolean} answered  Whether the segmenter has answered; true for what is drawn.
  * @property {number | null} score
  * @property {"clicked" | "drawn"} origin
  */
@@ -37,6 +38,7 @@ const emptyStep = (base) => ({
   sent: 0,
   base,
   mask: null,
+  answered: true,
   score: null,
   origin: "clicked",
 });
@@ -92,7 +94,7 @@ export function createDrafts(projectId, counter, onChange) {
 
   /** Fills in what the segmenter answered to a step. */
   function answer(target, patch) {
-    Object.assign(target, patch);
+    Object.assign(target, patch, { answered: true });
     changed();
   }
 

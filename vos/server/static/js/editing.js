@@ -15,6 +15,9 @@ import { maskOf } from "./runs.js";
  */
 export function createEditing({ store, masks, drafts, ensureObject, announce }) {
   let seq = 0;
+  let asking = 0;
+  /** @type {WeakMap<import("./drafts.js").Step, Promise<void>>}  Steps whose first answer is on its way. */
+  const pending = new WeakMap();
 
   const video = () => store.state.videos.get(store.state.video);
 
@@ -45,6 +48,7 @@ export function createEditing({ store, masks, drafts, ensureObject, announce }) 
     const known = before?.points ?? [];
     const draft = drafts.add(video().key, frame, object, isFresh ? "none" : "shown", {
       points: [...known, ...points.map(([x, y, isOn]) => [...inside(x, y), isOn])],
+      answered: false,
       origin: "clicked",
     });
     await ask(draft);
@@ -61,6 +65,7 @@ export function createEditing({ store, masks, drafts, ensureObject, announce }) 
     if (current()) drafts.drop(current());
     const draft = drafts.add(video().key, store.state.frame, object, "none", {
       box: [left, top, right, bottom],
+      answered: false,
       origin: "clicked",
     });
     await ask(draft);
@@ -77,24 +82,49 @@ export function createEditing({ store, masks, drafts, ensureObject, announce }) 
     const step = drafts.step(draft);
     const isCurrent = () =>
       drafts.get(draft.video, draft.frame, draft.object) === draft && drafts.step(draft) === step;
-    store.set({ isDecoding: true });
+    const first = firstAnswer(draft, step, isCurrent);
+    pending.set(step, first.then(() => undefined));
+    store.set({ isDecoding: ++asking > 0 });
+    try {
+      const answer = await first;
+      if (!answer?.area || !isCurrent()) return;
+      const better = await answerOf(draft, step, true);
+      if (!better.superseded && isCurrent()) drafts.answer(step, { mask: better.mask, score: better.score });
+    } catch {
+      // The first answer is there, and stays.
+    } finally {
+      store.set({ isDecoding: --asking > 0 });
+    }
+  }
+
+  /** The quick answer; none if it came too late, or there was an error, which is told. */
+  async function firstAnswer(draft, step, isCurrent) {
     try {
       const answer = await answerOf(draft, step, false);
-      if (answer.superseded || !isCurrent()) return;
+      if (answer.superseded || !isCurrent()) return null;
       drafts.answer(step, { mask: answer.mask, score: answer.score });
       const score = answer.score === null ? "" : `, confidence ${answer.score.toFixed(2)}`;
       announce(
         answer.message ||
           `Object ${draft.object}: ${answer.area.toLocaleString("en")} pixels${score}. Enter keeps it, Esc drops it.`,
       );
-      const better = answer.area ? await answerOf(draft, step, true) : answer;
-      if (!better.superseded && isCurrent()) drafts.answer(step, { mask: better.mask, score: better.score });
+      return answer;
     } catch (error) {
       // The click stays on screen without a mask: taking it back would hide what went wrong.
       if (isCurrent()) announce(`No mask for this click: ${error.message}`);
-    } finally {
-      store.set({ isDecoding: false });
+      return null;
     }
+  }
+
+  /** Until the mask of the current step is the one that all its clicks give; whether it is there. */
+  async function answered(draft) {
+    const step = drafts.step(draft);
+    if (!step.answered) {
+      announce("Waiting for the mask of the last click.");
+      if (!pending.has(step)) ask(draft);
+      await pending.get(step);
+    }
+    return step.answered && step.mask && drafts.step(draft) === step;
   }
 
   /** @param {any} draft @param {import("./drafts.js").Step} step @param {boolean} refine */
@@ -134,6 +164,7 @@ export function createEditing({ store, masks, drafts, ensureObject, announce }) 
     drafts.add(video().key, store.state.frame, object, "shown", {
       mask: packed,
       base: packed,
+      answered: true,
       points,
       sent: points.length,
       box: null,
@@ -167,12 +198,15 @@ export function createEditing({ store, masks, drafts, ensureObject, announce }) 
       announce("Nothing is clicked in this frame.");
       return true;
     }
-    drafts.add(draft.video, draft.frame, draft.object, "shown", { points: step.points.slice(0, -1) });
+    drafts.add(draft.video, draft.frame, draft.object, "shown", {
+      points: step.points.slice(0, -1),
+      answered: false,
+    });
     const next = drafts.step(draft);
     if (next.points.length > next.sent || next.box) await ask(draft);
     else drafts.answer(next, { mask: next.base === "shown" || next.base === "none" ? null : next.base });
     return true;
   }
 
-  return { current, click, box, brush, polygon, holes, takeBackClick };
+  return { current, answered, click, box, brush, polygon, holes, takeBackClick };
 }

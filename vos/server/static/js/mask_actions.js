@@ -25,7 +25,7 @@ export function maskActions(app) {
     const draft = editing.current();
     const step = drafts.step(draft);
     if (!step) return announce("Nothing is unfinished in this frame. A accepts the mask as it is.");
-    if (!step.mask) return announce("The mask is not there yet.");
+    if (!(await editing.answered(draft)) || drafts.get(draft.video, draft.frame, draft.object) !== draft) return;
     const { frame, object } = draft;
     const { width, height } = videoOf(state);
     const pixels = stepMask(step, width * height);
