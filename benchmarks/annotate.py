@@ -194,7 +194,9 @@ def click_rows(server: Server, truth: Path | None, backbone: str, clicks: int) -
 
 def _labels(truth: Path | None, frame: int) -> np.ndarray | None:
     path = None if truth is None else truth / f"{frame:05d}.png"
-    return None if path is None or not path.is_file() else cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 0
+    if path is None or not path.is_file():
+        return None
+    return np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)) > 0
 
 
 def _point(truth: Path | None, frame: int, video: dict[str, Any], rng: random.Random) -> list[int]:
@@ -363,7 +365,11 @@ def main() -> None:
             rows += [{**row, "video": scrub.name, "yardstick_ms": round(unit, 1)} for row in found]
     for row in rows:
         print(f"{row['what']:42} {row['wall_ms_median']:9.1f} ms", row.get("processor_ms_mean", ""))
-    settings = {key: str(value) for key, value in vars(arguments).items() if key != "json"}
+    settings = {
+        key: value.name if isinstance(value, Path) else str(value)
+        for key, value in vars(arguments).items()
+        if key not in ("json", "truth")
+    }
     write_json(arguments.json, "annotate", settings, rows)
 
 

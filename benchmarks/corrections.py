@@ -48,6 +48,8 @@ from vos.projects.signals import SIGNALS
 COUNTS = (0, 1, 2, 3, 5, 10)
 ENOUGH = 90.0
 """J&F at which an annotator is content."""
+FILES = ("rows", "passes", "json", "asset", "fit", "minutes")
+"""Options that say nothing about what was measured."""
 VIDEO = "clip"
 Chooser = Callable[[Project, Sequence, set[int], NDArray[np.float64]], int | None]
 
@@ -242,12 +244,14 @@ def summarize(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return summary
 
 
-def complete(rows: list[dict[str, Any]], policies: list[str]) -> list[dict[str, Any]]:
-    """The rows of the sequences that all policies were run on, model by model."""
+def complete(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of the sequences that all policies of a model were run on, model by model."""
     done: dict[tuple[str, str], set[str]] = {}
+    used: dict[str, set[str]] = {}
     for row in rows:
         done.setdefault((row["sequence"], row["model"]), set()).add(row["policy"])
-    return [row for row in rows if done[row["sequence"], row["model"]] >= set(policies)]
+        used.setdefault(row["model"], set()).add(row["policy"])
+    return [row for row in rows if done[row["sequence"], row["model"]] == used[row["model"]]]
 
 
 def as_table(summary: list[dict[str, Any]]) -> str:
@@ -297,13 +301,15 @@ def main() -> None:
     parser.add_argument("--passes", help="folder for the passes that are shared; default: beside --rows")
     parser.add_argument("--json", default=str(RESULTS / "corrections.json"))
     parser.add_argument("--fit", action="store_true", help="fit the queue's weights to the lines of --rows")
+    asset = ROOT / "vos" / "assets" / "review_queue.json"
+    parser.add_argument(
+        "--asset", default=str(asset), help="where --fit writes them; default: where they are read"
+    )
     options = parser.parse_args()
     path = Path(options.rows)
     passes = Path(options.passes or path.parent / "passes")
     if options.fit:
-        fit_queue(
-            read_rows(path), ROOT / "vos" / "assets" / "review_queue.json", RESULTS / "review-queue.json"
-        )
+        fit_queue(read_rows(path), Path(options.asset), RESULTS / "review-queue.json")
         return
     names = names_of(options.sequences)
     random.Random(0).shuffle(names)  # so that the first of them are a fair sample
@@ -329,10 +335,11 @@ def main() -> None:
             shown = {c: row["j_and_f"][c] for c in COUNTS if c in row["j_and_f"]}
             print(row["sequence"], row["model"], row["policy"], shown, flush=True)
     rows = [r for r in read_rows(path) if Task(**{k: r[k] for k in Task.__dataclass_fields__}) in tasks]
-    rows = complete(rows, policies)
+    rows = complete(rows)
     summary = summarize(rows)
     bare = [{key: value for key, value in row.items() if key != "samples"} for row in rows]
-    write_json(options.json, "corrections", {**vars(options), "summary": summary}, bare)
+    settings = {key: value for key, value in vars(options).items() if key not in FILES}
+    write_json(options.json, "corrections", {**settings, "summary": summary}, bare)
     print(as_table(summary))
 
 

@@ -15,17 +15,21 @@ MISSING = "vos annotate needs the packages starlette and uvicorn: pip install 'v
 @click.command()
 @click.argument("paths", metavar="PROJECT|VIDEO [VIDEO...]", nargs=-1, required=True)
 @click.option(
-    "--port", default=0, type=click.IntRange(0, 65535), metavar="N", help="Port.  [default: any free one]"
+    "--port",
+    default=0,
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Port.  [default: any free one]",
 )
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 @click.option("--read-only", is_flag=True, help="Do not allow changes.")
 @click.option("--model", metavar="NAME", help="Tracker of the project from now on: classical, nano, ...")
 @click.option(
     "--backbone",
-    default="classical",
+    default="interactive",
     show_default=True,
     metavar="NAME",
-    help="Backbone that makes masks of clicks: classical, nano, mobile-sam, ...",
+    help="Backbone that makes masks of clicks: interactive, classical, nano, mobile-sam, ...",
 )
 @click.option("--device", default="cpu", show_default=True, metavar="DEVICE", help="Device of the backbone.")
 @click.option(

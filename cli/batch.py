@@ -139,7 +139,14 @@ def check(
     help="Seconds per frame; by default the median of --batch.",
 )
 @click.option("--batch", "output", metavar="OUT", help="Batch whose finished tasks give the time per frame.")
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, metavar="N")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Workers that share the tasks.",
+)
 @json_flag
 @verbosity
 def estimate(

@@ -139,6 +139,7 @@ def failure_options(command: Any) -> Any:
         ),
         click.option(
             "--retries",
+            metavar="N",
             type=click.IntRange(min=0),
             default=2,
             show_default=True,

@@ -38,7 +38,9 @@ def show(command: str, recipe: str | None, model: str | None, only_changed: bool
 
 @config.command()
 @click.argument("recipe", metavar="RECIPE")
-@click.option("--command", "command", default="track", show_default=True, help="Command it is for.")
+@click.option(
+    "--command", "command", metavar="NAME", default="track", show_default=True, help="Command it is for."
+)
 @click.option("--model", metavar="NAME", help="The tracker that it is for, in place of the recipe's.")
 @verbosity
 def check(recipe: str, command: str, model: str | None, quiet: bool) -> None:

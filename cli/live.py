@@ -16,9 +16,15 @@ from .prompt_options import GivenPrompts, prompt_options
 @prompt_options
 @engine_options
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, help="Port of the page.  [default: any free]"
+    "--port",
+    metavar="PORT",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Port of the page.  [default: any free]",
 )
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Stop after so many seconds.")
+@click.option(
+    "--seconds", metavar="S", type=click.FloatRange(min=0, min_open=True), help="Stop after so many seconds."
+)
 @click.option("--allow-url", is_flag=True, help="Accept a URL as SOURCE, such as rtsp://...")
 @click.option(
     "--snapshot",

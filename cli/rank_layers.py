@@ -23,7 +23,12 @@ from .options import json_flag, print_json, verbosity
 @images_argument
 @class_option(required=True, text="A class; give one or more.")
 @click.option(
-    "--batch-size", type=click.IntRange(min=1), default=1, show_default=True, help="Images per forward pass."
+    "--batch-size",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Images per forward pass.",
 )
 @matcher_options
 @json_flag

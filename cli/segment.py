@@ -43,7 +43,12 @@ if TYPE_CHECKING:
 )
 @click.option("--crf/--no-crf", default=True, show_default=True, help="Smooth along colour borders.")
 @click.option(
-    "--batch-size", type=click.IntRange(min=1), default=1, show_default=True, help="Images per forward pass."
+    "--batch-size",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Images per forward pass.",
 )
 @existing_result
 @matcher_options

@@ -83,8 +83,9 @@ from .reference_options import (
     "--keep-states",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Tracker states kept in OUT/.states, so that --resume can extend the finished run by frames (--end) "
-    "and corrections; some MiB each.  [default: 1]",
+    help="Tracker states kept in OUT/.states, one per 25 frames at most, of some MiB each. With --resume a "
+    "finished run is extended from the newest (--end), or from the last one before a correction."
+    "  [default: 1]",
 )
 @json_flag
 @verbosity

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 )
 @click.option("--multi-prompt", is_flag=True, help="Tune with the synonyms of every class as well.")
 @click.option("--layers", metavar="LIST", help="Text layers to tune and to read, such as 0,3.")
-@click.option("--passes", type=click.IntRange(min=1), help="Passes over the supports.  [default: 5]")
+@click.option(
+    "--passes", metavar="N", type=click.IntRange(min=1), help="Passes over the supports.  [default: 5]"
+)
 @click.option(
     "--learning-rate", type=float, metavar="X", help="Learning rate of AdamW, constant.  [default: 2e-4]"
 )

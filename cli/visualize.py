@@ -34,7 +34,9 @@ from .options import url_option, verbosity
 @click.option(
     "--palette", type=click.Choice(["bright", "davis"]), default="bright", show_default=True, help="Colours."
 )
-@click.option("--fill", type=float, default=0.5, show_default=True, help="Weight of the colour, 0 to 1.")
+@click.option(
+    "--fill", metavar="W", type=float, default=0.5, show_default=True, help="Weight of the colour, 0 to 1."
+)
 @click.option("--contours/--no-contours", default=True, show_default=True, help="Draw outlines.")
 @click.option("--boxes/--no-boxes", default=False, show_default=True, help="Draw boxes.")
 @click.option("--labels/--no-labels", default=True, show_default=True, help="Write id, name and confidence.")

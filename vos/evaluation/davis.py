@@ -22,6 +22,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -181,16 +182,20 @@ def _first_ids(plan: _Plan, davis: DavisSet) -> frozenset[int]:
 
 def _ids(labels: NDArray[np.uint8]) -> frozenset[int]:
     """The ids that occur, background and void aside."""
-    counts = np.bincount(labels.ravel(), minlength=VOID + 1)
-    counts[[0, VOID]] = 0
-    return frozenset(np.flatnonzero(counts).tolist())
+    highest = int(labels.max(initial=0))
+    if highest <= 1:
+        return frozenset(range(1, highest + 1))
+    counts = cv2.calcHist([labels], [0], None, [VOID + 1], [0, VOID + 1]).ravel()
+    return frozenset(np.flatnonzero(counts).tolist()) - {0, VOID}
 
 
 def _score_frame(plan: _Plan, num_objects: int, frame: int, davis: DavisSet) -> _FrameScores:
     """J and F of one frame, for each of :func:`_pairs`."""
     labels = _read_labels(plan, frame, davis)
-    is_soft = davis.one_object and len(values := _ids(labels.prediction)) > 1 and max(values) > MAX_PROPOSALS
+    is_soft = False
     if davis.one_object:
+        values = _ids(labels.prediction)
+        is_soft = len(values) > 1 and max(values) > MAX_PROPOSALS
         labels = labels.as_one_object()
     highest = int(labels.prediction.max(initial=0))
     if davis.task == "unsupervised":
