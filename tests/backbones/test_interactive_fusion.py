@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vos.backbones.classical.working_crop import RegionCrop, crop_regions
-from vos.backbones.interactive.fusion import Evidence, FusionSettings, fuse
+from vos.backbones.interactive.fusion import Fusion, FusionSettings
 from vos.prompts import Prompt
 
 HEIGHT, WIDTH = 90, 120
@@ -24,10 +24,20 @@ def picture() -> tuple[RegionCrop, np.ndarray]:
     return crop_regions(image, (0, 0, WIDTH, HEIGHT), HEIGHT * WIDTH), mask
 
 
-def evidence(likely: np.ndarray, strength: float = 2.0, motion: np.ndarray | None = None) -> Evidence:
-    logits = np.where(likely, strength, -strength).astype(np.float32)
-    odds = None if motion is None else np.where(motion, 4, -4).astype(np.float32)
-    return Evidence(logits, 1 / (1 + np.exp(-logits)), odds)
+def logits_of(likely: np.ndarray, strength: float = 2.0) -> np.ndarray:
+    return np.where(likely, strength, -strength).astype(np.float32)
+
+
+def fuse(
+    crop: RegionCrop,
+    prompt: Prompt,
+    logits: np.ndarray,
+    settings: FusionSettings,
+    motion: np.ndarray | None = None,
+) -> list[tuple[np.ndarray, float]]:
+    odds = None if motion is None else logits_of(motion, 4.0)
+    fusion = Fusion(crop, prompt, odds, settings)
+    return fusion.masks(fusion.odds(logits))
 
 
 def left_half(mask: np.ndarray) -> np.ndarray:
@@ -52,7 +62,7 @@ def test_colours_complete_what_the_network_finds_half_of() -> None:
     bars[:, 50:70] = False
     image = np.where(bars[..., None], np.uint8([190, 50, 40]), np.uint8([120, 120, 120]))
     crop = crop_regions(image, (0, 0, WIDTH, HEIGHT), HEIGHT * WIDTH)
-    known = evidence(left_half(bars))
+    known = logits_of(left_half(bars))
     (found, quality), *_ = fuse(crop, Prompt(box=BOX), known, FusionSettings())
     assert iou(found, bars) > 0.9
     assert 0.5 < quality <= 1
@@ -63,23 +73,23 @@ def test_colours_complete_what_the_network_finds_half_of() -> None:
 def test_what_moves_with_the_object_belongs_to_it() -> None:
     crop, mask = picture()
     moving, settings = left_half(mask), FusionSettings(colour=0, near=0, point_bias=0)
-    (still, _), *_ = fuse(crop, click((45, 45, 1)), evidence(mask, 1.0), settings)
-    (found, _), *_ = fuse(crop, click((45, 45, 1)), evidence(mask, 1.0, moving), settings)
+    (still, _), *_ = fuse(crop, click((45, 45, 1)), logits_of(mask, 1.0), settings)
+    (found, _), *_ = fuse(crop, click((45, 45, 1)), logits_of(mask, 1.0), settings, moving)
     assert iou(still, mask) > 0.9
     assert iou(found, moving) > 0.85
 
 
 def test_a_smaller_and_a_larger_candidate() -> None:
     crop, mask = picture()
-    found = fuse(crop, click((45, 45, 1)), evidence(left_half(mask)), FusionSettings(colour=0.2))
+    found = fuse(crop, click((45, 45, 1)), logits_of(left_half(mask)), FusionSettings(colour=0.2))
     first, smaller, larger = (candidate for candidate, _ in found)
     assert not (smaller & ~first).any()
     assert not (first & ~larger).any()
 
 
-def test_constraints_hold_against_all_evidence() -> None:
+def test_constraints_hold_against_all_logits_of() -> None:
     crop, mask = picture()
-    everywhere = evidence(np.ones_like(mask), 8.0)
+    everywhere = logits_of(np.ones_like(mask), 8.0)
     outside = np.ones_like(mask)
     outside[18:72, 28:92] = False
     for found, _ in fuse(crop, Prompt(box=BOX), everywhere, FusionSettings()):
@@ -87,7 +97,7 @@ def test_constraints_hold_against_all_evidence() -> None:
     for found, _ in fuse(crop, click((45, 45, 1), (75, 60, 0)), everywhere, FusionSettings()):
         assert found[45, 45]
         assert not found[60, 75]
-    nowhere = evidence(np.zeros_like(mask), 8.0)
+    nowhere = logits_of(np.zeros_like(mask), 8.0)
     for prompt in (Prompt(box=BOX), click((45, 45, 1))):
         assert all(found.any() for found, _ in fuse(crop, prompt, nowhere, FusionSettings(point_bias=-9)))
 
@@ -95,7 +105,7 @@ def test_constraints_hold_against_all_evidence() -> None:
 def test_most_of_the_image_is_meant_last() -> None:
     crop, mask = picture()
     settings = FusionSettings(extent=6.0, colour=0.7, point_bias=4.0)
-    grown = evidence(mask, 3.0)
+    grown = logits_of(mask, 3.0)
     (first, _), *others = fuse(crop, click((60, 45, 1)), grown, settings)
     assert first.mean() <= 0.4
     assert max(candidate.mean() for candidate, _ in others) > 0.4

@@ -27,14 +27,14 @@ from ..classical.backbone import GraphCutBackbone, decode_one, mask_logits
 from ..classical.working_crop import RegionCrop, crop_regions
 from ..expected_quality import Models
 from ..folding import with_folded_norms
-from ..image_crop import CropBox, Floats, crop_box_around, low_res_of
+from ..image_crop import CropBox, Floats, crop_box_around, low_res_of, resized
 from ..sam.backbone import check_device, check_dtype
 from ..weights.checkpoints import load_state
 from ..weights.location import packaged_interactive
 from .choice import Answer, distinct, rank
 from .corrections import corrected, moved, obeyed, obeys
 from .crops import PADDING, FeatureCrop, input_size, prompt_planes
-from .fusion import Evidence, FusionSettings, fuse
+from .fusion import Fusion, FusionSettings
 from .motion import MotionSettings, ResidualFlow, motion_log_odds, residual_flows
 from .network import InteractiveNetwork, interactive_from
 from .spreading import SpreadSettings, spread
@@ -46,14 +46,12 @@ LOGIT = 8.0
 """Size of the logits beyond a box, and outside a box."""
 GIVEN_QUALITY = 0.8
 """Expected IoU of a mask that points correct, before they do."""
-CERTAIN = 5.8
-"""Size of the network's logits at most, where motion may contradict them."""
 LEAST_MARGIN, ROOM = 0.5, 1.7
 """A crop serves for the next point as well while the object has this share of its margin, and the crop at
 most so many times the pixels of a new one."""
 LEAST_LENGTH = 1e-12
-SPREAD_PIXELS = 60_000
-"""Pixels of the crop whose regions a point spreads over."""
+REGION_PIXELS = 100_000
+"""Pixels of the crop around a box or a mask whose regions are joined."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +68,8 @@ class InteractiveSettings:
     """Whether a further point changes what lies around it alone."""
     spread: SpreadSettings | None = field(default_factory=SpreadSettings)
     """How far a further point reaches beyond what the network changes; None: no further."""
+    looks: int = 3
+    """How often the network is asked for a first mask."""
     fusion: FusionSettings = field(default_factory=FusionSettings)
     """How the evidence for the first mask is weighed."""
     motion: MotionSettings | None = field(default_factory=MotionSettings)
@@ -94,8 +94,8 @@ class InteractiveContext:
     whole: FeatureCrop
     cut: FrameFeatures
     """Those of the classical backbone."""
-    crops: dict[CropBox, FeatureCrop] = field(default_factory=dict)
-    """Crops encoded since, a few."""
+    crops: dict[tuple[CropBox, bool], FeatureCrop] = field(default_factory=dict)
+    """Crops encoded since, and whether they are mirrored; a few."""
     regions: dict[CropBox, RegionCrop] = field(default_factory=dict)
     """Of crops, a few."""
     decoded: dict[bytes, Decoded] = field(default_factory=dict)
@@ -222,28 +222,26 @@ class InteractiveBackbone:
             cut = decode_one(context.cut.context, prompt, None, CANDIDATES)
             answers = [Answer(logits, float(score)) for logits, score in zip(*cut, strict=True)]
             return rank(answers, context.whole.image_size, prompt)
-        if prompt.box is None:
-            crop, regions = context.whole, context.cut.context.whole
-        else:
-            crop = self._around(context, prompt.box, prompt)
-            regions = self._regions(context, crop.box)
-        return [
-            Answer(mask_logits(regions, prompt, mask), quality)
-            for mask, quality in fuse(
-                regions, prompt, self._evidence(context, crop, prompt), self.settings.fusion
-            )
-        ]
-
-    def _evidence(self, context: InteractiveContext, crop: FeatureCrop, prompt: Prompt) -> Evidence:
-        """The network asked twice, the second time with motion and its own answer as the previous mask."""
         odds = motion_log_odds(context.flows, prompt, context.whole.image_size, self.settings.motion)
-        motion = None if odds is None else crop.values(odds)
-        shift = np.float32(0) if motion is None else motion
-        first, quality = self._network(crop, prompt, None)
-        before = np.clip(first[int(quality.argmax())], -CERTAIN, CERTAIN) + shift
-        logits, _ = self._network(crop, prompt, before)
-        likely = probability(np.clip(logits, -CERTAIN, CERTAIN) + shift).mean(axis=0)
-        return Evidence(np.clip(logits, -LOGIT, LOGIT).mean(axis=0), likely, motion)
+        if prompt.box is None:
+            views, regions = [context.whole], context.cut.context.whole
+        else:
+            box = self._surroundings(context, prompt.box, prompt)
+            views = [self._crop(context, box, mirrored) for mirrored in (False, True)]
+            regions = self._regions(context, box)
+        motion = None if odds is None else views[0].values(odds)
+        fusion = Fusion(regions, prompt, motion, self.settings.fusion)
+        joined = self._joined(fusion, views, prompt)
+        return [Answer(mask_logits(regions, prompt, mask), quality) for mask, quality in fusion.masks(joined)]
+
+    def _joined(self, fusion: Fusion, views: Sequence[FeatureCrop], prompt: Prompt) -> Floats:
+        """(n,) log-odds of the regions; the network is asked again with what they are so far."""
+        before = None
+        for _ in range(self.settings.looks):
+            seen = [np.clip(self._network(view, prompt, before)[0], -LOGIT, LOGIT) for view in views]
+            odds = fusion.odds(np.mean(seen, axis=(0, 1)))
+            before = resized(odds[fusion.crop.regions.labels], views[0].size)
+        return odds
 
     def _further(self, context: InteractiveContext, prompt: Prompt, before: Decoded) -> Decoded:
         """One point more than what ``before`` answers."""
@@ -260,7 +258,7 @@ class InteractiveBackbone:
             around = np.asarray(found, np.float32)
             if label == 1:
                 around = np.concatenate([np.minimum(around[:2], point), np.maximum(around[2:], point)])
-            crop = self._around(context, around, prompt, before.crop)
+            crop = self._crop(context, self._surroundings(context, around, prompt, before.crop))
         asked = rank(self._ask(crop, prompt, crop.values(old)), context.whole.image_size, prompt)
         answers = [Answer(corrected(old, answer.logits, point, label), answer.quality) for answer in asked]
         if self.settings.spread is not None:
@@ -270,22 +268,37 @@ class InteractiveBackbone:
         answers.sort(key=lambda answer: not obeys(answer.logits, prompt))
         return Decoded(answers + kept, crop.box)
 
-    def _encode_crop(self, image: NDArray[np.uint8], box: CropBox, pixels: int) -> FeatureCrop:
+    def _encode_crop(
+        self, image: NDArray[np.uint8], box: CropBox, pixels: int, mirrored: bool = False
+    ) -> FeatureCrop:
         x0, y0, x1, y1 = box
         crop, size = image[y0:y1, x0:x1], input_size(box, pixels)
+        if mirrored:
+            crop = crop[:, ::-1]
         way = cv2.INTER_AREA if size[0] * size[1] < crop.shape[0] * crop.shape[1] else cv2.INTER_LINEAR
         crop = cv2.resize(np.ascontiguousarray(crop), size[::-1], interpolation=way)
         planes = torch.from_numpy(crop).to(self.device).permute(2, 0, 1)[None].to(self.dtype)
         shown = (planes / 127.5 - 1).contiguous(memory_format=torch.channels_last)
-        return FeatureCrop(box, (image.shape[0], image.shape[1]), size, self.network.encoder(shown))
+        return FeatureCrop(box, (image.shape[0], image.shape[1]), size, self.network.encoder(shown), mirrored)
 
-    def _around(
+    def _crop(self, context: InteractiveContext, box: CropBox, mirrored: bool = False) -> FeatureCrop:
+        """The network's features of a crop, or of its mirror image."""
+        if box == context.whole.box and not mirrored:
+            return context.whole
+        if (box, mirrored) not in context.crops:
+            _make_room(context.crops, CACHED_CROPS)
+            whole = box == context.whole.box
+            pixels = self.settings.whole_pixels if whole else self.settings.close_pixels
+            context.crops[box, mirrored] = self._encode_crop(context.image, box, pixels, mirrored)
+        return context.crops[box, mirrored]
+
+    def _surroundings(
         self,
         context: InteractiveContext,
         box: NDArray[np.floating],
         prompt: Prompt,
         last: CropBox | None = None,
-    ) -> FeatureCrop:
+    ) -> CropBox:
         """The surroundings of a box and of the points on the object; the ``last`` crop if it still serves."""
         box, size, margin = _with_points(box, prompt), context.whole.image_size, self.settings.margin
         surroundings = crop_box_around(box, size, margin, PADDING)
@@ -294,18 +307,12 @@ class InteractiveBackbone:
             within = last[0] <= x0 and last[1] <= y0 and last[2] >= x1 and last[3] >= y1
             if within and _pixels(last) <= ROOM * _pixels(surroundings):
                 surroundings = last
-        if surroundings == context.whole.box:
-            return context.whole
-        if surroundings not in context.crops:
-            _make_room(context.crops, CACHED_CROPS)
-            pixels = self.settings.close_pixels
-            context.crops[surroundings] = self._encode_crop(context.image, surroundings, pixels)
-        return context.crops[surroundings]
+        return surroundings
 
     def _regions(self, context: InteractiveContext, box: CropBox) -> RegionCrop:
         if box not in context.regions:
             _make_room(context.regions, CACHED_CROPS)
-            context.regions[box] = crop_regions(context.image, box, SPREAD_PIXELS)
+            context.regions[box] = crop_regions(context.image, box, REGION_PIXELS)
         return context.regions[box]
 
     def _ask(self, crop: FeatureCrop, prompt: Prompt, mask: Floats | None) -> list[Answer]:
@@ -317,9 +324,14 @@ class InteractiveBackbone:
 
     def _network(self, crop: FeatureCrop, prompt: Prompt, mask: Floats | None) -> tuple[Floats, Floats]:
         """(3, h, w) logits in the pixels of the crop, and their (3,) expected IoU."""
-        planes = torch.from_numpy(prompt_planes(crop, prompt, mask))[None].to(self.device, self.dtype)
-        logits, quality = self.network.decoder(crop.levels, planes)
-        return logits[0].float().cpu().numpy(), torch.sigmoid(quality[0].float()).cpu().numpy()
+        planes = prompt_planes(crop, prompt, mask)
+        if crop.mirrored:
+            planes = np.ascontiguousarray(planes[..., ::-1])
+        given = torch.from_numpy(planes)[None].to(self.device, self.dtype)
+        found, quality = self.network.decoder(crop.levels, given)
+        logits = found[0].float().cpu().numpy()
+        expected = torch.sigmoid(quality[0].float()).cpu().numpy()
+        return logits[..., ::-1] if crop.mirrored else logits, expected
 
 
 def _make_room(cache: dict[Any, Any], size: int) -> None:
@@ -330,11 +342,6 @@ def _make_room(cache: dict[Any, Any], size: int) -> None:
 def _key(prompt: Prompt) -> bytes:
     parts = (prompt.points, prompt.labels, prompt.box, prompt.mask, prompt.low_res)
     return b"|".join(b"" if part is None else np.ascontiguousarray(part).tobytes() for part in parts)
-
-
-def probability(logits: Floats) -> Floats:
-    """The logistic function."""
-    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -30, 30))), np.float32)
 
 
 def _with_points(box: NDArray[np.floating], prompt: Prompt) -> NDArray[np.floating]:

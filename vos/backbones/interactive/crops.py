@@ -23,6 +23,8 @@ class FeatureCrop(ImageCrop):
 
     levels: tuple[Tensor, ...]
     """Features of one image (1, C_i, h / s, w / s)."""
+    mirrored: bool = False
+    """Whether they are those of the crop's mirror image, left and right exchanged."""
 
 
 def input_size(box: CropBox, pixels: int) -> tuple[int, int]:

@@ -30,6 +30,8 @@ PER_PIXEL = 0.05
 """What a pixel of way costs beside contrast."""
 LIMIT = 3.0
 """Log-odds at most in the cut, either way."""
+SEEN = 5.8
+"""Size of the network's logits at most, where motion may contradict them."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,11 @@ class FusionSettings:
     """Weights of log-odds.
 
     Between two logistic fits over regions, with and without motion, on first frames of DAVIS 2016/dev and
-    DAVIS-2016-train, rounded; cross-validated over sequences, the fits themselves are no better.
+    DAVIS-2016-train, rounded; the weight of the network and the constants for boxes by the mean IoU on these,
+    on objects of other videos and on photographs.
     """
 
-    network: float = 0.3
+    network: float = 0.6
     motion: float = 0.3
     colour: float = 0.85
     near: float = 1.4
@@ -49,8 +52,10 @@ class FusionSettings:
     """Of the contrast between a region and the outside of a box."""
     point_bias: float = 2.9
     """Constant, for points."""
-    box_bias: float = -0.2
+    box_bias: float = 0.1
     """Constant, for a box."""
+    moving_box_bias: float = -0.2
+    """Constant, for a box with an object that moves: in its middle, motion speaks for the object by itself."""
     rounds: int = 2
     """How often colours are compared."""
     smoothness: float = 2.0
@@ -59,72 +64,70 @@ class FusionSettings:
     """Constant taken off for the smaller candidate, and added for the larger one."""
 
 
-@dataclass(frozen=True, eq=False)
-class Evidence:
-    """What the network and motion say in the pixels of a crop; (h, w), at any resolution."""
+class Fusion:
+    """The evidence for one prompt, over the regions of a crop around the object."""
 
-    logits: Floats
-    """Of the network, with motion among its inputs."""
-    probability: Floats
-    """Of the network and motion together."""
-    motion: Floats | None
-    """Log-odds; None where there are none."""
+    def __init__(
+        self, crop: RegionCrop, prompt: Prompt, motion: Floats | None, settings: FusionSettings
+    ) -> None:
+        """
+        Args:
+            crop: regions of the surroundings.
+            prompt: points, at least one of them on the object, or a box.
+            motion: (h, w) log-odds in pixels of the crop, at any resolution; None where there are none.
+            settings: weights.
+        """
+        self.crop, self.settings, self.boxed = crop, settings, prompt.box is not None
+        regions = crop.regions
+        self.inside, self.outside = clicked_regions(crop, prompt)
+        self.motion = np.zeros(len(regions), np.float32) if motion is None else self._mean(motion)
+        if prompt.box is not None:
+            self.outside |= regions_outside(regions, crop.edges(prompt.box)) & ~self.inside
+            bias = settings.box_bias if motion is None else settings.moving_box_bias
+            place = settings.enclosed * enclosure(regions, self.outside) + bias
+        else:
+            way = geodesic(regions, self.inside, threshold=0.0, per_pixel=PER_PIXEL)
+            place = settings.point_bias - settings.near * np.log(NEAREST + way)
+        self.fixed = place + settings.motion * self.motion
 
+    def odds(self, logits: Floats) -> Floats:
+        """(n,) log-odds of the regions, from the network's (h, w) logits, at any resolution."""
+        regions, seen = self.crop.regions, self._mean(logits)
+        fixed = self.fixed + self.settings.network * seen
+        odds = np.clip(seen, -SEEN, SEEN) + self.motion
+        for _ in range(self.settings.rounds):
+            likely = self._probability(odds)
+            odds = fixed + self.settings.colour * colour_unary(regions, likely, 1 - likely)
+        return np.asarray(odds, np.float32)
 
-def fuse(
-    crop: RegionCrop, prompt: Prompt, evidence: Evidence, settings: FusionSettings
-) -> list[tuple[Bools, float]]:
-    """(h, w) masks in the pixels of the crop and the IoU expected of each; the first one is meant.
+    def masks(self, odds: Floats) -> list[tuple[Bools, float]]:
+        """(h, w) masks in the pixels of the crop and the IoU expected of each; the first one is meant.
 
-    The expected IoU is the soft one with the probabilities of the regions.
+        The expected IoU is the soft one with the probabilities of the regions.
+        """
+        regions, inside, outside = self.crop.regions, self.inside, self.outside
+        found = []
+        costs = border_costs(regions, self.settings.smoothness)
+        for constant in (0.0, -self.settings.extent, self.settings.extent):
+            unary = np.clip(odds + constant, -LIMIT, LIMIT).astype(np.float32)
+            unary[outside], unary[inside] = -CERTAIN, CERTAIN
+            chosen = minimum_cut(regions, unary, costs)
+            if not self.boxed:
+                chosen = connected_to(regions, chosen, inside)
+            if not chosen.any():
+                chosen[int(np.where(outside, -np.inf, odds).argmax())] = True
+            found.append(chosen)
+        quality = agreement_with(regions, np.stack(found), self._probability(odds))
+        answers = [(chosen[regions.labels], float(q)) for chosen, q in zip(found, quality, strict=True)]
+        return answers if self.boxed else _large_last(answers)
 
-    Args:
-        crop: regions of the surroundings.
-        prompt: points, at least one of them on the object, or a box.
-        evidence: for the same part of the image.
-        settings: weights.
-    """
-    regions = crop.regions
-    inside, outside = clicked_regions(crop, prompt)
-    if prompt.box is not None:
-        outside |= regions_outside(regions, crop.edges(prompt.box)) & ~inside
-        fixed = settings.enclosed * enclosure(regions, outside) + settings.box_bias
-    else:
-        way = geodesic(regions, inside, threshold=0.0, per_pixel=PER_PIXEL) if inside.any() else 1.0
-        fixed = settings.point_bias - settings.near * np.log(NEAREST + way)
+    def _mean(self, values: Floats) -> Floats:
+        return self.crop.regions.mean(resized(values, self.crop.regions.size))
 
-    def mean(values: Floats) -> Floats:
-        return regions.mean(resized(values, regions.size))
-
-    fixed = fixed + settings.network * mean(evidence.logits)
-    if evidence.motion is not None:
-        fixed = fixed + settings.motion * mean(evidence.motion)
-    probability = _constrained(mean(evidence.probability), inside, outside)
-    odds = fixed
-    for _ in range(settings.rounds):
-        odds = fixed + settings.colour * colour_unary(regions, probability, 1 - probability)
-        probability = _constrained(1 / (1 + np.exp(-odds)), inside, outside)
-
-    found = []
-    costs = border_costs(regions, settings.smoothness)
-    for constant in (0.0, -settings.extent, settings.extent):
-        unary = np.clip(odds + constant, -LIMIT, LIMIT).astype(np.float32)
-        unary[outside], unary[inside] = -CERTAIN, CERTAIN
-        chosen = minimum_cut(regions, unary, costs)
-        if prompt.box is None and inside.any():
-            chosen = connected_to(regions, chosen, inside)
-        if not chosen.any():
-            chosen[int(np.where(outside, -np.inf, odds).argmax())] = True
-        found.append(chosen)
-    quality = agreement_with(regions, np.stack(found), probability)
-    answers = [(chosen[regions.labels], float(q)) for chosen, q in zip(found, quality, strict=True)]
-    return answers if prompt.box is not None else _large_last(answers)
+    def _probability(self, odds: Floats) -> Floats:
+        values = np.where(self.outside, 0, np.where(self.inside, 1, 1 / (1 + np.exp(-odds))))
+        return values.astype(np.float32)
 
 
 def _large_last(answers: Sequence[tuple[Bools, float]]) -> list[tuple[Bools, float]]:
     return sorted(answers, key=lambda answer: float(answer[0].mean()) > LARGE)
-
-
-def _constrained(probability: Floats, inside: Bools, outside: Bools) -> Floats:
-    values = np.where(outside, 0, np.where(inside, 1, probability))
-    return values.astype(np.float32)

@@ -115,13 +115,18 @@ def motion_log_odds(
         moves = _motion_of(each.flow, prompt, size)
         if moves is None or (speed := float(np.linalg.norm(moves))) < settings.least:
             continue
-        own, rest = np.linalg.norm(each.flow - moves, axis=-1), np.linalg.norm(each.flow, axis=-1)
+        own, rest = _length(each.flow - moves), _length(each.flow)
         scale = settings.scale[0] * speed + settings.scale[1]
         odds.append(np.clip((rest - own) / scale, -3, 3) * each.consistency)
     if not odds:
         return None
     mean = np.clip(settings.slope * np.mean(odds, axis=0), -settings.limit, settings.limit)
     return np.asarray(cv2.resize(mean.astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR))
+
+
+def _length(flow: Floats) -> Floats:
+    """(h, w) length of (h, w, 2) vectors."""
+    return np.asarray(cv2.magnitude(flow[..., 0], flow[..., 1]), np.float32)
 
 
 def _motion_of(flow: Floats, prompt: Prompt, size: tuple[int, int]) -> Floats | None:
