@@ -6,8 +6,7 @@ choice of objects of ``tiny_coco``, one an image (``photographs``).
 No weights that are shipped were trained on any of these images; settings were chosen on all of them.
 Seconds are processor time of one thread, which busy machines disturb least; GrabCut's are of the same run::
 
-    OMP_NUM_THREADS=1 python benchmarks/prompts.py --backbone interactive --backbone classical \\
-        -o benchmarks/results/prompts.json
+    OMP_NUM_THREADS=1 python benchmarks/prompts.py --backbone interactive --backbone classical -o FILE
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import argparse
 import json
 import multiprocessing
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -169,6 +169,12 @@ def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return summary
 
 
+GROUPS: dict[str, Callable[[], Iterable[Case]]] = {
+    "davis": davis_cases,
+    "several": several_cases,
+    "photographs": lambda: photograph_cases(data_root(), OBJECTS),
+}
+"""Groups of objects to choose from."""
 METHODS: dict[str, Method] = {}
 """Of this process."""
 
@@ -200,7 +206,7 @@ def main() -> None:
     parser.add_argument("--backbone", action="append", help="name of a backbone; repeatable")
     parser.add_argument("--kind", action="append", choices=KINDS, help="kind of prompt; repeatable")
     parser.add_argument("--no-baseline", action="store_true", help="leave GrabCut out")
-    parser.add_argument("--no-photographs", action="store_true", help="first frames of videos alone")
+    parser.add_argument("--group", action="append", choices=GROUPS, help="group of objects; repeatable")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--cases", type=Path, help="folder that --save-cases wrote, in place of the data")
     parser.add_argument("--save-cases", type=Path, help="write images and masks there, and measure nothing")
@@ -209,8 +215,7 @@ def main() -> None:
     if arguments.cases:
         cases = list(saved_cases(arguments.cases))
     else:
-        cases = [*davis_cases(), *several_cases()]
-        cases += [] if arguments.no_photographs else photograph_cases(data_root(), OBJECTS)
+        cases = [case for group in arguments.group or GROUPS for case in GROUPS[group]()]
     if arguments.save_cases:
         save_cases(cases, arguments.save_cases)
         return

@@ -55,7 +55,7 @@ class FusionSettings:
     box_bias: float = 0.1
     """Constant, for a box."""
     moving_box_bias: float = -0.2
-    """Constant, for a box with an object that moves: in its middle, motion speaks for the object by itself."""
+    """The same where there is motion, which is positive in the middle of the box by construction."""
     rounds: int = 2
     """How often colours are compared."""
     smoothness: float = 2.0
