@@ -92,7 +92,7 @@ class Asked:
         masks = [mask.numpy() for mask in candidates.logits[0] > 0]
         scores = candidates.scores[0].numpy()
         mask = masks[int(scores.argmax())]
-        signals = decoding_signals(prompt, scores, np.stack(masks), mask) if mask.any() else {}
+        signals = decoding_signals(prompt, scores, np.stack(masks), mask, case.image) if mask.any() else {}
         signals = {name: round(value, 4) for name, value in signals.items()}
         return Answer(mask, seconds, masks, [float(score) for score in scores], signals)
 
