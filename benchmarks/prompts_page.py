@@ -20,7 +20,6 @@ WORST = {
     "3 clicks": "three clicks",
     "stroke": "a stroke",
     "box": "a box",
-    "jittered box": "a jittered box",
 }
 """Kinds of prompt whose lowest rows are listed, and what they are called."""
 Row = dict[str, Any]
@@ -54,7 +53,7 @@ def table_of_others(rows: list[Row]) -> str:
     found = {group: means(rows, group) for group in OTHERS}
     counts = {group: next(iter(rows.values()))["objects"] for group, rows in found.items()}
     titles = [f"{OTHERS[group]}, {count} objects" for group, count in counts.items()]
-    lines = ["| prompt | " + " | ".join(titles) + " |", "|---|" + "--:|" * len(titles)]
+    lines = [f"| mean IoU | {' | '.join(titles)} |", "|---|" + "--:|" * len(titles)]
     for prompt in dict.fromkeys(prompt for prompt, _ in found["several"]):
         values = (f"{100 * found[group][prompt, METHOD]['iou']:.1f}" for group in OTHERS)
         lines.append(f"| {prompt} | " + " | ".join(values) + " |")
@@ -72,16 +71,26 @@ def worst(rows: list[Row], prompt: str, count: int = 10) -> str:
     return ", ".join(f"{row['object']} {100 * row['iou']:.0f}" for row in chosen[:count])
 
 
-def section(rows: list[Row]) -> str:
-    """What the page says of the measurement."""
-    lowest = "".join(f"\nLowest from {called}: {worst(rows, prompt)}." for prompt, called in WORST.items())
-    return f"{table(rows)}{lowest}\n\n{table_of_others(rows)}"
+def section(rows: list[Row], others: list[Row]) -> str:
+    """What the page says of the measurements: of first frames, and of the other groups."""
+    measured = {row["prompt"] for row in rows}
+    lowest = "".join(
+        f"Lowest from {called}: {worst(rows, prompt)}.\n"
+        for prompt, called in WORST.items()
+        if prompt in measured
+    )
+    return f"{table(rows)}\n{lowest}\n{table_of_others(others)}"
+
+
+def rows_of(name: str) -> list[Row]:
+    """The rows of a file of results."""
+    rows: list[Row] = json.loads((RESULTS / name).read_text())["rows"]
+    return rows
 
 
 def main() -> None:
     """Write the page."""
-    rows = json.loads((RESULTS / "prompts.json").read_text())["rows"]
-    write_between(PAGE, BEGIN, END, section(rows))
+    write_between(PAGE, BEGIN, END, section(rows_of("prompts.json"), rows_of("prompts-others.json")))
 
 
 if __name__ == "__main__":
