@@ -27,8 +27,6 @@ OVERLAP = 0.1
 """IoU of two masks of one name above which the better one stays (its authors' value)."""
 LONGEST = 32
 """Tokens of a name that the text encoder reads."""
-BOXES_ALONE = "visual"
-"""What the model reads in place of a name where boxes alone say what is meant (its authors' word)."""
 
 
 class Sam3ConceptDetector:
