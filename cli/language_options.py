@@ -1,12 +1,14 @@
-"""What the commands about class names share: what knows the names, the names, the images."""
+"""What the commands about class names share: the model, the names, the images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
+
+from vos.detectors.attention.registry import LANGUAGE_MODELS, language_models
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,8 +17,8 @@ if TYPE_CHECKING:
     from vos.detectors.attention.blip import BlipMatcher, EncodedPrompts
 
 F = TypeVar("F", bound=Callable[..., Any])
-MATCHERS = ("blip", "synthetic")
-"""Detectors that label every pixel; the first is the default."""
+MATCHERS = {name: LANGUAGE_MODELS[name] for name in language_models("matching")}
+"""Models that label every pixel; the first is the default."""
 
 batch_size_option = click.option(
     "--batch-size",
@@ -33,12 +35,26 @@ def class_option(*, required: bool, text: str) -> Callable[[F], F]:
     return click.option("--class", "names", multiple=True, required=required, metavar="NAME", help=text)
 
 
-def detector_options(detectors: Iterable[str]) -> Callable[[F], F]:
-    """What knows the names: one of ``detectors``, its weights, its tuning.
+class Described(Protocol):
+    """An entry of a registry."""
+
+    @property
+    def help(self) -> str: ...
+
+
+def detector_option(entries: Mapping[str, Described], what: str) -> Callable[[F], F]:
+    """``--detector NAME``, one of a registry's; ``what`` it is. The command gets ``detector``, or None."""
+    names = list(entries)
+    described = ", ".join(f"{name} ({entries[name].help})" for name in names)
+    text = f"{what}: {described}.  [default: {names[0]}]"
+    return click.option("--detector", type=click.Choice(names), metavar="NAME", help=text)
+
+
+def detector_options(entries: Mapping[str, Described]) -> Callable[[F], F]:
+    """The detector of class names: its name, one of a registry's, its weights, its tuning.
 
     The command gets ``detector``, ``detector_weights`` and ``tuned``, or None.
     """
-    choices = list(detectors)
 
     def decorate(command: F) -> F:
         for option in (
@@ -48,11 +64,7 @@ def detector_options(detectors: Iterable[str]) -> Callable[[F], F]:
                 metavar="DIR",
                 help="Folder with the detector's weights.  [default: the local Hugging Face cache]",
             ),
-            click.option(
-                "--detector",
-                type=click.Choice(choices),
-                help=f"Detector of class names; synthetic is a bundled toy model.  [default: {choices[0]}]",
-            ),
+            detector_option(entries, "Detector of class names"),
         ):
             command = option(command)
         return command
@@ -92,7 +104,9 @@ def build_matcher(
     """
     from vos.detectors.attention.detector import load_matcher
 
-    matcher = load_matcher(detector or MATCHERS[0], weights=detector_weights, tuned=tuned, device=device)
+    matcher = load_matcher(
+        detector or next(iter(MATCHERS)), weights=detector_weights, tuned=tuned, device=device
+    )
     if canvas is not None:
         matcher.set_canvas(canvas)
     return matcher
