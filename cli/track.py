@@ -144,7 +144,7 @@ def track(
     switches = {"overlay": overlay, "coco": coco} | dict.fromkeys(formats, True)
     merged = override(merged, {"outputs": chosen(merged.outputs, switches)})
     given_names = parse_names(object_names, "--name")
-    masks = (*prompts.masks, *reference_masks)
+    masks = (*prompts.files, *reference_masks)
     with open_video(video, **merged.reading(), leave_out=masks, allow_url=allow_url) as source:
         targets = select(
             source,
