@@ -41,9 +41,9 @@ DETECTORS: dict[str, DetectorEntry] = {
     "vlm": DetectorEntry(
         "vos.detectors.vl_sam.detector:load_vlm_detector", "attention flow of LLaVA or Qwen-VL"
     ),
-    "grounding-dino": DetectorEntry("vos.detectors.open_vocabulary:load_grounding_dino", "Grounding DINO"),
-    "owlv2": DetectorEntry("vos.detectors.open_vocabulary:load_owlv2", "OWLv2"),
-    "sam3": DetectorEntry("vos.detectors.sam3_concepts:load_sam3_concepts", "concepts of SAM 3"),
+    "grounding-dino": DetectorEntry("vos.detectors.open_vocabulary:load_grounding_dino", "boxes by text"),
+    "owlv2": DetectorEntry("vos.detectors.open_vocabulary:load_owlv2", "boxes by text"),
+    "sam3": DetectorEntry("vos.detectors.sam3_concepts:load_sam3_concepts", "masks by text"),
 }
 """Name (``--detector`` of ``vos track``) -> entry. To add a detector, write one file and add one entry."""
 
