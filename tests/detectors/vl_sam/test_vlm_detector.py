@@ -17,7 +17,7 @@ from vos.errors import SettingsError
 from vos.ops.boxes import tight_box
 from vos.testing import scene
 
-from .tiny_vlm import tiny_llava
+from ..tiny_vlm import tiny_llava
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from vos.detectors.attention.segment import SegmentSettings, segment_images
 from vos.detectors.attention.text_prompts import build_prompts
 from vos.detectors.synthetic.world import world_scene, world_vocabulary
 
-SCRIPT = Path(__file__).resolve().parent.parent / "training" / "synthetic_blip.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "training" / "synthetic_blip.py"
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from vos_cli.main import cli
 
 from vos.runs.demo import CLIPS, demo_clip
 
-SCRIPTS = Path(__file__).resolve().parent.parent / "docs" / "demo"
+SCRIPTS = Path(__file__).resolve().parents[2] / "docs" / "demo"
 IMAGES = SCRIPTS.parent / "images"
 DUCK, MUG, ENGINE = CLIPS["train"].names
 

@@ -7,13 +7,8 @@ import pytest
 import torch
 
 from vos.backbones.classical.descriptors import (
-    DIRECTIONS,
-    LAB_UNIT,
-    RINGS,
     SIZE,
-    blur,
     describe,
-    to_lab,
 )
 from vos.results import VOID
 from vos.testing import scene
@@ -39,49 +34,6 @@ QUICK = AppearanceSettings(views=3, samples=1000, iterations=120, batch=512)
 def model() -> Appearance:
     """A classifier of the two objects of a still scene."""
     return fit([ReferenceFrame(IMAGE, LABELS, 1.0)], (1, 2), QUICK)
-
-
-def test_descriptors_are_local() -> None:
-    """A change of one corner leaves the descriptors of the other corner as they were."""
-    changed = IMAGE.copy()
-    changed[:4, :4] = 255
-    everywhere = np.arange(LABELS.size)
-    before, after = (describe(i).at(everywhere).reshape(*LABELS.shape, SIZE) for i in (IMAGE, changed))
-    assert before.dtype == np.float32
-    assert np.array_equal(before[-8:, -8:], after[-8:, -8:])
-    assert not np.array_equal(before[:4, :4], after[:4, :4])
-
-
-def test_descriptors_of_rows_and_of_pixels_agree() -> None:
-    """Both ways of asking give the same numbers, in the order of the pixels."""
-    descriptors = describe(IMAGE)
-    width = LABELS.shape[1]
-    rows = descriptors.rows(5, 9)
-    assert rows.shape == (SIZE, 4 * width)
-    assert np.array_equal(rows.T, descriptors.at(np.arange(5 * width, 9 * width)))
-
-
-def test_rings_look_the_right_way() -> None:
-    """The first colour of a ring is the one to the right, the third the one below; borders repeat."""
-    image = np.zeros((60, 60, 3), np.uint8)
-    image[30:, 40:] = 255
-    white = to_lab(image)[-1, -1, 0] / LAB_UNIT
-    radius, first = RINGS[1][0], SIZE - 3 * len(DIRECTIONS)
-    right, below = describe(image).at(np.array([50 * 60 + 40 - radius, (30 - radius) * 60 + 50]))
-    assert right[first] == pytest.approx(white / 2, abs=0.4)
-    assert right[first + 6] < right[first] / 2
-    assert below[first + 6] == pytest.approx(white / 2, abs=0.4)
-    assert below[first] < below[first + 6] / 2
-    corner = describe(image).at(np.array([3599]))[0]
-    assert corner[first] == pytest.approx(white, abs=0.01)
-
-
-def test_wide_blur_is_a_blur() -> None:
-    """The cheap wide blur keeps a constant, and the mass of a spot."""
-    assert np.allclose(blur(np.full((40, 50), 3, np.float32), 8.0), 3)
-    spot = np.zeros((81, 81), np.float32)
-    spot[40, 40] = 1
-    assert blur(spot, 6.0).sum() == pytest.approx(1, abs=0.02)
 
 
 def test_fill_removes_the_object() -> None:

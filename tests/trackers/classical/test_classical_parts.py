@@ -6,53 +6,11 @@ import numpy as np
 import pytest
 
 from vos.backbones.classical.descriptors import to_lab
-from vos.ops.crop import choose_crop
 from vos.testing import Shape, line, scene
 from vos.trackers.classical.components import ComponentSettings, filter_components
 from vos.trackers.classical.mean_field import CrfSettings, mean_field
 from vos.trackers.classical.unary import FusionSettings, motion_unary
 from vos.trackers.flow_warping import WarpingSettings, find_displacement, warp_masks
-
-
-def test_window_holds_the_objects_with_room() -> None:
-    """The window contains all objects and a margin, small ones at full resolution."""
-    labels = np.zeros((480, 854), np.uint8)
-    labels[200:220, 300:330] = 1
-    window = choose_crop(labels, 0.6, 40, 100_000)
-    assert window.y0 <= 150
-    assert window.y1 >= 270
-    assert window.x0 <= 245
-    assert window.x1 >= 385
-    assert window.scale == 1
-    labels[:] = 1
-    window = choose_crop(labels, 0.6, 40, 100_000)
-    assert (window.y0, window.x0, window.y1, window.x1) == (0, 0, 480, 854)
-    assert window.height * window.width <= 101_000
-
-
-def test_window_without_objects_is_the_frame() -> None:
-    """With nothing to be seen, and on demand, the whole frame is looked at."""
-    labels = np.zeros((50, 60), np.uint8)
-    window = choose_crop(labels, 0.6, 40, 100_000)
-    assert (window.y0, window.x0, window.y1, window.x1) == (0, 0, 50, 60)
-    labels[3, 3] = 1
-    window = choose_crop(labels, 0.1, 0, 100_000, everywhere=True)
-    assert (window.y1, window.x1) == (50, 60)
-
-
-def test_window_transfer_keeps_places() -> None:
-    """A value moves to the same place of the frame in another window of another scale."""
-    first = choose_crop(np.pad(np.ones((40, 40), np.uint8), 100), 0.1, 0, 100_000)
-    second = choose_crop(np.pad(np.ones((80, 80), np.uint8), 80), 0.1, 8, 2_000)
-    columns = np.arange(first.x0, first.x1, dtype=np.float32)
-    values = np.tile(columns, (first.height, 1))[None]
-    moved = second.transfer(values, second)[0] if first == second else first.transfer(values, second)[0]
-    middle = moved[second.height // 2]
-    inside = np.flatnonzero(middle > first.x0 + 2)
-    frame_x = (inside + 0.5) * (second.x1 - second.x0) / second.width + second.x0 - 0.5
-    inner = frame_x < first.x1 - 3
-    assert inner.sum() > 5
-    assert np.abs(middle[inside][inner] - frame_x[inner]).max() < 0.1
 
 
 def two_frames(velocity: tuple[float, float], radius: float):  # type: ignore[no-untyped-def]

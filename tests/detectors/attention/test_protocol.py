@@ -13,7 +13,7 @@ from vos.detectors.attention.tuning import TuningSettings
 from vos.errors import EvaluationError, InputError
 from vos.evaluation.semantic_data import read_list
 
-from .tiny_blip import Golden
+from ..tiny_blip import Golden
 
 
 @dataclass(frozen=True)

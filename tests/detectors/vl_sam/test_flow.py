@@ -20,7 +20,7 @@ from vos.detectors.vl_sam.noun_phrases import parse_objects
 from vos.detectors.vl_sam.vlm import VisionLanguageModel
 from vos.errors import ModelError, PromptError
 
-from .tiny_vlm import MODELS, tiny_llava
+from ..tiny_vlm import MODELS, tiny_llava
 
 REGULARISATIONS = ("per_layer", "final", "none")
 

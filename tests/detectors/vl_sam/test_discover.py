@@ -22,7 +22,7 @@ from vos.ops.boxes import tight_box
 from vos.testing import Scene, ScriptedBackbone, Shape, scene
 from vos.testing.shapes import line
 
-from .tiny_vlm import tiny_llava
+from ..tiny_vlm import tiny_llava
 
 NAMES = {1: "dog", 2: "cat", 3: "dog"}
 

@@ -10,7 +10,7 @@ import pytest
 from vos.formats.records import NoOptions, option_names
 from vos.formats.registry import FORMATS, KEPT, writer_class
 
-PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "formats.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "formats.md"
 
 
 def test_the_table_of_what_is_kept() -> None:

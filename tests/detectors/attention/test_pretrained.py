@@ -12,8 +12,8 @@ from vos.detectors.attention.preprocess import image_to_canvas
 from vos.detectors.attention.registry import build_language_model
 from vos.errors import ModelError
 
-from .tiny_blip import build_model
-from .tiny_vlm import tiny_llava, tokenizer
+from ..tiny_blip import build_model
+from ..tiny_vlm import tiny_llava, tokenizer
 
 
 def test_a_blip_folder_comes_back_as_saved(attention_golden, tmp_path: Path):

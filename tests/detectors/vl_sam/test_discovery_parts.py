@@ -11,7 +11,6 @@ from vos.detectors.points import enlarge_map, largest_component, min_max, point_
 from vos.detectors.vl_sam.instances import RefineSettings, cascade, find_instances
 from vos.detectors.vl_sam.noun_phrases import parse_objects, singular, token_span
 from vos.detectors.vl_sam.tiles import views
-from vos.ops.nms import mask_iou, suppress
 from vos.prompts import Prompt
 
 
@@ -129,18 +128,6 @@ def test_tiles_cover_and_map_back_exactly(height, width):
         covered |= tile.mask_to_image(np.ones(part.shape[:2], bool))
     assert covered.all() or not tiles
     assert len(views(height, width, tiles=False)) == 1
-
-
-def test_suppression():
-    """The better of two that overlap stays; by name only the same name rivals; equal scores keep order."""
-    masks = np.zeros((4, 10, 10), bool)
-    masks[0, :5], masks[1, :6], masks[2, 7:] = True, True, True
-    assert mask_iou(masks)[0, 1] == pytest.approx(5 / 6)
-    assert mask_iou(masks)[3, 3] == 0
-    assert suppress(masks[:3], [0.5, 0.9, 0.7]) == [1, 2]
-    assert suppress(masks[:3], [0.5, 0.9, 0.7], names=["dog", "cat", "cat"]) == [1, 2, 0]
-    assert suppress(masks[:2], [0.5, 0.5]) == [0]
-    assert suppress(masks[:0], []) == []
 
 
 class TwoBlobs:

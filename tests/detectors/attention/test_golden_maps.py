@@ -13,7 +13,7 @@ from vos.detectors.attention.class_maps import compete, ensemble, token_relevanc
 from vos.detectors.attention.cross_attention import CrossAttentionTap
 from vos.detectors.attention.preprocess import image_to_canvas, labels_to_canvas
 
-from .tiny_blip import Golden
+from ..tiny_blip import Golden
 
 MODES = ("multi", "single")
 

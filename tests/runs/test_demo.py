@@ -20,7 +20,7 @@ from vos_cli.main import cli
 from vos.runs.demo import CLIPS, QUICK_FRAMES, demo_clip, demo_targets
 from vos.video import open_video
 
-SCRIPTS = Path(__file__).resolve().parent.parent / "docs" / "demo"
+SCRIPTS = Path(__file__).resolve().parents[2] / "docs" / "demo"
 TINY = (48, 84)
 NAMES = CLIPS["toys"].names
 CAR, SECOND_CAR, CATERPILLAR, BALL, TOP = NAMES

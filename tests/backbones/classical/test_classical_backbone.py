@@ -1,3 +1,5 @@
+"""The graph-cut backbone on a plain object."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -5,6 +7,7 @@ import pytest
 import torch
 
 from vos.backbones.base import Backbone, FrameFeatures
+from vos.backbones.classical.backbone import mask_logits
 from vos.backbones.registry import build_backbone
 from vos.prompts import Prompt
 
@@ -62,12 +65,28 @@ def test_a_batch_equals_one_prompt_at_a_time(backbone: Backbone, features: Frame
         assert torch.equal(together.scores[n], alone.scores[0])
 
 
-def test_one_mask_where_one_is_asked_for_and_none_for_no_prompt(
-    backbone: Backbone, features: FrameFeatures
-) -> None:
-    """``multimask=False`` gives one candidate; an empty list of prompts gives an empty batch."""
-    assert backbone.decode(features, [PROMPTS["box"]], multimask=False).scores.shape == (1, 1)
+def test_one_mask_is_the_likeliest_of_three(backbone: Backbone, features: FrameFeatures) -> None:
+    """``multimask=False`` gives that one; an empty list of prompts gives an empty batch."""
+    three = backbone.decode(features, [PROMPTS["click"]])
+    one = backbone.decode(features, [PROMPTS["click"]], multimask=False)
+    best = three.scores[0].argmax()
+    assert torch.equal(one.scores[0], three.scores[0, best : best + 1])
+    assert torch.equal(one.logits[0], three.logits[0, best : best + 1])
     assert backbone.decode(features, []).logits.shape == (0, 3, HEIGHT, WIDTH)
+
+
+def test_the_prompt_is_obeyed_to_the_pixel(backbone: Backbone, features: FrameFeatures) -> None:
+    """A mask of every region, and one of none: the box, and points on either side, have their say."""
+    crop = features.context.whole
+    points = np.array([[45, 30], [40, 30], [2, 2], [200, 200]], np.float32)
+    prompt = Prompt(box=PROMPTS["box"].box, points=points, labels=np.array([1, 0, 1, 0]))
+    inside = np.zeros((HEIGHT, WIDTH), bool)
+    inside[18:43, 28:63] = True
+    for everywhere in (True, False):
+        found = mask_logits(crop, prompt, np.full(crop.size, everywhere)) > 0
+        expected = inside & everywhere
+        expected[30, 45], expected[30, 40], expected[2, 2], expected[-1, -1] = True, False, True, False
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_a_negative_click_is_kept_out(backbone: Backbone, features: FrameFeatures) -> None:

@@ -19,7 +19,7 @@ from vos.detectors.synthetic.world import CLASS_NAMES, DUSK, world_lexicon, worl
 from vos.errors import ModelError, PromptError, SettingsError
 from vos.ops.boxes import tight_box
 
-from .random_blip import CANVAS, save_random_blip
+from ..random_blip import CANVAS, save_random_blip
 
 
 @pytest.fixture(scope="module")
