@@ -173,9 +173,7 @@ def _find_in_all(
 ) -> None:
     """The frames that are not done yet."""
     asking = model or build_discoverer_of(settings)
-    masking = backbone or build_backbone(
-        settings.model, **({"device": settings.device} if has_weights(settings.model) else {})
-    )
+    masking = backbone or build_backbone_of(settings)
     pictures = items.layout.paths.get(PICTURES)
     for frame in video:
         if frame.name in items.done:
@@ -224,6 +222,16 @@ def _finish(items: ItemRun, identity: dict[str, Any], settings: DiscoverRunSetti
         names_found,
         finished["timings"]["total"],
     )
+
+
+def build_backbone_of(settings: DiscoverRunSettings) -> Backbone:
+    """The backbone that turns points into masks.
+
+    Raises:
+        ModelError: unknown, or its weights are missing.
+    """
+    options = {"device": settings.device} if has_weights(settings.model) else {}
+    return build_backbone(settings.model, **options)
 
 
 def build_discoverer_of(settings: DiscoverRunSettings) -> VisionLanguageModel:
