@@ -312,21 +312,21 @@ def _is_seen(
 
 
 def _remember(video: PersamState, features: FrameFeatures, settings: PersamTrackerSettings) -> PersamState:
-    """With this frame in the recent memory of all objects that are sure, if any is."""
+    """With this frame in the recent memory of all objects with a confident mask, if any has one."""
     if settings.recent == 0:
         return video
-    sure = [slot.last_score >= settings.confident_above for slot in video.objects]
-    if not any(sure):
+    confident = [slot.last_score >= settings.confident_above for slot in video.objects]
+    if not any(confident):
         return video
     objects = []
-    for slot, certain in zip(video.objects, sure, strict=True):
+    for slot, certain in zip(video.objects, confident, strict=True):
         if certain:
             cells = _cells(features, video.labels == slot.object_id)
             columns = sample_columns(features.grid, cells, settings.columns)
             slot = slot.remembering(columns, settings.recent)
         objects.append(slot)
     background = video.background
-    if all(sure):  # else an object that was missed would be learned as background
+    if all(confident):  # else an object that was missed would be learned as background
         columns = sample_columns(features.grid, _cells_off(features, video.labels), 4 * settings.columns)
         background = background.remembering(columns, settings.recent)
     return replace(video, objects=tuple(objects), background=background, since=0)
