@@ -14,7 +14,7 @@ from torch import Tensor
 from ...backbones.base import Backbone, Candidates, FrameFeatures
 from ...backbones.classical.descriptors import to_lab
 from ...backbones.grid_mask import grid_mask
-from ...backbones.refinement import Pass, keep, keep_mix, refine
+from ...backbones.refinement import RefinementPass, keep, keep_mix, refine
 from ...backbones.scale_weights import fit_scale_weights
 from ...ops.crop import choose_crop
 from ...ops.overlap import logits_to_labels
@@ -262,10 +262,10 @@ def _cascade(
     objects: Sequence[ObjectMemory],
     track_prompts: Sequence[TrackPrompt],
     settings: PersamTrackerSettings,
-) -> Pass:
+) -> RefinementPass:
     """All passes, all objects in one batch each."""
 
-    def choose(candidates: Candidates) -> Pass:
+    def choose(candidates: Candidates) -> RefinementPass:
         return keep(candidates, _agreeing(candidates, track_prompts, settings.agree))
 
     guidance = [a.guidance for a in track_prompts if a.guidance is not None]
