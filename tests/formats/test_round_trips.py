@@ -19,7 +19,7 @@ from annotated_clips import (
     many_objects,
     visible_ids,
 )
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from vos import formats
@@ -126,7 +126,7 @@ def test_300_objects(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", EXACT)
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10)
 @given(labels=clips(), named=st.lists(st.sampled_from([n for n in NAMES if "\n" not in n]), max_size=3))
 def test_any_clip(name: str, labels: list[np.ndarray], named: list[str]) -> None:
     """Exact formats keep any masks; an object with a category has it, whatever it is called."""
