@@ -79,7 +79,7 @@ def preview(
     settings = override(TrackSettings(), default_model(recipe, flags), recipe, flags)
     reading = {"reader": settings.reader, "size": settings.size, "allow_url": allow_url}
     with open_video(video, **reading) as source:
-        refuse_input(output, (*source.paths, *prompts.masks, *prompts.prompt_files))
+        refuse_input(output, (*source.paths, *prompts.files))
         if not prompts:
             shown: dict[str, Any] = {"frame": prompts.frame or 0, "objects": {}}
             picture = draw_grid(frame_at(source, prompts.frame or 0).image)

@@ -15,6 +15,7 @@ from vos_cli.main import COMMANDS
 
 import vos
 from vos.formats.registry import FORMATS
+from vos.prompting.registry import TARGET_SOURCES
 
 ROOT = Path(__file__).resolve().parent.parent
 NOUNS = {
@@ -235,6 +236,7 @@ REGISTRIES = {
         for reference in (entry.writer, entry.reader)
         if reference
     },
+    "vos.prompting.registry": {source.parser.split(":")[0] for source in TARGET_SOURCES.values()},
     "vos_cli.main": {f"vos_cli.{name.replace('-', '_')}" for name in COMMANDS} | {"vos_cli.import_"},
 }
 """Modules that others are named in: their tests run over all entries."""

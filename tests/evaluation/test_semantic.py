@@ -17,7 +17,6 @@ def test_semantic_counts_by_hand():
     assert counts.intersection.tolist() == [1, 1, 0]
     assert counts.union.tolist() == [2, 2, 0]
     assert counts.mean_iou == pytest.approx(1 / 3)
-    assert counts.mean_iou_of_present == pytest.approx(0.5)
 
 
 def test_semantic_counts_refuse_what_does_not_fit():
@@ -41,4 +40,3 @@ def test_images_add_up() -> None:
     )
     assert total.union.tolist() == [2, 5, 4, 0]
     assert total.iou.tolist() == pytest.approx([1 / 2, 2 / 5, 1 / 2, 0])
-    assert SemanticCounts.zeros(3).mean_iou_of_present == 0

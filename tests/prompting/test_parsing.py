@@ -12,7 +12,8 @@ from PIL import Image
 
 from vos.errors import PromptError
 from vos.frame import Frame, VideoInfo
-from vos.prompting.parsing import TARGET_SOURCES, load_prompts
+from vos.prompting.parsing import load_prompts
+from vos.prompting.registry import TARGET_SOURCES
 
 
 class Clip:
@@ -237,9 +238,11 @@ def test_missing_prompt_file(tmp_path: Path) -> None:
 
 def test_every_source_refuses_nonsense() -> None:
     """Every source in the table raises PromptError for text that means nothing."""
-    for parse in TARGET_SOURCES.values():
+    for source in TARGET_SOURCES.values():
         with pytest.raises(PromptError):
-            parse("no such thing", 0)
+            load_prompts(**{source.parameter: ["no such thing"]})
+    with pytest.raises(TypeError, match="'scribbles'"):
+        load_prompts(scribbles=["a.png"])
 
 
 def test_the_smallest_box_is_two_pixels_a_side() -> None:

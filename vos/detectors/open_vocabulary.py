@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..backbones.weights.pretrained import load_pretrained
-from ..errors import PromptError, SettingsError
+from ..errors import PromptError
 from ..ops.boxes import box_iou
 from .base import Detection
 
@@ -199,7 +199,6 @@ def _load(
     checkpoint: str,
     *,
     weights: str | Path | None = None,
-    tuned: str | Path | None = None,
     min_score: float | None = None,
     device: str = "cpu",
 ) -> D:
@@ -207,15 +206,9 @@ def _load(
 
     Raises:
         ModelError: if the weights are not there or are of another kind.
-        SettingsError: for tuned weights, which these models have no use for.
     """
     from transformers import AutoProcessor
 
-    if tuned is not None:
-        raise SettingsError(
-            f"{tuned} cannot be used: a detector is not tuned on examples; use --detector blip, "
-            "or leave it out"
-        )
     model, processor = load_pretrained(
         model_class,
         AutoProcessor,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from ..backbones.weights.pretrained import load_pretrained
-from ..errors import PromptError, SettingsError
+from ..errors import PromptError
 from ..ops.nms import suppress
 from .base import Detection, Exemplar
 from .open_vocabulary import MAX_FINDS
@@ -27,8 +27,6 @@ OVERLAP = 0.1
 """IoU of two masks of one name above which the better one stays (its authors' value)."""
 LONGEST = 32
 """Tokens of a name that the text encoder reads."""
-BOXES_ALONE = "visual"
-"""What the model reads in place of a name where boxes alone say what is meant (its authors' word)."""
 
 
 class Sam3ConceptDetector:
@@ -131,7 +129,6 @@ class Sam3ConceptDetector:
 def load_sam3_concepts(
     *,
     weights: str | Path | None = None,
-    tuned: str | Path | None = None,
     min_score: float | None = None,
     device: str = "cpu",
 ) -> Sam3ConceptDetector:
@@ -139,14 +136,9 @@ def load_sam3_concepts(
 
     Raises:
         ModelError: if the weights are not there or are of another kind.
-        SettingsError: for tuned weights, which it has no use for.
     """
     from transformers import Sam3Model, Sam3Processor
 
-    if tuned is not None:
-        raise SettingsError(
-            f"{tuned} cannot be used: SAM 3 is not tuned on examples; use --detector blip, or leave it out"
-        )
     model, processor = load_pretrained(
         Sam3Model,
         Sam3Processor,

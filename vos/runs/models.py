@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..backbones.features import with_features
-from ..backbones.registry import BACKBONES, backbone_name, build_backbone
+from ..backbones.registry import build_backbone, has_weights
 from ..detectors.registry import build_detector
 from ..prompting.class_names import ClassNames
 from ..prompting.class_schedule import ReferencePrompts
@@ -112,7 +112,7 @@ def reference_prompts(
             return make_matching()
         options = {"device": settings.device, "dtype": settings.dtype, "checkpoint": chosen.checkpoint}
         name = chosen.backbone or "classical"
-        if BACKBONES[backbone_name(name)].weights == "none":
+        if not has_weights(name):
             options = {}
         backbone = build_backbone(name, **options)
         return with_features(backbone, chosen.features, chosen.features_weights, device=settings.device)

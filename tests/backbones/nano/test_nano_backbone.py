@@ -23,7 +23,7 @@ from vos.backbones.nano.network import (
     similarity_cue,
 )
 from vos.backbones.registry import build_backbone
-from vos.backbones.weights.location import packaged_nano
+from vos.backbones.weights.location import locate_packaged
 from vos.errors import ModelError, PromptError
 from vos.prompts import Prompt
 from vos.testing import tiny_nano_checkpoint, tiny_sam_checkpoint
@@ -214,7 +214,7 @@ def test_the_weights_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     backbone = build_backbone("nano")
     assert isinstance(backbone, NanoBackbone)
     assert sum(p.numel() for p in backbone.network.parameters()) <= 6_000_000
-    assert packaged_nano().stat().st_size <= 12_000_000
+    assert locate_packaged("nano").stat().st_size <= 12_000_000
     monkeypatch.setattr(resources, "files", lambda package: tmp_path)
     with pytest.raises(ModelError, match=r"weights of nano are missing.*--checkpoint") as error:
         build_backbone("nano")

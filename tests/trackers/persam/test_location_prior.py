@@ -10,7 +10,6 @@ from PIL import Image
 from vos.backbones.grid_mask import grid_mask, grid_values
 from vos.backbones.sam.preprocess import to_input
 from vos.trackers.persam.location_prior import (
-    aligned_attention_bias,
     attention_bias,
     location_prior,
     negative_points,
@@ -112,8 +111,8 @@ def test_three_resizes_are_not_one() -> None:
     torch.testing.assert_close(flat, torch.full((100, 128), 0.25))
 
 
-def test_attention_bias_of_the_reference_and_the_aligned_one() -> None:
-    """Both are sigmoids of the standardised prior; only the aligned one keeps the padding apart."""
+def test_attention_bias() -> None:
+    """A sigmoid of the standardised prior, stretched over the grid; one half where the prior is flat."""
     prior = torch.zeros(32, 64)
     prior[:, 32:] = 1.0
     deviation = prior.std()
@@ -121,7 +120,4 @@ def test_attention_bias_of_the_reference_and_the_aligned_one() -> None:
     stretched = attention_bias(prior, 8)
     torch.testing.assert_close(stretched[:, 0], low.expand(8))
     torch.testing.assert_close(stretched[:, -1], high.expand(8))
-    aligned = aligned_attention_bias(prior, (4, 8), 8)
-    torch.testing.assert_close(aligned[:4, -1], high.expand(4))
-    assert bool((aligned[4:] == 0).all())
-    assert bool(torch.isfinite(aligned_attention_bias(torch.ones(4, 8), (4, 8), 8)).all())
+    torch.testing.assert_close(attention_bias(torch.ones(4, 8), 8), torch.full((8, 8), 0.5))

@@ -24,7 +24,7 @@ from ..base import Candidates, FrameFeatures, Guidance, LazyCandidates
 from ..expected_quality import Models
 from ..sam.backbone import check_device, check_dtype
 from ..weights.checkpoints import load_state
-from ..weights.location import packaged_nano
+from ..weights.location import locate_packaged
 from .cues import SIMILAR, prompt_cues
 from .network import LOW_RES_STRIDE, STRIDE, NanoNetwork, Pyramid, network_from, similarity_cue
 
@@ -172,5 +172,5 @@ def build_nano(
     """
     check_device(device)
     check_dtype(dtype)
-    path = packaged_nano() if checkpoint is None else Path(checkpoint)
+    path = locate_packaged("nano") if checkpoint is None else Path(checkpoint)
     return NanoBackbone(network_from(load_state(path), str(path)), device=device, dtype=dtype)

@@ -110,8 +110,7 @@ def load_matcher(
     Raises:
         ModelError: if weights or what was tuned are not there or do not fit.
     """
-    options = {} if weights is None else {"checkpoint": weights}
-    matcher: BlipMatcher = build_language_model(model, device=device, **options)
+    matcher: BlipMatcher = build_language_model(model, checkpoint=weights, device=device)
     if tuned is not None:
         load_tuned(Path(tuned), matcher)
     return matcher

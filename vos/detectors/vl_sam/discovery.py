@@ -4,7 +4,7 @@
 
     view (the image, its tiles) -> question -> answer -> names -> attention flow of each name -> map
          -> point pairs -> backbone, refinements A and B -> masks, on the whole image
-    all views, questions and names -> one of many -> best first
+    all views, questions and names -> non-maximum suppression -> best first
 """
 
 from __future__ import annotations

@@ -90,9 +90,14 @@ class VisionLanguageModel:
 
     @classmethod
     def load(
-        cls, checkpoint: str | Path, *, device: str = "cpu", dtype: str = "auto", **options: Any
+        cls,
+        checkpoint: str | Path | None = None,
+        *,
+        device: str = "cpu",
+        dtype: str = "auto",
+        **options: Any,
     ) -> VisionLanguageModel:
-        """The model in a folder, or of that name in the local cache; nothing is downloaded.
+        """The model in a folder, or of that name in the local cache (None: LLaVA 1.5); nothing is downloaded.
 
         ``dtype`` is that of the weights; "auto" takes the checkpoint's own. The flow is float32 always.
 
@@ -104,7 +109,7 @@ class VisionLanguageModel:
         model, processor = load_pretrained(
             AutoModelForImageTextToText,
             AutoProcessor,
-            checkpoint,
+            CHECKPOINT if checkpoint is None else checkpoint,
             "Fetch one once, such as `hf download llava-hf/llava-1.5-7b-hf --local-dir DIR`, and name the "
             "folder: --detector-weights DIR.",
             dtype=dtype,
