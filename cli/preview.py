@@ -1,4 +1,4 @@
-"""``vos preview``: the first masks as a picture, before a run."""
+"""``vos preview``: the first masks as an image, before a run."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def build_oracle(**options: Any) -> ScriptedBackbone:
 class Centre:
     """A detector."""
 
-    def find(self, image: np.ndarray, names: list[str]) -> list[Detection]:
+    def detect(self, image: np.ndarray, names: list[str]) -> list[Detection]:
         """The box of object 1."""
         rows, columns = np.nonzero(CLIP.labels[0] == 1)
         box = int(columns.min()), int(rows.min()), int(columns.max()), int(rows.max())

@@ -19,7 +19,7 @@ CLIP = scene("crossing", num_frames=2, size=(64, 96), seed=1)
 class Detector:
     """Finds what it is told to, by boxes."""
 
-    def find(self, image, names):
+    def detect(self, image, names):
         boxes = [CLIP.boxes[0][k] for k in (1, 2)]
         return [Detection(name, 0.8, box, None, None) for name, box in zip(names, boxes, strict=False)]
 
@@ -39,7 +39,7 @@ def test_detect_of_nothing() -> None:
     """No instance is an empty result, not an error."""
 
     class Blind:
-        def find(self, image, names):
+        def detect(self, image, names):
             return []
 
     result, names = vos.detect(

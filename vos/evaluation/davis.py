@@ -406,7 +406,7 @@ def _usable_cores() -> int:
 
 
 def _keep_freed_memory() -> None:
-    """Spare every picture the page faults of fresh memory, a tenth of the time.
+    """Spare every image the page faults of fresh memory, a tenth of the time.
 
     glibc takes blocks as large as a mask from the system and returns them at once, until it sees a larger
     one freed: from then on it keeps blocks up to that size (mallopt(3), M_MMAP_THRESHOLD). This one is never

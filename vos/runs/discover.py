@@ -264,7 +264,7 @@ def _identity(video: Video, settings: DiscoverRunSettings, layout: Layout) -> di
 
 
 def _draw(path: Path, frame: Frame, found: Sequence[Discovery]) -> None:
-    """The image with the best finds drawn over it, as many as a label map holds, the best on top."""
+    """The image with the best detections drawn over it, as many as a label map holds, the best on top."""
     shown = list(enumerate(found[:MAX_OBJECTS], start=1))[::-1]
     labels = np.zeros(frame.size, dtype=np.uint8)
     if shown:

@@ -43,7 +43,7 @@ def test_what_is_found_hangs_together(matcher):
     found = []
     for i in range(6):
         image = world_scene(4_000_000 + i, size=(60, 90)).image
-        finds = detector.find(image, ["red circle", "blue square", "yellow ring"])
+        finds = detector.detect(image, ["red circle", "blue square", "yellow ring"])
         assert [entry.score for entry in finds] == sorted((entry.score for entry in finds), reverse=True)
         found += finds
     assert found
@@ -59,7 +59,7 @@ def test_what_is_found_hangs_together(matcher):
 def test_the_gate_keeps_out_what_is_not_there(matcher):
     """A gate nothing passes finds nothing."""
     detector = AttentionDetector(matcher, settings=AttentionDetectorSettings(min_gate=1.1))
-    assert detector.find(world_scene(1).image, ["red circle"]) == []
+    assert detector.detect(world_scene(1).image, ["red circle"]) == []
 
 
 def test_weak_regions_of_a_name_are_left_out(matcher):
@@ -68,7 +68,7 @@ def test_weak_regions_of_a_name_are_left_out(matcher):
     def find(image, share):
         settings = AttentionDetectorSettings(min_gate=0, min_share=0, min_area=0, min_relative=share)
         detector = AttentionDetector(matcher, segment=SegmentSettings(crf="none"), settings=settings)
-        return detector.find(image, ["red circle"])
+        return detector.detect(image, ["red circle"])
 
     images = [world_scene(4_100_000 + i, size=(60, 90)).image for i in range(6)]
     image = next(image for image in images if len(find(image, 0)) > 1)
@@ -96,12 +96,12 @@ def test_unknown_names_are_refused_with_the_vocabulary(matcher):
     """A closed world lists what it knows; an open one asks for plain words."""
     image = np.zeros((96, 96, 3), np.uint8)
     with pytest.raises(PromptError, match=r"lacks 'dog'.*plain words"):
-        AttentionDetector(matcher).find(image, ["dog"])
+        AttentionDetector(matcher).detect(image, ["dog"])
     closed = BlipMatcher(
         matcher.model, matcher.tokenizer, canvas=CANVAS, lexicon=world_lexicon(), closed=True
     )
     with pytest.raises(PromptError, match=r"lacks 'dog'.*purple cross"):
-        AttentionDetector(closed).find(image, ["dog"])
+        AttentionDetector(closed).detect(image, ["dog"])
 
 
 def test_sentences_that_are_too_long_are_refused(matcher):

@@ -78,7 +78,7 @@ def test_a_named_shape_is_found_where_it_is(matcher):
     found, overlaps = 0, []
     for i in range(8):
         world = world_scene(HELD_OUT + 100 + i, size=(96, 128), names=("red circle", "blue square"))
-        finds = detector.find(world.image, ["red circle", "blue square", "yellow triangle"])
+        finds = detector.detect(world.image, ["red circle", "blue square", "yellow triangle"])
         assert "yellow triangle" not in [entry.name for entry in finds[:2]]
         for instance, name in enumerate(world.names, start=1):
             best = next((entry for entry in finds if entry.name == name), None)
@@ -103,15 +103,15 @@ def test_the_same_answer_every_time(matcher, encoded):
 def test_what_it_cannot_know_is_refused(matcher, name):
     """An unknown word, and known words that make no name, are refused with the whole vocabulary."""
     with pytest.raises(PromptError, match=rf"'{name}'.*knows: red circle, .*purple cross$"):
-        AttentionDetector(matcher).find(world_scene(1).image, ["red circle", name])
+        AttentionDetector(matcher).detect(world_scene(1).image, ["red circle", name])
 
 
 def test_names_are_read_as_people_write_them(matcher):
     """Capitals and the second word for a shape mean the same shape; a ground is a name too."""
     world = world_scene(HELD_OUT + 500, size=(96, 128), names=("red circle", "blue square"))
     detector = AttentionDetector(matcher)
-    plain = detector.find(world.image, ["red circle", "blue square", world.ground])
-    spoken = detector.find(world.image, ["Red Circle", "BLUE box", world.ground.upper()])
+    plain = detector.detect(world.image, ["red circle", "blue square", world.ground])
+    spoken = detector.detect(world.image, ["Red Circle", "BLUE box", world.ground.upper()])
     for name, other in (("red circle", "Red Circle"), ("blue square", "BLUE box")):
         box, same = (
             next(entry.box for entry in finds if entry.name == called)

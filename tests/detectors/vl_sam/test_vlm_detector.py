@@ -45,7 +45,7 @@ def test_what_the_answer_names_is_found(model: VisionLanguageModel, image: np.nd
     """Names said are there, with map, points and box that agree; the tree was asked for and not said."""
     detector = VlmDetector(model, settings=AttentionDetectorSettings(min_share=0.5))
     assert isinstance(detector, Detector)
-    found = detector.find(image, ["dogs", "tree", "red car"])
+    found = detector.detect(image, ["dogs", "tree", "red car"])
     assert {entry.name for entry in found} == {"dogs", "red car"}
     assert "dogs, tree, red car" in model.questions[0]  # type: ignore[attr-defined]
     for entry in found:
@@ -61,10 +61,10 @@ def test_what_the_answer_names_is_found(model: VisionLanguageModel, image: np.nd
 
 def test_instances_are_regions(model: VisionLanguageModel, image: np.ndarray) -> None:
     """A lower threshold gives regions that a higher one leaves out or cuts; the same name each time."""
-    high = VlmDetector(model, threshold=0.9, settings=AttentionDetectorSettings(min_share=0.01)).find(
+    high = VlmDetector(model, threshold=0.9, settings=AttentionDetectorSettings(min_share=0.01)).detect(
         image, ["dog"]
     )
-    low = VlmDetector(model, threshold=0.3, settings=AttentionDetectorSettings(min_share=0.01)).find(
+    low = VlmDetector(model, threshold=0.3, settings=AttentionDetectorSettings(min_share=0.01)).detect(
         image, ["dog"]
     )
     assert high
@@ -75,7 +75,7 @@ def test_instances_are_regions(model: VisionLanguageModel, image: np.ndarray) ->
 def test_nothing_said(model: VisionLanguageModel, image: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer without names finds nothing."""
     monkeypatch.setattr(model, "answer", lambda image, question, seed: [])
-    assert VlmDetector(model).find(image, ["dog"]) == []
+    assert VlmDetector(model).detect(image, ["dog"]) == []
 
 
 @pytest.mark.parametrize(

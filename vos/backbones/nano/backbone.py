@@ -1,6 +1,6 @@
 """``nano``: a compact promptable backbone of our own; see ``docs/nano.md``.
 
-It has SAM's seat and a hundredth of its size. Points, boxes, rough masks, low-res logits and the target's
+It takes SAM's place at a hundredth of its size. Points, boxes, rough masks, low-res logits and the target's
 similarity become maps (:mod:`.nano_cues`) that the decoder reads beside the image's features.
 """
 
@@ -118,7 +118,7 @@ class NanoBackbone:
         return _Upscaled(logits, quality, features.image_size)
 
     def to_input(self, pictures: NDArray[np.uint8]) -> Tensor:
-        """(B, 3, h, w) network input of (B, h, w, 3) uint8 RGB pictures of a legal size."""
+        """(B, 3, h, w) network input of (B, h, w, 3) uint8 RGB images of a legal size."""
         planes = torch.from_numpy(np.ascontiguousarray(pictures)).to(self.device).permute(0, 3, 1, 2)
         return (planes.to(self.dtype) / 127.5 - 1).contiguous(memory_format=torch.channels_last)
 

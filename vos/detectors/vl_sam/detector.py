@@ -50,8 +50,8 @@ class VlmDetector:
         self.settings = settings
         self.seed = seed
 
-    def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Detection]:
-        """See :meth:`vos.detectors.base.Detector.find`.
+    def detect(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Detection]:
+        """See :meth:`vos.detectors.base.Detector.detect`.
 
         Raises:
             PromptError: if the question with all names and its answer are longer than the model reads.

@@ -122,7 +122,7 @@ def _in_view(
     settings: DiscoverSettings,
     asked: Callable[[int, int], None],
 ) -> list[Discovery]:
-    """All finds of a view, masks on the whole image; what is found twice is in there twice."""
+    """All detections of a view, masks on the whole image; what is found twice is in there twice."""
     view = np.ascontiguousarray(tile.cut(image))
     questions = questions_about(view, model, settings)
     features = None

@@ -190,7 +190,7 @@ class VisionLanguageModel:
         seed: int = 0,
         regularisation: Regularisation = "per_layer",
     ) -> tuple[AnswerAttention | None, list[ObjectName]]:
-        """What the model says is in the image, and where it looks as it says so; None if it says nothing."""
+        """The objects that the model names, with the attention of each name; None where it names none."""
         answer = self.answer(image, question, seed=seed)
         names = parse_objects(self.decode(answer))
         if not names:

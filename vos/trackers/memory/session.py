@@ -341,7 +341,7 @@ class Session:
         self.tracks.pop(object_id, None)
 
     def turn(self) -> None:
-        """Tracking goes on in the other direction: from the conditioning frames alone."""
+        """Tracking continues in the other direction: from the conditioning frames alone."""
         for track in self.tracks.values():
             track.bank.turn()
 
