@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import vos.testing
 from vos.backbones.registry import BACKBONES
@@ -15,6 +16,14 @@ from vos.notices import warn_renamed
 from vos.trackers.registry import TRACKERS
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# How long an example takes depends on what else the machine does; folders may serve for several examples.
+settings.register_profile(
+    "untimed",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

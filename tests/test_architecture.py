@@ -276,11 +276,13 @@ def test_tests_lie_where_their_subject_does() -> None:
     """``tests/<package>/test_*.py``; ``cli``, ``docs`` and ``training`` have a folder as well."""
     for test in TESTS.rglob("test_*.py"):
         folder = test.parent.relative_to(TESTS)
+        name = test.stem.removeprefix("test_")
         if folder == Path():
-            name = test.stem.removeprefix("test_")
-            assert name in ACROSS or (ROOT / "vos" / f"{name}.py").exists(), f"{test}: of which module?"
+            known = name in ACROSS or (ROOT / "vos" / f"{name}.py").exists()
+            assert known, f"{test}: name it after a module, move it to its package, or add it to ACROSS"
         elif folder.as_posix() not in ELSEWHERE:
-            assert (ROOT / "vos" / folder).is_dir() or (ROOT / folder).is_dir(), f"{test}: of which package?"
+            known = (ROOT / "vos" / folder).is_dir() or (ROOT / folder).is_dir()
+            assert known, f"{test}: move it to tests of its package, or add its folder to ELSEWHERE"
 
 
 def test_tests_beside_it_reach_every_module() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os.path
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,12 @@ from vos.backbones.registry import BACKBONES, BackboneEntry
 from vos.detectors.attention.registry import LANGUAGE_MODELS
 from vos.detectors.base import Detection
 from vos.detectors.registry import DETECTORS, DetectorEntry
+from vos.errors import ModelError
 from vos.evaluation.registry import METRICS, Metric
 from vos.formats.records import RecordedVideo, RecordWriter
 from vos.formats.registry import FORMATS, Format
 from vos.prompting.registry import TARGET_SOURCES, TargetSource
-from vos.registry import load
+from vos.registry import load, unknown
 from vos.testing import Scene, ScriptedBackbone, scene, write_images, write_labels
 from vos.trackers.registry import TRACKERS, TrackerEntry
 
@@ -171,3 +174,20 @@ def test_help_names_them() -> None:
     text = " ".join(CliRunner().invoke(command, ["--help"]).output.split())
     for name in ("still", "oracle", "centre (of the tests)"):
         assert name in text
+
+
+def test_a_reference_is_loaded() -> None:
+    """Attributes of attributes, too."""
+    assert load("math:hypot") is math.hypot
+    assert load("os:path.join") is os.path.join
+    with pytest.raises(AttributeError):
+        load("math:nothing")
+
+
+def test_an_unknown_name_gets_the_nearest_and_all() -> None:
+    error = unknown(ModelError, "model", "clasical", ["classical", "nano", "classic"])
+    assert isinstance(error, ModelError)
+    assert str(error) == (
+        "unknown model 'clasical'; did you mean classical or classic? choose one of classical, nano, classic"
+    )
+    assert str(unknown(ModelError, "model", "q", ["nano"])) == "unknown model 'q'; choose one of nano"

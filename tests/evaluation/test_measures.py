@@ -125,7 +125,7 @@ def test_the_border_rules() -> None:
         assert contour_accuracy(corner, dot, bound=bound) == pytest.approx(expected, abs=1e-12)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(label_maps(3, highest=1), bounds, st.booleans())
 def test_binary_masks_equal_the_reference(maps, bound, with_void) -> None:
     """Any two small masks, with void or without, score as the specification says."""
@@ -139,7 +139,7 @@ def test_binary_masks_equal_the_reference(maps, bound, with_void) -> None:
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(label_maps(2, highest=4), bounds)
 def test_all_pairs_of_label_maps_equal_the_reference(maps, bound) -> None:
     """Objects done together score as each pair done alone, also ids that do not occur."""

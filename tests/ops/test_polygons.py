@@ -56,6 +56,10 @@ def test_simplified() -> None:
     mask = blob(3)
     ((exact, _),), ((rough, _),) = rings(mask), rings(mask, epsilon=2)
     assert len(rough) < len(exact) / 2
+    around = np.ones((5, 5), np.uint8)
+    whole, drawn = (fill([ring], mask.shape).astype(np.uint8) for ring in (exact, rough))
+    assert not (cv2.erode(whole, around) & ~drawn).any()
+    assert not (drawn & ~cv2.dilate(whole, around)).any()
 
 
 def test_small_rings_are_padded() -> None:
@@ -68,6 +72,7 @@ def test_small_rings_are_padded() -> None:
 
 
 def test_coordinates_beyond_the_image_are_harmless() -> None:
-    """Infinite and absurd coordinates are clipped."""
-    drawn = fill([np.array([[-1e30, -1e30], [1e30, -1e30], [np.nan, 1e30]])], (4, 4))
-    assert drawn.shape == (4, 4)
+    """Infinite and absurd coordinates are clipped: what is drawn is the part within the image."""
+    far = np.array([[-1e30, -np.inf], [1.0, -1e30], [1.0, np.inf], [-1e30, 1e30]])
+    assert fill([far], (3, 4)).tolist() == [[True, True, False, False]] * 3
+    assert fill([np.array([[np.nan, 0], [3, 0], [3, 2], [np.nan, 2]])], (3, 4)).all()

@@ -243,3 +243,12 @@ def test_every_source_refuses_nonsense() -> None:
             load_prompts(**{source.parameter: ["no such thing"]})
     with pytest.raises(TypeError, match="'scribbles'"):
         load_prompts(scribbles=["a.png"])
+
+
+def test_the_smallest_box_is_two_pixels_a_side() -> None:
+    """Indices are inclusive: 3 to 4 are two."""
+    (target,) = load_prompts(boxes=["1:3,5,4,6"])
+    assert target.prompt.box.tolist() == [3, 5, 4, 6]
+    for text in ("1:3,5,3,9", "1:3,5,9,5", "1:3,5,3.9,9"):
+        with pytest.raises(PromptError, match="less than two pixels"):
+            load_prompts(boxes=[text])

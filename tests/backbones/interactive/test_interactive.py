@@ -9,7 +9,7 @@ import torch
 from vos.backbones.classical.working_crop import crop_regions
 from vos.backbones.image_crop import crop_box_around
 from vos.backbones.interactive.backbone import InteractiveBackbone
-from vos.backbones.interactive.choice import Answer, distinct
+from vos.backbones.interactive.choice import Answer, distinct, rank
 from vos.backbones.interactive.corrections import corrected, obeyed
 from vos.backbones.interactive.crops import PADDING, FeatureCrop, input_size, prompt_planes
 from vos.backbones.interactive.network import InteractiveConfig, InteractiveNetwork, interactive_from
@@ -190,3 +190,36 @@ def test_a_point_on_the_object_spreads_as_well() -> None:
     changed = spread(view, before, np.full((60, 90), -0.3, np.float32), prompt, SpreadSettings())
     assert changed[15:45, 47:75].mean() > 0.9
     assert changed[:13].sum() + changed[47:].sum() == 0
+
+
+def test_masks_of_most_of_the_image_are_doubted_where_only_points_say_so():
+    """A box says how large the object is."""
+    large, small = (Answer(_logits(box), q) for box, q in (((0, 0, 120, 80), 0.8), ((20, 20, 40, 40), 0.7)))
+    points = _clicks((30, 30, 1))
+    ranked = [answer.quality for answer in rank([large, small], SIZE, points)]
+    assert ranked == pytest.approx([0.7, 0.8 - 0.8 * (8 / 9 - 0.4)])
+    both = Prompt(points=points.points, labels=points.labels, box=np.array([0, 0, 119, 79], np.float32))
+    for prompt in (both, Prompt(box=both.box)):
+        assert rank([small, large], SIZE, prompt) == [large, small]
+    empty = Answer(np.full(SIZE, -1, np.float32), 0.99)
+    assert rank([empty, small], SIZE, points)[-1].logits is empty.logits
+
+
+def test_a_correction_takes_what_touches_at_a_corner():
+    before, after = _logits((0, 0, 5, 5)), _logits((0, 0, 5, 5), (30, 30, 40, 40), (40, 40, 50, 50))
+    found = corrected(before, after, np.array([35.0, 35.0]), 1)
+    assert np.array_equal(found, after)
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_point_spreads_where_the_network_agrees(label: int):
+    """On a plain image nothing else can tell the halves apart; logits for the point's side do."""
+    view = crop_regions(np.full((60, 90, 3), 120, np.uint8), (0, 0, 90, 60), 60 * 90)
+    sign = 1 if label == 1 else -1
+    before = np.full((60, 90), -8.0 * sign, np.float32)
+    after = np.full((60, 90), -4.0 * sign, np.float32)
+    after[:, 45:] = 4 * sign
+    prompt = Prompt(points=np.array([(70, 30)], np.float32), labels=np.array([label]))
+    changed = spread(view, before, after, prompt, SpreadSettings(colour=0, near=0))
+    assert changed[:, 50:].mean() > 0.95
+    assert changed[:, :40].mean() < 0.05

@@ -99,3 +99,18 @@ def test_most_of_the_image_is_meant_last() -> None:
     (first, _), *others = fuse(crop, click((60, 45, 1)), grown, settings)
     assert first.mean() <= 0.4
     assert max(candidate.mean() for candidate, _ in others) > 0.4
+
+
+def test_a_first_candidate_that_is_most_of_the_image_gives_way() -> None:
+    """The network takes the ground along a little; what it is sure of is meant first."""
+    crop, mask = picture()
+    logits = np.where(mask, 3.0, -3.0).astype(np.float32)
+    logits[:, 20:] = np.maximum(logits[:, 20:], 0.3)
+    known = Evidence(logits, 1 / (1 + np.exp(-logits)), None)
+    settings = FusionSettings(network=1, colour=0, near=0, point_bias=0, extent=2)
+    (first, _), *others = fuse(crop, click((60, 45, 1)), known, settings)
+    assert iou(first, mask) > 0.9
+    assert all(other.mean() > 0.4 for other, _ in others)
+    boxed_settings = FusionSettings(network=1, colour=0, enclosed=0, box_bias=0)
+    (boxed, _), *_ = fuse(crop, Prompt(box=np.array([20, 0, 119, 89], np.float32)), known, boxed_settings)
+    assert boxed.mean() > 0.4  # a box says that so much is meant

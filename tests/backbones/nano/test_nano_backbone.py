@@ -11,7 +11,7 @@ import torch
 from prompts_of_each_kind import noise, prompts_of_each_kind
 from safetensors.torch import load_file
 
-from vos.backbones.base import Backbone, Guidance
+from vos.backbones.base import Guidance
 from vos.backbones.nano.backbone import MAX_BATCH, NanoBackbone, input_size
 from vos.backbones.nano.cues import BOX, CUES, MASK, MASK_LOGIT, OFF, ON, ROUGH, SIMILAR, prompt_cues
 from vos.backbones.nano.network import (
@@ -42,12 +42,6 @@ def nano(checkpoint: Path) -> NanoBackbone:
     backbone = build_backbone("nano", checkpoint=checkpoint)
     assert isinstance(backbone, NanoBackbone)
     return backbone
-
-
-def test_is_a_backbone(nano: NanoBackbone) -> None:
-    """It has the verbs of the seam."""
-    assert isinstance(nano, Backbone)
-    assert nano.accepts_guidance
 
 
 def test_fits_its_budget() -> None:

@@ -12,8 +12,7 @@ from vos.detectors.attention.convcrf import ConvCrfSettings, convcrf, pairwise_k
 from vos.detectors.attention.cross_attention import CrossAttentionTap, check_layers
 from vos.detectors.attention.infoscore import infoscore
 from vos.detectors.attention.supports import Choice, sample_supports, support_labels
-from vos.errors import EvaluationError, InputError, ModelError, SettingsError
-from vos.evaluation.semantic import semantic_counts
+from vos.errors import InputError, ModelError, SettingsError
 
 
 def test_background_is_a_sum_and_the_others_a_maximum():
@@ -119,24 +118,6 @@ def test_crf_settings_are_checked():
     """An even filter has no centre."""
     with pytest.raises(ValueError, match="odd"):
         ConvCrfSettings(filter_size=4)
-
-
-def test_semantic_counts_by_hand():
-    """Void is removed from the prediction too; an absent class has IoU 0 and counts in the mean."""
-    truth = np.array([[0, 1, 1, 255]], np.uint8)
-    predicted = np.array([[0, 1, 0, 1]], np.uint8)
-    counts = semantic_counts(predicted, truth, 3)
-    assert counts.intersection.tolist() == [1, 1, 0]
-    assert counts.union.tolist() == [2, 2, 0]
-    assert counts.mean_iou == pytest.approx(1 / 3)
-
-
-def test_semantic_counts_refuse_what_does_not_fit():
-    """Different shapes, and labels beyond the classes, are errors that say so."""
-    with pytest.raises(EvaluationError, match="different shapes"):
-        semantic_counts(np.zeros((2, 2), np.uint8), np.zeros((2, 3), np.uint8), 2)
-    with pytest.raises(EvaluationError, match="label 7"):
-        semantic_counts(np.zeros((1, 1), np.uint8), np.full((1, 1), 7, np.uint8), 2)
 
 
 def test_a_class_without_any_candidate_is_an_error():

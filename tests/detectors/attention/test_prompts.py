@@ -36,6 +36,11 @@ def test_packaged_vocabularies(name, background, classes):
     assert (len(vocabulary.background), len(vocabulary.classes)) == (background, classes)
     assert len(build_prompts(vocabulary).texts) == background + classes
     assert len(build_prompts(vocabulary, multi=True).texts) > background + classes
+    names = [entry.name for entry in vocabulary.classes]
+    assert len({*names, *vocabulary.background}) == background + classes
+    assert names[0] == {"pascal": "airplane", "coco": "person"}[name]
+    assert names[-1] == {"pascal": "tv", "coco": "toothbrush"}[name]
+    assert (vocabulary.background[0], vocabulary.background[-1]) == ("sky", "fence")
 
 
 def test_odd_entries_are_kept_for_parity():

@@ -151,7 +151,11 @@ def test_suppression_by_name_or_not(picture: Scene) -> None:
     image, backbone = picture.frames[0].image, backbone_of(picture)
     agnostic = discover(image, TwoWords(picture), backbone)
     by_name = discover(image, TwoWords(picture), backbone, DiscoverSettings(class_aware=True))
-    assert len(by_name) == 2 * len(agnostic)
+    masks = {entry.mask.tobytes() for entry in agnostic}
+    assert len(masks) == len(agnostic) > 0
+    for name in ("dog", "animal"):
+        assert {entry.mask.tobytes() for entry in by_name if entry.name == name} == masks
+    assert len(by_name) == 2 * len(masks)
 
 
 def test_nothing_said_is_nothing_found(picture: Scene) -> None:

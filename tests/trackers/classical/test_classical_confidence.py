@@ -169,3 +169,34 @@ def test_a_reloaded_tracker_is_as_certain() -> None:
     other.load(tracker.save())
     for frame in clip.frames[2:]:
         assert other.step(frame).confidence == tracker.step(frame).confidence
+
+
+def of_size(mask: np.ndarray, scale: float, area: float) -> Signals:
+    """Signals of a mask in a crop of this scale, against a reference of ``area`` pixels of the frame."""
+    values, grey = mask.astype(np.float32), np.full((*SIZE, 3), 50, np.float32)
+    reference = replace(reference_statistics(mask, grey, 1.0, 1.0), area=area)
+    ones = np.ones(SIZE, np.float32)
+    signals = measure(values, mask, values, 1.0, ones, values, values, grey, scale, 1, reference)
+    assert signals is not None
+    return signals
+
+
+def test_extent_is_in_pixels_of_the_frame() -> None:
+    """In a crop at half the size an object of the same area covers a quarter of the pixels."""
+    mask = np.zeros(SIZE, bool)
+    mask[40:50, 40:60] = True
+    assert of_size(mask, 1.0, 200.0).extent == 0
+    assert of_size(mask, 0.5, 800.0).extent == 0
+    assert of_size(mask, 0.5, 400.0).extent == pytest.approx(-np.log(2))
+    assert of_size(mask, 1.0, 400.0).extent == pytest.approx(-np.log(2))
+    assert reference_statistics(mask, np.zeros((*SIZE, 3), np.float32), 1.0, 0.5).area == 800
+
+
+@pytest.mark.parametrize("side", range(4))
+def test_margin_counts_all_sides_of_the_image(side: int) -> None:
+    placed = np.zeros(SIZE, bool)
+    top = {0: 0, 1: SIZE[0] - 20}.get(side, 30)
+    left = {2: 0, 3: SIZE[1] - 20}.get(side, 30)
+    placed[top : top + 20, left : left + 20] = True
+    assert of_size(placed, 1.0, 400.0).margin == pytest.approx(-1)
+    assert of_size(np.roll(placed, (30, 30), axis=(0, 1)), 1.0, 400.0).margin == 0

@@ -108,3 +108,17 @@ def test_a_part_that_moves_with_another_object_goes_to_it(weight: float) -> None
         assert gain > (alone[1] - alone[0])[leaked].mean() + 0.3
     else:
         assert np.array_equal(scores, alone)
+
+
+def test_motions_that_differ_by_less_weigh_less() -> None:
+    """Half way between the two limits the term has half its weight, and below the lower one none."""
+    flow = panning()
+    flow[30:60, 40:80] = (5, 0)  # three pixels faster than the background
+    masks = box(30, 60, 40, 80)[None].astype(np.float32)
+    full, half, none = (
+        scored(flow, masks, MotionSettings(min_difference=low, full_difference=high))
+        for low, high in ((1.0, 2.0), (1.0, 5.0), (3.5, 5.0))
+    )
+    assert full.max() > 0.5
+    np.testing.assert_allclose(half, full / 2, rtol=0.02, atol=1e-3)
+    assert not none.any()

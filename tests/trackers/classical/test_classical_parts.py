@@ -115,3 +115,17 @@ def test_a_piece_of_another_object_is_not_taken() -> None:
     warped[1] = 0
     found = filter_components(belief, warped, warped > 0.5, belief, areas, settings).argmax(axis=0)
     assert (found[15:25, 60:70] == 1).all()
+
+
+@pytest.mark.parametrize(("own", "stays"), [(4, True), (2, False)])
+def test_a_component_goes_that_was_mostly_another_object(own: int, stays: bool) -> None:
+    """It stays where enough of it was the object before, though more of it was the other."""
+    probabilities = np.zeros((3, 20, 40), np.float32)
+    probabilities[1, 5:15, 10:20] = 1
+    probabilities[0] = 1 - probabilities[1]
+    warped = np.zeros((2, 20, 40), np.float32)
+    warped[0, 5:15, 10 : 10 + own], warped[1, 5:15, 10 + own : 20] = 1, 1
+    found = filter_components(
+        probabilities, warped, warped > 0.5, probabilities, [100.0, 100.0], ComponentSettings()
+    )
+    assert found[1].any() == stays

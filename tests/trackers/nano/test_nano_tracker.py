@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,12 +16,13 @@ from vos.backbones.nano.cues import APPEARANCE, CUES, MASK, WARPED
 from vos.backbones.nano.network import NanoConfig, NanoNetwork
 from vos.backbones.registry import build_backbone
 from vos.errors import SettingsError
+from vos.ops.crop import Crop
 from vos.prompts import mask_targets
 from vos.results import FrameResult
 from vos.runs.state import dump_state, load_state
 from vos.testing import Scene, scene, tiny_nano_checkpoint
 from vos.trackers.base import Tracker
-from vos.trackers.classical.appearance import AppearanceSettings
+from vos.trackers.classical.appearance import AppearanceSettings, ReferenceFrame
 from vos.trackers.classical.frame_context import FrameContext
 from vos.trackers.classical.tracker import ClassicalSettings, ClassicalTracker
 from vos.trackers.nano.cues import ENGINE_CUES, made_up_cues
@@ -273,3 +276,25 @@ def test_built_by_name(checkpoint: Path) -> None:
     for wrong in ({"steps": 0}, {"side": 40}, {"rate": 0.0}, {"rate": np.nan}, {"roughness": (0.9, 0.1)}):
         with pytest.raises(SettingsError):
             build_tracker("nano", checkpoint=str(checkpoint), settings={"tuning": wrong})
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_an_object_has_collapsed_by_its_area_in_the_frame(scale: float) -> None:
+    """Areas of the crop are compared with those of the frame at the crop's scale."""
+    side = round(40 * scale)
+    probabilities = np.zeros((3, side, side), np.float32)
+    probabilities[0] = 0.1
+    probabilities[1, : round(10 * scale), : round(20 * scale)] = 0.9  # half of what it was
+    probabilities[2, -round(20 * scale) :, -round(20 * scale) :] = 0.9  # all of it
+    before = np.zeros((40, 40), np.uint8)
+    before[:20, :20], before[20:, 20:] = 1, 2
+    context: Any = SimpleNamespace(
+        probabilities=probabilities,
+        ids=(1, 2),
+        crop=Crop(0, 0, 40, 40, side, side),
+        previous=ReferenceFrame(np.zeros((40, 40, 3), np.uint8), before, scale),
+    )
+    assert collapsed(context, 0.6).tolist() == [True, False]
+    assert collapsed(context, 0.4).tolist() == [False, False]
+    context.previous = None
+    assert collapsed(context, 0.6).tolist() == [False, False]

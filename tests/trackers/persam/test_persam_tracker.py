@@ -17,7 +17,7 @@ from vos.prompts import mask_targets
 from vos.results import FrameResult
 from vos.runs.state import dump_state, load_state
 from vos.settings import override
-from vos.testing import Scene, ScriptedBackbone, scene, tiny_sam_checkpoint
+from vos.testing import Scene, ScriptedBackbone, Shape, line, scene, tiny_sam_checkpoint
 from vos.trackers.base import Tracker
 from vos.trackers.persam.as_published import PublishedPersamTracker
 from vos.trackers.persam.feature_geometry import AlignedGeometry
@@ -68,11 +68,23 @@ def test_published_recipe_loses_what_ours_finds_again() -> None:
 
 
 def test_without_reacquisition_a_lost_object_stays_lost() -> None:
-    """The switch does what it says: the box stays where the object was seen last."""
-    clip = scene("fast", num_frames=8, size=(121, 164), seed=2)
-    backbone = ScriptedBackbone(clip)
-    follow(clip, target_tracker(backbone, reacquire=False, prompts={"warped_mask": False}))
-    assert all(p.box is not None for call in backbone.calls[::3] for p in call.prompts)
+    """An object vanishes and returns elsewhere: it is searched where it was seen last, and there alone."""
+
+    def path(t: float) -> tuple[float, float]:
+        return (30, 60) if t < 3 else (-200, -200) if t < 6 else (125, 40)
+
+    shapes = [Shape(1, path, 14, texture_seed=3), Shape(2, line((80, 90)), 12, texture_seed=5)]
+    clip = scene(shapes, num_frames=8, size=(121, 164), seed=2)
+    backbone = ScriptedBackbone(clip, stride=4)
+    found = follow(clip, target_tracker(ScriptedBackbone(clip, stride=4)))
+    lost = follow(clip, target_tracker(backbone, reacquire=False))
+    assert overlap(clip, found, 1).tolist() == [1] * 8
+    assert overlap(clip, lost, 1).tolist() == [1] * 6 + [0] * 2
+    assert not any(result.mask(1).any() for result in lost[3:])
+    late = [prompt.box for call in backbone.calls if call.frame_index >= 6 for prompt in call.prompts]
+    boxes = [tuple(box) for box in late if box is not None]
+    assert any(x0 < 30 < x1 and y0 < 60 < y1 for x0, y0, x1, y1 in boxes)
+    assert not any(x0 < 125 < x1 and y0 < 40 < y1 for x0, y0, x1, y1 in boxes)
 
 
 def test_one_encode_and_three_decodes_a_frame() -> None:
