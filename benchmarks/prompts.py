@@ -52,8 +52,6 @@ CATASTROPHE = 0.3
 """A first mask of a lower IoU is of no use."""
 WORSE = 0.05
 """A further click that costs more IoU made the mask worse."""
-
-
 STILL = "motion=null"
 """A setting that makes no difference to a photograph."""
 

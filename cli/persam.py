@@ -8,9 +8,12 @@ from typing import Any, TypeVar
 
 import click
 
+from vos.backbones.registry import BACKBONES
+
 from .options import (
     existing_result,
     json_flag,
+    listed,
     load_config,
     mask_values_option,
     output_folder,
@@ -48,7 +51,7 @@ def persam_options(command: F) -> F:
         click.option(
             "--model",
             metavar="NAME",
-            help="classical (default, no weights), mobile-sam, sam-vit-b, -l, -h, sam-hq-vit-b, -l, -h.",
+            help=f"Backbone: {listed(BACKBONES)}.  [default: classical]",
         ),
         click.option(
             "--tune/--no-tune", default=None, help="PerSAM-F: fit two weights to the reference first."
@@ -131,7 +134,7 @@ def persam(
     """
     from vos.prompting.mask_values import MaskValues
     from vos.runs.persam import persam_images
-    from vos.runs.persam_reference import Reference
+    from vos.runs.persam_reference import PersamReference
     from vos.settings import override
 
     settings = persam_settings(config, recipe, flags)
@@ -139,7 +142,7 @@ def persam(
     with progress_bar(quiet=quiet) as advance:
         summary = persam_images(
             find_images(images),
-            Reference(reference, reference_mask, reference_id, MaskValues(mask_values), turn_masks),
+            PersamReference(reference, reference_mask, reference_id, MaskValues(mask_values), turn_masks),
             output,
             settings,
             resume=resume,

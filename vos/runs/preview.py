@@ -1,4 +1,4 @@
-"""One frame as a picture: to look coordinates up, and to see the first masks before a run."""
+"""One frame as an image: to look coordinates up, and to see the first masks before a run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..files import write_bytes_atomic
 from ..formats.drawing import draw_overlay, font_size
 from ..formats.index_png import encode_index_png
 from ..frame import Frame
-from ..prompting.decoding import Preview as Decoded
+from ..prompting.decoding import DecodedPreview as Decoded
 from ..prompting.decoding import decode_prompts, needs_backbone, preview_candidates
 from ..prompting.merge import merge_targets
 from ..prompts import Target
@@ -87,7 +87,7 @@ def preview(
         video: the frames.
         targets: prompts; those of later frames are left out.
         settings: the engine, and how overlays look.
-        grid: draw coordinates over the picture.
+        grid: draw coordinates over the image.
         tracker, backbone: to use in place of those that the settings name.
 
     Raises:
@@ -180,7 +180,7 @@ def offer(
 
 
 def write_offer(path: Path, made: Offer, *, overwrite: bool = False) -> list[Path]:
-    """Write the picture of an offer, and beside it ``<stem>-1.png``, ``-2``, ...: masks to track from.
+    """Write the image of an offer, and beside it ``<stem>-1.png``, ``-2``, ...: masks to track from.
 
     Returns:
         The mask files.

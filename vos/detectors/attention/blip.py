@@ -12,7 +12,7 @@ import torch
 
 from ...backbones.weights.pretrained import load_pretrained
 from ...errors import ModelError, PromptError, SettingsError
-from .class_maps import compete, match_gate, merge_classes, token_relevance
+from .class_maps import match_gate, merge_classes, prompt_softmax, token_relevance
 from .cross_attention import CrossAttentionTap, check_layers, encoder_layers
 from .preprocess import Statistics
 from .text_prompts import PromptSet, Vocabulary, general_lexicon
@@ -96,8 +96,10 @@ class BlipMatcher:
         self.precision = precision
 
     @classmethod
-    def load(cls, checkpoint: str | Path = CHECKPOINT, *, device: str = "cpu", **options: Any) -> BlipMatcher:
-        """The model in a folder, or of that name in the local cache; nothing is downloaded.
+    def load(
+        cls, checkpoint: str | Path | None = None, *, device: str = "cpu", **options: Any
+    ) -> BlipMatcher:
+        """The model in a folder, or of that name in the local cache (None: BLIP large). No download.
 
         Raises:
             ModelError: if it is not there or is not a BLIP matching model.
@@ -107,7 +109,7 @@ class BlipMatcher:
         model, tokenizer = load_pretrained(
             BlipForImageTextRetrieval,
             AutoTokenizer,
-            checkpoint,
+            CHECKPOINT if checkpoint is None else checkpoint,
             f"Fetch it once with `hf download {CHECKPOINT} --local-dir DIR` and name the folder: "
             "--detector-weights DIR.",
         )
@@ -189,7 +191,7 @@ class BlipMatcher:
             itm_logits = self.model.itm_head(states)
         gate = match_gate(itm_logits.unflatten(0, (len(image_embeds), -1)))
         maps = {
-            layer: (compete(tap.reduced[layer]) * gate[..., None]).unflatten(-1, self.grid)
+            layer: (prompt_softmax(tap.reduced[layer]) * gate[..., None]).unflatten(-1, self.grid)
             for layer in layers
         }
         return Relevance(maps, gate)

@@ -26,7 +26,7 @@ COMPILED = ("vision_encoder", "mask_decoder", "memory_encoder")
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What the image encoder says of a frame; it does not depend on the objects."""
+    """Output of the image encoder for a frame; it does not depend on the objects."""
 
     coarse: Tensor
     """(1, C, g, g), stride 16."""
@@ -37,8 +37,8 @@ class Features:
 
 
 @dataclass(frozen=True, eq=False)
-class Decoded:
-    """What the mask decoder says of N objects, K candidates each."""
+class DecoderOutput:
+    """Output of the mask decoder for N objects, K candidates each."""
 
     low_res: Tensor
     """(N, K, h, w) float32 logits; all :data:`ABSENT` where the object is not there."""
@@ -225,7 +225,7 @@ class MemoryNetwork:
         dense: Tensor | None = None,
         multimask: bool = True,
         present_above: float = 0.0,
-    ) -> Decoded:
+    ) -> DecoderOutput:
         """Masks of N objects.
 
         Args:
@@ -257,7 +257,7 @@ class MemoryNetwork:
         score = score[:, 0, 0].float()
         present = score > present_above
         low_res = torch.where(present[:, None, None, None], logits[:, 0].float(), ABSENT)
-        return Decoded(low_res, quality[:, 0].float().cpu(), tokens[:, 0], score.cpu(), present)
+        return DecoderOutput(low_res, quality[:, 0].float().cpu(), tokens[:, 0], score.cpu(), present)
 
     def _positions(self) -> Tensor:
         if self._image_position is None:
