@@ -22,6 +22,7 @@ from .local_colours import local_colours
 from .lookalikes import likeness
 from .mean_field import mean_field
 from .motion import motion_scores, object_motions
+from .novelty import novelty
 from .online_update import OnlineModel, update_online
 from .reappearance import Trajectory
 from .settings import ClassicalSettings
@@ -62,8 +63,9 @@ def advance(
     motions = object_motions(flow, warped.masks)
     predicted = predict_shapes(state, crop, warped, motions, settings)
     expected = support(warped, predicted, settings.shape)
+    new = novelty(descriptors, warped.masks, state.appearance, state.online.recent, settings.novelty)
     scores = _unary_terms(
-        state, crop, warped, expected, flow, motions, predicted, appearance_log_prob, lab, settings
+        state, crop, warped, expected, flow, motions, predicted, appearance_log_prob, new, lab, settings
     )
     probabilities = mean_field(scores, lab, settings.crf)
     if refiner is not None:
@@ -169,16 +171,20 @@ def _unary_terms(
     motions: Sequence[tuple[Floats, float] | None],
     predicted: Sequence[PredictedShape | None],
     appearance_log_prob: Floats,
+    new: Floats,
     lab: Floats,
     settings: ClassicalSettings,
 ) -> Floats:
     """(1 + K, h, w) float32 log-scores of background and objects: the sum of all unary terms."""
     lost = [_is_lost(o) for o in state.objects]
     scores = motion_unary(warped, expected, lost, settings.warping.min_quality, settings.fusion)
-    scores += settings.fusion.appearance * appearance_unary(
+    looks = settings.fusion.appearance * appearance_unary(
         appearance_log_prob, crop, state.previous_appearance, warped, settings.fusion.temporal_discount
     )
-    scores[1:] += motion_scores(flow, warped.masks, motions, settings.motion)
+    looks[0] -= settings.novelty.discount * new * np.maximum(0, looks[0] - looks[1:].max(axis=0))
+    scores += looks
+    moving = motion_scores(flow, warped.masks, motions, settings.motion)
+    scores[1:] += (1 + settings.novelty.motion_gain * new) * moving
     scores += shape_unary(state, predicted, scores.shape, settings.shape)
     scores[1:] -= _reappearance(state, crop, settings)
     if settings.local_colours.weight:
