@@ -32,8 +32,11 @@ class NoveltySettings:
     discount: float = 0.8
     """Part of the appearance score against an object that does not count at a novel pixel. 0 switches novelty
     off."""
-    motion_gain: float = 2.0
+    motion_gain: float = 0.0
     """Added to the weight of motion there, as a multiple of it."""
+    margin: float = 8.0
+    """Pixels of the working crop on both sides of the outline that are never novel: descriptors mix both
+    sides there."""
     reach: float = 0.3
     """Novelty is computed up to this distance from the objects, in object sizes."""
     stride: int = 3
@@ -89,6 +92,8 @@ def novelty(
     small = np.zeros(coarse.shape, np.float32)
     small[coarse] = np.clip((distance - 1) / (settings.full - 1), 0, 1)
     enlarged = cv2.resize(small, near.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 3)
+    near &= (outside > settings.margin) | (depth > settings.margin)
     result[near] = enlarged[near]
     return result
 
