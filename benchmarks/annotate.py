@@ -194,7 +194,9 @@ def click_rows(server: Server, truth: Path | None, backbone: str, clicks: int) -
 
 def _labels(truth: Path | None, frame: int) -> np.ndarray | None:
     path = None if truth is None else truth / f"{frame:05d}.png"
-    return None if path is None or not path.is_file() else cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 0
+    if path is None or not path.is_file():
+        return None
+    return np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)) > 0
 
 
 def _point(truth: Path | None, frame: int, video: dict[str, Any], rng: random.Random) -> list[int]:

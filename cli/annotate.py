@@ -26,10 +26,10 @@ MISSING = "vos annotate needs the packages starlette and uvicorn: pip install 'v
 @click.option("--model", metavar="NAME", help="Tracker of the project from now on: classical, nano, ...")
 @click.option(
     "--backbone",
-    default="classical",
+    default="interactive",
     show_default=True,
     metavar="NAME",
-    help="Backbone that makes masks of clicks: classical, nano, mobile-sam, ...",
+    help="Backbone that makes masks of clicks: interactive, classical, nano, mobile-sam, ...",
 )
 @click.option("--device", default="cpu", show_default=True, metavar="DEVICE", help="Device of the backbone.")
 @click.option(

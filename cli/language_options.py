@@ -18,6 +18,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 MATCHERS = ("blip", "synthetic")
 """Detectors that label every pixel; the first is the default."""
 
+batch_size_option = click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Images per forward pass.",
+)
+
 
 def class_option(*, required: bool, text: str) -> Callable[[F], F]:
     """``--class NAME``, once or more; ``text``: what a class is for. The command gets ``names``."""

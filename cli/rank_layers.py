@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from .language_options import (
+    batch_size_option,
     build_matcher,
     class_option,
     encode_names,
@@ -22,14 +23,7 @@ from .options import json_flag, print_json, verbosity
 @click.command()
 @images_argument
 @class_option(required=True, text="A class; give one or more.")
-@click.option(
-    "--batch-size",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="Images per forward pass.",
-)
+@batch_size_option
 @matcher_options
 @json_flag
 @verbosity

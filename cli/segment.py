@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .language_options import (
+    batch_size_option,
     build_matcher,
     class_option,
     encode_names,
@@ -42,14 +43,7 @@ if TYPE_CHECKING:
     help="Text layers whose attention is read, such as 0,3; auto ranks them by InfoScore on these images.",
 )
 @click.option("--crf/--no-crf", default=True, show_default=True, help="Smooth along colour borders.")
-@click.option(
-    "--batch-size",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="Images per forward pass.",
-)
+@batch_size_option
 @existing_result
 @matcher_options
 @verbosity

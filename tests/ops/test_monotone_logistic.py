@@ -25,8 +25,9 @@ def test_negative_weights_are_refused() -> None:
     ("name", "kinds"),
     [
         ("classical", {"tracked"}),
-        ("graph_cut", {"box", "points"}),
-        ("nano", {"tracked", "box", "points"}),
+        ("graph_cut", {"box", "click", "points"}),
+        ("interactive", {"box", "click", "points"}),
+        ("nano", {"tracked", "box", "click", "points"}),
     ],
 )
 def test_packaged_models_load(name: str, kinds: set[str]) -> None:

@@ -134,7 +134,7 @@ def test_short_intervals_are_filled_without_the_tracker(tmp_path: Path) -> None:
     with new_project(tmp_path) as project:
         project.change_settings(fill=4, memory=0)
         for frame in (0, 5, 11):
-            project.anchor(CLIP, frame, 1, square(2, 2 + frame))
+            project.anchor(CLIP, frame, 1, square(2, 2 + (frame > 0)))
         (first, second) = track_project(project, engine=counted.engine)
         assert (first.payload["filled"], second.payload["filled"]) == (True, False)
         assert counted.frames("start") == [5, 11]
@@ -142,10 +142,24 @@ def test_short_intervals_are_filled_without_the_tracker(tmp_path: Path) -> None:
         assert {str(track.state(frame)) for frame in range(1, 5)} == {"tracked"}
         for frame in range(1, 5):  # the clip does not move as these masks do; both ends are seen
             mask = project.frame(CLIP, frame).mask(1)
-            assert (mask & (square(2, 2) | square(2, 7))).sum() == mask.sum() > 0
+            assert (mask & (square(2, 2) | square(2, 3))).sum() == mask.sum() > 0
         assert "disagree" in first.payload["signals"]["1"]
         assert all(not outcome.differs for outcome in replay(project, engine=counted.engine))
-        assert np.array_equal(project.frame(CLIP, 5).mask(1), square(2, 7))
+        assert np.array_equal(project.frame(CLIP, 5).mask(1), square(2, 3))
+
+
+def test_a_short_interval_whose_sides_disagree_is_tracked(tmp_path: Path) -> None:
+    """Optical flow lost the object; every frame is reported once per direction."""
+    counted, done = Counted(), []
+    with new_project(tmp_path) as project:
+        project.change_settings(fill=4, memory=0)
+        for frame in (0, 5):
+            project.anchor(CLIP, frame, 1, square(2, 2 + 2 * frame))  # the clip does not move as they do
+        event, *_ = track_project(project, engine=counted.engine, progress=done.append)
+        assert event.payload["filled"] is False
+        assert counted.frames("step")[:8] == [1, 2, 3, 4, 4, 3, 2, 1]
+        assert max(report.done for report in done if report.job.last == 4) == 8
+        assert all(not outcome.differs for outcome in replay(project, engine=counted.engine))
 
 
 def test_absent_at_one_end_is_tracked(tmp_path: Path) -> None:

@@ -267,15 +267,21 @@ def test_what_reads_uploads_has_little_memory(clip: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no limit of processor time")
 @pytest.mark.parametrize(
-    ("task", "message"),
-    [("[None for _ in iter(int, 1)]", "limits of memory and time"), ("time.sleep(99)", "longer")],
+    ("task", "waiting", "message"),
+    [
+        ("[None for _ in iter(int, 1)]", 100, "limits of memory and time"),
+        ("time.sleep(999)", 1, "longer than 3 seconds"),
+    ],
 )
-def test_what_reads_uploads_has_little_time(monkeypatch: pytest.MonkeyPatch, task: str, message: str) -> None:
+def test_what_reads_uploads_has_little_time(
+    monkeypatch: pytest.MonkeyPatch, task: str, waiting: int, message: str
+) -> None:
     """A process that computes or waits for long is ended."""
+    monkeypatch.setattr(sandbox, "WAITING", waiting)
     code = "import time; from vos.server import sandbox; sandbox.TASKS['long'] = lambda _: {}; sandbox.main()"
     monkeypatch.setattr(sandbox, "COMMAND", [sys.executable, "-c", code.replace("{}", task)])
     with pytest.raises(sandbox.FormatError, match=message):
-        sandbox.in_sandbox({"task": "long"}, seconds=1)
+        sandbox.in_sandbox({"task": "long"}, seconds=3)
 
 
 def test_two_objects_become_one(client: TestClient, tracked: Project, run_job: Run) -> None:

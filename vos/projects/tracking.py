@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..frame import Frame
 from ..ops.rle import pack_mask
 from ..results import FrameResult
@@ -33,6 +35,11 @@ if TYPE_CHECKING:
     from ..video import Video
     from .project import Project
     from .project_file import ProjectVideo
+
+MIN_AGREEMENT = 0.5
+"""Mean IoU of an object's masks warped from both ends from which on a short interval is filled with them.
+
+In 39 intervals of nine frames, filled masks had a mean J of 83 to 98 above it, and of 44 to 85 below."""
 
 
 @dataclass(frozen=True)
@@ -138,14 +145,19 @@ def run_job(
     video = project.video(job.video)
     before, after = (_shown(project, state, video, frame) for frame in (job.first - 1, job.last + 1))
     colours = {True: ColourObserver(), False: ColourObserver()}
-    is_filled = job.num_frames <= job.fill and all(
+    joined = None
+    if job.num_frames <= job.fill and all(
         shown is not None and shown.mask(k).any() for k in job.objects for shown in (before, after)
-    )
-    if is_filled:
+    ):
         assert before is not None
         assert after is not None
-        joined = _filled(job, source, before, after, colours[True], report)
+        joined = _filled(job, source, before, after, colours[True])
+    is_filled = joined is not None
+    if joined is not None:
+        for frame in range(job.first, job.last + 1):
+            report(frame)
     else:
+        colours[True] = ColourObserver()
 
         def run(start: PassStart, end: int) -> Pass:
             observer = colours[start.is_forward]
@@ -182,9 +194,8 @@ def _filled(
     before: FrameResult,
     after: FrameResult,
     colours: ColourObserver,
-    report: Callable[[int], None],
-) -> dict[int, Joined]:
-    """The masks of a short interval, from both ends along optical flow."""
+) -> dict[int, Joined] | None:
+    """The masks of a short interval, from both ends along optical flow; None where the two sides disagree."""
     frames = list(source.frames(job.first - 1, job.last + 2))
     masks: dict[int, list[PackedMask]] = {k: [] for k in job.objects}
     disagreement: dict[int, list[float]] = {k: [] for k in job.objects}
@@ -194,7 +205,8 @@ def _filled(
             masks[k].append(PackedMask(pack_mask(filled.result.mask(k)), filled.result.confidence[k]))
             disagreement[k].append(1 - filled.agreement[k])
         colours(frame, filled.result)
-        report(frame.index)
+    if any(1 - np.mean(values) < MIN_AGREEMENT for values in disagreement.values()):
+        return None
     is_forward = (True,) * job.num_frames
     return {
         k: Joined(job.first, tuple(masks[k]), None, tuple(disagreement[k]), is_forward) for k in job.objects

@@ -119,7 +119,7 @@ def benchmark_davis(
         task: ``semi-supervised`` or ``unsupervised``.
         resolution: folder below ``JPEGImages`` and ``Annotations``.
         sequences: track and score only these.
-        resume: go on with what is there.
+        resume: continue from what is there.
         overwrite: replace what earlier runs left there.
         jobs: processes, each with a sequence of its own and its share of the cores.
         progress: called with a sequence and how far it is; with more than one process only when it is

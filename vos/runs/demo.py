@@ -149,7 +149,7 @@ def track_demo(
         settings: of the run; all frames are read, at the size they have.
         name: of the clip, in :data:`CLIPS`.
         quick: only the first :data:`QUICK_FRAMES` frames.
-        resume: go on with a run that was stopped.
+        resume: continue a run that was stopped.
         overwrite: replace an earlier run.
         progress: called after every frame.
 

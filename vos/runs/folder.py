@@ -131,13 +131,13 @@ def claim(
     overwrite: bool = False,
     inputs: Sequence[Path] = (),
 ) -> Iterator[RunFolder]:
-    """Take the place of a run: new, or to go on with a stopped run of the same identity.
+    """Take the place of a run: new, or to continue a stopped run of the same identity.
 
     Args:
         layout: where results go.
         identity: what makes the run what it is, JSON-able: a stopped run goes on only with an equal one,
             ``end`` apart.
-        resume: go on with what is there; with nothing there, begin.
+        resume: continue from what is there; with nothing there, begin.
         overwrite: replace what an earlier run left here, and nothing else, once the new results are complete.
         inputs: files that are read, none of which may be among the results.
 

@@ -1,7 +1,7 @@
 """PerSAM over images: learn a target from one image and its mask, cut it out of many others.
 
 Images do not depend on each other, so an image that cannot be read costs nothing but itself, and a run that
-was stopped goes on with the images that are not done. Importing this imports torch.
+was stopped continues with the images that are not done. Importing this imports torch.
 """
 
 from __future__ import annotations

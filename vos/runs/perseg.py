@@ -75,7 +75,7 @@ def benchmark_perseg(
         settings: of every object. One instance is looked for in an image, since one is scored.
         reference: stem of the image and mask that an object is learned from.
         objects: only these.
-        resume: go on with what is there.
+        resume: continue from what is there.
         overwrite: replace what earlier runs left there.
         progress: called with an object, how many of its images are done, and of how many.
         backbone: model to use in place of the one that the settings name.

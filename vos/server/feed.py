@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..projects.events import Event
@@ -48,18 +48,22 @@ class Feed:
 
     def publish(self, kind: str, data: Mapping[str, Any], number: int | None = None) -> None:
         """Send a message to all streams."""
-        self._put(message(kind, data, number))
+        self._call(self._deliver, message(kind, data, number))
 
     def close(self) -> None:
         """End all streams."""
-        self._is_open = False
-        self._put(message("bye", {}))
-        self._put(None)
+        self._call(self._end)
 
-    def _put(self, item: bytes | None) -> None:
+    def _call(self, function: Callable[..., None], *arguments: Any) -> None:
+        """In the event loop, where all streams are."""
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop has ended, and with it all listeners
-                self._loop.call_soon_threadsafe(self._deliver, item)
+                self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _end(self) -> None:
+        self._deliver(message("bye", {}))
+        self._deliver(None)
+        self._is_open = False  # not before: a stream that is not waiting would end without these
 
     def _deliver(self, item: bytes | None) -> None:
         for queue in list(self._queues):

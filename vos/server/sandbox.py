@@ -23,7 +23,9 @@ from ..formats.archives import extract
 MEMORY_BYTES = 4 << 30
 """Of address space."""
 SECONDS = 120
-"""Of processor time, and twice that of waiting."""
+"""Of processor time."""
+WAITING = 2
+"""Seconds of waiting for each of them."""
 UNPACKED_BYTES = 4 << 30
 UNPACKED_FILES = 100_000
 COMMAND = [sys.executable, "-m", __name__]
@@ -47,13 +49,13 @@ def in_sandbox(request: dict[str, Any], memory: int = MEMORY_BYTES, seconds: int
             input=json.dumps({**request, "memory": memory, "seconds": seconds, "parent": os.getpid()}),
             capture_output=True,
             text=True,
-            timeout=2 * seconds,
+            timeout=WAITING * seconds,
             env=environment,
             check=False,
         )
         answer = json.loads(done.stdout)
     except subprocess.TimeoutExpired as error:
-        raise FormatError(f"reading the file took longer than {2 * seconds} seconds") from error
+        raise FormatError(f"reading the file took longer than {WAITING * seconds} seconds") from error
     except ValueError as error:
         raise FormatError("the file could not be read within the limits of memory and time") from error
     if "error" in answer:

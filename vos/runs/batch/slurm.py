@@ -33,7 +33,7 @@ def render(job: SlurmJob) -> str:
     """The script of the array.
 
     Slurm warns the batch shell two minutes before the time limit; the shell passes this on, the worker stops
-    its task at a checkpoint, and the requeued job goes on with it.
+    its task at a checkpoint, and the requeued job continues from there.
     """
     limit = "" if job.at_once is None else f"%{job.at_once}"
     directives = [

@@ -101,7 +101,7 @@ def _stopped_name(task_id: str) -> str:
 
 
 def keep_stopped(store: RemoteStore, task_id: str, local: Path) -> None:
-    """Keep what a stopped run has, so that another machine goes on with it."""
+    """Keep what a stopped run has, so that another machine can continue it."""
     with tempfile.TemporaryFile() as file:
         with tarfile.open(fileobj=file, mode="w") as tar:
             tar.add(local, arcname=".")

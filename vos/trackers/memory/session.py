@@ -110,7 +110,7 @@ class Session:
         self.tracks: dict[int, Track] = {}
 
     def copy(self) -> Session:
-        """A session that can go on without this one changing; tensors are shared."""
+        """A copy that can be continued without changing this session; tensors are shared."""
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         other.tracks = {k: track.copy() for k, track in self.tracks.items()}

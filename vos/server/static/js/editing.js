@@ -18,6 +18,8 @@ export function createEditing({ store, masks, drafts, ensureObject, announce }) 
   let asking = 0;
   /** @type {WeakMap<import("./drafts.js").Step, Promise<void>>}  Steps whose first answer is on its way. */
   const pending = new WeakMap();
+  /** @type {Set<Promise<any>>}  Clicks and strokes whose object is still being added to the project. */
+  const entering = new Set();
 
   const video = () => store.state.videos.get(store.state.video);
 
@@ -40,36 +42,54 @@ export function createEditing({ store, masks, drafts, ensureObject, announce }) 
    * @param {boolean} isFresh  Begin with nothing, whatever mask there is.
    */
   async function click(points, isFresh = false) {
-    if (!isReady()) return;
+    if (isReady()) await ask(await entered(addClick(points, isFresh)));
+  }
+
+  async function addClick(points, isFresh) {
     const object = await ensureObject();
     const { frame } = store.state;
     const before = isFresh ? undefined : drafts.step(current());
     if (isFresh && current()) drafts.drop(current());
     const known = before?.points ?? [];
-    const draft = drafts.add(video().key, frame, object, isFresh ? "none" : "shown", {
+    return drafts.add(video().key, frame, object, isFresh ? "none" : "shown", {
       points: [...known, ...points.map(([x, y, isOn]) => [...inside(x, y), isOn])],
       answered: false,
       origin: "clicked",
     });
-    await ask(draft);
   }
 
   /** @param {[number, number, number, number]} corners */
   async function box([x0, y0, x1, y1]) {
     if (!isReady()) return;
-    const object = await ensureObject();
     const [left, top] = inside(Math.min(x0, x1), Math.min(y0, y1));
     const [right, bottom] = inside(Math.max(x0, x1), Math.max(y0, y1));
     if (right - left < 2 || bottom - top < 2)
       return announce("Drag from one corner of the object to the other.");
+    await ask(await entered(addBox([left, top, right, bottom])));
+  }
+
+  async function addBox(corners) {
+    const object = await ensureObject();
     if (current()) drafts.drop(current());
-    const draft = drafts.add(video().key, store.state.frame, object, "none", {
-      box: [left, top, right, bottom],
+    return drafts.add(video().key, store.state.frame, object, "none", {
+      box: corners,
       answered: false,
       origin: "clicked",
     });
-    await ask(draft);
   }
+
+  /** A step that is on its way into an unfinished mask. */
+  async function entered(step) {
+    entering.add(step);
+    try {
+      return await step;
+    } finally {
+      entering.delete(step);
+    }
+  }
+
+  /** Until all that was clicked and drawn so far is part of an unfinished mask. */
+  const settled = () => Promise.allSettled(entering);
 
   /** The nearest pixel of the frame. */
   function inside(x, y) {
@@ -154,7 +174,10 @@ export function createEditing({ store, masks, drafts, ensureObject, announce }) 
    * @param {(mask: Uint8Array, width: number, height: number) => void} change
    */
   async function paint(change) {
-    if (!isReady()) return;
+    if (isReady()) await entered(addStroke(change));
+  }
+
+  async function addStroke(change) {
     const object = await ensureObject();
     const { width, height } = video();
     const mask = startingMask(object);
@@ -208,5 +231,5 @@ export function createEditing({ store, masks, drafts, ensureObject, announce }) 
     return true;
   }
 
-  return { current, answered, click, box, brush, polygon, holes, takeBackClick };
+  return { current, settled, answered, click, box, brush, polygon, holes, takeBackClick };
 }

@@ -22,6 +22,7 @@ export function maskActions(app) {
       store.set({ polygon: [] });
       return editing.polygon(polygon, 1);
     }
+    await editing.settled();
     const draft = editing.current();
     const step = drafts.step(draft);
     if (!step) return announce("Nothing is unfinished in this frame. A accepts the mask as it is.");
