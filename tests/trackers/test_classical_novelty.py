@@ -7,7 +7,7 @@ import pytest
 
 from vos.backbones.classical.descriptors import SIZE, describe
 from vos.trackers.classical.appearance import Appearance, Examples
-from vos.trackers.classical.novelty import NoveltySettings, novelty
+from vos.trackers.classical.novelty import NoveltySettings, discounted, novelty
 
 HEIGHT, WIDTH = 60, 90
 
@@ -64,3 +64,10 @@ def test_nothing_is_without_background_of_two_frames(frames: int, discount: floa
 
 def test_it_is_deterministic() -> None:
     np.testing.assert_array_equal(found((190, 40, 40)), found((190, 40, 40)))
+
+
+def test_a_novel_pixel_keeps_a_fifth_of_what_speaks_against_the_objects() -> None:
+    scores = np.array([[[2.0, 2.0, -1.0]], [[-3.0, -3.0, 1.0]], [[-8.0, -8.0, -2.0]]], np.float32)
+    result = discounted(scores, np.array([[1.0, 0.0, 1.0]], np.float32), NoveltySettings(discount=0.8))
+    np.testing.assert_allclose(result[0, 0], [-2, 2, -1])
+    np.testing.assert_array_equal(result[1:], scores[1:])

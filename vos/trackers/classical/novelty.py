@@ -2,9 +2,8 @@
 
 A classifier is as sure of what it has never seen as of what it knows. When an object turns, the side that
 comes into view is most often called background, and once lost it is learned as background. So scores against
-an object count less where a pixel is unlike all background around the object in the newest frames, and motion
-counts more there. What is like the background (water around a swan, the shadow of a car) is not novel,
-however it moves.
+an object count less where a pixel is unlike all background around the object in the newest frames; motion and
+the position decide there. What is like the background (water around a swan, the shadow of a car) is not novel.
 """
 
 from __future__ import annotations
@@ -32,8 +31,6 @@ class NoveltySettings:
     discount: float = 0.8
     """Part of the appearance score against an object that does not count at a novel pixel. 0 switches novelty
     off."""
-    motion_gain: float = 0.0
-    """Added to the weight of motion there, as a multiple of it."""
     margin: float = 8.0
     """Pixels of the working crop on both sides of the outline that are never novel: descriptors mix both
     sides there."""
@@ -96,6 +93,17 @@ def novelty(
     near &= (outside > settings.margin) | (depth > settings.margin)
     result[near] = enlarged[near]
     return result
+
+
+def discounted(scores: Floats, novel: Floats, settings: NoveltySettings) -> Floats:
+    """(1 + K, h, w) float32 log-scores of appearance, the background's lowered where a pixel is novel.
+
+    Args:
+        scores: (1 + K, h, w) of background and objects.
+        novel: (h, w) in 0..1, see :func:`novelty`.
+    """
+    lead = np.maximum(0, scores[0] - scores[1:].max(axis=0))
+    return np.concatenate([scores[:1] - settings.discount * novel * lead, scores[1:]])
 
 
 def _background(examples: Examples, count: int, rng: np.random.Generator) -> Floats:

@@ -22,7 +22,7 @@ from .local_colours import local_colours
 from .lookalikes import likeness
 from .mean_field import mean_field
 from .motion import motion_scores, object_motions
-from .novelty import novelty
+from .novelty import discounted, novelty
 from .online_update import OnlineModel, update_online
 from .reappearance import Trajectory
 from .settings import ClassicalSettings
@@ -72,16 +72,10 @@ def advance(
         previous = ReferenceFrame(state.image, state.labels, crop.scale)
         probabilities = refiner(
             FrameContext(
-                crop,
-                cropped,
-                state.appearance.ids,
-                probabilities,
-                warped,
-                appearance_log_prob,
-                state.references,
-                previous,
+                crop, cropped, state.appearance.ids, probabilities, warped, appearance_log_prob,
+                state.references, previous,
             )
-        )
+        )  # fmt: skip
     appearance = np.exp(appearance_log_prob)
     usual = [o.usual_area * crop.scale**2 for o in state.objects]
     probabilities = filter_components(
@@ -181,10 +175,8 @@ def _unary_terms(
     looks = settings.fusion.appearance * appearance_unary(
         appearance_log_prob, crop, state.previous_appearance, warped, settings.fusion.temporal_discount
     )
-    looks[0] -= settings.novelty.discount * new * np.maximum(0, looks[0] - looks[1:].max(axis=0))
-    scores += looks
-    moving = motion_scores(flow, warped.masks, motions, settings.motion)
-    scores[1:] += (1 + settings.novelty.motion_gain * new) * moving
+    scores += discounted(looks, new, settings.novelty)
+    scores[1:] += motion_scores(flow, warped.masks, motions, settings.motion)
     scores += shape_unary(state, predicted, scores.shape, settings.shape)
     scores[1:] -= _reappearance(state, crop, settings)
     if settings.local_colours.weight:
