@@ -42,7 +42,7 @@ def found(colour: tuple[int, int, int], frames: int = 4, **settings: float) -> n
 
 
 def test_a_colour_that_no_background_has_is_novel() -> None:
-    result = found((190, 40, 40))
+    result = found((190, 40, 40), margin=0.0)
     assert result[20:40, 57:64].mean() > 0.9
     assert result[20:40, 28:31].mean() < 0.2
 
@@ -52,9 +52,15 @@ def test_the_same_background_is_not() -> None:
 
 
 def test_nothing_is_novel_far_away() -> None:
-    result = found((190, 40, 40), reach=0.1)
+    result = found((190, 40, 40), reach=0.1, margin=0.0)
     assert result[20:40, 65:75].max() == 0
     assert result[20:40, 57:61].mean() > 0.9
+
+
+def test_nothing_is_novel_on_either_side_of_the_outline() -> None:
+    result = found((190, 40, 40), margin=5.0, reach=0.5)
+    assert result[20:40, 56:64].max() == 0
+    assert result[20:40, 66:71].mean() > 0.9
 
 
 @pytest.mark.parametrize(("frames", "discount"), [(0, 0.8), (1, 0.8), (4, 0.0)])

@@ -2,8 +2,8 @@
 
 A classifier is as sure of what it has never seen as of what it knows. When an object turns, the side that
 comes into view is most often called background, and once lost it is learned as background. So scores against
-an object count less where a pixel is unlike all background around the object in the newest frames; motion and
-the position decide there. What is like the background (water around a swan, the shadow of a car) is not novel.
+an object count less where a pixel is unlike all background around the object in the newest frames; motion
+and position decide there. What is like the background (water around a swan, a car's shadow) is not novel.
 """
 
 from __future__ import annotations
