@@ -29,7 +29,9 @@ def grass(seed: int) -> Examples:
     return Examples(inputs, np.zeros(len(inputs), np.uint8))
 
 
-def found(colour: tuple[int, int, int], frames: int = 4, **settings: float) -> np.ndarray:
+def found(
+    colour: tuple[int, int, int], frames: int = 4, moving: float = 1.0, **settings: float
+) -> np.ndarray:
     """Novelty in a frame beside an object in the middle."""
     masks = np.zeros((1, HEIGHT, WIDTH), np.float32)
     masks[0, 15:45, 35:60] = 1
@@ -38,7 +40,8 @@ def found(colour: tuple[int, int, int], frames: int = 4, **settings: float) -> n
         (1,), zeros, ones, (), Examples(np.zeros((0, SIZE), np.float16), np.zeros(0, np.uint8))
     )
     recent = [grass(seed) for seed in range(1, 1 + frames)]
-    return novelty(describe(scene(colour)), masks, model, recent, NoveltySettings(**settings))
+    along = np.full_like(masks, moving)
+    return novelty(describe(scene(colour)), masks, along, model, recent, NoveltySettings(**settings))
 
 
 def test_a_colour_that_no_background_has_is_novel() -> None:
@@ -49,6 +52,12 @@ def test_a_colour_that_no_background_has_is_novel() -> None:
 
 def test_the_same_background_is_not() -> None:
     assert found((60, 120, 50)).mean() < 0.1
+
+
+@pytest.mark.parametrize(("moving", "least", "greatest"), [(2.0, 0.9, 1.0), (0.5, 0.45, 0.5), (-1.0, 0, 0)])
+def test_only_what_moves_with_an_object_is(moving: float, least: float, greatest: float) -> None:
+    result = found((190, 40, 40), moving=moving, margin=0.0)[20:40, 57:64]
+    assert least <= result.mean() <= result.max() <= greatest
 
 
 def test_nothing_is_novel_far_away() -> None:

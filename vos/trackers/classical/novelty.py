@@ -2,8 +2,9 @@
 
 A classifier is as sure of what it has never seen as of what it knows. When an object turns, the side that
 comes into view is most often called background, and once lost it is learned as background. So scores against
-an object count less where a pixel is unlike all background around the object in the newest frames; motion
-and position decide there. What is like the background (water around a swan, a car's shadow) is not novel.
+an object count less where a pixel moves with it and is unlike all background around it in the newest frames.
+What is like the background (water around a swan, a car's shadow) is not novel, and neither is ground that
+comes into view behind the object: it does not move along.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ class NoveltySettings:
     discount: float = 0.8
     """Part of the appearance score against an object that does not count at a novel pixel. 0 switches novelty
     off."""
-    margin: float = 8.0
+    motion: float = 1.0
+    """Motion score of an object, in nats, at which a pixel can be fully novel; at 0 and below none is. Ground
+    between the legs of a bear, or behind a ball, would be novel otherwise (1.5 points less on each)."""
+    margin: float = 4.0
     """Pixels of the working crop on both sides of the outline that are never novel: descriptors mix both
     sides there."""
     reach: float = 0.3
@@ -50,6 +54,7 @@ class NoveltySettings:
 def novelty(
     descriptors: Descriptors,
     masks: Floats,
+    moving: Floats,
     model: Appearance,
     recent: Sequence[Examples],
     settings: NoveltySettings,
@@ -59,11 +64,13 @@ def novelty(
     Args:
         descriptors: of the (h, w) image.
         masks: (K, h, w) float32 in 0..1, where the objects are expected.
+        moving: (K, h, w) float32 motion scores of the objects.
         model: whose normalisation the examples have.
         recent: of the newest frames, oldest first.
 
     Returns:
-        (h, w) float32 in 0..1; 0 far from the objects, and where there is too little to compare with.
+        (h, w) float32 in 0..1; 0 far from the objects, on pixels that move with none, and where there is too
+        little to compare with.
     """
     result = np.zeros(descriptors.shape, np.float32)
     rng = np.random.default_rng(settings.seed)
@@ -77,7 +84,12 @@ def novelty(
     older = older[rng.permutation(len(older))[: settings.examples]]
     unit = float(np.quantile(_nearest(newest, older), settings.usual))
     outside = cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, 3)
+    depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 3)
+    evidence = np.clip(moving.max(axis=0) / settings.motion, 0, 1)
     near = outside < settings.reach * np.sqrt(np.count_nonzero(inside))
+    possible = near & (evidence > 0) & ((outside > settings.margin) | (depth > settings.margin))
+    if not possible.any():
+        return result
     known = np.concatenate([older, newest])
     known = known[rng.permutation(len(known))[: settings.examples]]
     coarse = near[:: settings.stride, :: settings.stride]
@@ -89,9 +101,7 @@ def novelty(
     small = np.zeros(coarse.shape, np.float32)
     small[coarse] = np.clip((distance - 1) / (settings.full - 1), 0, 1)
     enlarged = cv2.resize(small, near.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 3)
-    near &= (outside > settings.margin) | (depth > settings.margin)
-    result[near] = enlarged[near]
+    result[possible] = (enlarged * evidence)[possible]
     return result
 
 

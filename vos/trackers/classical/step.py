@@ -63,9 +63,12 @@ def advance(
     motions = object_motions(flow, warped.masks)
     predicted = predict_shapes(state, crop, warped, motions, settings)
     expected = support(warped, predicted, settings.shape)
-    new = novelty(descriptors, warped.masks, state.appearance, state.online.recent, settings.novelty)
+    moving = motion_scores(flow, warped.masks, motions, settings.motion)
+    novel = novelty(
+        descriptors, warped.masks, moving, state.appearance, state.online.recent, settings.novelty
+    )
     scores = _unary_terms(
-        state, crop, warped, expected, flow, motions, predicted, appearance_log_prob, new, lab, settings
+        state, crop, warped, expected, moving, novel, predicted, appearance_log_prob, lab, settings
     )
     probabilities = mean_field(scores, lab, settings.crf)
     if refiner is not None:
@@ -161,11 +164,10 @@ def _unary_terms(
     crop: Crop,
     warped: WarpedMasks,
     expected: NDArray[np.bool_],
-    flow: Floats,
-    motions: Sequence[tuple[Floats, float] | None],
+    moving: Floats,
+    novel: Floats,
     predicted: Sequence[PredictedShape | None],
     appearance_log_prob: Floats,
-    new: Floats,
     lab: Floats,
     settings: ClassicalSettings,
 ) -> Floats:
@@ -175,8 +177,8 @@ def _unary_terms(
     looks = settings.fusion.appearance * appearance_unary(
         appearance_log_prob, crop, state.previous_appearance, warped, settings.fusion.temporal_discount
     )
-    scores += discounted(looks, new, settings.novelty)
-    scores[1:] += motion_scores(flow, warped.masks, motions, settings.motion)
+    scores += discounted(looks, novel, settings.novelty)
+    scores[1:] += moving
     scores += shape_unary(state, predicted, scores.shape, settings.shape)
     scores[1:] -= _reappearance(state, crop, settings)
     if settings.local_colours.weight:
