@@ -86,7 +86,7 @@ def score_prompts() -> list[dict[str, Any]]:
     for seed in SCENES:
         first, second, _ = names_of(seed)
         world = world_scene(seed, size=SIZE, names=(first, second))
-        found = detector.find(world.image, [first, second])
+        found = detector.detect(world.image, [first, second])
         if not found:
             raise SystemExit(f"nothing found in scene {seed}: the table needs a row for it")
         for told, masks in masks_by_prompt(world.image, found, backbone).items():

@@ -7,6 +7,9 @@ from typing import Any
 
 import click
 
+from vos.detectors.attention.registry import LANGUAGE_MODELS, language_models
+
+from .language_options import detector_option
 from .options import (
     existing_result,
     json_flag,
@@ -19,7 +22,9 @@ from .options import (
 from .progress import progress_bar
 
 EVERY = 25
-"""Frames of a video file between two that are looked at, unless said otherwise."""
+"""Stride in a video file, unless ``--every`` is given."""
+DISCOVERERS = {name: LANGUAGE_MODELS[name] for name in language_models("generative")}
+"""Models that name what an image shows; the first is the default."""
 
 
 @click.command()
@@ -34,7 +39,7 @@ EVERY = 25
 @click.option(
     "--tiles/--no-tiles", default=None, help="Process the four corner tiles as well.  [default: no]"
 )
-@click.option("--detector", type=click.Choice(["vlm"]), help="Model that names the objects.  [default: vlm]")
+@detector_option(DISCOVERERS, "Model that names the objects")
 @click.option(
     "--detector-weights",
     metavar="DIR",

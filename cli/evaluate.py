@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from vos.evaluation.registry import METRICS
+
 from .options import json_file, print_scores, split_names, subset_option, verbosity
 
 
@@ -31,6 +33,13 @@ from .options import json_file, print_scores, split_names, subset_option, verbos
     "--resolution", default="480p", show_default=True, metavar="NAME", help="Folder below ROOT/Annotations."
 )
 @click.option("--sequences", metavar="A,B", help="Score only these of the set.")
+@click.option(
+    "--metric",
+    "metrics",
+    type=click.Choice([name for name in METRICS if name not in ("J", "F")]),
+    multiple=True,
+    help="Measure this besides J and F. Repeatable.",
+)
 @json_file("Write all numbers, frame by frame, as JSON")
 @click.option(
     "--csv",
@@ -48,6 +57,7 @@ def evaluate(
     task: str,
     resolution: str,
     sequences: str | None,
+    metrics: tuple[str, ...],
     json_path: Path | None,
     csv_folder: Path | None,
     jobs: int | None,
@@ -67,6 +77,7 @@ def evaluate(
         task,
         resolution=resolution,
         sequences=split_names(sequences),
+        metrics=metrics,
         jobs=jobs,
     )
     if csv_folder is not None:

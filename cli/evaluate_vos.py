@@ -8,10 +8,12 @@ from typing import Any, TypeVar
 
 import click
 
+from vos.evaluation.registry import PROTOCOLS
+
 from .options import json_file, print_scores, split_names, verbosity
 
 F = TypeVar("F", bound=Callable[..., Any])
-LAYOUTS = ("youtube-vos", "lvos", "mose", "mosev2", "sa-v")
+LAYOUTS = tuple(PROTOCOLS)
 
 
 def seen_option(command: F) -> F:

@@ -1,4 +1,4 @@
-"""``vos extract``: one frame of a video as a picture."""
+"""``vos extract``: one frame of a video as an image."""
 
 from __future__ import annotations
 

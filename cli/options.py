@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from vos.backbones.registry import BACKBONES
 from vos.notices import NOTICE
+from vos.trackers.registry import TRACKERS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -137,8 +139,22 @@ size_option = click.option(
 """The command gets ``size: str | None``."""
 
 
+def listed(names: Iterable[str]) -> str:
+    """Names in one line, of which those that begin as the one before are shortened: a-x, -y, b."""
+    parts: list[str] = []
+    beginning = ""
+    for name in names:
+        if beginning and name.startswith(beginning):
+            parts.append(f"-{name.removeprefix(beginning)}")
+            continue
+        head, dash, _ = name.rpartition("-")
+        beginning = head + dash
+        parts.append(name)
+    return ", ".join(parts)
+
+
 def engine_options(command: F) -> F:
-    """What tracks, and where.
+    """The tracker, its weights and its device.
 
     The command gets ``model``, ``config``, ``device``, ``dtype``, ``checkpoint``, ``tune``, or None.
     """
@@ -170,18 +186,16 @@ def engine_options(command: F) -> F:
         click.option(
             "--backbone",
             metavar="NAME",
-            help="Backbone of --tracker persam: classical (default), nano, mobile-sam, sam-vit-b, -l, -h, "
-            "sam-hq-vit-b, -l, -h.",
+            help=f"Backbone of --tracker persam: {listed(BACKBONES)}.  [default: classical]",
         ),
         click.option(
             "--model",
             "--tracker",
             "model",
             metavar="NAME",
-            help="Tracker: classical (no weights), nano (weights included), persam, sam2.1-tiny, -small, "
-            "-base-plus, -large, edgetam, efficienttam-s, -ti, sam3; a backbone for PerSAM: mobile-sam, "
-            "sam-vit-b, -l, -h, sam-hq-vit-b, -l, -h; or auto, the best available (default of vos track; "
-            "of other commands: classical).",
+            help=f"Tracker: {listed(TRACKERS)}; a backbone, for PerSAM over it: "
+            f"{listed(name for name in BACKBONES if name not in TRACKERS)}; or auto, the best that is "
+            "installed and fast enough.  [default: auto for vos track, classical for other commands]",
         ),
     ):
         command = option(command)

@@ -8,9 +8,12 @@ from typing import Any, TypeVar
 
 import click
 
+from vos.backbones.registry import BACKBONES
+
 from .options import (
     existing_result,
     json_flag,
+    listed,
     load_config,
     mask_values_option,
     output_folder,
@@ -48,7 +51,7 @@ def persam_options(command: F) -> F:
         click.option(
             "--model",
             metavar="NAME",
-            help="classical (default, no weights), mobile-sam, sam-vit-b, -l, -h, sam-hq-vit-b, -l, -h.",
+            help=f"Backbone: {listed(BACKBONES)}.  [default: classical]",
         ),
         click.option(
             "--tune/--no-tune", default=None, help="PerSAM-F: fit two weights to the reference first."

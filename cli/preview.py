@@ -1,4 +1,4 @@
-"""``vos preview``: the first masks as a picture, before a run."""
+"""``vos preview``: the first masks as an image, before a run."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def preview(
     settings = override(TrackSettings(), default_model(recipe, flags), recipe, flags)
     reading = {"reader": settings.reader, "size": settings.size, "allow_url": allow_url}
     with open_video(video, **reading) as source:
-        refuse_input(output, (*source.paths, *prompts.masks, *prompts.prompt_files))
+        refuse_input(output, (*source.paths, *prompts.files))
         if not prompts:
             shown: dict[str, Any] = {"frame": prompts.frame or 0, "objects": {}}
             picture = draw_grid(frame_at(source, prompts.frame or 0).image)

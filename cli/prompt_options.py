@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from vos.prompting.registry import TARGET_SOURCES
 
 from .options import mask_values_option, turn_masks_option
 
@@ -17,21 +19,28 @@ if TYPE_CHECKING:
     from vos.prompts import Target
 
 
+READING = ("frame", "mask_values", "turn_masks")
+"""Arguments of :func:`vos.load_prompts` besides the prompts."""
+
+
 @dataclass(frozen=True)
 class GivenPrompts:
-    """What a user gave to select objects; the fields are those of :func:`vos.load_prompts`."""
+    """What a user gave to select objects."""
 
-    masks: tuple[Path, ...]
-    points: tuple[str, ...]
-    boxes: tuple[str, ...]
-    prompt_files: tuple[Path, ...]
+    values: dict[str, tuple[Any, ...]]
+    """By the arguments of :func:`vos.load_prompts`."""
     frame: int | None
     mask_values: str
     turn_masks: bool
 
     def __bool__(self) -> bool:
         """Whether anything is selected."""
-        return bool(self.masks or self.points or self.boxes or self.prompt_files)
+        return any(self.values.values())
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files and folders among it."""
+        return tuple(value for values in self.values.values() for value in values if isinstance(value, Path))
 
     @property
     def reading(self) -> dict[str, Any]:
@@ -42,7 +51,7 @@ class GivenPrompts:
         """The targets; see :func:`vos.load_prompts`."""
         from vos.prompting.parsing import load_prompts
 
-        return load_prompts(**{field.name: getattr(self, field.name) for field in fields(self)}, video=video)
+        return load_prompts(**self.values, frame=self.frame, **self.reading, video=video)
 
 
 def prompt_options(command: Callable[..., Any]) -> Any:
@@ -50,8 +59,9 @@ def prompt_options(command: Callable[..., Any]) -> Any:
 
     @functools.wraps(command)
     def gathered(*arguments: Any, **flags: Any) -> Any:
-        given = {field.name: flags.pop(field.name) for field in fields(GivenPrompts)}
-        return command(*arguments, prompts=GivenPrompts(**given), **flags)
+        values = {source.parameter: flags.pop(source.parameter) for source in TARGET_SOURCES.values()}
+        reading = {name: flags.pop(name) for name in READING}
+        return command(*arguments, prompts=GivenPrompts(values, **reading), **flags)
 
     wrapped: Any = gathered
     for option in (
@@ -63,36 +73,16 @@ def prompt_options(command: Callable[..., Any]) -> Any:
             metavar="N",
             help="Frame of -m, --point and --box.  [default: the first that is read]",
         ),
-        click.option(
-            "--prompts",
-            "prompt_files",
-            type=click.Path(path_type=Path),
-            multiple=True,
-            metavar="FILE",
-            help="Prompts for any objects in any frames, as JSON.",
-        ),
-        click.option(
-            "--box",
-            "boxes",
-            multiple=True,
-            metavar="ID:x0,y0,x1,y1",
-            help="Box around an object, in inclusive pixel indices. Repeatable.",
-        ),
-        click.option(
-            "--point",
-            "points",
-            multiple=True,
-            metavar="ID:x,y[,+|-]",
-            help="Click on an object (+, the default) or off it (-). Repeatable.",
-        ),
-        click.option(
-            "-m",
-            "--mask",
-            "masks",
-            type=click.Path(path_type=Path),
-            multiple=True,
-            metavar="MASK",
-            help="Mask: index or 0/255 PNG, .npy, or a folder with one PNG per object.",
+        *(
+            click.option(
+                *source.flags,
+                source.parameter,
+                type=click.Path(path_type=Path) if source.is_path else str,
+                multiple=True,
+                metavar=source.metavar,
+                help=source.help,
+            )
+            for source in reversed(TARGET_SOURCES.values())
         ),
     ):
         wrapped = option(wrapped)

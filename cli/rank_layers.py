@@ -1,4 +1,4 @@
-"""``vos rank-layers``: which layers' attention tells most, without labels."""
+"""``vos rank-layers``: the layers whose attention is most informative, without labels."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ import click
 
 from .language_options import (
     batch_size_option,
-    build_matcher,
     class_option,
-    encode_names,
-    expand,
     images_argument,
     matcher_options,
+    matcher_settings,
 )
-from .language_options import read_images as read
 from .options import json_flag, print_json, verbosity
 
 
@@ -41,28 +38,11 @@ def rank_layers(
     all images; CoV, variation between them) and is decided in each (H_image, mean entropy). Natural
     logarithms. The best two layers are what `vos segment --layers auto` uses.
     """
-    from vos.detectors.attention.segment import rank_layers as rank
-    from vos.errors import InputError
+    from vos.runs.rank_layers import rank_layers_on
+    from vos.video.source import image_files
 
-    files = expand(images)
-    if len(files) < 2:
-        raise InputError("InfoScore compares images: give at least two")
-    matcher = build_matcher(**model)
-    encoded = encode_names(matcher, names, multi_prompt=False)
-    scores = rank(matcher, encoded, read(files), batch_size=batch_size)
-    place = {layer: rank for rank, layer in enumerate(scores.ranking, start=1)}
-    rows = [
-        {
-            "rank": place[layer],
-            "layer": layer,
-            "infoscore": float(scores.score[row]),
-            "dataset_entropy": float(scores.dataset_entropy[row]),
-            "image_entropy": float(scores.image_entropy[row]),
-            "variation": float(scores.variation[row]),
-        }
-        for row, layer in enumerate(scores.layers)
-    ]
-    rows.sort(key=lambda row: row["rank"])
+    files = image_files(images)
+    rows = rank_layers_on(files, names, model=matcher_settings(model), batch_size=batch_size).rows()
     if as_json:
         print_json({"images": len(files), "classes": list(names), "layers": rows})
         return

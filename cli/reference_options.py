@@ -1,4 +1,4 @@
-"""``vos track --reference``: things shown by examples; ``--features``: what they are compared by."""
+"""``vos track --reference``: objects of other images; ``--features``: what they are matched by."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ from typing import Any
 
 import click
 
+from vos.backbones.features import FEATURES, OWN
+from vos.backbones.registry import BACKBONES
+
+from .options import listed
+
 FEATURE_FLAGS = ("features", "features_weights")
 """Parameters of a command, by the names of the settings."""
 
 
 def feature_options(command: Any) -> Any:
-    """What targets are compared by. The command gets the keys of :data:`FEATURE_FLAGS`, or None."""
+    """The features to match targets by. The command gets the keys of :data:`FEATURE_FLAGS`, or None."""
     for option in (
         click.option(
             "--features-weights",
@@ -21,9 +26,8 @@ def feature_options(command: Any) -> Any:
         click.option(
             "--features",
             metavar="NAME",
-            help="Features that PerSAM and --reference match: sam (the backbone's own, default), dinov2-s, "
-            "-b, -l, "
-            "dinov3-s, -b, -l.",
+            help=f"Features that PerSAM and --reference match: {OWN} (the backbone's own), "
+            f"{listed(FEATURES)}.  [default: {OWN}]",
         ),
     ):
         command = option(command)
@@ -31,15 +35,14 @@ def feature_options(command: Any) -> Any:
 
 
 def reference_options(command: Any) -> Any:
-    """Things to find. The command gets ``references``, ``reference_masks``, ``reference_backbone``, ..."""
+    """Reference objects. The command gets ``references``, ``reference_masks``, ``reference_backbone``, ..."""
     for option in (
         click.option("--reference-checkpoint", metavar="FILE", help="Weights of --reference-backbone."),
         click.option(
             "--reference-backbone",
             metavar="NAME",
-            help="Backbone that finds the reference objects: classical, nano, mobile-sam, sam-vit-b, ...  "
-            "[default: the "
-            "tracker's own, or classical]",
+            help=f"Backbone that finds the reference objects: {listed(BACKBONES)}.  "
+            "[default: the tracker's own, or classical]",
         ),
         click.option(
             "--reference-mask",
@@ -61,7 +64,7 @@ def reference_options(command: Any) -> Any:
 
 
 def take_reference_settings(flags: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What finds references, and the features, taken out of ``flags``: settings by name, those given."""
+    """Settings of the reference detector and of the features that were given, taken out of ``flags``."""
     found = {name: flags.pop(f"reference_{name}") for name in ("backbone", "checkpoint")}
     given = {name: value for name, value in found.items() if value is not None}
     return given, take_feature_settings(flags)

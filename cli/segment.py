@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from .language_options import (
     batch_size_option,
-    build_matcher,
     class_option,
-    encode_names,
-    expand,
     images_argument,
     matcher_options,
+    matcher_settings,
     parse_layers,
-    read_images,
 )
 from .options import existing_result, verbosity
 from .progress import progress_bar
-
-if TYPE_CHECKING:
-    from vos.detectors.attention.blip import BlipMatcher, EncodedPrompts
 
 
 @click.command()
@@ -67,21 +61,23 @@ def segment(
     """
     from vos.detectors.attention.segment import SegmentSettings
     from vos.runs.segment import segment_files
+    from vos.video.source import image_files
 
-    files = expand(images)
-    matcher = build_matcher(**model)
-    encoded = encode_names(matcher, names, multi_prompt=multi_prompt)
-    chosen = _choose_layers(layers, matcher, encoded, files)
-    settings = SegmentSettings(layers=chosen, crf="convcrf" if crf else "none", batch_size=batch_size)
+    best = layers == "auto"
+    settings = SegmentSettings(
+        layers=None if best else parse_layers(layers),
+        crf="convcrf" if crf else "none",
+        batch_size=batch_size,
+    )
     with progress_bar(quiet=quiet) as advance:
         summary = segment_files(
-            files,
+            image_files(images),
             names,
             output,
-            matcher,
-            encoded,
             settings,
-            model={**model, "multi_prompt": multi_prompt},
+            model=matcher_settings(model),
+            multi_prompt=multi_prompt,
+            best_layers=best,
             resume=resume,
             overwrite=overwrite,
             progress=lambda p: advance(p.stage, p.done, p.total),
@@ -90,16 +86,3 @@ def segment(
         for entry in summary.images:
             shares = [f"{name} {entry['classes'][name]['share']:.1%}" for name in names]
             click.echo(f"{entry['image']}: {', '.join(shares)}")
-
-
-def _choose_layers(
-    layers: str | None, matcher: BlipMatcher, encoded: EncodedPrompts, files: list[Path]
-) -> tuple[int, ...] | None:
-    from vos.detectors.attention.segment import rank_layers
-    from vos.errors import SettingsError
-
-    if layers != "auto":
-        return parse_layers(layers)
-    if len(files) < 2:
-        raise SettingsError("--layers auto compares images: give at least two, or name the layers")
-    return rank_layers(matcher, encoded, read_images(files)).ranking[:2]

@@ -144,7 +144,7 @@ def track(
     switches = {"overlay": overlay, "coco": coco} | dict.fromkeys(formats, True)
     merged = override(merged, {"outputs": chosen(merged.outputs, switches)})
     given_names = parse_names(object_names, "--name")
-    masks = (*prompts.masks, *reference_masks)
+    masks = (*prompts.files, *reference_masks)
     with open_video(video, **merged.reading(), leave_out=masks, allow_url=allow_url) as source:
         targets = select(
             source,
@@ -236,5 +236,6 @@ def describe(summary: Any) -> str:
         f"({summary.seconds_per_frame:.3f} s per frame)"
     )
     named = ", ".join(f"{object_id} {name}" for object_id, name in sorted(summary.names.items()))
-    lines = [head, *([f"{'names:':9} {named}"] if named else [])]
-    return "\n".join([*lines, *(f"{name + ':':9} {path}" for name, path in summary.files.items())])
+    rows = {"names": named} | summary.files if named else summary.files
+    width = max(8, *map(len, rows)) + 1
+    return "\n".join([head, *(f"{name + ':':{width}} {value}" for name, value in rows.items())])

@@ -53,7 +53,7 @@ def _edit(
     size: tuple[int, int] | None = None,
     **facts: Any,
 ) -> None:
-    """Make the edit, say what it changes, and write it unless this is a dry run.
+    """Make the edit, print what it changes, and write it unless this is a dry run.
 
     ``build`` makes the edited annotations of those in ``source``; ``size``: (height, width) they have then.
     """

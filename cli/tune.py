@@ -1,4 +1,4 @@
-"""``vos tune``: sharpen a model on one labelled image per class."""
+"""``vos tune``: fit a matching model to one labelled image per class."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .language_options import build_matcher, encode_names, matcher_options, parse_layers
+from .language_options import matcher_options, matcher_settings, parse_layers
 from .options import verbosity
 
 if TYPE_CHECKING:
-    from vos.detectors.attention.blip import BlipMatcher
-    from vos.detectors.attention.tuning import Support
+    from vos.runs.tune import LabelledImage
 
 
 @click.command()
@@ -52,49 +51,35 @@ def tune(
 
     Pixels outside an image's mask count as background, so choose images without the other classes.
     """
-    from vos.detectors.attention.tuning import TuningSettings, save_tuned
-    from vos.detectors.attention.tuning import tune as run
+    from vos.detectors.attention.tuning import TuningSettings
+    from vos.runs.tune import tune_files
     from vos.settings import override
-
-    split = [_split(text) for text in supports]
-    names = list(dict.fromkeys(name for _, _, name in split))
-    settings = override(TuningSettings(), {"passes": passes, "learning_rate": learning_rate})
-    matcher = build_matcher(**model)
-    encoded = encode_names(matcher, names, multi_prompt=multi_prompt)
-    chosen = parse_layers(layers) or matcher.default_layers
-    labelled = [_support(matcher, image, mask, names.index(name) + 1) for image, mask, name in split]
 
     def show(step: int, loss: float) -> None:
         if not quiet:
             click.echo(f"step {step}: loss {loss:.4f}")
 
-    run(matcher, encoded, labelled, chosen, settings, on_step=show)
-    save_tuned(output, matcher, chosen, names)
+    summary = tune_files(
+        [_support(text) for text in supports],
+        output,
+        override(TuningSettings(), {"passes": passes, "learning_rate": learning_rate}),
+        model=matcher_settings(model),
+        layers=parse_layers(layers),
+        multi_prompt=multi_prompt,
+        on_step=show,
+    )
     if not quiet:
-        click.echo(f"{output}: layers {', '.join(map(str, chosen))}; classes {', '.join(names)}")
+        named = ", ".join(summary.names)
+        click.echo(f"{output}: layers {', '.join(map(str, summary.layers))}; classes {named}")
 
 
-def _split(text: str) -> tuple[Path, Path, str]:
+def _support(text: str) -> LabelledImage:
+    """Of ``IMAGE:MASK:NAME``."""
     from vos.errors import PromptError
+    from vos.runs.tune import LabelledImage
 
     # From the right: a drive letter of Windows has a colon too.
     parts = text.rsplit(":", 2)
     if len(parts) != 3 or not all(part.strip() for part in parts):
         raise PromptError(f"--support must be IMAGE:MASK:NAME, got {text!r}")
-    return Path(parts[0]), Path(parts[1]), parts[2].strip()
-
-
-def _support(matcher: BlipMatcher, image: Path, mask: Path, label: int) -> Support:
-    import numpy as np
-
-    from vos.detectors.attention.tuning import make_support
-    from vos.errors import PromptError
-    from vos.evaluation.label_png import read_label_png
-    from vos.results import VOID
-    from vos.video.images import read_image
-
-    marked = read_label_png(mask)
-    labels = np.where(marked == VOID, VOID, np.where(marked > 0, label, 0)).astype(np.uint8)
-    if not (labels == label).any():
-        raise PromptError(f"the mask {mask} is empty; it must mark the class in {image}")
-    return make_support(matcher, read_image(image), labels)
+    return LabelledImage(Path(parts[0]), Path(parts[1]), parts[2].strip())

@@ -99,11 +99,11 @@ def visualize(
     settings = override(OverlaySettings(), appearance)
     annotations = select(read(source, "masks"), **parse_selection(frames, objects))
     with ExitStack() as stack:
-        pictures = None
+        images = None
         if output.suffix.lower() != ".svg" and not plot:
             place, size = (video, None) if video is not None else video_of_run(source)
-            pictures = stack.enter_context(open_video(place, size=size, allow_url=allow_url))
+            images = stack.enter_context(open_video(place, size=size, allow_url=allow_url))
         right = None if truth is None else read(truth, "masks")
-        show(annotations, output, pictures, settings, truth=right, trails=trails, plot=plot)
+        show(annotations, output, images, settings, truth=right, trails=trails, plot=plot)
     if not quiet:
         click.echo(f"wrote {output}")

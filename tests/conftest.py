@@ -8,11 +8,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import vos.testing
+from vos.backbones.registry import BACKBONES
 from vos.notices import warn_renamed
+from vos.trackers.registry import TRACKERS
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# How long an example takes depends on what else the machine does; folders may serve for several examples.
+settings.register_profile(
+    "untimed",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)
@@ -58,10 +69,6 @@ def golden(test_data: Path) -> Path:
     return _folder(test_data.parent / "golden", "golden data")
 
 
-WEIGHT_FREE = {"classical", "persam"}
-"""Models of the tables that load no weights."""
-
-
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, Path]]:
     """Model name -> the options that build it with weights nobody trained; written once a session.
@@ -71,7 +78,8 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], di
     folder = tmp_path_factory.mktemp("weights")
 
     def options(name: str) -> dict[str, Path]:
-        if name in WEIGHT_FREE:
+        entry = BACKBONES.get(name) or TRACKERS[name]
+        if entry.weights in ("none", "backbone"):
             return {}
         path = folder / f"{name}.pth"
         if name == "edgetam":

@@ -145,7 +145,7 @@ class Replay:
         if op["op"] == "remove":
             self.session.remove(op["object"])
         elif op["op"] == "propagate":
-            for t in self.session.pending_times():
+            for t in sorted({t for track in self.session.tracks.values() for t in track.pending}):
                 self.session.commit(t, self.features(t))
             direction = -1 if op.get("reverse") else 1
             last = len(self.images) - 1 if direction > 0 else 0

@@ -43,7 +43,7 @@ class ScriptedDetector:
         self._points = points
         self._index = {frame.image.tobytes(): frame.index for frame in reversed(scene.frames)}
 
-    def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Detection]:
+    def detect(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Detection]:
         """See :class:`vos.detectors.base.Detector`."""
         index = self._index[image.tobytes()]
         self.asked.append((index, tuple(names)))

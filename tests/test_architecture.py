@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
+from vos_cli.main import COMMANDS
 
 import vos
+from vos.formats.registry import FORMATS
+from vos.prompting.registry import TARGET_SOURCES
 
 ROOT = Path(__file__).resolve().parent.parent
 NOUNS = {
@@ -88,17 +93,28 @@ def modules() -> list[Path]:
     return sorted(path for path in (ROOT / "vos").rglob("*.py"))
 
 
-def imports(path: Path, *, types: bool = True) -> set[str]:
+@cache
+def tree(path: Path) -> ast.Module:
+    """What a source file says; not to be changed."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def dotted(path: Path) -> str:
+    """Name that a source file is imported by; ``cli`` is installed as ``vos_cli``."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(("vos_cli" if parts[0] == "cli" else parts[0], *parts[1:])).removesuffix(".__init__")
+
+
+@cache
+def imports(path: Path, *, types: bool = True) -> frozenset[str]:
     """Absolute dotted names of all modules that a file imports, at its top or anywhere in it.
 
     ``types``: those imported under ``if TYPE_CHECKING`` as well.
     """
-    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    package = dotted(path.with_name("__init__.py")).split(".")
     found: set[str] = set()
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    if not types:
-        tree.body = [node for node in tree.body if not _is_for_types(node)]
-    for node in ast.walk(tree):
+    parts = [node for node in tree(path).body if types or not _is_for_types(node)]
+    for node in (inner for part in parts for inner in ast.walk(part)):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -106,7 +122,7 @@ def imports(path: Path, *, types: bool = True) -> set[str]:
             module = ".".join([*base, *([node.module] if node.module else [])])
             found.add(module)
             found.update(f"{module}.{alias.name}" for alias in node.names)
-    return found
+    return frozenset(found)
 
 
 def _is_for_types(node: ast.stmt) -> bool:
@@ -140,9 +156,7 @@ def test_torch_lives_where_models_are(path: Path) -> None:
 
 def test_modules_import_each_other_in_no_circle() -> None:
     """Imports within functions count; those for type annotations alone do not."""
-    names = {
-        ".".join(("vos", *path.relative_to(ROOT / "vos").with_suffix("").parts)): path for path in modules()
-    }
+    names = {dotted(path): path for path in modules()}
     waiting = {
         name: {m for m in imports(path, types=False) if m in names and m != name}
         for name, path in names.items()
@@ -205,3 +219,77 @@ def test_packages_are_all_installed() -> None:
     assert folders <= set(listed)
     for package in listed:
         importlib.import_module(package)
+
+
+TESTS = ROOT / "tests"
+ACROSS = {"architecture", "docs"}
+"""Test modules of the repository as a whole."""
+ELSEWHERE = {
+    "fuzz": "everything that reads files of users",
+    "server/browser": "vos/server/static",
+}
+"""Folders of tests that mirror no package -> what they test."""
+REGISTRIES = {
+    "vos.formats.registry": {
+        f"vos.formats.{reference.split(':')[0]}"
+        for entry in FORMATS.values()
+        for reference in (entry.writer, entry.reader)
+        if reference
+    },
+    "vos.prompting.registry": {source.parser.split(":")[0] for source in TARGET_SOURCES.values()},
+    "vos_cli.main": {f"vos_cli.{name.replace('-', '_')}" for name in COMMANDS} | {"vos_cli.import_"},
+}
+"""Modules that others are named in: their tests run over all entries."""
+SMALL = 90
+"""Lines up to which a module may be tested by what uses it."""
+IMPORT = re.compile(r"^ *(?:from (vos[\w.]*) import (\([^)]*|.*)|import (vos[\w.]*))", re.MULTILINE)
+TESTED_ELSEWHERE = {
+    "vos.projects.exporting": "tests/cli/test_project.py",  # `vos project export`
+    "vos.projects.prompting": "tests/cli/test_project.py",  # `vos project add` and `prompts`
+    "vos.prompting.class_schedule": "tests/prompting/test_class_schedule.py",  # through `vos.track_video`
+}
+"""Modules that no test beside them imports, directly or not -> the tests that guard them."""
+
+
+def test_tests_lie_where_their_subject_does() -> None:
+    """``tests/<package>/test_*.py``; ``cli``, ``docs`` and ``training`` have a folder as well."""
+    for test in TESTS.rglob("test_*.py"):
+        folder = test.parent.relative_to(TESTS)
+        name = test.stem.removeprefix("test_")
+        if folder == Path():
+            known = name in ACROSS or (ROOT / "vos" / f"{name}.py").exists()
+            assert known, f"{test}: name it after a module, move it to its package, or add it to ACROSS"
+        elif folder.as_posix() not in ELSEWHERE:
+            known = (ROOT / "vos" / folder).is_dir() or (ROOT / folder).is_dir()
+            assert known, f"{test}: move it to tests of its package, or add its folder to ELSEWHERE"
+
+
+def test_tests_beside_it_reach_every_module() -> None:
+    """They import it, or a module of its package that does; a command of ``cli`` also reaches ``runs``."""
+    sources = {dotted(path): path for top in ("vos", "cli") for path in (ROOT / top).rglob("*.py")}
+    arrows = {
+        name: (imports(path) | REGISTRIES.get(name, set())) & set(sources) for name, path in sources.items()
+    }
+    used: dict[Path, set[str]] = {}
+    for test in TESTS.rglob("*.py"):
+        found = set()
+        for module, names, plain in IMPORT.findall(test.read_text(encoding="utf-8")):
+            found |= {module, plain} | {f"{module}.{name}" for name in re.findall(r"\w+", names)}
+        for folder in test.parents:
+            used.setdefault(folder, set()).update(found & set(sources))
+    unreached = set()
+    for name, path in sources.items():
+        long = len(path.read_text(encoding="utf-8").splitlines()) > SMALL
+        if path.stem == "__init__" or path.parent == ROOT / "vos" or not long:
+            continue
+        package = name.rpartition(".")[0]
+        home = TESTS / package.removeprefix("vos_").removeprefix("vos.").replace(".", "/")
+        reached = used.get(home, set()) | (used[TESTS / "cli"] if package == "vos.runs" else set())
+        within = (package, "vos_cli") if package == "vos.runs" else (package,)
+        while new := {m for r in reached for m in arrows[r] if m.startswith(within)} - reached:
+            reached |= new
+        if name not in reached:
+            unreached.add(name)
+    assert sorted(unreached) == sorted(TESTED_ELSEWHERE)
+    for place in TESTED_ELSEWHERE.values():
+        assert (ROOT / place).exists(), place

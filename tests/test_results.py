@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from vos.frame import Frame
-from vos.ops.boxes import tight_box
 from vos.ops.overlap import paint
 from vos.prompts import Prompt, Target
 from vos.results import FrameResult, Source, label_dtype, labels_to_masks, object_ids
@@ -24,23 +23,6 @@ def test_labels_and_masks_are_two_views_of_the_same() -> None:
     assert masks[0].sum() == 3
     joined = paint(masks, (7, 3))
     assert np.array_equal(joined, np.where(LABELS == 255, 0, LABELS))
-
-
-def test_the_later_row_wins_where_masks_overlap() -> None:
-    """Row order decides, so the caller sorts by what should be on top."""
-    masks = np.ones((2, 1, 2), dtype=bool)
-    masks[1, 0, 0] = False
-    assert paint(masks, (1, 2)).tolist() == [[1, 2]]
-
-
-def test_a_tight_box_has_inclusive_corners() -> None:
-    """One pixel at column 2, row 1 is the box 2, 1, 2, 1; nothing has no box."""
-    mask = np.zeros((3, 4), dtype=bool)
-    assert tight_box(mask) is None
-    mask[1, 2] = True
-    assert tight_box(mask) == (2, 1, 2, 1)
-    mask[2, 0] = True
-    assert tight_box(mask) == (0, 1, 2, 2)
 
 
 def test_a_segmentation_may_know_objects_that_are_not_visible() -> None:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .runs import TrackSummary as TrackSummary
     from .runs import track_video as track_video
     from .runs.images import detect as detect
+    from .runs.images import discover as discover
     from .runs.images import persam as persam
     from .runs.images import segment_image as segment_image
     from .runs.stream import load_tracker as load_tracker
@@ -66,6 +67,7 @@ _HOME = {
     "VosError": ".errors",
     "build_backbone": ".backbones.registry",
     "detect": ".runs.images",
+    "discover": ".runs.images",
     "evaluate_davis": ".evaluation.davis",
     "load_prompts": ".prompting.parsing",
     "load_references": ".prompting.reference",

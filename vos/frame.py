@@ -70,7 +70,7 @@ class Turn(NamedTuple):
 
 
 UPRIGHT = Turn()
-"""Pictures that are read as they are stored."""
+"""Images that are read as they are stored."""
 
 
 @dataclass(frozen=True)
@@ -82,4 +82,4 @@ class VideoInfo:
     fps: float | None
     num_frames: int | None
     turn: Turn = UPRIGHT
-    """How the stored pictures are turned when they are read (display matrix, EXIF); that of the first."""
+    """How the stored images are turned when they are read (display matrix, EXIF); that of the first."""

@@ -70,7 +70,7 @@ class Target:
     name: str | None = None
     """A name for people, such as the class."""
     source: Source = Source.USER
-    """Who the prompt comes from."""
+    """Where the prompt comes from."""
     confidence: float = 1.0
     """Expected J of the prompt's mask, 0..1: 1 if the user gave it."""
 

@@ -110,16 +110,19 @@ def test_no_prompts_give_no_masks(backbone: Backbone) -> None:
     found = backbone.decode(features, [])
     assert found.logits.shape == (0, 3, *SIZES[0])
     assert found.scores.shape == (0, 3)
+    assert found.best()[0].shape == (0, *SIZES[0])
     assert backbone.decode(features, [], multimask=False).logits.shape == (0, 1, *SIZES[0])
 
 
 def test_one_mask_where_one_is_asked_for(backbone: Backbone) -> None:
-    """``multimask=False`` gives K = 1 for every prompt."""
+    """``multimask=False`` gives K = 1 for every prompt, the same for the same prompt."""
     features = backbone.encode(picture(SIZES[0]))
     box = prompt("box", SIZES[0], np.zeros((1, 1), np.float32))
     found = backbone.decode(features, [box, box], multimask=False)
     assert found.logits.shape == (2, 1, *SIZES[0])
     assert found.scores.shape == (2, 1)
+    assert torch.allclose(found.logits[0], found.logits[1], atol=1e-3)
+    assert torch.allclose(found.scores[0], found.scores[1], atol=1e-3)
 
 
 def test_decoding_together_is_decoding_alone(backbone: Backbone) -> None:

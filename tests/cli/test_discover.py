@@ -15,7 +15,6 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from vos_cli.main import cli
 
-from vos.detectors.attention import registry as language
 from vos.detectors.vl_sam.vlm import VisionLanguageModel
 from vos.formats.discoveries import image_entry, write_discoveries
 from vos.testing import scene, write_images, write_video
@@ -47,7 +46,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         monkeypatch.setattr(model, "answer", lambda image, question="", seed=0: words)
         return model
 
-    monkeypatch.setitem(language.LANGUAGE_MODELS, "vlm", build)
+    monkeypatch.setattr(VisionLanguageModel, "load", build)
     return options
 
 
@@ -201,7 +200,7 @@ def test_saved_weights_and_missing_ones(given: Path, tmp_path: Path, monkeypatch
     assert result.exit_code == 0, result.stderr
     missing = run("discover", picture, *options, tmp_path / "nowhere", "-o", tmp_path / "none")
     assert (missing.exit_code, "hf download" in missing.stderr) == (4, True)
-    monkeypatch.setattr("vos.runs.discover.CHECKPOINT", "nobody/has-this")
+    monkeypatch.setattr("vos.detectors.vl_sam.vlm.CHECKPOINT", "nobody/has-this")
     cached = run("discover", picture, "-o", tmp_path / "none")
     assert (cached.exit_code, "nobody/has-this" in cached.stderr) == (4, True)
     assert not (tmp_path / "none").exists()

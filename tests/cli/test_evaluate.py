@@ -84,18 +84,24 @@ def test_sequences_are_passed_on(data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "message"),
     [
-        pytest.param(["--task", "interactive"], id="unknown task"),
-        pytest.param(["--jobs", "0"], id="no threads"),
-        pytest.param(["--set", "2016/nope"], id="unknown set"),
-        pytest.param(["--csv", "davis/ImageSets/2016/dev.txt/below"], id="csv below a file"),
+        pytest.param(["--task", "interactive"], "'interactive' is not one of", id="unknown task"),
+        pytest.param(["--jobs", "0"], "0 is not in the range x>=1", id="no threads"),
+        pytest.param(["--set", "2016/nope"], "nope", id="unknown set"),
+        pytest.param(["--csv", "davis/ImageSets/2016/dev.txt/below"], "dev.txt", id="csv below a file"),
     ],
 )
-def test_usage_errors_exit_2(data: Path, options: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """What cannot be done as asked."""
+def test_usage_errors_exit_2(
+    data: Path, options: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be done as asked, and nothing is written."""
     monkeypatch.chdir(data)
-    assert run(data, *options).exit_code == 2
+    before = sorted(data.rglob("*"))
+    result = run(data, *options)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert sorted(data.rglob("*")) == before
 
 
 def test_a_missing_frame_exits_2_and_is_named(data: Path) -> None:

@@ -114,12 +114,14 @@ def test_help_lists_every_command(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_is_there(name: str) -> None:
-    """Every name in the table has a command that knows -h, and a line that its own help begins with too."""
+    """Every name in the table has a command of that name, whose -h begins with its usage and its help."""
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
+    assert command.name == name
     result = CliRunner().invoke(cli, [name, "-h"])
     assert result.exit_code == 0
-    assert command.help
+    assert f" {name} " in result.stdout.splitlines()[0]
+    assert command.help.split()[:5] == result.stdout.split("\n\n")[1].split()[:5]
 
 
 def test_version() -> None:

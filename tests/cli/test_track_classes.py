@@ -19,9 +19,8 @@ from scripted_detector import ScriptedDetector
 from vos_cli.main import cli
 
 from vos.detectors import open_vocabulary
-from vos.detectors import registry as detectors
 from vos.detectors.synthetic.world import world_scene
-from vos.detectors.vl_sam import detector as vlm_detector
+from vos.detectors.vl_sam import vlm
 from vos.detectors.vl_sam.vlm import VisionLanguageModel
 from vos.evaluation import region_similarity
 from vos.testing import Scene, Shape, scene, write_images
@@ -58,7 +57,7 @@ def scripted(clip: Scene, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, obj
         built.append(options)
         return ScriptedDetector(clip, NAMES, points=True)
 
-    monkeypatch.setitem(detectors.DETECTORS, "owlv2", build)
+    monkeypatch.setattr(open_vocabulary, "load_owlv2", build)
     return built
 
 
@@ -76,7 +75,7 @@ def test_names_to_tracks(
     result = run(frames, *names, "--detect-every", 4, "--min-score", 0.5, "-o", out)
     assert result.exit_code == 0, result.stderr
     assert "names:    1 star, 2 ball" in result.stdout
-    assert scripted == [{"weights": None, "tuned": None, "min_score": 0.5, "device": "cpu"}]
+    assert scripted == [{"weights": None, "min_score": 0.5, "device": "cpu"}]
     record = json.loads((out / "run.json").read_text())
     assert {k: v["frame"] for k, v in record["found"].items()} == {"1": 0, "2": 4}
     assert record["settings"]["classes"]["detector"] == "owlv2"
@@ -151,7 +150,7 @@ def test_weights_that_are_not_there(frames: Path, tmp_path: Path, detector: str)
     [
         ("grounding-dino", open_vocabulary, "GROUNDING_DINO"),
         ("owlv2", open_vocabulary, "OWLV2"),
-        ("vlm", vlm_detector, "CHECKPOINT"),
+        ("vlm", vlm, "CHECKPOINT"),
     ],
 )
 def test_the_cache_is_tried_without_a_folder(

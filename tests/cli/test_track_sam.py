@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from vos_cli.main import cli
 
+import vos
 from vos.testing import scene, tiny_sam_checkpoint, write_images, write_labels
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -69,7 +70,13 @@ def test_mobile_sam_tracks_from_a_point(given: Path, tmp_path: Path) -> None:
     how = ["--model", "mobile-sam", "--checkpoint", str(given / "mobile.pt"), "--end", "2"]
     result = track(given, tmp_path / "out", *how, "--point", "1:42,30", mask=False)
     assert result.exit_code == 0, result.output
-    assert len(list((tmp_path / "out" / "masks").iterdir())) == 2
+    image = np.array(Image.open(given / "images" / "00000.png"))
+    prompt = vos.load_prompts(points=["1:42,30"])
+    first = vos.segment_image(image, prompt, backbone="mobile-sam", checkpoint=given / "mobile.pt")
+    masks = sorted((tmp_path / "out" / "masks").iterdir())
+    assert [path.name for path in masks] == ["00000.png", "00001.png"]
+    assert np.array_equal(np.array(Image.open(masks[0])), first.labels)
+    assert first.labels.any()
 
 
 def test_the_network_is_loaded_once(given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

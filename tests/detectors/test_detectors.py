@@ -45,7 +45,7 @@ def test_finds(detectors: dict[str, Any], name: str, image: np.ndarray) -> None:
     """Boxes in the image, scores 0 to 1 best first, names as asked, no map; the same every time."""
     detector = detectors[name]
     assert isinstance(detector, Detector)
-    found = detector.find(image, NAMES)
+    found = detector.detect(image, NAMES)
     assert found
     assert [entry.score for entry in found] == sorted((entry.score for entry in found), reverse=True)
     for entry in found:
@@ -55,7 +55,7 @@ def test_finds(detectors: dict[str, Any], name: str, image: np.ndarray) -> None:
         assert 0 <= entry.score <= 1
         assert entry.name in NAMES
         assert (entry.values, entry.pair) == (None, None)
-    again = detector.find(image, NAMES)
+    again = detector.detect(image, NAMES)
     assert [(entry.name, entry.box) for entry in again] == [(entry.name, entry.box) for entry in found]
 
 
@@ -76,7 +76,7 @@ def test_the_same_as_the_library_makes_of_it(detectors: dict[str, Any], name: st
     limits = np.array([SIZE[1] - 1, SIZE[0] - 1] * 2)
     boxes = np.clip(theirs["boxes"].numpy() - [0, 0, 1, 1], 0, limits)
     scores = theirs["scores"].numpy()
-    for entry in detector.find(image, NAMES):
+    for entry in detector.detect(image, NAMES):
         same = np.abs(scores - entry.score) < 1e-6
         assert (np.abs(boxes[same] - entry.box).max(axis=1) <= 0.51).any()
 
@@ -103,7 +103,7 @@ def test_a_score_is_that_of_the_names_own_tokens(detectors: dict[str, Any], imag
     logits = torch.full((3, 32), -9.0)
     logits[0, 2], logits[1, 4], logits[2, 5] = 2.0, 1.0, 9.0
     real = detectors["grounding-dino"]
-    found = GroundingDinoDetector(Saying(real.model, logits, BOXES), real.processor, min_score=0.5).find(
+    found = GroundingDinoDetector(Saying(real.model, logits, BOXES), real.processor, min_score=0.5).detect(
         image, NAMES
     )
     assert [(entry.name, entry.box) for entry in found] == [
@@ -117,7 +117,9 @@ def test_owl_boxes_are_shares_of_the_padded_square(detectors: dict[str, Any], im
     """70 x 100 pixels are padded to 100 x 100; a box that is there twice is one find."""
     logits = torch.tensor([[3.0, -9.0], [-9.0, 1.0], [2.0, -9.0]])
     real = detectors["owlv2"]
-    found = Owlv2Detector(Saying(real.model, logits, BOXES), real.processor, min_score=0.5).find(image, NAMES)
+    found = Owlv2Detector(Saying(real.model, logits, BOXES), real.processor, min_score=0.5).detect(
+        image, NAMES
+    )
     assert [(entry.name, entry.box) for entry in found] == [
         ("red car", (40, 30, 59, 69)),
         ("dog", (20, 40, 29, 59)),
@@ -136,17 +138,17 @@ def test_more_than_the_model_reads(detectors: dict[str, Any], image: np.ndarray)
     """One sentence of too many names; one query that is too long."""
     many = [" ".join(["red"] * n) for n in range(1, 9)]
     with pytest.raises(PromptError, match="8 class names take 46 tokens, but the limit of the model is 32"):
-        detectors["grounding-dino"].find(image, many)
+        detectors["grounding-dino"].detect(image, many)
     with pytest.raises(PromptError, match="limit of the model is 32; use a shorter name"):
-        detectors["owlv2"].find(image, ["dog" * 12])
+        detectors["owlv2"].detect(image, ["dog" * 12])
 
 
 def test_words_nobody_knows(detectors: dict[str, Any], image: np.ndarray) -> None:
     """A word outside the vocabulary, and a name without a word."""
     with pytest.raises(PromptError, match="lacks 'zebra'"):
-        detectors["grounding-dino"].find(image, ["dog", "zebra"])
+        detectors["grounding-dino"].detect(image, ["dog", "zebra"])
     with pytest.raises(PromptError, match=r"lacks '\.'"):
-        detectors["grounding-dino"].find(image, ["."])
+        detectors["grounding-dino"].detect(image, ["."])
 
 
 @pytest.mark.parametrize("name", SAVED)

@@ -43,7 +43,7 @@ def image() -> np.ndarray:
 def test_the_same_as_the_library_makes_of_it(detector: Any, image: np.ndarray) -> None:
     """The best find of a name has the score and the mask of transformers' own post-processing."""
     assert isinstance(detector, Detector)
-    found = detector.find(image, NAMES)
+    found = detector.detect(image, NAMES)
     assert {entry.name for entry in found} == set(NAMES)
     for name in NAMES:
         inputs = detector.processor(images=image, text=name, return_tensors="pt")
@@ -79,7 +79,7 @@ def test_an_image_is_encoded_once_and_a_name_once(
     monkeypatch.setattr(detector.model, "get_text_features", read)
     fresh = Sam3ConceptDetector(detector.model, detector.processor, min_score=0)
     for _ in range(2):
-        fresh.find(image, NAMES)
+        fresh.detect(image, NAMES)
     assert calls == {"vision": 2, "text": 2}
 
 
@@ -122,32 +122,34 @@ def _masks() -> torch.Tensor:
 def test_scores_and_repeated_masks(detector: Any, image: np.ndarray) -> None:
     """A score is that of the query times that of the name; the better of two like masks stays."""
     model = Saying([2.0, 3.0, 1.0, 9.0], 1.5, _masks())
-    found = Sam3ConceptDetector(model, detector.processor).find(image, ["dog"])
+    found = Sam3ConceptDetector(model, detector.processor).detect(image, ["dog"])
     scores = [1 / (1 + np.exp(-logit)) / (1 + np.exp(-1.5)) for logit in (3.0, 1.0)]
     assert [entry.score for entry in found] == pytest.approx(scores, abs=1e-6)
     assert [entry.box for entry in found] == [(0, 0, 49, 60), (60, 0, 99, 69)]
-    assert not Sam3ConceptDetector(Saying([2.0] * 4, -3.0, _masks()), detector.processor).find(image, ["dog"])
+    assert not Sam3ConceptDetector(Saying([2.0] * 4, -3.0, _masks()), detector.processor).detect(
+        image, ["dog"]
+    )
 
 
 def test_exemplars(detector: Any, image: np.ndarray) -> None:
     """Boxes go in as shares of the image, with those of their own name only, and change what is found."""
     shown = [Exemplar("dog", (10, 7, 59, 41)), Exemplar("dog", (0, 0, 9, 13), positive=False)]
     model = Saying([1.0] * 4, 1.0, _masks())
-    Sam3ConceptDetector(model, detector.processor).find(image, NAMES, shown)
+    Sam3ConceptDetector(model, detector.processor).detect(image, NAMES, shown)
     assert "input_boxes" not in model.given[0]
     boxes, labels = model.given[1]["input_boxes"], model.given[1]["input_boxes_labels"]
     assert torch.allclose(boxes, torch.tensor([[[0.35, 0.35, 0.5, 0.5], [0.05, 0.1, 0.1, 0.2]]]))
     assert labels.tolist() == [[1, 0]]
-    plain, with_boxes = detector.find(image, ["dog"]), detector.find(image, ["dog"], shown)
+    plain, with_boxes = detector.detect(image, ["dog"]), detector.detect(image, ["dog"], shown)
     assert plain[0].score != with_boxes[0].score
     with pytest.raises(PromptError, match="exemplar is of 'dog', which is not among the classes"):
-        detector.find(image, ["red car"], shown)
+        detector.detect(image, ["red car"], shown)
 
 
 def test_a_name_too_long(detector: Any, image: np.ndarray) -> None:
     """More tokens than the text encoder reads."""
     with pytest.raises(PromptError, match="but the limit of the model is 32; use a shorter name"):
-        detector.find(image, ["dog" * 12])
+        detector.detect(image, ["dog" * 12])
 
 
 def test_a_checkpoint_with_the_tracker_in_it(folder: Path, image: np.ndarray, tmp_path: Path) -> None:
@@ -159,7 +161,7 @@ def test_a_checkpoint_with_the_tracker_in_it(folder: Path, image: np.ndarray, tm
     both |= {"tracker_model.no_memory_embedding": torch.zeros(1), "tracker_neck.conv.weight": torch.zeros(1)}
     save_file(both, tmp_path / "model.safetensors", metadata={"format": "pt"})
     alone, joined = (build_detector("sam3", weights=where, min_score=0) for where in (folder, tmp_path))
-    assert [e.score for e in joined.find(image, NAMES)] == [e.score for e in alone.find(image, NAMES)]
+    assert [e.score for e in joined.detect(image, NAMES)] == [e.score for e in alone.detect(image, NAMES)]
 
 
 def test_weights_that_are_not_here(tmp_path: Path, folder: Path) -> None:

@@ -13,7 +13,7 @@ from davis_fixture import boxes, two_boxes, write_davis, write_grey, write_index
 from PIL import Image
 
 from vos.errors import EvaluationError, MediaError
-from vos.evaluation import DATASETS
+from vos.evaluation.boundary_iou import boundary_iou
 from vos.evaluation.davis import evaluate_davis
 from vos.evaluation.davis_layout import read_davis_set
 
@@ -381,11 +381,48 @@ class TestErrors:
             evaluate_davis(results, root, "2017/val", jobs=0)
 
 
-def test_the_table_of_data_sets(tmp_path: Path) -> None:
-    """A data set's name leads to its evaluation."""
-    root = write_davis(tmp_path, {"a": two_boxes()})
-    report = DATASETS["davis"](root / "Annotations/480p", root, "2017/val", jobs=1)
-    assert report.to_dict()["global"] == PERFECT
+@pytest.mark.parametrize(
+    ("task", "subset", "order"),
+    [
+        ("semi-supervised", "2017/val", {1: 1, 2: 2}),
+        ("unsupervised", "2017/val", {1: 2, 2: 1}),
+        ("semi-supervised", "2016/val", {1: 1, 2: 2}),
+    ],
+)
+def test_further_metrics(tmp_path: Path, task: str, subset: str, order: dict[int, int]) -> None:
+    """Of every object in every frame, with proposals matched, and void left out or one object as for J."""
+    maps = two_boxes()
+    wrong = permuted(rolled(maps), order)
+    if task == "unsupervised":
+        for labels in maps:
+            labels[12:, 40:55] = 255
+    root = write_davis(tmp_path / "davis", {"a": maps}, subset)
+    write_sequence(tmp_path / "results" / "a", wrong)
+    plain = evaluate_davis(tmp_path / "results", root, subset, task)
+    report = evaluate_davis(tmp_path / "results", root, subset, task, metrics=["bIoU", "J"])
+    assert [row.j.tolist() for row in report.objects] == [row.j.tolist() for row in plain.objects]
+    for row in report.objects:
+        expected = []
+        for frame in row.frames:
+            truth, found = maps[frame] == row.object, wrong[frame] == row.proposal
+            if subset.startswith("2016"):
+                truth, found = maps[frame] != 0, wrong[frame] != 0
+            expected.append(
+                boundary_iou(truth, found, maps[frame] == 255 if task == "unsupervised" else None)
+            )
+        assert row.metrics["bIoU"].tolist() == expected
+        assert min(expected) < 1
+    document = report.to_dict()
+    means = [row.metrics["bIoU"].mean() for row in report.objects]
+    assert document["global"] == {**plain.global_scores(), "bIoU-Mean": pytest.approx(np.mean(means))}
+    assert [row["bIoU-Mean"] for row in document["per_sequence"]] == pytest.approx(means)
+    assert report.table().splitlines()[2].split()[-1] == "bIoU"
+
+
+def test_an_unknown_metric(tmp_path: Path) -> None:
+    """The known ones are named, before anything is read."""
+    with pytest.raises(EvaluationError, match=r"unknown metric 'IoU'; .*bIoU"):
+        evaluate_davis(tmp_path, tmp_path, "2017/val", metrics=["IoU"])
 
 
 def late_maps() -> list[np.ndarray]:

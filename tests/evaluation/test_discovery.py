@@ -49,7 +49,7 @@ def test_perfect(truth: Path, tmp_path: Path) -> None:
     for kind in ("segm", "bbox"):
         score = evaluate_discovery(results, truth, kind=kind)
         assert (score.ar, score.ar50, score.ar75, score.ap, score.ap50, score.ap75) == (1,) * 6
-    assert (score.images, score.images_without_result, score.objects, score.finds) == (2, 0, 3, 3)
+    assert (score.images, score.images_without_result, score.objects, score.detections) == (2, 0, 3, 3)
     assert "100.0" in score.table()
 
 
@@ -88,14 +88,14 @@ def test_the_best_count(truth: Path, tmp_path: Path) -> None:
     assert evaluate_discovery(results, truth, max_detections=1).ar50 == pytest.approx(1 / 3)
     both = evaluate_discovery(results, truth, max_detections=2)
     assert both.ar50 == pytest.approx(2 / 3)
-    assert both.finds == 3
+    assert both.detections == 3
 
 
 def test_nothing_found(truth: Path, tmp_path: Path) -> None:
     """An image without finds is a result: zeros."""
     results = write(tmp_path / "results.json", ("one.png", []), ("two.png", []))
     score = evaluate_discovery(results, truth)
-    assert (score.ar, score.ap, score.finds) == (0, 0, 0)
+    assert (score.ar, score.ap, score.detections) == (0, 0, 0)
 
 
 def broken(content: dict[str, Any], what: str) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from davis_fixture import write_grey, write_index
 from vos_cli.main import cli
 
 from vos.errors import EvaluationError
-from vos.evaluation.vos_sets import PROTOCOLS, dotted_radius, evaluate_vos
+from vos.evaluation.registry import PROTOCOLS
+from vos.evaluation.vos_sets import dotted_radius, evaluate_vos
 
 SHAPE = (60, 80)
 

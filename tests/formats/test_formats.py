@@ -16,7 +16,7 @@ from pycocotools.coco import COCO
 from vos.errors import MediaError
 from vos.formats.base import VideoFacts
 from vos.formats.coco import CocoWriter
-from vos.formats.drawing import OverlaySettings, contour, draw_overlay
+from vos.formats.drawing import OverlaySettings, colour_index, contour, draw_overlay
 from vos.formats.index_png import IndexPngWriter
 from vos.formats.overlay import OverlayWriter
 from vos.formats.registry import build_writer
@@ -322,3 +322,9 @@ def test_a_png_per_object(tmp_path: Path, names: dict[int, str], folders: set[st
         for index in range(2):
             mask = np.array(Image.open(place / f"img{index}.png"))
             assert np.array_equal(mask, (labels[index] == number).astype(np.uint8))
+
+
+def test_ids_beyond_the_palette_take_its_colours_again() -> None:
+    """0 and 255 of the palette are background and void: no object has them."""
+    ids = np.array([1, 2, 254, 256, 300, 508, 509])
+    assert colour_index(ids).tolist() == [1, 2, 254, 2, 46, 254, 1]

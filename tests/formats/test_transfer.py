@@ -36,7 +36,10 @@ def test_several_formats_and_a_summary(tmp_path: Path) -> None:
 def test_one_folder_format_fills_the_output(tmp_path: Path) -> None:
     """`-f davis -o SET` makes SET the data set."""
     formats.export(annotations_of(hard_clip()), tmp_path / "set", ["davis"])
-    assert (tmp_path / "set" / "Annotations" / "480p" / "clip" / "00000.png").is_file()
+    folder = tmp_path / "set" / "Annotations" / "480p" / "clip"
+    assert [path.name for path in sorted(folder.iterdir())] == [f"{k:05d}.png" for k in range(5)]
+    for path, labels in zip(sorted(folder.iterdir()), hard_clip(), strict=True):
+        assert np.array_equal(np.array(Image.open(path)), labels)
 
 
 FOLDERS = [n for n, f in FORMATS.items() if f.reader and f.writer and f.is_folder and not f.needs_frames]

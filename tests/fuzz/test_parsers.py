@@ -14,7 +14,7 @@ from types import FrameType
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 from parsers import PARSERS, coco, fails_well, npy
 
@@ -123,9 +123,7 @@ keys = st.sampled_from(["id", "frame", "name", "mask", "points", "box"])
 targets = st.dictionaries(keys, values, max_size=6)
 QUICK = settings(
     max_examples=100,
-    deadline=None,
     database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 THOROUGH = settings(QUICK, max_examples=max(INPUTS // PARTS, 1))
 

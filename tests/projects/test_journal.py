@@ -27,7 +27,7 @@ def events(count: int, writer: str = "anna", start: int = 1) -> list[Event]:
     return [Event(writer, n, n, "remove", {"object": n}) for n in range(start, start + count)]
 
 
-RELAXED = settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=50)
+RELAXED = settings(suppress_health_check=list(HealthCheck), max_examples=50)
 
 
 @RELAXED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -195,3 +196,13 @@ def test_a_cancelled_pass_continues(project: Project, monkeypatch: pytest.Monkey
     track_project(project, engine=counted.engine)
     assert counted.frames("step") == list(range(7, FRAMES))
     assert masks(project) == expected
+
+
+def test_those_that_were_not_used_for_longest_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passes_module, "LIMIT", 250)
+    for age, name in ((3, "new"), (1, "old"), (2, "middle")):
+        path = tmp_path / f"{name}{passes_module.SUFFIX}"
+        path.write_bytes(bytes(100))
+        os.utime(path, (age, age))
+    passes_module.PassCache(tmp_path, {})._sweep()
+    assert sorted(path.stem for path in tmp_path.iterdir()) == ["middle", "new"]

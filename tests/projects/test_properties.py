@@ -39,7 +39,7 @@ ACTION = st.one_of(
     st.tuples(st.just("undo")),
     st.tuples(st.just("redo")),
 )
-FEW = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=6, suppress_health_check=list(HealthCheck))
 MANY = settings(FEW, max_examples=100)
 
 

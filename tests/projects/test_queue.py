@@ -138,3 +138,16 @@ def test_thresholds() -> None:
     for text in ("u>0.1", "0.1", "u<2", "u<1.1.1"):
         with pytest.raises(InputError, match="write u<NUMBER"):
             parse_threshold(text)
+
+
+def test_a_shape_is_compared_where_it_has_moved_to() -> None:
+    """A jump is not a change of shape."""
+    signals = mask_signals(0, [(square(4, 2), 0.9), (square(4, 14), 0.9)])
+    assert set(signals) == {"jump"}
+
+
+def test_crumbs_are_no_pieces() -> None:
+    """Those below a fiftieth of the area are not counted."""
+    crumbs = square(2, 2, 12)
+    crumbs[20, [2, 5, 8, 11, 14]] = True
+    assert "pieces" not in mask_signals(0, [(square(2, 2, 12), 0.9)] * 3 + [(crumbs, 0.9)])

@@ -313,8 +313,8 @@ def test_exemplars_are_shown_in_their_frame(run: Run, clip: Scene) -> None:
     class WithBoxes(ScriptedDetector):
         takes_exemplars = True
 
-        def find(self, image: Any, names: Any, exemplars: Any = ()) -> Any:
-            found = super().find(image, names)
+        def detect(self, image: Any, names: Any, exemplars: Any = ()) -> Any:
+            found = super().detect(image, names)
             shown[self.asked[-1][0]] = tuple(exemplars)
             return found
 

@@ -88,7 +88,7 @@ def test_one_object_has_one_name(clip: Scene) -> None:
     box = clip.boxes[0][1]
 
     class Twice:
-        def find(self, image, names):
+        def detect(self, image, names):
             return [Detection("dog", 0.7, box, None, None), Detection("animal", 0.9, box, None, None)]
 
     found = class_instances(clip.frames[0], ["dog", "animal"], Twice(), ScriptedBackbone(clip))
@@ -106,7 +106,7 @@ def test_limits(clip: Scene) -> None:
     assert class_instances(clip.frames[0], ["bird"], detector, backbone) == []
 
     class Nowhere:
-        def find(self, image, names):
+        def detect(self, image, names):
             empty = np.argwhere(clip.labels[0] == 0)[0]
             y, x = (int(v) for v in empty)
             return [Detection("dog", 0.9, (x, y, x, y), None, None)]
@@ -120,8 +120,8 @@ def test_a_mask_that_ran_away_is_dropped(clip: Scene) -> None:
     small, large = sorted((1, 2), key=lambda k: (clip.labels[0] == k).sum())
 
     class Strays(ScriptedDetector):
-        def find(self, image, names):
-            found = super().find(image, names)
+        def detect(self, image, names):
+            found = super().detect(image, names)
             corner = np.zeros(clip.labels[0].shape, np.float32)
             y, x = np.argwhere(clip.labels[0] == large)[0]
             corner[y, x] = 1
@@ -135,14 +135,14 @@ def test_a_mask_that_ran_away_is_dropped(clip: Scene) -> None:
     # Alone, the same find is the best of its name.
     detector = Strays(clip, {}, points=True)
     assert len(class_instances(clip.frames[0], ["dog"], detector, backbone)) == 1
-    assert len(detector.find(image, ["dog"])) == 1
+    assert len(detector.detect(image, ["dog"])) == 1
 
 
 def test_what_the_backbone_is_told(clip: Scene) -> None:
     """A detector's find is its box; attention gives a point on the object and one off it, and a box too."""
     image = clip.frames[0].image
-    (box,) = prompts_of(ScriptedDetector(clip, NAMES).find(image, ["cat"])[0])
-    pair, both = prompts_of(ScriptedDetector(clip, NAMES, points=True).find(image, ["cat"])[0])
+    (box,) = prompts_of(ScriptedDetector(clip, NAMES).detect(image, ["cat"])[0])
+    pair, both = prompts_of(ScriptedDetector(clip, NAMES, points=True).detect(image, ["cat"])[0])
     assert box.points is None
     assert pair.box is None
     assert pair.labels is not None

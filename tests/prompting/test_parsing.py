@@ -12,7 +12,8 @@ from PIL import Image
 
 from vos.errors import PromptError
 from vos.frame import Frame, VideoInfo
-from vos.prompting.parsing import TARGET_SOURCES, load_prompts
+from vos.prompting.parsing import load_prompts
+from vos.prompting.registry import TARGET_SOURCES
 
 
 class Clip:
@@ -237,6 +238,17 @@ def test_missing_prompt_file(tmp_path: Path) -> None:
 
 def test_every_source_refuses_nonsense() -> None:
     """Every source in the table raises PromptError for text that means nothing."""
-    for parse in TARGET_SOURCES.values():
+    for source in TARGET_SOURCES.values():
         with pytest.raises(PromptError):
-            parse("no such thing", 0)
+            load_prompts(**{source.parameter: ["no such thing"]})
+    with pytest.raises(TypeError, match="'scribbles'"):
+        load_prompts(scribbles=["a.png"])
+
+
+def test_the_smallest_box_is_two_pixels_a_side() -> None:
+    """Indices are inclusive: 3 to 4 are two."""
+    (target,) = load_prompts(boxes=["1:3,5,4,6"])
+    assert target.prompt.box.tolist() == [3, 5, 4, 6]
+    for text in ("1:3,5,3,9", "1:3,5,9,5", "1:3,5,3.9,9"):
+        with pytest.raises(PromptError, match="less than two pixels"):
+            load_prompts(boxes=[text])

@@ -96,12 +96,12 @@ def test_scores_tell_whether_it_is_there(clip: Scene) -> None:
     """In sight the thing scores high, with its mask; a frame without it gives nothing; nor do other names."""
     view = ReferenceImage("star", clip.frames[-1].image, clip.labels[-1] == 1)
     detector = ReferenceDetector(References((view,)), lambda: build_backbone("classical"))
-    (found,) = detector.find(clip.frames[LATE + 1].image, ["star"])
+    (found,) = detector.detect(clip.frames[LATE + 1].image, ["star"])
     assert found.score > 0.7
     assert found.logits is not None
     assert region_similarity(found.logits > 0, clip.labels[LATE + 1] == 1) > 0.8
-    assert detector.find(clip.frames[0].image, ["star"]) == []
-    assert detector.find(clip.frames[LATE + 1].image, ["disc"]) == []
+    assert detector.detect(clip.frames[0].image, ["star"]) == []
+    assert detector.detect(clip.frames[LATE + 1].image, ["disc"]) == []
 
 
 def test_several_instances(clip: Scene) -> None:
@@ -112,7 +112,7 @@ def test_several_instances(clip: Scene) -> None:
     twice[moved] = clip.frames[-1].image[np.roll(moved, (-12, -40), axis=(0, 1))]
     view = ReferenceImage("star", clip.frames[-1].image, star)
     one, two = (
-        ReferenceDetector(References((view,)), lambda: build_backbone("classical"), instances=count).find(
+        ReferenceDetector(References((view,)), lambda: build_backbone("classical"), instances=count).detect(
             twice, ["star"]
         )
         for count in (1, 2)

@@ -19,8 +19,8 @@ from forks import KILLS, Child, check_whole
 from PIL import Image
 from vos_cli.main import cli
 
-from vos.detectors.attention.registry import LANGUAGE_MODELS
 from vos.detectors.synthetic.world import world_scene
+from vos.detectors.vl_sam.vlm import VisionLanguageModel
 from vos.testing import Shape, line, scene, write_images, write_labels
 
 pytestmark = [
@@ -98,7 +98,7 @@ def scripted_vlm(monkeypatch: pytest.MonkeyPatch) -> None:
         model.answer = lambda image, question="", seed=0: words
         return model
 
-    monkeypatch.setitem(LANGUAGE_MODELS, "vlm", build)
+    monkeypatch.setattr(VisionLanguageModel, "load", build)
 
 
 def benchmark(given: Path, *more: object) -> list[object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from run_fakes import DriftingTracker, SceneReader, files, target
@@ -12,6 +13,8 @@ from run_fakes import DriftingTracker, SceneReader, files, target
 from vos.errors import OutputError, PartialResultError
 from vos.prompts import Target
 from vos.runs import TrackSettings, track_video
+from vos.runs.extension import Extension, extension_of
+from vos.runs.layout import Layout
 from vos.settings import override
 from vos.testing import Scene
 from vos.video.selection import Video
@@ -176,3 +179,34 @@ def test_kept_states_are_spread(tmp_path: Path, limit: int) -> None:
     assert frames[-1] == 399
     gaps = [b - a for a, b in zip([-1, *frames], frames, strict=False)]
     assert max(gaps[:-1], default=0) <= 4 * min(gaps[:-1], default=1)
+
+
+def finished(end: int | None, last: int, **targets: object) -> dict[str, Any]:
+    """What ``run.json`` has on a run that ended after frame ``last``."""
+    settings = {"end": end, "outputs": ["masks"], "overlay": {}}
+    return {"targets": targets, "settings": settings, "frames": [{"index": k} for k in range(last + 1)]}
+
+
+def test_a_state_after_a_corrected_frame_is_of_no_use() -> None:
+    """Nor is the one right after it: it holds what was found there."""
+    extension = Extension({}, first_change=10)
+    assert [extension.usable(last) for last in (8, 9, 10, 11)] == [True, True, False, False]
+    assert Extension({}, None).usable(99)
+
+
+@pytest.mark.parametrize(("end", "is_refused"), [(12, False), (11, True), (10, True), (None, False)])
+def test_an_end_that_leaves_out_frames_is_refused(tmp_path: Path, end: int | None, is_refused: bool) -> None:
+    """The frame at ``end`` is not read: 12 adds nothing to a run up to 11, 11 takes that frame away."""
+    layout, record = Layout.of_video(tmp_path), finished(20, 11, **{"1 at frame 0": {}})
+    wanted = finished(end, 11, **{"1 at frame 0": {}})
+    if is_refused:
+        with pytest.raises(OutputError, match=f"done up to frame 11 already.*--end {end}"):
+            extension_of(layout, record, wanted)
+    else:
+        assert extension_of(layout, record, wanted) == Extension(record, None)
+
+
+def test_the_first_changed_frame_is_that_of_the_earliest_new_prompt(tmp_path: Path) -> None:
+    first = {"1 at frame 0": {}}
+    now = finished(None, 20, **first, **{"1 at frame 9": {}, "1 at frame 4": {}})
+    assert extension_of(Layout.of_video(tmp_path), finished(None, 20, **first), now).first_change == 4

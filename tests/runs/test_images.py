@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from detectors.tiny_vlm import tiny_llava
 
 import vos
+from vos.backbones.registry import build_backbone
 from vos.detectors.base import Detection
+from vos.detectors.vl_sam.discovery import DiscoverSettings, discover
+from vos.errors import SettingsError
 from vos.testing import ScriptedBackbone, scene
 
 CLIP = scene("crossing", num_frames=2, size=(64, 96), seed=1)
@@ -14,7 +19,7 @@ CLIP = scene("crossing", num_frames=2, size=(64, 96), seed=1)
 class Detector:
     """Finds what it is told to, by boxes."""
 
-    def find(self, image, names):
+    def detect(self, image, names):
         boxes = [CLIP.boxes[0][k] for k in (1, 2)]
         return [Detection(name, 0.8, box, None, None) for name, box in zip(names, boxes, strict=False)]
 
@@ -34,7 +39,7 @@ def test_detect_of_nothing() -> None:
     """No instance is an empty result, not an error."""
 
     class Blind:
-        def find(self, image, names):
+        def detect(self, image, names):
             return []
 
     result, names = vos.detect(
@@ -51,3 +56,23 @@ def test_persam_finds_the_target_in_another_image() -> None:
     truth = CLIP.labels[1] == 1
     assert (found.mask(1) & truth).sum() > 0.9 * truth.sum()
     assert found.source == {1: vos.Source.DETECTED}
+
+
+def test_discover_names_what_it_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids from 1, the best first, each with its name and score; where masks overlap the better one wins."""
+    model = tiny_llava()
+    words = model.processor.tokenizer("a red car , two dogs .", add_special_tokens=False)["input_ids"]
+    monkeypatch.setattr(model, "answer", lambda image, question, seed: words)
+    image = scene("crowd", num_frames=1, size=(64, 90)).frames[0].image
+    backbone = build_backbone("classical")
+    settings = {"discover": {"tiles": True}}
+    result, names = vos.discover(image, detector=model, backbone=backbone, **settings)
+    expected = discover(image, model, backbone, DiscoverSettings(tiles=True))
+    assert list(names.values()) == [entry.name for entry in expected]
+    assert list(result.confidence.values()) == [entry.score for entry in expected]
+    covered = np.zeros((64, 90), bool)
+    for object_id, entry in enumerate(expected, start=1):
+        assert np.array_equal(result.labels == object_id, entry.mask & ~covered)
+        covered |= entry.mask
+    with pytest.raises(SettingsError, match="questions"):
+        vos.discover(image, detector=model, discover={"question": 3})

@@ -115,4 +115,6 @@ def test_long_and_undecodable_names(clip: Scene, tmp_path: Path, stem: str) -> N
     for _ in range(2):
         with open_video(folder) as video:
             track_video(video, [target(clip, 1)], tmp_path / "out", tracker=DriftingTracker(), resume=True)
-    assert (tmp_path / "out" / "masks" / f"{stem}.png").exists()
+    assert [path.name for path in (tmp_path / "out" / "masks").iterdir()] == [f"{stem}.png"]
+    written = np.array(Image.open(tmp_path / "out" / "masks" / f"{stem}.png"))
+    assert np.array_equal(written == 1, target(clip, 1).prompt.mask)

@@ -392,10 +392,21 @@ def test_the_nearest_picture_is_there_at_once(client: TestClient) -> None:
     assert 0 <= int(answer.headers["x-vos-frame"]) <= 2
 
 
-@pytest.mark.parametrize("query", ["", "first=0", "first=3&last=2", "first=0&last=12", "first=a&last=1"])
-def test_a_range_that_is_none_is_refused(client: TestClient, query: str) -> None:
-    """With a sentence."""
-    assert client.get(f"{VIDEO}/masks?{query}").status_code == 400
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("", "first"),
+        ("first=0", "last"),
+        ("first=3&last=2", "first=3, last=2"),
+        ("first=0&last=12", "first=0, last=12"),
+        ("first=a&last=1", "first"),
+    ],
+)
+def test_a_range_that_is_none_is_refused(client: TestClient, query: str, named: str) -> None:
+    """With a sentence that names it."""
+    answer = client.get(f"{VIDEO}/masks?{query}")
+    assert answer.status_code == 400
+    assert named in answer.text
 
 
 def test_what_changed_is_told_frame_by_frame(

@@ -1,127 +1,38 @@
-"""Grid masks, target embeddings, location priors: by hand, on small arrays."""
+"""Similarity with the nearest of what is remembered, by hand."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from vos.backbones.grid_mask import grid_mask, grid_values
-from vos.backbones.sam.preprocess import to_input
-from vos.trackers.persam.location_prior import (
-    aligned_attention_bias,
-    attention_bias,
-    location_prior,
-    negative_points,
-    padded_location_prior,
-    positive_points,
-)
-from vos.trackers.persam.target_embedding import embed_target, similarity_map
+from vos.trackers.knn_matching import NEAREST, knn_similarity, sample_columns, soft_assignment
 
 
-@pytest.mark.parametrize(
-    ("level", "needed"), [(128, 0.9662), (215, 0.5752), (255, 0.4850), (124, 0.99738)], ids=str
-)
-def test_reference_cells_need_coverage_by_the_level_of_the_mask(level: int, needed: float) -> None:
-    """A cell is selected when its interpolated red passes the mean that preprocessing subtracts."""
-    mean, std = 123.675, 58.395
-    for coverage, expected in ((needed + 0.001, True), (needed - 0.001, False)):
-        channel = torch.full((64, 64), (coverage * level - mean) / std)
-        assert bool((grid_values(channel, 4) > 0).all()) is expected
+def test_columns_are_spread_evenly() -> None:
+    """In reading order, the first and the last among them; all where there are no more than wanted."""
+    grid = torch.arange(20.0).reshape(1, 4, 5)
+    cells = grid[0] >= 10
+    assert sample_columns(grid, cells, 4).tolist() == [[10, 13, 16, 19]]
+    assert sample_columns(grid, cells, 10).tolist() == [list(range(10, 20))]
+    assert sample_columns(grid, grid[0] < 0, 4).shape == (1, 0)
 
 
-def test_reference_cells_through_the_whole_preprocessing() -> None:
-    """A raw label of 1 is never selected; 128 erodes the mask; 255 does not; the padding is not selected."""
-    picture = np.zeros((96, 128, 3), dtype=np.uint8)
-    picture[16:72, 24:100, 0] = 1
-    selected = {}
-    for level in (1, 128, 215, 255):
-        channel = to_input(picture * np.uint8(level), 1024)[0, 0]
-        selected[level] = grid_values(channel, 64) > 0
-    assert not bool(selected[1].any())
-    counts = [int(selected[level].sum()) for level in (128, 215, 255)]
-    assert counts[0] <= counts[1] <= counts[2]
-    assert counts[0] >= 26 * 36
-    assert not bool(selected[255][48:].any())
+def test_a_cell_is_as_similar_as_to_its_nearest() -> None:
+    """The mean over the nearest few: what else is remembered does not count."""
+    grid = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).reshape(2, 1, 2)
+    on, off = torch.tensor([[1.0], [0.0]]), torch.tensor([[-1.0], [0.0]])
+    remembered = torch.cat([on.repeat(1, NEAREST - 1), off.repeat(1, 5)], dim=1)
+    found = knn_similarity(grid, remembered)
+    assert found.shape == (1, 2)
+    assert found[0, 0] == pytest.approx((NEAREST - 1 - 1) / NEAREST)
+    assert found[0, 1] == 0
+    assert knn_similarity(grid, torch.cat([on] * NEAREST + [off], dim=1))[0, 0] == 1
+    assert knn_similarity(grid, on).tolist() == [[1, 0]]
+    assert knn_similarity(grid, on[:, :0]).tolist() == [[-1, -1]]
 
 
-def test_grid_mask_takes_cells_at_least_half_covered() -> None:
-    """Area averages decide, not samples."""
-    mask = torch.zeros(8, 12, dtype=torch.bool)
-    mask[:4, :6] = True
-    assert grid_mask(mask, (2, 3)).tolist() == [[True, True, False], [False, False, False]]
-    mask[0, 4] = False  # the second cell is at 7 of 16 now
-    assert grid_mask(mask, (2, 3)).tolist() == [[True, False, False], [False, False, False]]
-
-
-def test_target_thinner_than_the_grid_gets_its_best_cell() -> None:
-    """One pixel selects the cell it lies in; an empty mask selects none."""
-    mask = torch.zeros(64, 96, dtype=torch.bool)
-    mask[37, 70] = True
-    cells = grid_mask(mask, (4, 6))
-    assert cells.nonzero().tolist() == [[2, 4]]
-    assert not bool(grid_mask(torch.zeros_like(mask), (4, 6)).any())
-    resized = np.array(Image.fromarray(mask.numpy()).resize((6, 4), Image.Resampling.NEAREST))
-    assert not resized.any()  # where sampling would have lost it
-
-
-def test_embeddings_by_hand() -> None:
-    """Mean; half maximum and half mean; nothing for no cells."""
-    features = torch.tensor([[[1.0, 3.0], [100.0, 100.0]], [[4.0, 0.0], [100.0, 100.0]]])
-    cells = torch.tensor([[True, True], [False, False]])
-    mean = embed_target(features, cells)
-    assert mean.vector.tolist() == [2.0, 2.0]
-    assert mean.support == 2
-    torch.testing.assert_close(mean.direction, torch.full((2,), 0.5).sqrt())
-    assert embed_target(features, cells, "max_mean").vector.tolist() == [2.5, 3.0]
-    for pooling in ("mean", "max_mean"):
-        nothing = embed_target(features, torch.zeros_like(cells), pooling)
-        assert nothing.support == 0
-        assert nothing.vector.tolist() == nothing.direction.tolist() == [0.0, 0.0]
-
-
-def test_similarity_is_cosine() -> None:
-    """1 where a column points the same way, whatever its length; 0 across; -1 opposite; 0 for no column."""
-    features = torch.tensor([[[5.0, 0.0, -2.0, 0.0]], [[0.0, 3.0, 0.0, 0.0]]])
-    assert similarity_map(features, torch.tensor([1.0, 0.0])).tolist() == [[1.0, 0.0, -1.0, 0.0]]
-
-
-def test_points_are_xy_of_the_extremes() -> None:
-    """Columns first; best first; the first in reading order of equals; no more than there are pixels."""
-    prior = torch.zeros(3, 5)
-    prior[1, 3], prior[2, 0], prior[0, 4] = 2.0, 1.0, -1.0
-    assert positive_points(prior, 2).tolist() == [[3, 1], [0, 2]]
-    assert negative_points(prior, 1).tolist() == [[4, 0]]
-    assert positive_points(torch.ones(2, 1), 5).shape == (2, 2)
-
-
-def test_three_resizes_are_not_one() -> None:
-    """The reference's prior differs from a single resize; a constant stays what it is in both."""
-    similarity = torch.rand(8, 8, generator=torch.Generator().manual_seed(0))
-
-    def to_image(maps: torch.Tensor) -> torch.Tensor:
-        from vos.backbones.sam.preprocess import upscale
-
-        return upscale(maps, (100, 128), 128)
-
-    three = padded_location_prior(similarity, to_image)
-    assert three.shape == (100, 128)
-    assert float((three - location_prior(similarity, (100, 128))).abs().max()) > 1e-3
-    flat = padded_location_prior(torch.full((8, 8), 0.25), to_image)
-    torch.testing.assert_close(flat, torch.full((100, 128), 0.25))
-
-
-def test_attention_bias_of_the_reference_and_the_aligned_one() -> None:
-    """Both are sigmoids of the standardised prior; only the aligned one keeps the padding apart."""
-    prior = torch.zeros(32, 64)
-    prior[:, 32:] = 1.0
-    deviation = prior.std()
-    low, high = torch.sigmoid(-0.5 / deviation), torch.sigmoid(0.5 / deviation)
-    stretched = attention_bias(prior, 8)
-    torch.testing.assert_close(stretched[:, 0], low.expand(8))
-    torch.testing.assert_close(stretched[:, -1], high.expand(8))
-    aligned = aligned_attention_bias(prior, (4, 8), 8)
-    torch.testing.assert_close(aligned[:4, -1], high.expand(4))
-    assert bool((aligned[4:] == 0).all())
-    assert bool(torch.isfinite(aligned_attention_bias(torch.ones(4, 8), (4, 8), 8)).all())
+def test_shares_of_owners() -> None:
+    """Probabilities by the difference of similarities over the temperature."""
+    shares = soft_assignment(torch.tensor([0.9, 0.7, 0.7]).reshape(3, 1, 1), 0.1)
+    likely = torch.exp(torch.tensor(2.0))
+    torch.testing.assert_close(shares.flatten(), torch.tensor([likely, 1, 1]) / (likely + 2))

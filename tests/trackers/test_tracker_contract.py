@@ -175,13 +175,20 @@ def test_what_the_user_says_is_what_the_frame_gets(name: str, build: Build, clip
 @every_engine
 @pytest.mark.parametrize("size", [(33, 47), (9, 70)], ids=lambda s: f"{s[1]}x{s[0]}")
 def test_sizes_that_no_network_likes(name: str, build: Build, size: tuple[int, int]) -> None:
-    """Odd and very flat pictures are followed like any other."""
+    """Odd and very flat pictures are followed like any other: the object keeps its id, and where nothing
+    moves, those that see without weights keep its place."""
     video, tracker = scene("still", num_frames=3, size=size, seed=1), build(name)
     labels = np.zeros(size, np.uint8)
     labels[3:7, 10:21] = 1
     tracker.start(video.frames[0], mask_targets(labels, (1,), 0))
     for frame in video.frames[1:]:
-        assert tracker.step(frame).labels.shape == size
+        found = tracker.step(frame)
+        assert found.labels.shape == size
+        assert found.ids == (1,)
+        assert set(np.unique(found.labels)) <= {0, 1}
+        assert 0 <= found.confidence[1] <= 1
+        if name in KNOWING:
+            assert region_similarity(found.mask(1), labels == 1) > 0.3
 
 
 @every_engine

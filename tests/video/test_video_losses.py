@@ -11,7 +11,8 @@ from video_clips import write_clip
 from vos_cli.main import cli
 
 from vos.video import open_video, probe
-from vos.video.losses import damaged_elements
+from vos.video.container import NO_TIME, Packets
+from vos.video.losses import SHOWN, damaged_elements, find_losses
 
 COUNT = 60
 
@@ -92,6 +93,48 @@ def test_whole_files_have_no_losses(tmp_path: Path, name: str) -> None:
         path.write_bytes(path.read_bytes() * 2)
         with open_video(path) as video:
             assert video.losses() == ()
+
+
+def packets(pts: list[int], corrupt: set[int], dts: list[int] | None = None) -> Packets:
+    """Packets of which those with these numbers are marked as damaged."""
+    count = len(pts)
+    flags = np.isin(np.arange(count), list(corrupt))
+    none = np.zeros(count, bool)
+    times = np.array(pts, np.int64)
+    return Packets(
+        times, times if dts is None else np.array(dts), np.ones(count, int), ~none, none, flags, None
+    )
+
+
+def losses(found: Packets, tmp_path: Path) -> tuple[str, ...]:
+    """Sentences on a file of another kind than Matroska; a tick is a millisecond."""
+    (tmp_path / "clip.ts").write_bytes(b"G" * 100)
+    return find_losses(tmp_path / "clip.ts", found, lambda ticks: ticks / 1000)
+
+
+def test_a_single_missing_frame_is_a_gap(tmp_path: Path) -> None:
+    """A step of two usual ones; a step a little longer than usual is none; nor is one of no known time."""
+    said = losses(packets([0, 40, 80, 160, 200, 260, 300, NO_TIME], {2}), tmp_path)
+    assert said == (
+        "1 packet(s) are incomplete, the first that of about frame 2",
+        "about 1 frame(s) are missing between frame 2 (0.080 s) and the next (0.160 s)",
+    )
+
+
+def test_many_gaps_are_summed_up(tmp_path: Path) -> None:
+    pts = np.cumsum([40] * 20 + [80] * SHOWN + [120, 160] + [40] * 20).tolist()
+    *_, last = losses(packets(pts, {1}), tmp_path)
+    assert last == "about 5 more are missing after that"
+
+
+def test_the_last_packet_and_the_seam_of_joined_recordings_are_no_damage(tmp_path: Path) -> None:
+    """There counts break though nothing is lost."""
+    pts = [40 * k for k in range(20)]
+    seam = [40 * (k % 10) for k in range(20)]
+    assert losses(packets(pts, {19}), tmp_path) == ()
+    assert losses(packets(pts, {7, 9}, seam), tmp_path) == ()
+    assert losses(packets(pts, {6, 9}, seam), tmp_path)[0].endswith("frame 6")
+    assert losses(packets(pts, {7, 18}), tmp_path)[0].startswith("2 packet(s)")
 
 
 def test_exit_code_5_after_finishing_and_strict(tmp_path: Path) -> None:

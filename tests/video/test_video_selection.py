@@ -153,6 +153,9 @@ def test_images_nearby() -> None:
     (last,) = Video(Numbers(12)).frames(11)
     assert last.nearby is not None
     assert [int(image[0, 0, 0]) for image in last.nearby()] == [10, 9, 7, 3]
+    (last,) = Video(Numbers(9)).frames(8)
+    assert last.nearby is not None
+    assert [int(image[0, 0, 0]) for image in last.nearby()] == [7, 6, 4, 0]
     (alone,) = Video(Numbers(1))
     assert alone.nearby is not None
     assert alone.nearby() == []

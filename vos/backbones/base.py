@@ -19,7 +19,7 @@ from ..prompts import Prompt
 
 @dataclass(frozen=True, eq=False)
 class FrameFeatures:
-    """What a backbone knows of one image."""
+    """The features of one image."""
 
     grid: torch.Tensor
     """(C, h, w) float; every column is a unit vector, so cosine similarity is a dot product.

@@ -32,7 +32,7 @@ class _Context:
 
 
 class FeaturedBackbone:
-    """A :class:`~vos.backbones.base.Backbone`: one network decodes, another says what is similar to what.
+    """A :class:`~vos.backbones.base.Backbone`: one network decodes, the features of another are matched.
 
     The target embedding, the similarity and the location prior of PerSAM then come from ``source``, as in
     Matcher (Liu et al. 2023, arXiv 2305.13310). The similarity guides the decoder's attention, brought to its

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 
 def grid_values(channel: Tensor, grid: int) -> Tensor:
-    """(grid, grid) float32 samples of the (S, S) first channel of a preprocessed mask picture.
+    """(grid, grid) float32 samples of the (S, S) first channel of a preprocessed mask image.
 
     The reference sends the mask through the image preprocessing and samples it at the cell centres
     (bilinear, no averaging). Cells > 0 are selected, so what a cell needs to be covered depends on the grey

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .base import Backbone
 
 
-__all__ = ["BACKBONES", "BackboneEntry", "backbone_name", "build_backbone"]
+__all__ = ["BACKBONES", "BackboneEntry", "backbone_name", "build_backbone", "has_weights"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,15 @@ def backbone_name(name: str) -> str:
     return name
 
 
+def has_weights(name: str) -> bool:
+    """Whether the backbone of that name has weights, and with them a device, a dtype and a checkpoint.
+
+    Raises:
+        ModelError: for an unknown name.
+    """
+    return BACKBONES[backbone_name(name)].weights != "none"
+
+
 def build_backbone(name: str, **options: Any) -> Backbone:
     """The backbone of that name.
 
@@ -90,7 +99,7 @@ def build_backbone(name: str, **options: Any) -> Backbone:
     if options.get("dtype") == "auto":
         device = options.get("device") or "cpu"
         options["dtype"] = load("vos.backbones.sam.backbone:auto_dtype")(device) if entry.half else "float32"
-    if entry.weights == "none":
+    if not has_weights(name):
         given = {k: v for k, v in options.items() if v not in (None, "cpu", "float32")}
         if given:
             raise ModelError(

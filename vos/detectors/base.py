@@ -1,4 +1,4 @@
-"""Names in, places out: the seam between vision-language models and what uses them to prompt a backbone."""
+"""The third seam: a detector, which finds the objects of class names in an image."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Exemplar:
 class Detector(Protocol):
     """Finds named classes in images."""
 
-    def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Detection]:
+    def detect(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Detection]:
         """All instances of all names in an (H, W, 3) uint8 RGB image, best first; none is an empty list.
 
         Raises:

@@ -15,17 +15,17 @@ import torch
 from numpy.typing import NDArray
 
 from ..backbones.weights.pretrained import load_pretrained
-from ..errors import PromptError, SettingsError
+from ..errors import PromptError
 from ..ops.boxes import box_iou
 from .base import Detection
 
 GROUNDING_DINO = "IDEA-Research/grounding-dino-tiny"
 OWLV2 = "google/owlv2-base-patch16-ensemble"
 OWLV2_TEMPLATE = "a photo of a {}"
-MAX_FINDS = 100
-"""So many finds are kept at most, the best ones: detectors of hundreds of queries repeat themselves."""
+MAX_DETECTIONS = 100
+"""So many detections are kept at most, the best ones: detectors of hundreds of queries repeat themselves."""
 SAME_BOX = 0.7
-"""IoU of two boxes of one name from which on they are one find."""
+"""IoU of two boxes of one name from which on they are one detection."""
 
 
 class _Detector:
@@ -55,8 +55,8 @@ class GroundingDinoDetector(_Detector):
     """Its authors' box threshold."""
 
     @torch.inference_mode()
-    def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Detection]:
-        """See :meth:`vos.detectors.base.Detector.find`.
+    def detect(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Detection]:
+        """See :meth:`vos.detectors.base.Detector.detect`.
 
         Raises:
             PromptError: for a name without a word the model knows, or more names than its sentence holds.
@@ -67,7 +67,7 @@ class GroundingDinoDetector(_Detector):
         tokens = outputs.logits[0].float().sigmoid()
         scores = torch.stack([tokens[:, list(span)].amax(dim=1) for span in spans], dim=1)
         height, width = image.shape[:2]
-        return _finds(scores, outputs.pred_boxes[0], names, image, (width, height), self.min_score)
+        return _detections(scores, outputs.pred_boxes[0], names, image, (width, height), self.min_score)
 
     def _sentence(self, names: Sequence[str]) -> tuple[str, list[list[int]]]:
         """ "red car. dog." and, for each name, the positions of its tokens."""
@@ -102,8 +102,8 @@ class Owlv2Detector(_Detector):
     """Its authors draw boxes from 0.1 or 0.2 on, by taste."""
 
     @torch.inference_mode()
-    def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Detection]:
-        """See :meth:`vos.detectors.base.Detector.find`.
+    def detect(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Detection]:
+        """See :meth:`vos.detectors.base.Detector.detect`.
 
         Raises:
             PromptError: for a name the model has no word for, or that is longer than it reads.
@@ -115,7 +115,7 @@ class Owlv2Detector(_Detector):
         scores = outputs.logits[0].float().sigmoid()[:, : len(names)]
         # The image is padded below and on the right to a square, which the boxes are relative to.
         side = max(image.shape[:2])
-        return _finds(scores, outputs.pred_boxes[0], names, image, (side, side), self.min_score)
+        return _detections(scores, outputs.pred_boxes[0], names, image, (side, side), self.min_score)
 
     def _check(self, names: Sequence[str], queries: Sequence[str]) -> None:
         tokenizer = self.processor.tokenizer
@@ -139,7 +139,7 @@ def _refuse_unknown(name: str, tokens: Sequence[int], tokenizer: Any) -> None:
         )
 
 
-def _finds(
+def _detections(
     scores: torch.Tensor,
     boxes: torch.Tensor,
     names: Sequence[str],
@@ -155,7 +155,7 @@ def _finds(
         names: the C names.
         image: (H, W, 3); boxes are cut at its border.
         scale: what the boxes are shares of.
-        min_score: finds below are left out.
+        min_score: detections below are left out.
     """
     best, label = scores.max(dim=1)
     order = best.argsort(descending=True, stable=True)
@@ -174,7 +174,7 @@ def _finds(
         if any(other.name == name and box_iou(other.box, box) >= SAME_BOX for other in found):
             continue
         found.append(Detection(name, float(best[query]), box, None, None))
-        if len(found) == MAX_FINDS:
+        if len(found) == MAX_DETECTIONS:
             break
     return found
 
@@ -199,7 +199,6 @@ def _load(
     checkpoint: str,
     *,
     weights: str | Path | None = None,
-    tuned: str | Path | None = None,
     min_score: float | None = None,
     device: str = "cpu",
 ) -> D:
@@ -207,15 +206,9 @@ def _load(
 
     Raises:
         ModelError: if the weights are not there or are of another kind.
-        SettingsError: for tuned weights, which these models have no use for.
     """
     from transformers import AutoProcessor
 
-    if tuned is not None:
-        raise SettingsError(
-            f"{tuned} cannot be used: a detector is not tuned on examples; use --detector blip, "
-            "or leave it out"
-        )
     model, processor = load_pretrained(
         model_class,
         AutoProcessor,

@@ -17,18 +17,16 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from ..backbones.weights.pretrained import load_pretrained
-from ..errors import PromptError, SettingsError
+from ..errors import PromptError
 from ..ops.nms import suppress
 from .base import Detection, Exemplar
-from .open_vocabulary import MAX_FINDS
+from .open_vocabulary import MAX_DETECTIONS
 
 SAM3 = "facebook/sam3"
 OVERLAP = 0.1
 """IoU of two masks of one name above which the better one stays (its authors' value)."""
 LONGEST = 32
 """Tokens of a name that the text encoder reads."""
-BOXES_ALONE = "visual"
-"""What the model reads in place of a name where boxes alone say what is meant (its authors' word)."""
 
 
 class Sam3ConceptDetector:
@@ -50,10 +48,10 @@ class Sam3ConceptDetector:
         self._texts: dict[str, tuple[Any, torch.Tensor]] = {}
 
     @torch.inference_mode()
-    def find(
+    def detect(
         self, image: NDArray[np.uint8], names: Sequence[str], exemplars: Sequence[Exemplar] = ()
     ) -> list[Detection]:
-        """See :meth:`vos.detectors.base.Detector.find`; every find has a mask.
+        """See :meth:`vos.detectors.base.Detector.detect`; every detection has a mask.
 
         Args:
             image: (H, W, 3) uint8 RGB.
@@ -77,7 +75,7 @@ class Sam3ConceptDetector:
             boxes = self._boxes([one for one in exemplars if one.name == name], image.shape[:2])
             out = self.model(vision_embeds=vision, text_embeds=text, attention_mask=mask, **boxes)
             found += self._instances(name, out, image.shape[:2])
-        return sorted(found, key=lambda entry: -entry.score)[:MAX_FINDS]
+        return sorted(found, key=lambda entry: -entry.score)[:MAX_DETECTIONS]
 
     def _text(self, name: str) -> tuple[Any, torch.Tensor]:
         """Features of a name, encoded once, and which of its tokens count."""
@@ -114,7 +112,7 @@ class Sam3ConceptDetector:
         """Finds of one name: queries with enough of a score, without those that repeat a better one."""
         scores = out.pred_logits[0].float().sigmoid() * out.presence_logits[0].float().sigmoid()
         good = (scores >= self.min_score).nonzero()[:, 0]
-        good = good[scores[good].argsort(descending=True, stable=True)][:MAX_FINDS]
+        good = good[scores[good].argsort(descending=True, stable=True)][:MAX_DETECTIONS]
         masks = out.pred_masks[0][good].float()
         kept = suppress((masks > 0).cpu().numpy(), scores[good].tolist(), threshold=OVERLAP)
         found: list[Detection] = []
@@ -131,7 +129,6 @@ class Sam3ConceptDetector:
 def load_sam3_concepts(
     *,
     weights: str | Path | None = None,
-    tuned: str | Path | None = None,
     min_score: float | None = None,
     device: str = "cpu",
 ) -> Sam3ConceptDetector:
@@ -139,14 +136,9 @@ def load_sam3_concepts(
 
     Raises:
         ModelError: if the weights are not there or are of another kind.
-        SettingsError: for tuned weights, which it has no use for.
     """
     from transformers import Sam3Model, Sam3Processor
 
-    if tuned is not None:
-        raise SettingsError(
-            f"{tuned} cannot be used: SAM 3 is not tuned on examples; use --detector blip, or leave it out"
-        )
     model, processor = load_pretrained(
         Sam3Model,
         Sam3Processor,

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .boundary import contour_accuracy
-from .boundary_iou import boundary_iou
-from .region import region_similarity
+if TYPE_CHECKING:
+    from .boundary import contour_accuracy as contour_accuracy
+    from .boundary_iou import boundary_iou as boundary_iou
+    from .davis import evaluate_davis as evaluate_davis
+    from .region import region_similarity as region_similarity
+    from .registry import METRICS as METRICS
 
-__all__ = ["DATASETS", "METRICS", "boundary_iou", "contour_accuracy", "region_similarity"]
-
-
-def _lazy(module: str, function: str) -> Callable[..., Any]:
-    """A function that imports its module when it is called: naming a data set costs nothing."""
-
-    def call(*args: Any, **options: Any) -> Any:
-        return getattr(import_module(module, __package__), function)(*args, **options)
-
-    return call
-
-
-METRICS: dict[str, Callable[..., float]] = {
-    "J": region_similarity,
-    "F": contour_accuracy,
-    "bIoU": boundary_iou,
+_HOME = {
+    "METRICS": ".registry",
+    "boundary_iou": ".boundary_iou",
+    "contour_accuracy": ".boundary",
+    "evaluate_davis": ".davis",
+    "region_similarity": ".region",
 }
-"""Name -> measure of two masks: ``(truth, prediction, void=None)``, each (H, W), to a fraction."""
+"""Public name -> the module it comes from."""
 
-DATASETS: dict[str, Callable[..., Any]] = {
-    "davis": _lazy(".davis", "evaluate_davis"),
-    "vos": _lazy(".vos_sets", "evaluate_vos"),
-    "perseg": _lazy(".perseg", "evaluate_perseg"),
-}
-"""Name -> ``(results, root, ...)`` to a report with ``to_dict()`` and ``table()``."""
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name], __name__), name)

@@ -4,7 +4,7 @@ The published definition matches outline pixels one to one; the official evaluat
 dilation with a disk, and so does this module: an outline pixel is right if the other outline passes within
 ``radius`` of it.
 
-All objects of a frame are done together. Each (map, object) is one bit of a word, a picture of words holds
+All objects of a frame are done together. Each (map, object) is one bit of a word, an image of words holds
 all outlines, and a single dilation (an OR over the disk) spreads them all.
 """
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from .pair import LabelPair, pair_masks
 
 BOUND = 0.008
-"""Tolerance of the DAVIS benchmarks, as a fraction of the picture's diagonal."""
+"""Tolerance of the DAVIS benchmarks, as a fraction of the image's diagonal."""
 
 _MAX_PLANES = 64
 
@@ -44,7 +44,7 @@ def contour_accuracy(
 ) -> float:
     """F of two binary masks (H, W), any dtype, not 0 is foreground.
 
-    1 if neither has an outline (both empty, or both all of the picture), 0 if one has none.
+    1 if neither has an outline (both empty, or both all of the image), 0 if one has none.
     ``void`` (H, W) marks pixels where both masks count as empty.
     """
     labels = pair_masks(truth, prediction, void)
@@ -98,7 +98,7 @@ def _contour_accuracies(labels: LabelPair, pairs: NDArray[np.intp], radius: int)
     bits = (1 << np.arange(planes, dtype=np.uint64)).astype(dtype)
     predicted_bits, true_bits = bits[: len(predicted_ids)], bits[len(predicted_ids) :]
 
-    # Columns of nothing at the right end keep a sideways shift of the flat picture out of the next row.
+    # Columns of nothing at the right end keep a sideways shift of the flat image out of the next row.
     predicted_at, predicted = _outlines(labels.prediction, predicted_ids, predicted_bits, radius)
     true_at, true = _outlines(labels.truth, true_ids, true_bits, radius)
     height, width = labels.truth.shape
@@ -128,11 +128,11 @@ def _outlines(
     """Outline pixels of a label map.
 
     A pixel is on the outline of an object if the object covers some but not all of the pixel, its right, its
-    lower and its lower right neighbour; what lies outside the picture is no neighbour. In a label map those
+    lower and its lower right neighbour; what lies outside the image is no neighbour. In a label map those
     are the pixels where the four differ, and they are on the outline of each object among the four.
 
     Returns:
-        (E,) indices into the flat picture whose rows are ``radius`` longer than those of ``labels``, and
+        (E,) indices into the flat image whose rows are ``radius`` longer than those of ``labels``, and
         (E,) words, the bits of the objects whose outline passes there.
     """
     height, width = labels.shape
@@ -153,7 +153,7 @@ def _outlines(
 def _dilate(words: NDArray, stride: int, radius: int) -> NDArray:
     """Spread every bit over a disk, ``x^2 + y^2 <= radius^2``; nothing comes in from outside.
 
-    ``words`` is a flat picture with rows of ``stride``, of which the last ``radius`` are 0.
+    ``words`` is a flat image with rows of ``stride``, of which the last ``radius`` are 0.
     """
     near = words.copy()
     run, reach = words, 0
@@ -172,7 +172,7 @@ def _dilate(words: NDArray, stride: int, radius: int) -> NDArray:
 
 
 def _spread(words: NDArray, step: int) -> NDArray:
-    """The picture, together with itself moved ``step`` pixels to the left and to the right."""
+    """The image, together with itself moved ``step`` pixels to the left and to the right."""
     wider = words.copy()
     wider[step:] |= words[:-step]
     wider[:-step] |= words[step:]

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 DILATION = 0.02
-"""Width of the bands, as a fraction of the picture's diagonal."""
+"""Width of the bands, as a fraction of the image's diagonal."""
 
 
 def boundary(mask: NDArray[np.bool_], dilation: float = DILATION) -> NDArray[np.bool_]:
     """(H, W) bool: pixels of an (H, W) mask at most d steps (chessboard) from a pixel not in it.
 
-    d is ``dilation`` times the diagonal, rounded, at least 1. Beyond the picture nothing is in the mask.
+    d is ``dilation`` times the diagonal, rounded, at least 1. Beyond the image nothing is in the mask.
     """
     distance = max(1, round(dilation * math.hypot(*mask.shape)))
     kernel = np.ones((2 * distance + 1, 2 * distance + 1), dtype=np.uint8)

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import islice
 from pathlib import Path
@@ -28,12 +28,14 @@ from numpy.typing import NDArray
 
 from ..errors import EvaluationError
 from ..pool import ThreadPool, ordered_map
+from ..registry import load, unknown
 from ..results import VOID
 from .boundary import contour_accuracies
 from .davis_layout import DavisSequence, DavisSet, read_davis_set
 from .label_png import read_label_png
 from .pair import LabelPair, pair_labels
 from .region import region_similarities
+from .registry import METRICS
 from .report import ObjectScores, Report
 
 MAX_PROPOSALS = 20
@@ -53,6 +55,7 @@ def evaluate_davis(
     *,
     resolution: str = "480p",
     sequences: Collection[str] | None = None,
+    metrics: Sequence[str] = (),
     jobs: int | None = None,
 ) -> Report:
     """Score ``results/<sequence>/<frame>.png`` against a DAVIS set.
@@ -64,12 +67,15 @@ def evaluate_davis(
         task: ``semi-supervised`` or ``unsupervised``.
         resolution: folder below ``Annotations``.
         sequences: score only these of the set; None is all.
+        metrics: names in :data:`vos.evaluation.registry.METRICS`, measured besides J and F.
         jobs: threads; None is one per core. The numbers do not depend on it.
 
     Raises:
-        EvaluationError: results and ground truth do not fit together; names the file.
+        EvaluationError: results and ground truth do not fit together, with the name of the file; or a metric
+            is unknown.
         MediaError: a PNG cannot be read; names the file.
     """
+    measures = _measures(metrics)
     davis = read_davis_set(davis_root, subset, task, resolution, sequences=sequences)
     plans = [_plan(Path(results), sequence, davis) for sequence in davis.sequences]
     with _Workers(jobs) as workers:
@@ -93,6 +99,11 @@ def evaluate_davis(
                 objects += _match_proposals(plan, max(first), found)
             else:
                 objects += _same_ids(plan, first, found, score)
+        if measures:
+            by_name = {plan.sequence.name: plan for plan in plans}
+            objects = workers.map(
+                lambda row: _with_metrics(by_name[row.sequence], row, measures, davis), objects
+            )
     _warn_of_absent(objects, subset)
     if not objects:
         raise EvaluationError(
@@ -191,7 +202,7 @@ def _ids(labels: NDArray[np.uint8]) -> frozenset[int]:
 
 def _score_frame(plan: _Plan, num_objects: int, frame: int, davis: DavisSet) -> _FrameScores:
     """J and F of one frame, for each of :func:`_pairs`."""
-    labels = _read_labels(plan, frame, davis)
+    labels = _read_labels(plan, frame)
     is_soft = False
     if davis.one_object:
         values = _ids(labels.prediction)
@@ -205,7 +216,37 @@ def _score_frame(plan: _Plan, num_objects: int, frame: int, davis: DavisSet) -> 
     return _FrameScores(j, f, highest, _ids(labels.truth), is_soft)
 
 
-def _read_labels(plan: _Plan, frame: int, davis: DavisSet) -> LabelPair:
+def _measures(names: Sequence[str]) -> dict[str, Callable[..., float]]:
+    """The functions of the metrics besides J and F."""
+    for name in names:
+        if name not in METRICS:
+            raise unknown(EvaluationError, "metric", name, METRICS)
+    return {name: load(METRICS[name].function) for name in names if name not in ("J", "F")}
+
+
+def _with_metrics(
+    plan: _Plan, row: ObjectScores, measures: Mapping[str, Callable[..., float]], davis: DavisSet
+) -> ObjectScores:
+    """The scores of an object with those of further metrics; its frames are read again."""
+    values = np.empty((len(measures), len(row.frames)))
+    for column, frame in enumerate(row.frames):
+        truth, prediction = _read_maps(plan, frame)
+        void = truth == VOID if davis.task == "unsupervised" else None
+        masks = (truth == row.object, prediction == row.proposal)
+        if davis.one_object:
+            masks = (truth != 0, prediction != 0)
+        for line, measure in enumerate(measures.values()):
+            values[line, column] = measure(*masks, void)
+    return replace(row, metrics=dict(zip(measures, values, strict=True)))
+
+
+def _read_labels(plan: _Plan, frame: int) -> LabelPair:
+    """The two label maps of a frame, cut to where there is anything."""
+    return pair_labels(*_read_maps(plan, frame))
+
+
+def _read_maps(plan: _Plan, frame: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Truth and prediction of a frame, (H, W) uint8 each."""
     annotation = plan.sequence.annotations[frame]
     path = plan.results / annotation.name
     truth, prediction = read_label_png(annotation), read_label_png(path)
@@ -215,7 +256,7 @@ def _read_labels(plan: _Plan, frame: int, davis: DavisSet) -> LabelPair:
             f"{path} is {width}x{height}, but its annotation is {true_width}x{true_height}; write "
             "masks in the size of the annotations"
         )
-    return pair_labels(truth, prediction)
+    return truth, prediction
 
 
 def _check_labels(plan: _Plan, scores: Sequence[_FrameScores], allowed: int, task: str) -> None:
@@ -365,7 +406,7 @@ def _usable_cores() -> int:
 
 
 def _keep_freed_memory() -> None:
-    """Spare every picture the page faults of fresh memory, a tenth of the time.
+    """Spare every image the page faults of fresh memory, a tenth of the time.
 
     glibc takes blocks as large as a mask from the system and returns them at once, until it sees a larger
     one freed: from then on it keeps blocks up to that size (mallopt(3), M_MMAP_THRESHOLD). This one is never

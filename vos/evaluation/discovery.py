@@ -34,14 +34,14 @@ class DiscoveryScore:
     ap50: float
     ap75: float
     max_detections: int
-    """Of an image's finds only so many count, the best ones."""
+    """Of an image's detections only so many count, the best ones."""
     images: int
     """Of the ground truth."""
     images_without_result: int
-    """Of these, those the results do not speak of: their objects count as missed."""
+    """Those of them without results: their objects count as missed."""
     objects: int
     """Of the ground truth, crowds apart."""
-    finds: int
+    detections: int
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -57,7 +57,7 @@ class DiscoveryScore:
         )
         return (
             f"{head[1:]}\n{row[1:]}\n"
-            f"{self.objects} objects in {self.images} images{missing}; {self.finds} finds, "
+            f"{self.objects} objects in {self.images} images{missing}; {self.detections} detections, "
             f"at most {self.max_detections} an image"
         )
 
@@ -78,7 +78,7 @@ def evaluate_discovery(
         results: such as ``vos discover`` writes.
         truth: any COCO instances file.
         kind: what has to overlap, masks or boxes.
-        max_detections: finds of an image that count.
+        max_detections: detections of an image that count.
 
     Raises:
         EvaluationError: if a file is not of that form, or they have no image in common.
@@ -102,7 +102,7 @@ def evaluate_discovery(
         _plain(entry, i, kind, sizes.get(entry["image_id"]), truth)
         for i, entry in enumerate(expected["annotations"], start=1)
     ]
-    finds: list[dict[str, Any]] = []
+    detections: list[dict[str, Any]] = []
     for entry in found["annotations"]:
         image_id = same.get(entry["image_id"])
         if image_id is None:
@@ -113,10 +113,10 @@ def evaluate_discovery(
             raise EvaluationError(
                 f"annotation {shown(entry.get('id'))} of {results} has no score: {error}"
             ) from None
-        plain = _plain({**entry, "image_id": image_id}, len(finds) + 1, kind, sizes[image_id], results)
-        finds.append({**plain, "iscrowd": 0, "score": score})
-    recall, precision = _run(expected["images"], objects, finds, kind, max_detections)
-    spoken_of = {image_id for image_id in same.values() if image_id is not None}
+        plain = _plain({**entry, "image_id": image_id}, len(detections) + 1, kind, sizes[image_id], results)
+        detections.append({**plain, "iscrowd": 0, "score": score})
+    recall, precision = _run(expected["images"], objects, detections, kind, max_detections)
+    with_result = {image_id for image_id in same.values() if image_id is not None}
     return DiscoveryScore(
         ar=_mean(recall),
         ar50=_mean(recall[0]),
@@ -126,16 +126,16 @@ def evaluate_discovery(
         ap75=_mean(precision[5]),
         max_detections=max_detections,
         images=len(expected["images"]),
-        images_without_result=len(expected["images"]) - len(spoken_of),
+        images_without_result=len(expected["images"]) - len(with_result),
         objects=sum(not entry["iscrowd"] for entry in objects),
-        finds=len(finds),
+        detections=len(detections),
     )
 
 
 def _run(
     images: list[dict[str, Any]],
     objects: list[dict[str, Any]],
-    finds: list[dict[str, Any]],
+    detections: list[dict[str, Any]],
     kind: Kind,
     max_detections: int,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -145,7 +145,7 @@ def _run(
 
     with contextlib.redirect_stdout(io.StringIO()):  # it reports its progress
         sides = []
-        for annotations in (objects, finds):
+        for annotations in (objects, detections):
             side = COCO()
             side.dataset = {"images": images, "annotations": annotations, "categories": [{"id": 1}]}
             side.createIndex()

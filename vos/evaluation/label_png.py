@@ -1,9 +1,9 @@
 """Label maps from PNG files: the numbers that are stored, not the colours they stand for.
 
-Half of the time of an evaluation is spent here, so there are two ways in. Pictures with a palette or few bits
+Half of the time of an evaluation is spent here, so there are two ways in. Images with a palette or few bits
 are usually stored as they are, and unpacking them is all there is to do. For the rest OpenCV is the quickest
-decoder at hand; it turns palettes into colours, so it is given such a picture as what its bytes also are, a
-grey picture. Both work without Python's lock.
+decoder at hand; it turns palettes into colours, so it is given such an image as what its bytes also are, a
+grey image. Both work without Python's lock.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _decode(data: bytes, flatten: Flatten) -> NDArray[np.uint8]:
 
 
 def _unpack(pixels: bytes, width: int, height: int, depth: int) -> NDArray[np.uint8] | None:
-    """(H, W) uint8 values of an unfiltered picture with up to 8 bits per pixel; None if it is filtered."""
+    """(H, W) uint8 values of an unfiltered image with up to 8 bits per pixel; None if it is filtered."""
     stride = 1 + (width * depth + 7) // 8
     try:
         raw = zlib.decompressobj().decompress(pixels, height * stride)  # no more than the header promises
@@ -118,35 +118,35 @@ def _decode_with_opencv(header: bytes, pixels: list[bytes]) -> NDArray:
     # Pixels only, without what would change a value on the way: palette, transparency, gamma, profiles.
     parts = [_chunk(b"IHDR", header), *(_chunk(b"IDAT", body) for body in pixels), _chunk(b"IEND", b"")]
     try:
-        picture = cv2.imdecode(np.frombuffer(_SIGNATURE + b"".join(parts), np.uint8), cv2.IMREAD_UNCHANGED)
+        image = cv2.imdecode(np.frombuffer(_SIGNATURE + b"".join(parts), np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:  # an absurd size in the header
-        picture = None
-    if picture is None:
+        image = None
+    if image is None:
         raise ValueError("the PNG is damaged")
-    return picture
+    return image
 
 
-def _one_channel(picture: NDArray) -> NDArray[np.uint8]:
-    if picture.ndim == 3:
-        first = picture[..., 0]
-        if any((picture[..., channel] != first).any() for channel in (1, 2)):
+def _one_channel(image: NDArray) -> NDArray[np.uint8]:
+    if image.ndim == 3:
+        first = image[..., 0]
+        if any((image[..., channel] != first).any() for channel in (1, 2)):
             raise ValueError(
                 "it is a colour image; masks are index PNG (with a palette) or grey, "
                 "one number per pixel: save the object ids, not their colours"
             )
-        picture = np.ascontiguousarray(first)
-    if picture.dtype != np.uint8:
-        if picture.max(initial=0) > 255:
-            raise ValueError(f"it has 16-bit values up to {picture.max()}; ids go up to 255")
-        picture = picture.astype(np.uint8)
-    return picture
+        image = np.ascontiguousarray(first)
+    if image.dtype != np.uint8:
+        if image.max(initial=0) > 255:
+            raise ValueError(f"it has 16-bit values up to {image.max()}; ids go up to 255")
+        image = image.astype(np.uint8)
+    return image
 
 
-def _not_black(picture: NDArray) -> NDArray[np.uint8]:
+def _not_black(image: NDArray) -> NDArray[np.uint8]:
     """255 where there is a foreground, 0 elsewhere; alpha does not count."""
-    if picture.ndim == 3:
-        picture = cv2.cvtColor(np.ascontiguousarray(picture[..., :3]), cv2.COLOR_BGR2GRAY)
-    return np.where(picture > 0, np.uint8(255), np.uint8(0))
+    if image.ndim == 3:
+        image = cv2.cvtColor(np.ascontiguousarray(image[..., :3]), cv2.COLOR_BGR2GRAY)
+    return np.where(image > 0, np.uint8(255), np.uint8(0))
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

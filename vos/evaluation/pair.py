@@ -13,10 +13,10 @@ from ..results import VOID
 
 @dataclass(frozen=True, eq=False)
 class LabelPair:
-    """Truth and prediction of one frame: the part of the picture where either has a label.
+    """Truth and prediction of one frame: the part of the image where either has a label.
 
-    The part is one pixel wider than the labels on every side, except where the picture itself ends, so
-    contours inside it are the contours of the whole picture. It may be empty, (0, 0).
+    The part is one pixel wider than the labels on every side, except where the image itself ends, so
+    contours inside it are the contours of the whole image. It may be empty, (0, 0).
     """
 
     truth: NDArray[np.uint8]
@@ -24,7 +24,7 @@ class LabelPair:
     prediction: NDArray[np.uint8]
     """(h, w) uint8 label map."""
     size: tuple[int, int]
-    """(height, width) of the whole picture in pixels."""
+    """(height, width) of the whole image in pixels."""
 
     def as_one_object(self) -> LabelPair:
         """Every label but 0 becomes 1, in both maps."""

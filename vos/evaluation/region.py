@@ -41,7 +41,7 @@ def _joint_histogram(labels: LabelPair, highest: NDArray[np.intp]) -> NDArray[np
         return np.zeros(highest + 1)
     rows = max(int(labels.prediction.max()), int(highest[0])) + 1
     columns = max(int(labels.truth.max()), int(highest[1])) + 1
-    # OpenCV counts in int32 and answers in float32: exact up to 2^24, all pixels of a 4096x4096 picture.
+    # OpenCV counts in int32 and answers in float32: exact up to 2^24, all pixels of a 4096x4096 image.
     histogram = cv2.calcHist(
         [labels.prediction, labels.truth], [0, 1], None, [rows, columns], [0, rows, 0, columns]
     )

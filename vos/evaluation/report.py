@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
@@ -37,6 +37,8 @@ class ObjectScores:
     """Label it was compared with; None if no proposal was left for it."""
     is_absent: bool = False
     """Whether no annotation has the id: the official tool counts it if a higher one occurs."""
+    metrics: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Name of a further metric -> (len(frames),) float64 in 0..1."""
 
     @cached_property
     def j_statistics(self) -> Statistics:
@@ -62,7 +64,8 @@ class Report(JsonReport):
     """By sequence; within one by object id, in the unsupervised task by proposal, as in the official tool."""
 
     def global_scores(self) -> dict[str, float]:
-        """J&F-Mean and the mean, recall and decay of J and F: each the plain mean over all objects."""
+        """J&F-Mean, the mean, recall and decay of J and F, and the means of further metrics: each the plain
+        mean over all objects."""
         return _summary(self.objects)
 
     def sequence_scores(self) -> dict[str, dict[str, float]]:
@@ -83,9 +86,11 @@ class Report(JsonReport):
                     "object": row.object,
                     "proposal": row.proposal,
                     **_measures(row.j_statistics, row.f_statistics),
+                    **_means([row]),
                     "frames": list(row.frames),
                     "J": row.j.tolist(),
                     "F": row.f.tolist(),
+                    **{name: values.tolist() for name, values in row.metrics.items()},
                 }
                 for row in self.objects
             ],
@@ -117,6 +122,7 @@ class Report(JsonReport):
     def table(self) -> str:
         """A table in percent, by sequence and object, with the means below; ends in a newline."""
         head = ["sequence", "object", "J&F", "J", "recall", "decay", "F", "recall", "decay"]
+        head += self.objects[0].metrics
         rows = []
         for sequence, objects in self._sequences():
             rows += [[sequence, str(row.object), *_percent(_summary([row]))] for row in objects]
@@ -132,7 +138,13 @@ class Report(JsonReport):
 
 def _summary(objects: Sequence[ObjectScores]) -> dict[str, float]:
     j, f = average(row.j_statistics for row in objects), average(row.f_statistics for row in objects)
-    return {"J&F-Mean": (j.mean + f.mean) / 2, **_measures(j, f)}
+    return {"J&F-Mean": (j.mean + f.mean) / 2, **_measures(j, f), **_means(objects)}
+
+
+def _means(objects: Sequence[ObjectScores]) -> dict[str, float]:
+    """Mean of every further metric, over frames and then objects."""
+    names = objects[0].metrics if objects else ()
+    return {f"{name}-Mean": float(np.mean([row.metrics[name].mean() for row in objects])) for name in names}
 
 
 def _measures(j: Statistics, f: Statistics) -> dict[str, float]:

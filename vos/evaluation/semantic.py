@@ -39,12 +39,6 @@ class SemanticCounts:
         """Mean over all classes, background and classes that never occur included, as in the reference."""
         return float(self.iou.mean())
 
-    @property
-    def mean_iou_of_present(self) -> float:
-        """Mean over the classes that occur in truth or prediction; 0 if none does."""
-        present = self.union > 0
-        return float(self.iou[present].mean()) if present.any() else 0.0
-
 
 def semantic_counts(
     predicted: NDArray[np.uint8], truth: NDArray[np.uint8], num_classes: int, *, void: int = VOID

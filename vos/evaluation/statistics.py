@@ -14,7 +14,7 @@ DECAY_BINS = 4
 
 @dataclass(frozen=True)
 class Statistics:
-    """What the DAVIS tables say of one measure, as fractions."""
+    """The statistics of the DAVIS tables for one measure, as fractions."""
 
     mean: float
     recall: float

@@ -32,35 +32,9 @@ from ..results import VOID
 from .boundary import BOUND, boundary_radius, contour_accuracy
 from .label_png import read_foreground_png, read_label_png
 from .region import region_similarity
+from .registry import PROTOCOLS, Protocol
 from .report import columns
 
-
-@dataclass(frozen=True)
-class Protocol:
-    """How one data set is laid out and scored."""
-
-    annotations: str = "Annotations"
-    """Folder of the annotations below the root."""
-    images: str = "JPEGImages"
-    """Folder of the images below the root."""
-    per_object: bool = False
-    """Binary PNGs in a folder per object, in place of index PNGs."""
-    without_last: bool = True
-    """The last annotated frame is not scored."""
-    dotted: bool = False
-    """J and F of MOSEv2."""
-    by_category: bool = False
-    """The score is G over seen and unseen categories, where they are known."""
-
-
-PROTOCOLS: dict[str, Protocol] = {
-    "youtube-vos": Protocol(without_last=False, by_category=True),
-    "lvos": Protocol(by_category=True),
-    "mose": Protocol(),
-    "mosev2": Protocol(dotted=True),
-    "sa-v": Protocol(annotations="Annotations_6fps", images="JPEGImages_24fps", per_object=True),
-}
-"""Name of a layout -> its protocol. To add one, add a line here and above."""
 DOT_BOUND = 0.1
 """Tolerance of F with a dot, as a fraction of the root of the object's area."""
 META = "meta.json"
@@ -144,7 +118,7 @@ def evaluate_vos(
     Args:
         results: ``<video>/<frame>.png``, or ``<video>/<object>/<frame>.png`` for ``sa-v``.
         root: folder with the annotations, and ``meta.json`` for categories.
-        layout: a name in :data:`PROTOCOLS`.
+        layout: a name in :data:`vos.evaluation.registry.PROTOCOLS`.
         seen: categories of the training set, for G; None leaves G out.
         videos: score only these.
 

@@ -5,7 +5,7 @@ A writer's life::
     write, write, ..., checkpoint, write, ..., checkpoint, ..., close
 
 :meth:`Writer.checkpoint` puts everything written so far on disk and returns a small state. A new writer
-over the same folders that is given this state with :meth:`Writer.restore` goes on from there, whatever was
+over the same folders that is given this state with :meth:`Writer.restore` continues from there, whatever was
 written in between by a process that was killed, and what :meth:`Writer.close` leaves is byte for byte what
 an uninterrupted writer leaves, provided that both made their checkpoints at the same frames.
 """
@@ -64,7 +64,7 @@ class Writer(Protocol):
         return {}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on exactly where that checkpoint was made; later frames on disk are as if never written."""
+        """Continue exactly where that checkpoint was made; later frames on disk are as if never written."""
 
     def close(self) -> None:
         """Put the final file in place."""

@@ -1,4 +1,4 @@
-"""Cryptomatte: OpenEXR pictures in which every object can be picked by name, with its coverage of pixels.
+"""Cryptomatte: OpenEXR images in which every object can be picked by name, with its coverage of pixels.
 
 Friedman and Jones, Fully automatic ID mattes with support for motion blur and transparency (SIGGRAPH 2015
 posters), and the specification 1.2.0 of https://github.com/Psyop/Cryptomatte.

@@ -41,7 +41,7 @@ class CutoutFolderWriter(Writer):
     is_folder: ClassVar[bool] = True
     notes: ClassVar[tuple[str, ...]] = ()
     table: ClassVar[str]
-    """File of one line per picture."""
+    """File of one line per image."""
     columns: ClassVar[str]
     """Its first line."""
 
@@ -66,11 +66,11 @@ class CutoutFolderWriter(Writer):
         return self._blocks.count
 
     def pictures(self, frame: Frame, result: FrameResult) -> Iterator[tuple[str, bytes, str]]:
-        """Path in the folder, content, and line of the table, of every picture of a frame."""
+        """Path in the folder, content, and line of the table, of every image of a frame."""
         raise NotImplementedError
 
     def write(self, frame: Frame, segmentation: FrameResult) -> None:
-        """Compress the pictures of one frame."""
+        """Compress the images of one frame."""
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as archive:
             for name, data, line in self.pictures(frame, segmentation):
@@ -84,7 +84,7 @@ class CutoutFolderWriter(Writer):
         return {"blocks": self._blocks.count}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on after the frames counted in ``state``."""
+        """Continue after the frames counted in ``state``."""
         self._blocks.count = state["blocks"]
 
     def close(self) -> None:
@@ -117,7 +117,7 @@ class SequenceOptions(CutoutOptions):
     """Options of numbered sequences."""
 
     first: int = 1
-    """Number of the first picture; film editors count from 1001."""
+    """Number of the first image; film editors count from 1001."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -148,7 +148,7 @@ class SequenceWriter(CutoutFolderWriter):
     columns = "number,frame_index,time"
 
     def pictures(self, frame: Frame, result: FrameResult) -> Iterator[tuple[str, bytes, str]]:
-        """The one picture of a frame."""
+        """The one image of a frame."""
         number = self.options.first + self.count
         time = "" if frame.time is None else f"{frame.time:.6f}"
         name = f"{self.facts.sequence}.{number:04d}.{self.suffix}"
@@ -159,7 +159,7 @@ class SequenceWriter(CutoutFolderWriter):
         return _png(self.pixels(frame, self.options.opacity(frame, result)))
 
     def pixels(self, frame: Frame, alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """What the picture of a frame shows."""
+        """What the image of a frame shows."""
         raise NotImplementedError
 
 

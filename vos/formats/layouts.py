@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image
 
-from ..errors import SettingsError
 from ..files import visible
 from ..results import MAX_OBJECTS, VOID, object_ids
 from .index_png import COMPRESSION, encode_index_png
@@ -218,14 +217,3 @@ def read_layout(
     folders = find_folders(path)
     sequence = choose_sequence(list(folders), request.sequence)
     return read_png_folder(folders[sequence], sequence.split("/")[-1], first=first, values=values)
-
-
-def settings_name(value: str, kind: str) -> str:
-    """A value that becomes part of a path.
-
-    Raises:
-        SettingsError: it is not a plain name.
-    """
-    if not value or value in (".", "..") or any(c in value for c in "/\\\0"):
-        raise SettingsError(f"{kind} must be a plain name, got {value!r}")
-    return value

@@ -156,7 +156,7 @@ class MotsPngWriter(RecordWriter):
     joins: ClassVar[Mapping[str, Join]] = {"instances/labels.txt": join_names_by_line}
 
     def assemble(self, video: RecordedVideo, out: Path) -> None:
-        """One 16-bit picture per frame."""
+        """One 16-bit image per frame."""
         kitti = self.options.variant == "kitti"
         folder = out / "instances" / (video.sequence if kitti else "")
         folder.mkdir(parents=True)
@@ -282,7 +282,7 @@ def _last_frame(root: Path, sequence: str) -> int:
 
 
 def read_mots_png(path: Path, request: Request) -> Annotations:
-    """16-bit pictures. Pictures right in ``instances/`` are MOTSChallenge's, which count from 1."""
+    """16-bit images. Images right in ``instances/`` are MOTSChallenge's, which count from 1."""
     root = path / "instances" if (path / "instances").is_dir() else path
     folders = {p.name: p for p in visible(root.iterdir()) if p.is_dir() and any(p.glob("*.png"))}
     kitti = bool(folders) or request.options.get("variant") == "kitti"

@@ -58,7 +58,7 @@ class Request:
 class Annotations:
     """The masks of one video, wherever they come from.
 
-    Iterating yields a :class:`~vos.frame.Frame` (without picture) and a :class:`~vos.results.FrameResult` per
+    Iterating yields a :class:`~vos.frame.Frame` (without image) and a :class:`~vos.results.FrameResult` per
     frame, in order, and reads one frame at a time; it may be repeated.
     """
 

@@ -129,7 +129,7 @@ class FrameRecord:
         return np.ascontiguousarray(across.T), overlap
 
     def frame(self) -> Frame:
-        """A frame without its picture: black, of no memory."""
+        """A frame without its image: black, of no memory."""
         blank = np.broadcast_to(np.zeros(3, np.uint8), (*self.size, 3))
         return Frame(self.index, blank, self.name, self.time, self.file_name)
 
@@ -351,7 +351,7 @@ class RecordWriter(Writer):
         return {"blocks": self._blocks.count, "seen": sorted(self._seen), "size": self._size}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on after the pieces counted in ``state``."""
+        """Continue after the pieces counted in ``state``."""
         self._blocks.count = state["blocks"]
         self._seen = set(state["seen"])
         self._size = None if state["size"] is None else (state["size"][0], state["size"][1])

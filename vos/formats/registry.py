@@ -77,7 +77,7 @@ _ALL = (MASKS, IDS, NAMES, CATEGORIES, CONFIDENCE, FRAMES, TIMES)
 _NO_NAMES = "names, confidence and times"
 
 
-def _pictures(title: str, default_name: str, writer: str) -> Format:
+def _for_viewing(title: str, default_name: str, writer: str) -> Format:
     """A format that is for looking at: it is made of the frames, and not read."""
     return Format(title, default_name, writer, needs_frames=True)
 
@@ -91,7 +91,7 @@ FORMATS: dict[str, Format] = {
         (MASKS, IDS, FRAMES),
         "names, confidence and times (they are in run.json)",
     ),
-    "overlay": _pictures(
+    "overlay": _for_viewing(
         "video with the objects tinted, outlined and labelled", "overlay.mp4", "overlay:OverlayWriter"
     ),
     "coco": Format(
@@ -293,28 +293,30 @@ FORMATS: dict[str, Format] = {
         "webdataset:read_webdataset",
         _ALL,
     ),
-    "rgba-png": _pictures("cut-outs: numbered RGBA PNGs", "rgba", "cutout_images:RgbaPngWriter"),
-    "cutouts": _pictures(
+    "rgba-png": _for_viewing("cut-outs: numbered RGBA PNGs", "rgba", "cutout_images:RgbaPngWriter"),
+    "cutouts": _for_viewing(
         "cut-outs: an RGBA PNG per object and frame, cropped", "cutouts", "cutout_images:CropsWriter"
     ),
-    "prores": _pictures("cut-outs: ProRes 4444 video with alpha", "alpha.mov", "cutout_videos:ProResWriter"),
-    "ffv1": _pictures("cut-outs: FFV1 video with alpha, exact", "alpha.mkv", "cutout_videos:Ffv1Writer"),
-    "webm": _pictures("cut-outs: VP9 video with alpha", "alpha.webm", "cutout_videos:WebmWriter"),
-    "qtrle": _pictures(
+    "prores": _for_viewing(
+        "cut-outs: ProRes 4444 video with alpha", "alpha.mov", "cutout_videos:ProResWriter"
+    ),
+    "ffv1": _for_viewing("cut-outs: FFV1 video with alpha, exact", "alpha.mkv", "cutout_videos:Ffv1Writer"),
+    "webm": _for_viewing("cut-outs: VP9 video with alpha", "alpha.webm", "cutout_videos:WebmWriter"),
+    "qtrle": _for_viewing(
         "cut-outs: QuickTime Animation with alpha, exact",
         "animation.mov",
         "cutout_videos:QuickTimeAnimationWriter",
     ),
-    "green": _pictures("video of the objects over green", "green.mp4", "cutout_videos:GreenWriter"),
-    "blur": _pictures(
+    "green": _for_viewing("video of the objects over green", "green.mp4", "cutout_videos:GreenWriter"),
+    "blur": _for_viewing(
         "video with all but the objects (or just them) blurred", "blur.mp4", "cutout_videos:BlurWriter"
     ),
-    "pixelate": _pictures(
+    "pixelate": _for_viewing(
         "video with all but the objects (or just them) in blocks",
         "pixelate.mp4",
         "cutout_videos:PixelateWriter",
     ),
-    "grey-out": _pictures(
+    "grey-out": _for_viewing(
         "video with all but the objects (or just them) grey", "grey-out.mp4", "cutout_videos:GreyOutWriter"
     ),
     "exr": Format(
@@ -325,8 +327,8 @@ FORMATS: dict[str, Format] = {
         requires=("OpenEXR", "mmh3"),
         extra="exr",
     ),
-    "matte": _pictures("matte: video of the objects' opacity", "matte.mp4", "cutout_videos:MatteWriter"),
-    "matte-png": _pictures(
+    "matte": _for_viewing("matte: video of the objects' opacity", "matte.mp4", "cutout_videos:MatteWriter"),
+    "matte-png": _for_viewing(
         "matte: numbered grey PNGs of the objects' opacity", "matte", "cutout_images:MattePngWriter"
     ),
 }

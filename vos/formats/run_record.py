@@ -63,7 +63,7 @@ class RunWriter(Writer):
         return {"blocks": self._blocks.count}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on after the pieces counted in ``state``."""
+        """Continue after the pieces counted in ``state``."""
         self._blocks.count = state["blocks"]
         self._lines.clear()
 

@@ -43,7 +43,7 @@ X264 = {
 
 @dataclass(frozen=True)
 class Encoding:
-    """How pictures become a file."""
+    """How images become a file."""
 
     codec: str
     """Encoder of FFmpeg."""
@@ -62,7 +62,7 @@ class Encoding:
 
 
 class VideoWriter(Writer):
-    """A video file of one picture per frame, which :meth:`picture` makes.
+    """A video file of one image per frame, which :meth:`picture` makes.
 
     The video is encoded in pieces that end at checkpoints, each by an encoder of its own, and the pieces
     are joined without being encoded again: a resumed run gives the bytes of an uninterrupted one. The sound
@@ -139,7 +139,7 @@ class VideoWriter(Writer):
         return {"blocks": self._blocks.count, "starts": list(self._starts), "size": size, **self._clock()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on after the pieces counted in ``state``."""
+        """Continue after the pieces counted in ``state``."""
         self._blocks.count, self._starts = state["blocks"], list(state["starts"])
         self._last_tick, self._shift = state["last_tick"], state["shift"]
         self._usual_step, self._last_step = state["usual_step"], state["last_step"]
@@ -163,7 +163,7 @@ class VideoWriter(Writer):
             except av.FFmpegError as error:
                 if audio is None:
                     raise
-                # Damaged sound must not cost the pictures.
+                # Damaged sound must not cost the images.
                 self.notes = [f"sound was left out: {audio} has none that can be copied ({error.strerror})"]
                 with temporary.open("wb") as file:
                     self._join(file, None)

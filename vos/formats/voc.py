@@ -42,7 +42,7 @@ class VocWriter(RecordWriter):
         return Path("JPEGImages", f"{record.name}.jpg")
 
     def assemble(self, video: RecordedVideo, out: Path) -> None:
-        """Two pictures and an XML per frame."""
+        """Two images and an XML per frame."""
         numbers = self.classes = video.categories()
         if not all(1 <= number <= MAX_OBJECTS for number in numbers.values()):
             raise FormatError(

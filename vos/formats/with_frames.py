@@ -18,7 +18,7 @@ from .records import FrameRecord
 
 
 class Pictures(Protocol):
-    """Where the pictures of frames come from: a :class:`vos.video.Video`."""
+    """Where the images of frames come from: a :class:`vos.video.Video`."""
 
     @property
     def is_images(self) -> bool: ...
@@ -32,7 +32,7 @@ class Pictures(Protocol):
 
 
 def with_frames(annotations: Annotations, pictures: Pictures) -> Iterator[tuple[Frame, FrameResult]]:
-    """Every frame of the annotations with its picture and its time.
+    """Every frame of the annotations with its image and its time.
 
     Frames are those of the same index; where the video is a folder of images, of the same name.
 

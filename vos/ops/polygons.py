@@ -93,19 +93,6 @@ def fill_parity(paths: Sequence[NDArray[np.floating] | Ring], size: tuple[int, i
     return canvas.astype(bool)
 
 
-def fill_pieces(pieces: Sequence[tuple[Ring, Sequence[Ring]]], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """(H, W) mask of pieces with holes, the inverse of :func:`rings`; the ring of a hole is the object's."""
-    canvas = np.zeros(size, dtype=np.uint8)
-    for outer, holes in pieces:
-        piece = np.zeros(size, dtype=np.uint8)
-        cv2.fillPoly(piece, [_rounded(outer)], 1)
-        for hole in holes:
-            cv2.fillPoly(piece, [_rounded(hole)], 0)
-            cv2.polylines(piece, [_rounded(hole)], True, 1)
-        canvas |= piece
-    return canvas.astype(bool)
-
-
 def _rounded(path: NDArray) -> NDArray[np.int32]:
     # A coordinate beyond any image would overflow.
     limited = np.clip(np.nan_to_num(np.asarray(path, dtype=np.float64)), -(1 << 20), 1 << 20)

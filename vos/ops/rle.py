@@ -233,12 +233,12 @@ def coco_box(box: Box) -> list[float]:
 
 
 def mask_fields(mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """What a COCO annotation says of an (H, W) mask, see :func:`counts_fields`."""
+    """The fields of a COCO annotation of an (H, W) mask, see :func:`counts_fields`."""
     return counts_fields(encode_counts(mask), (mask.shape[0], mask.shape[1]))
 
 
 def counts_fields(counts: Counts, size: tuple[int, int]) -> dict[str, Any]:
-    """What a COCO annotation says of a mask: ``segmentation`` as a compressed RLE string, ``bbox`` as
+    """The fields of a COCO annotation of a mask: ``segmentation`` as a compressed RLE string, ``bbox`` as
     ``x, y, width, height``, and ``area`` in pixels."""
     box = counts_box(counts, size[0])
     return {

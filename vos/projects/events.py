@@ -71,12 +71,6 @@ class Event:
         """The key of the total order."""
         return self.counter, self.writer, self.number
 
-    def knew(self, other: Event) -> bool:
-        """Whether its writer had seen ``other`` when this event was written."""
-        if other.writer == self.writer:
-            return other.number < self.number
-        return other.number <= self.seen.get(other.writer, 0)
-
     def as_dict(self) -> dict[str, Any]:
         """What a line holds, without its checksum."""
         entry: dict[str, Any] = {"v": self.version, "id": self.id, "t": self.time, "c": self.counter}

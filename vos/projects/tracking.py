@@ -53,8 +53,6 @@ class TrackProgress:
     """Frames tracked in this job, both directions counted."""
     total: int
     """At most so many in this job."""
-    jobs_left: int
-    """Jobs after this one."""
 
 
 Report = Callable[[TrackProgress], None]
@@ -100,7 +98,7 @@ def track_project(
         state, view = project.snapshot()
         project.check_video(job.video)
         with project.open_video(job.video) as source:
-            report = _reporter(job, len(jobs), progress)
+            report = _reporter(job, progress)
             draft = run_job(project, state, job, tracker, source, report, cache)
         record = {**engine.record, "memory": project.settings.memory, "fill": job.fill}
         draft = replace(draft, payload={**draft.payload, "engine": record, "view": view})
@@ -116,14 +114,14 @@ def _has_interval(state: State, job: Job, object_id: int) -> bool:
     return interval in state.track(job.video, object_id).intervals
 
 
-def _reporter(job: Job, jobs: int, progress: Report | None) -> Callable[[int], None]:
+def _reporter(job: Job, progress: Report | None) -> Callable[[int], None]:
     done = 0
 
     def report(frame: int) -> None:
         nonlocal done
         done += 1
         if progress is not None:
-            progress(TrackProgress(job, frame, done, 2 * job.num_frames, jobs - 1))
+            progress(TrackProgress(job, frame, done, 2 * job.num_frames))
 
     return report
 

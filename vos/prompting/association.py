@@ -12,10 +12,10 @@ from ..results import FrameResult
 from .class_names import ClassInstance
 
 MATCH_IOU = 0.3
-"""IoU with the mask of a track from which on a find is that track: below any overlap of two objects side by
+"""IoU with a track's mask from which on a detection is that track: below any overlap of two objects side by
 side, and above what is left when only a part of an object is found."""
 MOSTLY = 0.5
-"""A find with more than this share of its pixels on tracks is nothing new."""
+"""A detection with more than this share of its pixels on tracks is nothing new."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def associate(
     """Tell followed, returned and new objects apart.
 
     Finds go to tracks of their class by the assignment with the largest sum of mask IoU, pairs below
-    :data:`MATCH_IOU` left out. A find that is none of them is dropped if it lies mostly on tracks, or if
+    :data:`MATCH_IOU` left out. A detection that is none of them is dropped if it lies mostly on tracks, or if
     what drew most attention does. The others go to the lost tracks of their class (no pixel in ``tracked``),
     by the smallest sum of distances to where these were seen last; what remains is new.
 
@@ -71,7 +71,7 @@ def associate(
 
 
 def _on_track(entry: ClassInstance, tracked: FrameResult) -> bool:
-    """Whether a find shows what is followed: by most of its mask, or by what drew most attention to it."""
+    """Whether a detection shows a tracked object: by most of its mask, or by its highest attention."""
     followed = tracked.labels > 0
     if entry.point is not None and followed[entry.point[1], entry.point[0]]:
         return True

@@ -15,7 +15,7 @@ FORM = "ID:x0,y0,x1,y1 (left, top, right, bottom), such as 1:120,80,310,400"
 
 
 def parse_box(text: str, frame: int) -> list[Target]:
-    """The target that a box flag speaks of.
+    """The target that a box flag selects.
 
     Raises:
         PromptError: if it is malformed, inverted, or less than two pixels wide or high.

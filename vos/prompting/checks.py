@@ -1,4 +1,4 @@
-"""Whether prompts fit the frames they speak of."""
+"""Checks of prompts against the frames that they are for."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _check_box(box: NDArray[np.float32], size: tuple[int, int], target: Target, 
 
 
 def _inside(x0: float, y0: float, x1: float, y1: float, size: tuple[int, int], object_id: int) -> str:
-    """The part of the box in the image, as something to try; nothing if there is none to speak of."""
+    """The part of the box in the image, as something to try; nothing if there is hardly any."""
     right, bottom = min(x1, size[1] - 1), min(y1, size[0] - 1)
     if right - x0 < 1 or bottom - y0 < 1:
         return ""
@@ -122,6 +122,6 @@ def refuse_only_negative(targets: Iterable[Target]) -> None:
 
 
 def is_only_negative(prompt: Prompt) -> bool:
-    """Whether a prompt says where its object is not, and nothing else."""
+    """Whether a prompt has negative points alone."""
     only_points = prompt.box is None and prompt.mask is None and prompt.low_res is None
     return only_points and prompt.labels is not None and not prompt.labels.any()

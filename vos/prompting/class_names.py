@@ -3,7 +3,7 @@
 ::
 
     name -> detector: attention map -> a point on it and one off it, a box     (a detector gives the box only)
-         -> backbone -> cascaded refinement -> one of many -> masks
+         -> backbone -> cascaded refinement -> non-maximum suppression -> masks
 
 Which detections are objects that are tracked already is decided in :mod:`vos.prompting.association`.
 """
@@ -35,7 +35,7 @@ name."""
 
 @dataclass(frozen=True)
 class ClassNames:
-    """Who to follow, by name: every instance of every class, unless the settings say otherwise.
+    """Classes to track, by name: every instance of each, unless the settings limit them.
 
     Raises:
         PromptError: without a name, with an empty one, with one that is given twice, or with exemplars of
@@ -143,7 +143,7 @@ def class_instances(
 ) -> list[ClassInstance]:
     """The objects of the named classes in a frame, class by class as named, best first within a class.
 
-    Where two finds have nearly the same mask the better one stays, whatever its class: one object, one name.
+    Of two detections with nearly the same mask the better one stays, whatever its class.
     ``exemplars`` are boxes in this frame, for detectors that take them.
 
     Raises:
@@ -153,7 +153,7 @@ def class_instances(
 
     least = settings.min_score or 0.0
     shown: dict[str, Any] = {"exemplars": exemplars} if exemplars else {}
-    found = [entry for entry in detector.find(frame.image, names, **shown) if entry.score >= least]
+    found = [entry for entry in detector.detect(frame.image, names, **shown) if entry.score >= least]
     if not found:
         return []
     logits = logits_of(frame.image, found, backbone)
@@ -190,13 +190,13 @@ def prompts_of(found: Detection) -> list[Prompt]:
 def logits_of(
     image: NDArray[np.uint8], found: Sequence[Detection], backbone: Backbone
 ) -> NDArray[np.float32]:
-    """(N, H, W) logits of N finds: their own where the detector segments, else what a backbone makes of them
+    """(N, H, W) logits of N detections: their own where the detector segments, else a backbone's for them
     after the cascade: the prompt, then with the mask, then with its box.
 
-    Of a find's prompts the one counts whose mask the backbone thinks most of; the first of equals. If that
-    mask does not show what draws the name's attention (:data:`EXPLAINED`), the logits show nothing; but the
-    best find of a name falls back on the prompt whose mask does. ``found`` is best first; all prompts of all
-    finds are decoded in one call.
+    Of a detection's prompts the one counts whose mask has the highest score, the first of equals. If it
+    does not show what draws the name's attention (:data:`EXPLAINED`), the logits show nothing; but the best
+    detection of a name falls back on the prompt whose mask does. ``found`` is best first; all prompts of all
+    detections are decoded in one call.
     """
     own_logits = [entry.logits for entry in found if entry.logits is not None]
     if len(own_logits) == len(found):
@@ -227,7 +227,7 @@ def logits_of(
 def _explained(
     found: Sequence[Detection], rows: Sequence[int], masks: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """(P,) which of (P, H, W) masks, of finds ``rows``, show something that draws the name's attention.
+    """(P,) which of (P, H, W) masks, of detections ``rows``, show something that draws the name's attention.
 
     A mask that ran away from its region (over the ground, say) holds little of what its name is about.
     The best mask of the name is the measure, for attention may cover an object or only its telling parts.

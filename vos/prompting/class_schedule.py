@@ -46,7 +46,7 @@ class ClassPrompts(PromptSchedule):
 
     hint = (
         "check the names, look at more frames (--search-every, --search-frames, --start), accept weaker "
-        "finds (--min-score), or show the object with --box or --point"
+        "detections (--min-score), or show the object with --box or --point"
     )
     """What to try where nothing was found."""
 
@@ -167,7 +167,7 @@ class ClassPrompts(PromptSchedule):
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on where ``get_state`` was taken, without searching again."""
+        """Continue where ``get_state`` was called, without searching again."""
         self._first = [_detected(*entry) for entry in state["first"]]
         self.names.clear()
         self.names.update(state["names"])
@@ -230,7 +230,7 @@ class ClassPrompts(PromptSchedule):
         return accepted
 
     def _is_confident(self, instance: ClassInstance) -> bool:
-        """Whether a find has enough of a score to begin a track, given those of its class that did."""
+        """Whether a detection has enough of a score to begin a track, given those of its class that did."""
         if instance.point is None:
             return True
         scores = (entry["score"] for entry in self._found.values() if entry["name"] == instance.name)

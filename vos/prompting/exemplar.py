@@ -11,7 +11,7 @@ FORM = "NAME:x0,y0,x1,y1 (left, top, right, bottom), with ,- for a box that is n
 
 
 def parse_exemplar(text: str) -> Exemplar:
-    """The exemplar that a flag speaks of.
+    """The exemplar that a flag gives.
 
     Raises:
         PromptError: if it is malformed, inverted, or less than two pixels wide or high.

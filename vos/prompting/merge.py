@@ -1,4 +1,4 @@
-"""All that is said of one object in one frame, as one target."""
+"""All prompts for one object in one frame, as one target."""
 
 from __future__ import annotations
 

@@ -1,34 +1,30 @@
-"""Who to follow: from masks, points, boxes and prompt files to the first segmentation.
+"""Which objects to track: from masks, points, boxes and prompt files to the first segmentation.
 
-Two steps, because a point cannot be checked before its frame is read: :func:`load_prompts` turns what the
-user wrote into :class:`~vos.prompts.Target`; when the frame comes, :func:`decode_prompts` turns its
-targets into masks.
+There are two steps, because a point cannot be checked before its frame is read: :func:`load_prompts` turns
+what the user wrote into :class:`~vos.prompts.Target`; when the frame is read, :func:`decode_prompts` turns
+its targets into masks.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from ..errors import PromptError
 from ..frame import UPRIGHT, Frame, VideoInfo
 from ..notices import NOTICE
 from ..prompts import Target
+from ..registry import load
 from . import checks
-from .box import parse_box
 from .checks import check_targets, refuse_only_negative
 from .decoding import decode_prompts, needs_backbone
-from .mask import parse_mask
 from .mask_values import MaskValues
 from .merge import merge_targets
-from .point import parse_point
-from .prompt_file import parse_prompt_file
+from .registry import TARGET_SOURCES
 
 __all__ = [
-    "TARGET_SOURCES",
     "check_targets",
     "decode_prompts",
     "load_prompts",
@@ -37,23 +33,6 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
-
-TARGET_SOURCES: dict[str, Callable[..., list[Target]]] = {
-    "mask": parse_mask,
-    "point": parse_point,
-    "box": parse_box,
-    "prompts": parse_prompt_file,
-}
-"""Kind of prompt -> function of (what the user wrote, frame index it speaks of unless it says otherwise).
-
-Those of :data:`HAVE_MASKS` read mask files, and take ``values``, a MaskValues, too.
-
-To add a source, write one file here and add one line.
-"""
-
-
-HAVE_MASKS = frozenset({"mask", "prompts"})
-"""The sources that read mask files."""
 
 
 class FrameSource(Protocol):
@@ -75,8 +54,9 @@ def load_prompts(
     video: FrameSource | None = None,
     mask_values: MaskValues | str = MaskValues.AUTO,
     turn_masks: bool = False,
+    **others: Sequence[str | os.PathLike[str]],
 ) -> list[Target]:
-    """The targets that flags and files speak of; what is said of one object in one frame is one target.
+    """The targets that flags and files give; all prompts for one object in one frame are one target.
 
     Coordinates and masks are in pixels of the frames as they are read, after any resizing on reading.
 
@@ -85,21 +65,21 @@ def load_prompts(
         points: ``ID:x,y``, ``ID:x,y,+`` or ``ID:x,y,-``.
         boxes: ``ID:x0,y0,x1,y1`` with inclusive pixel indices.
         prompt_files: JSON files as described in docs/prompts.md.
-        frame: index of the frame that all of these speak of unless they say otherwise. None is the first
+        frame: index of the frame that all of these are for unless they say otherwise. None is the first
             frame of ``video``, or 0 without one.
         video: the frames to come, so that what does not fit them is refused before any work is done.
         turn_masks: masks were drawn on the stored pixels: turn them as the frames of ``video`` are turned.
         mask_values: how mask files are read, see :class:`~vos.prompting.mask_values.MaskValues`.
+        **others: of further sources in :data:`vos.prompting.registry.TARGET_SOURCES`, by their parameters.
 
     Raises:
         PromptError: for anything malformed, missing, contradictory or outside the frames of ``video``.
     """
-    given = [
-        *(("mask", os.fspath(path)) for path in masks),
-        *(("point", text) for text in points),
-        *(("box", text) for text in boxes),
-        *(("prompts", os.fspath(path)) for path in prompt_files),
-    ]
+    named = {"masks": masks, "points": points, "boxes": boxes, "prompt_files": prompt_files, **others}
+    sources = {source.parameter: source for source in TARGET_SOURCES.values()}
+    if unknown := sorted(set(named) - set(sources)):
+        raise TypeError(f"load_prompts() got an unexpected keyword argument {unknown[0]!r}")
+    given = [(sources[name], os.fspath(value)) for name, values in named.items() for value in values]
     if not given:
         raise PromptError(
             "no object to track: give a mask (-m first.png), a point (--point 1:x,y), "
@@ -110,11 +90,11 @@ def load_prompts(
         frame = 0 if video is None else next((first.index for first in video), 0)
     if frame < 0:
         raise PromptError(f"frame {frame} is negative; frames are counted from 0")
-    sources = {
-        kind: partial(parse, values=values) if kind in HAVE_MASKS else parse
-        for kind, parse in TARGET_SOURCES.items()
-    }
-    targets = merge_targets([target for kind, text in given for target in sources[kind](text, frame)])
+    targets: list[Target] = []
+    for source, text in given:
+        options = {"values": values} if source.has_masks else {}
+        targets += load(source.parser)(text, frame, **options)
+    targets = merge_targets(targets)
     if video is not None:
         if turn_masks:
             targets = checks.turn_masks(targets, video.info.turn)

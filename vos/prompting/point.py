@@ -16,7 +16,7 @@ SIGNS = {"+": 1, "-": 0}
 
 
 def parse_point(text: str, frame: int) -> list[Target]:
-    """The target that a point flag speaks of.
+    """The target that a point flag selects.
 
     Raises:
         PromptError: if it is malformed.

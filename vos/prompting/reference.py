@@ -1,4 +1,4 @@
-"""``--reference IMAGE_OR_FRAME --reference-mask MASK``: things to find in a video, shown by examples."""
+"""``--reference IMAGE_OR_FRAME --reference-mask MASK``: objects of other images, for a video."""
 
 from __future__ import annotations
 

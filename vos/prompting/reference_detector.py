@@ -40,14 +40,14 @@ class ReferenceDetector:
     """Finds the things that references show, by PerSAM (Zhang et al. 2023); a
     :class:`~vos.detectors.base.Detector`.
 
-    A find is scored by how similar the features under its mask are to the thing: 0 as the background of the
-    reference image, 1 as the thing there.
+    A detection is scored by the similarity of the features under its mask to the object: 0 as the background
+    of the reference image, 1 as the object there.
 
     Args:
-        references: the things; their names are those that can be found.
+        references: the objects; their names are those that can be found.
         make_backbone: makes the model that sees them; called once, at the first search.
         instances: looked for per thing and view, at most.
-        min_score: 0..1 that a find needs; None: 0.5.
+        min_score: 0..1 that a detection needs; None: 0.5.
         settings: of PerSAM.
     """
 
@@ -68,8 +68,8 @@ class ReferenceDetector:
         self._backbone: Backbone | None = None
 
     @torch.inference_mode()
-    def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Detection]:
-        """See :meth:`vos.detectors.base.Detector.find`; every find has a mask.
+    def detect(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Detection]:
+        """See :meth:`vos.detectors.base.Detector.detect`; every detection has a mask.
 
         Raises:
             PromptError: if a reference's mask covers no cell of the feature grid.
@@ -104,7 +104,7 @@ class ReferenceDetector:
         return learned
 
     def _judged(self, one: _Learned, instance: Instance) -> Detection | None:
-        """The instance as a find, if it is similar enough to the thing."""
+        """The instance as a detection, if it is similar enough to the reference."""
         box = tight_box(instance.mask)
         if box is None:
             return None

@@ -176,7 +176,7 @@ def benchmark_vos(
 
     Args:
         root: folder with ``JPEGImages`` and ``Annotations``.
-        layout: a name in :data:`vos.evaluation.vos_sets.PROTOCOLS`.
+        layout: a name in :data:`vos.evaluation.registry.PROTOCOLS`.
         output: folder for the results, made where absent.
         settings: of every run.
         seen: categories of the training set, for G.

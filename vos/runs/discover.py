@@ -12,15 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from ..backbones.registry import build_backbone
-from ..detectors.attention.registry import build_language_model
+from ..backbones.registry import build_backbone, has_weights
+from ..detectors.attention.registry import build_language_model, language_models
 from ..detectors.vl_sam.discovery import DiscoverSettings, Discovery, discover
-from ..detectors.vl_sam.vlm import CHECKPOINT
 from ..distribution import own_version
 from ..files import make_folder, write_bytes_atomic, write_text_atomic
 from ..formats.discoveries import image_entry, write_discoveries
@@ -45,21 +44,21 @@ PICTURES = "pictures"
 
 @dataclass(frozen=True)
 class DiscoverRunSettings:
-    """Settings of :func:`discover_video`: the words are those of the flags and of the keys of a recipe.
+    """Settings of :func:`discover_video`; the names are those of flags and of keys of a recipe.
 
     Raises:
         ValueError: for a value out of range.
     """
 
-    detector: Literal["vlm"] = "vlm"
-    """What says what there is: a generative model in
+    detector: str = "vlm"
+    """The model that names the objects: a generative one in
     :data:`vos.detectors.attention.registry.LANGUAGE_MODELS`."""
     weights: str | None = None
     """Folder with its weights; None: the local cache."""
     model: str = "classical"
-    """What makes masks of points: a name in :data:`vos.backbones.registry.BACKBONES`."""
+    """The backbone that turns points into masks: a name in :data:`vos.backbones.registry.BACKBONES`."""
     device: str = "cpu"
-    """Where both run."""
+    """Where both models run."""
     temperature: float = 0.8
     """Of sampling answers (the paper's); 0 takes the likeliest word."""
     top_p: float = 0.1
@@ -72,6 +71,9 @@ class DiscoverRunSettings:
     """The method's own."""
 
     def __post_init__(self) -> None:
+        known = language_models("generative")
+        if self.detector not in known:
+            raise ValueError(f"unknown detector {self.detector!r}; choose one of {', '.join(known)}")
         if self.temperature < 0 or not 0 < self.top_p <= 1:
             raise ValueError(
                 f"temperature must be 0 or more and top_p above 0 and at most 1, "
@@ -171,9 +173,7 @@ def _find_in_all(
 ) -> None:
     """The frames that are not done yet."""
     asking = model or build_discoverer_of(settings)
-    masking = backbone or build_backbone(
-        settings.model, **({} if settings.model == "classical" else {"device": settings.device})
-    )
+    masking = backbone or build_backbone_of(settings)
     pictures = items.layout.paths.get(PICTURES)
     for frame in video:
         if frame.name in items.done:
@@ -224,15 +224,25 @@ def _finish(items: ItemRun, identity: dict[str, Any], settings: DiscoverRunSetti
     )
 
 
+def build_backbone_of(settings: DiscoverRunSettings) -> Backbone:
+    """The backbone that turns points into masks.
+
+    Raises:
+        ModelError: unknown, or its weights are missing.
+    """
+    options = {"device": settings.device} if has_weights(settings.model) else {}
+    return build_backbone(settings.model, **options)
+
+
 def build_discoverer_of(settings: DiscoverRunSettings) -> VisionLanguageModel:
-    """The model that says what there is.
+    """The model that names the objects.
 
     Raises:
         ModelError: if its weights are missing, or it does not read images as tokens.
     """
     model: VisionLanguageModel = build_language_model(
         settings.detector,
-        checkpoint=CHECKPOINT if settings.weights is None else settings.weights,
+        checkpoint=settings.weights,
         device=settings.device,
         temperature=settings.temperature,
         top_p=settings.top_p,
@@ -254,7 +264,7 @@ def _identity(video: Video, settings: DiscoverRunSettings, layout: Layout) -> di
 
 
 def _draw(path: Path, frame: Frame, found: Sequence[Discovery]) -> None:
-    """The image with the best finds drawn over it, as many as a label map holds, the best on top."""
+    """The image with the best detections drawn over it, as many as a label map holds, the best on top."""
     shown = list(enumerate(found[:MAX_OBJECTS], start=1))[::-1]
     labels = np.zeros(frame.size, dtype=np.uint8)
     if shown:

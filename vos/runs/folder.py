@@ -55,9 +55,9 @@ class RunFolder:
         self.extension: Extension | None = None
         """What a finished run leaves to do of this one, where it can be extended to it."""
         self.resumed = False
-        """Whether a stopped run goes on, which may have left masks even where it has no checkpoint yet."""
+        """Whether a stopped run is resumed, which may have left masks even where it has no checkpoint yet."""
         self.checkpoint: dict[str, Any] | None = None
-        """What the latest checkpoint holds, where a stopped run goes on."""
+        """What the latest checkpoint holds, where a stopped run is resumed."""
         self._written: IO[str] | None = None
 
     @property
@@ -135,7 +135,7 @@ def claim(
 
     Args:
         layout: where results go.
-        identity: what makes the run what it is, JSON-able: a stopped run goes on only with an equal one,
+        identity: what makes the run what it is, JSON-able: a stopped run is resumed only with an equal one,
             ``end`` apart.
         resume: continue from what is there; with nothing there, begin.
         overwrite: replace what an earlier run left here, and nothing else, once the new results are complete.
@@ -234,7 +234,7 @@ def _extension(layout: Layout, finished: Mapping[str, Any], identity: Mapping[st
 
 
 def _resume(folder: RunFolder, before: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
-    """Go on with the stopped run in the folder's layout."""
+    """Continue the stopped run in the folder's layout."""
     _refuse_differences(folder.layout, before, identity, ("settings.end", "input.path"))
     folder.checkpoint = _load_checkpoint(folder.layout)
     folder.resumed = True

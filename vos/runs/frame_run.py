@@ -135,7 +135,7 @@ class FrameRun(Run):
     def whereabouts(self) -> str:
         """How far the run is, and how to continue it."""
         if self.has_results and self.state.stage == "backward":
-            return f"{self.counted()} done of those before the prompts; --resume goes on"
+            return f"{self.counted()} done of those before the prompts; --resume continues"
         return super().whereabouts()
 
     def _restore(self) -> None:

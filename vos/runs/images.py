@@ -1,4 +1,4 @@
-"""Single images in memory: masks from prompts, from class names, and from one example."""
+"""Single images in memory: masks from prompts, from class names, without any, and from one example."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..backbones.registry import build_backbone
 from ..detectors.registry import build_detector
 from ..frame import Frame
-from ..ops.overlap import paint
+from ..ops.overlap import paint, paint_by
 from ..prompting.decoding import decode_prompts
 from ..prompts import Prompt, Target
 from ..results import FrameResult, Source
@@ -19,6 +19,7 @@ from ..results import FrameResult, Source
 if TYPE_CHECKING:
     from ..backbones.base import Backbone
     from ..detectors.base import Detector
+    from ..detectors.vl_sam.vlm import VisionLanguageModel
 
 Image = NDArray[np.uint8]
 """(H, W, 3) uint8 RGB."""
@@ -77,6 +78,47 @@ def detect(
     confidence = {k: entry.score for k, entry in zip(ids, instances, strict=True)}
     result = FrameResult(0, label_instances(instances, ids), confidence, source=Source.DETECTED)
     return result, {k: entry.name for k, entry in zip(ids, instances, strict=True)}
+
+
+def discover(
+    image: Image,
+    *,
+    detector: str | VisionLanguageModel = "vlm",
+    backbone: str | Backbone = "classical",
+    **settings: Any,
+) -> tuple[FrameResult, dict[int, str]]:
+    """The objects in an image without class names (VL-SAM, Lin et al. 2024), best first, with ids from 1, and
+    the name that the model has for each.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        detector: a generative model in :data:`vos.detectors.attention.registry.LANGUAGE_MODELS`, or a model.
+        backbone: makes the masks; see :func:`segment_image`.
+        **settings: of :class:`~vos.runs.discover.DiscoverRunSettings`, such as ``weights``, ``device`` or
+            ``discover={"questions": 10, "tiles": True}``.
+
+    Raises:
+        SettingsError: for an unknown setting, or one of the wrong type.
+        ModelError: for an unknown detector or backbone, or weights that are missing or unusable.
+    """
+    from ..detectors.vl_sam.discovery import discover as find
+    from ..settings import override
+    from .discover import DiscoverRunSettings, build_backbone_of, build_discoverer_of
+
+    given: dict[str, Any] = dict(settings)
+    given |= {"detector": detector} if isinstance(detector, str) else {}
+    given |= {"model": backbone} if isinstance(backbone, str) else {}
+    chosen = override(DiscoverRunSettings(), given)
+    model = build_discoverer_of(chosen) if isinstance(detector, str) else detector
+    masking = build_backbone_of(chosen) if isinstance(backbone, str) else backbone
+    found = find(image, model, masking, chosen.discover)
+    if not found:
+        return FrameResult(0, np.zeros(image.shape[:2], np.uint8)), {}
+    ids = range(1, len(found) + 1)
+    labels = paint_by([entry.mask for entry in found], ids, ids)  # the better one wins
+    confidence = {k: entry.score for k, entry in zip(ids, found, strict=True)}
+    names = {k: entry.name for k, entry in zip(ids, found, strict=True)}
+    return FrameResult(0, labels, confidence, source=Source.DETECTED), names
 
 
 def persam(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..backbones.features import with_features
-from ..backbones.registry import BACKBONES, backbone_name, build_backbone
+from ..backbones.registry import build_backbone, has_weights
 from ..detectors.registry import build_detector
 from ..prompting.class_names import ClassNames
 from ..prompting.class_schedule import ReferencePrompts
@@ -64,7 +64,7 @@ def backbone_of(tracker: Tracker) -> Backbone:
 
 
 def matching_backbone_of(tracker: Tracker) -> Backbone:
-    """The model in whose features things are found again: the tracker's own, or the classical one."""
+    """The model whose features re-identify objects: the tracker's own, or the classical one."""
     if tracker.info.backbone is not None:
         return tracker.info.backbone
     from ..backbones.feature_cache import FeatureCache
@@ -73,7 +73,7 @@ def matching_backbone_of(tracker: Tracker) -> Backbone:
 
 
 def build_detector_of(settings: TrackSettings) -> Detector:
-    """The model that knows what class names look like.
+    """The detector of class names.
 
     Raises:
         ModelError: unknown, or its weights are missing.
@@ -94,11 +94,11 @@ def reference_prompts(
     make_backbone: Callable[[], Backbone],
     make_matching: Callable[[], Backbone],
 ) -> ReferencePrompts:
-    """The schedule that finds the things of references, one instance of each unless the settings say more.
+    """The schedule that detects the objects of references, one instance of each by default.
 
     Args:
-        references: the things.
-        settings: ``reference`` says what finds them, ``classes`` where and how often they are looked for.
+        references: the objects.
+        settings: ``reference`` names the detector, ``classes`` has where and how often they are searched for.
         make_backbone: makes the model that turns boxes into masks.
         make_matching: makes the model that compares, where the settings name none.
     """
@@ -112,7 +112,7 @@ def reference_prompts(
             return make_matching()
         options = {"device": settings.device, "dtype": settings.dtype, "checkpoint": chosen.checkpoint}
         name = chosen.backbone or "classical"
-        if BACKBONES[backbone_name(name)].weights == "none":
+        if not has_weights(name):
             options = {}
         backbone = build_backbone(name, **options)
         return with_features(backbone, chosen.features, chosen.features_weights, device=settings.device)

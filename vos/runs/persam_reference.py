@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..backbones.base import Backbone, FrameFeatures
 from ..backbones.features import with_features
-from ..backbones.registry import build_backbone
+from ..backbones.registry import build_backbone, has_weights
 from ..errors import PromptError, SettingsError
 from ..prompting.checks import check_mask_size
 from ..prompting.mask import read_masks
@@ -55,7 +55,7 @@ def build_backbone_of(settings: PersamRunSettings) -> Backbone:
         ModelError: unknown, or its weights are missing or unusable.
     """
     options: dict[str, Any] = {}
-    if settings.model != "classical":
+    if has_weights(settings.model):
         options = {"device": settings.device, "dtype": settings.dtype}
     if settings.checkpoint is not None:
         options["checkpoint"] = settings.checkpoint

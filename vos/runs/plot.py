@@ -21,7 +21,7 @@ from ..results import FrameResult, object_ids
 Points = list[tuple[float, float]]
 
 WIDTH, LEFT, RIGHT = 900, 40, 740
-"""Pixels: of the picture, and where its curves begin and end."""
+"""Pixels: of the image, and where its curves begin and end."""
 HEIGHT, GAP, MARGIN = 180, 30, 20
 """Pixels: of a panel, above it, and below the last."""
 FONT = 12

@@ -1,4 +1,4 @@
-"""One frame as a picture: to look coordinates up, and to see the first masks before a run."""
+"""One frame as an image: to look coordinates up, and to see the first masks before a run."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def preview(
         video: the frames.
         targets: prompts; those of later frames are left out.
         settings: the engine, and how overlays look.
-        grid: draw coordinates over the picture.
+        grid: draw coordinates over the image.
         tracker, backbone: to use in place of those that the settings name.
 
     Raises:
@@ -180,7 +180,7 @@ def offer(
 
 
 def write_offer(path: Path, made: Offer, *, overwrite: bool = False) -> list[Path]:
-    """Write the picture of an offer, and beside it ``<stem>-1.png``, ``-2``, ...: masks to track from.
+    """Write the image of an offer, and beside it ``<stem>-1.png``, ``-2``, ...: masks to track from.
 
     Returns:
         The mask files.

@@ -110,7 +110,7 @@ def plan_swap(layout: Layout) -> None:
 
 
 def swap(layout: Layout, keep: Sequence[str] = ()) -> None:
-    """Remove the earlier results and move the new ones into their place; goes on where it was stopped.
+    """Remove the earlier results and move the new ones into their place; continues where it was stopped.
 
     Raises:
         OutputError: a file cannot be removed or moved; the next claim of the place tries again.

@@ -95,7 +95,7 @@ class Run(ABC):
         if self.folder.replaces:
             return (
                 f"{done}, and the earlier result is as it was; "
-                "the same command with --resume in place of --overwrite goes on"
+                "the same command with --resume in place of --overwrite continues"
             )
         return (
             f"{done}, with complete {self.results} in {self.layout.paths[self.results]}; "

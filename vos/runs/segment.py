@@ -1,4 +1,4 @@
-"""Label maps of named classes for many images: written as they are done, resumed where they were stopped.
+"""Label maps of named classes for many images, each written when it is done; an interrupted run resumes.
 
 Importing this imports torch.
 """
@@ -16,13 +16,15 @@ from typing import Any
 from ..detectors.attention.blip import BlipMatcher, EncodedPrompts
 from ..detectors.attention.segment import ImageClasses, SegmentSettings, segment_images
 from ..distribution import own_version
-from ..errors import OutputError
+from ..errors import InputError, OutputError
 from ..files import make_folder, write_bytes_atomic, write_text_atomic
 from ..formats.index_png import encode_index_png
 from ..names import check_name
 from ..video.images import read_image
 from .fingerprint import fingerprint_file, versions
 from .folder import PROGRAM, Layout, claim
+from .matcher import MatcherSettings, build_matcher, encode_names
+from .rank_layers import scores_of
 from .runner import ItemRun
 from .summary import Progress
 
@@ -51,11 +53,11 @@ def segment_files(
     images: Sequence[Path],
     names: Sequence[str],
     output: str | os.PathLike[str],
-    matcher: BlipMatcher,
-    encoded: EncodedPrompts,
     settings: SegmentSettings | None = None,
     *,
-    model: dict[str, Any] | None = None,
+    model: MatcherSettings | None = None,
+    multi_prompt: bool = False,
+    best_layers: bool = False,
     resume: bool = False,
     overwrite: bool = False,
     progress: Callable[[Progress], None] | None = None,
@@ -69,25 +71,37 @@ def segment_files(
         images: files, whose stems name the results.
         names: the classes.
         output: folder for the results, made where absent.
-        matcher, encoded: the model, and the names as it has encoded them.
         settings: how attention becomes label maps; None: the defaults.
-        model: what chose the matcher, for the record and the check on resuming.
+        model: the matching model; None: the default one.
+        multi_prompt: with the synonyms of every class as well.
+        best_layers: read the two layers that InfoScore ranks first on these images, in place of those of
+            ``settings``.
         resume: do what an earlier run of the same settings left to do.
         overwrite: replace an earlier result when the new one is complete.
         progress: called after every image.
 
     Raises:
         OutputError: two images of one name; or there is a result already, or the folder cannot be used.
+        PromptError: for names that the model cannot use.
+        ModelError: if the model's weights are missing.
+        InputError: for ``best_layers`` on a single image.
         MediaError: an image cannot be read.
-        PartialResultError, InterruptedRunError: after the first image; ``resume`` goes on.
+        PartialResultError, InterruptedRunError: after the first image; ``resume`` continues.
     """
-    settings = settings or SegmentSettings()
+    settings, model = settings or SegmentSettings(), model or MatcherSettings()
     _check_names(images)
+    if best_layers and len(images) < 2:
+        raise InputError("layers are ranked by comparing images: give at least two, or name the layers")
+    matcher = build_matcher(model)
+    encoded = encode_names(matcher, names, multi_prompt=multi_prompt)
+    if best_layers:
+        ranking = scores_of(matcher, encoded, images, batch_size=settings.batch_size).ranking
+        settings = dataclasses.replace(settings, layers=ranking[:2])
     layout = segment_layout(output)
     identity = {
         "version": own_version(),
         "settings": {**dataclasses.asdict(settings), "batch_size": None},
-        "model": model or {},
+        "model": {**dataclasses.asdict(model), "multi_prompt": multi_prompt},
         "classes": list(names),
         "input": {path.stem: fingerprint_file(path) for path in images},
         "outputs": {name: os.path.relpath(path, layout.folder) for name, path in layout.paths.items()},

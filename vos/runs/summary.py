@@ -1,4 +1,4 @@
-"""What a run tells while it goes on, and when it is done."""
+"""What a run reports while it works, and when it is done."""
 
 from __future__ import annotations
 

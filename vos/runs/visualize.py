@@ -36,7 +36,7 @@ PLOTS = (".svg", ".png")
 HIT, MISS, FALSE = (0, 158, 115), (230, 159, 0), (213, 94, 0)
 """Colours of pixels that are right, left out, and too many."""
 CELLS = 12
-"""Pictures of a contact sheet."""
+"""Images of a contact sheet."""
 ANIMATION_WIDTH = 480
 """Pixels, at most: animations are for pages."""
 DEFAULT_STEP = 0.04
@@ -46,19 +46,19 @@ DEFAULT_STEP = 0.04
 def visualize(
     annotations: Annotations,
     output: Path,
-    pictures: Pictures | None,
+    images: Pictures | None,
     settings: OverlaySettings,
     *,
     truth: Annotations | None = None,
     trails: int = 0,
     plot: bool = False,
 ) -> None:
-    """Write one picture of a result; the suffix of ``output`` says which.
+    """Write one image of a result; the suffix of ``output`` says which.
 
     Args:
         annotations: what to show.
         output: ``.mp4``, ``.gif``, ``.webp``, ``.png`` (contact sheet, or plot) or ``.svg`` (plot).
-        pictures: the video; not needed for a plot.
+        images: the video; not needed for a plot.
         settings: how the overlay looks.
         truth: shown beside the overlay as hits, misses and false pixels; a plot shows J.
         trails: frames over which the way of an object's centroid is drawn, 0 for none.
@@ -77,12 +77,12 @@ def visualize(
     if plot or suffix == ".svg":
         write_plot(output, annotations, truth)
         return
-    if pictures is None:
+    if images is None:
         raise InputError(f"{output} shows the frames: give the video with --video")
-    refuse_input(output, pictures.paths)
-    shown = _drawn(annotations, pictures, settings, truth, trails)
+    refuse_input(output, images.paths)
+    shown = _drawn(annotations, images, settings, truth, trails)
     if suffix == ".mp4":
-        writer = _Shown(output, VideoFacts(annotations.fps, audio=audio_source(pictures)), settings.crf)
+        writer = _Shown(output, VideoFacts(annotations.fps, audio=audio_source(images)), settings.crf)
         with writer:
             for frame, picture in shown:
                 writer.drawn = picture
@@ -96,7 +96,7 @@ def visualize(
 
 
 class _Shown(VideoWriter):
-    """A video of pictures that are drawn already."""
+    """A video of images that are drawn already."""
 
     def __init__(self, path: Path, facts: VideoFacts, crf: int) -> None:
         encoding = Encoding("libx264", "yuv420p", {**X264, "crf": str(crf)}, even=True)
@@ -109,7 +109,7 @@ class _Shown(VideoWriter):
 
 def _drawn(
     annotations: Annotations,
-    pictures: Pictures,
+    images: Pictures,
     settings: OverlaySettings,
     truth: Annotations | None,
     trails: int,
@@ -117,7 +117,7 @@ def _drawn(
     """Every frame with what is shown of it."""
     expected = None if truth is None else with_truth(annotations, truth)
     ways = Trails(trails, settings.palette) if trails else None
-    for frame, result in with_frames(annotations, pictures):
+    for frame, result in with_frames(annotations, images):
         drawn = draw_overlay(frame.image, result, settings=settings, names=annotations.names)
         if ways is not None:
             ways.draw(drawn, result)
@@ -170,7 +170,7 @@ def compare(image: NDArray[np.uint8], labels: Labels, truth: Labels) -> NDArray[
 
 
 def _sheet(output: Path, shown: Iterator[tuple[Frame, NDArray[np.uint8]]], count: int) -> None:
-    """At most :data:`CELLS` pictures, evenly over time, in rows of four."""
+    """At most :data:`CELLS` images, evenly over time, in rows of four."""
     wanted = set(np.linspace(0, count - 1, min(CELLS, count)).round().astype(int).tolist())
     cells = [_small(picture) for n, (_, picture) in enumerate(shown) if n in wanted]
     if not cells:
@@ -184,18 +184,18 @@ def _sheet(output: Path, shown: Iterator[tuple[Frame, NDArray[np.uint8]]], count
 
 def _animation(output: Path, shown: Iterator[tuple[Frame, NDArray[np.uint8]]], kind: str) -> None:
     """A GIF or WebP that repeats; every frame lasts until the next."""
-    pictures: list[Image.Image] = []
+    images: list[Image.Image] = []
     times: list[float] = []
     for frame, picture in shown:
-        pictures.append(Image.fromarray(_small(picture)))
+        images.append(Image.fromarray(_small(picture)))
         times.append(frame.index * DEFAULT_STEP if frame.time is None else frame.time)
-    if not pictures:
+    if not images:
         raise InputError("there is no frame to show")
     steps = [round(1000 * step) if step > 0 else round(1000 * DEFAULT_STEP) for step in np.diff(times)]
     steps.append(steps[-1] if steps else round(1000 * DEFAULT_STEP))
     with replacing(output) as temporary:
-        pictures[0].save(
-            temporary, format=kind, save_all=True, append_images=pictures[1:], duration=steps, loop=0
+        images[0].save(
+            temporary, format=kind, save_all=True, append_images=images[1:], duration=steps, loop=0
         )
 
 

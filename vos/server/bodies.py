@@ -81,7 +81,7 @@ async def read_json(request: Request, fields: Mapping[str, tuple[type, ...]]) ->
     return {name: content.get(name) for name in fields}
 
 
-TEXT, WHOLE, FLAG, LIST, MAPPING = (str,), (int,), (bool,), (list,), (dict,)
+TEXT, WHOLE, FLAG, LIST = (str,), (int,), (bool,), (list,)
 NUMBER = (float, int)
 _NAMES = {
     str: "text",

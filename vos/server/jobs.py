@@ -81,11 +81,6 @@ class Job:
         """Have it stop at its next report."""
         self._is_cancelled.set()
 
-    @property
-    def is_cancelled(self) -> bool:
-        """Whether :meth:`cancel` was called."""
-        return self._is_cancelled.is_set()
-
 
 @dataclass(frozen=True)
 class Kind:

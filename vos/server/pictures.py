@@ -1,8 +1,8 @@
-"""Pictures of a video as JPEG: decoded in runs by one thread, and kept on the disk.
+"""Images of a video as JPEG: decoded in runs by one thread, and kept on the disk.
 
-Entering a video in its middle costs up to a whole group of pictures, the next frame very little. So the
-decoder goes on from where it is if the wanted frame is near, runs ahead when nothing is wanted, and decodes a
-stretch before a frame when the frames are asked for backwards.
+Entering a video in its middle costs up to a whole group of images, the next frame very little. So the
+decoder continues from where it is if the wanted frame is near, runs ahead when nothing is wanted, and decodes
+a stretch before a frame when the frames are asked for backwards.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ NEAR = 24
 AHEAD = 50
 """Frames that are decoded ahead when nothing is wanted."""
 COARSE = 300
-"""Pictures all over the video that are made when there is nothing else to do, to be shown while a jump is
+"""Images all over the video that are made when there is nothing else to do, to be shown while a jump is
 decoded; of frames that are cheap to enter, and :data:`COARSE_WIDTH` wide."""
 COARSE_WIDTH = WIDTHS[0]
 FRAME_BYTES = 128 << 20
@@ -46,14 +46,14 @@ FRAME_BYTES = 128 << 20
 
 
 def width_of(wanted: int | None, width: int) -> int:
-    """The width of the picture for a wanted one: see :data:`WIDTHS`; at most that of the frame."""
+    """The width of the image for a wanted one: see :data:`WIDTHS`; at most that of the frame."""
     if wanted is None:
         return width
     return min(next((w for w in WIDTHS if w >= wanted), width), width)
 
 
 def encode_jpeg(frame: Frame, width: int) -> bytes:
-    """The picture of a frame, ``width`` pixels wide."""
+    """The image of a frame, ``width`` pixels wide."""
     image, (height, full) = frame.image, frame.size
     if width < full:
         size = (width, max(1, round(height * width / full)))
@@ -82,7 +82,7 @@ class PictureStore:
         self._scan()
 
     def get(self, index: int, width: int) -> bytes | None:
-        """The picture, if it is there."""
+        """The image, if it is there."""
         group = (width, index // GROUP)
         with self._lock:
             if index not in self._groups.get(group, {}):
@@ -98,12 +98,12 @@ class PictureStore:
             return None
 
     def has(self, index: int, width: int) -> bool:
-        """Whether the picture is there."""
+        """Whether the image is there."""
         with self._lock:
             return index in self._groups.get((width, index // GROUP), {})
 
     def put(self, index: int, width: int, data: bytes) -> None:
-        """Keep a picture; a full disk is no error."""
+        """Keep an image; a full disk is no error."""
         path = self._path(index, width)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +120,7 @@ class PictureStore:
         self._shrink()
 
     def nearest(self, index: int, width: int) -> tuple[int, int] | None:
-        """Frame and width of the picture nearest to a frame, rather of this width than of another."""
+        """Frame and width of the image nearest to a frame, rather of this width than of another."""
         with self._lock:
             if not self._groups:
                 return None
@@ -163,24 +163,24 @@ class PictureStore:
 
 
 class Wanted:
-    """A picture or a decoded frame that somebody waits for."""
+    """An image or a decoded frame that somebody waits for."""
 
     def __init__(self, index: int, width: int | None, number: int) -> None:
         self.index = index
         self.width = width
-        """Of the picture; None for the decoded frame itself."""
+        """Of the image; None for the decoded frame itself."""
         self.number = number
         """Counts what was asked for."""
         self.future: Future[Any] = Future()
 
 
 class Pictures:
-    """The pictures of one video. All methods may be called from any thread.
+    """The images of one video. All methods may be called from any thread.
 
     Args:
         open_video: called in the decoding thread, once.
         frames: number of frames.
-        store: keeps pictures.
+        store: keeps images.
     """
 
     def __init__(self, open_video: Callable[[], Video], frames: int, store: PictureStore) -> None:
@@ -199,7 +199,7 @@ class Pictures:
         self._position = 0
         self._ahead = 0
         self._coarse: list[int] | None = None
-        """Frames of which coarse pictures are to be made; None: not known yet."""
+        """Frames of which coarse images are to be made; None: not known yet."""
         self._thread: threading.Thread | None = None
 
     def picture(self, index: int, width: int) -> Future[Any]:
@@ -313,7 +313,7 @@ class Pictures:
             self._serve(self._next())
 
     def _make_coarse(self) -> None:
-        """One coarse picture, or a plan for them."""
+        """One coarse image, or a plan for them."""
         video = self._opened()
         width = min(COARSE_WIDTH, video.info.width)
         if self._coarse is None:
@@ -348,7 +348,7 @@ class Pictures:
         return frame
 
     def _serve(self, frame: Frame) -> None:
-        """Keep a frame and its picture, and answer those who wait for it."""
+        """Keep a frame and its image, and answer those who wait for it."""
         with self._changed:
             self._kept[frame.index] = frame
             self._kept.move_to_end(frame.index)
@@ -383,7 +383,7 @@ class Pictures:
 
 
 def store_folder(cache: Path, digest: str) -> Path:
-    """Where the pictures of a video are kept."""
+    """Where the images of a video are kept."""
     return cache / "pictures" / digest[:16]
 
 

@@ -1,4 +1,4 @@
-"""Who may ask: one middleware in front of everything.
+"""Access control: one middleware in front of everything.
 
 A page of a browser is an open door to servers of the same machine. Against other sites: the ``Host`` header
 (DNS rebinding), ``Origin`` and a header that no form can send (forged requests), a cookie with

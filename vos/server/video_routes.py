@@ -29,7 +29,7 @@ MOST_FRAMES = 200
 """Of masks in one answer."""
 SHORTEST_DIGEST = 8
 WARM_UP_AFTER = 0.5
-"""Seconds after a picture."""
+"""Seconds after an image."""
 ANYTHING = (str, dict)
 
 

@@ -1,4 +1,4 @@
-"""An open project and everything that serves it: pictures, segmenter, jobs, and the feed of what happens."""
+"""An open project and everything that serves it: images, segmenter, jobs, and the feed of what happens."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .timeline import Timelines
 logger = logging.getLogger(__name__)
 
 PICTURE_BYTES = 2 << 30
-"""Of the pictures kept on the disk, for each video."""
+"""Of the images kept on the disk, for each video."""
 SESSION_AGE = 86400.0
 """Seconds after which what a killed server left in the cache is deleted."""
 CACHE = "cache"
@@ -97,7 +97,7 @@ class Workspace:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
     def pictures(self, key: str) -> Pictures:
-        """The pictures of a video.
+        """The images of a video.
 
         Raises:
             InputError: for an unknown video.

@@ -103,7 +103,7 @@ class MaskTracker(ABC, Generic[S]):
 
     @abstractmethod
     def _result(self, state: S, frame: Frame) -> FrameResult:
-        """What the state says of its newest frame; confidence and source as for tracked objects."""
+        """The result of the newest frame; confidence and source as for tracked objects."""
 
     @abstractmethod
     def _to_dict(self, state: S) -> dict[str, Any]:

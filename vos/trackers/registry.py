@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..backbones.registry import BACKBONES, backbone_name
+from ..backbones.registry import BACKBONES, backbone_name, has_weights
 from ..errors import ModelError, SettingsError
 from ..notices import warn_renamed
 from ..registry import load, unknown
@@ -277,4 +277,4 @@ def _is_free(model: str) -> bool:
     """Whether a model has no weights."""
     name, over = split_model(model)
     entry = TRACKERS[name]
-    return entry.weights == "none" or (over is not None and BACKBONES[over].weights == "none")
+    return entry.weights == "none" or (over is not None and not has_weights(over))

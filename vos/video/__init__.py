@@ -8,12 +8,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
-from importlib import import_module
-from pathlib import Path
+from collections.abc import Collection
 from typing import Any
 
 from ..errors import InputError, MediaError
+from ..registry import load, unknown
 from .base import Reader
 from .facts import Probe
 from .fetch import Fetched, is_address
@@ -25,22 +24,12 @@ from .source import find_source
 __all__ = ["READERS", "Probe", "Reader", "Size", "Video", "open_video", "parse_size", "probe"]
 
 
-def _lazy(module: str, name: str) -> Callable[[Path], Reader]:
-    """A reader of files whose module is imported when it is used."""
-
-    def build(path: Path) -> Reader:
-        reader: Reader = getattr(import_module(module, __package__), name)(path)
-        return reader
-
-    return build
-
-
-READERS: dict[str, Callable[[Path], Reader]] = {
-    "auto": _lazy(".pyav_reader", "PyAVReader"),
-    "pyav": _lazy(".pyav_reader", "PyAVReader"),
-    "decord": _lazy(".decord_reader", "DecordReader"),
+READERS: dict[str, str] = {
+    "auto": "vos.video.pyav_reader:PyAVReader",
+    "pyav": "vos.video.pyav_reader:PyAVReader",
+    "decord": "vos.video.decord_reader:DecordReader",
 }
-"""Name (the ``--reader`` of the command line) -> reader. To add one, write one file here and add one line."""
+"""Name (``--reader``) -> ``module:class``, built with a path. To add one, write one file and add one line."""
 
 
 def open_video(
@@ -73,7 +62,7 @@ def open_video(
         InputError: if nothing can be selected like this, or there is no such reader.
     """
     if reader not in READERS:
-        raise InputError(f"unknown reader {reader!r}; choose one of {', '.join(READERS)}")
+        raise unknown(InputError, "reader", reader, READERS)
     if isinstance(size, str):
         size = parse_size(size)
     selection = {"start": start, "end": end, "stride": stride, "size": size}
@@ -100,7 +89,7 @@ def _opened(
     """The video in files that are here."""
     found = find_source(source, leave_out)
     if not found.is_images:
-        return Video(READERS[reader](found.paths[0]), **selection, fetched=fetched)
+        return Video(load(READERS[reader])(found.paths[0]), **selection, fetched=fetched)
     if reader != "auto":
         raise InputError(f"reader {reader} is for video files, and {found.text} is images; leave it out")
     from .images import ImageReader

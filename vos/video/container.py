@@ -1,4 +1,4 @@
-"""Opening a video file with FFmpeg, its packets, and the pictures they decode to."""
+"""Opening a video file with FFmpeg, its packets, and the images they decode to."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .truncation import missing_bytes
 NO_TIME = int(np.iinfo(np.int64).min)
 """Stands for a missing timestamp."""
 _NOT_VIDEO = frozenset(("tty", "bin", "xbin", "adf", "idf"))
-"""FFmpeg's readers of text as a picture of a terminal."""
+"""FFmpeg's readers of text as an image of a terminal."""
 
 
 def _options() -> dict[str, str]:
@@ -29,7 +29,7 @@ def _options() -> dict[str, str]:
 
 
 class Damage(Exception):
-    """Decoding cannot go on; the message says why. Every picture before it has been yielded."""
+    """Decoding cannot go on; the message says why. Every image before it has been yielded."""
 
 
 @contextlib.contextmanager
@@ -74,7 +74,7 @@ def video_stream(container: av.container.InputContainer, path: Path) -> av.Video
 
 
 def is_cover(stream: av.VideoStream) -> bool:
-    """Whether the stream is a picture that goes with music and not a video."""
+    """Whether the stream is an image that goes with music and not a video."""
     return bool(stream.disposition & Disposition.attached_pic)
 
 
@@ -128,14 +128,14 @@ def read_packets(path: Path) -> Packets:
 
 
 def decode(path: Path, packets: Packets | None = None, first: int = 0) -> Iterator[av.VideoFrame]:
-    """Pictures in order of presentation, decoded from packet number ``first`` on.
+    """Images in order of presentation, decoded from packet number ``first`` on.
 
-    ``packets`` is needed where ``first`` is not 0. Errors before the first picture are passed over: a
+    ``packets`` is needed where ``first`` is not 0. Errors before the first image are passed over: a
     recording may begin between keyframes.
 
     Raises:
         MediaError: if the file cannot be opened.
-        Damage: where the data is damaged or the file ends too early, after the pictures before it.
+        Damage: where the data is damaged or the file ends too early, after the images before it.
     """
     with _opened_at(path, packets, first) as (stream, feed):
         context = stream.codec_context

@@ -26,18 +26,18 @@ def probe_file(text: str, path: Path, *, count: bool) -> Probe:
     """See :func:`vos.video.probe`."""
     reader = PyAVReader(path)
     packets = reader.packets
-    picture = next(decode(path))
-    orientation = orientation_of(picture)
+    image = next(decode(path))
+    orientation = orientation_of(image)
     num_frames, counted_by, damage = _count(reader, count)
     shown = np.sort(packets.pts[(packets.pts != NO_TIME) & ~packets.is_hidden])
     with open_container(path) as container:
         stream = video_stream(container, path)
-        components = picture.format.components
+        components = image.format.components
         declared, lasting = _duration(container, stream), duration_of(packets, reader)
         contradicts = lasting is not None and (declared is None or disagree(declared, lasting))
         variable = None if reader.guesses_times else is_variable(shown)
         unusual = [
-            *_unusual_picture(picture),
+            *_unusual_image(image),
             *_unusual_stream(container, stream),
             *_unusual_times(reader, packets, shown, variable),
             *_jumps(packets, reader),
@@ -54,8 +54,8 @@ def probe_file(text: str, path: Path, *, count: bool) -> Probe:
             kind="file",
             width=reader.info.width,
             height=reader.info.height,
-            stored_width=picture.width,
-            stored_height=picture.height,
+            stored_width=image.width,
+            stored_height=image.height,
             rotation=orientation.degrees,
             mirrored=orientation.mirrored,
             num_frames=num_frames,
@@ -67,7 +67,7 @@ def probe_file(text: str, path: Path, *, count: bool) -> Probe:
             start_time=reader.seconds(int(shown[0])) if len(shown) else None,
             container=container.format.name,
             codec=reader.codec_name,
-            pixel_format=picture.format.name,
+            pixel_format=image.format.name,
             bit_depth=max(component.bits for component in components),
             b_frames=_reorders(packets),
             keyframes=int(packets.is_key.sum()),
@@ -99,7 +99,7 @@ def segments_of(packets: Packets) -> list[NDArray[np.intp]]:
     """Packet numbers of each stretch in which times go on: joined recordings start over."""
     times = np.where(packets.dts != NO_TIME, packets.dts, packets.pts)
     known = np.flatnonzero(times != NO_TIME)
-    # Packets come in order of decoding, so even where pictures are reordered these times only increase.
+    # Packets come in order of decoding, so even where images are reordered these times only increase.
     if (packets.dts == NO_TIME).sum() > 1:
         return [known]
     return np.split(known, np.flatnonzero(np.diff(times[known]) < 0) + 1)
@@ -152,26 +152,26 @@ def _describe(stream: av.stream.Stream) -> str:
     return f"{stream.index} {stream.type} {name}"
 
 
-def _unusual_picture(picture: av.VideoFrame) -> Iterator[str]:
-    orientation = orientation_of(picture)
+def _unusual_image(image: av.VideoFrame) -> Iterator[str]:
+    orientation = orientation_of(image)
     if orientation.degrees:
         yield f"marked to be turned by {orientation.degrees} degrees; the turn is applied"
     if orientation.mirrored:
         yield "marked to be mirrored; it is applied"
-    matrix = display_matrix(picture)
+    matrix = display_matrix(image)
     if matrix is not None and matrix[0, :2].all() and matrix[1, :2].all():
         yield "marked to be turned by an angle that is not a quarter turn; it is not applied"
-    if picture.interlaced_frame:
+    if image.interlaced_frame:
         yield "interlaced: both fields are in one frame, moving edges look combed"
-    components = picture.format.components
+    components = image.format.components
     bits = max(component.bits for component in components)
     if bits > 8:
         yield f"{bits} bits per value are reduced to 8"
     if any(component.is_alpha for component in components):
         yield "alpha is dropped, not blended"
-    if len(components) == 1 and not picture.format.has_palette:
+    if len(components) == 1 and not image.format.has_palette:
         yield "grey is repeated in red, green and blue"
-    transfer = _HDR_TRANSFER.get(getattr(picture, "color_trc", 0))
+    transfer = _HDR_TRANSFER.get(getattr(image, "color_trc", 0))
     if transfer:
         yield f"high dynamic range ({transfer}): not tone-mapped, so frames look dull"
 

@@ -214,7 +214,7 @@ def _to_rgb(image: Image.Image, shift: int) -> NDArray[np.uint8] | None:
 
 
 def _refuse_animation(path: Path, image: Image.Image) -> None:
-    # A JPEG with several pictures (MPO: a phone's depth or gain map) is one photograph.
+    # A JPEG with several images (MPO: a phone's depth or gain map) is one photograph.
     pictures = 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
     if pictures > 1:
         raise MediaError(

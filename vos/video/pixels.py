@@ -1,4 +1,4 @@
-"""From a decoded picture to an (H, W, 3) uint8 RGB array: colour and orientation."""
+"""From a decoded image to an (H, W, 3) uint8 RGB array: colour and orientation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..errors import MediaError
 
 
 class Orientation(NamedTuple):
-    """How a stored picture is turned for display: first transposed, then mirrored."""
+    """How a stored image is turned for display: first transposed, then mirrored."""
 
     transpose: bool = False
     flip_x: bool = False
@@ -43,7 +43,7 @@ class Orientation(NamedTuple):
         return image
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) as displayed, of a picture stored as ``width`` x ``height``."""
+        """(width, height) as displayed, of an image stored as ``width`` x ``height``."""
         return (height, width) if self.transpose else (width, height)
 
 
@@ -51,7 +51,7 @@ UPRIGHT = Orientation()
 
 
 def orientation_of(picture: av.VideoFrame) -> Orientation:
-    """The picture's display matrix, where it is made of quarter turns and mirroring; upright otherwise.
+    """The image's display matrix, where it is made of quarter turns and mirroring; upright otherwise.
 
     The matrix is 3x3, int32 in 16.16 fixed point, and maps (x, y) to (a x + c y, b x + d y):
     ``a b u / c d v / x y w`` in memory (FFmpeg, libavutil/display.h).
@@ -68,21 +68,21 @@ def orientation_of(picture: av.VideoFrame) -> Orientation:
 
 
 def display_matrix(picture: av.VideoFrame) -> NDArray[np.int32] | None:
-    """(3, 3) int32, or None where the picture has none."""
+    """(3, 3) int32, or None where the image has none."""
     data = picture.side_data.get("DISPLAYMATRIX")
     return None if data is None else np.frombuffer(bytes(data), dtype=np.int32).reshape(3, 3)
 
 
 class ToRGB:
-    """Converts pictures of one video, with FFmpeg's colour conversion.
+    """Converts images of one video, with FFmpeg's colour conversion.
 
-    The matrix and range are those the picture is marked with; an unmarked picture is taken for BT.601,
+    The matrix and range are those the image is marked with; an unmarked image is taken for BT.601,
     limited range, as FFmpeg does. More than 8 bits are reduced to 8, grey is repeated, alpha is dropped.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._reformatter = VideoReformatter()  # keeps its tables from picture to picture
+        self._reformatter = VideoReformatter()  # keeps its tables from image to image
         self._turn: tuple[int, Orientation] | None = None
 
     def __call__(self, picture: av.VideoFrame) -> NDArray[np.uint8]:
@@ -97,8 +97,8 @@ class ToRGB:
             raise MediaError(
                 f"{self._path} has pixels ({picture.format.name}) that cannot be converted to RGB: {error}"
             ) from error
-        # Side data and its picture refer to each other: looking at it keeps the picture until the next
-        # garbage collection, hundreds of pictures later. The angle alone does not.
+        # Side data and its image refer to each other: looking at it keeps the image until the next
+        # garbage collection, hundreds of images later. The angle alone does not.
         if self._turn is None or self._turn[0] != picture.rotation:
             self._turn = picture.rotation, orientation_of(picture)
         # Rows may be padded; most sizes need no copy here.

@@ -21,7 +21,7 @@ from .timeline import Entry, Timeline, timeline_of_packets, timeline_of_pictures
 _SKIP_BY_DECODING = 250
 """A start before this frame is reached by decoding up to it; going through the file first pays only later."""
 _BLOCK_BYTES = 64 * 2**20
-"""Decoded pictures held at once while reading backwards."""
+"""Decoded images held at once while reading backwards."""
 _GUESSED_TIMES = frozenset(("avi",))
 """Files without presentation times, for which FFmpeg makes some up."""
 
@@ -29,7 +29,7 @@ _GUESSED_TIMES = frozenset(("avi",))
 class PyAVReader:
     """A video file as frames, in order of presentation.
 
-    Rotation is applied, the edit list followed, and every picture FFmpeg decodes is one frame: none is
+    Rotation is applied, the edit list followed, and every image FFmpeg decodes is one frame: none is
     dropped or repeated to keep a rate.
 
     Raises:
@@ -161,9 +161,9 @@ class PyAVReader:
             raise self._damaged(len(self.timeline), self.timeline.damage)
 
     def _pictures_from(self, start: int) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Numbered pictures, beginning at ``start`` or before it.
+        """Numbered images, beginning at ``start`` or before it.
 
-        Entering late is checked up to ``start``; from there on pictures are counted, as from the beginning.
+        Entering late is checked up to ``start``; from there on images are counted, as from the beginning.
         """
         if start >= _SKIP_BY_DECODING:
             try:
@@ -174,7 +174,7 @@ class PyAVReader:
         yield from enumerate(decode(self._path))
 
     def _block(self, wanted: range) -> list[tuple[int, av.VideoFrame]]:
-        """The pictures of ``wanted``, ascending, with their numbers."""
+        """The images of ``wanted``, ascending, with their numbers."""
         entry = self.timeline.entry_before(wanted[-1])
         try:
             return self._decode_block(wanted, entry)
@@ -202,15 +202,15 @@ class PyAVReader:
         return pictures
 
     def _enter(self, entry: Entry, check_until: int) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Numbered pictures from an entry on.
+        """Numbered images from an entry on.
 
         Raises:
-            _UnexpectedPictureError: for a picture up to ``check_until`` that is not the one the timeline has.
+            _UnexpectedPictureError: for an image up to ``check_until`` that is not the one the timeline has.
         """
         pts = self.timeline.pts if self.timeline.has_times else None
         pictures = decode(self._path, self.packets, entry.packet)
         if entry.packet and pts is not None:
-            # Pictures that are shown before their keyframe refer to what was before it.
+            # Images that are shown before their keyframe refer to what was before it.
             begin = int(pts[entry.frame])
             pictures = itertools.dropwhile(lambda p: p.pts is not None and p.pts < begin, pictures)
         number = entry.frame - 1
@@ -254,7 +254,7 @@ class PyAVReader:
 
 
 class _UnexpectedPictureError(Exception):
-    """Entering the file gave another picture than expected."""
+    """Entering the file gave another image than expected."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)

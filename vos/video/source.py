@@ -99,6 +99,27 @@ def natural_order(paths: Iterable[Path]) -> list[Path]:
     return sorted(paths, key=key)
 
 
+def image_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """The image files of ``paths``, and those directly in the folders among them, in order of name.
+
+    Raises:
+        MediaError: for a path that is not there, or a folder without images.
+    """
+    files: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            warn_of_lost_images(list(path.iterdir()), str(path))
+            inside = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in IMAGE_KINDS)
+            if not inside:
+                raise MediaError(f"no image in {path}; images end in {', '.join(sorted(IMAGE_KINDS))}")
+            files += inside
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise MediaError(f"no image at {path}")
+    return files
+
+
 def _images_in_folder(folder: Path, leave_out: Collection[str | os.PathLike[str]]) -> tuple[Path, ...]:
     try:
         with os.scandir(folder) as entries:

@@ -86,7 +86,7 @@ def timeline_of_packets(packets: Packets) -> Timeline:
 
 
 def timeline_of_pictures(times: Sequence[int | None], packets: Packets, damage: str | None) -> Timeline:
-    """The timeline of a file that has been decoded: ``times`` holds the time of every picture."""
+    """The timeline of a file that has been decoded: ``times`` holds the time of every image."""
     pts = np.array([NO_TIME if time is None else time for time in times], dtype=np.int64)
     if (pts == NO_TIME).any() or (np.diff(pts) <= 0).any():
         pts = np.full(len(pts), NO_TIME)

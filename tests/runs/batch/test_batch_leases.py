@@ -70,8 +70,10 @@ def test_a_released_lease_is_free_at_once(store: Store, clock: FakeClock) -> Non
 
 def test_a_done_task_is_not_taken(store: Store, clock: FakeClock) -> None:
     """Whatever its leases say."""
+    store.write(lease_name("x", 1), b"")
     store.write(done_name("x"), dump({}))
     assert leases(store, clock, "a").take("x") is None
+    assert leases(store, clock, "a").take("y") == Lease("y", 1)
 
 
 def test_a_lease_that_was_cut_off_is_expired(store: Store, clock: FakeClock) -> None:

@@ -223,9 +223,8 @@ def test_a_terminated_worker_leaves_a_checkpoint(tmp_path: Path) -> None:
     """The next worker does only the frames since the last checkpoint again; the lease is free."""
     manifest = write_clips(tmp_path, 1, frames=30)
     output = tmp_path / "out"
-    worker = fork(manifest, output, seconds=0.02)
+    worker = fork(manifest, output, seconds=0.5)  # far from its end, however slow we are
     wait_for(worker)
-    time.sleep(0.2)
     worker.send(signal.SIGTERM)
     assert worker.wait() == 130, worker.errors
     assert "the same command resumes" in worker.errors
@@ -241,7 +240,7 @@ def test_a_terminated_worker_leaves_a_checkpoint(tmp_path: Path) -> None:
 def test_early_warning(tmp_path: Path) -> None:
     """SIGUSR1, as Slurm sends it: exit code 0, and the next worker goes on."""
     manifest = write_clips(tmp_path, 1, frames=30)
-    worker = fork(manifest, tmp_path / "out", seconds=0.05)
+    worker = fork(manifest, tmp_path / "out", seconds=0.5)
     wait_for(worker)
     worker.send(signal.SIGUSR1)
     assert worker.wait() == 0, worker.errors

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,7 +25,7 @@ from vos.errors import (
     PartialResultError,
     SettingsError,
 )
-from vos.pool import Report, ThreadPool
+from vos.pool import Report, StopTask, ThreadPool
 from vos.runs import TrackSettings
 from vos.runs.batch import BatchOptions, BatchOutcome, Shard, plan, raise_for, run_batch, tally, worker
 from vos.runs.batch.attempt import Attempt, Record, run_attempt
@@ -315,33 +317,38 @@ def test_signals(batch: Callable[..., BatchOutcome], store: LocalStore, number: 
 
 def test_a_second_signal_stops_at_once(batch: Callable[..., BatchOutcome]) -> None:
     """Whatever the task does."""
+    left = threading.Event()
 
     def deaf(attempt: Attempt, report: Report) -> Record:
-        for _ in range(2):
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(0.05)
-        time.sleep(2)
+        os.kill(os.getpid(), signal.SIGTERM)
+        with contextlib.suppress(StopTask):  # once the first signal was seen
+            endless(attempt, report)
+        os.kill(os.getpid(), signal.SIGTERM)
+        left.wait(60)
         return simulated(attempt, report)
 
     with pytest.raises(InterruptedRunError, match="at once"):
         batch(deaf)
+    left.set()
 
 
 def test_a_task_that_does_not_stop_is_left(batch: Callable[..., BatchOutcome], store: LocalStore) -> None:
     """After the grace; its lease is free."""
+    left = threading.Event()
 
     def deaf(attempt: Attempt, report: Report) -> Record:
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(1)
+        left.wait(60)
         return simulated(attempt, report)
 
     outcome = batch(deaf, grace=0.05)
+    left.set()
     assert (outcome.reason, outcome.done, outcome.waiting) == ("signal", 0, 8)
 
 
 def test_a_late_task_is_killed(batch: Callable[..., BatchOutcome], monkeypatch: pytest.MonkeyPatch) -> None:
     """Once it takes more than its frames at the median speed allow; it counts as a crash."""
-    monkeypatch.setattr(tally, "LEAST_TIMEOUT", 0.05)
+    monkeypatch.setattr(tally, "LEAST_TIMEOUT", 0.5)
 
     def run(attempt: Attempt, report: Report) -> Record:
         if attempt.task.id != "v00003":

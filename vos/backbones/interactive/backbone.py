@@ -30,7 +30,7 @@ from ..folding import with_folded_norms
 from ..image_crop import CropBox, Floats, crop_box_around, low_res_of
 from ..sam.backbone import check_device, check_dtype
 from ..weights.checkpoints import load_state
-from ..weights.location import packaged_interactive
+from ..weights.location import locate_packaged
 from .choice import Answer, distinct, rank
 from .corrections import corrected, moved, obeyed, obeys
 from .crops import PADDING, FeatureCrop, input_size, prompt_planes
@@ -359,5 +359,5 @@ def build_interactive(
     """
     check_device(device)
     check_dtype(dtype)
-    path = packaged_interactive() if checkpoint is None else Path(checkpoint)
+    path = locate_packaged("interactive") if checkpoint is None else Path(checkpoint)
     return InteractiveBackbone(interactive_from(load_state(path), str(path)), device=device, dtype=dtype)

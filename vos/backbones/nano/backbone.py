@@ -1,6 +1,6 @@
 """``nano``: a compact promptable backbone of our own; see ``docs/nano.md``.
 
-It has SAM's seat and a hundredth of its size. Points, boxes, rough masks, low-res logits and the target's
+It takes SAM's place at a hundredth of its size. Points, boxes, rough masks, low-res logits and the target's
 similarity become maps (:mod:`.nano_cues`) that the decoder reads beside the image's features.
 """
 
@@ -24,7 +24,7 @@ from ..base import Candidates, FrameFeatures, Guidance, LazyCandidates
 from ..expected_quality import Models
 from ..sam.backbone import check_device, check_dtype
 from ..weights.checkpoints import load_state
-from ..weights.location import packaged_nano
+from ..weights.location import locate_packaged
 from .cues import SIMILAR, prompt_cues
 from .network import LOW_RES_STRIDE, STRIDE, NanoNetwork, Pyramid, network_from, similarity_cue
 
@@ -118,7 +118,7 @@ class NanoBackbone:
         return _Upscaled(logits, quality, features.image_size)
 
     def to_input(self, pictures: NDArray[np.uint8]) -> Tensor:
-        """(B, 3, h, w) network input of (B, h, w, 3) uint8 RGB pictures of a legal size."""
+        """(B, 3, h, w) network input of (B, h, w, 3) uint8 RGB images of a legal size."""
         planes = torch.from_numpy(np.ascontiguousarray(pictures)).to(self.device).permute(0, 3, 1, 2)
         return (planes.to(self.dtype) / 127.5 - 1).contiguous(memory_format=torch.channels_last)
 
@@ -172,5 +172,5 @@ def build_nano(
     """
     check_device(device)
     check_dtype(dtype)
-    path = packaged_nano() if checkpoint is None else Path(checkpoint)
+    path = locate_packaged("nano") if checkpoint is None else Path(checkpoint)
     return NanoBackbone(network_from(load_state(path), str(path)), device=device, dtype=dtype)

@@ -24,7 +24,6 @@ from .loading import loaded, stage_sizes
 
 STRIDE = 32
 """Inputs have multiples of this many rows and columns."""
-GRID_STRIDE = 8
 LOW_RES_STRIDE = 4
 LEAST_SPREAD = 1e-6
 RECALL_LEVEL = 2

@@ -27,7 +27,7 @@ def download(
 ) -> Path:
     """The file with ``weights``, fetched unless it is there already.
 
-    Bytes go to ``<file>.part``, which an interrupted download leaves behind and the next one goes on
+    Bytes go to ``<file>.part``, which an interrupted download leaves behind and the next one continues
     from; the file gets its own name only when its sha256 is the published one.
 
     Raises:

@@ -104,36 +104,24 @@ def _locate_own(name: str, weights: OwnWeights) -> Path:
     return path
 
 
-def packaged_nano() -> Path:
-    """The weights of ``nano``, which come with the package; ``docs/nano.md`` describes them.
-
-    Raises:
-        ModelError: if the package came without them.
-    """
-    return _packaged("nano")
-
-
-def packaged_interactive() -> Path:
-    """The weights of ``interactive``, which come with the package; ``docs/interactive.md`` describes them.
-
-    Raises:
-        ModelError: if the package came without them.
-    """
-    return _packaged("interactive")
-
-
-def _packaged(model: str) -> Path:
+def packaged(model: str) -> Path | None:
+    """The file with the weights of a model that comes with the package; None for other models."""
     path = Path(str(resources.files("vos").joinpath("assets", model, f"{model}.safetensors")))
-    if not path.is_file():
-        raise ModelError(
-            f"the weights of {model} are missing from {path}; install the package again, give others with "
-            "--checkpoint FILE, or choose --model classical, which needs none"
-        )
-    return path
+    return path if path.is_file() else None
 
 
-PACKAGED = {"nano": packaged_nano, "interactive": packaged_interactive}
-"""Models whose weights come with the package -> their file."""
+def locate_packaged(model: str) -> Path:
+    """The weights of a model that comes with them (``weights="included"`` in its entry).
+
+    Raises:
+        ModelError: if the package came without them.
+    """
+    if path := packaged(model):
+        return path
+    raise ModelError(
+        f"the weights of {model} are missing from the package; install it again, give others with "
+        "--checkpoint FILE, or choose --model classical, which needs none"
+    )
 
 
 def weights_file(model: str, checkpoint: str | Path | None) -> Path | None:
@@ -142,8 +130,8 @@ def weights_file(model: str, checkpoint: str | Path | None) -> Path | None:
     if checkpoint is not None:
         path = Path(checkpoint)
         path = path / "model.safetensors" if path.is_dir() else path
-    elif model in PACKAGED:
-        path = PACKAGED[model]()
+    elif own := packaged(model):
+        path = own
     elif model in WEIGHTS or model in OWN_WEIGHTS:
         found = find(model)
         if found is None:

@@ -96,8 +96,10 @@ class BlipMatcher:
         self.precision = precision
 
     @classmethod
-    def load(cls, checkpoint: str | Path = CHECKPOINT, *, device: str = "cpu", **options: Any) -> BlipMatcher:
-        """The model in a folder, or of that name in the local cache; nothing is downloaded.
+    def load(
+        cls, checkpoint: str | Path | None = None, *, device: str = "cpu", **options: Any
+    ) -> BlipMatcher:
+        """The model in a folder, or of that name in the local cache (None: BLIP large). No download.
 
         Raises:
             ModelError: if it is not there or is not a BLIP matching model.
@@ -107,7 +109,7 @@ class BlipMatcher:
         model, tokenizer = load_pretrained(
             BlipForImageTextRetrieval,
             AutoTokenizer,
-            checkpoint,
+            CHECKPOINT if checkpoint is None else checkpoint,
             f"Fetch it once with `hf download {CHECKPOINT} --local-dir DIR` and name the folder: "
             "--detector-weights DIR.",
         )

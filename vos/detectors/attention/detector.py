@@ -58,8 +58,8 @@ class AttentionDetector:
         self.settings = settings
         self._encoded: tuple[tuple[str, ...], EncodedPrompts] | None = None
 
-    def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Detection]:
-        """See :meth:`Detector.find`. The names of the last call stay encoded."""
+    def detect(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Detection]:
+        """See :meth:`Detector.detect`. The names of the last call stay encoded."""
         key = tuple(names)
         if self._encoded is None or self._encoded[0] != key:
             prompts = build_prompts(vocabulary_for(names, self.matcher.lexicon), multi=self.multi_prompt)
@@ -110,8 +110,7 @@ def load_matcher(
     Raises:
         ModelError: if weights or what was tuned are not there or do not fit.
     """
-    options = {} if weights is None else {"checkpoint": weights}
-    matcher: BlipMatcher = build_language_model(model, device=device, **options)
+    matcher: BlipMatcher = build_language_model(model, checkpoint=weights, device=device)
     if tuned is not None:
         load_tuned(Path(tuned), matcher)
     return matcher

@@ -32,6 +32,21 @@ class LayerScores:
         """Layer numbers, best first; the earlier layer first on a tie."""
         return tuple(self.layers[i] for i in np.argsort(-self.score, kind="stable"))
 
+    def rows(self) -> list[dict[str, float]]:
+        """Rank (from 1), layer and all terms of every layer, best first."""
+        index = {layer: row for row, layer in enumerate(self.layers)}
+        return [
+            {
+                "rank": rank,
+                "layer": layer,
+                "infoscore": float(self.score[index[layer]]),
+                "dataset_entropy": float(self.dataset_entropy[index[layer]]),
+                "image_entropy": float(self.image_entropy[index[layer]]),
+                "variation": float(self.variation[index[layer]]),
+            }
+            for rank, layer in enumerate(self.ranking, start=1)
+        ]
+
 
 def prompt_marginals(prompt_maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """m (N, P): how much of the canvas each prompt takes, of (N, P, h, w) gated maps (steps 1 and 2)."""

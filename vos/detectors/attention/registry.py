@@ -1,34 +1,47 @@
-"""Class names: vision-language models, by name."""
+"""Vision-language models, by name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from ...errors import ModelError
+from ...registry import load, unknown
 
-__all__ = ["LANGUAGE_MODELS", "build_language_model"]
+__all__ = ["LANGUAGE_MODELS", "LanguageModelEntry", "build_language_model", "language_models"]
 
-
-def _lazy(module: str, factory: str, *attribute: str) -> Callable[..., Any]:
-    """A builder that imports its module when it is called: naming a model costs nothing."""
-
-    def build(**options: Any) -> Any:
-        builder = getattr(import_module(module, __package__), factory)
-        for name in attribute:
-            builder = getattr(builder, name)
-        return builder(**options)
-
-    return build
+Kind = Literal["matching", "generative"]
 
 
-LANGUAGE_MODELS: dict[str, Callable[..., Any]] = {
-    "blip": _lazy(".blip", "BlipMatcher", "load"),
-    "synthetic": _lazy("..synthetic.detector", "load_synthetic"),
-    "vlm": _lazy("..vl_sam.vlm", "VisionLanguageModel", "load"),
+@dataclass(frozen=True)
+class LanguageModelEntry:
+    """All that others ask about a vision-language model."""
+
+    loader: str
+    """``module:function`` of ``checkpoint`` (a folder; None: the local cache), ``device`` and options of the
+    kind."""
+    help: str
+    """One line for people."""
+    kind: Kind
+    """``matching`` models score a text against an image, and label pixels by class (``vos segment``);
+    ``generative`` ones name what an image shows (``vos discover``)."""
+
+
+LANGUAGE_MODELS: dict[str, LanguageModelEntry] = {
+    "blip": LanguageModelEntry("vos.detectors.attention.blip:BlipMatcher.load", "BLIP", "matching"),
+    "synthetic": LanguageModelEntry(
+        "vos.detectors.synthetic.detector:load_synthetic", "a bundled toy model", "matching"
+    ),
+    "vlm": LanguageModelEntry(
+        "vos.detectors.vl_sam.vlm:VisionLanguageModel.load", "LLaVA or Qwen-VL", "generative"
+    ),
 }
-"""Name (``--detector`` of the commands) -> builder. To add a model, write one file and add one line."""
+"""Name (``--detector`` of the commands) -> entry. To add a model, write one file and add one entry."""
+
+
+def language_models(kind: Kind) -> list[str]:
+    """Names of the models of a kind; the first is the default."""
+    return [name for name, entry in LANGUAGE_MODELS.items() if entry.kind == kind]
 
 
 def build_language_model(name: str, **options: Any) -> Any:
@@ -38,5 +51,5 @@ def build_language_model(name: str, **options: Any) -> Any:
         ModelError: for a name that is not in :data:`LANGUAGE_MODELS`, or weights that are not there.
     """
     if name not in LANGUAGE_MODELS:
-        raise ModelError(f"unknown detector {name!r}; choose one of {', '.join(sorted(LANGUAGE_MODELS))}")
-    return LANGUAGE_MODELS[name](**options)
+        raise unknown(ModelError, "detector", name, LANGUAGE_MODELS)
+    return load(LANGUAGE_MODELS[name].loader)(**options)

@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import SettingsError
 from ..attention.detector import AttentionDetectorSettings, instance_parts
 from ..base import Detection
 from ..points import point_pair
 from .attention_flow import Regularisation
 from .noun_phrases import ObjectName, singular
-from .vlm import CHECKPOINT, VisionLanguageModel
+from .vlm import VisionLanguageModel
 
 WHICH = (
     "Which of these are in this image: {names}? Answer with a list of those that are, separated by commas."
@@ -51,8 +50,8 @@ class VlmDetector:
         self.settings = settings
         self.seed = seed
 
-    def find(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Detection]:
-        """See :meth:`vos.detectors.base.Detector.find`.
+    def detect(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[Detection]:
+        """See :meth:`vos.detectors.base.Detector.detect`.
 
         Raises:
             PromptError: if the question with all names and its answer are longer than the model reads.
@@ -90,7 +89,6 @@ def mention_of(name: str, said: Sequence[ObjectName]) -> ObjectName | None:
 def load_vlm_detector(
     *,
     weights: str | Path | None = None,
-    tuned: str | Path | None = None,
     min_score: float | None = None,
     device: str = "cpu",
 ) -> VlmDetector:
@@ -101,10 +99,5 @@ def load_vlm_detector(
 
     Raises:
         ModelError: if the weights are not there or are of another kind.
-        SettingsError: for tuned weights, which these models have no use for.
     """
-    if tuned is not None:
-        raise SettingsError(
-            f"{tuned} cannot be used: tuning is for matching models; use --detector blip, or leave it out"
-        )
-    return VlmDetector(VisionLanguageModel.load(CHECKPOINT if weights is None else weights, device=device))
+    return VlmDetector(VisionLanguageModel.load(weights, device=device))

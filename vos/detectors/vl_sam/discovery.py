@@ -4,7 +4,7 @@
 
     view (the image, its tiles) -> question -> answer -> names -> attention flow of each name -> map
          -> point pairs -> backbone, refinements A and B -> masks, on the whole image
-    all views, questions and names -> one of many -> best first
+    all views, questions and names -> non-maximum suppression -> best first
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _in_view(
     settings: DiscoverSettings,
     asked: Callable[[int, int], None],
 ) -> list[Discovery]:
-    """All finds of a view, masks on the whole image; what is found twice is in there twice."""
+    """All detections of a view, masks on the whole image; what is found twice is in there twice."""
     view = np.ascontiguousarray(tile.cut(image))
     questions = questions_about(view, model, settings)
     features = None

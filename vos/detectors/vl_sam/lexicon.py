@@ -32,7 +32,7 @@ STOP_NAMES = _words(
     front image item left list middle none object part photo photograph picture question right scene setting
     side thing top back view"""
 )
-"""Words that are not objects in the picture: the picture itself, and where in it."""
+"""Words that are not objects in the image: the image itself, and where in it."""
 ING_NOUNS = _words(
     """awning awnings building buildings ceiling ceilings clothing crossing duckling frosting icing king
     lightning painting paintings railing railings ring rings sibling spring string strings swing swings thing

@@ -2,7 +2,7 @@
 
 A small rule-based chunker for plain English descriptions and for lists: no tagger, no download. It reads
 "a red car parked next to two dogs" as "red car" and "dog". It knows function words, not grammar: expect
-it to be right on the plain sentences that language models write about pictures, and not on poetry.
+it to be right on the plain sentences that language models write about images, and not on poetry.
 """
 
 from __future__ import annotations

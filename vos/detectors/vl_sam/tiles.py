@@ -29,15 +29,6 @@ class Tile:
         whole[self.top : self.top + self.height, self.left : self.left + self.width] = mask
         return whole
 
-    def box_to_image(self, box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-        """(x0, y0, x1, y1) of the image of a box of the tile, inclusive pixel indices."""
-        x0, y0, x1, y1 = box
-        return x0 + self.left, y0 + self.top, x1 + self.left, y1 + self.top
-
-    def point_to_image(self, point: tuple[int, int]) -> tuple[int, int]:
-        """(x, y) of the image of a point of the tile."""
-        return point[0] + self.left, point[1] + self.top
-
 
 def views(height: int, width: int, *, tiles: bool = True) -> list[Tile]:
     """The whole image and, if ``tiles``, its four corner tiles.

@@ -90,9 +90,14 @@ class VisionLanguageModel:
 
     @classmethod
     def load(
-        cls, checkpoint: str | Path, *, device: str = "cpu", dtype: str = "auto", **options: Any
+        cls,
+        checkpoint: str | Path | None = None,
+        *,
+        device: str = "cpu",
+        dtype: str = "auto",
+        **options: Any,
     ) -> VisionLanguageModel:
-        """The model in a folder, or of that name in the local cache; nothing is downloaded.
+        """The model in a folder, or of that name in the local cache (None: LLaVA 1.5); nothing is downloaded.
 
         ``dtype`` is that of the weights; "auto" takes the checkpoint's own. The flow is float32 always.
 
@@ -104,7 +109,7 @@ class VisionLanguageModel:
         model, processor = load_pretrained(
             AutoModelForImageTextToText,
             AutoProcessor,
-            checkpoint,
+            CHECKPOINT if checkpoint is None else checkpoint,
             "Fetch one once, such as `hf download llava-hf/llava-1.5-7b-hf --local-dir DIR`, and name the "
             "folder: --detector-weights DIR.",
             dtype=dtype,
@@ -185,7 +190,7 @@ class VisionLanguageModel:
         seed: int = 0,
         regularisation: Regularisation = "per_layer",
     ) -> tuple[AnswerAttention | None, list[ObjectName]]:
-        """What the model says is in the image, and where it looks as it says so; None if it says nothing."""
+        """The objects that the model names, with the attention of each name; None where it names none."""
         answer = self.answer(image, question, seed=seed)
         names = parse_objects(self.decode(answer))
         if not names:

@@ -95,11 +95,6 @@ class Leases:
         """Let others take the task now."""
         self._write(lease, 0.0)
 
-    def is_live(self, task_id: str, generation: int) -> bool:
-        """Whether a lease exists and has not expired."""
-        data = self.store.read(lease_name(task_id, generation)) if generation else None
-        return data is not None and not self._is_expired(data)
-
     def _write(self, lease: Lease, expires: float) -> None:
         self.store.write(lease_name(lease.task_id, lease.generation), self._content(expires))
 

@@ -1,6 +1,6 @@
 """Tasks on actors of Ray Core: the driver takes leases and keeps the state, an actor keeps the model.
 
-Results never go through Ray's object store, but to the batch. A driver that is started again goes on.
+Results never go through Ray's object store, but to the batch. A driver that is started again continues.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def run_batch(
     """Track the videos of a manifest, or this worker's share of them.
 
     Any number of workers may do this with one ``output`` at the same time, on any machines that see it. A
-    worker that is started again goes on where the batch is.
+    worker that is started again continues where the batch is.
 
     Args:
         manifest: see :func:`~vos.runs.batch.manifest.read_manifest`.

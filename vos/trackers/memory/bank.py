@@ -102,7 +102,7 @@ class Bank:
         self.passed[t] = direction
 
     def note(self, t: int, entry: Entry, limit: int) -> None:
-        """Keep what this hypothesis says of the frame at ``t``, and of ``limit`` frames before it."""
+        """Keep the entry of this hypothesis for the frame at ``t``, and of ``limit`` frames before it."""
         seen = (*self.history, (t, dataclasses.replace(entry, memory=None)))
         self.history = seen[max(0, len(seen) - limit - 1) :]
 

@@ -26,7 +26,7 @@ COMPILED = ("vision_encoder", "mask_decoder", "memory_encoder")
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What the image encoder says of a frame; it does not depend on the objects."""
+    """Output of the image encoder for a frame; it does not depend on the objects."""
 
     coarse: Tensor
     """(1, C, g, g), stride 16."""
@@ -38,7 +38,7 @@ class Features:
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """What the mask decoder says of N objects, K candidates each."""
+    """Output of the mask decoder for N objects, K candidates each."""
 
     low_res: Tensor
     """(N, K, h, w) float32 logits; all :data:`ABSENT` where the object is not there."""

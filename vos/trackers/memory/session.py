@@ -213,10 +213,6 @@ class Session:
                 return place.entry.low_res if isinstance(place, Answer) else place.low_res
         return None
 
-    def pending_times(self) -> list[int]:
-        """Times of prompted frames that no memory was made of yet."""
-        return sorted({t for track in self.tracks.values() for t in track.pending})
-
     def commit(self, t: int, features: Features) -> None:
         """Make memories of the prompts of the frame at ``t``, and remember them."""
         waiting = [track for track in self.tracks.values() if t in track.pending]
@@ -345,7 +341,7 @@ class Session:
         self.tracks.pop(object_id, None)
 
     def turn(self) -> None:
-        """Tracking goes on in the other direction: from the conditioning frames alone."""
+        """Tracking continues in the other direction: from the conditioning frames alone."""
         for track in self.tracks.values():
             track.bank.turn()
 

@@ -3,7 +3,7 @@
 This engine is for comparing with published numbers. What it copies knowingly: targets come from the first
 frame alone; "largest" compares areas modulo 256; when an object vanishes the later ones move up a slot and
 carry on with another object's target, for good; a target too small for the grid has NaN for a vector.
-Where the scripts would crash, on an empty mask, it goes on as :mod:`.refine` does.
+Where the scripts would crash, on an empty mask, it continues as :mod:`.refine` does.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class PublishedPersamSettings:
     top_k: int | None = None
     """Most similar pixels used as points: 2, and 1 with ``tune``."""
     foreground: int = 215
-    """Red value of the mask picture that selects the cells of a target."""
+    """Red value of the mask image that selects the cells of a target."""
     margin: int = 10
     """Pixels by which the last box grows on each side."""
     tune_steps: int = 800
@@ -64,7 +64,7 @@ class PublishedPersamSettings:
 
 @dataclass(frozen=True, eq=False)
 class PublishedPersamTarget:
-    """What the first frame said of one object."""
+    """The target of one object, learned from the first frame."""
 
     object_id: int
     direction: Tensor

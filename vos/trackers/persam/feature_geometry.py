@@ -43,7 +43,7 @@ class FeatureGeometry(Protocol):
         ...
 
     def guidance(self, similarity: Tensor | None, prior: Tensor, embedding: Tensor | None) -> Guidance:
-        """What the decoder is told; without ``similarity`` its attention is not biased."""
+        """The decoder's guidance; without ``similarity`` its attention is not biased."""
         ...
 
 
@@ -109,7 +109,7 @@ class ReferenceGeometry:
 
     backbone: SamBackbone
     foreground: int
-    """Red value of the foreground in the mask picture: 128 for PerSeg's images, 215 for video."""
+    """Red value of the foreground in the mask image: 128 for PerSeg's images, 215 for video."""
 
     def columns(self, features: FrameFeatures) -> Tensor:
         """(C, g, g) float32 feature columns of the padded square."""
@@ -117,14 +117,14 @@ class ReferenceGeometry:
         return columns
 
     def cells(self, features: FrameFeatures, mask: NDArray[np.bool_]) -> Tensor:
-        """(g, g) bool: cells whose sample of the mask picture is positive."""
+        """(g, g) bool: cells whose sample of the mask image is positive."""
         return self.cell_values(mask) > 0
 
     def cell_values(self, mask: NDArray[np.bool_]) -> Tensor:
         """(g, g) float32 samples of the mask, sent through the image preprocessing as an image."""
-        picture = np.zeros((*mask.shape, 3), dtype=np.uint8)
-        picture[..., 0] = mask * np.uint8(self.foreground)
-        channel = self.backbone.preprocess(picture)[0, 0]
+        image = np.zeros((*mask.shape, 3), dtype=np.uint8)
+        image[..., 0] = mask * np.uint8(self.foreground)
+        channel = self.backbone.preprocess(image)[0, 0]
         return grid_values(channel, self.backbone.grid)
 
     def similarity(self, features: FrameFeatures, direction: Tensor) -> Tensor:

@@ -46,21 +46,11 @@ def attention_bias(prior: Tensor, grid: int) -> Tensor:
     """(grid, grid) bias g in 0..1 from an (H, W) prior S, as the reference code makes it.
 
     S covers the image but is stretched over the whole padded grid, so for images that are not square
-    the bias is not aligned with the features; :func:`aligned_attention_bias` is.
+    the bias is not aligned with the features.
     A prior that is the same everywhere, for which the reference has no value, gives a bias of one half.
     """
-    standard = (prior - prior.mean()) / _spread(prior, 1e-12)
+    # Of a single value there is no unbiased deviation.
+    spread = prior.std().clamp_min(1e-12) if prior.numel() > 1 else prior.new_ones(())
+    standard = (prior - prior.mean()) / spread
     resized = F.interpolate(standard[None, None], (grid, grid), mode="bilinear", align_corners=False)
     return torch.sigmoid(resized)[0, 0]
-
-
-def aligned_attention_bias(prior: Tensor, cells: tuple[int, int], grid: int) -> Tensor:
-    """(grid, grid) bias from an (H, W) prior, on the (h, w) ``cells`` of the image; 0 in the padding."""
-    standard = (prior - prior.mean()) / _spread(prior, 1e-6)
-    resized = F.interpolate(standard[None, None], cells, mode="bilinear", align_corners=False)[0, 0]
-    return F.pad(torch.sigmoid(resized), (0, grid - cells[1], 0, grid - cells[0]))
-
-
-def _spread(prior: Tensor, lowest: float) -> Tensor:
-    """Unbiased standard deviation, at least ``lowest``; of a single value there is none."""
-    return prior.std().clamp_min(lowest) if prior.numel() > 1 else prior.new_ones(())

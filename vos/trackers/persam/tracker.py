@@ -26,7 +26,7 @@ from torch import Tensor
 from ...backbones.base import Backbone
 from ...backbones.feature_cache import FeatureCache
 from ...backbones.features import OWN, with_features
-from ...backbones.registry import BACKBONES, build_backbone
+from ...backbones.registry import build_backbone, has_weights
 from ...errors import SettingsError
 from ...frame import Frame
 from ...results import FrameResult
@@ -165,5 +165,5 @@ def build(
         features, weights = settings.features, settings.features_weights
         over = with_features(build_backbone(backbone, **options), features, weights, device=device)
         return PersamTracker(FeatureCache(over), settings)
-    view = AlignedGeometry() if BACKBONES[backbone].weights == "none" else None
+    view = None if has_weights(backbone) else AlignedGeometry()
     return PublishedPersamTracker(build_backbone(backbone, **options), settings, view)

@@ -1,0 +1,39 @@
+"""Frame numbers and names of the two kinds of MOTS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from annotated_clips import annotations_of, labels_by_index
+
+from vos import formats
+
+LABELS = [np.zeros((6, 8), np.uint8) for _ in range(3)]
+for number, labels in enumerate(LABELS):
+    labels[1:4, number : number + 3] = 2
+
+
+@pytest.mark.parametrize(
+    ("variant", "place", "first"), [("kitti", "instances_txt/clip.txt", 0), ("mots", "clip/gt/gt.txt", 1)]
+)
+def test_text(tmp_path: Path, variant: str, place: str, first: int) -> None:
+    """KITTI counts frames from 0, MOTSChallenge from 1; both are read back as they were."""
+    formats.write(annotations_of(LABELS), tmp_path / "set", "mots-txt", options={"variant": variant})
+    lines = (tmp_path / "set" / place).read_text().splitlines()
+    assert [int(line.split(" ")[0]) for line in lines] == [first, first + 1, first + 2]
+    assert lines[0].split(" ")[3:5] == ["6", "8"]
+    found = labels_by_index(formats.read(tmp_path / "set", "mots-txt"))
+    assert sorted(found) == [0, 1, 2]
+    assert all(np.array_equal(found[n], labels) for n, labels in enumerate(LABELS))
+
+
+@pytest.mark.parametrize(
+    ("variant", "place", "first"), [("kitti", "instances/clip", 0), ("mots", "instances", 1)]
+)
+def test_pictures(tmp_path: Path, variant: str, place: str, first: int) -> None:
+    """Named by the same numbers."""
+    formats.write(annotations_of(LABELS), tmp_path / "set", "mots-png", options={"variant": variant})
+    names = sorted(path.name for path in (tmp_path / "set" / place).glob("*.png"))
+    assert names == [f"{first + n:06d}.png" for n in range(3)]

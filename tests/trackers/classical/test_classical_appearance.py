@@ -1,0 +1,150 @@
+"""The functions behind the built-in engine: descriptors, views, sampling, classifier, local colours."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from vos.backbones.classical.descriptors import (
+    SIZE,
+    describe,
+)
+from vos.results import VOID
+from vos.testing import scene
+from vos.trackers.classical.appearance import (
+    Appearance,
+    AppearanceSettings,
+    ReferenceFrame,
+    fit,
+    log_probabilities,
+)
+from vos.trackers.classical.augmentation import AugmentationSettings, fill, view
+from vos.trackers.classical.classifier import BETAS, OnlineClassifier, learn
+from vos.trackers.classical.local_colours import LocalColourSettings, local_colours
+from vos.trackers.classical.online_update import OnlineUpdateSettings, initial_online_model, update_online
+from vos.trackers.classical.sampling import draw, draw_with_region_errors
+
+CLIP = scene("still", num_frames=1, size=(60, 80))
+IMAGE, LABELS = CLIP.frames[0].image, CLIP.labels[0]
+QUICK = AppearanceSettings(views=3, samples=1000, iterations=120, batch=512)
+
+
+@pytest.fixture(scope="module")
+def model() -> Appearance:
+    """A classifier of the two objects of a still scene."""
+    return fit([ReferenceFrame(IMAGE, LABELS, 1.0)], (1, 2), QUICK)
+
+
+def test_fill_removes_the_object() -> None:
+    """Where an object was, the filled picture has colours of its surroundings."""
+    image = np.full((60, 60, 3), 50, np.uint8)
+    labels = np.zeros((60, 60), np.uint8)
+    labels[20:40, 20:40] = 1
+    image[labels == 1] = 250
+    assert fill(image, labels).max() < 60
+    assert np.array_equal(fill(image, np.ones_like(labels)), image)
+
+
+def test_views_keep_labels_on_the_object() -> None:
+    """In a view the labelled pixels have the object's colour; what lies outside the frame is void."""
+    image = np.full((60, 60, 3), 40, np.uint8)
+    labels = np.zeros((60, 60), np.uint8)
+    labels[15:45, 15:45] = 3
+    image[labels == 3] = 220
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        seen, seen_labels = view(image, labels, fill(image, labels), 1.0, AugmentationSettings(), rng)
+        assert set(np.unique(seen_labels)) <= {0, 3, VOID}
+        assert np.median(seen[seen_labels == 3]) > 150
+        assert np.median(seen[seen_labels == 0]) < 100
+
+
+def test_draw_balances_and_avoids_void() -> None:
+    """Half of what is drawn are objects, however small; void is never drawn."""
+    labels = np.zeros((50, 50), np.uint8)
+    labels[:10] = VOID
+    labels[30:33, 30:33] = 5
+    index, classes = draw(labels, (5,), 64, 0.3, np.random.default_rng(0))
+    assert np.count_nonzero(classes == 1) == 32
+    assert (labels.ravel()[index[classes == 1]] == 5).all()
+    assert (labels.ravel()[index[classes == 0]] == 0).all()
+
+
+def test_mistaken_background_is_far_from_objects() -> None:
+    """Only background at a distance that looks like an object is drawn as mistaken."""
+    labels = np.zeros((60, 60), np.uint8)
+    labels[:10, :10] = 1
+    appearance = np.zeros((2, 60, 60), np.float32)
+    appearance[0], appearance[1] = 0.9, 0.1
+    appearance[:, 40:50, 40:50] = 0.5
+    appearance[:, :12, :12] = 0.5
+    index, classes = draw_with_region_errors(labels, appearance, 0.25, 50, np.random.default_rng(0))
+    rows, columns = np.unravel_index(index, labels.shape)
+    assert index.size == 50
+    assert (classes == 0).all()
+    assert rows.min() >= 40
+    assert columns.min() >= 40
+
+
+def test_classifier_tells_objects_apart(model: Appearance) -> None:
+    """On the frame that it learned from it is right nearly everywhere, and its outputs are probabilities."""
+    appearance_log_prob = log_probabilities(model, [model.weights], describe(IMAGE), 5.0)[0]
+    assert np.allclose(np.exp(appearance_log_prob).sum(axis=0), 1, atol=1e-5)
+    assert np.mean(appearance_log_prob.argmax(axis=0) == LABELS) > 0.97
+
+
+def test_classifier_is_deterministic(model: Appearance) -> None:
+    """The same frame gives the same weights to the last bit, whatever the global generators did."""
+    np.random.seed(7)  # noqa: NPY002
+    again = fit([ReferenceFrame(IMAGE, LABELS, 1.0)], (1, 2), QUICK)
+    assert all(np.array_equal(a, b) for a, b in zip(model.weights, again.weights, strict=True))
+
+
+def test_gradient_is_that_of_the_cross_entropy(model: Appearance) -> None:
+    """One step goes where autograd says."""
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(50, SIZE)).astype(np.float32)
+    classes = rng.integers(3, size=50)
+    start = [torch.from_numpy(w.copy()).requires_grad_(True) for w in model.weights]
+    x = torch.from_numpy(inputs)
+    for w, b in zip(start[0:4:2], start[1:4:2], strict=True):
+        x = torch.relu(x @ w + b)
+    loss = torch.nn.functional.cross_entropy(x @ start[4] + start[5], torch.from_numpy(classes))
+    expected = torch.autograd.grad(loss, start)
+    after, _ = learn(OnlineClassifier.starting_from(model.weights), [(inputs, classes, 0.0)], 0.0)
+    for first, gradient in zip(after.first, expected, strict=True):
+        np.testing.assert_allclose(first, (1 - BETAS[0]) * gradient.numpy(), rtol=1e-3, atol=1e-7)
+
+
+def test_adaptation_learns_a_new_side(model: Appearance) -> None:
+    """The copy learns that a new colour belongs to object 1; the classifier itself is not changed."""
+    image = IMAGE.copy()
+    image[LABELS == 1] = (20, 240, 240)
+    descriptors, before = describe(image), [w.copy() for w in model.weights]
+    appearance = np.exp(log_probabilities(model, [model.weights], descriptors, 5.0)[0])
+    adapted = initial_online_model(model)
+    for _ in range(8):
+        adapted = update_online(
+            adapted, model, descriptors, LABELS, appearance, OnlineUpdateSettings(frames=3)
+        )
+    after = np.exp(log_probabilities(model, [adapted.learner.weights], descriptors, 5.0)[0])
+    assert after[1][LABELS == 1].mean() > appearance[1][LABELS == 1].mean()
+    assert after[1][LABELS == 1].mean() > 0.8
+    assert len(adapted.recent) == 3
+    assert all(np.array_equal(a, b) for a, b in zip(model.weights, before, strict=True))
+
+
+def test_local_colours_pull_the_outline() -> None:
+    """A band of background taken for the object is told by its colour; far inside nothing is said."""
+    lab = np.zeros((60, 60, 3), np.float32)
+    lab[..., 0] = 30
+    lab[20:40, 20:40, 0] = 80
+    belief = np.zeros((2, 60, 60), np.float32)
+    belief[1, 18:42, 18:42] = 1
+    belief[0] = 1 - belief[1]
+    ratio = local_colours(belief, lab, LocalColourSettings())
+    assert ratio[1][18, 30] < -1
+    assert ratio[1][21, 30] > 1
+    assert not ratio[0].any()
+    assert abs(ratio[1][0, 0]) < 0.05
