@@ -23,6 +23,7 @@ from vos.projects import (
     review_queue,
     track_project,
 )
+from vos.testing import scene, write_images
 
 from .drifting import drifting, new_project, square
 
@@ -196,3 +197,15 @@ def test_a_moved_video_and_a_later_version_say_what_to_do(folder: Path) -> None:
     file.write_text(file.read_text().replace('"version": 1', '"version": 2'))
     with pytest.raises(InputError, match="version 2, this program reads 1"):
         Project.open(folder / "project")
+
+
+def test_other_videos_under_one_key_are_refused(folder: Path) -> None:
+    """Their masks would be of something else; nothing is merged, and the message names the key."""
+    for place, name in (("project", "one"), ("copy", "two")):
+        write_images(scene("still", num_frames=3, size=(24, 32), seed=len(place)), folder / name)
+        with Project.open(folder / place, annotator=place) as project:
+            project.add_video(folder / name, "second")
+    before = (folder / "project" / "project.json").read_bytes()
+    with pytest.raises(InputError, match="different videos under the key 'second'"):
+        merge(folder / "project", folder / "copy")
+    assert (folder / "project" / "project.json").read_bytes() == before

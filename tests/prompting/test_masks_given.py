@@ -234,3 +234,17 @@ def test_real_davis_masks(davis_root: Path, davis_multi_root: Path) -> None:
     assert [girl.object_id for girl in girls] == [1, 2, 3, 4, 5, 6, 7]
     with pytest.raises(PromptError, match="give one of them"):
         parse_mask(str(folder), 0)
+
+
+@pytest.mark.parametrize("transparency", [0, b"\0\xff\xff"])
+def test_a_transparent_first_entry_is_background(tmp_path: Path, transparency: int | bytes) -> None:
+    """Whatever its colour, which nobody sees; without transparency a white entry 0 could be anything."""
+    labels = np.zeros((20, 24), np.uint8)
+    labels[2:9, 3:12], labels[11:18, 3:12] = 1, 2
+    image = Image.fromarray(labels)
+    image.putpalette([255, 255, 255, 200, 30, 30, 30, 30, 200] + [0, 0, 0] * 253)
+    image.save(tmp_path / "clear.png", transparency=transparency)
+    check(tmp_path / "clear.png", labels)
+    image.save(tmp_path / "white.png")
+    with pytest.raises(PromptError, match="entry 0 is not black"):
+        masks_in(tmp_path / "white.png")

@@ -250,3 +250,11 @@ def test_nothing_is_left_to_the_garbage_collector(clip: Clip, reverse: bool) -> 
         assert alive(av.VideoFrame) <= pictures_before + 4
     finally:
         gc.enable()
+
+
+def test_entries_go_forward_in_the_file_and_in_time() -> None:
+    """A keyframe that is shown after frames that follow it in the file is no place to start from."""
+    late = timeline_of_packets(packets([2, 0, 1, 3, 4], keys=[0, 3]))
+    assert late.entries == (Entry(0, 0), Entry(3, 3))
+    back = timeline_of_packets(packets([0, 4, 1, 2, 3], keys=[0, 1, 3]))
+    assert back.entries == (Entry(0, 0), Entry(4, 1))
