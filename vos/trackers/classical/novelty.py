@@ -35,7 +35,7 @@ class NoveltySettings:
     motion: float = 1.0
     """Motion score of an object, in nats, at which a pixel can be fully novel; at 0 and below none is. Ground
     between the legs of a bear, or behind a ball, would be novel otherwise (1.5 points less on each)."""
-    margin: float = 4.0
+    margin: float = 8.0
     """Pixels of the working crop on both sides of the outline that are never novel: descriptors mix both
     sides there."""
     reach: float = 0.3
