@@ -26,7 +26,7 @@ from PIL import Image
 from vos.backbones.base import Backbone
 from vos.backbones.refinement import keep_best, refine
 from vos.backbones.registry import build_backbone
-from vos.detectors.base import Found
+from vos.detectors.base import Detection
 from vos.detectors.registry import build_detector
 from vos.detectors.synthetic.world import CLASS_NAMES, WorldScene, world_scene
 from vos.evaluation import contour_accuracy, region_similarity
@@ -68,7 +68,9 @@ def cascade(image: NDArray[np.uint8], prompts: Sequence[Prompt], backbone: Backb
     return kept.masks
 
 
-def masks_by_prompt(image: NDArray[np.uint8], found: Sequence[Found], backbone: Backbone) -> dict[str, Masks]:
+def masks_by_prompt(
+    image: NDArray[np.uint8], found: Sequence[Detection], backbone: Backbone
+) -> dict[str, Masks]:
     """(N, H, W) masks of the finds, by what the backbone is told."""
     told = [prompts_of(entry) for entry in found]
     return {

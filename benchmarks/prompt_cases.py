@@ -1,4 +1,4 @@
-"""Images with one object each, for ``prompts.py``: first frames of DAVIS 2016, and photographs."""
+"""Images and an object in each, for ``prompts.py``: first frames of videos, and photographs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from common import data_root
 from numpy.typing import NDArray
 from sequences import MULTI, sources
 
+from vos.evaluation.label_png import read_label_png
 from vos.frame import Frame
 from vos.video import open_video
 
@@ -62,6 +64,25 @@ def davis_cases() -> Iterator[Case]:
             assert frame.nearby is not None
             group = "dev" if path.is_dir() else "train"
             yield Case(group, name, frame.image, labels > 0, tuple(frame.nearby()))
+
+
+def several_cases() -> Iterator[Case]:
+    """Every object of the first frames of videos with several: ``schoolgirls``, ``caps``, ``kite-walk``, and
+    bicycle and rider of ``bmx-trees``."""
+    known, folder = sources(), data_root() / "multi_object"
+    videos = {name: known[name] for name in MULTI if name in known}
+    videos |= {path.stem: (path, path.with_suffix("")) for path in sorted(folder.glob("*.mp4"))}
+    firsts = {path.stem: path for path in sorted((folder / "first_frames").glob("*.png"))}
+    firsts |= {name: min(masks.glob("*.png")) for name, (_, masks) in videos.items()}
+    videos |= {name: known[name] for name in firsts if name not in videos and name in known}
+    for name, (path, _) in videos.items():
+        labels = read_label_png(firsts[name])
+        with open_video(path) as video:
+            frame = next(iter(video))
+            assert frame.nearby is not None
+            nearby = tuple(frame.nearby())
+        for label in np.unique(labels[labels > 0]):
+            yield Case("several", f"{name}/{label}", frame.image, labels == label, nearby)
 
 
 def saved_cases(folder: Path) -> Iterator[Case]:

@@ -1,12 +1,12 @@
 """How good backbones are at every kind of prompt, beside GrabCut given the same prompt.
 
 Objects are those of the first frames of 40 sequences of DAVIS 2016 (``dev``: ten validation sequences,
-``train``: the thirty training sequences) and a seeded choice of objects of ``tiny_coco``, one an image.
+``train``: the thirty training sequences), the objects of videos with several (``several``), and a seeded
+choice of objects of ``tiny_coco``, one an image (``photographs``).
 No weights that are shipped were trained on any of these images; settings were chosen on the first frames.
 Seconds are processor time of one thread, which busy machines disturb least; GrabCut's are of the same run::
 
-    OMP_NUM_THREADS=1 python benchmarks/prompts.py --backbone interactive --backbone classical \\
-        -o benchmarks/results/prompts.json
+    OMP_NUM_THREADS=1 python benchmarks/prompts.py --backbone interactive --backbone classical -o FILE
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import argparse
 import json
 import multiprocessing
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -36,6 +37,7 @@ from prompt_cases import (
     photograph_cases,
     save_cases,
     saved_cases,
+    several_cases,
 )
 from prompt_simulation import CLICKS, JITTER, Answer, Method, ask, rough_mask
 
@@ -50,6 +52,8 @@ CATASTROPHE = 0.3
 """A first mask of a lower IoU is of no use."""
 WORSE = 0.05
 """A further click that costs more IoU made the mask worse."""
+STILL = "motion=null"
+"""A setting that makes no difference to a photograph."""
 
 
 def iou(found: Bools, truth: Bools) -> float:
@@ -86,7 +90,7 @@ class Asked:
         masks = [mask.numpy() for mask in candidates.logits[0] > 0]
         scores = candidates.scores[0].numpy()
         mask = masks[int(scores.argmax())]
-        signals = decoding_signals(prompt, scores, np.stack(masks), mask) if mask.any() else {}
+        signals = decoding_signals(prompt, scores, np.stack(masks), mask, case.image) if mask.any() else {}
         signals = {name: round(value, 4) for name, value in signals.items()}
         return Answer(mask, seconds, masks, [float(score) for score in scores], signals)
 
@@ -102,6 +106,8 @@ def measure(case: Case, methods: dict[str, Method], kind: str) -> list[dict[str,
     rows = []
     for name, method in methods.items():
         if (name == "band" and kind != "rough mask") or (name == "grabcut" and "mask and" in kind):
+            continue
+        if STILL in name and not case.nearby:
             continue
         asked = replace(case)  # random numbers start anew
         answers = ask(method, asked, kind)
@@ -141,7 +147,7 @@ def row_of(case: Case, kind: str, name: str, answers: list[Answer]) -> dict[str,
 def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Means by group, kind of prompt and method, and how often a first mask is useless or a click harms."""
     summary = []
-    for groups in (("dev", "train"), ("dev",), ("train",), ("photographs",)):
+    for groups in (("dev", "train"), ("dev",), ("train",), ("several",), ("photographs",)):
         for kind in dict.fromkeys(r["prompt"] for r in rows):
             for method in dict.fromkeys(r["method"] for r in rows):
                 chosen = [
@@ -161,6 +167,12 @@ def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return summary
 
 
+GROUPS: dict[str, Callable[[], Iterable[Case]]] = {
+    "davis": davis_cases,
+    "several": several_cases,
+    "photographs": lambda: photograph_cases(data_root(), OBJECTS),
+}
+"""Groups of objects to choose from."""
 METHODS: dict[str, Method] = {}
 """Of this process."""
 
@@ -177,7 +189,11 @@ def prepare(backbones: list[str], baseline: bool) -> None:
 def measure_case(case: Case, kinds: tuple[str, ...]) -> tuple[list[dict[str, Any]], dict[str, float]]:
     """Rows of one case, and the seconds that each backbone took to encode it."""
     rows = [row for kind in kinds for row in measure(case, METHODS, kind)]
-    encode = {k: v.encode_seconds[-1] for k, v in METHODS.items() if isinstance(v, Asked)}
+    encode = {
+        name: method.encode_seconds[-1]
+        for name, method in METHODS.items()
+        if isinstance(method, Asked) and method.case is not None and method.case.name == case.name
+    }
     print(case.name, *(f"{r['prompt']} {r['method']} {r['iou']:.2f}" for r in rows), sep="; ", flush=True)
     return rows, encode
 
@@ -188,7 +204,7 @@ def main() -> None:
     parser.add_argument("--backbone", action="append", help="name of a backbone; repeatable")
     parser.add_argument("--kind", action="append", choices=KINDS, help="kind of prompt; repeatable")
     parser.add_argument("--no-baseline", action="store_true", help="leave GrabCut out")
-    parser.add_argument("--no-photographs", action="store_true", help="first frames of DAVIS alone")
+    parser.add_argument("--group", action="append", choices=GROUPS, help="group of objects; repeatable")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--cases", type=Path, help="folder that --save-cases wrote, in place of the data")
     parser.add_argument("--save-cases", type=Path, help="write images and masks there, and measure nothing")
@@ -197,8 +213,7 @@ def main() -> None:
     if arguments.cases:
         cases = list(saved_cases(arguments.cases))
     else:
-        cases = list(davis_cases())
-        cases += [] if arguments.no_photographs else photograph_cases(data_root(), OBJECTS)
+        cases = [case for group in arguments.group or GROUPS for case in GROUPS[group]()]
     if arguments.save_cases:
         save_cases(cases, arguments.save_cases)
         return
@@ -218,7 +233,9 @@ def main() -> None:
         "grabcut_iterations": ITERATIONS,
         "band": BAND,
         "jitter": JITTER,
-        "encode_seconds": {k: round(float(np.median([e[k] for _, e in found])), 4) for k in found[0][1]},
+        "encode_seconds": {
+            k: round(float(np.median([e[k] for _, e in found if k in e])), 4) for k in found[0][1]
+        },
     }
     write_json(arguments.output, "prompts: mean IoU of first masks", settings, summary + rows)
 

@@ -134,7 +134,7 @@ def persam(
     """
     from vos.prompting.mask_values import MaskValues
     from vos.runs.persam import persam_images
-    from vos.runs.persam_reference import Reference
+    from vos.runs.persam_reference import PersamReference
     from vos.settings import override
 
     settings = persam_settings(config, recipe, flags)
@@ -142,7 +142,7 @@ def persam(
     with progress_bar(quiet=quiet) as advance:
         summary = persam_images(
             find_images(images),
-            Reference(reference, reference_mask, reference_id, MaskValues(mask_values), turn_masks),
+            PersamReference(reference, reference_mask, reference_id, MaskValues(mask_values), turn_masks),
             output,
             settings,
             resume=resume,

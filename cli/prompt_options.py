@@ -15,7 +15,7 @@ from vos.prompting.registry import TARGET_SOURCES
 from .options import mask_values_option, turn_masks_option
 
 if TYPE_CHECKING:
-    from vos.prompting.parsing import FrameSource
+    from vos.prompting.parsing import PromptedVideo
     from vos.prompts import Target
 
 
@@ -47,7 +47,7 @@ class GivenPrompts:
         """How mask files are read."""
         return {"mask_values": self.mask_values, "turn_masks": self.turn_masks}
 
-    def load(self, video: FrameSource | None = None) -> list[Target]:
+    def load(self, video: PromptedVideo | None = None) -> list[Target]:
         """The targets; see :func:`vos.load_prompts`."""
         from vos.prompting.parsing import load_prompts
 

@@ -11,7 +11,7 @@ from .language_options import matcher_options, matcher_settings, parse_layers
 from .options import verbosity
 
 if TYPE_CHECKING:
-    from vos.runs.tune import LabelledImage
+    from vos.runs.tune import LabelledClass
 
 
 @click.command()
@@ -73,13 +73,13 @@ def tune(
         click.echo(f"{output}: layers {', '.join(map(str, summary.layers))}; classes {named}")
 
 
-def _support(text: str) -> LabelledImage:
+def _support(text: str) -> LabelledClass:
     """Of ``IMAGE:MASK:NAME``."""
     from vos.errors import PromptError
-    from vos.runs.tune import LabelledImage
+    from vos.runs.tune import LabelledClass
 
     # From the right: a drive letter of Windows has a colon too.
     parts = text.rsplit(":", 2)
     if len(parts) != 3 or not all(part.strip() for part in parts):
         raise PromptError(f"--support must be IMAGE:MASK:NAME, got {text!r}")
-    return LabelledImage(Path(parts[0]), Path(parts[1]), parts[2].strip())
+    return LabelledClass(Path(parts[0]), Path(parts[1]), parts[2].strip())

@@ -20,7 +20,7 @@ from vos.trackers.memory.configurations import HIERA, hiera_config
 from vos.trackers.memory.names import to_original
 from vos.trackers.memory.network import Features, MemoryNetwork
 from vos.trackers.memory.preprocess import to_image, to_mask, to_points
-from vos.trackers.memory.session import Answer, Session
+from vos.trackers.memory.session import Prediction, Session
 
 MINI = {
     "memory_attention_hidden_size": 128,
@@ -156,7 +156,7 @@ class Replay:
         else:
             yield op["frame"], {op["object"]: self._prompt(op)}
 
-    def _prompt(self, op: Mapping[str, Any]) -> Answer:
+    def _prompt(self, op: Mapping[str, Any]) -> Prediction:
         t, side = op["frame"], self.network.image_size
         if op["op"] == "mask":
             mask = to_mask(self.labels == op["label"], side)
@@ -172,7 +172,12 @@ class Replay:
         return self.session.prompt_points(t, self.features(t), op["object"], xy, labels, append=append)
 
     def _compare(
-        self, recorded: Mapping[str, NDArray[Any]], prefix: str, answer: Answer, model: str, tol: Tolerance
+        self,
+        recorded: Mapping[str, NDArray[Any]],
+        prefix: str,
+        answer: Prediction,
+        model: str,
+        tol: Tolerance,
     ) -> int:
         low, multi, ptr, channels, pixels, tokens = STEPS[model]
         entry = answer.entry
@@ -212,7 +217,11 @@ class Replay:
         return compared
 
     def _compare_video(
-        self, recorded: Mapping[str, NDArray[Any]], prefix: str, answers: Mapping[int, Answer], tol: Tolerance
+        self,
+        recorded: Mapping[str, NDArray[Any]],
+        prefix: str,
+        answers: Mapping[int, Prediction],
+        tol: Tolerance,
     ) -> None:
         key = f"{prefix}video_stats"
         if key in recorded and len(recorded[key]) == len(answers):

@@ -167,6 +167,27 @@ def test_modules_import_each_other_in_no_circle() -> None:
     assert not waiting, f"circles among {sorted(waiting)}"
 
 
+SHARED_NAMES = {
+    # Layers of networks, as their authors name them.
+    *("Attention", "Block", "PatchEmbed"),
+    # Of the two methods on CPUs.
+    *("FusionSettings", "MotionSettings"),
+    # A moving shape of a synthetic scene, and the predicted shape of an object.
+    "Shape",
+}
+"""Names of several classes of the library."""
+
+
+def test_a_name_is_of_one_class() -> None:
+    """One word for one thing."""
+    homes: dict[str, list[str]] = {}
+    for path in modules():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    assert {name: found for name, found in homes.items() if len(found) > 1 and name not in SHARED_NAMES} == {}
+
+
 def loaded_by(code: str) -> set[str]:
     """Names of all modules loaded in a fresh interpreter that ran ``code``."""
     script = "\n".join(

@@ -16,7 +16,7 @@ import pool_fakes
 import pytest
 from pool_fakes import is_alive, wait_until, work
 
-from vos.pool import Event, Pool, ProcessPool, StopTask, ThreadPool, ordered_map, run_all
+from vos.pool import Pool, PoolEvent, ProcessPool, StopTask, ThreadPool, ordered_map, run_all
 
 
 @pytest.fixture(params=["thread", "process"])
@@ -41,7 +41,7 @@ def processes() -> Iterator[Callable[..., ProcessPool]]:
         pool.close()
 
 
-def last_events(pool: Pool, arguments: dict[str, Any]) -> dict[str, Event]:
+def last_events(pool: Pool, arguments: dict[str, Any]) -> dict[str, PoolEvent]:
     """The last event of every task."""
     return {event.key: event for event in run_all(pool, arguments)}
 
@@ -50,7 +50,7 @@ def test_results_and_reports(pool: Pool) -> None:
     """Every task gives what it reported, then its result; more tasks than workers wait."""
     events = list(run_all(pool, {str(k): ("square", k) for k in range(5)}))
     assert [event for event in events if event.kind == "progress"] == [
-        Event(str(k), "progress", k) for k in range(5)
+        PoolEvent(str(k), "progress", k) for k in range(5)
     ]
     assert {event.key: event.value for event in events if event.kind == "done"} == {
         str(k): k * k for k in range(5)
@@ -73,7 +73,7 @@ def test_a_task_can_be_stopped(pool: Pool) -> None:
     while not pool.wait(1.0):
         pass
     pool.stop("task")
-    ends: list[Event] = []
+    ends: list[PoolEvent] = []
     assert wait_until(lambda: bool(ends.extend(e for e in pool.wait(0.1) if e.kind != "progress") or ends))
     assert isinstance(ends[0].value, StopTask)
     assert last_events(pool, {"task": ("square", 2)})["task"].value == 4
@@ -85,7 +85,7 @@ def test_a_dead_worker_takes_only_its_task_along(
 ) -> None:
     """Its exit code is the event, and another process does what follows."""
     events = last_events(processes(2), {"bad": (what, value), **{str(k): ("square", k) for k in range(4)}})
-    assert events.pop("bad") == Event("bad", "died", code)
+    assert events.pop("bad") == PoolEvent("bad", "died", code)
     assert {key: event.value for key, event in events.items()} == {str(k): k * k for k in range(4)}
 
 

@@ -33,7 +33,7 @@ class StopTask(KeyboardInterrupt):
 
 
 @dataclass(frozen=True)
-class Event:
+class PoolEvent:
     """What became of a task, or how far it is."""
 
     key: str
@@ -55,7 +55,7 @@ class Pool(Protocol):
         """Start a task on a free worker."""
         ...
 
-    def wait(self, timeout: float) -> list[Event]:
+    def wait(self, timeout: float) -> list[PoolEvent]:
         """The events since the last call; waits up to ``timeout`` seconds for the first."""
         ...
 
@@ -84,7 +84,7 @@ class ThreadPool:
         self._function = function
         self._workers = workers
         self._tasks: queue.SimpleQueue[tuple[str, Any, threading.Event] | None] = queue.SimpleQueue()
-        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[PoolEvent] = queue.SimpleQueue()
         self._running: dict[str, threading.Event] = {}
         """Task -> set once it has been asked to stop."""
         self._threads = 0
@@ -109,9 +109,9 @@ class ThreadPool:
             for event in _events_of(key, self._function, argument, self._events.put, stopped.is_set):
                 self._events.put(event)
 
-    def wait(self, timeout: float) -> list[Event]:
+    def wait(self, timeout: float) -> list[PoolEvent]:
         """See :class:`Pool`."""
-        found: list[Event] = []
+        found: list[PoolEvent] = []
         with contextlib.suppress(queue.Empty):
             found.append(self._events.get(timeout=timeout))
             while True:
@@ -212,23 +212,23 @@ class ProcessPool:
         theirs.close()
         slot.connection, slot.tasks = ours, 0
 
-    def wait(self, timeout: float) -> list[Event]:
+    def wait(self, timeout: float) -> list[PoolEvent]:
         """See :class:`Pool`."""
         busy = {slot.connection: slot for slot in self._slots if slot.key is not None and slot.connection}
         if not busy:
             time.sleep(timeout)
             return []
-        found: list[Event] = []
+        found: list[PoolEvent] = []
         for connection in wait(list(busy), timeout):
             found += self._receive(busy[connection])  # type: ignore[index]  # one of those given
         return found
 
-    def _receive(self, slot: _Slot) -> list[Event]:
+    def _receive(self, slot: _Slot) -> list[PoolEvent]:
         """All that a worker has sent, or its death."""
         assert slot.connection is not None
         assert slot.key is not None
         key = slot.key
-        found: list[Event] = []
+        found: list[PoolEvent] = []
         try:
             while slot.key is not None and slot.connection.poll():
                 event, memory = slot.connection.recv()
@@ -241,7 +241,7 @@ class ProcessPool:
                         self._retire(slot)
         except (EOFError, OSError):
             slot.process.join(JOIN_SECONDS)
-            found.append(Event(key, "died", slot.process.exitcode))
+            found.append(PoolEvent(key, "died", slot.process.exitcode))
             slot.key = None
             self._retire(slot)
         return found
@@ -280,7 +280,7 @@ class ProcessPool:
                 process.join()
 
 
-def run_all(pool: Pool, arguments: Mapping[str, Any]) -> Iterator[Event]:
+def run_all(pool: Pool, arguments: Mapping[str, Any]) -> Iterator[PoolEvent]:
     """Every task of ``arguments`` (key -> argument) on the pool; its events, in the order they come."""
     remaining = list(arguments.items())[::-1]
     running = 0
@@ -321,20 +321,20 @@ def _events_of(
     key: str,
     function: Function,
     argument: Any,
-    send: Callable[[Event], None],
+    send: Callable[[PoolEvent], None],
     stopped: Callable[[], bool],
-) -> Iterator[Event]:
+) -> Iterator[PoolEvent]:
     """Run a task; its last event is yielded, those before are sent."""
 
     def report(value: Any) -> None:
         if stopped():
             raise StopTask(f"{key} was asked to stop")
-        send(Event(key, "progress", value))
+        send(PoolEvent(key, "progress", value))
 
     try:
-        yield Event(key, "done", function(argument, report))
+        yield PoolEvent(key, "done", function(argument, report))
     except BaseException as error:
-        yield Event(key, "failed", error)
+        yield PoolEvent(key, "failed", error)
 
 
 @contextlib.contextmanager
@@ -362,7 +362,7 @@ def _serve(connection: Connection, function: bytes) -> None:
     threading.Thread(target=_listen, args=(connection, tasks, stopped), daemon=True).start()
     run = pickle.loads(function)
 
-    def send(event: Event) -> None:
+    def send(event: PoolEvent) -> None:
         connection.send((event, peak_memory() if event.kind != "progress" else 0))
 
     while True:
@@ -371,7 +371,7 @@ def _serve(connection: Connection, function: bytes) -> None:
             try:
                 send(event)
             except (TypeError, AttributeError, pickle.PicklingError):
-                send(Event(key, "failed", RuntimeError(f"{type(event.value).__name__}: {event.value}")))
+                send(PoolEvent(key, "failed", RuntimeError(f"{type(event.value).__name__}: {event.value}")))
 
 
 def _listen(connection: Connection, tasks: queue.SimpleQueue[tuple[str, Any]], stopped: set[str]) -> None:

@@ -20,7 +20,7 @@ from vos.prompting.parsing import load_prompts
 from vos.prompting.schedule import UserPrompts
 from vos.prompts import Prompt, Target
 from vos.results import FrameResult
-from vos.runs.persam_reference import Reference, build_backbone_of, learn_reference
+from vos.runs.persam_reference import PersamReference, build_backbone_of, learn_reference
 from vos.runs.persam_settings import PersamRunSettings
 from vos.video import open_video
 
@@ -107,8 +107,8 @@ def test_persam_names_the_rotation_too(tmp_path: Path) -> None:
     settings = PersamRunSettings()
     backbone = build_backbone_of(settings)
     with pytest.raises(PromptError, match=r"turned by 90 degrees clockwise when read.*--turn-masks"):
-        learn_reference(Reference(image, mask), settings, backbone)
-    learn_reference(Reference(image, mask, turn_mask=True), settings, backbone)
+        learn_reference(PersamReference(image, mask), settings, backbone)
+    learn_reference(PersamReference(image, mask, turn_mask=True), settings, backbone)
 
 
 def point(label: int, frame: int = 0) -> Target:

@@ -22,7 +22,7 @@ Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
-class Pass:
+class RefinementPass:
     """What one call of the decoder found, and what is kept of it, for N objects."""
 
     candidates: Candidates
@@ -46,19 +46,19 @@ class Pass:
         return [tight_box(mask) for mask in self.masks]
 
 
-Keep = Callable[[Candidates], Pass]
+Keep = Callable[[Candidates], RefinementPass]
 """How to choose among the candidates of a pass."""
 
 
-def keep_best(candidates: Candidates) -> Pass:
+def keep_best(candidates: Candidates) -> RefinementPass:
     """Keep the candidate of the highest score; the first of equals."""
     return keep(candidates, candidates.scores.argmax(dim=1))
 
 
-def keep(candidates: Candidates, pick: Tensor) -> Pass:
+def keep(candidates: Candidates, pick: Tensor) -> RefinementPass:
     """Keep candidate ``pick[n]`` of every object n."""
     rows = torch.arange(len(pick), device=pick.device)
-    return Pass(
+    return RefinementPass(
         candidates,
         pick,
         candidates.low_res[rows, pick],
@@ -67,20 +67,20 @@ def keep(candidates: Candidates, pick: Tensor) -> Pass:
     )
 
 
-def keep_mix(candidates: Candidates, weights: Tensor) -> Pass:
+def keep_mix(candidates: Candidates, weights: Tensor) -> RefinementPass:
     """Keep each object's masks mixed by its (N, 3) weights (PerSAM-F); the best one if the mix is empty."""
     best = keep_best(candidates)
     mixed = replace(best, low_res=mix(candidates.low_res, weights), logits=mix(candidates.logits, weights))
     return or_else(mixed, best)
 
 
-def or_else(new: Pass, old: Pass) -> Pass:
+def or_else(new: RefinementPass, old: RefinementPass) -> RefinementPass:
     """``new``, but ``old`` for the objects of which ``new`` shows nothing."""
     seen = (new.logits > 0).flatten(1).any(dim=1)
     if bool(seen.all()):
         return new
     wide = seen[:, None, None]
-    return Pass(
+    return RefinementPass(
         new.candidates,
         torch.where(seen, new.pick, old.pick),
         torch.where(wide, new.low_res, old.low_res),
@@ -93,11 +93,11 @@ def refine(
     backbone: Backbone,
     features: FrameFeatures,
     prompts: Sequence[Prompt],
-    previous: Pass,
+    previous: RefinementPass,
     *,
     use_box: bool = True,
     choose: Keep = keep_best,
-) -> Pass:
+) -> RefinementPass:
     """Decode ``prompts`` again with what ``previous`` kept as mask prompt and, with ``use_box``, its box.
 
     An object with an empty mask so far is prompted as at first; where refinement finds nothing, the

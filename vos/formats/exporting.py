@@ -27,7 +27,7 @@ from .reading import Annotations, load_json, reading
 from .records import Join, dumps
 from .registry import FORMATS, writer_class, writers
 from .transfer import Written, holds_images, write
-from .with_frames import Pictures
+from .with_frames import ImageSource
 
 PROGRAM = "vos"
 SUMMARY = "export.json"
@@ -44,7 +44,7 @@ def export(
     sequence: str | None = None,
     options: Mapping[str, Any] | None = None,
     images: Images | None = None,
-    frames: Pictures | None = None,
+    frames: ImageSource | None = None,
     overwrite: bool = False,
     append: bool = False,
     source: Mapping[str, Any] | None = None,

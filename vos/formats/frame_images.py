@@ -12,7 +12,7 @@ import cv2
 
 from ..errors import InputError
 from ..frame import Frame
-from .with_frames import Pictures
+from .with_frames import ImageSource
 
 JPEG_QUALITY = 95
 
@@ -21,7 +21,7 @@ JPEG_QUALITY = 95
 class Images:
     """Which images go beside the annotations, and how."""
 
-    video: Pictures
+    video: ImageSource
     """Where they come from."""
     link: bool = False
     """Make hard links to image files of the right kind where possible, rather than copies."""

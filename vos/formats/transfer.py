@@ -21,7 +21,7 @@ from .options import check_options, refuse_soft
 from .reading import Annotations, Request, guarded, reading
 from .records import UNNAMED, FrameRecord, RecordWriter
 from .registry import build_writer, find_format, reader_function, writer_class, writers
-from .with_frames import Pictures, audio_source, with_frames
+from .with_frames import ImageSource, audio_source, with_frames
 
 PIECE = 50
 """Frames between two points at which what is written so far is put on disk."""
@@ -98,7 +98,7 @@ def write(
     sequence: str | None = None,
     options: Mapping[str, Any] | None = None,
     images: Images | None = None,
-    frames: Pictures | None = None,
+    frames: ImageSource | None = None,
     overwrite: bool = False,
 ) -> Written:
     """Write annotations in a format, all of them or nothing.

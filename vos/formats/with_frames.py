@@ -17,7 +17,7 @@ from .reading import Annotations, load_json, reading
 from .records import FrameRecord
 
 
-class Pictures(Protocol):
+class ImageSource(Protocol):
     """Where the images of frames come from: a :class:`vos.video.Video`."""
 
     @property
@@ -31,7 +31,7 @@ class Pictures(Protocol):
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]: ...
 
 
-def with_frames(annotations: Annotations, pictures: Pictures) -> Iterator[tuple[Frame, FrameResult]]:
+def with_frames(annotations: Annotations, pictures: ImageSource) -> Iterator[tuple[Frame, FrameResult]]:
     """Every frame of the annotations with its image and its time.
 
     Frames are those of the same index; where the video is a folder of images, of the same name.
@@ -58,7 +58,7 @@ def with_frames(annotations: Annotations, pictures: Pictures) -> Iterator[tuple[
         yield replace(blank, image=np.ascontiguousarray(frame.image), time=time), result
 
 
-def audio_source(pictures: Pictures) -> Path | None:
+def audio_source(pictures: ImageSource) -> Path | None:
     """The file that may hold the sound of the frames; None where they are images."""
     path = pictures.paths[0]
     return path if not pictures.is_images and len(pictures.paths) == 1 and path.is_file() else None

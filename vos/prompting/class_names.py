@@ -204,11 +204,11 @@ def logits_of(
     from ..backbones.refinement import keep_best, refine
 
     prompts = [(row, prompt) for row, entry in enumerate(found) for prompt in prompts_of(entry)]
-    asked = [prompt for _, prompt in prompts]
+    queries = [prompt for _, prompt in prompts]
     features = backbone.encode(image)
-    kept = keep_best(backbone.decode(features, asked))
+    kept = keep_best(backbone.decode(features, queries))
     for use_box in (False, True):
-        kept = refine(backbone, features, asked, kept, use_box=use_box)
+        kept = refine(backbone, features, queries, kept, use_box=use_box)
     logits: NDArray[np.float32] = kept.logits.float().cpu().numpy()
     rows = [row for row, _ in prompts]
     explained, scores = _explained(found, rows, logits > 0), kept.scores.tolist()

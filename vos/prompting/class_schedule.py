@@ -35,7 +35,7 @@ class ClassPrompts(PromptSchedule):
     keeps its id and the tracker's mask: finds are matched to tracks, see :mod:`vos.prompting.association`.
 
     Args:
-        asked: the classes.
+        queries: the classes.
         settings: see :class:`~vos.prompting.class_names.ClassSettings`.
         detector: knows what the names look like.
         make_backbone: makes the model that turns finds into masks; called once, when there is one.
@@ -52,20 +52,20 @@ class ClassPrompts(PromptSchedule):
 
     def __init__(
         self,
-        asked: ClassNames,
+        queries: ClassNames,
         settings: ClassSettings,
         detector: Detector,
         make_backbone: Callable[[], Backbone],
     ) -> None:
-        if asked.exemplars and not getattr(detector, "takes_exemplars", False):
+        if queries.exemplars and not getattr(detector, "takes_exemplars", False):
             raise PromptError(
                 "exemplars are boxes for a detector that takes them; use sam3, or leave them out"
             )
         self.names: dict[int, str] = {}
         self.first_given = {}
-        self._asked = asked.names
-        self._exemplars = asked.exemplars
-        self._exemplar_frame = asked.frame_index
+        self._queries = queries.names
+        self._exemplars = queries.exemplars
+        self._exemplar_frame = queries.frame_index
         self._settings = settings
         self._detector = detector
         self._make_backbone = make_backbone
@@ -119,7 +119,7 @@ class ClassPrompts(PromptSchedule):
                 return
             missed = frame.index
         raise PromptError(
-            f"found no {_any_of(self._asked)} in frames {wanted.start} to {seen}, looking at "
+            f"found no {_any_of(self._queries)} in frames {wanted.start} to {seen}, looking at "
             f"{_every(every * wanted.step)}; {self.hint}"
         )
 
@@ -179,7 +179,7 @@ class ClassPrompts(PromptSchedule):
         if self._backbone is None:
             self._backbone = self._make_backbone()
         shown = self._exemplars if frame.index == self._exemplar_frame else ()
-        return class_instances(frame, self._asked, self._detector, self._backbone, self._settings, shown)
+        return class_instances(frame, self._queries, self._detector, self._backbone, self._settings, shown)
 
     def _begin(self, frame: Frame, instances: Sequence[ClassInstance]) -> None:
         nothing = FrameResult(frame.index, np.zeros(frame.size, dtype=np.uint8))
@@ -215,7 +215,7 @@ class ClassPrompts(PromptSchedule):
     def _accepted(
         self, rows: Sequence[int], instances: Sequence[ClassInstance], known: FrameResult
     ) -> list[int]:
-        """Of new objects, those that are wanted: sure ones, and only so many of each class in sight."""
+        """Of new objects, those to track: confident ones, and only so many visible ones of each class."""
         rows = [row for row in rows if self._is_confident(instances[row])]
         most = self._settings.instances
         if most is None:
@@ -263,7 +263,7 @@ class ClassPrompts(PromptSchedule):
         return self._missing()
 
     def _missing(self) -> tuple[str, ...]:
-        return tuple(name for name in self._asked if name not in self.names.values())
+        return tuple(name for name in self._queries if name not in self.names.values())
 
 
 def _detected(frame_index: int, object_id: int, mask: NDArray[np.bool_], confidence: float) -> Target:

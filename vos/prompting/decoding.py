@@ -160,7 +160,7 @@ class PromptDecodingTracker:
 
 
 @dataclass(frozen=True, eq=False)
-class Preview:
+class DecodedPreview:
     """What a prompt would give."""
 
     mask: NDArray[np.bool_]
@@ -176,7 +176,7 @@ def preview_prompt(
     known: NDArray[np.bool_] | None = None,
     *,
     refine: bool = True,
-) -> Preview:
+) -> DecodedPreview:
     """The mask of one prompt by itself, for a preview before it is given as a :class:`~vos.prompts.Target`.
 
     Args:
@@ -194,7 +194,7 @@ def preview_prompt(
     prompt = _with_known(prompt, known)
     _refuse_unknown([target], [prompt], frame)
     logits, scores = _decode(backbone, frame, [prompt], refine=refine)
-    return Preview(logits[0] > 0, float(np.clip(scores[0], 0.0, 1.0)))
+    return DecodedPreview(logits[0] > 0, float(np.clip(scores[0], 0.0, 1.0)))
 
 
 def preview_candidates(
@@ -202,7 +202,7 @@ def preview_candidates(
     prompt: Prompt,
     backbone: Backbone,
     known: NDArray[np.bool_] | None = None,
-) -> list[Preview]:
+) -> list[DecodedPreview]:
     """What a prompt may mean: its candidates from small to large, each another extent of the object.
 
     The one that :func:`preview_prompt` and :func:`decode_prompts` take has the highest confidence. At least
@@ -220,7 +220,7 @@ def preview_candidates(
     for logits, score in zip(candidates.logits[0].cpu().numpy(), candidates.scores[0].tolist(), strict=True):
         mask = logits > 0
         if mask.any() and all(_mask_iou(mask, other.mask) < SAME_MASK for other in found):
-            found.append(Preview(mask, float(np.clip(score, 0.0, chosen.confidence))))
+            found.append(DecodedPreview(mask, float(np.clip(score, 0.0, chosen.confidence))))
     return sorted(found, key=lambda preview: int(preview.mask.sum()))
 
 

@@ -35,7 +35,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 
-class FrameSource(Protocol):
+class PromptedVideo(Protocol):
     """What is asked of a video here: how large its frames are and which one is read first."""
 
     @property
@@ -51,7 +51,7 @@ def load_prompts(
     boxes: Sequence[str] = (),
     prompt_files: Sequence[str | os.PathLike[str]] = (),
     frame: int | None = None,
-    video: FrameSource | None = None,
+    video: PromptedVideo | None = None,
     mask_values: MaskValues | str = MaskValues.AUTO,
     turn_masks: bool = False,
     **others: Sequence[str | os.PathLike[str]],

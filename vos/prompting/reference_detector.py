@@ -15,7 +15,7 @@ from ..errors import PromptError
 from ..ops.boxes import tight_box
 from ..trackers.persam.feature_geometry import FeatureGeometry, suitable_geometry
 from ..trackers.persam.images import LearnedTarget, PersamSettings, learn_target
-from ..trackers.persam.instances import LIKENESS, Instance, find_instances, similarity_range
+from ..trackers.persam.instances import LIKENESS, TargetInstance, find_instances, similarity_range
 from .reference import References
 
 
@@ -103,7 +103,7 @@ class ReferenceDetector:
             learned.append(_Learned(view.name, target, geometry, outside, inside))
         return learned
 
-    def _judged(self, one: _Learned, instance: Instance) -> Detection | None:
+    def _judged(self, one: _Learned, instance: TargetInstance) -> Detection | None:
         """The instance as a detection, if it is similar enough to the reference."""
         box = tight_box(instance.mask)
         if box is None:

@@ -184,7 +184,7 @@ def _find_in_all(
                 asking,
                 masking,
                 settings.discover,
-                asked=lambda done, of: items.report(Progress("questions", done, of)),
+                progress=lambda done, of: items.report(Progress("questions", done, of)),
             )
             if pictures is not None:
                 items.folder.note(PICTURES, f"{frame.name}.png")

@@ -35,7 +35,7 @@ from ..results import FrameResult
 from ..video.images import decode_image, read_bytes
 from .fingerprint import fingerprint_file, fingerprint_weights, versions
 from .folder import PROGRAM, Layout, RunFolder, claim
-from .persam_reference import Reference, build_backbone_of, learn_reference
+from .persam_reference import PersamReference, build_backbone_of, learn_reference
 from .persam_settings import PersamRunSettings
 from .runner import ItemRun
 from .summary import Progress
@@ -67,7 +67,7 @@ class PersamSummary:
 
 def persam_images(
     images: Sequence[Path],
-    reference: Reference,
+    reference: PersamReference,
     output: str | os.PathLike[str] | Layout,
     settings: PersamRunSettings | None = None,
     *,
@@ -122,7 +122,7 @@ class _Run:
     def __init__(
         self,
         images: Sequence[Path],
-        reference: Reference,
+        reference: PersamReference,
         settings: PersamRunSettings,
         folder: RunFolder,
         identity: dict[str, Any],
@@ -264,7 +264,7 @@ class _Run:
 
 
 def _identity(
-    images: Sequence[Path], reference: Reference, settings: PersamRunSettings, layout: Layout
+    images: Sequence[Path], reference: PersamReference, settings: PersamRunSettings, layout: Layout
 ) -> dict[str, Any]:
     """What a run must have in common with a stopped one to resume it."""
     folders = {os.path.dirname(os.path.abspath(path)) for path in images}

@@ -35,7 +35,7 @@ LOWEST_RED = 124
 
 
 @dataclass(frozen=True)
-class Reference:
+class PersamReference:
     """What is to be found: an image file and the file of a mask in it."""
 
     image: Path
@@ -64,7 +64,7 @@ def build_backbone_of(settings: PersamRunSettings) -> Backbone:
 
 
 def learn_reference(
-    reference: Reference, settings: PersamRunSettings, backbone: Backbone
+    reference: PersamReference, settings: PersamRunSettings, backbone: Backbone
 ) -> Callable[[int, NDArray[np.uint8]], FrameResult]:
     """A function of an image's number and pixels: the target of ``reference`` in it."""
     mask, level = _read_mask(reference, settings)
@@ -143,7 +143,7 @@ def _view(
     return ReferenceGeometry(backbone, level)
 
 
-def _read_mask(reference: Reference, settings: PersamRunSettings) -> tuple[NDArray[np.bool_], int]:
+def _read_mask(reference: PersamReference, settings: PersamRunSettings) -> tuple[NDArray[np.bool_], int]:
     """(H, W) bool mask of the target, and the red value that its foreground has in the file.
 
     Raises:

@@ -21,7 +21,7 @@ from ..video.source import IMAGE_KINDS
 from .folder import is_taken
 from .layout import RESERVED, ROOM, Layout
 from .persam import PersamSummary, persam_images
-from .persam_reference import Reference, build_backbone_of
+from .persam_reference import PersamReference, build_backbone_of
 from .persam_settings import PersamRunSettings
 from .summary import Progress
 
@@ -104,7 +104,7 @@ def benchmark_perseg(
         first, *others = images[name]
         runs[name] = persam_images(
             others,
-            Reference(first, item.reference),
+            PersamReference(first, item.reference),
             layout,
             settings,
             resume=resume,

@@ -17,7 +17,7 @@ from ..files import write_bytes_atomic
 from ..formats.drawing import draw_overlay, font_size
 from ..formats.index_png import encode_index_png
 from ..frame import Frame
-from ..prompting.decoding import Preview as Decoded
+from ..prompting.decoding import DecodedPreview as Decoded
 from ..prompting.decoding import decode_prompts, needs_backbone, preview_candidates
 from ..prompting.merge import merge_targets
 from ..prompts import Target

@@ -19,7 +19,7 @@ from .matcher import MatcherSettings, build_matcher, encode_names
 
 
 @dataclass(frozen=True)
-class LabelledImage:
+class LabelledClass:
     """An image with the mask of a class."""
 
     image: Path
@@ -41,7 +41,7 @@ class TuneSummary:
 
 
 def tune_files(
-    supports: Sequence[LabelledImage],
+    supports: Sequence[LabelledClass],
     output: str | os.PathLike[str],
     settings: TuningSettings | None = None,
     *,
@@ -79,7 +79,7 @@ def tune_files(
     return TuneSummary(Path(output), chosen, names, tuple(losses))
 
 
-def _support(matcher: BlipMatcher, support: LabelledImage, label: int) -> Support:
+def _support(matcher: BlipMatcher, support: LabelledClass, label: int) -> Support:
     marked = read_label_png(support.mask)
     labels = np.where(marked == VOID, VOID, np.where(marked > 0, label, 0)).astype(np.uint8)
     if not (labels == label).any():

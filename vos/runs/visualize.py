@@ -25,7 +25,7 @@ from ..formats.drawing import (
 )
 from ..formats.reading import Annotations
 from ..formats.video_writer import X264, Encoding, VideoWriter
-from ..formats.with_frames import Pictures, audio_source, with_frames
+from ..formats.with_frames import ImageSource, audio_source, with_frames
 from ..frame import Frame
 from ..results import FrameResult, Labels, object_ids
 from .plot import with_truth, write_plot
@@ -46,7 +46,7 @@ DEFAULT_STEP = 0.04
 def visualize(
     annotations: Annotations,
     output: Path,
-    images: Pictures | None,
+    images: ImageSource | None,
     settings: OverlaySettings,
     *,
     truth: Annotations | None = None,
@@ -109,7 +109,7 @@ class _Shown(VideoWriter):
 
 def _drawn(
     annotations: Annotations,
-    images: Pictures,
+    images: ImageSource,
     settings: OverlaySettings,
     truth: Annotations | None,
     trails: int,

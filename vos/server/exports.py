@@ -13,11 +13,11 @@ from ..formats.registry import find_format, writers
 from ..formats.transfer import needs_frames
 from ..projects import Draft
 from ..projects.exporting import project_annotations
-from .jobs import Job
+from .jobs import BackgroundJob
 from .workspace import Workspace
 
 
-def export(workspace: Workspace, job: Job) -> dict[str, Any]:
+def export(workspace: Workspace, job: BackgroundJob) -> dict[str, Any]:
     """Write an archive in one or more formats."""
     project, request = workspace.project, job.request
     video = project.video(request.get("video"))

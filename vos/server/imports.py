@@ -14,12 +14,12 @@ from ..errors import InputError
 from ..names import plain_name
 from ..projects import Draft, Project, ProjectVideo
 from ..projects.importing import match_ids
-from .jobs import Job
+from .jobs import BackgroundJob
 from .sandbox import in_sandbox
 from .workspace import Workspace
 
 
-def import_upload(workspace: Workspace, job: Job) -> dict[str, Any]:
+def import_upload(workspace: Workspace, job: BackgroundJob) -> dict[str, Any]:
     """Read an uploaded file and make its masks anchors: all or none."""
     project, request = workspace.project, job.request
     video = project.video(request.get("video"))

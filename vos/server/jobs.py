@@ -27,11 +27,11 @@ class CancelledError(Exception):
     """The job was cancelled; raised where it reports progress."""
 
 
-class Job:
+class BackgroundJob:
     """One job. Its function calls :meth:`report` between frames."""
 
     def __init__(
-        self, job_id: str, kind: str, request: Mapping[str, Any], tell: Callable[[Job], None]
+        self, job_id: str, kind: str, request: Mapping[str, Any], tell: Callable[[BackgroundJob], None]
     ) -> None:
         self.id = job_id
         self.kind = kind
@@ -144,7 +144,7 @@ class Jobs:
         self._workspace = workspace
         self._tell = tell
         self._changed = threading.Condition()
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[str, BackgroundJob] = {}
         self._threads: dict[str, threading.Thread] = {}
         self._count = 0
         self._is_closed = False
@@ -170,7 +170,7 @@ class Jobs:
             raise InputError("the project is open read-only: nothing can be changed")
         with self._changed:
             self._count += 1
-            job = Job(str(self._count), name, given, lambda job: self._tell(job.describe()))
+            job = BackgroundJob(str(self._count), name, given, lambda job: self._tell(job.describe()))
             self._jobs[job.id] = job
             self._forget()
             if kind.lane not in self._threads and not self._is_closed:
@@ -215,7 +215,7 @@ class Jobs:
         for job in ended[: max(0, len(self._jobs) - KEPT)]:
             del self._jobs[job.id]
 
-    def _next(self, lane: str) -> Job | None:
+    def _next(self, lane: str) -> BackgroundJob | None:
         return next(
             (job for job in self._jobs.values() if job.state == "waiting" and KINDS[job.kind].lane == lane),
             None,
@@ -233,7 +233,7 @@ class Jobs:
             job.tell()
             self._work(job)
 
-    def _work(self, job: Job) -> None:
+    def _work(self, job: BackgroundJob) -> None:
         module, _, name = KINDS[job.kind].function.partition(":")
         try:
             job.result = getattr(import_module(f".{module}", __package__), name)(self._workspace, job)
@@ -247,7 +247,7 @@ class Jobs:
         else:
             job.set_state("done")
 
-    def _failed(self, job: Job, kind: str, text: str) -> None:
+    def _failed(self, job: BackgroundJob, kind: str, text: str) -> None:
         job.error = {"kind": kind, "message": text}
         job.set_state("failed")
 

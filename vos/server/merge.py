@@ -9,12 +9,12 @@ import numpy as np
 from ..errors import InputError
 from ..projects import Draft, State
 from ..projects.spans import SpanMap
-from .jobs import Job
+from .jobs import BackgroundJob
 from .revisions import joined
 from .workspace import Workspace
 
 
-def merge_objects(workspace: Workspace, job: Job) -> dict[str, Any]:
+def merge_objects(workspace: Workspace, job: BackgroundJob) -> dict[str, Any]:
     """Everything of one object becomes another's; where both are visible, their union becomes an anchor."""
     project = workspace.project
     counter, state = project.counter, project.state

@@ -28,7 +28,7 @@ CAPACITY = 8
 
 
 @dataclass(frozen=True)
-class Answer:
+class Reply:
     """What a prompt gave."""
 
     mask: NDArray[np.bool_]
@@ -107,7 +107,7 @@ class Segmenter:
         object_id: int,
         number: int,
     ) -> Future[Any]:
-        """The mask of a prompt, as an :class:`Answer`.
+        """The mask of a prompt, as an :class:`Reply`.
 
         The future raises SupersededError if one with a higher ``number``, for the same object and frame, was
         given before this one was looked at; PromptError if the prompt does not fit the frame; ModelError if
@@ -201,7 +201,7 @@ class Segmenter:
         self._state, self._message = state, message
         self._tell(self.describe())
 
-    def _answer(self, task: _Task) -> Answer | None:
+    def _answer(self, task: _Task) -> Reply | None:
         from ..backbones.in_video import encode_frame
         from ..prompting.decoding import preview_prompt
 
@@ -215,9 +215,9 @@ class Segmenter:
             preview = preview_prompt(frame, task.prompt, model, task.known, refine=task.refine)
         except PromptError as error:
             nothing = np.zeros(frame.size, bool)
-            return Answer(nothing, 0.0, _since(start), str(error))
+            return Reply(nothing, 0.0, _since(start), str(error))
         text = "" if preview.mask.any() else "nothing was found: try a box, more points, or the brush"
-        return Answer(preview.mask, preview.confidence, _since(start), text)
+        return Reply(preview.mask, preview.confidence, _since(start), text)
 
     def _frame(self, task: _Task) -> Frame:
         """Always the same array for a frame, by which the cache of features knows it."""

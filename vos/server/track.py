@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..projects import Job as Interval
+from ..projects import BackgroundJob as Interval
 from ..projects import TrackProgress, pending_jobs, track_project
 from ..projects import rebuild as rebuild_project
-from .jobs import Job
+from .jobs import BackgroundJob
 from .workspace import Workspace
 
 
-def track(workspace: Workspace, job: Job) -> dict[str, Any]:
+def track(workspace: Workspace, job: BackgroundJob) -> dict[str, Any]:
     """Track what is stale or unknown; what is done stays when the job is cancelled."""
     project = workspace.project
     video, objects = job.request.get("video"), job.request.get("objects")
@@ -41,7 +41,7 @@ def _frames(interval: Interval) -> int:
     return directions * interval.num_frames
 
 
-def rebuild(workspace: Workspace, job: Job) -> dict[str, Any]:
+def rebuild(workspace: Workspace, job: BackgroundJob) -> dict[str, Any]:
     """Track a video again from its locked frames alone; cancelled, the project stays as it is."""
     project = workspace.project
     key = project.video(job.request.get("video")).key

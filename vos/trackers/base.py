@@ -25,7 +25,7 @@ class TrackerInfo:
     """A dataclass: what a run is recorded with."""
     accepts: frozenset[str] = MASKS
     """Kinds of prompts: of ``mask``, ``points``, ``box``. Others are decoded to masks first, see
-    :class:`vos.prompting.decoded.PromptDecodingTracker`."""
+    :class:`vos.prompting.decoding.PromptDecodingTracker`."""
     device: str = "cpu"
     """Where its network runs."""
     backbone: Backbone | None = None

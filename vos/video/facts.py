@@ -1,4 +1,4 @@
-"""What :func:`vos.probe` reports of a video: facts, and a list of what is unusual."""
+"""What :func:`vos.video.probe` reports for a video: facts, and a list of what is unusual."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ _HINT_FOLDERS = 200
 
 
 @dataclass(frozen=True)
-class Source:
+class VideoSource:
     """Files that make up one video."""
 
     text: str
@@ -59,7 +59,9 @@ class Source:
     is_images: bool
 
 
-def find_source(source: str | os.PathLike[str], leave_out: Collection[str | os.PathLike[str]] = ()) -> Source:
+def find_source(
+    source: str | os.PathLike[str], leave_out: Collection[str | os.PathLike[str]] = ()
+) -> VideoSource:
     """The files of a video file, a folder of images (such as a DAVIS sequence), one image, or a glob.
 
     Args:
@@ -73,10 +75,10 @@ def find_source(source: str | os.PathLike[str], leave_out: Collection[str | os.P
     path = Path(text)
     try:
         if path.is_dir():
-            return Source(text, _images_in_folder(path, leave_out), is_images=True)
+            return VideoSource(text, _images_in_folder(path, leave_out), is_images=True)
         if path.is_file():
             is_image = path.suffix.lower() in IMAGE_KINDS
-            return Source(text, (path,), is_images=is_image)
+            return VideoSource(text, (path,), is_images=is_image)
         exists = path.exists()
     except OSError as error:  # a folder on the way that may not be entered, a name that is too long
         raise MediaError(f"cannot read {text}: {error.strerror}") from error
@@ -162,7 +164,7 @@ def warn_of_lost_images(found: Sequence[Path], where: str) -> None:
         )
 
 
-def _from_glob(pattern: str, leave_out: Collection[str | os.PathLike[str]]) -> Source:
+def _from_glob(pattern: str, leave_out: Collection[str | os.PathLike[str]]) -> VideoSource:
     matches = [Path(match) for match in glob.glob(pattern, recursive=True)]
     if not matches and "[" in pattern:  # [ ] is a set of characters in a glob, and usual in names of folders
         matches = [Path(match) for match in glob.glob(pattern.replace("[", "[[]"), recursive=True)]
@@ -173,9 +175,9 @@ def _from_glob(pattern: str, leave_out: Collection[str | os.PathLike[str]]) -> S
         hint = "; in a glob [ ] stands for one of the characters in it" if "[" in pattern else ""
         raise MediaError(f"nothing matches {pattern}{hint}")
     if images and len(images) == len(files):
-        return Source(pattern, _checked(images, pattern, "{}"), is_images=True)
+        return VideoSource(pattern, _checked(images, pattern, "{}"), is_images=True)
     if len(files) == 1:
-        return Source(pattern, (files[0],), is_images=False)
+        return VideoSource(pattern, (files[0],), is_images=False)
     if not files:
         raise MediaError(
             f"{pattern} matches {len(matches)} folders and no file; did you mean {pattern}/*.jpg?"

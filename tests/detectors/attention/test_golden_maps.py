@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from vos.detectors.attention.blip import BlipMatcher
-from vos.detectors.attention.class_maps import compete, ensemble, token_relevance
+from vos.detectors.attention.class_maps import ensemble, prompt_softmax, token_relevance
 from vos.detectors.attention.cross_attention import CrossAttentionTap
 from vos.detectors.attention.preprocess import image_to_canvas, labels_to_canvas
 
@@ -75,7 +75,7 @@ def test_maps_of_every_step(attention_golden, golden_matcher, mode):
     z, _, embeds = scores(attention_golden, golden_matcher, mode)
     relevance = token_relevance(z, encoded.attention_mask)
     np.testing.assert_allclose(relevance, stored["a"], atol=5e-4)
-    np.testing.assert_allclose(compete(relevance), stored["b"], atol=2e-5)
+    np.testing.assert_allclose(prompt_softmax(relevance), stored["b"], atol=2e-5)
     with torch.no_grad():
         found = golden_matcher.relevance(embeds, encoded, attention_golden.all_layers)
     np.testing.assert_allclose(found.gate, stored["r"], atol=2e-5)

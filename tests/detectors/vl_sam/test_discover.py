@@ -45,7 +45,7 @@ class Knowing:
     """
 
     def __init__(self, scene: Scene, *, least: float = 0.0, suggests: Sequence[str] = ()) -> None:
-        self.asked: list[str] = []
+        self.questions: list[str] = []
         self.least = least
         self.suggests = list(suggests)
         height, width = scene.labels.shape[1:]
@@ -58,7 +58,7 @@ class Knowing:
         return self.suggests[:count]
 
     def objects(self, image: NDArray[np.uint8], question: str, *, seed: int, regularisation: str) -> Any:
-        self.asked.append(question)
+        self.questions.append(question)
         labels = self.truth[image.tobytes()]
         said: dict[str, NDArray[np.float32]] = {}
         for object_id, name in NAMES.items():
@@ -127,9 +127,9 @@ def test_questions(picture: Scene) -> None:
         model,
         backbone_of(picture),
         DiscoverSettings(questions=3),
-        asked=lambda done, of: steps.append((done, of)),
+        progress=lambda done, of: steps.append((done, of)),
     )
-    assert model.asked == [QUESTION, "what moves?", "what stands?"]
+    assert model.questions == [QUESTION, "what moves?", "what stands?"]
     assert len(found) == 3
     assert steps == [(1, 3), (2, 3), (3, 3)]
     assert questions_about(picture.frames[0].image, model, DiscoverSettings(questions=2)) == model.suggests

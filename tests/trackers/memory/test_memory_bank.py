@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from vos.trackers.memory.bank import Bank, Entry
+from vos.trackers.memory.bank import Bank, MemoryEntry
 
 
-def entry(number: float, *, with_memory: bool = False) -> Entry:
+def entry(number: float, *, with_memory: bool = False) -> MemoryEntry:
     """An entry that can be told by its score."""
     memory = torch.full((1, 2), number, dtype=torch.bfloat16) if with_memory else None
-    return Entry(number, 0.5, torch.zeros(3), memory, torch.ones(2, 2))
+    return MemoryEntry(number, 0.5, torch.zeros(3), memory, torch.ones(2, 2))
 
 
 def bank(times: range, **options: object) -> Bank:

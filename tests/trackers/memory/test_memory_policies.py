@@ -10,7 +10,7 @@ import torch
 from golden_sam2 import Replay, Tolerance, assert_close, scenario, stats, weights
 
 from vos.trackers.memory.architectures import detect
-from vos.trackers.memory.bank import Bank, Entry
+from vos.trackers.memory.bank import Bank, MemoryEntry
 from vos.trackers.memory.dam_policy import DamPolicy
 from vos.trackers.memory.hypotheses import survivors
 from vos.trackers.memory.loading import build
@@ -28,13 +28,13 @@ from vos.trackers.memory.session import Session
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def entry(t: int, score: float = 4.0, quality: float = 0.9, motion: float | None = None) -> Entry:
+def entry(t: int, score: float = 4.0, quality: float = 0.9, motion: float | None = None) -> MemoryEntry:
     """An entry whose memory and pointer tell its time."""
     tag = torch.full((1, 1), float(t))
-    return Entry(score, quality, tag[0], tag, None, motion, score > 0, 0.0, quality)
+    return MemoryEntry(score, quality, tag[0], tag, None, motion, score > 0, 0.0, quality)
 
 
-def bank(times: list[int], first: int = 0, bounded: bool = True, **special: Entry) -> Bank:
+def bank(times: list[int], first: int = 0, bounded: bool = True, **special: MemoryEntry) -> Bank:
     """A bank with a prompt at ``first`` and tracked frames, ``f3=...`` being that of time 3."""
     made = Bank(bounded=bounded)
     made.condition(first, entry(first))

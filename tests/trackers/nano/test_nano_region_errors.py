@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vos.trackers.nano.region_errors import BELIEVED, LEAST_LEFT, mistakes, patches, with_region_errors
+from vos.trackers.nano.region_errors import AGREEING, LEAST_LEFT, patches, region_errors, with_region_errors
 
 
 def _picture() -> tuple[np.ndarray, np.ndarray]:
@@ -36,7 +36,7 @@ def test_what_is_missed_is_the_objects_and_what_is_spilt_is_not() -> None:
     picture, mask = _picture()
     kinds = set()
     for seed in range(25):
-        missed, spill = mistakes(mask, picture, np.random.default_rng(seed))
+        missed, spill = region_errors(mask, picture, np.random.default_rng(seed))
         assert not (missed & ~mask).any()
         assert not (spill & mask).any()
         assert (mask & ~missed).sum() >= LEAST_LEFT * mask.sum()
@@ -51,20 +51,20 @@ def test_most_cues_agree_on_mistakes() -> None:
     took_part = []
     for seed in range(60):
         rng = np.random.default_rng(seed)
-        missed, spill = mistakes(mask, picture, np.random.default_rng(seed))
+        missed, spill = region_errors(mask, picture, np.random.default_rng(seed))
         wrong = np.where(missed, -0.7, np.where(spill, 0.4, right)).astype(np.float32)
         if not (missed | spill).any():
             continue
         for cue in with_region_errors(np.stack([right] * 3), mask, picture, rng):
             assert (cue == right).all() or (cue == wrong).all()
             took_part.append((cue == wrong).all())
-    assert np.mean(took_part) == pytest.approx(BELIEVED, abs=0.1)
+    assert np.mean(took_part) == pytest.approx(AGREEING, abs=0.1)
 
 
 def test_same_chance_same_mistakes() -> None:
     """The generator decides everything."""
     picture, mask = _picture()
-    for a, b in zip(*(mistakes(mask, picture, np.random.default_rng(4)) for _ in range(2)), strict=True):
+    for a, b in zip(*(region_errors(mask, picture, np.random.default_rng(4)) for _ in range(2)), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
@@ -73,6 +73,6 @@ def test_small_and_empty(shape: tuple[int, int]) -> None:
     """Nothing to miss in an empty mask; pictures of a few pixels are no error."""
     picture = np.zeros((*shape, 3), np.uint8)
     for mask in (np.zeros(shape, bool), np.ones(shape, bool)):
-        missed, spill = mistakes(mask, picture, np.random.default_rng(0))
+        missed, spill = region_errors(mask, picture, np.random.default_rng(0))
         assert not spill.any()
         assert not missed.all() or not mask.any()

@@ -9,7 +9,7 @@ import pytest
 from golden_persam import Comparison, backbone, check_features, encoded
 from PIL import Image
 
-from vos.backbones.refinement import Pass
+from vos.backbones.refinement import RefinementPass
 from vos.results import object_ids
 from vos.trackers.persam.as_published import PublishedPersamSettings, PublishedPersamTracker, Slots, merge
 
@@ -105,7 +105,9 @@ def _check_slot(recorded: Comparison, prefix: str, slots: Slots, j: int) -> None
     recorded.close(f"{prefix}.plane_sub", slots.passes[-1].logits[j, ::5, ::5], "logits")
 
 
-def _check_call(recorded: Comparison, prefix: str, kept: Pass, before: Pass | None, j: int) -> None:
+def _check_call(
+    recorded: Comparison, prefix: str, kept: RefinementPass, before: RefinementPass | None, j: int
+) -> None:
     candidates = kept.candidates
     recorded.close(f"{prefix}.scores", candidates.scores[j], "scores")
     recorded.close(f"{prefix}.lowres_sub", candidates.low_res[j, :, ::7, ::7], "logits")

@@ -10,7 +10,7 @@ import torch
 from golden_persam import Comparison, backbone, check_features, encoded
 from PIL import Image
 
-from vos.backbones.refinement import Pass
+from vos.backbones.refinement import RefinementPass
 from vos.trackers.persam.feature_geometry import ReferenceGeometry
 from vos.trackers.persam.images import LearnedTarget, PersamSettings, TargetMatch, find_target, learn_target
 
@@ -121,7 +121,9 @@ def _check_found(recorded: Comparison, prefix: str, features, found: TargetMatch
         _check_pass(recorded, f"{prefix}.step{step}", kept, found.passes[step - 2] if step > 1 else None)
 
 
-def _check_pass(recorded: Comparison, prefix: str, kept: Pass, before: Pass | None) -> None:
+def _check_pass(
+    recorded: Comparison, prefix: str, kept: RefinementPass, before: RefinementPass | None
+) -> None:
     candidates = kept.candidates
     recorded.close(f"{prefix}.scores", candidates.scores[0], "scores")
     for name, array in (

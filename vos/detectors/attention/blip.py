@@ -12,7 +12,7 @@ import torch
 
 from ...backbones.weights.pretrained import load_pretrained
 from ...errors import ModelError, PromptError, SettingsError
-from .class_maps import compete, match_gate, merge_classes, token_relevance
+from .class_maps import match_gate, merge_classes, prompt_softmax, token_relevance
 from .cross_attention import CrossAttentionTap, check_layers, encoder_layers
 from .preprocess import Statistics
 from .text_prompts import PromptSet, Vocabulary, general_lexicon
@@ -191,7 +191,7 @@ class BlipMatcher:
             itm_logits = self.model.itm_head(states)
         gate = match_gate(itm_logits.unflatten(0, (len(image_embeds), -1)))
         maps = {
-            layer: (compete(tap.reduced[layer]) * gate[..., None]).unflatten(-1, self.grid)
+            layer: (prompt_softmax(tap.reduced[layer]) * gate[..., None]).unflatten(-1, self.grid)
             for layer in layers
         }
         return Relevance(maps, gate)

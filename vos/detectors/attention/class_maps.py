@@ -22,7 +22,7 @@ def token_relevance(scores: torch.Tensor, attention_mask: torch.Tensor) -> torch
     return (strongest * attention_mask[..., None].to(strongest.dtype)).sum(dim=-2)
 
 
-def compete(relevance: torch.Tensor) -> torch.Tensor:
+def prompt_softmax(relevance: torch.Tensor) -> torch.Tensor:
     """b (..., P, K-1): softmax over the prompts at each patch (step 4), in float32 at least."""
     return relevance.to(torch.promote_types(relevance.dtype, torch.float32)).softmax(dim=-2)
 

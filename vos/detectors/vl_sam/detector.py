@@ -1,4 +1,4 @@
-"""A generative vision-language model as a detector: asked which names it sees, and read where it looks."""
+"""A generative vision-language model as a detector: it names classes, its attention locates them."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def discover(
     backbone: Backbone,
     settings: DiscoverSettings = DiscoverSettings(),
     *,
-    asked: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[Discovery]:
     """The objects in an (H, W, 3) uint8 RGB image, best first; an empty list if the model names none.
 
@@ -89,7 +89,7 @@ def discover(
         model: names objects, and gives the attention of these words.
         backbone: makes masks of points.
         settings: see :class:`DiscoverSettings`.
-        asked: called after every question with the number of questions answered, and of all.
+        progress: called after every question with the number of questions answered, and of all.
 
     Raises:
         PromptError: if a question and its answer are longer than the model reads.
@@ -99,8 +99,8 @@ def discover(
     for number, tile in enumerate(tiles):
 
         def report(done: int, of: int, before: int = number) -> None:
-            if asked is not None:
-                asked(before * settings.questions + done, len(tiles) * settings.questions)
+            if progress is not None:
+                progress(before * settings.questions + done, len(tiles) * settings.questions)
 
         found += _in_view(tile, image, model, backbone, settings, report)
     if not found:
@@ -120,7 +120,7 @@ def _in_view(
     model: VisionLanguageModel,
     backbone: Backbone,
     settings: DiscoverSettings,
-    asked: Callable[[int, int], None],
+    progress: Callable[[int, int], None],
 ) -> list[Discovery]:
     """All detections of a view, masks on the whole image; what is found twice is in there twice."""
     view = np.ascontiguousarray(tile.cut(image))
@@ -140,7 +140,7 @@ def _in_view(
             for instance in find_instances(backbone, features, values, settings.refine):
                 score = float(np.clip(instance.quality, 0, 1)) * likely
                 found.append(Discovery(name.name, score, tile.mask_to_image(instance.mask)))
-        asked(number + 1, len(questions))
+        progress(number + 1, len(questions))
     return found
 
 

@@ -31,7 +31,7 @@ class RefineSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class Instance:
+class MapInstance:
     """One object's mask."""
 
     mask: NDArray[np.bool_]
@@ -46,14 +46,14 @@ def find_instances(
     features: FrameFeatures,
     values: NDArray[np.float32],
     settings: RefineSettings = RefineSettings(),
-) -> list[Instance]:
+) -> list[MapInstance]:
     """Masks of the objects on an (H, W) map in 0..1 at image size, in the order they were found.
 
     Each round takes the pair of the masked map, cascades it to a mask (:func:`cascade`) and masks the map
     with the result; the remaining maximum must reach the threshold. With "keep_inside" the last round's
     mask replaces the earlier ones. A map that points nowhere has no instance.
     """
-    found: list[Instance] = []
+    found: list[MapInstance] = []
     remaining = values
     for _ in range(settings.rounds):
         pair = point_pair(remaining, settings.threshold)
@@ -72,7 +72,7 @@ def find_instances(
     return found
 
 
-def cascade(backbone: Backbone, features: FrameFeatures, pair: PointPair) -> Instance:
+def cascade(backbone: Backbone, features: FrameFeatures, pair: PointPair) -> MapInstance:
     """Refinement A: points, then points with the first mask's logits, then with its box as well."""
     prompt = pair.prompt()
     candidates = backbone.decode(features, [prompt])
@@ -89,4 +89,4 @@ def cascade(backbone: Backbone, features: FrameFeatures, pair: PointPair) -> Ins
         candidates = backbone.decode(features, [prompt])
         best = int(candidates.scores[0].argmax())
     mask = candidates.logits[0, best].cpu().numpy() > 0
-    return Instance(mask, float(candidates.scores[0, best]), pair)
+    return MapInstance(mask, float(candidates.scores[0, best]), pair)

@@ -163,8 +163,8 @@ class VisionLanguageModel:
         if not answer:
             raise PromptError("the model gave an empty answer; use another question")
         inputs = self._inputs(image, question)
-        asked = inputs["input_ids"].shape[1]
-        self._check_length(asked + len(answer))
+        prompt_length = inputs["input_ids"].shape[1]
+        self._check_length(prompt_length + len(answer))
         forced = self._append(inputs, answer)
         span, grid = self._image_span(forced)
         stream = FlowStream(span, regularisation)
@@ -178,7 +178,7 @@ class VisionLanguageModel:
             text=ends[-1],
             pieces=pieces,
             probabilities=likely.cpu().numpy(),
-            rows=stream.rows(range(asked, asked + len(answer))),
+            rows=stream.rows(range(prompt_length, prompt_length + len(answer))),
             grid=grid,
         )
 

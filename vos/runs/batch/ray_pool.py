@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from ...errors import SettingsError
-from ...pool import Event, Function, StopTask
+from ...pool import Function, PoolEvent, StopTask
 from .attempt import Attempt, Run, run_attempt
 from .tracking import track_task
 
@@ -97,7 +97,7 @@ class RayPool:
         actor = self._idle.pop()
         self._busy[key] = (actor, actor.run.remote(argument))
 
-    def wait(self, timeout: float) -> list[Event]:
+    def wait(self, timeout: float) -> list[PoolEvent]:
         """See :class:`~vos.pool.Pool`; progress inside a task is not reported."""
         if not self._busy:
             time.sleep(timeout)
@@ -106,15 +106,15 @@ class RayPool:
         ready, _ = self._ray.wait(list(keys), num_returns=1, timeout=timeout)
         return [self._result(keys[reference]) for reference in ready]
 
-    def _result(self, key: str) -> Event:
+    def _result(self, key: str) -> PoolEvent:
         actor, reference = self._busy.pop(key)
         try:
-            event = Event(key, "done", self._ray.get(reference))
+            event = PoolEvent(key, "done", self._ray.get(reference))
         except self._ray.exceptions.RayActorError:
             self._idle.append(self._make())
-            return Event(key, "died", None)
+            return PoolEvent(key, "died", None)
         except self._ray.exceptions.RayError as error:
-            event = Event(key, "failed", error)
+            event = PoolEvent(key, "failed", error)
         self._idle.append(actor)
         return event
 

@@ -45,7 +45,7 @@ def current_identity(
 
 
 @dataclass(frozen=True)
-class Place:
+class TaskPlace:
     """Where a task finds its files on this machine."""
 
     video: str
@@ -56,12 +56,12 @@ class Place:
 
 
 @contextlib.contextmanager
-def staged(attempt: Attempt, task: Task, *, with_video: bool = True) -> Iterator[Place]:
+def staged(attempt: Attempt, task: Task, *, with_video: bool = True) -> Iterator[TaskPlace]:
     """Copy what is in an object store to this machine, and remove it afterwards."""
     video = join(attempt.folder, task.video)
     remote_folder = is_url(attempt.folder)
     if not (is_url(video) or remote_folder or is_url(attempt.output)):
-        yield Place(video, attempt.folder, Path(attempt.folder), None)
+        yield TaskPlace(video, attempt.folder, Path(attempt.folder), None)
         return
     if attempt.scratch is not None:
         make_folder(attempt.scratch)
@@ -76,7 +76,7 @@ def staged(attempt: Attempt, task: Task, *, with_video: bool = True) -> Iterator
             local = scratch / os.path.basename(video.rstrip("/"))
             facts = download(video, local, endpoint_url=attempt.endpoint_url)
             video = str(local)
-        yield Place(video, folder, scratch, facts)
+        yield TaskPlace(video, folder, scratch, facts)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

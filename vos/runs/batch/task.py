@@ -16,7 +16,7 @@ from typing import Any
 from ...documents import read_json
 from ...errors import MediaError, PromptError, SettingsError
 from ...prompting.class_names import ClassNames
-from ...prompting.parsing import FrameSource, check_targets, load_prompts, merge_targets
+from ...prompting.parsing import PromptedVideo, check_targets, load_prompts, merge_targets
 from ...prompting.prompt_file import parse_prompt_content
 from ...prompts import Target
 from ...settings import named_recipe, override
@@ -184,7 +184,7 @@ def settings_of(task: Task, base: TrackSettings) -> TrackSettings:
 
 
 def targets_of(
-    task: Task, folder: str, video: FrameSource | None, start: int = 0
+    task: Task, folder: str, video: PromptedVideo | None, start: int = 0
 ) -> list[Target] | ClassNames:
     """What to track in a task's video.
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import InterruptedRunError, OutputError, PartialResultError
-from ...pool import Event, Pool
+from ...pool import Pool, PoolEvent
 from ..settings import TrackSettings
 from ..summary import Progress
 from .attempt import Attempt, Record
@@ -210,7 +210,7 @@ class Worker:
 
     # What comes back
 
-    def _handle(self, event: Event) -> None:
+    def _handle(self, event: PoolEvent) -> None:
         running = self._running.get(event.key)
         if running is None:
             return

@@ -18,7 +18,7 @@ POINTER_REACH = 15
 
 
 @dataclass(frozen=True, eq=False)
-class Entry:
+class MemoryEntry:
     """One frame of one object."""
 
     score: float
@@ -55,9 +55,9 @@ class Bank:
     max_conditioning: int | None = 4
     keep_first: bool = True
     bounded: bool = True
-    conditioning: dict[int, Entry] = field(default_factory=dict)
+    conditioning: dict[int, MemoryEntry] = field(default_factory=dict)
     """Frames with a prompt, by time."""
-    tracked: dict[int, Entry] = field(default_factory=dict)
+    tracked: dict[int, MemoryEntry] = field(default_factory=dict)
     """Frames without, by time."""
     passed: dict[int, int] = field(default_factory=dict)
     """Times that the object was tracked through, with the direction."""
@@ -69,7 +69,7 @@ class Bank:
     """Cumulative log quality, where several hypotheses are followed."""
     rivals: tuple[Bank, ...] = ()
     """Less believed hypotheses about the object, where several are followed. Replaced, never changed."""
-    history: tuple[tuple[int, Entry], ...] = ()
+    history: tuple[tuple[int, MemoryEntry], ...] = ()
     """Times and entries, with logits and without memories, of the newest tracked frames, where results are
     held back; not saved."""
 
@@ -83,7 +83,7 @@ class Bank:
             state=dict(self.state),
         )
 
-    def condition(self, t: int, entry: Entry) -> None:
+    def condition(self, t: int, entry: MemoryEntry) -> None:
         """Remember a frame with a prompt, which ends the competition of hypotheses."""
         self.rivals, self.belief = (), 0.0
         self.tracked.pop(t, None)
@@ -94,14 +94,14 @@ class Bank:
             kept = self.attended_conditioning(t, self.conditioning)
             self.conditioning = {k: v for k, v in self.conditioning.items() if k in kept}
 
-    def track(self, t: int, entry: Entry, direction: int) -> None:
+    def track(self, t: int, entry: MemoryEntry, direction: int) -> None:
         """Remember a frame without a prompt."""
         if self.bounded:
             entry = dataclasses.replace(entry, low_res=None)
         self.tracked[t] = entry
         self.passed[t] = direction
 
-    def note(self, t: int, entry: Entry, limit: int) -> None:
+    def note(self, t: int, entry: MemoryEntry, limit: int) -> None:
         """Keep the entry of this hypothesis for the frame at ``t``, and of ``limit`` frames before it."""
         seen = (*self.history, (t, dataclasses.replace(entry, memory=None)))
         self.history = seen[max(0, len(seen) - limit - 1) :]
@@ -177,7 +177,7 @@ class Bank:
         self.rivals = tuple(rivals)
 
 
-def entry_to_dict(entry: Entry) -> dict[str, Any]:
+def entry_to_dict(entry: MemoryEntry) -> dict[str, Any]:
     """Its fields; tensors as arrays, bfloat16 as the bits in uint16."""
     import torch
 
@@ -191,7 +191,7 @@ def entry_to_dict(entry: Entry) -> dict[str, Any]:
     return found
 
 
-def entry_from_dict(fields: Mapping[str, Any], device: Any) -> Entry:
+def entry_from_dict(fields: Mapping[str, Any], device: Any) -> MemoryEntry:
     """What :func:`entry_to_dict` took apart."""
     import numpy as np
     import torch
@@ -202,4 +202,4 @@ def entry_from_dict(fields: Mapping[str, Any], device: Any) -> Entry:
             tensor = torch.from_numpy(np.array(value)).to(device)
             value = tensor.view(torch.bfloat16) if tensor.dtype == torch.uint16 else tensor
         values[name] = value
-    return Entry(**values)
+    return MemoryEntry(**values)

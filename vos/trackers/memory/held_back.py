@@ -12,18 +12,18 @@ from ...prompts import Target
 from ...results import FrameResult
 from ..base import TrackerInfo
 from .network import MemoryNetwork
-from .session import Answer
-from .tracker import MemorySettings, MemoryTracker, State
+from .session import Prediction
+from .tracker import MemorySettings, MemoryTracker, TrackerState
 
 
 @dataclass(frozen=True, eq=False)
 class _Held:
     """A frame whose result is not final."""
 
-    state: State
+    state: TrackerState
     """After it."""
     frame: Frame
-    answers: dict[int, Answer]
+    answers: dict[int, Prediction]
     prompts: Sequence[Target]
     known: tuple[int, ...]
 
@@ -39,8 +39,8 @@ class HeldBackTracker(MemoryTracker):
     def __init__(self, network: MemoryNetwork, settings: MemorySettings) -> None:
         super().__init__(network, settings)
         self._held: dict[int, _Held] = {}
-        self._settled: State | None = None
-        self._last: tuple[Frame, dict[int, Answer], Sequence[Target], tuple[int, ...]] | None = None
+        self._settled: TrackerState | None = None
+        self._last: tuple[Frame, dict[int, Prediction], Sequence[Target], tuple[int, ...]] | None = None
 
     @property
     def info(self) -> TrackerInfo:
@@ -81,7 +81,7 @@ class HeldBackTracker(MemoryTracker):
         super().load(state)
         self._held, self._settled = {}, self._state
 
-    def _to_save(self) -> State | None:
+    def _to_save(self) -> TrackerState | None:
         return self._settled
 
     def _hold(self, frame: Frame) -> None:
@@ -92,7 +92,7 @@ class HeldBackTracker(MemoryTracker):
             del self._held[index]
 
     def _result(
-        self, frame: Frame, answers: dict[int, Answer], prompts: Sequence[Target], known: tuple[int, ...]
+        self, frame: Frame, answers: dict[int, Prediction], prompts: Sequence[Target], known: tuple[int, ...]
     ) -> FrameResult:
         self._last = frame, answers, prompts, known
         return super()._result(frame, answers, prompts, known)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .bank import Bank, Entry
+from .bank import Bank, MemoryEntry
 from .network import Attended, MemoryPointer
 from .policy import Sam2Policy, past_pointers
 
@@ -55,7 +55,7 @@ class LongPolicy(Sam2Policy):
     def _selected(self, bank: Bank, t: int, direction: int) -> list[int]:
         return self._walk(bank, t, direction, self._is_good, 0, self.MAX_SELECTED)
 
-    def _is_good(self, entry: Entry) -> bool:
+    def _is_good(self, entry: MemoryEntry) -> bool:
         return entry.quality > self.MIN_QUALITY and entry.score > 0
 
     def needed(self, bank: Bank, t: int, direction: int) -> tuple[Collection[int], Collection[int]]:

@@ -37,7 +37,7 @@ class Features:
 
 
 @dataclass(frozen=True, eq=False)
-class Decoded:
+class DecoderOutput:
     """Output of the mask decoder for N objects, K candidates each."""
 
     low_res: Tensor
@@ -225,7 +225,7 @@ class MemoryNetwork:
         dense: Tensor | None = None,
         multimask: bool = True,
         present_above: float = 0.0,
-    ) -> Decoded:
+    ) -> DecoderOutput:
         """Masks of N objects.
 
         Args:
@@ -257,7 +257,7 @@ class MemoryNetwork:
         score = score[:, 0, 0].float()
         present = score > present_above
         low_res = torch.where(present[:, None, None, None], logits[:, 0].float(), ABSENT)
-        return Decoded(low_res, quality[:, 0].float().cpu(), tokens[:, 0], score.cpu(), present)
+        return DecoderOutput(low_res, quality[:, 0].float().cpu(), tokens[:, 0], score.cpu(), present)
 
     def _positions(self) -> Tensor:
         if self._image_position is None:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from .bank import POINTER_REACH, Bank, Entry
+from .bank import POINTER_REACH, Bank, MemoryEntry
 from .network import Attended, MemoryFrame, MemoryPointer
 
 
@@ -88,12 +88,14 @@ class Sam2Policy:
     def _conditioning_frames(self, bank: Bank, chosen: Sequence[int]) -> list[MemoryFrame]:
         return [memory(bank.conditioning[k], self.num_memories - 1) for k in chosen]
 
-    def _recent_pointers(self, entries: Mapping[int, Entry], t: int, direction: int) -> list[MemoryPointer]:
+    def _recent_pointers(
+        self, entries: Mapping[int, MemoryEntry], t: int, direction: int
+    ) -> list[MemoryPointer]:
         found = [(entries.get(t - direction * k), k) for k in range(1, self.max_pointers)]
         return [MemoryPointer(entry.pointer, k) for entry, k in found if entry is not None]
 
     def _walk(
-        self, bank: Bank, t: int, direction: int, good: Callable[[Entry], bool], after: int, limit: int
+        self, bank: Bank, t: int, direction: int, good: Callable[[MemoryEntry], bool], after: int, limit: int
     ) -> list[int]:
         """Times of tracked frames before ``t`` that are good, newest first, and of the last one in any case.
 
@@ -118,7 +120,7 @@ def presence(score: float) -> float:
     return max(0.0, 2 / (1 + math.exp(-score)) - 1) if score > 0 else 0.0
 
 
-def memory(entry: Entry, row: int, weight: float = 1.0) -> MemoryFrame:
+def memory(entry: MemoryEntry, row: int, weight: float = 1.0) -> MemoryFrame:
     """An entry that has a memory, as a memory to attend."""
     if entry.memory is None:
         raise ValueError("a conditioning frame has no memory yet: commit its prompts before tracking")

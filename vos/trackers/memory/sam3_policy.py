@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from .bank import Bank, Entry
+from .bank import Bank, MemoryEntry
 from .network import Attended, MemoryPointer
 from .policy import Sam2Policy, past_pointers, presence
 
@@ -28,7 +28,7 @@ class Sam3Policy(Sam2Policy):
     def _selected(self, bank: Bank, t: int, direction: int) -> list[int]:
         return self._walk(bank, t, direction, self._is_sure, 0, self.MAX_SELECTED)
 
-    def _is_sure(self, entry: Entry) -> bool:
+    def _is_sure(self, entry: MemoryEntry) -> bool:
         return presence(entry.score) * entry.mean_quality > self.MIN_SCORE
 
     def needed(self, bank: Bank, t: int, direction: int) -> tuple[Collection[int], Collection[int]]:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 import torch
 from torch import Tensor
 
-from .bank import POINTER_REACH, Bank, Entry
+from .bank import POINTER_REACH, Bank, MemoryEntry
 from .motion import BoxFilter, Floats, box_iou, mask_box
 from .network import Attended
 from .policy import Sam2Policy, past_pointers
@@ -53,7 +53,7 @@ class SamuraiPolicy(Sam2Policy):
     def _selected(self, bank: Bank, t: int, direction: int) -> list[int]:
         return self._walk(bank, t, direction, self._is_good, 1, self.MAX_SELECTED)
 
-    def _is_good(self, entry: Entry) -> bool:
+    def _is_good(self, entry: MemoryEntry) -> bool:
         moves = entry.motion is None or entry.motion > 0
         return entry.quality > self.MEMORY_QUALITY and entry.score > 0 and moves
 

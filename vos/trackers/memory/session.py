@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from ...notices import NOTICE
-from .bank import Bank, Entry
+from .bank import Bank, MemoryEntry
 from .hypotheses import survivors
-from .network import MASK_SCALE, Attended, Decoded, Features, MemoryNetwork
+from .network import MASK_SCALE, Attended, DecoderOutput, Features, MemoryNetwork
 from .policy import Policy, Sam2Policy
 
 logger = logging.getLogger(__name__)
@@ -29,10 +29,10 @@ HOLE_LOGIT = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class Prediction:
     """What is known of one object in one frame."""
 
-    entry: Entry
+    entry: MemoryEntry
     """With low-res logits."""
     conditioning: bool
     """The frame is, or becomes, a conditioning frame of the object."""
@@ -57,16 +57,16 @@ class Points:
 
 
 @dataclass
-class Track:
+class TrackedObject:
     """One object: its bank, and prompts that no memory was made of yet."""
 
     bank: Bank
     points: dict[int, Points] = field(default_factory=dict)
-    pending: dict[int, Answer] = field(default_factory=dict)
+    pending: dict[int, Prediction] = field(default_factory=dict)
 
-    def copy(self) -> Track:
+    def copy(self) -> TrackedObject:
         """A track that can change without this one changing."""
-        return Track(self.bank.copy(), dict(self.points), dict(self.pending))
+        return TrackedObject(self.bank.copy(), dict(self.points), dict(self.pending))
 
 
 class Session:
@@ -107,7 +107,7 @@ class Session:
         self.max_conditioning, self.keep_first, self.bounded = max_conditioning, keep_first, bounded
         self.sticky, self.clear_around = sticky, clear_around
         self.fill_holes, self.max_batch = fill_holes, max_batch
-        self.tracks: dict[int, Track] = {}
+        self.tracks: dict[int, TrackedObject] = {}
 
     def copy(self) -> Session:
         """A copy that can be continued without changing this session; tensors are shared."""
@@ -116,11 +116,11 @@ class Session:
         other.tracks = {k: track.copy() for k, track in self.tracks.items()}
         return other
 
-    def add(self, object_id: int) -> Track:
+    def add(self, object_id: int) -> TrackedObject:
         """The object's track; an unknown object gets an empty one."""
         if object_id not in self.tracks:
             bank = Bank(self.max_conditioning, self.keep_first, self.bounded)
-            self.tracks[object_id] = Track(bank)
+            self.tracks[object_id] = TrackedObject(bank)
         return self.tracks[object_id]
 
     def prompt_points(
@@ -133,7 +133,7 @@ class Session:
         *,
         append: bool = False,
         previous: Tensor | None = None,
-    ) -> Answer:
+    ) -> Prediction:
         """Prompt an object with points, box corners first.
 
         Args:
@@ -174,7 +174,7 @@ class Session:
         if decoded.quality.shape[1] > 1:
             row, motion = self.policy.choose(bank, t, decoded.low_res[0], decoded.quality[0])
         entry = self._entry(decoded, 0, row, motion)
-        answer = Answer(
+        answer = Prediction(
             self._filled(entry), first or self.sticky, False, decoded.low_res[0], decoded.quality[0], attended
         )
         track.pending[t] = answer
@@ -192,25 +192,25 @@ class Session:
         )  # fmt: skip
         return torch.cat((xy[:first], xy[-last:])), torch.cat((labels[:first], labels[-last:]))
 
-    def prompt_mask(self, t: int, features: Features, object_id: int, mask: Tensor) -> Answer:
+    def prompt_mask(self, t: int, features: Features, object_id: int, mask: Tensor) -> Prediction:
         """Prompt an object with a mask, (S, S) float32 of 0 and 1 in the network's square."""
         track = self.add(object_id)
         track.points.pop(t, None)
         pointer, quality = self.network.mask_pointer(features, mask)
         there = bool(mask.any())
         score = MASK_SCALE / 2 if there else -MASK_SCALE / 2
-        entry = Entry(score, 1.0, pointer, None, self.network.mask_logits(mask), None, there)
+        entry = MemoryEntry(score, 1.0, pointer, None, self.network.mask_logits(mask), None, there)
         first = t not in track.bank.passed
-        answer = Answer(self._filled(entry), first or self.sticky, True, None, quality, None)
+        answer = Prediction(self._filled(entry), first or self.sticky, True, None, quality, None)
         track.pending[t] = answer
         return answer
 
-    def _previous(self, track: Track, t: int) -> Tensor | None:
+    def _previous(self, track: TrackedObject, t: int) -> Tensor | None:
         """The object's last logits in this frame, if it has any."""
         places = (track.pending.get(t), track.bank.conditioning.get(t), track.bank.tracked.get(t))
         for place in places:
             if place is not None:
-                return place.entry.low_res if isinstance(place, Answer) else place.low_res
+                return place.entry.low_res if isinstance(place, Prediction) else place.low_res
         return None
 
     def commit(self, t: int, features: Features) -> None:
@@ -233,20 +233,20 @@ class Session:
 
     def track(
         self, t: int, features: Features, direction: int, ids: Iterable[int] | None = None
-    ) -> dict[int, Answer]:
+    ) -> dict[int, Prediction]:
         """Track objects (all, unless ``ids`` says which) to the frame at ``t``.
 
         Objects without a conditioning frame are left out. A conditioning frame keeps its mask.
         """
         wanted = list(self.tracks) if ids is None else list(ids)
-        found: dict[int, Answer] = {}
+        found: dict[int, Prediction] = {}
         running: list[tuple[int, Attended]] = []
         for k in wanted:
             bank = self.tracks[k].bank
             if t in bank.conditioning:
                 bank.pass_through(t, direction)
                 bank.forget(t, *self.policy.needed(bank, t, direction))
-                found[k] = Answer(bank.conditioning[t], True)
+                found[k] = Prediction(bank.conditioning[t], True)
             elif bank.conditioning and self.policy.hypotheses > 1:
                 found[k] = self._track_hypotheses(t, features, direction, k)
             elif bank.conditioning:
@@ -257,7 +257,7 @@ class Session:
 
     def _track_group(
         self, t: int, features: Features, direction: int, group: Sequence[tuple[int, Attended]]
-    ) -> dict[int, Answer]:
+    ) -> dict[int, Prediction]:
         fused = self.network.fuse(features, [attended for _, attended in group])
         decoded = self.network.decode(features, fused, present_above=self.policy.present_above)
         banks = [self.tracks[k].bank for k, _ in group]
@@ -267,21 +267,21 @@ class Session:
         ]
         entries = [self._entry(decoded, n, row, motion) for n, (row, motion) in enumerate(chosen)]
         memories = self._encode(features, entries, prompted=False)
-        answers: dict[int, Answer] = {}
+        answers: dict[int, Prediction] = {}
         for n, (k, attended) in enumerate(group):
             entry = self._filled(dataclasses.replace(entries[n], memory=memories[n]))
             banks[n].track(t, entry, direction)
             self.policy.remember(banks[n], t, direction, decoded.low_res[n], chosen[n][0])
             banks[n].forget(t, *self.policy.needed(banks[n], t, direction))
-            answers[k] = Answer(entry, False, False, decoded.low_res[n], decoded.quality[n], attended)
+            answers[k] = Prediction(entry, False, False, decoded.low_res[n], decoded.quality[n], attended)
         return answers
 
-    def _track_hypotheses(self, t: int, features: Features, direction: int, object_id: int) -> Answer:
+    def _track_hypotheses(self, t: int, features: Features, direction: int, object_id: int) -> Prediction:
         """Track all hypotheses about an object; the best of their candidates are the next hypotheses."""
         bank = self.tracks[object_id].bank
         parents = [dataclasses.replace(bank, rivals=()), *bank.rivals]
         attended = [self.policy.select(parent, t, direction) for parent in parents]
-        decoded: dict[int, tuple[Decoded, int]] = {}
+        decoded: dict[int, tuple[DecoderOutput, int]] = {}
         for group in _groups(list(enumerate(attended)), self.max_batch):
             fused = self.network.fuse(features, [one for _, one in group])
             found = self.network.decode(features, fused, present_above=self.policy.present_above)
@@ -294,7 +294,7 @@ class Session:
             self.policy.hypotheses,
         )
         children: list[Bank] = []
-        entries: list[Entry] = []
+        entries: list[MemoryEntry] = []
         for some in _chunks(chosen, self.max_batch):
             plain = [self._entry(*decoded[parent], row, None) for parent, row, _ in some]
             memories = self._encode(features, plain, prompted=False)
@@ -309,15 +309,15 @@ class Session:
         self.tracks[object_id].bank = dataclasses.replace(children[0], rivals=tuple(children[1:]))
         parent = chosen[0][0]
         found, n = decoded[parent]
-        return Answer(entries[0], False, False, found.low_res[n], found.quality[n], attended[parent])
+        return Prediction(entries[0], False, False, found.low_res[n], found.quality[n], attended[parent])
 
-    def _encode(self, features: Features, entries: Sequence[Entry], *, prompted: bool) -> list[Tensor]:
+    def _encode(self, features: Features, entries: Sequence[MemoryEntry], *, prompted: bool) -> list[Tensor]:
         low_res = torch.stack([entry.low_res for entry in entries if entry.low_res is not None])
         scores = torch.tensor([entry.score for entry in entries])
         memories = self.network.encode_memory(features, low_res, scores, prompted=prompted)
         return [one.clone() for one in memories]  # each on its own, not a view of all
 
-    def _entry(self, decoded: Decoded, n: int, row: int, motion: float | None) -> Entry:
+    def _entry(self, decoded: DecoderOutput, n: int, row: int, motion: float | None) -> MemoryEntry:
         """Candidate ``row`` of object ``n``, without a memory."""
         quality = decoded.quality[n]
         tokens = decoded.tokens[n]
@@ -329,9 +329,9 @@ class Session:
         score = float(decoded.score[n])
         visible = bool((low_res > 0).any())
         mean = float(quality.mean())
-        return Entry(score, best, pointer, None, low_res, motion, visible, margin, mean)
+        return MemoryEntry(score, best, pointer, None, low_res, motion, visible, margin, mean)
 
-    def _filled(self, entry: Entry) -> Entry:
+    def _filled(self, entry: MemoryEntry) -> MemoryEntry:
         if not self.fill_holes or entry.low_res is None:
             return entry
         return dataclasses.replace(entry, low_res=fill_holes(entry.low_res, self.fill_holes))

@@ -22,7 +22,7 @@ from .network import Features, MemoryNetwork
 from .policies import POLICIES
 from .policy import presence
 from .preprocess import to_image, to_mask, to_points
-from .session import Answer, Session
+from .session import Prediction, Session
 
 CUDA_BATCH = 8
 """Objects per batch on a GPU, by default."""
@@ -78,7 +78,7 @@ class MemorySettings:
 
 
 @dataclass(frozen=True, eq=False)
-class State:
+class TrackerState:
     """Where a video stands. Replaced as a whole, never changed."""
 
     session: Session
@@ -96,8 +96,8 @@ class _Preview:
 
     frame: Frame
     features: Features
-    state: State
-    answers: dict[int, Answer]
+    state: TrackerState
+    answers: dict[int, Prediction]
 
 
 class MemoryTracker:
@@ -118,7 +118,7 @@ class MemoryTracker:
             raise SettingsError(f"num_memories must be at most {network.num_memories}, got {wanted}")
         self._policy = POLICIES[self.settings.memory](wanted, network.max_pointers)
         self._num_memories = wanted
-        self._state: State | None = None
+        self._state: TrackerState | None = None
         self._preview: _Preview | None = None
 
     @property
@@ -137,7 +137,7 @@ class MemoryTracker:
     def start(self, frame: Frame, prompts: Sequence[Target]) -> FrameResult:
         """See :class:`~vos.trackers.base.Tracker`."""
         self._state = self._preview = None
-        state = State(self._new_session(), 0, 0, frame.index, frame.size)
+        state = TrackerState(self._new_session(), 0, 0, frame.index, frame.size)
         features = self.network.encode_image(frame.image)
         answers = self._prompt(state, frame, features, prompts)
         state.session.commit(state.t, features)
@@ -183,7 +183,7 @@ class MemoryTracker:
             "objects": {k: track.bank.to_dict() for k, track in state.session.tracks.items()},
         }
 
-    def _to_save(self) -> State | None:
+    def _to_save(self) -> TrackerState | None:
         return self._state
 
     def load(self, state: dict[str, Any]) -> None:
@@ -196,7 +196,9 @@ class MemoryTracker:
         for object_id, bank in state["objects"].items():
             session.add(object_id).bank.load(bank, self.network.device)
         height, width = state["size"]
-        self._state = State(session, state["t"], state["direction"], state["frame_index"], (height, width))
+        self._state = TrackerState(
+            session, state["t"], state["direction"], state["frame_index"], (height, width)
+        )
 
     def _new_session(self) -> Session:
         settings = self.settings
@@ -211,7 +213,7 @@ class MemoryTracker:
             hold_back=settings.hold_back,
         )
 
-    def _advance(self, state: State, frame: Frame) -> _Preview:
+    def _advance(self, state: TrackerState, frame: Frame) -> _Preview:
         """Track all objects to the frame, on a copy of the session."""
         ahead = (frame.index > state.frame_index) - (frame.index < state.frame_index)
         direction = ahead or state.direction or 1
@@ -221,11 +223,13 @@ class MemoryTracker:
         t = state.t + direction
         features = self.network.encode_image(frame.image)
         answers = session.track(t, features, direction)
-        return _Preview(frame, features, State(session, t, direction, frame.index, state.size), answers)
+        return _Preview(
+            frame, features, TrackerState(session, t, direction, frame.index, state.size), answers
+        )
 
     def _prompt(
-        self, state: State, frame: Frame, features: Features, prompts: Sequence[Target]
-    ) -> dict[int, Answer]:
+        self, state: TrackerState, frame: Frame, features: Features, prompts: Sequence[Target]
+    ) -> dict[int, Prediction]:
         """Answers of the prompted objects; their prompts wait in the state's session to be committed."""
         ids = [target.object_id for target in prompts]
         if len(set(ids)) < len(ids):
@@ -241,7 +245,7 @@ class MemoryTracker:
         if target.prompt.low_res is not None and target.prompt.low_res.shape != (side, side):
             raise PromptError(f"low_res must be ({side}, {side}), got {target.prompt.low_res.shape}")
 
-    def _answer(self, state: State, frame: Frame, features: Features, target: Target) -> Answer:
+    def _answer(self, state: TrackerState, frame: Frame, features: Features, target: Target) -> Prediction:
         prompt, side, t = target.prompt, self.network.image_size, state.t
         answer = None
         if prompt.mask is not None:
@@ -254,7 +258,7 @@ class MemoryTracker:
         return answer
 
     def _result(
-        self, frame: Frame, answers: dict[int, Answer], prompts: Sequence[Target], known: tuple[int, ...]
+        self, frame: Frame, answers: dict[int, Prediction], prompts: Sequence[Target], known: tuple[int, ...]
     ) -> FrameResult:
         ids = sorted(answers)
         low_res = torch.stack([_low_res(answers[k]) for k in ids]) if ids else torch.zeros(0, 1, 1)
@@ -272,16 +276,16 @@ class MemoryTracker:
         )
 
 
-def _replace_session(state: State, session: Session) -> State:
-    return State(session, state.t, state.direction, state.frame_index, state.size)
+def _replace_session(state: TrackerState, session: Session) -> TrackerState:
+    return TrackerState(session, state.t, state.direction, state.frame_index, state.size)
 
 
-def _low_res(answer: Answer) -> Tensor:
+def _low_res(answer: Prediction) -> Tensor:
     assert answer.entry.low_res is not None
     return answer.entry.low_res
 
 
-def confidence_of(answer: Answer) -> float:
+def confidence_of(answer: Prediction) -> float:
     """Expected J of a mask: the estimated IoU, times how sure the network is that the object is there.
 
     0 where it is absent (SAM 3 calls this the effective IoU).

@@ -24,7 +24,7 @@ REACH = 0.3
 """Spill lies within this distance of the object, in object sizes."""
 LEAST_LEFT = 0.4
 """At least this part of the object is never missed."""
-BELIEVED = 0.75
+AGREEING = 0.75
 """Share of the cues that agree on a mistake."""
 
 
@@ -48,7 +48,7 @@ def patches(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.in
     return _nearest(points, centres).reshape(height, width)
 
 
-def mistakes(
+def region_errors(
     mask: Bools, image: NDArray[np.uint8], rng: np.random.Generator, most: int = 3
 ) -> tuple[Bools, Bools]:
     """(h, w) bool missed part of an (h, w) mask, and (h, w) bool spill next to it: patches of the image.
@@ -76,10 +76,10 @@ def with_region_errors(
     cues: Floats, mask: Bools, image: NDArray[np.uint8], rng: np.random.Generator
 ) -> Floats:
     """(C, h, w) cues, above 0 on the object, of a tracker that has made mistakes: most cues agree on them."""
-    missed, spill = mistakes(mask, image, rng)
+    missed, spill = region_errors(mask, image, rng)
     wrong = cues.copy()
     for cue in wrong:
-        if rng.random() < BELIEVED:
+        if rng.random() < AGREEING:
             cue[missed] = -np.abs(cue[missed])
             cue[spill] = np.abs(cue[spill])
     return wrong

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...backbones.base import Backbone, Candidates, FrameFeatures
-from ...backbones.refinement import Box, Pass, feed_back, keep, keep_best, keep_mix, refine
+from ...backbones.refinement import Box, RefinementPass, feed_back, keep, keep_best, keep_mix, refine
 from ...backbones.scale_weights import ScaleWeights, fit_scale_weights
 from ...frame import Frame
 from ...ops.boxes import tight_box
@@ -106,7 +106,7 @@ class Slots:
     """(N, H, W) location priors."""
     prompts: tuple[Prompt, ...]
     """Points and expanded box of the first call."""
-    passes: tuple[Pass, ...]
+    passes: tuple[RefinementPass, ...]
     """The three calls, N objects each."""
 
 

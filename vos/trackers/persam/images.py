@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...backbones.base import Backbone, FrameFeatures, Guidance
-from ...backbones.refinement import Pass, keep_best, keep_mix, refine
+from ...backbones.refinement import RefinementPass, keep_best, keep_mix, refine
 from ...backbones.scale_weights import ScaleWeights, fit_scale_weights
 from ...errors import PromptError
 from ...prompts import Prompt
@@ -69,7 +69,7 @@ class TargetMatch:
     prompt: Prompt
     """The points of every pass."""
     guidance: Guidance | None
-    passes: tuple[Pass, ...]
+    passes: tuple[RefinementPass, ...]
     """Of one object each, first to last."""
 
     @property

@@ -25,7 +25,7 @@ LIKENESS = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Instance:
+class TargetInstance:
     """One of the things found in an image."""
 
     mask: NDArray[np.bool_]
@@ -75,7 +75,7 @@ def find_instances(
     *,
     limit: int,
     threshold: float,
-) -> list[Instance]:
+) -> list[TargetInstance]:
     """Up to ``limit`` instances of the target in the image that ``features`` are of, most similar first.
 
     The first is always there, as with :func:`~vos.trackers.persam.images.find_target`, be its mask empty or
@@ -83,7 +83,7 @@ def find_instances(
     nothing new, or where what is new in it is on average less similar than ``threshold``.
     """
     first = find_target(backbone, features, target, settings, view)
-    instances = [Instance(first.mask, first)]
+    instances = [TargetInstance(first.mask, first)]
     taken = first.mask
     while len(instances) < limit and taken.any() and not taken.all():
         found = find_target(backbone, features, target, settings, view, exclude=taken)
@@ -93,12 +93,12 @@ def find_instances(
             break
         if prior[new].mean() < threshold:
             break
-        instances.append(Instance(new, found))
+        instances.append(TargetInstance(new, found))
         taken = taken | new
     return instances
 
 
-def to_labels(instances: list[Instance]) -> NDArray[np.uint8]:
+def to_labels(instances: list[TargetInstance]) -> NDArray[np.uint8]:
     """(H, W) uint8 instance map: instance n, from 1, where its mask is."""
     labels = np.zeros(instances[0].mask.shape, dtype=np.uint8)
     for number, instance in enumerate(instances, start=1):

@@ -14,7 +14,7 @@ from torch import Tensor
 from ...backbones.base import Backbone, Candidates, FrameFeatures
 from ...backbones.classical.descriptors import to_lab
 from ...backbones.grid_mask import grid_mask
-from ...backbones.refinement import Pass, keep, keep_mix, refine
+from ...backbones.refinement import RefinementPass, keep, keep_mix, refine
 from ...backbones.scale_weights import fit_scale_weights
 from ...ops.crop import choose_crop
 from ...ops.overlap import logits_to_labels
@@ -262,10 +262,10 @@ def _cascade(
     objects: Sequence[ObjectMemory],
     track_prompts: Sequence[TrackPrompt],
     settings: PersamTrackerSettings,
-) -> Pass:
+) -> RefinementPass:
     """All passes, all objects in one batch each."""
 
-    def choose(candidates: Candidates) -> Pass:
+    def choose(candidates: Candidates) -> RefinementPass:
         return keep(candidates, _agreeing(candidates, track_prompts, settings.agree))
 
     guidance = [a.guidance for a in track_prompts if a.guidance is not None]
@@ -312,21 +312,21 @@ def _is_seen(
 
 
 def _remember(video: PersamState, features: FrameFeatures, settings: PersamTrackerSettings) -> PersamState:
-    """With this frame in the recent memory of all objects that are sure, if any is."""
+    """With this frame in the recent memory of all objects with a confident mask, if any has one."""
     if settings.recent == 0:
         return video
-    sure = [slot.last_score >= settings.confident_above for slot in video.objects]
-    if not any(sure):
+    confident = [slot.last_score >= settings.confident_above for slot in video.objects]
+    if not any(confident):
         return video
     objects = []
-    for slot, certain in zip(video.objects, sure, strict=True):
+    for slot, certain in zip(video.objects, confident, strict=True):
         if certain:
             cells = _cells(features, video.labels == slot.object_id)
             columns = sample_columns(features.grid, cells, settings.columns)
             slot = slot.remembering(columns, settings.recent)
         objects.append(slot)
     background = video.background
-    if all(sure):  # else an object that was missed would be learned as background
+    if all(confident):  # else an object that was missed would be learned as background
         columns = sample_columns(features.grid, _cells_off(features, video.labels), 4 * settings.columns)
         background = background.remembering(columns, settings.recent)
     return replace(video, objects=tuple(objects), background=background, since=0)
