@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -26,8 +25,6 @@ Floats = NDArray[np.float32]
 @dataclass(frozen=True)
 class NoveltySettings:
     """Settings of novelty."""
-
-    RENAMED: ClassVar = {}
 
     discount: float = 0.8
     """Part of the appearance score against an object that does not count at a novel pixel. 0 switches novelty
