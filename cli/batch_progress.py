@@ -20,8 +20,8 @@ def show_outcome(outcome: Any, *, as_json: bool, quiet: bool) -> None:
         print_json({name: value for name, value in vars(outcome).items() if name != "message"})
     elif not quiet:
         click.echo(
-            f"{outcome.done} tasks done ({outcome.done_here} here), {len(outcome.failed)} failed, "
-            f"{outcome.elsewhere} with other workers, {outcome.waiting} waiting"
+            f"{outcome.done} task{'s' * (outcome.done != 1)} done ({outcome.done_here} here), "
+            f"{len(outcome.failed)} failed, {outcome.elsewhere} with other workers, {outcome.waiting} waiting"
         )
 
 

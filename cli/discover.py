@@ -79,7 +79,7 @@ DISCOVERERS = {name: LANGUAGE_MODELS[name] for name in language_models("generati
 )
 @click.option("--start", type=int, default=0, metavar="N", help="First frame to process.")
 @click.option("--end", type=int, metavar="N", help="Frame to stop before.")
-@click.option("--pictures/--no-pictures", default=None, help="Write OUT/pictures/*.png (default: yes).")
+@click.option("--overlays/--no-overlays", default=None, help="Write OUT/overlays/*.png (default: yes).")
 @click.option("--config", metavar="FILE", help="Settings as YAML.")
 @url_option
 @existing_result
@@ -110,7 +110,7 @@ def discover(
     """Find the objects in an image, a folder of images, or a video, without class names.
 
     A vision-language model names objects, the attention maps of these words localise them, and a backbone
-    segments them. Writes OUT/annotations.json (COCO: names, boxes, masks, scores), OUT/pictures/*.png and
+    segments them. Writes OUT/annotations.json (COCO: names, boxes, masks, scores), OUT/overlays/*.png and
     OUT/run.json.
 
     \b

@@ -9,7 +9,7 @@ import click
 from .options import size_option, url_option, verbosity
 
 
-def picture_output(command: object) -> object:
+def image_output(command: object) -> object:
     """``-o FILE`` and ``--overwrite``. The command gets ``output: Path`` and ``overwrite: bool``."""
     command = click.option("--overwrite", is_flag=True, help="Replace an existing image.")(command)  # type: ignore[arg-type]
     return click.option(
@@ -30,7 +30,7 @@ def picture_output(command: object) -> object:
 @click.option("--grid", is_flag=True, help="Draw a grid with pixel coordinates over it.")
 @size_option
 @url_option
-@picture_output
+@image_output
 @verbosity
 def extract(
     video: str,
@@ -51,12 +51,12 @@ def extract(
     vos extract clip.mp4 --grid -o grid.png
     """
     from vos.files import refuse_input
-    from vos.runs.preview import draw_grid, frame_at, write_picture
+    from vos.runs.preview import draw_grid, frame_at, save_image
     from vos.video import open_video, parse_size
 
     with open_video(video, size=None if size is None else parse_size(size), allow_url=allow_url) as source:
         refuse_input(output, source.paths)
         image = frame_at(source, frame).image
-    write_picture(output, draw_grid(image) if grid else image, overwrite=overwrite)
+    save_image(output, draw_grid(image) if grid else image, overwrite=overwrite)
     if not quiet:
         click.echo(f"{output}: frame {frame}, {image.shape[1]}x{image.shape[0]}")

@@ -60,14 +60,14 @@ def live(
     from vos.runs.live import overlay_of, track_live
     from vos.runs.mjpeg import MjpegServer
     from vos.runs.models import build_tracker_of
-    from vos.runs.preview import draw_grid, write_picture
+    from vos.runs.preview import draw_grid, save_image
     from vos.runs.settings import TrackSettings
     from vos.settings import override
     from vos.video.live import open_live
 
     if snapshot is not None:
         with open_live(source, allow_url=allow_url) as frames:
-            write_picture(snapshot, draw_grid(next(iter(frames)).image))
+            save_image(snapshot, draw_grid(next(iter(frames)).image))
         if not quiet:
             click.echo(f"wrote {snapshot}")
         return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .extract import picture_output
+from .extract import image_output
 from .options import (
     default_model,
     engine_options,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     help="For one object: draw all candidate masks of its points or box, from small to large, side by "
     "side, and write them as FILE-1.png, FILE-2.png, ... to track from.",
 )
-@picture_output
+@image_output
 @engine_options
 @json_flag
 @verbosity
@@ -65,7 +65,7 @@ def preview(
     """
     from vos.files import refuse_input
     from vos.runs import TrackSettings
-    from vos.runs.preview import draw_grid, frame_at, write_picture
+    from vos.runs.preview import draw_grid, frame_at, save_image
     from vos.runs.preview import offer as offer_of
     from vos.runs.preview import preview as preview_of
     from vos.settings import override
@@ -82,17 +82,17 @@ def preview(
         refuse_input(output, (*source.paths, *prompts.files))
         if not prompts:
             shown: dict[str, Any] = {"frame": prompts.frame or 0, "objects": {}}
-            picture = draw_grid(frame_at(source, prompts.frame or 0).image)
+            image = draw_grid(frame_at(source, prompts.frame or 0).image)
         else:
             targets = prompts.load(source)
             if candidates:
                 _offer(offer_of(source, targets, settings), output, overwrite, as_json, quiet)
                 return
             found = preview_of(source, targets, settings, grid=grid)
-            shown, picture = found.as_dict(), found.picture
-    write_picture(output, picture, overwrite=overwrite)
+            shown, image = found.as_dict(), found.image
+    save_image(output, image, overwrite=overwrite)
     if as_json:
-        print_json({**shown, "picture": str(output)})
+        print_json({**shown, "image": str(output)})
     elif not quiet:
         objects = [
             f"{key}: {o['area']} px, confidence {o['confidence']:.2f}" for key, o in shown["objects"].items()
@@ -108,7 +108,7 @@ def _offer(made: Offer, output: Path, overwrite: bool, as_json: bool, quiet: boo
     shown = made.as_dict()
     if as_json:
         named = [{**c, "mask": str(f)} for c, f in zip(shown["candidates"], files, strict=True)]
-        print_json({**shown, "candidates": named, "picture": str(output)})
+        print_json({**shown, "candidates": named, "image": str(output)})
     elif not quiet:
         lines = [
             f"{file}: {c['area']} px, confidence {c['confidence']:.2f}"

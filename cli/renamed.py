@@ -12,6 +12,8 @@ RENAMED_FLAGS = {
     "--finder": "--detector",
     "--finder-weights": "--detector-weights",
     "--segmenter": "--backbone",
+    "--pictures": "--overlays",
+    "--no-pictures": "--no-overlays",
 }
 """Old flag -> new flag."""
 

@@ -78,26 +78,26 @@ def test_an_image(given: Path, built: list[dict[str, Any]], tmp_path: Path) -> N
         assert names[entry["category_id"]] in result.stdout
     assert content["info"]["settings"]["discover"]["tiles"] is True
     assert content["info"]["settings"]["discover"]["questions"] == 2
-    assert np.array(Image.open(out / "pictures" / "00000.png")).shape == (*SIZE, 3)
+    assert np.array(Image.open(out / "overlays" / "00000.png")).shape == (*SIZE, 3)
     assert built[0]["temperature"] == 0.8
 
 
 def test_frames_of_a_video(given: Path, built: list[dict[str, Any]], tmp_path: Path) -> None:
     """Every second frame; by default a video file is looked at every 25 frames, images one by one."""
-    every = run("discover", given / "clip.mkv", "--every", 2, "--no-pictures", "--json", "-o", tmp_path / "a")
+    every = run("discover", given / "clip.mkv", "--every", 2, "--no-overlays", "--json", "-o", tmp_path / "a")
     assert every.exit_code == 0, every.stderr
     assert json.loads(every.stdout)["images"] == 2
     content = json.loads((tmp_path / "a" / "annotations.json").read_text())
     assert [(i["id"], i["file_name"]) for i in content["images"]] == [(0, "00000.png"), (2, "00002.png")]
-    assert not (tmp_path / "a" / "pictures").exists()
+    assert not (tmp_path / "a" / "overlays").exists()
     for source, count in ((given / "clip.mkv", 1), (given / "images", 3)):
-        result = run("discover", source, "--no-pictures", "--json", "-o", tmp_path / source.name)
+        result = run("discover", source, "--no-overlays", "--json", "-o", tmp_path / source.name)
         assert json.loads(result.stdout)["images"] == count
 
 
 def test_an_earlier_result_is_kept(given: Path, built: list[dict[str, Any]], tmp_path: Path) -> None:
     """Unless --overwrite is given."""
-    command = ("discover", given / "images" / "00000.png", "--no-pictures", "-o", tmp_path)
+    command = ("discover", given / "images" / "00000.png", "--no-overlays", "-o", tmp_path)
     assert run(*command).exit_code == 0
     again = run(*command)
     assert (again.exit_code, "--overwrite" in again.stderr) == (2, True)
@@ -112,7 +112,7 @@ def test_a_recipe_and_flags(given: Path, built: list[dict[str, Any]], tmp_path: 
     command = (
         "discover",
         picture,
-        "--no-pictures",
+        "--no-overlays",
         "--config",
         recipe,
         "--rounds",
@@ -146,7 +146,7 @@ def test_interrupted(given: Path, built: list[dict[str, Any]], tmp_path: Path, m
         return discover(*arguments, **options)
 
     monkeypatch.setattr(job, "discover", second_time_never)
-    command = ("discover", given / "images", "--no-pictures", "-o", tmp_path / "out")
+    command = ("discover", given / "images", "--no-overlays", "-o", tmp_path / "out")
     result = run(*command)
     assert (result.exit_code, "1 image is done" in result.stderr) == (130, True)
     annotations = tmp_path / "out" / "annotations.json"
@@ -154,7 +154,7 @@ def test_interrupted(given: Path, built: list[dict[str, Any]], tmp_path: Path, m
     resumed = run(*command, "--resume")
     assert resumed.exit_code == 0, resumed.stderr
     assert len(calls) == 2 + 2  # the first image is not done again
-    assert run("discover", given / "images", "--no-pictures", "-o", tmp_path / "whole").exit_code == 0
+    assert run("discover", given / "images", "--no-overlays", "-o", tmp_path / "whole").exit_code == 0
     assert annotations.read_bytes() == (tmp_path / "whole" / "annotations.json").read_bytes()
     assert run(*command, "--resume").exit_code == 0  # finished: nothing to do
 
@@ -195,7 +195,7 @@ def test_saved_weights_and_missing_ones(given: Path, tmp_path: Path, monkeypatch
     picture = given / "images" / "00000.png"
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("max_new_tokens: 5\n")
-    options = ("--no-pictures", "--config", recipe, "--detector-weights")
+    options = ("--no-overlays", "--config", recipe, "--detector-weights")
     result = run("discover", picture, *options, tmp_path / "model", "-o", tmp_path / "out")
     assert result.exit_code == 0, result.stderr
     missing = run("discover", picture, *options, tmp_path / "nowhere", "-o", tmp_path / "none")

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ..video import Video
 
 ANNOTATIONS = "annotations.json"
-PICTURES = "pictures"
+OVERLAYS = "overlays"
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class DiscoverRunSettings:
     """Of sampling answers (the paper's)."""
     max_new_tokens: int = 256
     """Length of an answer at most."""
-    pictures: bool = True
+    overlays: bool = True
     """Draw what was found over the images."""
     discover: DiscoverSettings = field(default_factory=DiscoverSettings)
     """The method's own."""
@@ -129,7 +129,7 @@ def discover_video(
         InterruptedRunError: Ctrl-C or SIGTERM; what was done is on disk.
         PartialResultError: a frame cannot be read, or the disk is full, after the first image.
     """
-    layout = discover_layout(output, pictures=settings.pictures)
+    layout = discover_layout(output, overlays=settings.overlays)
     if video.is_images:
         for path in video.paths:
             check_name(path.stem, "image name", room=len(".png"))
@@ -157,11 +157,11 @@ def discover_video(
             return _finish(items, identity, settings)
 
 
-def discover_layout(output: str | os.PathLike[str], *, pictures: bool) -> Layout:
+def discover_layout(output: str | os.PathLike[str], *, overlays: bool) -> Layout:
     """``vos discover``: everything in one folder."""
     root = Path(output)
     paths = {"annotations": root / ANNOTATIONS, "run": root / "run.json"}
-    return Layout(root, paths | ({PICTURES: root / PICTURES} if pictures else {}), root / ".work")
+    return Layout(root, paths | ({OVERLAYS: root / OVERLAYS} if overlays else {}), root / ".work")
 
 
 def _find_in_all(
@@ -174,7 +174,7 @@ def _find_in_all(
     """The frames that are not done yet."""
     asking = model or build_discoverer_of(settings)
     masking = backbone or build_backbone_of(settings)
-    pictures = items.layout.paths.get(PICTURES)
+    overlays = items.layout.paths.get(OVERLAYS)
     for frame in video:
         if frame.name in items.done:
             continue
@@ -186,9 +186,9 @@ def _find_in_all(
                 settings.discover,
                 progress=lambda done, of: items.report(Progress("questions", done, of)),
             )
-            if pictures is not None:
-                items.folder.note(PICTURES, f"{frame.name}.png")
-                _draw(pictures / f"{frame.name}.png", frame, found)
+            if overlays is not None:
+                items.folder.note(OVERLAYS, f"{frame.name}.png")
+                _draw(overlays / f"{frame.name}.png", frame, found)
             file_name = video.paths[frame.index].name if video.is_images else f"{frame.name}.png"
             objects = [(entry.name, entry.score, entry.mask) for entry in found]
             image = image_entry(file_name, frame.size, objects, frame_index=frame.index)
@@ -205,7 +205,7 @@ def _finish(items: ItemRun, identity: dict[str, Any], settings: DiscoverRunSetti
             **identity,
             "versions": versions(),
             "frames": [{"name": name} for name in items.done],
-            "folders": {PICTURES: [f"{name}.png" for name in items.done]} if settings.pictures else {},
+            "folders": {OVERLAYS: [f"{name}.png" for name in items.done]} if settings.overlays else {},
             "names": dict(names.most_common()),
             "timings": items.timings(),
         }

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 LINES = 8
 """About so many grid lines along the longer side."""
 _ROUND = (1, 2, 5)
-PICTURES = {".png": ".png", ".jpg": ".jpg", ".jpeg": ".jpg"}
+IMAGE_FORMATS = {".png": ".png", ".jpg": ".jpg", ".jpeg": ".jpg"}
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Preview:
 
     frame: int
     result: FrameResult
-    picture: NDArray[np.uint8]
+    image: NDArray[np.uint8]
     """(H, W, 3) RGB: the frame with the masks drawn over it."""
 
     def as_dict(self) -> dict[str, Any]:
@@ -117,7 +117,7 @@ class Offer:
     object_id: int
     candidates: tuple[Decoded, ...]
     """From small to large; the one that would be tracked has the highest confidence."""
-    picture: NDArray[np.uint8]
+    image: NDArray[np.uint8]
     """(H, K * W, 3) RGB: the frame once per candidate, each with its number."""
 
     @property
@@ -186,13 +186,13 @@ def write_offer(path: Path, made: Offer, *, overwrite: bool = False) -> list[Pat
         The mask files.
 
     Raises:
-        OutputError: as :func:`write_picture`.
+        OutputError: as :func:`save_image`.
     """
     masks = [path.with_name(f"{path.stem}-{k + 1}.png") for k in range(len(made.candidates))]
     taken = [mask for mask in masks if mask.exists()]
     if taken and not overwrite:
         raise OutputError(f"{taken[0]} is already there: give --overwrite, or another name")
-    write_picture(path, made.picture, overwrite=overwrite)
+    save_image(path, made.image, overwrite=overwrite)
     for k, mask in enumerate(masks):
         write_bytes_atomic(mask, encode_index_png(made.labels(k)))
     return masks
@@ -234,14 +234,14 @@ def _number(draw: ImageDraw.ImageDraw, place: tuple[int, int], value: int, font:
     draw.text(place, str(value), font=font, fill="white", stroke_width=1, stroke_fill="black")
 
 
-def write_picture(path: Path, image: NDArray[np.uint8], *, overwrite: bool = False) -> None:
+def save_image(path: Path, image: NDArray[np.uint8], *, overwrite: bool = False) -> None:
     """Write an (H, W, 3) RGB image as PNG or JPEG, by its extension.
 
     Raises:
         OutputError: another extension; the file is there and ``overwrite`` is not given; or it cannot be
             written.
     """
-    extension = PICTURES.get(path.suffix.lower())
+    extension = IMAGE_FORMATS.get(path.suffix.lower())
     if extension is None:
         raise OutputError(f"{path} is to be an image: name it .png or .jpg")
     if path.exists() and not overwrite:

@@ -30,6 +30,8 @@ LAB_UNIT = 20.0
 DIRECTIONS = tuple((float(np.cos(a)), float(np.sin(a))) for a in np.arange(8) * np.pi / 4)
 SIZE = 3 * (len(COLOUR_SCALES) + 2) + 4 * len(EDGE_SCALES) + 3 * len(DIRECTIONS) * len(RINGS)
 """Numbers in one descriptor."""
+OWN_SIZE = 3 * (len(COLOUR_SCALES) + 2) + 4 * len(EDGE_SCALES)
+"""Of these, the first ones: they say nothing of what lies around a pixel."""
 
 
 def to_lab(image: Image) -> Floats:
@@ -59,11 +61,11 @@ class Descriptors:
             target[:] = plane[down + first : down + last, right : right + width]
         return block.reshape(SIZE, -1)
 
-    def at(self, positions: NDArray[np.int64]) -> Floats:
-        """(N, SIZE) float32 descriptors of pixels at the flat positions (N,)."""
+    def at(self, positions: NDArray[np.int64], count: int = SIZE) -> Floats:
+        """(N, count) float32, the first numbers of the descriptors of pixels at the flat positions (N,)."""
         y, x = np.divmod(positions, self.shape[1])
-        result = np.empty((SIZE, len(positions)), np.float32)
-        for target, (plane, down, right) in zip(result, self.planes, strict=True):
+        result = np.empty((count, len(positions)), np.float32)
+        for target, (plane, down, right) in zip(result, self.planes[:count], strict=True):
             np.take(plane.ravel(), (y + down) * plane.shape[1] + (x + right), out=target)
         return np.ascontiguousarray(result.T)
 

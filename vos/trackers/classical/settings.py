@@ -12,6 +12,7 @@ from .local_colours import LocalColourSettings
 from .lookalikes import LookalikeSettings
 from .mean_field import CrfSettings
 from .motion import MotionSettings
+from .novelty import NoveltySettings
 from .online_update import OnlineUpdateSettings
 from .reappearance import ReappearanceSettings
 from .shape import ShapeSettings
@@ -60,6 +61,7 @@ class ClassicalSettings:
     shape: ShapeSettings = field(default_factory=ShapeSettings)
     reappearance: ReappearanceSettings = field(default_factory=ReappearanceSettings)
     motion: MotionSettings = field(default_factory=MotionSettings)
+    novelty: NoveltySettings = field(default_factory=NoveltySettings)
     local_colours: LocalColourSettings = field(default_factory=LocalColourSettings)
     crf: CrfSettings = field(default_factory=CrfSettings)
     components: ComponentSettings = field(default_factory=ComponentSettings)

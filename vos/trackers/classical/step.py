@@ -22,6 +22,7 @@ from .local_colours import local_colours
 from .lookalikes import likeness
 from .mean_field import mean_field
 from .motion import motion_scores, object_motions
+from .novelty import discounted, novelty
 from .online_update import OnlineModel, update_online
 from .reappearance import Trajectory
 from .settings import ClassicalSettings
@@ -62,24 +63,22 @@ def advance(
     motions = object_motions(flow, warped.masks)
     predicted = predict_shapes(state, crop, warped, motions, settings)
     expected = support(warped, predicted, settings.shape)
+    moving = motion_scores(flow, warped.masks, motions, settings.motion)
+    novel = novelty(
+        descriptors, warped.masks, moving, state.appearance, state.online.recent, settings.novelty
+    )
     scores = _unary_terms(
-        state, crop, warped, expected, flow, motions, predicted, appearance_log_prob, lab, settings
+        state, crop, warped, expected, moving, novel, predicted, appearance_log_prob, lab, settings
     )
     probabilities = mean_field(scores, lab, settings.crf)
     if refiner is not None:
         previous = ReferenceFrame(state.image, state.labels, crop.scale)
         probabilities = refiner(
             FrameContext(
-                crop,
-                cropped,
-                state.appearance.ids,
-                probabilities,
-                warped,
-                appearance_log_prob,
-                state.references,
-                previous,
+                crop, cropped, state.appearance.ids, probabilities, warped, appearance_log_prob,
+                state.references, previous,
             )
-        )
+        )  # fmt: skip
     appearance = np.exp(appearance_log_prob)
     usual = [o.usual_area * crop.scale**2 for o in state.objects]
     probabilities = filter_components(
@@ -165,8 +164,8 @@ def _unary_terms(
     crop: Crop,
     warped: WarpedMasks,
     expected: NDArray[np.bool_],
-    flow: Floats,
-    motions: Sequence[tuple[Floats, float] | None],
+    moving: Floats,
+    novel: Floats,
     predicted: Sequence[PredictedShape | None],
     appearance_log_prob: Floats,
     lab: Floats,
@@ -175,10 +174,11 @@ def _unary_terms(
     """(1 + K, h, w) float32 log-scores of background and objects: the sum of all unary terms."""
     lost = [_is_lost(o) for o in state.objects]
     scores = motion_unary(warped, expected, lost, settings.warping.min_quality, settings.fusion)
-    scores += settings.fusion.appearance * appearance_unary(
+    looks = settings.fusion.appearance * appearance_unary(
         appearance_log_prob, crop, state.previous_appearance, warped, settings.fusion.temporal_discount
     )
-    scores[1:] += motion_scores(flow, warped.masks, motions, settings.motion)
+    scores += discounted(looks, novel, settings.novelty)
+    scores[1:] += moving
     scores += shape_unary(state, predicted, scores.shape, settings.shape)
     scores[1:] -= _reappearance(state, crop, settings)
     if settings.local_colours.weight:
