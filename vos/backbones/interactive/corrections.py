@@ -1,8 +1,8 @@
 """Further points: what they change, and that they are obeyed.
 
 A point corrects one mistake. So of what the network would change, only the connected part at the point is
-changed (as in FocalClick's progressive merge, Chen et al., 2022): a further point never undoes what was
-right elsewhere.
+changed, and only in the direction of the point (as in FocalClick's progressive merge, Chen et al., 2022): a
+further point on the object takes nothing away, one off it adds nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def corrected(before: Floats, after: Floats, point: NDArray[np.floating], label:
         radius = max(1, round(DISC * float(before.size) ** 0.5))
         cv2.circle(disc, (column, row), radius, 1, -1)
         return np.where(disc > 0, np.float32(SURE if wanted else -SURE), before)
-    _, parts = cv2.connectedComponents((old != new).astype(np.uint8), connectivity=8)
+    turned = new & ~old if wanted else old & ~new
+    _, parts = cv2.connectedComponents(turned.astype(np.uint8), connectivity=8)
     return np.where(parts == parts[row, column], after, before)
 
 
