@@ -46,6 +46,14 @@ def test_a_correction_changes_the_part_at_the_point_alone():
     assert np.array_equal(removed, _logits((10, 10, 60, 40)) > 0)
 
 
+def test_a_point_changes_pixels_in_its_own_direction_only():
+    before, after = _logits((10, 10, 40, 40)), _logits((30, 10, 60, 40))
+    found = corrected(before, after, np.array([50.0, 20.0]), 1) > 0
+    assert np.array_equal(found, _logits((10, 10, 60, 40)) > 0)  # what the network would take away stays
+    removed = corrected(before, after, np.array([20.0, 20.0]), 0) > 0
+    assert np.array_equal(removed, _logits((30, 10, 40, 40)) > 0)  # and what it would add is not added
+
+
 def test_a_point_that_the_mask_agrees_with_changes_nothing():
     before, after = _logits((10, 10, 40, 40)), _logits((0, 0, 120, 90))
     assert corrected(before, after, np.array([20.0, 20.0]), 1) is before
