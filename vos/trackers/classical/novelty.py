@@ -35,6 +35,9 @@ class NoveltySettings:
     margin: float = 8.0
     """Pixels of the working crop on both sides of the outline that are never novel: descriptors mix both
     sides there."""
+    most_objects: int = 1
+    """With more there is no novelty: what moves along may be part of a neighbour (clips of several objects
+    lost 0 to 10 points)."""
     reach: float = 0.3
     """Novelty is computed up to this distance from the objects, in object sizes."""
     stride: int = 3
@@ -66,14 +69,16 @@ def novelty(
         recent: of the newest frames, oldest first.
 
     Returns:
-        (h, w) float32 in 0..1; 0 far from the objects, on pixels that move with none, and where there is too
-        little to compare with.
+        (h, w) float32 in 0..1; 0 far from the objects, on pixels that move with none, with too many objects,
+        and where there is too little to compare with.
     """
     result = np.zeros(descriptors.shape, np.float32)
+    if settings.discount == 0 or len(masks) > settings.most_objects:
+        return result
     rng = np.random.default_rng(settings.seed)
     background = [_background(e, settings.examples, rng) for e in recent]
     inside = masks.max(axis=0) > 0.5
-    if settings.discount == 0 or len(background) < 2 or not inside.any():
+    if len(background) < 2 or not inside.any():
         return result
     older, newest = np.concatenate(background[:-1]), background[-1]
     if min(len(older), len(newest)) == 0:

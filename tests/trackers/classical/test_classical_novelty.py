@@ -77,6 +77,20 @@ def test_nothing_is_without_background_of_two_frames(frames: int, discount: floa
     assert not found((190, 40, 40), frames, discount=discount).any()
 
 
+def test_nothing_is_beside_several_objects() -> None:
+    masks = np.zeros((2, HEIGHT, WIDTH), np.float32)
+    masks[0, 15:45, 35:60] = masks[1, :5, :5] = 1
+    model = Appearance(
+        (1, 2), np.zeros(SIZE, np.float32), np.ones(SIZE, np.float32), (),
+        Examples(np.zeros((0, SIZE), np.float16), np.zeros(0, np.uint8)),
+    )  # fmt: skip
+    recent = [grass(seed) for seed in range(1, 5)]
+    described, moving = describe(scene((190, 40, 40))), np.ones_like(masks)
+    several = NoveltySettings(margin=0.0, most_objects=2)
+    assert not novelty(described, masks, moving, model, recent, NoveltySettings(margin=0.0)).any()
+    assert novelty(described, masks, moving, model, recent, several).any()
+
+
 def test_it_is_deterministic() -> None:
     np.testing.assert_array_equal(found((190, 40, 40)), found((190, 40, 40)))
 
