@@ -30,15 +30,15 @@ def test_a_correction_keeps_the_first_reference_and_the_newest() -> None:
     for angle in (10, 20, 30):
         memory = memory.is_corrected(columns(angle), none, 3)
     assert memory.recent == ()
-    torch.testing.assert_close(torch.cat(memory.anchor, dim=1), columns(0, 20, 30))
+    torch.testing.assert_close(torch.cat(memory.permanent, dim=1), columns(0, 20, 30))
 
 
 def test_what_a_correction_contradicts_is_forgotten() -> None:
     """Old columns that are nearer to what is not the object; equals stay."""
     memory = ObjectMemory(1, (columns(0, 40, 45, 80),), torch.ones(2))
     corrected = memory.is_corrected(columns(0), columns(90), 4)
-    torch.testing.assert_close(corrected.anchor[0], columns(0, 40, 45), atol=1e-5, rtol=0)
-    torch.testing.assert_close(corrected.anchor[1], columns(0))
+    torch.testing.assert_close(corrected.permanent[0], columns(0, 40, 45), atol=1e-5, rtol=0)
+    torch.testing.assert_close(corrected.permanent[1], columns(0))
 
 
 def test_confidence_is_a_product() -> None:

@@ -132,13 +132,27 @@ def test_memory_is_bounded() -> None:
         ScriptedBackbone(clip, stride=4), recent=3, remember_every=2, confident_above=0.1
     )
     tracker.start(clip.frames[0], clip.targets(0))
-    first = tracker.save()["owners"][1]["anchor"][0].copy()
+    first = tracker.save()["owners"][1]["permanent"][0].copy()
     for frame in clip.frames[1:]:
         tracker.step(frame)
     background, slot = tracker.save()["owners"]
     assert len(slot["recent"]) == len(background["recent"]) == 3
-    assert len(slot["anchor"]) == 1
-    assert np.array_equal(slot["anchor"][0], first)
+    assert len(slot["permanent"]) == 1
+    assert np.array_equal(slot["permanent"][0], first)
+
+
+def test_reads_states_of_earlier_versions() -> None:
+    """The permanent memory was called anchor."""
+    clip = scene("moving", num_frames=3, size=(61, 84), seed=2)
+    tracker, later = (target_tracker(ScriptedBackbone(clip, stride=4)) for _ in range(2))
+    tracker.start(clip.frames[0], clip.targets(0))
+    tracker.step(clip.frames[1])
+    state = tracker.save()
+    for owner in state["owners"]:
+        owner["anchor"] = owner.pop("permanent")
+    later.load(state)
+    expected = tracker.step(clip.frames[2])
+    assert np.array_equal(later.step(clip.frames[2]).labels, expected.labels)
 
 
 @pytest.mark.parametrize("kind", ["scripted", "classical"])

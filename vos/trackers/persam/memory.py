@@ -14,7 +14,7 @@ class ObjectMemory:
     """One owner of cells: an object, or the background with id 0. Frozen: a step makes a new one."""
 
     object_id: int
-    anchor: tuple[Tensor, ...]
+    permanent: tuple[Tensor, ...]
     """Of each reference frame (C, m) unit columns under the mask; the first one is never dropped."""
     embedding: Tensor
     """(C,) mean feature under the first given mask, not normalised."""
@@ -41,7 +41,7 @@ class ObjectMemory:
 
     def columns(self) -> tuple[Tensor, ...]:
         """All that is remembered, reference frames first."""
-        return (*self.anchor, *self.recent)
+        return (*self.permanent, *self.recent)
 
     def is_corrected(self, columns: Tensor, against: Tensor, limit: int) -> ObjectMemory:
         """With a correction: the first reference frame and the newest ``limit - 1`` others stay.
@@ -49,10 +49,10 @@ class ObjectMemory:
         Of what was given before, columns are forgotten that are nearer to what this frame says is not the
         object, ``against`` (C, n): otherwise a bad first mask would speak up for ever.
         """
-        kept = (*(_not_contradicted(old, columns, against) for old in self.anchor), columns)
+        kept = (*(_not_contradicted(old, columns, against) for old in self.permanent), columns)
         if len(kept) > limit:
             kept = (kept[0], *kept[len(kept) - limit + 1 :])
-        return replace(self, anchor=kept, recent=())
+        return replace(self, permanent=kept, recent=())
 
     def remembering(self, columns: Tensor, limit: int) -> ObjectMemory:
         """With one more recent frame; the oldest beyond ``limit`` is forgotten."""

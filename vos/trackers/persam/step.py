@@ -204,7 +204,7 @@ def learn(
     if video is None:
         background = ObjectMemory(0, (off,), _nothing(features))
     else:
-        on = torch.cat([slots[object_id].anchor[-1] for object_id in given.ids], dim=1)
+        on = torch.cat([slots[object_id].permanent[-1] for object_id in given.ids], dim=1)
         background = video.background.is_corrected(off, on, settings.max_references)
     # What a correction took from another object is no longer where that object was seen last.
     objects = tuple(

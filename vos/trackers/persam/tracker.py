@@ -40,6 +40,8 @@ from .step import PersamState, PersamTrackerSettings, advance, learn
 
 __all__ = ["VARIANTS", "PersamTracker", "PersamTrackerSettings"]
 
+RENAMED = {"anchor": "permanent"}
+"""Keys of states saved by earlier versions, and what they are called now."""
 VARIANTS = ("robust", "as-published")
 """This tracker, or the published PerSAM video scripts."""
 
@@ -113,11 +115,12 @@ def _from_arrays(fields: dict[str, Any], device: str | torch.device) -> ObjectMe
     def tensor(array: Any) -> Tensor:
         return torch.from_numpy(np.array(array)).to(device)
 
+    fields = {RENAMED.get(name, name): value for name, value in fields.items()}
     weights = fields["weights"]
     return ObjectMemory(
         **{
             **fields,
-            "anchor": tuple(map(tensor, fields["anchor"])),
+            "permanent": tuple(map(tensor, fields["permanent"])),
             "recent": tuple(map(tensor, fields["recent"])),
             "embedding": tensor(fields["embedding"]),
             "weights": None if weights is None else tensor(weights),
