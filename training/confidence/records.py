@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vos.trackers.classical.confidence import REFERENCE, Signals, reference_factor
+from vos.trackers.classical.confidence import REFERENCE, Signals
 
 from .regression import Samples, cross_validated, fit
 
@@ -24,9 +24,8 @@ Row = dict[str, Any]
 
 TRACKING = tuple(field.name for field in fields(Signals) if field.name != REFERENCE)
 _COMMON = ("score", "agreement", "depth", "smallness")
-DECODING = {"box": _COMMON, "click": ("score", "depth", "contrast"), "points": _COMMON}
-"""Signals by kind of prompt. Candidates of a single click are of different sizes: that they disagree says
-nothing, while a weak contour does. Contrast did not help with boxes."""
+DECODING = {"box": _COMMON, "click": (*_COMMON, "contrast"), "points": _COMMON}
+"""Signals by kind of prompt. Contrast did not help with boxes and several points."""
 PROMPTS = {"box": ("box",), "click": ("1 click",), "points": ("2 clicks", "3 clicks")}
 """Recorded prompts by kind."""
 STARTS = {"mask": None, "box": "box", "click": "1 click"}
@@ -66,7 +65,7 @@ class Records:
             1.0 if (prompt := STARTS[row["start"]]) is None else expected[row["sequence"], prompt]
             for row in rows
         ]
-        return _samples(rows, TRACKING, [reference_factor(expected_j) for expected_j in first])
+        return _samples(rows, TRACKING, first)
 
     def related(self, tracker: str, *, held_out: bool) -> Samples | None:
         """Tracked masks of the tracker in :data:`RELATED`, if there is one."""

@@ -1,8 +1,8 @@
 """Confidence: the expected J of a mask, predicted from signals that need no ground truth.
 
 It is a monotone logistic (:mod:`vos.ops.monotone_logistic`) of a few signals of the mask (:class:`Signals`),
-each oriented so that a higher value means a better mask, times a factor for the reference mask
-(:func:`reference_factor`), whose errors the tracked one inherits. The weights of each tracker are a file in
+each oriented so that a higher value means a better mask, times the confidence of the reference mask, whose
+errors the tracked one inherits. The weights of each tracker are a file in
 ``vos/assets/confidence``, made by ``training/confidence``; ``docs/confidence.md`` says how well they predict
 J on sequences that they were not fitted to.
 """
@@ -29,9 +29,7 @@ RIM = 3.0
 STRIP = 4.0
 """Width in pixels of the strip along the contour in which flow consistency is measured."""
 REFERENCE = "reference"
-"""The signal that is no term of the logistic but the base of the factor."""
-REFERENCE_POWER = 0.7
-"""Below 1, because tracking mends some of the errors of a reference mask."""
+"""The signal that is no term of the logistic but its factor."""
 COLOUR_BINS = (8, 16, 16)
 """Bins of the colour histogram along L in 0..100, and a and b in -64..64."""
 EXAMPLE = 0.5
@@ -101,7 +99,7 @@ Confidence = Callable[[Signals], float]
 def fitted_confidence(tracker: str) -> Confidence:
     """The model fitted to the tracker of this name: ``classical`` or ``nano``."""
     model = load_models(tracker)["tracked"]
-    return lambda signals: reference_factor(signals.reference) * model(asdict(signals))
+    return lambda signals: float(np.clip(signals.reference, 0, 1)) * model(asdict(signals))
 
 
 def reference_statistics(mask: Mask, lab: Floats, confidence: float, scale: float) -> ReferenceStatistics:
@@ -185,11 +183,6 @@ def measure(
         recency=-float(np.log1p(frames_since)),
         reference=reference.confidence,
     )
-
-
-def reference_factor(confidence: float) -> float:
-    """What the expected J of the reference mask leaves of that of a tracked one, in 0..1."""
-    return float(np.clip(confidence, 0, 1) ** REFERENCE_POWER)
 
 
 def _around(mask: Mask, reach: float) -> tuple[slice, slice] | None:
