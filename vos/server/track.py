@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..projects import BackgroundJob as Interval
+from ..projects import Job as Interval
 from ..projects import TrackProgress, pending_jobs, track_project
 from ..projects import rebuild as rebuild_project
 from .jobs import BackgroundJob
