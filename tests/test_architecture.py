@@ -154,6 +154,34 @@ def test_torch_lives_where_models_are(path: Path) -> None:
         assert not [module for module in imports(path) if module.split(".")[0] in ("torch", "transformers")]
 
 
+def test_packages_have_what_is_imported_from_them() -> None:
+    """Packages that import their names when they are asked for hide a missing one from the type checker."""
+    lost = []
+    for path in [*modules(), *(ROOT / "cli").rglob("*.py")]:
+        for name in imports(path):
+            package, _, wanted = name.rpartition(".")
+            folder = ROOT / (package.replace("vos_cli", "cli").replace(".", "/") or "-")
+            init = folder / "__init__.py"
+            if not init.exists() or (folder / f"{wanted}.py").exists() or (folder / wanted).is_dir():
+                continue
+            if wanted != "*" and wanted not in _names_of(init):
+                lost.append(f"{dotted(path)} takes {wanted} from {package}")
+    assert lost == []
+
+
+def _names_of(path: Path) -> set[str]:
+    """Names that a module has by imports, definitions and assignments, wherever in it."""
+    found = {"__version__"}
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+    return found
+
+
 def test_modules_import_each_other_in_no_circle() -> None:
     """Imports within functions count; those for type annotations alone do not."""
     names = {dotted(path): path for path in modules()}
