@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os.path
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,24 @@ class CountWriter(RecordWriter):
         out.write_text(str(sum(1 for _ in video.frames())))
 
 
+@pytest.fixture
+def commands() -> Iterator[None]:
+    """Commands are imported anew, for their options are those of the registries; and not kept for others."""
+    package = sys.modules["vos_cli"]
+    before = {name: module for name, module in sys.modules.items() if name.startswith("vos_cli.")}
+    for name in before:
+        if name != "vos_cli.main":
+            del sys.modules[name]
+    yield
+    for name in [name for name in sys.modules if name.startswith("vos_cli.")]:
+        del sys.modules[name]
+    sys.modules |= before
+    for name, module in before.items():
+        setattr(package, name.rpartition(".")[2], module)
+
+
 @pytest.fixture(autouse=True)
-def entries(monkeypatch: pytest.MonkeyPatch) -> None:
+def entries(commands: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of each kind."""
     here = __name__
     still = TrackerEntry(f"{here}:build_still", "run_fakes:no_settings", "of the tests", "none")
