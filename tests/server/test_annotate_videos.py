@@ -17,8 +17,8 @@ from vos.projects import Project
 from vos.prompts import Prompt
 from vos.server import bodies
 from vos.server.app import create_app
+from vos.server.prompt_worker import SupersededError
 from vos.server.security import Gate
-from vos.server.segmenter import SupersededError
 from vos.server.workspace import Options, Workspace
 from vos.testing import Scene, ScriptedBackbone, scene, write_video
 
@@ -139,7 +139,7 @@ def test_only_the_latest_click_is_decoded(
         return truth.frames[0]
 
     def ask(number: int, object_id: int = 1, load: Any = None) -> Any:
-        return workspace.segmenter.decode(
+        return workspace.prompt_worker.decode(
             (CLIP, 0),
             load or (lambda: truth.frames[0]),
             Prompt(box=np.array([1, 1, 9, 9], np.float32)),

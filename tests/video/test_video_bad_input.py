@@ -92,7 +92,7 @@ def test_text_is_no_video(tmp_path: Path, name: str) -> None:
 
 
 def write_sound(path: Path, cover: bool = False) -> Path:
-    """Half a second of silence, if wanted with a cover picture."""
+    """Half a second of silence, if wanted with a cover image."""
     with av.open(str(path), "w") as container:
         sound = container.add_stream("aac", rate=8000)
         picture = None
@@ -118,7 +118,7 @@ def test_sound_only(tmp_path: Path) -> None:
 def test_cover_picture_is_no_video(tmp_path: Path) -> None:
     """Music with a cover is not a video of one frame."""
     path = write_sound(tmp_path / "a.mp4", cover=True)
-    assert refusal(path) == f"{path} has no video, only audio and a cover picture"
+    assert refusal(path) == f"{path} has no video, only audio and a cover image"
 
 
 def test_index_missing_at_the_end(tmp_path: Path, clip: Clip) -> None:

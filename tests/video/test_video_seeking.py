@@ -17,7 +17,7 @@ from vos.errors import MediaError
 from vos.video import open_video, pyav_reader
 from vos.video.container import NO_TIME, Packets, read_packets
 from vos.video.pyav_reader import PyAVReader
-from vos.video.timeline import Entry, timeline_of_packets, timeline_of_pictures, why_not_exact
+from vos.video.timeline import Entry, timeline_of_frames, timeline_of_packets, why_not_exact
 
 Clip = Callable[[str], Path]
 
@@ -192,16 +192,16 @@ def test_timeline_sorts_by_presentation() -> None:
     assert timeline.entry_before(6) == Entry(6, 4)
 
 
-def test_timeline_of_pictures_follows_what_was_decoded() -> None:
+def test_timeline_of_frames_follows_what_was_decoded() -> None:
     """A packet that gave no picture is no frame, and no entry."""
-    timeline = timeline_of_pictures([0, 20, 30], packets([0, 10, 20, 30], keys=(0, 1, 3)), None)
+    timeline = timeline_of_frames([0, 20, 30], packets([0, 10, 20, 30], keys=(0, 1, 3)), None)
     assert timeline.entries == (Entry(0, 0), Entry(2, 3))
 
 
 @pytest.mark.parametrize("times", [[0, None, 20], [0, 20, 10], [0, 10, 10]])
 def test_timeline_without_proper_times_has_one_entry(times: list[int | None]) -> None:
     """Missing, falling or equal times cannot tell frames apart."""
-    timeline = timeline_of_pictures(times, packets([0, 10, 20], keys=(0, 1, 2)), None)
+    timeline = timeline_of_frames(times, packets([0, 10, 20], keys=(0, 1, 2)), None)
     assert not timeline.has_times
     assert timeline.entries == (Entry(0, 0),)
     assert len(timeline) == 3

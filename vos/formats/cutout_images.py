@@ -65,7 +65,7 @@ class CutoutFolderWriter(Writer):
         """Number of frames written so far."""
         return self._blocks.count
 
-    def pictures(self, frame: Frame, result: FrameResult) -> Iterator[tuple[str, bytes, str]]:
+    def images(self, frame: Frame, result: FrameResult) -> Iterator[tuple[str, bytes, str]]:
         """Path in the folder, content, and line of the table, of every image of a frame."""
         raise NotImplementedError
 
@@ -73,7 +73,7 @@ class CutoutFolderWriter(Writer):
         """Compress the images of one frame."""
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as archive:
-            for name, data, line in self.pictures(frame, segmentation):
+            for name, data, line in self.images(frame, segmentation):
                 info = tarfile.TarInfo(name)
                 info.size, info.pax_headers = len(data), {"comment": line}
                 archive.addfile(info, io.BytesIO(data))
@@ -147,7 +147,7 @@ class SequenceWriter(CutoutFolderWriter):
     table = "frames.csv"
     columns = "number,frame_index,time"
 
-    def pictures(self, frame: Frame, result: FrameResult) -> Iterator[tuple[str, bytes, str]]:
+    def images(self, frame: Frame, result: FrameResult) -> Iterator[tuple[str, bytes, str]]:
         """The one image of a frame."""
         number = self.options.first + self.count
         time = "" if frame.time is None else f"{frame.time:.6f}"
@@ -189,9 +189,9 @@ class MattePngWriter(SequenceWriter):
 
     Options = MattePngOptions
 
-    def pictures(self, frame: Frame, result: FrameResult) -> Iterator[tuple[str, bytes, str]]:
+    def images(self, frame: Frame, result: FrameResult) -> Iterator[tuple[str, bytes, str]]:
         """One, or one per object known at the frame, visible or not."""
-        for name, data, line in super().pictures(frame, result):
+        for name, data, line in super().images(frame, result):
             if not self.options.per_object:
                 yield name, data, line
                 continue
@@ -225,7 +225,7 @@ class CropsWriter(CutoutFolderWriter):
     table = "cutouts.csv"
     columns = "id,frame_index,file,x,y,width,height"
 
-    def pictures(self, frame: Frame, result: FrameResult) -> Iterator[tuple[str, bytes, str]]:
+    def images(self, frame: Frame, result: FrameResult) -> Iterator[tuple[str, bytes, str]]:
         """One per visible object."""
         for object_id in object_ids(result.labels):
             if self.options.object not in (None, object_id):

@@ -71,17 +71,17 @@ class _AlphaWriter(CutoutVideoWriter):
 
     Options = AlphaVideoOptions
 
-    def picture(self, frame: Frame, segmentation: FrameResult) -> NDArray[np.uint8]:
+    def draw(self, frame: Frame, segmentation: FrameResult) -> NDArray[np.uint8]:
         """(H, W, 4) RGBA."""
-        picture: NDArray[np.uint8] = self.options.cut_out(frame, self.options.opacity(frame, segmentation))
-        return picture
+        cut: NDArray[np.uint8] = self.options.cut_out(frame, self.options.opacity(frame, segmentation))
+        return cut
 
 
 class _BlockWriter(_AlphaWriter):
     """Codecs that transform blocks: colours go on a little beyond the edge, where a step to black would blur
     into those of the objects."""
 
-    def picture(self, frame: Frame, segmentation: FrameResult) -> NDArray[np.uint8]:
+    def draw(self, frame: Frame, segmentation: FrameResult) -> NDArray[np.uint8]:
         """(H, W, 4) RGBA."""
         alpha = self.options.opacity(frame, segmentation)
         return np.dstack([extend_colours(self.options.colours(frame, alpha), alpha), alpha])
@@ -190,7 +190,7 @@ class GreenWriter(_PlainWriter):
 
     Options = GreenOptions
 
-    def picture(self, frame: Frame, segmentation: FrameResult) -> NDArray[np.uint8]:
+    def draw(self, frame: Frame, segmentation: FrameResult) -> NDArray[np.uint8]:
         """(H, W, 3) RGB."""
         colour = np.array(parse_colour(self.options.background), np.uint8)
         behind = np.broadcast_to(colour, frame.image.shape)
@@ -206,7 +206,7 @@ class MatteWriter(CutoutVideoWriter):
         """Grey H.264, full range."""
         return Encoding("libx264", "gray", {**X264, "qp": "0"}, even=True, full_range=True)
 
-    def picture(self, frame: Frame, segmentation: FrameResult) -> NDArray[np.uint8]:
+    def draw(self, frame: Frame, segmentation: FrameResult) -> NDArray[np.uint8]:
         """(H, W) grey."""
         return self.options.opacity(frame, segmentation)
 
@@ -237,7 +237,7 @@ class _HidingWriter(_PlainWriter):
 
     Options = HidingOptions
 
-    def picture(self, frame: Frame, segmentation: FrameResult) -> NDArray[np.uint8]:
+    def draw(self, frame: Frame, segmentation: FrameResult) -> NDArray[np.uint8]:
         """(H, W, 3) RGB."""
         alpha = self.options.opacity(frame, segmentation)
         keep = alpha if self.options.hide == "background" else 255 - alpha

@@ -79,10 +79,8 @@ class LabelStudioWriter(RecordWriter):
         mask = record.mask(found)
         kind = "bitmasklabels" if self.options.bitmask else "brushlabels"
         if self.options.bitmask:
-            picture = base64.b64encode(encode_grey_png(np.where(mask, 255, 0).astype(np.uint8))).decode(
-                "ascii"
-            )
-            value: dict[str, Any] = {"imageDataURL": f"data:image/png;base64,{picture}"}
+            png = base64.b64encode(encode_grey_png(np.where(mask, 255, 0).astype(np.uint8))).decode("ascii")
+            value: dict[str, Any] = {"imageDataURL": f"data:image/png;base64,{png}"}
         else:
             value = {"format": "rle", "rle": encode_brush(mask)}
         name = video.name(found.object_id)

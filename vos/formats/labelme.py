@@ -78,8 +78,8 @@ class LabelMeWriter(RecordWriter):
         }
         if self.options.shape == "mask":
             x0, y0, x1, y1 = record.box(found)
-            picture = _encode(mask[y0 : y1 + 1, x0 : x1 + 1])
-            yield shape | {"points": [[x0, y0], [x1, y1]], "shape_type": "mask", "mask": picture}
+            png = _encode(mask[y0 : y1 + 1, x0 : x1 + 1])
+            yield shape | {"points": [[x0, y0], [x1, y1]], "shape_type": "mask", "mask": png}
             return
         outlines = [outer for outer, _ in rings(mask, epsilon=self.options.epsilon)]
         self.count_wrong(found, fill(outlines, record.size), mask)

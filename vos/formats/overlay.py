@@ -37,6 +37,6 @@ class OverlayWriter(VideoWriter):
         encoding = Encoding("libx264", "yuv420p", {**X264, "crf": str(self._settings.crf)}, even=True)
         super().__init__(path, encoding, work=work, facts=facts)
 
-    def picture(self, frame: Frame, segmentation: FrameResult) -> NDArray[np.uint8]:
+    def draw(self, frame: Frame, segmentation: FrameResult) -> NDArray[np.uint8]:
         """The frame with the objects drawn."""
         return draw_overlay(frame.image, segmentation, settings=self._settings, names=self.facts.names)

@@ -320,7 +320,7 @@ FORMATS: dict[str, Format] = {
         "video with all but the objects (or just them) grey", "grey-out.mp4", "cutout_videos:GreyOutWriter"
     ),
     "exr": Format(
-        "Cryptomatte: OpenEXR pictures in which objects are picked by name",
+        "Cryptomatte: OpenEXR images in which objects are picked by name",
         "exr",
         "cryptomatte:CryptomatteWriter",
         needs_frames=True,

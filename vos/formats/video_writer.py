@@ -62,7 +62,7 @@ class Encoding:
 
 
 class VideoWriter(Writer):
-    """A video file of one image per frame, which :meth:`picture` makes.
+    """A video file of one image per frame, which :meth:`draw` makes.
 
     The video is encoded in pieces that end at checkpoints, each by an encoder of its own, and the pieces
     are joined without being encoded again: a resumed run gives the bytes of an uninterrupted one. The sound
@@ -104,7 +104,7 @@ class VideoWriter(Writer):
         """Ticks between the last two frames whose times did not jump."""
         self._size: tuple[int, int] | None = None
 
-    def picture(self, frame: Frame, segmentation: FrameResult) -> NDArray[np.uint8]:
+    def draw(self, frame: Frame, segmentation: FrameResult) -> NDArray[np.uint8]:
         """(H, W, 3) RGB, (H, W, 4) RGBA with straight alpha, or (H, W) grey; the same for all frames."""
         raise NotImplementedError
 
@@ -122,7 +122,7 @@ class VideoWriter(Writer):
                 f"frame {frame.name} is {width}x{height}, the first is {first_width}x{first_height}: "
                 f"a video has one size. Give --size, or leave {self.path.name} out (--no-overlay)"
             )
-        drawn = self.picture(frame, segmentation)
+        drawn = self.draw(frame, segmentation)
         drawn = pad_to_even(drawn) if self._encoding.even else drawn
         tick = self._tick(frame)
         if self._piece is None:
@@ -179,14 +179,14 @@ class VideoWriter(Writer):
             packets = _packets(self._blocks, self._starts)
             first, template, _ = next(packets)
             stream = out.add_stream_from_template(template)
-            pictures = _timed(itertools.chain([(first, template, start)], packets), stream, start, stop)
+            video = _timed(itertools.chain([(first, template, start)], packets), stream, start, stop)
             sound: Iterator[tuple[float, av.Packet]] = iter(())
             if audio is not None:
                 source = stack.enter_context(Audio(audio))
                 note = source.add_to(out, container)
                 self.notes += [note] if note else []
                 sound = source.packets(start / TICKS, stop / TICKS)
-            for _, packet in heapq.merge(pictures, sound, key=lambda pair: pair[0]):
+            for _, packet in heapq.merge(video, sound, key=lambda pair: pair[0]):
                 out.mux(packet)
 
     def _clock(self) -> dict[str, int | None]:
@@ -255,14 +255,14 @@ class _Piece:
 
     def encode(self, image: NDArray[np.uint8], tick: int) -> None:
         layout = _LAYOUTS[2 if image.ndim == 2 else image.shape[2]]
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format=layout)
+        av_frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format=layout)
         # With several threads swscale now and then spoils a row of formats with more than 8 bits.
         if self._encoding.pixels.startswith("yuv"):
-            picture = picture.reformat(format=self._encoding.pixels, dst_colorspace=BT709, threads=1)
+            av_frame = av_frame.reformat(format=self._encoding.pixels, dst_colorspace=BT709, threads=1)
         elif self._encoding.pixels != layout:
-            picture = picture.reformat(format=self._encoding.pixels, threads=1)
-        picture.pts, picture.time_base = tick, Fraction(1, TICKS)
-        self._container.mux(self._stream.encode(picture))
+            av_frame = av_frame.reformat(format=self._encoding.pixels, threads=1)
+        av_frame.pts, av_frame.time_base = tick, Fraction(1, TICKS)
+        self._container.mux(self._stream.encode(av_frame))
 
     def finish(self) -> bytes:
         self._container.mux(self._stream.encode(None))

@@ -31,7 +31,7 @@ class ImageSource(Protocol):
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]: ...
 
 
-def with_frames(annotations: Annotations, pictures: ImageSource) -> Iterator[tuple[Frame, FrameResult]]:
+def with_frames(annotations: Annotations, images: ImageSource) -> Iterator[tuple[Frame, FrameResult]]:
     """Every frame of the annotations with its image and its time.
 
     Frames are those of the same index; where the video is a folder of images, of the same name.
@@ -39,12 +39,12 @@ def with_frames(annotations: Annotations, pictures: ImageSource) -> Iterator[tup
     Raises:
         InputError: the video lacks a frame, or its frames are of another size than the masks.
     """
-    if pictures.is_images:
-        annotations = _by_name(annotations, [path.stem for path in pictures.paths])
+    if images.is_images:
+        annotations = _by_name(annotations, [path.stem for path in images.paths])
     frames: Iterator[Frame] | None = None
     for blank, result in annotations:
         if frames is None:
-            frames = pictures.frames(blank.index)
+            frames = images.frames(blank.index)
         frame = next((frame for frame in frames if frame.index >= blank.index), None)
         if frame is None or frame.index != blank.index:
             raise InputError(f"the video has no frame {blank.index}: are the masks of this video?")
@@ -58,10 +58,10 @@ def with_frames(annotations: Annotations, pictures: ImageSource) -> Iterator[tup
         yield replace(blank, image=np.ascontiguousarray(frame.image), time=time), result
 
 
-def audio_source(pictures: ImageSource) -> Path | None:
+def audio_source(images: ImageSource) -> Path | None:
     """The file that may hold the sound of the frames; None where they are images."""
-    path = pictures.paths[0]
-    return path if not pictures.is_images and len(pictures.paths) == 1 and path.is_file() else None
+    path = images.paths[0]
+    return path if not images.is_images and len(images.paths) == 1 and path.is_file() else None
 
 
 def _by_name(annotations: Annotations, names: list[str]) -> Annotations:

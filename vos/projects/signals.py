@@ -194,7 +194,7 @@ class ColourObserver:
         self.swaps: dict[int, SignalValues] = {}
         """By object."""
         self._last: int | None = None
-        self._picture: Floats | None = None
+        self._histogram: Floats | None = None
         self._references: dict[int, Floats] = {}
 
     def save(self) -> dict[str, Any]:
@@ -203,24 +203,24 @@ class ColourObserver:
             "cuts": sorted(self.cuts),
             "swaps": self.swaps,
             "last": self._last,
-            "picture": self._picture,
+            "picture": self._histogram,
             "references": self._references,
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Continue where :meth:`save` was called."""
         self.cuts, self.swaps = set(state["cuts"]), state["swaps"]
-        self._last, self._picture = state["last"], state["picture"]
+        self._last, self._histogram = state["last"], state["picture"]
         self._references = state["references"]
 
     def __call__(self, frame: Frame, result: FrameResult) -> None:
         """See a frame of a pass; the first one is where masks are known."""
-        picture = colour_histogram(frame.image, None)
-        last, before = self._last, self._picture
+        histogram = colour_histogram(frame.image, None)
+        last, before = self._last, self._histogram
         starts = last is None or abs(last - frame.index) != 1
-        if last is not None and before is not None and not starts and hellinger(before, picture) > CUT:
+        if last is not None and before is not None and not starts and hellinger(before, histogram) > CUT:
             self.cuts.add(max(frame.index, last))
-        self._last, self._picture = frame.index, picture
+        self._last, self._histogram = frame.index, histogram
         if len(result.ids) < 2:
             return
         if starts:

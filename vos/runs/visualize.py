@@ -84,8 +84,8 @@ def visualize(
     if suffix == ".mp4":
         writer = _Shown(output, VideoFacts(annotations.fps, audio=audio_source(images)), settings.crf)
         with writer:
-            for frame, picture in shown:
-                writer.drawn = picture
+            for frame, image in shown:
+                writer.drawn = image
                 nothing = FrameResult(frame.index, np.zeros(frame.size, np.uint8))
                 writer.write(frame, nothing)
     elif suffix == ".png":
@@ -103,7 +103,7 @@ class _Shown(VideoWriter):
         super().__init__(path, encoding, facts=facts)
         self.drawn: NDArray[np.uint8]
 
-    def picture(self, frame: Frame, segmentation: FrameResult) -> NDArray[np.uint8]:
+    def draw(self, frame: Frame, segmentation: FrameResult) -> NDArray[np.uint8]:
         return self.drawn
 
 
@@ -172,7 +172,7 @@ def compare(image: NDArray[np.uint8], labels: Labels, truth: Labels) -> NDArray[
 def _sheet(output: Path, shown: Iterator[tuple[Frame, NDArray[np.uint8]]], count: int) -> None:
     """At most :data:`CELLS` images, evenly over time, in rows of four."""
     wanted = set(np.linspace(0, count - 1, min(CELLS, count)).round().astype(int).tolist())
-    cells = [_small(picture) for n, (_, picture) in enumerate(shown) if n in wanted]
+    cells = [_small(image) for n, (_, image) in enumerate(shown) if n in wanted]
     if not cells:
         raise InputError("there is no frame to show")
     cells += [np.zeros_like(cells[0])] * (-len(cells) % min(4, len(cells)))
@@ -186,8 +186,8 @@ def _animation(output: Path, shown: Iterator[tuple[Frame, NDArray[np.uint8]]], k
     """A GIF or WebP that repeats; every frame lasts until the next."""
     images: list[Image.Image] = []
     times: list[float] = []
-    for frame, picture in shown:
-        images.append(Image.fromarray(_small(picture)))
+    for frame, image in shown:
+        images.append(Image.fromarray(_small(image)))
         times.append(frame.index * DEFAULT_STEP if frame.time is None else frame.time)
     if not images:
         raise InputError("there is no frame to show")
@@ -199,9 +199,9 @@ def _animation(output: Path, shown: Iterator[tuple[Frame, NDArray[np.uint8]]], k
         )
 
 
-def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    height, width = picture.shape[:2]
+def _small(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    height, width = image.shape[:2]
     if width <= ANIMATION_WIDTH:
-        return picture
+        return image
     size = (ANIMATION_WIDTH, max(1, round(height * ANIMATION_WIDTH / width)))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -1,7 +1,7 @@
 """The annotation page: a local web server over :mod:`vos.projects` (extra ``app``).
 
 ``docs/annotate_api.md`` describes its interface. The event loop only moves bytes; every video has a thread
-that decodes, the segmenter has one, and jobs (tracking, export, import) run one at a time in another.
+that decodes, prompts have one, jobs (tracking, export, import) run one at a time in another.
 
 >>> from vos.server import create_app, serve   # doctest: +SKIP
 """

@@ -18,10 +18,10 @@ from ..prompts import Prompt
 from .bodies import FLAG, LIST, MASK_BYTES, WHOLE, query_number, read_body, read_json
 from .drawing import fill_holes, paint
 from .failures import Refusal
-from .pictures import width_of
+from .frame_images import width_of
+from .prompt_worker import SupersededError
 from .routes import workspace_of
 from .runs import MEDIA_TYPE, Mask, join_frames, mask_from_body, mask_from_json, mask_to_json
-from .segmenter import SupersededError
 from .workspace import Workspace
 
 FOREVER = "private, max-age=31536000, immutable"
@@ -64,19 +64,19 @@ async def jpeg(request: Request) -> Response:
             404, "unknown", f"the video {video.key!r} is another one now: ask for the project again"
         )
     width = width_of(query_number(request, "w", 0) or None, video.width)
-    pictures = workspace_of(request).pictures(video.key)
+    images = workspace_of(request).frame_images(video.key)
     if "near" in request.query_params:
-        found = await run_in_threadpool(pictures.store.nearest, index, width)
-        data = pictures.store.get(*found) if found else None
+        found = await run_in_threadpool(images.store.nearest, index, width)
+        data = images.store.get(*found) if found else None
         if found is None or data is None:
             return Response(status_code=204)
         return Response(data, media_type="image/jpeg", headers={"X-Vos-Frame": str(found[0])})
-    picture = await asyncio.wrap_future(pictures.picture(index, width))
+    data = await asyncio.wrap_future(images.jpeg(index, width))
     # Loading a model takes most of the processor for a while: not before there is something to see.
-    asyncio.get_running_loop().call_later(WARM_UP_AFTER, workspace_of(request).segmenter.warm_up)
+    asyncio.get_running_loop().call_later(WARM_UP_AFTER, workspace_of(request).prompt_worker.warm_up)
     caching = FOREVER if digest is not None else "no-store"
     headers = {"Cache-Control": caching, "X-Vos-Frame": str(index)}
-    return Response(picture, media_type="image/jpeg", headers=headers)
+    return Response(data, media_type="image/jpeg", headers=headers)
 
 
 async def frame(request: Request) -> Response:
@@ -134,7 +134,7 @@ async def prepare(request: Request) -> Response:
     video, workspace = video_of(request), workspace_of(request)
     content = await read_json(request, {"frame": WHOLE})
     index = _frame_in(content, video)
-    future = workspace.segmenter.prepare((video.key, index), lambda: _load(workspace, video.key, index))
+    future = workspace.prompt_worker.prepare((video.key, index), lambda: _load(workspace, video.key, index))
     try:
         await asyncio.wrap_future(future)
     except SupersededError:
@@ -161,7 +161,7 @@ async def decode(request: Request) -> Response:
     index, object_id = _frame_in(content, video), content["object"] or 0
     prompt = _prompt(content)
     known = await run_in_threadpool(_base, workspace, video, index, object_id, content["rough"])
-    future = workspace.segmenter.decode(
+    future = workspace.prompt_worker.decode(
         (video.key, index),
         lambda: _load(workspace, video.key, index),
         prompt,
@@ -213,7 +213,7 @@ def _frame_in(content: dict[str, Any], video: ProjectVideo) -> int:
 
 
 def _load(workspace: Workspace, key: str, index: int) -> Any:
-    return workspace.pictures(key).frame(index).result()
+    return workspace.frame_images(key).frame(index).result()
 
 
 def _base(workspace: Workspace, video: ProjectVideo, index: int, object_id: int, value: Any) -> Mask | None:

@@ -1,4 +1,4 @@
-"""An open project and everything that serves it: images, segmenter, jobs, and the feed of what happens."""
+"""An open project and everything that serves it: images, prompts, jobs, and the feed of what happens."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from ..projects import Event, Project, ProjectVideo, State
 from ..projects.events import MAX_PROJECT_OBJECT
 from ..trackers.registry import TRACKERS
 from .feed import Feed, describe_event, message
+from .frame_images import FrameImages, JpegStore, is_writable, store_folder
 from .jobs import Jobs
-from .pictures import Pictures, PictureStore, is_writable, store_folder
+from .prompt_worker import PromptWorker
 from .revisions import changed_ranges
-from .segmenter import Segmenter
 from .timeline import Timelines
 
 logger = logging.getLogger(__name__)
 
-PICTURE_BYTES = 2 << 30
+JPEG_BYTES = 2 << 30
 """Of the images kept on the disk, for each video."""
 SESSION_AGE = 86400.0
 """Seconds after which what a killed server left in the cache is deleted."""
@@ -39,7 +39,7 @@ SUFFIX = ".vosproject"
 class Options:
     """What was switched on at the start."""
 
-    segmenter: str = "classical"
+    backbone: str = "classical"
     """A name in :data:`vos.backbones.registry.BACKBONES`: what answers clicks."""
     device: str = "cpu"
     root: Path | None = None
@@ -72,14 +72,14 @@ class Workspace:
         """Key -> archive."""
         self.uploads: dict[str, Path] = {}
         """Key -> file."""
-        self.segmenter = Segmenter(
-            self.options.segmenter,
+        self.prompt_worker = PromptWorker(
+            self.options.backbone,
             self.options.device,
             lambda state: self.feed.publish("segmenter", state),
         )
         self.jobs = Jobs(self, lambda job: self.feed.publish("job", job))
         self.timelines = Timelines(project)
-        self._pictures: dict[str, Pictures] = {}
+        self._frame_images: dict[str, FrameImages] = {}
         self._lock = threading.Lock()
         self._told: State = project.state
         self._unsubscribe = project.subscribe(self._tell)
@@ -87,16 +87,16 @@ class Workspace:
     def close(self) -> None:
         """Stop the threads, then let go of the project."""
         self.jobs.close()
-        self.segmenter.close()
-        for pictures in self._pictures.values():
-            pictures.close()
+        self.prompt_worker.close()
+        for images in self._frame_images.values():
+            images.close()
         self._unsubscribe()
         self.project.close()
         shutil.rmtree(self.scratch, ignore_errors=True)
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
-    def pictures(self, key: str) -> Pictures:
+    def frame_images(self, key: str) -> FrameImages:
         """The images of a video.
 
         Raises:
@@ -104,12 +104,12 @@ class Workspace:
         """
         video = self.project.video(key)
         with self._lock:
-            if key not in self._pictures:
+            if key not in self._frame_images:
                 folder = store_folder(self.cache, video.fingerprint["sha256"])
-                self._pictures[key] = Pictures(
-                    lambda: self.project.open_video(key), video.frames, PictureStore(folder, PICTURE_BYTES)
+                self._frame_images[key] = FrameImages(
+                    lambda: self.project.open_video(key), video.frames, JpegStore(folder, JPEG_BYTES)
                 )
-            return self._pictures[key]
+            return self._frame_images[key]
 
     def describe(self) -> dict[str, Any]:
         """The project, for pages: see ``GET /api/project``."""
@@ -133,7 +133,7 @@ class Workspace:
                 {"name": name, "help": entry.help, "weights": entry.weights}
                 for name, entry in TRACKERS.items()
             ],
-            "segmenter": self.segmenter.describe(),
+            "segmenter": self.prompt_worker.describe(),
             "history": self.history(),
             "pending": self.pending(),
             "conflicts": [

@@ -65,7 +65,7 @@ def video_stream(container: av.container.InputContainer, path: Path) -> av.Video
     stream = container.streams.best("video")
     if stream is None or is_cover(stream):
         found = ", ".join(sorted({other.type for other in container.streams} - {"video"})) or "nothing"
-        cover = " and a cover picture" if stream is not None else ""
+        cover = " and a cover image" if stream is not None else ""
         raise MediaError(f"{path} has no video, only {found}{cover}")
     if stream.codec_context is None:
         raise MediaError(f"{path} is coded in a way this FFmpeg cannot decode")
@@ -142,18 +142,18 @@ def decode(path: Path, packets: Packets | None = None, first: int = 0) -> Iterat
         begun = False
         for packet in feed:
             try:
-                pictures = context.decode(packet)
+                av_frames = context.decode(packet)
             except av.FFmpegError as error:
                 if begun:
                     raise Damage(f"the data is damaged ({error.strerror})") from error
                 continue
-            begun = begun or bool(pictures)
-            yield from pictures
+            begun = begun or bool(av_frames)
+            yield from av_frames
         try:
-            pictures = context.decode(None)
+            av_frames = context.decode(None)
         except av.FFmpegError as error:
             raise Damage(f"the data is damaged ({error.strerror})") from error
-        yield from pictures
+        yield from av_frames
         damage = _cut_short(path, stream, feed.num_packets) or feed.damage
         if damage:
             raise Damage(damage)

@@ -183,7 +183,7 @@ def _unusual_stream(container: av.container.InputContainer, stream: av.VideoStre
         indices = ", ".join(str(other.index) for other in others)
         yield f"several video streams: stream {stream.index} is read, {indices} left out"
     if covers:
-        yield "a cover picture is left out"
+        yield "a cover image is left out"
     ratio = stream.sample_aspect_ratio
     if ratio and ratio != 1:
         yield f"pixels are not square ({ratio.numerator}:{ratio.denominator}); frames are read as stored"

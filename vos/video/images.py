@@ -215,10 +215,10 @@ def _to_rgb(image: Image.Image, shift: int) -> NDArray[np.uint8] | None:
 
 def _refuse_animation(path: Path, image: Image.Image) -> None:
     # A JPEG with several images (MPO: a phone's depth or gain map) is one photograph.
-    pictures = 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
-    if pictures > 1:
+    num_images = 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
+    if num_images > 1:
         raise MediaError(
-            f"{path} holds {pictures} images; an animation is not a frame of a video. "
+            f"{path} holds {num_images} images; an animation is not a frame of a video. "
             "Convert it to a video file or to one image per frame"
         )
 

@@ -85,9 +85,9 @@ class LiveFrames:
                     raise MediaError(f"cannot read {self.name} any further: {self._error}")
             if taken is None:
                 return
-            index, picture = taken
-            image = np.ascontiguousarray(picture.to_ndarray(format="rgb24"))
-            yield Frame(index, image, f"{index:05d}", picture.time)
+            index, av_frame = taken
+            image = np.ascontiguousarray(av_frame.to_ndarray(format="rgb24"))
+            yield Frame(index, image, f"{index:05d}", av_frame.time)
 
     def close(self) -> None:
         """Stop reading and close the source."""
@@ -108,14 +108,14 @@ class LiveFrames:
         """The thread: keep the newest frame, in the pace of a file's own times where it is one."""
         start = time.monotonic()
         try:
-            for picture in self._container.decode(self._stream):
-                if self._paced and picture.time is not None:
-                    self._stopped.wait(max(0.0, start + picture.time - time.monotonic()))
+            for av_frame in self._container.decode(self._stream):
+                if self._paced and av_frame.time is not None:
+                    self._stopped.wait(max(0.0, start + av_frame.time - time.monotonic()))
                 if self._stopped.is_set():
                     return
                 with self._news:
                     self.dropped += self._newest is not None
-                    self._newest = (self.received, picture)
+                    self._newest = (self.received, av_frame)
                     self.received += 1
                     self._news.notify()
         except (av.FFmpegError, OSError, ValueError) as error:

@@ -50,13 +50,13 @@ class Orientation(NamedTuple):
 UPRIGHT = Orientation()
 
 
-def orientation_of(picture: av.VideoFrame) -> Orientation:
+def orientation_of(av_frame: av.VideoFrame) -> Orientation:
     """The image's display matrix, where it is made of quarter turns and mirroring; upright otherwise.
 
     The matrix is 3x3, int32 in 16.16 fixed point, and maps (x, y) to (a x + c y, b x + d y):
     ``a b u / c d v / x y w`` in memory (FFmpeg, libavutil/display.h).
     """
-    matrix = display_matrix(picture)
+    matrix = display_matrix(av_frame)
     if matrix is None:
         return UPRIGHT
     a, b, c, d = matrix[0, 0], matrix[0, 1], matrix[1, 0], matrix[1, 1]
@@ -67,9 +67,9 @@ def orientation_of(picture: av.VideoFrame) -> Orientation:
     return UPRIGHT
 
 
-def display_matrix(picture: av.VideoFrame) -> NDArray[np.int32] | None:
+def display_matrix(av_frame: av.VideoFrame) -> NDArray[np.int32] | None:
     """(3, 3) int32, or None where the image has none."""
-    data = picture.side_data.get("DISPLAYMATRIX")
+    data = av_frame.side_data.get("DISPLAYMATRIX")
     return None if data is None else np.frombuffer(bytes(data), dtype=np.int32).reshape(3, 3)
 
 
@@ -85,21 +85,21 @@ class ToRGB:
         self._reformatter = VideoReformatter()  # keeps its tables from image to image
         self._turn: tuple[int, Orientation] | None = None
 
-    def __call__(self, picture: av.VideoFrame) -> NDArray[np.uint8]:
+    def __call__(self, av_frame: av.VideoFrame) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB, upright, contiguous.
 
         Raises:
             MediaError: for a pixel format that cannot be converted.
         """
         try:
-            rgb: Any = self._reformatter.reformat(picture, format="rgb24").to_ndarray()
+            rgb: Any = self._reformatter.reformat(av_frame, format="rgb24").to_ndarray()
         except (av.FFmpegError, ValueError) as error:
             raise MediaError(
-                f"{self._path} has pixels ({picture.format.name}) that cannot be converted to RGB: {error}"
+                f"{self._path} has pixels ({av_frame.format.name}) that cannot be converted to RGB: {error}"
             ) from error
         # Side data and its image refer to each other: looking at it keeps the image until the next
         # garbage collection, hundreds of images later. The angle alone does not.
-        if self._turn is None or self._turn[0] != picture.rotation:
-            self._turn = picture.rotation, orientation_of(picture)
+        if self._turn is None or self._turn[0] != av_frame.rotation:
+            self._turn = av_frame.rotation, orientation_of(av_frame)
         # Rows may be padded; most sizes need no copy here.
         return np.ascontiguousarray(self._turn[1].apply(rgb))

@@ -16,7 +16,7 @@ from .base import existing
 from .container import Damage, Packets, decode, open_container, read_packets, video_stream
 from .losses import find_losses
 from .pixels import UPRIGHT, ToRGB, orientation_of
-from .timeline import Entry, Timeline, timeline_of_packets, timeline_of_pictures, why_not_exact
+from .timeline import Entry, Timeline, timeline_of_frames, timeline_of_packets, why_not_exact
 
 _SKIP_BY_DECODING = 250
 """A start before this frame is reached by decoding up to it; going through the file first pays only later."""
@@ -47,13 +47,13 @@ class PyAVReader:
             self._time_base = None if self.guesses_times else stream.time_base
             self._estimate = _estimated_frames(container, stream)
             fps = _frame_rate(stream)
-        picture = self._first_picture()
-        self._first_pts = picture.pts
-        self._picture_bytes = sum(plane.buffer_size for plane in picture.planes)
-        orientation = orientation_of(picture)
+        av_frame = self._decode_first()
+        self._first_pts = av_frame.pts
+        self._frame_bytes = sum(plane.buffer_size for plane in av_frame.planes)
+        orientation = orientation_of(av_frame)
         self.is_turned = orientation != UPRIGHT
         """Whether frames are stored otherwise than they are shown."""
-        height, width = ToRGB(path)(picture).shape[:2]
+        height, width = ToRGB(path)(av_frame).shape[:2]
         self.info = VideoInfo(
             width, height, fps, num_frames=None, turn=Turn(orientation.degrees, orientation.mirrored)
         )
@@ -116,11 +116,11 @@ class PyAVReader:
         times: list[int | None] = []
         damage = None
         try:
-            for picture in decode(self._path):
-                times.append(picture.pts if self._time_base else None)
+            for av_frame in decode(self._path):
+                times.append(av_frame.pts if self._time_base else None)
         except Damage as error:
             damage = str(error)
-        return timeline_of_pictures(times, self.packets, damage)
+        return timeline_of_frames(times, self.packets, damage)
 
     def seconds(self, pts: int | None) -> float | None:
         """A time of the stream in seconds; None where it is unknown or made up."""
@@ -132,9 +132,9 @@ class PyAVReader:
         to_rgb = ToRGB(self._path)
         number = -1
         try:
-            for number, picture in self._pictures_from(wanted.start):
+            for number, av_frame in self._decode_from(wanted.start):
                 if number in wanted:
-                    yield self._frame(number, picture, to_rgb)
+                    yield self._frame(number, av_frame, to_rgb)
                 if number >= wanted[-1]:
                     return
         except Damage as damage:
@@ -149,18 +149,18 @@ class PyAVReader:
         beyond = wanted.stop > self.count_frames()
         wanted = existing(wanted, len(self.timeline))
         to_rgb = ToRGB(self._path)
-        block = max(1, _BLOCK_BYTES // self._picture_bytes)
+        block = max(1, _BLOCK_BYTES // self._frame_bytes)
         while wanted:
             entry = self.timeline.entry_before(wanted[-1])
             cut = max(len(wanted) - block, len(existing(wanted, entry.frame)))
-            pictures = self._block(wanted[cut:])
+            av_frames = self._block(wanted[cut:])
             wanted = wanted[:cut]
-            while pictures:
-                yield self._frame(*pictures.pop(), to_rgb)
+            while av_frames:
+                yield self._frame(*av_frames.pop(), to_rgb)
         if beyond and self.timeline.damage:
             raise self._damaged(len(self.timeline), self.timeline.damage)
 
-    def _pictures_from(self, start: int) -> Iterator[tuple[int, av.VideoFrame]]:
+    def _decode_from(self, start: int) -> Iterator[tuple[int, av.VideoFrame]]:
         """Numbered images, beginning at ``start`` or before it.
 
         Entering late is checked up to ``start``; from there on images are counted, as from the beginning.
@@ -169,7 +169,7 @@ class PyAVReader:
             try:
                 yield from self._enter(self.timeline.entry_before(start), check_until=start)
                 return
-            except _UnexpectedPictureError:  # before `start`, so nothing that is wanted was given
+            except _UnexpectedFrameError:  # before `start`, so nothing that is wanted was given
                 self.timeline = self.timeline.without_entries()
         yield from enumerate(decode(self._path))
 
@@ -178,11 +178,11 @@ class PyAVReader:
         entry = self.timeline.entry_before(wanted[-1])
         try:
             return self._decode_block(wanted, entry)
-        except _UnexpectedPictureError:
+        except _UnexpectedFrameError:
             self.timeline = self.timeline.without_entries()
         try:
             return self._decode_block(wanted, self.timeline.entries[0])
-        except _UnexpectedPictureError as error:
+        except _UnexpectedFrameError as error:
             raise MediaError(
                 f"{self._path} cannot be read backwards: frame {error.number} does not match its packets. "
                 "Re-encode it, for example with: ffmpeg -i IN -c:v libx264 -crf 12 OUT.mp4"
@@ -190,70 +190,70 @@ class PyAVReader:
 
     def _decode_block(self, wanted: range, entry: Entry) -> list[tuple[int, av.VideoFrame]]:
         number = entry.frame
-        pictures = []
+        av_frames = []
         try:
-            for number, picture in self._enter(entry, check_until=wanted[-1]):
+            for number, av_frame in self._enter(entry, check_until=wanted[-1]):
                 if number in wanted:
-                    pictures.append((number, picture))
+                    av_frames.append((number, av_frame))
                 if number >= wanted[-1]:
-                    return pictures
+                    return av_frames
         except Damage as damage:
             raise self._damaged(number + 1, damage) from damage
-        return pictures
+        return av_frames
 
     def _enter(self, entry: Entry, check_until: int) -> Iterator[tuple[int, av.VideoFrame]]:
         """Numbered images from an entry on.
 
         Raises:
-            _UnexpectedPictureError: for an image up to ``check_until`` that is not the one the timeline has.
+            _UnexpectedFrameError: for an image up to ``check_until`` that is not the one the timeline has.
         """
         pts = self.timeline.pts if self.timeline.has_times else None
-        pictures = decode(self._path, self.packets, entry.packet)
+        av_frames = decode(self._path, self.packets, entry.packet)
         if entry.packet and pts is not None:
             # Images that are shown before their keyframe refer to what was before it.
             begin = int(pts[entry.frame])
-            pictures = itertools.dropwhile(lambda p: p.pts is not None and p.pts < begin, pictures)
+            av_frames = itertools.dropwhile(lambda p: p.pts is not None and p.pts < begin, av_frames)
         number = entry.frame - 1
         try:
-            for number, picture in enumerate(pictures, entry.frame):
+            for number, av_frame in enumerate(av_frames, entry.frame):
                 if pts is not None and number <= check_until:
-                    expected = number < len(pts) and picture.pts == pts[number]
+                    expected = number < len(pts) and av_frame.pts == pts[number]
                     if entry.packet and number == entry.frame:
-                        expected = expected and picture.key_frame
+                        expected = expected and av_frame.key_frame
                     if not expected:
-                        raise _UnexpectedPictureError(number)
-                yield number, picture
+                        raise _UnexpectedFrameError(number)
+                yield number, av_frame
         except Damage as damage:
             if entry.packet and number < check_until:  # the entry may be to blame, and not the data
-                raise _UnexpectedPictureError(number + 1) from damage
+                raise _UnexpectedFrameError(number + 1) from damage
             raise
         if number < min(check_until, len(self.timeline) - 1):
-            raise _UnexpectedPictureError(number + 1)
+            raise _UnexpectedFrameError(number + 1)
 
-    def _first_picture(self) -> av.VideoFrame:
+    def _decode_first(self) -> av.VideoFrame:
         try:
-            picture = next(decode(self._path), None)
+            av_frame = next(decode(self._path), None)
         except Damage as damage:
             raise MediaError(f"no frame of {self._path} can be decoded: {damage}") from damage
-        if picture is None:
+        if av_frame is None:
             raise MediaError(f"no frame of {self._path} can be decoded ({self.codec_name})")
-        return picture
+        return av_frame
 
-    def _frame(self, number: int, picture: av.VideoFrame, to_rgb: ToRGB) -> Frame:
-        image = to_rgb(picture)
+    def _frame(self, number: int, av_frame: av.VideoFrame, to_rgb: ToRGB) -> Frame:
+        image = to_rgb(av_frame)
         height, width = image.shape[:2]
         if (width, height) != (self.info.width, self.info.height):
             raise MediaError(
                 f"frame {number} of {self._path} is {width}x{height}, the first is "
                 f"{self.info.width}x{self.info.height}; a video has one size. Cut it there, or re-encode it"
             )
-        return Frame(number, image, f"{number:05d}", self.seconds(picture.pts))
+        return Frame(number, image, f"{number:05d}", self.seconds(av_frame.pts))
 
     def _damaged(self, number: int, reason: object) -> MediaError:
         return MediaError(f"{self._path} cannot be read at frame {number} and after it: {reason}")
 
 
-class _UnexpectedPictureError(Exception):
+class _UnexpectedFrameError(Exception):
     """Entering the file gave another image than expected."""
 
     def __init__(self, number: int) -> None:

@@ -85,7 +85,7 @@ def timeline_of_packets(packets: Packets) -> Timeline:
     return _timeline(np.sort(packets.pts), packets, packets.damage)
 
 
-def timeline_of_pictures(times: Sequence[int | None], packets: Packets, damage: str | None) -> Timeline:
+def timeline_of_frames(times: Sequence[int | None], packets: Packets, damage: str | None) -> Timeline:
     """The timeline of a file that has been decoded: ``times`` holds the time of every image."""
     pts = np.array([NO_TIME if time is None else time for time in times], dtype=np.int64)
     if (pts == NO_TIME).any() or (np.diff(pts) <= 0).any():

@@ -44,10 +44,10 @@ class Fickle:
         self.chosen: list[list[tuple[int, int, float]]] = []
 
     def __call__(
-        self, beliefs: Sequence[float], scores: Sequence[float], qualities: Any, limit: int
+        self, log_scores: Sequence[float], scores: Sequence[float], qualities: Any, limit: int
     ) -> list[tuple[int, int, float]]:
         step = len(self.chosen)
-        parents = [(step + k) % len(beliefs) for k in range(limit)]
+        parents = [(step + k) % len(log_scores) for k in range(limit)]
         chosen = [(parent, (step + k) % 3, float(k)) for k, parent in enumerate(parents)]
         self.seen.append((scores, qualities))
         self.chosen.append(chosen)

@@ -49,11 +49,11 @@ def test_a_bounded_bank_keeps_the_prompts_it_will_attend() -> None:
 
 
 def test_a_prompt_replaces_what_was_tracked_and_ends_the_competition() -> None:
-    made = Bank(rivals=(Bank(),), belief=-2.0)
+    made = Bank(rivals=(Bank(),), log_score=-2.0)
     made.track(4, entry(4), 1)
     made.condition(4, entry(40))
     assert (list(made.tracked), made.conditioning[4].score) == ([], 40)
-    assert (made.rivals, made.belief) == ((), 0.0)
+    assert (made.rivals, made.log_score) == ((), 0.0)
 
 
 def test_a_bounded_bank_keeps_no_logits_of_tracked_frames() -> None:
@@ -107,7 +107,7 @@ def test_a_copy_changes_by_itself_and_a_saved_bank_comes_back() -> None:
     """Half-precision memories to the bit, rivals included."""
     made = bank(range(2), max_conditioning=4)
     made.track(2, entry(0.1, with_memory=True), 1)
-    made.rivals, made.belief, made.state = (bank(range(1)),), -1.5, {"seen": [1, 2]}
+    made.rivals, made.log_score, made.state = (bank(range(1)),), -1.5, {"seen": [1, 2]}
     other = made.copy()
     other.turn()
     other.state["seen"] = []
@@ -118,5 +118,10 @@ def test_a_copy_changes_by_itself_and_a_saved_bank_comes_back() -> None:
     assert torch.equal(loaded.tracked[2].memory, made.tracked[2].memory)
     assert loaded.tracked[2].memory.dtype == torch.bfloat16
     assert torch.equal(loaded.conditioning[1].low_res, made.conditioning[1].low_res)
-    assert (loaded.first, loaded.passed, loaded.belief, loaded.state) == (0, {2: 1}, -1.5, {"seen": [1, 2]})
+    assert (loaded.first, loaded.passed, loaded.log_score, loaded.state) == (
+        0,
+        {2: 1},
+        -1.5,
+        {"seen": [1, 2]},
+    )
     assert list(loaded.rivals[0].conditioning) == [0]

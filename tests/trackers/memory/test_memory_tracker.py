@@ -269,9 +269,9 @@ def test_hypotheses_of_long(network: MemoryNetwork, clip: Scene) -> None:
     run(tracker, clip.frames[:8], prompts)
     held = tracker.save()["objects"]
     assert len(held[1]["rivals"]) == 2
-    beliefs = [held[1]["belief"], *(rival["belief"] for rival in held[1]["rivals"])]
-    assert beliefs == sorted(beliefs, reverse=True)
-    assert beliefs[0] < 0
+    log_scores = [held[1]["log_score"], *(rival["log_score"] for rival in held[1]["rivals"])]
+    assert log_scores == sorted(log_scores, reverse=True)
+    assert log_scores[0] < 0
     for one in (held[1], *held[1]["rivals"]):
         assert len(one["tracked"]) <= 16
         assert sum(entry["memory"] is not None for entry in one["tracked"].values()) <= 7

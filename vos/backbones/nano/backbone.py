@@ -117,9 +117,9 @@ class NanoBackbone:
             logits = logits.take_along_dim(pick[..., None, None], 1)
         return _Upscaled(logits, quality, features.image_size)
 
-    def to_input(self, pictures: NDArray[np.uint8]) -> Tensor:
+    def to_input(self, images: NDArray[np.uint8]) -> Tensor:
         """(B, 3, h, w) network input of (B, h, w, 3) uint8 RGB images of a legal size."""
-        planes = torch.from_numpy(np.ascontiguousarray(pictures)).to(self.device).permute(0, 3, 1, 2)
+        planes = torch.from_numpy(np.ascontiguousarray(images)).to(self.device).permute(0, 3, 1, 2)
         return (planes.to(self.dtype) / 127.5 - 1).contiguous(memory_format=torch.channels_last)
 
 

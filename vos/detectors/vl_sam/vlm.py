@@ -204,12 +204,12 @@ class VisionLanguageModel:
         text = self.processor.apply_chat_template(
             [{"role": "user", "content": content}], add_generation_prompt=True
         )
-        picture = Image.fromarray(image)
+        pil_image = Image.fromarray(image)
         side = self._square_side()
         if side is not None:
             # These processors crop what is not square; stretched, the patches cover the whole image.
-            picture = picture.resize((side, side), Image.Resampling.BICUBIC)
-        inputs = self.processor(images=[picture], text=[text], return_tensors="pt")
+            pil_image = pil_image.resize((side, side), Image.Resampling.BICUBIC)
+        inputs = self.processor(images=[pil_image], text=[text], return_tensors="pt")
         return {name: value.to(self.model.device) for name, value in inputs.items()}
 
     def _square_side(self) -> int | None:

@@ -1,5 +1,5 @@
-"""Other views of the one frame whose labels are known, so that a classifier learns the object and not the
-picture.
+"""Other views of the one frame whose labels are known, so that a classifier learns the object and not this
+one image of it.
 
 The object is cut out, the hole behind it filled, the background moved, and the object pasted back: a small
 relative of Lucid Data Dreaming (Khoreva et al., 2019). Without it a classifier that sees the surroundings

@@ -16,7 +16,7 @@ Index = NDArray[np.int64]
 def draw(
     labels: Labels, ids: Sequence[int], samples: int, near: float, rng: np.random.Generator
 ) -> tuple[Index, Index]:
-    """Draw pixels of a labelled picture, half of them of objects.
+    """Draw pixels of a label map, half of them of objects.
 
     Args:
         labels: (H, W) ids; VOID is never drawn.

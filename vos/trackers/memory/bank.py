@@ -65,10 +65,10 @@ class Bank:
     """Time of the first prompt."""
     state: dict[str, Any] = field(default_factory=dict)
     """What the memory policy keeps of this object: numbers, lists and arrays. Replaced, never changed."""
-    belief: float = 0.0
+    log_score: float = 0.0
     """Cumulative log quality, where several hypotheses are followed."""
     rivals: tuple[Bank, ...] = ()
-    """Less believed hypotheses about the object, where several are followed. Replaced, never changed."""
+    """Hypotheses of lower score about the object, where several are followed. Replaced, never changed."""
     history: tuple[tuple[int, MemoryEntry], ...] = ()
     """Times and entries, with logits and without memories, of the newest tracked frames, where results are
     held back; not saved."""
@@ -85,7 +85,7 @@ class Bank:
 
     def condition(self, t: int, entry: MemoryEntry) -> None:
         """Remember a frame with a prompt, which ends the competition of hypotheses."""
-        self.rivals, self.belief = (), 0.0
+        self.rivals, self.log_score = (), 0.0
         self.tracked.pop(t, None)
         self.conditioning[t] = entry
         if self.first is None:
@@ -117,7 +117,7 @@ class Bank:
     def turn(self) -> None:
         """The direction changes: only conditioning frames are remembered."""
         self.tracked = {}
-        self.rivals, self.belief = (), 0.0
+        self.rivals, self.log_score = (), 0.0
 
     def attended_conditioning(self, t: int, times: Iterable[int]) -> list[int]:
         """Which conditioning frames a frame at ``t`` attends: all, or the nearest ones.
@@ -160,7 +160,7 @@ class Bank:
             "passed": dict(self.passed),
             "first": self.first,
             "state": dict(self.state),
-            "belief": self.belief,
+            "log_score": self.log_score,
             "rivals": [rival.to_dict() for rival in self.rivals],
         }
 
@@ -170,7 +170,7 @@ class Bank:
         self.tracked = {t: entry_from_dict(e, device) for t, e in state["tracked"].items()}
         self.passed, self.first = dict(state["passed"]), state["first"]
         self.state = dict(state["state"])
-        self.belief = state["belief"]
+        self.log_score = state["log_score"]
         rivals = [Bank(self.max_conditioning, self.keep_first, self.bounded) for _ in state["rivals"]]
         for rival, saved in zip(rivals, state["rivals"], strict=True):
             rival.load(saved, device)

@@ -6,28 +6,28 @@ import math
 from collections.abc import Sequence
 
 SURE_SCORE = 2.0
-"""Where the score logit of any hypothesis is farther from 0 than this, candidates compete by belief alone."""
+"""Where any score logit is farther from 0 than this, candidates compete by log score alone."""
 SMALLEST = 1e-5
 """Added to an estimated IoU before its logarithm is taken."""
 
 
 def survivors(
-    beliefs: Sequence[float], scores: Sequence[float], qualities: Sequence[Sequence[float]], limit: int
+    log_scores: Sequence[float], scores: Sequence[float], qualities: Sequence[Sequence[float]], limit: int
 ) -> list[tuple[int, int, float]]:
-    """Hypothesis, candidate and new belief of those that live on, the most believed first.
+    """Hypothesis, candidate and new log score of those that live on, the highest first.
 
     Where the network is not sure, candidates that look alike do not crowd out the others: of those with the
     same quality (to two decimals, negative where the object is absent) one is taken.
 
     Args:
-        beliefs: cumulative log quality of each hypothesis.
+        log_scores: cumulative log quality of each hypothesis.
         scores: logit, per hypothesis, of the object being there.
         qualities: estimated IoU of every candidate of each hypothesis.
         limit: how many live on.
     """
     candidates = [
-        (parent, row, belief + math.log(quality + SMALLEST))
-        for parent, (belief, some) in enumerate(zip(beliefs, qualities, strict=True))
+        (parent, row, log_score + math.log(quality + SMALLEST))
+        for parent, (log_score, some) in enumerate(zip(log_scores, qualities, strict=True))
         for row, quality in enumerate(some)
     ]
     candidates.sort(key=lambda candidate: -candidate[2])

@@ -288,7 +288,7 @@ class Session:
             decoded |= {parent: (found, n) for n, (parent, _) in enumerate(group)}
         answers = [decoded[parent] for parent in range(len(parents))]
         chosen = survivors(
-            [parent.belief for parent in parents],
+            [parent.log_score for parent in parents],
             [float(found.score[n]) for found, n in answers],
             [found.quality[n].tolist() for found, n in answers],
             self.policy.hypotheses,
@@ -298,8 +298,8 @@ class Session:
         for some in _chunks(chosen, self.max_batch):
             plain = [self._entry(*decoded[parent], row, None) for parent, row, _ in some]
             memories = self._encode(features, plain, prompted=False)
-            for (parent, _, belief), entry, memory in zip(some, plain, memories, strict=True):
-                child = dataclasses.replace(parents[parent].copy(), belief=belief)
+            for (parent, _, log_score), entry, memory in zip(some, plain, memories, strict=True):
+                child = dataclasses.replace(parents[parent].copy(), log_score=log_score)
                 entries.append(self._filled(dataclasses.replace(entry, memory=memory)))
                 child.track(t, entries[-1], direction)
                 if self.hold_back:

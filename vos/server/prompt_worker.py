@@ -35,7 +35,7 @@ class Reply:
     """(H, W)."""
     confidence: float
     milliseconds: float
-    """Of the segmenter's thread."""
+    """Of work, once its frame was there."""
     message: str = ""
     """Why the mask is empty."""
 
@@ -59,7 +59,7 @@ class _Task:
     future: Future[Any] = field(default_factory=Future)
 
 
-class Segmenter:
+class PromptWorker:
     """See the module. The model is loaded in the thread when it is first needed, or by :meth:`warm_up`.
 
     Args:
@@ -145,7 +145,7 @@ class Segmenter:
 
     def _begin(self) -> None:
         if self._thread is None and not self._is_closed:
-            self._thread = threading.Thread(target=self._run, name="segmenter", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="prompts", daemon=True)
             self._thread.start()
         self._changed.notify_all()
 
@@ -170,7 +170,7 @@ class Segmenter:
                 except VosError as error:
                     task.future.set_exception(error)
                 except Exception as error:
-                    logger.exception("the segmenter failed")
+                    logger.exception("answering a prompt failed")
                     task.future.set_exception(error)
 
     def _load_quietly(self) -> None:

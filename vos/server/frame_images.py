@@ -42,7 +42,7 @@ COARSE = 300
 decoded; of frames that are cheap to enter, and :data:`COARSE_WIDTH` wide."""
 COARSE_WIDTH = WIDTHS[0]
 FRAME_BYTES = 128 << 20
-"""Decoded frames kept in memory, for the segmenter."""
+"""Decoded frames kept in memory, for the prompts."""
 
 
 def width_of(wanted: int | None, width: int) -> int:
@@ -65,7 +65,7 @@ def encode_jpeg(frame: Frame, width: int) -> bytes:
     return bytes(np.asarray(data).tobytes())
 
 
-class PictureStore:
+class JpegStore:
     """JPEG files of one video in a folder, by width and frame.
 
     Args:
@@ -174,7 +174,7 @@ class Wanted:
         self.future: Future[Any] = Future()
 
 
-class Pictures:
+class FrameImages:
     """The images of one video. All methods may be called from any thread.
 
     Args:
@@ -183,7 +183,7 @@ class Pictures:
         store: keeps images.
     """
 
-    def __init__(self, open_video: Callable[[], Video], frames: int, store: PictureStore) -> None:
+    def __init__(self, open_video: Callable[[], Video], frames: int, store: JpegStore) -> None:
         self.frames = frames
         self.store = store
         self._open_video = open_video
@@ -202,7 +202,7 @@ class Pictures:
         """Frames of which coarse images are to be made; None: not known yet."""
         self._thread: threading.Thread | None = None
 
-    def picture(self, index: int, width: int) -> Future[Any]:
+    def jpeg(self, index: int, width: int) -> Future[Any]:
         """The JPEG of a frame. Cancel the future when it is no longer needed.
 
         The future raises MediaError if the frame cannot be decoded.
@@ -244,7 +244,7 @@ class Pictures:
                 wanted.future.cancel()
                 return wanted.future
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="pictures", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="frames", daemon=True)
                 self._thread.start()
             self._waiting.append(wanted)
             self._width = width or self._width
@@ -357,16 +357,16 @@ class Pictures:
             mine = [wanted for wanted in self._waiting if wanted.index == frame.index]
             self._waiting = [wanted for wanted in self._waiting if wanted.index != frame.index]
             widths = {wanted.width for wanted in mine} | {min(self._width, frame.size[1])}
-        pictures: dict[int | None, bytes | Frame] = {None: frame}
+        answers: dict[int | None, bytes | Frame] = {None: frame}
         for width in widths - {None}:
             assert width is not None
             if any(wanted.width == width for wanted in mine) or not self.store.has(frame.index, width):
-                pictures[width] = encode_jpeg(frame, width)
+                answers[width] = encode_jpeg(frame, width)
         for wanted in mine:
             self._served = frame.index
             if wanted.future.set_running_or_notify_cancel():
-                wanted.future.set_result(pictures[wanted.width])
-        for width, data in pictures.items():
+                wanted.future.set_result(answers[wanted.width])
+        for width, data in answers.items():
             if width is not None and isinstance(data, bytes):
                 self.store.put(frame.index, width, data)
 
