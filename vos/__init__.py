@@ -21,8 +21,9 @@ imports no torch.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .lazy import lazy_names
 
 if TYPE_CHECKING:
     from . import formats as formats
@@ -52,52 +53,36 @@ if TYPE_CHECKING:
     from .trackers.propagate import propagate as propagate
     from .video import open_video as open_video
     from .video.live import open_live as open_live
-
-_HOME = {
-    "Backbone": ".backbones.base",
-    "Frame": ".frame",
-    "FrameResult": ".results",
-    "Prompt": ".prompts",
-    "Source": ".results",
-    "Target": ".prompts",
-    "TrackSettings": ".runs",
-    "TrackSummary": ".runs",
-    "Tracker": ".trackers.base",
-    "VideoInfo": ".frame",
-    "VosError": ".errors",
-    "build_backbone": ".backbones.registry",
-    "detect": ".runs.images",
-    "discover": ".runs.images",
-    "evaluate_davis": ".evaluation.davis",
-    "load_prompts": ".prompting.parsing",
-    "load_references": ".prompting.reference",
-    "load_tracker": ".runs.stream",
-    "mask_targets": ".prompts",
-    "open_live": ".video.live",
-    "open_video": ".video",
-    "persam": ".runs.images",
-    "propagate": ".trackers.propagate",
-    "segment_image": ".runs.images",
-    "track": ".runs.stream",
-    "track_video": ".runs",
-}
-"""Public name -> the module it comes from."""
-
-_MODULES = ("formats",)
-"""Public modules."""
-
-__all__ = sorted([*_HOME, *_MODULES])
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f".{name}", __name__)
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name], __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME, *_MODULES})
+else:
+    __all__, __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "Backbone": ".backbones.base",
+            "Frame": ".frame",
+            "FrameResult": ".results",
+            "Prompt": ".prompts",
+            "Source": ".results",
+            "Target": ".prompts",
+            "TrackSettings": ".runs",
+            "TrackSummary": ".runs",
+            "Tracker": ".trackers.base",
+            "VideoInfo": ".frame",
+            "VosError": ".errors",
+            "build_backbone": ".backbones.registry",
+            "detect": ".runs.images",
+            "discover": ".runs.images",
+            "evaluate_davis": ".evaluation.davis",
+            "formats": ".formats",
+            "load_prompts": ".prompting.parsing",
+            "load_references": ".prompting.reference",
+            "load_tracker": ".runs.stream",
+            "mask_targets": ".prompts",
+            "open_live": ".video.live",
+            "open_video": ".video",
+            "persam": ".runs.images",
+            "propagate": ".trackers.propagate",
+            "segment_image": ".runs.images",
+            "track": ".runs.stream",
+            "track_video": ".runs",
+        },
+    )

@@ -13,7 +13,7 @@ from davis_fixture import boxes, two_boxes, write_davis, write_grey, write_index
 from PIL import Image
 
 from vos.errors import EvaluationError, MediaError
-from vos.evaluation.boundary_iou import boundary_iou
+from vos.evaluation.boundary_band import boundary_iou
 from vos.evaluation.davis import evaluate_davis
 from vos.evaluation.davis_layout import read_davis_set
 

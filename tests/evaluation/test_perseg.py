@@ -15,7 +15,7 @@ from PIL import Image
 from vos_cli.main import cli
 
 from vos.errors import EvaluationError, MediaError
-from vos.evaluation.boundary_iou import boundary, boundary_iou
+from vos.evaluation.boundary_band import boundary, boundary_iou
 from vos.evaluation.label_png import read_foreground_png
 from vos.evaluation.perseg import evaluate_perseg
 from vos.formats.index_png import encode_index_png

@@ -9,7 +9,7 @@ Sums over the images of an object, then the mean over objects, as PerSAM's own s
 (:data:`EPSILON` included). Masks are paired by name, and what is missing is an error: the script pairs them
 in order of name, and leaves out any image with ``00`` anywhere in its path.
 
-Boundary IoU is that of ``boundary_iou.py``. PerSAM's paper reports it, but no program that computes it was
+Boundary IoU is that of ``boundary_band.py``. PerSAM's paper reports it, but no program that computes it was
 published: sums over the images of an object and means over objects are taken here as for IoU.
 """
 
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from ..errors import EvaluationError
 from ..files import visible
-from .boundary_iou import boundary
+from .boundary_band import boundary
 from .label_png import read_foreground_png
 from .perseg_report import ObjectCounts, PersegReport
 

@@ -21,7 +21,7 @@ class Metric:
 METRICS: dict[str, Metric] = {
     "J": Metric("vos.evaluation.region:region_similarity", "region similarity, IoU (DAVIS)"),
     "F": Metric("vos.evaluation.boundary:contour_accuracy", "contour accuracy (DAVIS)"),
-    "bIoU": Metric("vos.evaluation.boundary_iou:boundary_iou", "boundary IoU"),
+    "bIoU": Metric("vos.evaluation.boundary_band:boundary_iou", "boundary IoU"),
 }
 """Name (``vos evaluate --metric``) -> entry. To add a metric, write one file here and add one entry."""
 

@@ -12,8 +12,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import lazy_names
 
 if TYPE_CHECKING:
     from .exporting import export as export
@@ -27,26 +28,20 @@ if TYPE_CHECKING:
     from .transfer import read as read
     from .transfer import select as select
     from .transfer import write as write
-
-_HOME = {
-    "Annotations": ".reading",
-    "FORMATS": ".registry",
-    "Written": ".transfer",
-    "Images": ".frame_images",
-    "export": ".exporting",
-    "guess_format": ".guessing",
-    "import_masks": ".importing",
-    "match_to_video": ".importing",
-    "read": ".transfer",
-    "select": ".transfer",
-    "write": ".transfer",
-}
-"""Public name -> the module it comes from."""
-
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOME[name], __name__), name)
+else:
+    __all__, __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "Annotations": ".reading",
+            "FORMATS": ".registry",
+            "Written": ".transfer",
+            "Images": ".frame_images",
+            "export": ".exporting",
+            "guess_format": ".guessing",
+            "import_masks": ".importing",
+            "match_to_video": ".importing",
+            "read": ".transfer",
+            "select": ".transfer",
+            "write": ".transfer",
+        },
+    )

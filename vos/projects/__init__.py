@@ -19,8 +19,9 @@ Names are imported when they are first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import lazy_names
 
 if TYPE_CHECKING:
     from .engine import Engine as Engine
@@ -56,48 +57,42 @@ if TYPE_CHECKING:
     from .state import Track as Track
     from .tracking import TrackProgress as TrackProgress
     from .tracking import track_project as track_project
-
-_HOME = {
-    "Anchor": ".state",
-    "ConflictError": ".events",
-    "Draft": ".events",
-    "Engine": ".engine",
-    "Event": ".events",
-    "FrameState": ".state",
-    "Interval": ".state",
-    "Job": ".jobs",
-    "JournalError": ".events",
-    "ObjectInfo": ".state",
-    "Project": ".project",
-    "ProjectSettings": ".project_file",
-    "ProjectVideo": ".project_file",
-    "QueueItem": ".queue",
-    "ReviewQueue": ".queue",
-    "ShownMask": ".shown",
-    "Span": ".spans",
-    "SpanMap": ".spans",
-    "State": ".state",
-    "Track": ".state",
-    "TrackProgress": ".tracking",
-    "accept_confident": ".queue",
-    "agreement": ".merging",
-    "check": ".maintenance",
-    "collect_garbage": ".maintenance",
-    "doubt": ".queue",
-    "engine_of": ".engine",
-    "merge": ".merging",
-    "pending_jobs": ".jobs",
-    "rebuild": ".replaying",
-    "replay": ".replaying",
-    "review_queue": ".queue",
-    "track_project": ".tracking",
-}
-"""Public name -> the module it comes from."""
-
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOME[name], __name__), name)
+else:
+    __all__, __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "Anchor": ".state",
+            "ConflictError": ".events",
+            "Draft": ".events",
+            "Engine": ".engine",
+            "Event": ".events",
+            "FrameState": ".state",
+            "Interval": ".state",
+            "Job": ".jobs",
+            "JournalError": ".events",
+            "ObjectInfo": ".state",
+            "Project": ".project",
+            "ProjectSettings": ".project_file",
+            "ProjectVideo": ".project_file",
+            "QueueItem": ".queue",
+            "ReviewQueue": ".queue",
+            "ShownMask": ".shown",
+            "Span": ".spans",
+            "SpanMap": ".spans",
+            "State": ".state",
+            "Track": ".state",
+            "TrackProgress": ".tracking",
+            "accept_confident": ".queue",
+            "agreement": ".merging",
+            "check": ".maintenance",
+            "collect_garbage": ".maintenance",
+            "doubt": ".queue",
+            "engine_of": ".engine",
+            "merge": ".merging",
+            "pending_jobs": ".jobs",
+            "rebuild": ".replaying",
+            "replay": ".replaying",
+            "review_queue": ".queue",
+            "track_project": ".tracking",
+        },
+    )
