@@ -8,11 +8,14 @@ of eight directions is part of what a pixel *is*.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from ...ops.boxes import Box
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -24,6 +27,8 @@ EDGE_SCALES = (2.0, 6.0)
 RINGS = ((6, 2.0), (16, 4.0))
 """(radius, blur) in pixels of the eight neighbours whose colours are taken: a limb's width, an object's
 part."""
+REACH = 32
+"""About how many pixels around a pixel its descriptor depends on."""
 LAB_UNIT = 20.0
 """Lab units that count as 1 in a descriptor, so that features of all kinds have similar sizes."""
 
@@ -81,6 +86,33 @@ def describe(image: Image) -> Descriptors:
             down, right = radius + round(radius * y), radius + round(radius * x)
             planes += [(channel, down, right) for channel in channels]
     return Descriptors(lab.shape[:2], tuple(planes))
+
+
+def describe_at(image: Image, positions: NDArray[np.int64], boxes: Sequence[Box]) -> Floats:
+    """(N, SIZE) float32 descriptors of pixels of an (H, W, 3) uint8 RGB image.
+
+    Only the boxes and what is near them are described, so that wide blurs differ a little from those of the
+    whole image.
+
+    Args:
+        positions: (N,) flat positions, each in one of the boxes.
+
+    Raises:
+        ValueError: for positions in none of them.
+    """
+    y, x = np.divmod(positions, image.shape[1])
+    result = np.empty((len(positions), SIZE), np.float32)
+    left = np.ones(len(positions), bool)
+    for x0, y0, x1, y1 in boxes:
+        inside = left & (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
+        if inside.any():
+            top, start = max(0, y0 - REACH), max(0, x0 - REACH)
+            cut = image[top : y1 + 1 + REACH, start : x1 + 1 + REACH]
+            result[inside] = describe(cut).at((y[inside] - top) * cut.shape[1] + x[inside] - start)
+        left &= ~inside
+    if left.any():
+        raise ValueError(f"{np.count_nonzero(left)} of {len(left)} positions are in none of the boxes")
+    return result
 
 
 def describe_alone(image: Image) -> Floats:

@@ -23,11 +23,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...backbones.classical.descriptors import Descriptors, describe
+from ...backbones.classical.descriptors import REACH, Descriptors, describe, describe_at
+from ...ops.boxes import Box
 from ...results import Labels
 from .augmentation import AugmentationSettings, fill, view
 from .classifier import Batch, OnlineClassifier, initial_weights, learn
-from .sampling import draw
+from .sampling import box_near_objects, draw
 
 Floats = NDArray[np.float32]
 
@@ -37,6 +38,10 @@ CROWD = 4
 """Objects from which on further ones bring no further examples per step."""
 WARM_UP = 20
 """Steps in which the learning rate rises."""
+CELLS = 3
+"""A view is divided into so many rows and columns of cells, one of which is described."""
+SPARED = 0.7
+"""Views of which a larger share would be described are described whole."""
 BLOCK = 4096
 """Pixels that are classified at once: what they need fits the processor's cache."""
 
@@ -187,22 +192,52 @@ def _examples(
 ) -> tuple[Floats, NDArray[np.int64]]:
     """Descriptors (N, C) and classes (N,) drawn from a frame and from views of it."""
     rng = np.random.default_rng((settings.seed, number))
-    height, width = reference.labels.shape
-    size = (max(8, round(width * reference.scale)), max(8, round(height * reference.scale)))
-    images = [
-        (
-            cv2.resize(reference.image, size, interpolation=cv2.INTER_AREA),
-            cv2.resize(reference.labels, size, interpolation=cv2.INTER_NEAREST),
-        )
-    ]
-    background = fill(reference.image, reference.labels)
-    while len(images) < settings.views:
-        images.append(
-            view(reference.image, reference.labels, background, reference.scale, settings.augmentation, rng)
-        )
     descriptors, classes = [], []
-    for image, labels in images:
-        index, drawn = draw(labels, ids, settings.samples, settings.near, rng)
-        descriptors.append(describe(image).at(index))
+    cells = rng.permutation(CELLS * CELLS)
+    for n, (image, labels) in enumerate(_images(reference, settings, rng)):
+        boxes = _boxes(labels, int(cells[n % len(cells)]), settings.near) if n else []
+        far = boxes[1] if boxes else None
+        index, drawn = draw(labels, ids, settings.samples, settings.near, rng, far)
+        descriptors.append(describe_at(image, index, boxes) if boxes else describe(image).at(index))
         classes.append(drawn)
     return np.concatenate(descriptors), np.concatenate(classes)
+
+
+def _images(
+    reference: ReferenceFrame, settings: AppearanceSettings, rng: np.random.Generator
+) -> Iterator[tuple[NDArray[np.uint8], Labels]]:
+    """The frame at the size of the images to be classified, and random views of about that size."""
+    yield _shrunk(reference, reference.scale)
+    largest = min(1.0, reference.scale * math.exp(settings.augmentation.scale))
+    image, labels = _shrunk(reference, largest)
+    background = fill(image, labels)
+    for _ in range(settings.views - 1):
+        scale = reference.scale / largest
+        yield view(image, labels, background, scale, settings.augmentation, rng)
+
+
+def _shrunk(reference: ReferenceFrame, scale: float) -> tuple[NDArray[np.uint8], Labels]:
+    height, width = reference.labels.shape
+    size = (max(8, round(width * scale)), max(8, round(height * scale)))
+    if size == (width, height):
+        return reference.image, reference.labels
+    return (
+        cv2.resize(reference.image, size, interpolation=cv2.INTER_AREA),
+        cv2.resize(reference.labels, size, interpolation=cv2.INTER_NEAREST),
+    )
+
+
+def _boxes(labels: Labels, cell: int, near: float) -> list[Box]:
+    """Where a view's examples are drawn: around its objects, and in one of its cells; nothing where that
+    would spare little of the view.
+
+    Describing views takes most of the time of a start, and together the cells of all views cover a frame.
+    """
+    height, width = labels.shape
+    around = box_near_objects(labels, near)
+    row, column = divmod(cell, CELLS)
+    x0, x1 = (round(width * side / CELLS) for side in (column, column + 1))
+    y0, y1 = (round(height * side / CELLS) for side in (row, row + 1))
+    boxes = [(0, 0, 0, 0) if around is None else around, (x0, y0, x1 - 1, y1 - 1)]
+    described = sum((x1 - x0 + 1 + 2 * REACH) * (y1 - y0 + 1 + 2 * REACH) for x0, y0, x1, y1 in boxes)
+    return boxes if described < SPARED * height * width else []

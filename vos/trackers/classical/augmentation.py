@@ -14,9 +14,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...ops.boxes import tight_box
 from ...results import VOID, Labels
 
 Image = NDArray[np.uint8]
+
+SOFT = 4
+"""Pixels past the outline at which a pasted object is fully transparent."""
 
 
 @dataclass(frozen=True)
@@ -118,5 +122,10 @@ def _paste(
     mirrored = rng.random() < 0.5
     matrix = np.array([[-1, 0, width - 1 + dx], [0, 1, dy]] if mirrored else [[1, 0, dx], [0, 1, dy]])
     moved = cv2.warpAffine(background, matrix, (width, height), borderMode=cv2.BORDER_REFLECT)
-    alpha = cv2.GaussianBlur((labels > 0).astype(np.float32), (0, 0), 0.8)[..., None]
-    return (moved * (1 - alpha) + image * alpha).astype(np.uint8)
+    box = tight_box(labels > 0)
+    if box is None:
+        return moved
+    part = np.s_[max(0, box[1] - SOFT) : box[3] + 1 + SOFT, max(0, box[0] - SOFT) : box[2] + 1 + SOFT]
+    alpha = cv2.GaussianBlur((labels[part] > 0).astype(np.float32), (0, 0), 0.8)[..., None]
+    moved[part] = (moved[part] * (1 - alpha) + image[part] * alpha).astype(np.uint8)
+    return moved

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...ops.boxes import Box, tight_box
 from ...results import VOID, Labels
 
 Index = NDArray[np.int64]
 
 
 def draw(
-    labels: Labels, ids: Sequence[int], samples: int, near: float, rng: np.random.Generator
+    labels: Labels,
+    ids: Sequence[int],
+    samples: int,
+    near: float,
+    rng: np.random.Generator,
+    far: Box | None = None,
 ) -> tuple[Index, Index]:
     """Draw pixels of a label map, half of them of objects.
 
@@ -24,6 +31,7 @@ def draw(
         samples: how many pixels, about.
         near: half of the background is drawn within this distance of an object, in object sizes: it
             decides the outline.
+        far: the other half of the background is drawn in this box, or else everywhere.
 
     Returns:
         Flat positions (N,) and classes (N,).
@@ -38,8 +46,13 @@ def draw(
     ground = np.flatnonzero(flat == 0)
     if ground.size:
         distance, size = distance_to_objects(labels)
-        close = np.flatnonzero((flat == 0) & (distance.ravel() <= max(3.0, near * size)))
-        for pool in (ground, close if close.size else ground):
+        close = np.flatnonzero((flat == 0) & (distance.ravel() <= max(CLOSE, near * size)))
+        if far is not None:
+            x0, y0, x1, y1 = far
+            inside = np.zeros(labels.shape, bool)
+            inside[y0 : y1 + 1, x0 : x1 + 1] = labels[y0 : y1 + 1, x0 : x1 + 1] == 0
+            ground = np.flatnonzero(inside)
+        for pool in (ground if ground.size else close, close if close.size else ground):
             drawn.append((rng.choice(pool, samples // 4), 0))
     return joined(drawn)
 
@@ -62,6 +75,25 @@ def draw_with_region_errors(
     return joined([(rng.choice(pool, samples), 0)])
 
 
+def box_near_objects(labels: Labels, near: float) -> Box | None:
+    """The box of all objects and of the background that :func:`draw` takes to be near them."""
+    objects = (labels > 0) & (labels != VOID)
+    box = tight_box(objects)
+    if box is None:
+        return None
+    height, width = labels.shape
+    reach = max(CLOSE, near * math.sqrt(np.count_nonzero(objects)))
+    margin = math.ceil(reach / SHORTEST)
+    x0, y0, x1, y1 = box
+    return (
+        max(0, x0 - margin), max(0, y0 - margin), min(width - 1, x1 + margin), min(height - 1, y1 + margin)
+    )  # fmt: skip
+
+
+SHORTEST = 0.955
+"""A step of one pixel in the distance transform that is used, which is a little off."""
+CLOSE = 3.0
+"""Background within so many pixels is near any object, however small."""
 MISTAKEN = 0.7
 """Background is taken for something else where its probability is below this."""
 FEWEST = 20
