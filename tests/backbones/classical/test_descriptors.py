@@ -13,6 +13,7 @@ from vos.backbones.classical.descriptors import (
     blur,
     describe,
     describe_alone,
+    describe_at,
     to_lab,
 )
 from vos.testing import scene
@@ -38,6 +39,22 @@ def test_descriptors_of_rows_and_of_pixels_agree() -> None:
     rows = descriptors.rows(5, 9)
     assert rows.shape == (SIZE, 4 * width)
     assert np.array_equal(rows.T, descriptors.at(np.arange(5 * width, 9 * width)))
+
+
+def test_descriptors_in_boxes_are_those_of_the_image() -> None:
+    """Up to the grids of the widest blurs; the box's place does not matter, at a border either."""
+    image = np.random.default_rng(0).integers(0, 256, (160, 240, 3), np.uint8)
+    positions = np.array([0, 5 * 240 + 7, 90 * 240 + 100, 99 * 240 + 130, 159 * 240 + 239])
+    boxes = [(0, 0, 20, 20), (100, 80, 131, 99), (230, 150, 239, 159)]
+    whole, part = describe(image).at(positions), describe_at(image, positions, boxes)
+    assert np.abs(whole - part).max() < 0.05
+    assert np.abs(whole - whole[::-1]).max() > 0.5
+
+
+def test_descriptors_outside_all_boxes_are_refused() -> None:
+    """Nothing is made up for them."""
+    with pytest.raises(ValueError, match="1 of 2 positions"):
+        describe_at(IMAGE, np.array([0, 30 * 80 + 40]), [(0, 0, 10, 10)])
 
 
 def test_rings_look_the_right_way() -> None:

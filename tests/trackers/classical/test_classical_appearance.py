@@ -23,7 +23,7 @@ from vos.trackers.classical.augmentation import AugmentationSettings, fill, view
 from vos.trackers.classical.classifier import BETAS, OnlineClassifier, learn
 from vos.trackers.classical.local_colours import LocalColourSettings, local_colours
 from vos.trackers.classical.online_update import OnlineUpdateSettings, initial_online_model, update_online
-from vos.trackers.classical.sampling import draw, draw_with_region_errors
+from vos.trackers.classical.sampling import box_near_objects, draw, draw_with_region_errors
 
 CLIP = scene("still", num_frames=1, size=(60, 80))
 IMAGE, LABELS = CLIP.frames[0].image, CLIP.labels[0]
@@ -69,6 +69,53 @@ def test_draw_balances_and_avoids_void() -> None:
     assert np.count_nonzero(classes == 1) == 32
     assert (labels.ravel()[index[classes == 1]] == 5).all()
     assert (labels.ravel()[index[classes == 0]] == 0).all()
+
+
+def test_far_background_is_drawn_in_its_box_and_all_else_near_objects() -> None:
+    """A pixel is in the box near objects, or it is background of the box that was named."""
+    rng = np.random.default_rng(0)
+    labels = np.zeros((120, 200), np.uint8)
+    labels[20:50, 30:45], labels[60:70, 50:90] = 1, 2
+    labels[:, 190:] = VOID
+    around, far = box_near_objects(labels, 0.5), (140, 90, 199, 119)
+    assert around is not None
+    for _ in range(20):
+        positions, classes = draw(labels, (1, 2), 1000, 0.5, rng, far)
+        y, x = np.divmod(positions, 200)
+        near = (x >= around[0]) & (y >= around[1]) & (x <= around[2]) & (y <= around[3])
+        assert (x[~near] >= 140).all()
+        assert (y[~near] >= 90).all()
+        assert (classes[~near] == 0).all()
+        assert np.count_nonzero(~near) == 250
+        assert (labels.ravel()[positions] == classes).all()
+
+
+def test_without_background_in_its_box_background_is_drawn_near_objects() -> None:
+    """A box of unknown pixels gives no examples, and as many are drawn as otherwise."""
+    labels = np.zeros((60, 80), np.uint8)
+    labels[20:30, 20:30], labels[:, 60:] = 1, VOID
+    positions, classes = draw(labels, (1,), 400, 0.3, np.random.default_rng(0), (60, 0, 79, 59))
+    assert np.count_nonzero(classes == 0) == 200
+    assert (positions[classes == 0] % 80 < 45).all()
+
+
+def test_a_small_object_is_told_from_what_only_one_cell_shows() -> None:
+    """Parts of a large frame that few views are described at are negatives all the same."""
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 60, (300, 400, 3), np.uint8)
+    labels = np.zeros((300, 400), np.uint8)
+    labels[140:160, 60:80] = 1
+    image[labels == 1] = (200, 40, 40)
+    elsewhere = np.zeros((300, 400), bool)
+    for y, x in ((10, 10), (20, 340), (250, 340), (260, 180)):
+        elsewhere[y : y + 30, x : x + 30] = True
+    image[elsewhere] = (190, 60, 70)
+    settings = AppearanceSettings(views=10, iterations=200)
+    fitted = fit([ReferenceFrame(image, labels, 1.0)], (1,), settings)
+    own, *_ = log_probabilities(fitted, [fitted.weights], describe(image), settings.logit_limit)
+    background = np.exp(own[0])
+    assert background[145:155, 65:75].mean() < 0.1
+    assert background[elsewhere].mean() > 0.8
 
 
 def test_mistaken_background_is_far_from_objects() -> None:
@@ -124,7 +171,7 @@ def test_adaptation_learns_a_new_side(model: Appearance) -> None:
     descriptors, before = describe(image), [w.copy() for w in model.weights]
     appearance = np.exp(log_probabilities(model, [model.weights], descriptors, 5.0)[0])
     adapted = initial_online_model(model)
-    for _ in range(8):
+    for _ in range(16):
         adapted = update_online(
             adapted, model, descriptors, LABELS, appearance, OnlineUpdateSettings(frames=3)
         )
