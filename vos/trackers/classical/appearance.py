@@ -40,7 +40,7 @@ WARM_UP = 20
 """Steps in which the learning rate rises."""
 CELLS = 3
 """A view is divided into so many rows and columns of cells, one of which is described."""
-SPARED = 0.7
+SPARED = 0.5
 """Views of which a larger share would be described are described whole."""
 BLOCK = 4096
 """Pixels that are classified at once: what they need fits the processor's cache."""
@@ -192,9 +192,15 @@ def _examples(
 ) -> tuple[Floats, NDArray[np.int64]]:
     """Descriptors (N, C) and classes (N,) drawn from a frame and from views of it."""
     rng = np.random.default_rng((settings.seed, number))
+    images = [_resized(reference)]
+    background = fill(reference.image, reference.labels)
+    while len(images) < settings.views:
+        images.append(
+            view(reference.image, reference.labels, background, reference.scale, settings.augmentation, rng)
+        )
+    cells = np.random.default_rng((settings.seed, number, CELLS)).permutation(CELLS * CELLS)
     descriptors, classes = [], []
-    cells = rng.permutation(CELLS * CELLS)
-    for n, (image, labels) in enumerate(_images(reference, settings, rng)):
+    for n, (image, labels) in enumerate(images):
         boxes = _boxes(labels, int(cells[n % len(cells)]), settings.near) if n else []
         far = boxes[1] if boxes else None
         index, drawn = draw(labels, ids, settings.samples, settings.near, rng, far)
@@ -203,24 +209,10 @@ def _examples(
     return np.concatenate(descriptors), np.concatenate(classes)
 
 
-def _images(
-    reference: ReferenceFrame, settings: AppearanceSettings, rng: np.random.Generator
-) -> Iterator[tuple[NDArray[np.uint8], Labels]]:
-    """The frame at the size of the images to be classified, and random views of about that size."""
-    yield _shrunk(reference, reference.scale)
-    largest = min(1.0, reference.scale * math.exp(settings.augmentation.scale))
-    image, labels = _shrunk(reference, largest)
-    background = fill(image, labels)
-    for _ in range(settings.views - 1):
-        scale = reference.scale / largest
-        yield view(image, labels, background, scale, settings.augmentation, rng)
-
-
-def _shrunk(reference: ReferenceFrame, scale: float) -> tuple[NDArray[np.uint8], Labels]:
+def _resized(reference: ReferenceFrame) -> tuple[NDArray[np.uint8], Labels]:
+    """The frame at the size of the images to be classified."""
     height, width = reference.labels.shape
-    size = (max(8, round(width * scale)), max(8, round(height * scale)))
-    if size == (width, height):
-        return reference.image, reference.labels
+    size = (max(8, round(width * reference.scale)), max(8, round(height * reference.scale)))
     return (
         cv2.resize(reference.image, size, interpolation=cv2.INTER_AREA),
         cv2.resize(reference.labels, size, interpolation=cv2.INTER_NEAREST),
