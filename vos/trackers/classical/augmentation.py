@@ -20,8 +20,8 @@ from ...results import VOID, Labels
 Image = NDArray[np.uint8]
 
 PREFILTER = 0.35
-"""Standard deviation, in pixels of a smaller view, of the blur before it is sampled. With cubic sampling views
-are as sharp as the images to be classified, which are averaged to their size; blurred ones cost 1 point."""
+"""Standard deviation, in pixels of a smaller view, of the blur before it is sampled. With cubic sampling
+views are as sharp as the images to be classified, which are averaged to their size."""
 SOFT = 4
 """Pixels past the outline at which a pasted object is fully transparent."""
 

@@ -70,6 +70,19 @@ class Trajectory:
             (settings.velocity_decay * dx, settings.velocity_decay * dy),
         )
 
+    def ahead(self, point: tuple[float, float], area: float) -> float:
+        """In -1..1: how far ahead of the object, along its way, a point (x, y) of the frame is.
+
+        Args:
+            area: usual area of the object in pixels of the frame; 1 is its size ahead.
+        """
+        dx, dy = self.velocity or (0.0, 0.0)
+        speed = float(np.hypot(dx, dy))
+        if speed == 0:
+            return 0.0
+        way = ((point[0] - self.centre[0]) * dx + (point[1] - self.centre[1]) * dy) / speed
+        return float(np.clip(way / max(4.0, area**0.5), -1, 1))
+
     def cost(
         self, crop: Crop, area: float, frames_lost: int, likeness: float, settings: ReappearanceSettings
     ) -> Floats:

@@ -25,6 +25,7 @@ from .motion import motion_scores, object_motions
 from .novelty import discounted, novelty
 from .online_update import OnlineModel, update_online
 from .reappearance import Trajectory
+from .reassignment import one_owner
 from .settings import ClassicalSettings
 from .shape import Shape, middle
 from .shape_prediction import PredictedShape, predict_shapes, shape_unary, support, update_shape
@@ -81,6 +82,7 @@ def advance(
         )  # fmt: skip
     appearance = np.exp(appearance_log_prob)
     usual = [o.usual_area * crop.scale**2 for o in state.objects]
+    probabilities = one_owner(probabilities, warped.masks, state.objects, crop)
     probabilities = filter_components(
         probabilities, warped.masks, expected, appearance, usual, settings.components
     )
