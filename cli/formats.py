@@ -28,7 +28,7 @@ def formats(as_json: bool) -> None:
 
 
 def _facts(name: str, found: object) -> dict[str, object]:
-    from vos.formats.registry import Format
+    from vos.formats.format import Format
 
     assert isinstance(found, Format)
     facts = dataclasses.asdict(found)

@@ -16,7 +16,8 @@ from vos_cli.main import NO_READER
 
 from vos import errors
 from vos.errors import VosError
-from vos.formats.registry import FORMATS, Format
+from vos.formats.format import Format
+from vos.formats.registry import FORMATS
 from vos.prompts import Prompt, Target, mask_targets
 from vos.runs import TrackSettings, frame_run, track_video
 from vos.runs import fingerprint as identity

@@ -26,8 +26,9 @@ from vos.detectors.base import Detection
 from vos.detectors.registry import DETECTORS, DetectorEntry
 from vos.errors import ModelError
 from vos.evaluation.registry import METRICS, Metric
+from vos.formats.format import Format
 from vos.formats.records import RecordedVideo, RecordWriter
-from vos.formats.registry import FORMATS, Format
+from vos.formats.registry import FORMATS
 from vos.prompting.registry import TARGET_SOURCES, TargetSource
 from vos.registry import load, unknown
 from vos.testing import Scene, ScriptedBackbone, scene, write_images, write_labels

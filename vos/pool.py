@@ -21,6 +21,8 @@ from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal, Protocol
 
+from .process import peak_memory
+
 Report = Callable[[Any], None]
 Function = Callable[[Any, Report], Any]
 
@@ -386,13 +388,3 @@ def _listen(connection: Connection, tasks: queue.SimpleQueue[tuple[str, Any]], s
                 tasks.put((key, argument))
     except (EOFError, OSError):
         os._exit(0)
-
-
-def peak_memory() -> int:
-    """Peak resident memory of this process in bytes; 0 where the system does not tell."""
-    try:
-        import resource
-    except ImportError:  # pragma: no cover  (Windows)
-        return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if os.uname().sysname == "Darwin" else peak * 1024

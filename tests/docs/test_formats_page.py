@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from vos.formats.format import KEPT
 from vos.formats.records import NoOptions, option_names
-from vos.formats.registry import FORMATS, KEPT, writer_class
+from vos.formats.registry import FORMATS, writer_class
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "formats.md"
 

@@ -24,20 +24,10 @@ from hypothesis import strategies as st
 
 from vos import formats
 from vos.errors import InputError
+from vos.formats.format import CATEGORIES, CONFIDENCE, FRAMES, IDS, KEPT, MASKS, TIMES
+from vos.formats.format import NAMES as KEEPS_NAMES
 from vos.formats.reading import Annotations
-from vos.formats.registry import (
-    CATEGORIES,
-    CONFIDENCE,
-    FORMATS,
-    FRAMES,
-    IDS,
-    KEPT,
-    MASKS,
-    TIMES,
-)
-from vos.formats.registry import (
-    NAMES as KEEPS_NAMES,
-)
+from vos.formats.registry import FORMATS
 
 BOTH = [name for name, f in FORMATS.items() if f.reader and f.writer]
 EXACT = [name for name in BOTH if FORMATS[name].exact]

@@ -13,8 +13,9 @@ from PIL import Image
 
 from vos import formats
 from vos.errors import FormatError, InputError, OutputError, SettingsError
+from vos.formats.format import FRAMES
 from vos.formats.frame_images import Images
-from vos.formats.registry import FORMATS, FRAMES
+from vos.formats.registry import FORMATS
 from vos.results import Source
 from vos.testing import scene, write_images
 from vos.video import open_video

@@ -15,6 +15,8 @@ from vos.testing.scripted import ScriptedState
 
 SIZE = (24, 32)
 FRAMES = 12
+CLIP = "clip"
+"""Key of the video."""
 
 
 class DriftingTracker(ScriptedTracker):
@@ -36,7 +38,7 @@ def drifting() -> Engine:
     return Engine(lambda: tracker, {"name": "drifting", "version": "0", "settings": "", "weights": None})
 
 
-def clip(folder: Path, name: str = "clip") -> Path:
+def clip(folder: Path, name: str = CLIP) -> Path:
     """A clip of small images."""
     write_images(scene("crossing", num_frames=FRAMES, size=SIZE), folder / name)
     return folder / name

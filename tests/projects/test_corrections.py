@@ -11,19 +11,7 @@ from vos.errors import InputError
 from vos.projects import Draft, FrameState, Project, pending_jobs, track_project
 from vos.projects.replaying import rebuild, replay
 
-from .drifting import FRAMES, drifting, new_project, square
-
-CLIP = "clip"
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """Two objects given in frame 0, tracked."""
-    project = new_project(tmp_path)
-    project.anchor(CLIP, 0, 1, square(2, 2))
-    project.anchor(CLIP, 0, 2, square(14, 2))
-    track_project(project, engine=drifting())
-    return project
+from .drifting import CLIP, FRAMES, drifting, new_project, square
 
 
 def masks(project: Project, object_id: int) -> list[bytes | None]:

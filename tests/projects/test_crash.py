@@ -14,9 +14,7 @@ import pytest
 from vos.projects import Project, check, track_project
 from vos.projects.maintenance import references
 
-from .drifting import FRAMES, drifting, new_project, square
-
-CLIP = "clip"
+from .drifting import CLIP, FRAMES, drifting, new_project, square
 
 
 def work(folder: Path, acknowledged: int, seed: int) -> None:

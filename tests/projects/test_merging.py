@@ -25,9 +25,7 @@ from vos.projects import (
 )
 from vos.testing import scene, write_images
 
-from .drifting import drifting, new_project, square
-
-CLIP = "clip"
+from .drifting import CLIP, drifting, new_project, square
 
 
 @pytest.fixture

@@ -15,9 +15,7 @@ from vos.projects import passes as passes_module
 from vos.projects.passes import PASSES
 from vos.projects.tracking import TrackProgress
 
-from .drifting import FRAMES, DriftingTracker, new_project, square
-
-CLIP = "clip"
+from .drifting import CLIP, FRAMES, DriftingTracker, new_project, square
 
 
 class Counted:

@@ -19,9 +19,8 @@ from vos.errors import InputError
 from vos.projects import Draft, Project, ProjectSettings, State, check, merge, pending_jobs, track_project
 from vos.projects.folding import fold
 
-from .drifting import FRAMES, clip, drifting, square
+from .drifting import CLIP, FRAMES, clip, drifting, square
 
-CLIP = "clip"
 OBJECTS = (1, 2)
 FRAME = st.integers(0, FRAMES - 1)
 OBJECT = st.sampled_from(OBJECTS)

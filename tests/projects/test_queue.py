@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -17,16 +15,13 @@ from vos.projects import (
     accept_confident,
     doubt,
     review_queue,
-    track_project,
 )
 from vos.projects.benefit import APART
 from vos.projects.queue import distance_signal, parse_threshold, queue_weights
 from vos.projects.signals import SIGNALS, ColourObserver, mask_signals
 from vos.results import FrameResult
 
-from .drifting import drifting, new_project, square
-
-CLIP = "clip"
+from .drifting import CLIP, square
 
 
 def test_every_signal_has_a_weight_and_a_reason() -> None:
@@ -90,16 +85,6 @@ def test_doubt_grows_with_the_distance_from_settled_frames() -> None:
     far = distance_signal(Track(14, anchors=anchors))
     assert far == pytest.approx(np.array([2, 1, 0, 1, 2, 3, 2, 1, 0, 1, 2, 3, 4, 5]) / 60)
     assert not distance_signal(Track(14)).any()
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """Tracked by an engine that loses confidence with distance."""
-    project = new_project(tmp_path)
-    project.anchor(CLIP, 0, 1, square(2, 2))
-    project.anchor(CLIP, 0, 2, square(14, 2))
-    track_project(project, engine=drifting())
-    return project
 
 
 def test_the_queue_names_doubtful_frames_and_why(project: Project) -> None:

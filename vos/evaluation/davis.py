@@ -17,17 +17,15 @@ import logging
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EvaluationError
-from ..pool import ThreadPool, ordered_map
 from ..registry import load, unknown
 from ..results import VOID
 from .boundary import contour_accuracies
@@ -37,14 +35,12 @@ from .pair import LabelPair, pair_labels
 from .region import region_similarities
 from .registry import METRICS
 from .report import ObjectScores, Report
+from .threads import Threads
 
 MAX_PROPOSALS = 20
 """Highest label of a result in the unsupervised task."""
 
 _log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 def evaluate_davis(
@@ -78,7 +74,7 @@ def evaluate_davis(
     measures = _measures(metrics)
     davis = read_davis_set(davis_root, subset, task, resolution, sequences=sequences)
     plans = [_plan(Path(results), sequence, davis) for sequence in davis.sequences]
-    with _Workers(jobs) as workers:
+    with Threads(jobs) as workers:
         firsts = workers.map(lambda plan: _first_ids(plan, davis), plans)
 
         def score(plan: _Plan, number: int) -> list[_FrameScores]:
@@ -373,43 +369,3 @@ def _match_proposals(plan: _Plan, num_objects: int, scores: Sequence[_FrameScore
         yield ObjectScores(
             plan.sequence.name, int(k) + 1, tuple(plan.frames), j[:, k, p], f[:, k, p], proposal=proposal
         )
-
-
-class _Workers:
-    """An ordered map over a few threads, which suffice: arrays and images are worked on without the GIL."""
-
-    def __init__(self, jobs: int | None) -> None:
-        if jobs is not None and jobs < 1:
-            raise EvaluationError(f"jobs must be 1 or more, got {jobs}")
-        _keep_freed_memory()
-        threads = jobs or _usable_cores()
-        self._pool = ThreadPool(lambda work, report: work(), threads) if threads > 1 else None
-
-    def __enter__(self) -> _Workers:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.close()
-
-    def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
-        """Results in the order of the items; of several errors, the one of the first item is raised."""
-        if self._pool is None:
-            return [function(item) for item in items]
-        return ordered_map(self._pool, [partial(function, item) for item in items])
-
-
-def _usable_cores() -> int:
-    """Cores this process may run on, where the system tells (Linux); else all there are."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-def _keep_freed_memory() -> None:
-    """Spare every image the page faults of fresh memory, a tenth of the time.
-
-    glibc takes blocks as large as a mask from the system and returns them at once, until it sees a larger
-    one freed: from then on it keeps blocks up to that size (mallopt(3), M_MMAP_THRESHOLD). This one is never
-    touched, so it costs nothing; other allocators do not care.
-    """
-    np.empty(1 << 24, np.uint8)

@@ -4,76 +4,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..distribution import NAME as DISTRIBUTION
 from ..errors import InputError, SettingsError
+from .format import CATEGORIES, CONFIDENCE, FRAMES, IDS, KEPT, MASKS, NAMES, Format
 
 if TYPE_CHECKING:
     from .base import Writer
     from .reading import Annotations, Request
 
-MASKS, IDS, NAMES, CATEGORIES, CONFIDENCE, FRAMES, TIMES = KEPT = (
-    "masks",
-    "ids",
-    "names",
-    "categories",
-    "confidence",
-    "frames",
-    "times",
-)
-"""What a format can keep: every pixel, object ids, the objects' names and categories, their confidence,
-frames without any object, and the times of frames."""
-
-
-@dataclass(frozen=True)
-class Format:
-    """One format."""
-
-    title: str
-    """One line for the list of formats."""
-    default_name: str
-    """File or folder inside the output folder of a run."""
-    writer: str | None = None
-    """Module and class, ``"coco:CocoWriter"``; None: the format is read only."""
-    reader: str | None = None
-    """Module and function, ``"coco:read_coco"``; None: the format is written only."""
-    keeps: tuple[str, ...] = ()
-    """Of :data:`KEPT`, what reading a written file gives back exactly."""
-    lost: str = ""
-    """What is lost, for people; empty where everything in :data:`KEPT` comes back."""
-    needs_size: bool = False
-    """The file does not say how large the frames are: a reader needs the video, its images or the size."""
-    needs_frames: bool = False
-    """It is made of the video's frames, not of masks alone."""
-    requires: tuple[str, ...] = ()
-    """Modules that must be installed besides what every installation has."""
-    extra: str = ""
-    """The optional dependencies of this package that bring them."""
-    internal: bool = False
-    """Part of a run, not for export."""
-
-    @property
-    def is_folder(self) -> bool:
-        """Whether the format is a folder of files."""
-        return not Path(self.default_name).suffix
-
-    @property
-    def extensions(self) -> tuple[str, ...]:
-        """Of its file; empty for a folder."""
-        suffix = Path(self.default_name).suffix
-        return (suffix,) if suffix else ()
-
-    @property
-    def exact(self) -> bool:
-        """Whether masks and ids come back exactly."""
-        return MASKS in self.keeps and IDS in self.keeps
-
-
-_ALL = (MASKS, IDS, NAMES, CATEGORIES, CONFIDENCE, FRAMES, TIMES)
 _NO_NAMES = "names, confidence and times"
 
 
@@ -99,7 +41,7 @@ FORMATS: dict[str, Format] = {
         "annotations.json",
         "coco:CocoWriter",
         "coco_reader:read_coco",
-        _ALL,
+        KEPT,
     ),
     "run": Format("the record of a run", "run.json", "run_record:RunWriter", internal=True),
     "davis": Format(
@@ -166,7 +108,7 @@ FORMATS: dict[str, Format] = {
         "coco-video.json",
         "coco:CocoVideoWriter",
         "coco_reader:read_coco",
-        _ALL,
+        KEPT,
     ),
     "youtube-vis": Format(
         "YouTube-VIS JSON: one annotation per object",
@@ -285,13 +227,13 @@ FORMATS: dict[str, Format] = {
         requires=("pyarrow",),
         extra="parquet",
     ),
-    "npz": Format("NumPy arrays, one archive", "masks.npz", "npz:NpzWriter", "npz:read_npz", _ALL),
+    "npz": Format("NumPy arrays, one archive", "masks.npz", "npz:NpzWriter", "npz:read_npz", KEPT),
     "webdataset": Format(
         "WebDataset tar shards of index PNGs and JSON",
         "shards",
         "webdataset:WebDatasetWriter",
         "webdataset:read_webdataset",
-        _ALL,
+        KEPT,
     ),
     "rgba-png": _for_viewing("cut-outs: numbered RGBA PNGs", "rgba", "cutout_images:RgbaPngWriter"),
     "cutouts": _for_viewing(

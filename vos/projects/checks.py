@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import InputError
 from ..names import check_name
 from .events import Draft, check_draft
@@ -14,6 +17,7 @@ from .state import Result
 
 if TYPE_CHECKING:
     from .project import Project
+    from .project_file import ProjectVideo
 
 
 def complete(drafts: Sequence[Draft], project: Project) -> list[Draft]:
@@ -36,6 +40,15 @@ def complete(drafts: Sequence[Draft], project: Project) -> list[Draft]:
         _check_references(draft, project)
         completed.append(_with_pins(draft, project))
     return completed
+
+
+def check_mask(mask: NDArray, video: ProjectVideo) -> None:
+    """InputError unless ``mask`` is boolean and as large as the frames of ``video``."""
+    if mask.shape != video.size or mask.dtype != np.bool_:
+        raise InputError(
+            f"the mask is {mask.shape[::-1]} {mask.dtype}, frames of {video.key!r} are {video.size[::-1]}: "
+            "give a boolean mask of their size"
+        )
 
 
 def _check_names(draft: Draft) -> None:

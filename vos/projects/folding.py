@@ -50,6 +50,15 @@ def undone_ids(ordered: Sequence[Event]) -> frozenset[str]:
     return frozenset(undone)
 
 
+def extend(state: State, events: Sequence[Event]) -> State | None:
+    """The state with more events, the last ones in the total order; None if one undoes: fold all again."""
+    if any(event.kind == "undo" for event in events):
+        return None
+    for event in events:
+        state = apply(state, event)
+    return state
+
+
 def apply(state: State, event: Event) -> State:
     """The state with one more event, which is the last in the total order and not an ``undo``."""
     if event.kind == "tracked":

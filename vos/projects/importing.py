@@ -63,7 +63,7 @@ def match_ids(project: Project, theirs: Iterable[int], how: str | None = None) -
                 f"object {too_high[0]}: ids of a project are 1..{MAX_PROJECT_OBJECT}; choose ids='new'"
             )
         return {object_id: object_id for object_id in theirs}
-    free = [object_id for object_id in range(1, MAX_PROJECT_OBJECT + 1) if object_id not in known]
+    free = project.state.free_ids
     if len(free) < len(theirs):
         raise InputError(f"the file has {len(theirs)} objects, the project has room for {len(free)}")
     return dict(zip(theirs, free, strict=False))

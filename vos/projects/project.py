@@ -25,9 +25,9 @@ from ..errors import InputError
 from ..results import FrameResult
 from ..video import Video
 from .blobs import BLOBS, BlobStore
-from .checks import complete
+from .checks import check_mask, complete
 from .events import MAX_PROJECT_OBJECT, VERSION, ConflictError, Draft, Event
-from .folding import apply, fold
+from .folding import extend, fold
 from .history import History, history, undo_drafts
 from .journal import writer_name
 from .log import EventLog
@@ -270,11 +270,7 @@ class Project:
                 raise ConflictError(self.events(expect))
             events = self._log.append(complete(drafts, self))
             if self._state is not None:
-                if any(event.kind == "undo" for event in events):
-                    self._state = None
-                else:
-                    for event in events:
-                        self._state = apply(self._state, event)
+                self._state = extend(self._state, events)
         self._tell(events)
         return events
 
@@ -290,11 +286,9 @@ class Project:
         """
         with self._lock:
             if object_id is None:
-                object_id = next(
-                    (k for k in range(1, MAX_PROJECT_OBJECT + 1) if k not in self.state.objects), None
-                )
-                if object_id is None:
+                if not (free := self.state.free_ids):
                     raise InputError(f"a project holds at most {MAX_PROJECT_OBJECT} objects")
+                object_id = free[0]
             payload = {"object": object_id, "name": name, "category": category, "color": color}
             self.append([Draft("object", payload)])
         return object_id
@@ -333,12 +327,7 @@ class Project:
         Raises:
             InputError: if it is not as large as the frames.
         """
-        size = self.video(video).size
-        if mask.shape != size or mask.dtype != np.bool_:
-            raise InputError(
-                f"the mask is {mask.shape[::-1]} {mask.dtype}, frames of {video!r} are {size[::-1]}: "
-                "give a boolean mask of their size"
-            )
+        check_mask(mask, self.video(video))
         return self.blobs.put_mask(mask)
 
     def review(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
-from .events import Event
+from .events import MAX_PROJECT_OBJECT, Event
 from .spans import Span, SpanMap, gaps
 
 Sides = tuple[str | None, str | None]
@@ -223,6 +223,11 @@ class State:
     def visible(self) -> tuple[int, ...]:
         """Ids of the objects that are not removed, ascending."""
         return tuple(sorted(k for k, info in self.objects.items() if not info.removed))
+
+    @property
+    def free_ids(self) -> tuple[int, ...]:
+        """Ids that no object has had yet, ascending."""
+        return tuple(k for k in range(1, MAX_PROJECT_OBJECT + 1) if k not in self.objects)
 
     def track(self, video: str, object_id: int) -> Track:
         """The track of an object, empty where nothing is known."""

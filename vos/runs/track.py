@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 from ..errors import MediaError, PartialResultError, SettingsError
@@ -57,8 +58,7 @@ def track_video(
 
     Objects may be prompted in any frame: frames before the first prompt of an object are tracked backwards in
     time. Objects of named classes are searched from the first frame on, and tracked from where they first
-    appear. One frame is in memory at a time, and every file under its
-    final name is complete whatever happens.
+    appear. One frame is in memory at a time; every file under its final name is complete whatever happens.
 
     Args:
         video: the frames, see :func:`vos.open_video`.
@@ -86,21 +86,17 @@ def track_video(
     objects = len({target.object_id for target in given})
     settings, choice = settle(settings, layout, objects=max(1, objects), resume=resume)
 
-    def make_backbone() -> Backbone:  # called once there is a tracker: a network is loaded once
-        if not built:
-            built.append(backbone_of(engine) if backbone is None else backbone)
-        return built[0]
+    @cache  # a network is loaded once
+    def make_backbone() -> Backbone:  # called once there is a tracker
+        return backbone_of(engine) if backbone is None else backbone
 
     def matching_backbone() -> Backbone:
         return backbone or matching_backbone_of(engine)
 
-    built: list[Backbone] = []
     prompting = _schedule(targets, settings, detector, make_backbone, matching_backbone)
     losses = _checked_losses(video, settings)
     wanted = _wanted(video, settings)
-    if video.is_images:
-        for path in video.paths:
-            check_name(path.stem, "frame name", room=len(".png"))
+    _check_frame_names(video)
     prompting.check(wanted)
     engine = tracker or build_tracker_of(settings)
     if engine.info.accepts != ALL_PROMPTS:
@@ -140,6 +136,13 @@ def _schedule(
     if isinstance(targets, References):
         return reference_prompts(targets, settings, make_backbone, matching_backbone)
     return UserPrompts(targets, backward=settings.backward)
+
+
+def _check_frame_names(video: Video) -> None:
+    """InputError where the name of an image cannot be that of a result."""
+    if video.is_images:
+        for path in video.paths:
+            check_name(path.stem, "frame name", room=len(".png"))
 
 
 def _checked_losses(video: Video, settings: TrackSettings) -> Sequence[str]:

@@ -15,7 +15,6 @@ from typing import Any
 from ..distribution import own_version
 from ..errors import MediaError, VosError
 from ..projects import Event, Project, ProjectVideo, State
-from ..projects.events import MAX_PROJECT_OBJECT
 from ..trackers.registry import TRACKERS
 from .feed import Feed, describe_event, message
 from .frame_images import FrameImages, JpegStore, is_writable, store_folder
@@ -116,7 +115,6 @@ class Workspace:
         project = self.project
         counter, state = project.counter, project.state  # what comes in between is sent twice, not missed
         objects = [_describe_object(info) for info in state.objects.values()]
-        used = set(state.objects)
         return {
             "id": project.id,
             "name": project.folder.resolve().name.removesuffix(SUFFIX),
@@ -126,7 +124,7 @@ class Workspace:
             "counter": counter,
             "videos": [self.describe_video(video) for video in project.videos.values()],
             "objects": sorted(objects, key=lambda entry: entry["object"]),
-            "next_object": next((k for k in range(1, MAX_PROJECT_OBJECT + 1) if k not in used), None),
+            "next_object": next(iter(state.free_ids), None),
             "categories": sorted({info.category for info in state.objects.values() if info.category}),
             "settings": self.settings(),
             "models": [

@@ -27,12 +27,6 @@ SETTINGS = TrackSettings(model="drift", outputs=("masks", "coco"))
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> LocalStore:
-    """A batch of seven tasks in every state: a to c done, d running, e stale, f failed, g waiting."""
-    return LocalStore(tmp_path / "out")
-
-
-@pytest.fixture
 def manifest(tmp_path: Path) -> Any:
     """Its tasks."""
     return read_manifest(write_manifest(tmp_path / "m.jsonl", [{**many(1)[0], "id": k} for k in "abcdefg"]))

@@ -67,12 +67,6 @@ def batch(manifest: Path, tmp_path: Path) -> Callable[..., BatchOutcome]:
     return run
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> LocalStore:
-    """Of the batch."""
-    return LocalStore(tmp_path / "out")
-
-
 def failing(error: BaseException, times: int = 10**6, task_id: str = "v00003") -> Any:
     """A way to do tasks in which one of them fails so many times."""
     left = [times]

@@ -84,12 +84,6 @@ def clip(tmp_path_factory: pytest.TempPathFactory, truth: Scene) -> Path:
     return folder
 
 
-@pytest.fixture
-def backbone(truth: Scene) -> ScriptedBackbone:
-    """The model that answers clicks."""
-    return ScriptedBackbone(truth)
-
-
 @pytest.fixture(autouse=True)
 def scripted(monkeypatch: pytest.MonkeyPatch, truth: Scene, backbone: ScriptedBackbone) -> None:
     """Models that know the answer; the tracker is wrong in some frames: there is something to review."""

@@ -12,7 +12,7 @@ import pytest
 from vos.errors import InterruptedRunError, SettingsError
 from vos.prompting.class_names import ClassNames
 from vos.runs import Progress, TrackSettings, track_video
-from vos.testing import Scene, scene, tiny_sam2_checkpoint, write_images
+from vos.testing import Scene, scene, write_images
 from vos.trackers.memory import session
 from vos.trackers.memory.policy import presence
 from vos.trackers.propagate import propagate
@@ -22,12 +22,6 @@ from vos.video import open_video
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 COUNT, LATE = 5, 2
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A small SAM 2.1."""
-    return str(tiny_sam2_checkpoint(tmp_path_factory.mktemp("weights") / "tiny.pt"))
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +57,12 @@ class Fickle:
         return presence(scores[parent]) * qualities[parent][candidate]
 
 
-def test_the_ancestor_of_the_best(checkpoint: str, clip: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ancestor_of_the_best(checkpoint: Path, clip: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every frame is yielded once, in order, with what the line of the later best hypothesis said of it."""
     fickle = Fickle()
     monkeypatch.setattr(session, "survivors", fickle)
     tracker = build_tracker(
-        "sam2.1-tiny", checkpoint=checkpoint, settings={"memory": "long", "hold_back": LATE}
+        "sam2.1-tiny", checkpoint=str(checkpoint), settings={"memory": "long", "hold_back": LATE}
     )
     assert tracker.info.delay == LATE
     prompts = clip.targets(0)
@@ -83,12 +77,12 @@ def test_the_ancestor_of_the_best(checkpoint: str, clip: Scene, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("stop", [pytest.param(1, marks=pytest.mark.slow), 3])
-def test_a_stopped_run_goes_on(checkpoint: str, clip: Scene, tmp_path: Path, stop: int) -> None:
+def test_a_stopped_run_goes_on(checkpoint: Path, clip: Scene, tmp_path: Path, stop: int) -> None:
     """To the byte, though results lag behind: with the object prompted in frame 2, also before it."""
     write_images(clip, tmp_path / "clip")
     settings = TrackSettings(
         model="sam2.1-tiny",
-        checkpoint=checkpoint,
+        checkpoint=str(checkpoint),
         tracker={"memory": "long", "hold_back": LATE},
         outputs=("masks",),
         checkpoint_every=1,
@@ -112,13 +106,13 @@ def test_a_stopped_run_goes_on(checkpoint: str, clip: Scene, tmp_path: Path, sto
         assert (tmp_path / "stopped" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def test_where_it_makes_no_sense(checkpoint: str, clip: Scene, tmp_path: Path) -> None:
+def test_where_it_makes_no_sense(checkpoint: Path, clip: Scene, tmp_path: Path) -> None:
     """Without hypotheses, and with detections, which are compared with the result of each frame."""
     with pytest.raises(SettingsError, match="hold_back is for memory long"):
-        build_tracker("sam2.1-tiny", checkpoint=checkpoint, settings={"hold_back": 2})
+        build_tracker("sam2.1-tiny", checkpoint=str(checkpoint), settings={"hold_back": 2})
     write_images(clip, tmp_path / "clip")
     settings = TrackSettings(
-        model="sam2.1-tiny", checkpoint=checkpoint, tracker={"memory": "long", "hold_back": LATE}
+        model="sam2.1-tiny", checkpoint=str(checkpoint), tracker={"memory": "long", "hold_back": LATE}
     )
     with (
         open_video(str(tmp_path / "clip")) as video,

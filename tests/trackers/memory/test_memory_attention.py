@@ -8,18 +8,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from vos.testing import tiny_sam2_checkpoint
 from vos.trackers.memory import attention
-from vos.trackers.memory.loading import load_network
 from vos.trackers.memory.network import Attended, MemoryFrame, MemoryNetwork, MemoryPointer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> MemoryNetwork:
-    """A small SAM 2.1 that nobody trained."""
-    return load_network("sam2.1-tiny", tiny_sam2_checkpoint(tmp_path_factory.mktemp("weights") / "tiny.pt"))
 
 
 @pytest.mark.parametrize("blocks", [(4, 7), (512, 2048)])

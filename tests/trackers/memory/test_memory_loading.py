@@ -24,12 +24,6 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 State = dict[str, torch.Tensor]
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small SAM 2.1 in the original format."""
-    return tiny_sam2_checkpoint(tmp_path_factory.mktemp("weights") / "tiny.pt")
-
-
 @pytest.fixture
 def state(checkpoint: Path) -> State:
     """Its entries, original names."""

@@ -12,19 +12,13 @@ from vos.backbones.sam import backbone
 from vos.errors import ModelError
 from vos.frame import Frame
 from vos.prompts import Prompt, Target
-from vos.testing import tiny_edgetam_folder, tiny_sam2_checkpoint, tiny_sam3_folder
+from vos.testing import tiny_edgetam_folder, tiny_sam3_folder
 from vos.trackers.memory.builder import build, settings_of
 from vos.trackers.memory.loading import load_network
 from vos.trackers.memory.network import COMPILED
 from vos.trackers.registry import dtype_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small SAM 2.1 that nobody trained, for 256x256."""
-    return tiny_sam2_checkpoint(tmp_path_factory.mktemp("weights") / "tiny.pt")
 
 
 @pytest.mark.parametrize("family", ["sam2.1-tiny", "edgetam"])

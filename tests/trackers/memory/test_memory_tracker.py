@@ -17,7 +17,7 @@ from vos.notices import NOTICE
 from vos.prompts import Prompt, Target
 from vos.results import FrameResult, Source
 from vos.runs.state import dump_state, load_state
-from vos.testing import Scene, scene, tiny_sam2_checkpoint, tiny_sam3_folder
+from vos.testing import Scene, scene, tiny_sam3_folder
 from vos.trackers.base import ALL_PROMPTS, Tracker
 from vos.trackers.memory.loading import load_network
 from vos.trackers.memory.network import MemoryNetwork
@@ -27,18 +27,6 @@ from vos.trackers.registry import build_tracker
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 SIZE = (61, 85)
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small SAM 2.1 that nobody trained."""
-    return tiny_sam2_checkpoint(tmp_path_factory.mktemp("weights") / "tiny.pt")
-
-
-@pytest.fixture(scope="module")
-def network(checkpoint: Path) -> MemoryNetwork:
-    """Its network, shared by trackers: it holds no state."""
-    return load_network("sam2.1-tiny", checkpoint)
 
 
 @pytest.fixture(scope="module")

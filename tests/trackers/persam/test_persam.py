@@ -13,17 +13,9 @@ from vos.backbones.registry import build_backbone
 from vos.backbones.sam.backbone import SamBackbone
 from vos.errors import PromptError, SettingsError
 from vos.settings import override
-from vos.testing import ScriptedBackbone, Shape, line, scene, tiny_sam_checkpoint
+from vos.testing import ScriptedBackbone, Shape, line, scene
 from vos.trackers.persam.feature_geometry import AlignedGeometry, ContrastGeometry, ReferenceGeometry
 from vos.trackers.persam.images import PersamSettings, find_target, learn_target
-
-
-@pytest.fixture(scope="module")
-def sam(tmp_path_factory: pytest.TempPathFactory) -> SamBackbone:
-    path = tiny_sam_checkpoint(tmp_path_factory.mktemp("weights") / "tiny.pth", seed=3)
-    backbone = build_backbone("sam-vit-b", checkpoint=path)
-    assert isinstance(backbone, SamBackbone)
-    return backbone
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,11 @@ import torch
 from numpy.typing import NDArray
 
 from vos.backbones.base import Candidates
-from vos.backbones.registry import build_backbone
 from vos.backbones.sam.backbone import SamBackbone
 from vos.errors import SettingsError
 from vos.frame import Frame
 from vos.prompts import mask_targets
 from vos.settings import override
-from vos.testing import tiny_sam_checkpoint
 from vos.trackers.base import Tracker
 from vos.trackers.persam.as_published import (
     PublishedPersamSettings,
@@ -25,14 +23,6 @@ from vos.trackers.persam.as_published import (
 )
 
 SIZE = (45, 80)
-
-
-@pytest.fixture(scope="module")
-def sam(tmp_path_factory: pytest.TempPathFactory) -> SamBackbone:
-    path = tiny_sam_checkpoint(tmp_path_factory.mktemp("weights") / "tiny.pth", seed=3)
-    backbone = build_backbone("sam-vit-b", checkpoint=path)
-    assert isinstance(backbone, SamBackbone)
-    return backbone
 
 
 def _frame(index: int) -> Frame:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...files import write_text_atomic
-from ...pool import peak_memory
+from ...process import peak_memory
 
 LINE_SECONDS = 1.0
 METRICS_SECONDS = 15.0

@@ -12,6 +12,7 @@ from typing import Any
 
 from ...errors import InterruptedRunError, OutputError, PartialResultError, SettingsError
 from ...pool import Pool, ProcessPool, ThreadPool
+from ...process import usable_cores
 from ..folder import differences
 from ..settings import TrackSettings
 from .attempt import Run, run_attempt
@@ -130,13 +131,6 @@ def process_pool(
         tasks_per_process=tasks_per_process,
         max_memory=max_memory,
     )
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1  # pragma: no cover  (macOS, Windows)
 
 
 def _open_batch(store: Store, manifest: Manifest, settings: TrackSettings, *, overwrite: bool) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from ...distribution import own_version
 from ...files import make_folder
-from ...pool import Report, peak_memory
+from ...pool import Report
+from ...process import peak_memory
 from ...video import open_video
 from ..models import build_tracker_of
 from ..settings import TrackSettings
