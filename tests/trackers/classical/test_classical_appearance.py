@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -37,7 +38,7 @@ def model() -> Appearance:
 
 
 def test_fill_removes_the_object() -> None:
-    """Where an object was, the filled picture has colours of its surroundings."""
+    """Where an object was, the filled shown has colours of its surroundings."""
     image = np.full((60, 60, 3), 50, np.uint8)
     labels = np.zeros((60, 60), np.uint8)
     labels[20:40, 20:40] = 1
@@ -58,6 +59,23 @@ def test_views_keep_labels_on_the_object() -> None:
         assert set(np.unique(seen_labels)) <= {0, 3, VOID}
         assert np.median(seen[seen_labels == 3]) > 150
         assert np.median(seen[seen_labels == 0]) < 100
+
+
+@pytest.mark.parametrize("scale", [0.4, 0.5, 0.7, 1.0])
+def test_views_are_as_sharp_as_the_images_to_be_classified(scale: float) -> None:
+    """These are averaged to their size; a classifier of blurred views takes sharp pixels for background."""
+    image = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+    image = cv2.GaussianBlur(image, (0, 0), 0.7)
+    labels = np.ones(image.shape[:2], np.uint8)  # all object, so that the view shows the whole image
+    settings = AugmentationSettings(scale=0, mirrored=0, gain=0, bias=0, blurred=0)
+    averaged = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+
+    def sharpness(shown: np.ndarray) -> float:
+        part = shown[shown.shape[0] // 4 : -shown.shape[0] // 4]
+        return float(np.abs(cv2.Laplacian(part.astype(np.float32), -1)).mean())
+
+    seen = [view(image, labels, image, scale, settings, np.random.default_rng(k))[0] for k in range(3)]
+    assert np.mean([sharpness(one) for one in seen]) == pytest.approx(sharpness(averaged), rel=0.2)
 
 
 def test_draw_balances_and_avoids_void() -> None:

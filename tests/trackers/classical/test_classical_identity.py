@@ -53,7 +53,7 @@ def test_comes_out_from_behind_its_double() -> None:
     """Full occlusion by an object of the same looks: both are themselves again afterwards."""
     clip = behind_its_double()
     assert not (clip.labels[10] == 1).any()
-    found = follow(clip, QUICK)
+    found = follow(clip, ClassicalSettings())  # with a quick fit it depends on chance
     assert min(overlap(found[-1], clip.labels[-1], k) for k in clip.ids) > 0.9
     result = identities(zip(clip.labels, found, strict=True), clip.ids)
     assert sum(one.swaps for one in result.values()) == 0
@@ -148,6 +148,16 @@ def test_objects_of_the_same_colours_look_alike() -> None:
     colours[2, 4] = 1
     alike = likeness([ReferenceStatistics(1.0, 10.0, 1.0, c) for c in colours], LookalikeSettings())
     assert np.array_equal(alike, [[1, 1, 0], [1, 1, 0], [0, 0, 1]])
+
+
+def test_what_lies_ahead_of_an_object() -> None:
+    """Along its velocity, in its sizes; nothing does for one that does not move."""
+    moving = Trajectory((50, 40), (3, 4))
+    assert moving.ahead((53, 44), 100) == pytest.approx(0.5)
+    assert moving.ahead((44, 32), 100) == pytest.approx(-1)
+    assert moving.ahead((58, 34), 100) == pytest.approx(0)
+    assert moving.ahead((500, 400), 100) == 1
+    assert Trajectory((50, 40)).ahead((53, 44), 100) == 0
 
 
 def test_an_object_out_of_sight_comes_back_near_where_it_went() -> None:
