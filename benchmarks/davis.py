@@ -106,7 +106,7 @@ def run(
 ) -> list[Row]:
     """Score what is not in ``target``, long videos first, and write it after every sequence."""
     settings = {"start": "true mask of the first frame", "frames": frames, "threads": 1}
-    rows: list[Row] = json.loads(target.read_text())["rows"] if target.exists() else []
+    rows: list[Row] = json.loads(target.read_text())["rows"] if target.exists() else published(data_root())
     done = {(row["tracker"], row["sequence"]) for row in rows}
     ordered = sorted(videos, key=lambda video: -len(list(video.annotations.glob("*.png"))))
     missing = [(name, video) for name in names for video in ordered if (name, video.name) not in done]

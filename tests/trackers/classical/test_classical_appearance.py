@@ -38,7 +38,7 @@ def model() -> Appearance:
 
 
 def test_fill_removes_the_object() -> None:
-    """Where an object was, the filled shown has colours of its surroundings."""
+    """Where an object was, the filled image has colours of its surroundings."""
     image = np.full((60, 60, 3), 50, np.uint8)
     labels = np.zeros((60, 60), np.uint8)
     labels[20:40, 20:40] = 1
@@ -134,6 +134,20 @@ def test_a_small_object_is_told_from_what_only_one_cell_shows() -> None:
     background = np.exp(own[0])
     assert background[145:155, 65:75].mean() < 0.1
     assert background[elsewhere].mean() > 0.8
+
+
+def test_examples_of_a_large_frame_are_those_of_a_small_one() -> None:
+    """A frame of four times the size, to be classified at a quarter of its own, teaches the same."""
+    image = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8), (0, 0), 2)
+    labels = np.zeros((120, 160), np.uint8)
+    labels[30:80, 40:110] = 1
+    image[labels == 1] //= 2
+    large = cv2.resize(image, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+    large_labels = cv2.resize(labels, None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST)
+    frames = ReferenceFrame(image, labels, 1.0), ReferenceFrame(large, large_labels, 0.25)
+    small, reduced = (fit([frame], (1,), QUICK) for frame in frames)
+    assert np.allclose(small.mean, reduced.mean, atol=0.05)
+    assert np.allclose(small.spread, reduced.spread, rtol=0.15, atol=0.02)
 
 
 def test_mistaken_background_is_far_from_objects() -> None:

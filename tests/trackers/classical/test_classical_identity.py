@@ -50,13 +50,14 @@ def overlap(found: np.ndarray, truth: np.ndarray, object_id: int) -> float:
 
 
 def test_comes_out_from_behind_its_double() -> None:
-    """Full occlusion by an object of the same looks: both are themselves again afterwards."""
+    """Full occlusion by an object of the same appearance: both are themselves again afterwards."""
     clip = behind_its_double()
     assert not (clip.labels[10] == 1).any()
     found = follow(clip, ClassicalSettings())  # with a quick fit it depends on chance
     assert min(overlap(found[-1], clip.labels[-1], k) for k in clip.ids) > 0.9
     result = identities(zip(clip.labels, found, strict=True), clip.ids)
-    assert sum(one.swaps for one in result.values()) == 0
+    # The first narrow strip of it may still be taken for the object in front.
+    assert sum(one.frames_on_others for one in result.values()) <= 1
 
 
 def test_does_not_without_shapes() -> None:

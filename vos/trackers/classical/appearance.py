@@ -192,12 +192,15 @@ def _examples(
 ) -> tuple[Floats, NDArray[np.int64]]:
     """Descriptors (N, C) and classes (N,) drawn from a frame and from views of it."""
     rng = np.random.default_rng((settings.seed, number))
-    images = [_resized(reference)]
-    background = fill(reference.image, reference.labels)
+    images = [_resized(reference, reference.scale)]
+    # Views of a large frame are made of a smaller one, as large as the largest of them.
+    shrunk = 1.0
+    while reference.scale * math.exp(settings.augmentation.scale) <= shrunk / 2:
+        shrunk /= 2
+    image, labels = _resized(reference, shrunk)
+    background = fill(image, labels)
     while len(images) < settings.views:
-        images.append(
-            view(reference.image, reference.labels, background, reference.scale, settings.augmentation, rng)
-        )
+        images.append(view(image, labels, background, reference.scale / shrunk, settings.augmentation, rng))
     cells = np.random.default_rng((settings.seed, number, CELLS)).permutation(CELLS * CELLS)
     descriptors, classes = [], []
     for n, (image, labels) in enumerate(images):
@@ -209,10 +212,12 @@ def _examples(
     return np.concatenate(descriptors), np.concatenate(classes)
 
 
-def _resized(reference: ReferenceFrame) -> tuple[NDArray[np.uint8], Labels]:
-    """The frame at the size of the images to be classified."""
+def _resized(reference: ReferenceFrame, scale: float) -> tuple[NDArray[np.uint8], Labels]:
+    """The frame and its labels at ``scale`` times their size, at most 1."""
     height, width = reference.labels.shape
-    size = (max(8, round(width * reference.scale)), max(8, round(height * reference.scale)))
+    size = (max(8, round(width * scale)), max(8, round(height * scale)))
+    if size == (width, height):
+        return reference.image, reference.labels
     return (
         cv2.resize(reference.image, size, interpolation=cv2.INTER_AREA),
         cv2.resize(reference.labels, size, interpolation=cv2.INTER_NEAREST),
