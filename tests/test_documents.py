@@ -21,6 +21,7 @@ from vos.documents import DEEPEST_YAML, read_json, read_yaml
         ("a: 1" + ":59" * 300_000, "a number or date of 900001 characters"),
         ("a: 0x" + "f" * 900_000, "a number or date of 900002 characters"),
         ("!" * 900_000, "it is not YAML"),
+        ("a: [1\nb: 2\n", "it is not YAML: .*line 2, column 2"),
         ("a: 1\nb: 2\na: 3\n", "the key 'a' twice in one mapping"),
         ("a: {x: 1, x: 2}", "the key 'x' twice in one mapping"),
         ("a: &x 1\nb: *x", "aliases"),
@@ -34,6 +35,7 @@ def test_yaml_that_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         read_yaml(path)
     assert len(str(caught.value)) < 700
+    assert "\n" not in str(caught.value)
 
 
 def test_yaml_that_is_read(tmp_path: Path) -> None:

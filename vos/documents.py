@@ -171,7 +171,7 @@ def read_yaml(path: str | os.PathLike[str]) -> Any:
     except ValueError:
         raise
     except Exception as error:  # besides YAMLError, PyYAML raises nearly anything for odd dates and numbers
-        text = str(error)
+        text = " ".join(str(error).split())
         raise ValueError(f"it is not YAML: {text[:500]}{' ...' * (len(text) > 500)}") from None
 
 

@@ -206,6 +206,29 @@ def test_saved_weights_and_missing_ones(given: Path, tmp_path: Path, monkeypatch
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.parametrize(
+    ("mistake", "code", "message"),
+    [
+        (("--threshold", "nan"), 2, "threshold must be above 0 and at most 1, got nan"),
+        (("--device", "gpu"), 4, "cannot use device 'gpu'"),
+        (("--device", "cuda:99"), 4, "try cpu, cuda or mps"),
+    ],
+)
+def test_mistakes(
+    given: Path,
+    built: list[dict[str, Any]],
+    tmp_path: Path,
+    mistake: tuple[str, str],
+    code: int,
+    message: str,
+) -> None:
+    """One line that names the value and what is allowed; nothing is written."""
+    result = run("discover", given / "images", *mistake, "-o", tmp_path / "out")
+    assert (result.exit_code, result.stderr.count("\n")) == (code, 1)
+    assert message in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_evaluate_discovery(tmp_path: Path) -> None:
     """A table in percent, JSON in fractions, and exit code 2 for files that do not go together."""
     mask = np.zeros(SIZE, bool)

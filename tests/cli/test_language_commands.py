@@ -112,6 +112,7 @@ def test_segment_resumes(run: Run, pictures: Path, tmp_path: Path, monkeypatch: 
         (("--class", "red circle", "--detector-weights", "/nowhere"), 4, "hf download"),
         (("--class", "red circle", "--canvas", "50"), 2, "multiple of the 8 px"),
         (("--class", "red circle", "--tuned", "/nowhere"), 4, "vos tune"),
+        (("--class", "red circle", "--device", "gpu"), 4, "cannot use device 'gpu'"),
     ],
 )
 def test_mistakes(

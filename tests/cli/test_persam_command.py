@@ -345,7 +345,11 @@ BAD: dict[str, tuple[Callable[[Path, Path], dict], int, str]] = {
     "empty mask": (_empty_mask, 2, "empty.png is empty"),
     "mask of another size": (_smaller_mask, 2, "is 19x11 pixels, but the pixels of"),
     "mask of two objects": (_two_objects, 2, "--reference-id"),
-    "unknown object": (lambda f, g: {"more": ("--reference-id", "7")}, 2, "shows no object 7, but 1"),
+    "unknown object": (
+        lambda f, g: {"more": ("--reference-id", "7")},
+        2,
+        "but 1: choose one of these with",
+    ),
     "no mask": (lambda f, g: {"mask": f / "absent.png"}, 3, "absent.png"),
     "unreadable reference": (_no_reference, 3, "broken.jpg"),
     "no cell": (_dot, 2, "covers no cell of the feature grid"),

@@ -167,3 +167,10 @@ def test_detectors_by_name() -> None:
     assert {"blip", "vlm", "grounding-dino", "owlv2"} <= set(DETECTORS)
     with pytest.raises(ModelError, match="grounding-dino, owlv2"):
         build_detector("yolo")
+
+
+def test_a_device_that_is_not_here(folders: dict[str, Path]) -> None:
+    """It is named, with what can be used, before the weights are read."""
+    for name, weights in folders.items():
+        with pytest.raises(ModelError, match=r"cannot use device 'gpu': .*try cpu, cuda or mps"):
+            build_detector(name, weights=weights, device="gpu")

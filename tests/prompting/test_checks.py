@@ -15,6 +15,7 @@ from vos_cli.main import cli
 from vos.backbones.base import Candidates, FrameFeatures
 from vos.errors import PromptError
 from vos.frame import Frame, Turn
+from vos.prompting.checks import check_mask_size
 from vos.prompting.decoding import decode_prompts
 from vos.prompting.parsing import load_prompts
 from vos.prompting.schedule import UserPrompts
@@ -88,6 +89,14 @@ def test_the_hint_names_the_rotation(tmp_path: Path) -> None:
     assert CliRunner().invoke(cli, [*line, "--turn-masks"]).exit_code == 0
     first = np.asarray(Image.open(tmp_path / "out" / "masks" / "0.png")) == 1
     assert (first == MASK).all()
+
+
+def test_only_frames_of_a_video_can_be_resized() -> None:
+    """--size is of no use for a reference image, whatever its folder is called."""
+    with pytest.raises(PromptError, match=r"make the mask 40x30 \(nearest neighbour\)$"):
+        check_mask_size((10, 20), (30, 40), "the mask m.png", "the pixels of frames/0.png as read are")
+    with pytest.raises(PromptError, match="or read the video with --size 20x10"):
+        check_mask_size((10, 20), (30, 40), "the mask of object 1", "the frames as read are")
 
 
 def test_an_upright_mask_is_taken_as_it_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -66,7 +66,8 @@ def build_detector(
         device: where a network runs.
 
     Raises:
-        ModelError: for a name not in :data:`DETECTORS`, or weights that are missing or of another kind.
+        ModelError: for a name not in :data:`DETECTORS`, weights that are missing or of another kind, or a
+            device that this machine lacks.
         SettingsError: for tuned weights, where the detector has no use for them.
     """
     if name not in DETECTORS:
@@ -81,5 +82,8 @@ def build_detector(
             f"{tuned} cannot be used: {name} is not tuned on examples; "
             f"use --detector {tunable}, or leave the file out"
         )
+    from ..backbones.sam.backbone import check_device
+
+    check_device(device)
     detector: Detector = load(entry.builder)(weights=weights, min_score=min_score, device=device, **options)
     return detector

@@ -68,10 +68,11 @@ def check_mask_size(
             f"{message}: they are stored as {columns}x{rows} and {turn} when read, and the mask was drawn on "
             "the stored pixels. Give --turn-masks to rotate it as well, or draw it on the upright image"
         )
+    is_video = against.startswith("the frames")
     turned = f" ({turn} when read)" if turn != UPRIGHT else ""
     raise PromptError(
         f"{message}{turned}; make the mask {width}x{height} (nearest neighbour)"
-        + ("" if turned or "frames" not in against else f", or read the video with --size {columns}x{rows}")
+        + ("" if turned or not is_video else f", or read the video with --size {columns}x{rows}")
     )
 
 

@@ -168,6 +168,7 @@ def _read_mask(reference: PersamReference, settings: PersamRunSettings) -> tuple
         )
     if wanted is not None and wanted not in masks:
         raise PromptError(
-            f"{reference.mask} shows no object {wanted}, but {', '.join(map(str, list(masks)[:5]))}"
+            f"{reference.mask} shows no object {wanted}, but {', '.join(map(str, list(masks)[:5]))}: "
+            "choose one of these with --reference-id"
         )
     return (next(iter(masks.values())) if wanted is None else masks[wanted]), 255

@@ -48,8 +48,13 @@ def build_language_model(name: str, **options: Any) -> Any:
     """The vision-language model of that name.
 
     Raises:
-        ModelError: for a name that is not in :data:`LANGUAGE_MODELS`, or weights that are not there.
+        ModelError: for a name that is not in :data:`LANGUAGE_MODELS`, weights that are not there, or a
+            ``device`` that this machine lacks.
     """
     if name not in LANGUAGE_MODELS:
         raise unknown(ModelError, "detector", name, LANGUAGE_MODELS)
+    if "device" in options:
+        from ...backbones.sam.backbone import check_device
+
+        check_device(options["device"])
     return load(LANGUAGE_MODELS[name].loader)(**options)

@@ -26,8 +26,10 @@ class RefineSettings:
     """Rounds of refinement B at most, the first mask included; 1 switches it off."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.threshold <= 1 or self.rounds < 1:
-            raise ValueError("threshold must be in 0..1 and rounds at least 1")
+        if not 0 < self.threshold <= 1:
+            raise ValueError(f"threshold must be above 0 and at most 1, got {self.threshold}")
+        if self.rounds < 1:
+            raise ValueError(f"rounds must be 1 or more, got {self.rounds}")
 
 
 @dataclass(frozen=True, eq=False)
