@@ -73,6 +73,30 @@ def test_by_a_correction(reader: SceneReader, clip: Scene, tmp_path: Path, kept:
     assert after["annotations.json"] == whole["annotations.json"]
 
 
+def test_by_a_second_correction_before_the_first(
+    reader: SceneReader, clip: Scene, tmp_path: Path, kept: TrackSettings
+) -> None:
+    """States before the first correction are still there, also where the overlay was drawn again between."""
+    spread = dataclasses.replace(kept, keep_states=8)
+    targets = [target(clip, 1, 0)]
+    once, twice = [*targets, target(clip, 1, 13)], [*targets, target(clip, 1, 13), target(clip, 1, 6)]
+    run(reader, twice, tmp_path / "whole", spread)
+    run(reader, targets, tmp_path / "out", spread)
+    run(reader, once, tmp_path / "out", spread, resume=True)
+    davis = override(spread, {"overlay": {"palette": "davis"}})
+    for settings in (davis, spread):
+        assert run(reader, once, tmp_path / "out", settings, resume=True).calls == []
+    tracker = run(reader, twice, tmp_path / "out", spread, resume=True)
+    assert min(call[1] for call in tracker.calls) == spread.checkpoint_every
+    after, whole = files(tmp_path / "out"), files(tmp_path / "whole")
+    assert set(after) == set(whole)
+    assert {k: v for k, v in after.items() if k.startswith("masks")} == {
+        k: v for k, v in whole.items() if k.startswith("masks")
+    }
+    states = json.loads((tmp_path / "out/run.json").read_text())["folders"]["states"]
+    assert states == sorted(path.name for path in (tmp_path / "out/.states").iterdir())
+
+
 @pytest.mark.parametrize("key_every", [None, 3])
 def test_by_another_look_of_the_overlay(
     reader: SceneReader, clip: Scene, tmp_path: Path, kept: TrackSettings, key_every: int | None

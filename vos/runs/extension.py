@@ -104,10 +104,21 @@ class KeptStates:
 
     def add(self, last_index: int, state: Mapping[str, Any]) -> None:
         """Keep the state after frame ``last_index``."""
-        if self.limit == 0:
-            return
+        if self.limit:
+            self._write(self.name(last_index), dump_state(dict(state)))
+
+    def adopt(self, earlier: KeptStates, name: str) -> None:
+        """Keep a state that an earlier run has kept under this name."""
+        if self.limit:
+            self._write(name, (earlier.folder / name).read_bytes())
+
+    def names_until(self, last_index: int) -> list[str]:
+        """Names of the states after ``last_index`` and after frames before it."""
+        return [name for name in self.names() if name <= self.name(last_index)]
+
+    def _write(self, name: str, content: bytes) -> None:
         make_folder(self.folder)
-        write_bytes_atomic(self.folder / self.name(last_index), dump_state(dict(state)))
+        write_bytes_atomic(self.folder / name, content)
         kept = sorted(self._paths())
         while len(kept) > self.limit:
             kept.remove(excess := _crowded(kept))

@@ -156,7 +156,8 @@ class FrameRun(Run):
     def _replay(self, extension: Extension) -> None:
         """Take the frames up to a kept state of the finished run from its result."""
         before = self.folder.final
-        saved = KeptStates(before.paths[STATES], 0).newest(extension)
+        earlier = KeptStates(before.paths[STATES], 0)
+        saved = earlier.newest(extension)
         last = -1 if saved is None else saved["state"]["last_index"]
         if (
             saved is None
@@ -177,6 +178,9 @@ class FrameRun(Run):
                     self.outputs.checkpoint()
         seconds = {name: float(value) for name, value in extension.record["timings"].items()}
         self._set_state({**saved, "state": {**saved["state"], "seconds": seconds}})
+        for name in earlier.names_until(last) if self.settings.keep_states else ():
+            self.folder.note(STATES, name)  # a later correction may be of an earlier frame
+            self.kept.adopt(earlier, name)
         self.backward = None
         self.fresh = self.state.done
         logger.info("continuing after %d frames of the finished run", self.state.done)
