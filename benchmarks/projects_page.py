@@ -104,6 +104,7 @@ TABLES: dict[str, dict[str, Callable[[Document], str]]] = {
     "projects.md": {
         "key_frames.json": key_frames,
         "corrections.json": corrections,
+        "corrections-ten.json": corrections,
         "review-queue.json": review_queue,
     },
     "annotate.md": {"annotate.json": latency, "annotate_kill.json": kills},
