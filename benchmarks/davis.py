@@ -102,11 +102,19 @@ def published(root: Path) -> list[Row]:
 
 
 def run(
-    videos: Sequence[Annotated], names: Sequence[str], target: Path, jobs: int, frames: int | None = None
+    videos: Sequence[Annotated],
+    names: Sequence[str],
+    target: Path,
+    jobs: int,
+    frames: int | None = None,
+    others: Sequence[Row] = (),
 ) -> list[Row]:
-    """Score what is not in ``target``, long videos first, and write it after every sequence."""
+    """Score what is not in ``target``, long videos first, and write it after every sequence.
+
+    ``others`` are the first rows of a new file.
+    """
     settings = {"start": "true mask of the first frame", "frames": frames, "threads": 1}
-    rows: list[Row] = json.loads(target.read_text())["rows"] if target.exists() else published(data_root())
+    rows: list[Row] = json.loads(target.read_text())["rows"] if target.exists() else list(others)
     done = {(row["tracker"], row["sequence"]) for row in rows}
     ordered = sorted(videos, key=lambda video: -len(list(video.annotations.glob("*.png"))))
     missing = [(name, video) for name in names for video in ordered if (name, video.name) not in done]
@@ -223,9 +231,9 @@ def main() -> None:
             videos = [Annotated(path.stem, path, path.with_suffix("")) for path in paths]
         if options.sequences:
             videos = [video for video in videos if video.name in options.sequences.split(",")]
-        for name, mean in means(
-            run(videos, options.trackers, options.json, options.jobs, options.frames)
-        ).items():
+        others = published(data_root()) if options.videos is None else []
+        rows = run(videos, options.trackers, options.json, options.jobs, options.frames, others)
+        for name, mean in means(rows).items():
             print(f"{name}: J&F {mean:.2f}")
     if options.tables:
         for page, text in pages(json.loads(options.json.read_text())["rows"]).items():

@@ -478,3 +478,12 @@ def test_other_features(given: Path, tmp_path: Path) -> None:
     missing = run(given, tmp_path / "no", given / "three.png", more=("--features", "dinov3-s"))
     assert missing.exit_code == 4
     assert "request access" in missing.stderr
+
+
+@pytest.mark.parametrize("more", [("--device", "cuda"), ("--dtype", "bfloat16")])
+def test_a_model_without_weights_takes_no_device(given: Path, tmp_path: Path, more: tuple[str, str]) -> None:
+    """It runs on the CPU, whatever is asked for: so it is refused, and nothing is written."""
+    result = run(given, tmp_path / "out", given / "three.png", more=("--model", "classical", *more))
+    assert result.exit_code != 0
+    assert f"leave out {more[0].removeprefix('--')}" in result.output
+    assert not (tmp_path / "out").exists()

@@ -64,8 +64,8 @@ def test_closing_ends_an_endless_source() -> None:
         ("ftp://10.0.0.1/x", InputError, "its protocol is not one of"),
         ("camera:", InputError, "names no camera"),
         ("device:lavfi", InputError, "device:FORMAT:NAME"),
-        ("device:nosuch:x", MediaError, "cannot open device:nosuch:x"),
-        ("absent.mp4", MediaError, "cannot open absent.mp4"),
+        ("device:nosuch:x", MediaError, "cannot open device:nosuch:x.*cameras count from 0"),
+        ("absent.mp4", MediaError, "cannot open absent.mp4.*give a video file"),
         ("device:lavfi:anullsrc", MediaError, "has no video"),
     ],
 )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backbones.base import Backbone, FrameFeatures
-from ..backbones.features import with_features
+from ..backbones.features import OWN, with_features
 from ..backbones.registry import build_backbone, has_weights
 from ..errors import PromptError, SettingsError
 from ..prompting.checks import check_mask_size
@@ -55,7 +55,8 @@ def build_backbone_of(settings: PersamRunSettings) -> Backbone:
         ModelError: unknown, or its weights are missing or unusable.
     """
     options: dict[str, Any] = {}
-    if has_weights(settings.model):
+    own = settings.features in (None, OWN)
+    if own or has_weights(settings.model):  # otherwise device and precision are those of the features
         options = {"device": settings.device, "dtype": settings.dtype}
     if settings.checkpoint is not None:
         options["checkpoint"] = settings.checkpoint

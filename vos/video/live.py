@@ -176,5 +176,11 @@ def _opened(
     try:
         container = av.open(what, format=device, options=options, timeout=TIMEOUT)
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise MediaError(f"cannot open {name}: {getattr(error, 'strerror', None) or error}") from error
+        reason = getattr(error, "strerror", None) or error
+        advice = (
+            "give a video file, camera:N or a URL"
+            if device is None
+            else "cameras count from 0: see that it is connected and that no other program uses it"
+        )
+        raise MediaError(f"cannot open {name}: {reason}; {advice}") from error
     return LiveFrames(container, name, paced=paced)
