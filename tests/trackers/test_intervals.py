@@ -183,6 +183,28 @@ def test_join_counts_disagreement() -> None:
     assert joined.switch == 1
 
 
+def test_confidence_decides_where_the_passes_agree_nowhere() -> None:
+    """A mask of almost nothing at one end does not replace a good one up to the middle."""
+    size = (4, 8)
+    left, right = np.zeros(size, bool), np.zeros(size, bool)
+    left[:, :3], right[:, 6:] = True, True
+
+    def passes(forward: list[float], backward: list[float]) -> list[dict[int, PackedMask]]:
+        return [
+            {f: PackedMask(pack_mask(mask), c) for f, c in enumerate(confidences, start=1)}
+            for mask, confidences in ((left, forward), (right, backward))
+        ]
+
+    good, bad = [0.8, 0.8, 0.7, 0.6, 0.2, 0.1], [0.1, 0.1, 0.1, 0.1, 0.1, 0.3]
+    assert join(1, 6, *passes(good, bad), size).switch == 6
+    assert join(1, 6, *passes(good, bad), size).forward == (True,) * 5 + (False,)
+    assert join(1, 6, *passes(bad[::-1], good[::-1]), size).switch == 2
+    assert join(1, 5, *passes([0.5] * 5, [0.5] * 5), size).switch == 3, "equals: the middle"
+    agreeing = passes(good, bad)
+    agreeing[1][3] = agreeing[0][3]
+    assert join(1, 6, *agreeing, size).switch == 3, "agreement comes first"
+
+
 def test_key_frames_are_kept_and_the_rest_is_filled(clip: Scene) -> None:
     """Every frame comes once, in order; a gap is read once."""
     keys = [FrameResult(i, clip.labels[i], {1: 0.9, 2: 0.8}) for i in (0, 5, 10, 11)]

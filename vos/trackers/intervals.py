@@ -20,6 +20,8 @@ from ..results import FrameResult
 from .base import Tracker
 from .flow_filling import FillSettings, fill_gap
 
+EQUAL = 1e-6
+"""Sums of confidences that differ by less are the same."""
 Observer = Callable[[Frame, FrameResult], None]
 """Called with every frame of a pass and its result; what it raises ends the pass."""
 
@@ -30,6 +32,8 @@ class IntervalSettings:
 
     pull: float = 0.2
     """IoU that a switch frame at an end of the interval has to have more than one in the middle."""
+    least_agreement: float = 0.3
+    """Passes whose IoU is below this in every frame agree nowhere: confidence decides between them."""
 
 
 class FrameSource(Protocol):
@@ -206,7 +210,12 @@ def join(
     agreement = [packed_iou(forward[f].rle, backward[f].rle, size) for f in both]
     switch: int | None = None
     if len(both) == len(frames) > 0:
-        switch = switch_frame(first, agreement, (settings or IntervalSettings()).pull)
+        rule = settings or IntervalSettings()
+        if max(agreement) < rule.least_agreement:
+            confidences = [(forward[f].confidence, backward[f].confidence) for f in both]
+            switch = switch_by_confidence(first, confidences)
+        else:
+            switch = switch_frame(first, agreement, rule.pull)
     elif forward and backward:
         switch = min(backward)
     empty = PackedMask(pack_mask(np.zeros(size, bool)), 1.0)
@@ -234,6 +243,25 @@ def switch_frame(first: int, agreement: Sequence[float], pull: float) -> int:
         iou - pull * abs(2 * s - p - q) / (q - p) for s, iou in zip(range(first, q), agreement, strict=True)
     ]
     return first + int(np.argmax(scores))
+
+
+def switch_by_confidence(first: int, confidences: Sequence[tuple[float, float]]) -> int:
+    """The frame from which on the backward result is used, where the results agree nowhere.
+
+    One of the two is wrong nearly everywhere, such as that of a sliver of an object that leaves the image:
+    the sum of confidences decides, and among equals the frame nearest to the middle, the earliest of equals.
+
+    Args:
+        first: the first frame.
+        confidences: of the forward and the backward result in the frames ``first``, ``first + 1``, ...
+    """
+    forward, backward = np.array(confidences).T
+    # Before frame first + i the forward result is used, from it on the backward one.
+    sums = np.concatenate([[0.0], np.cumsum(forward)[:-1]]) + np.cumsum(backward[::-1])[::-1]
+    places = np.arange(len(sums))
+    away = np.abs(2 * places - (len(sums) - 1))
+    best = np.flatnonzero(sums >= sums.max() - EQUAL)
+    return first + int(best[np.argmin(away[best])])
 
 
 def fill_key_frames(
