@@ -76,7 +76,7 @@ def track_live(
 
 
 def overlay_of(frame: Frame, result: FrameResult, names: dict[int, str] | None = None) -> Any:
-    """(H, W, 3) uint8 RGB: the frame with its masks, in colours that can be told apart."""
+    """(H, W, 3) uint8 RGB: the frame with its masks, in distinguishable colours."""
     return draw_overlay(frame.image, result, names=names or {})
 
 

@@ -14,7 +14,7 @@ from ..files import make_folder, output_error, process_token, remove_leftovers
 
 try:
     import fcntl
-except ImportError:  # pragma: no cover  (Windows: two runs into one folder are not told apart)
+except ImportError:  # pragma: no cover  (Windows: two runs into one folder are not noticed)
     fcntl = None  # type: ignore[assignment]
 
 MARKER = ".vos-run"

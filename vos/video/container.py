@@ -37,7 +37,7 @@ def open_container(path: Path) -> Iterator[av.container.InputContainer]:
     """The open file.
 
     Raises:
-        MediaError: if FFmpeg cannot read it, saying why as far as it can be told.
+        MediaError: if FFmpeg cannot read it, saying why as far as that is known.
     """
     kind = playlist_kind(path)
     if kind is not None:
@@ -231,7 +231,7 @@ def _seek(
 ) -> _Feed | None:
     """Packets from number ``first`` on by way of a seek, which saves reading the file up to there.
 
-    Where a seek lands is up to the file: None if that cannot be told for certain, or is too late.
+    Where a seek lands is up to the file: None if that is not known for certain, or is too late.
     """
     time = int(packets.dts[first] if packets.dts[first] != NO_TIME else packets.pts[first])
     try:

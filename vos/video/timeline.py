@@ -46,7 +46,7 @@ class Timeline:
 
     @property
     def has_times(self) -> bool:
-        """Whether frames can be told by their time."""
+        """Whether frames can be identified by their time."""
         return len(self.pts) > 0 and self.pts[0] != NO_TIME
 
     def entry_before(self, frame: int) -> Entry:

@@ -112,9 +112,13 @@ def test_without_background_in_its_box_background_is_drawn_near_objects() -> Non
     """A box of unknown pixels gives no examples, and as many are drawn as otherwise."""
     labels = np.zeros((60, 80), np.uint8)
     labels[20:30, 20:30], labels[:, 60:] = 1, VOID
-    positions, classes = draw(labels, (1,), 400, 0.3, np.random.default_rng(0), (60, 0, 79, 59))
+    box = (60, 0, 79, 59)
+    positions, classes = draw(labels, (1,), 400, 0.3, np.random.default_rng(0), box)
     assert np.count_nonzero(classes == 0) == 200
     assert (positions[classes == 0] % 80 < 45).all()
+    labels[15:35, 15:35][labels[15:35, 15:35] == 0] = VOID  # none near it either
+    _, classes = draw(labels, (1,), 400, 0.3, np.random.default_rng(0), box)
+    assert (classes == 1).all()
 
 
 def test_a_small_object_is_told_from_what_only_one_cell_shows() -> None:

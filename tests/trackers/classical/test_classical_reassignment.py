@@ -34,16 +34,21 @@ def owners(probabilities: np.ndarray) -> set[int]:
     return {int(k) for k in np.unique(probabilities.argmax(axis=0)[REGION])}
 
 
+def reassigned(probabilities: np.ndarray, warped: np.ndarray, objects: tuple[ObjectState, ...]) -> np.ndarray:
+    """What becomes of them in a crop of the whole frame at its own size."""
+    return one_owner(probabilities, warped, objects, [o.usual_area for o in objects], CROP)
+
+
 NOTHING = np.zeros((2, 40, 60), np.float32)
 
 
 def test_the_region_is_the_object_that_moves_there() -> None:
     """Two look-alikes are lost; what comes out on the right is the one that moved to the right."""
     right, left = an_object(1, x=25, dx=3), an_object(2, x=25, dx=-3)
-    assert owners(one_owner(shared(), NOTHING, (right, left), CROP)) == {1}
+    assert owners(reassigned(shared(), NOTHING, (right, left))) == {1}
     right, left = an_object(1, x=25, dx=-3), an_object(2, x=25, dx=3)
     given = shared()
-    assert owners(one_owner(given, NOTHING, (right, left), CROP)) == {2}
+    assert owners(reassigned(given, NOTHING, (right, left))) == {2}
     assert owners(given) == {1, 2}, "what is given is not changed"
 
 
@@ -53,7 +58,7 @@ def test_looks_decide_where_they_differ() -> None:
     probabilities[:, 10:20, 30:38] = np.array([0, 0.01, 0.99], np.float32)[:, None, None]
     probabilities[:, 10:12, 30:31] = np.array([0, 0.9, 0.1], np.float32)[:, None, None]
     against = an_object(1, x=25, dx=3), an_object(2, x=25, dx=-3)
-    assert owners(one_owner(probabilities, NOTHING, against, CROP)) == {2}
+    assert owners(reassigned(probabilities, NOTHING, against)) == {2}
 
 
 def test_an_object_that_is_coming_out_keeps_its_region() -> None:
@@ -61,7 +66,7 @@ def test_an_object_that_is_coming_out_keeps_its_region() -> None:
     seen = NOTHING.copy()
     seen[1][10:20, 34:38] = 1
     lost, coming = an_object(1, x=25, dx=3), an_object(2, x=36, dx=-1, lost=0)
-    assert owners(one_owner(shared(), seen, (lost, coming), CROP)) == {2}
+    assert owners(reassigned(shared(), seen, (lost, coming))) == {2}
 
 
 def test_a_region_too_large_for_one_object_is_shared() -> None:
@@ -70,7 +75,7 @@ def test_a_region_too_large_for_one_object_is_shared() -> None:
         ObjectState(o.object_id, o.score, o.frames_lost, 50.0, o.reference, 5, o.trajectory)
         for o in (an_object(1, x=25, dx=3), an_object(2, x=25, dx=-3))
     )
-    assert owners(one_owner(shared(), NOTHING, small, CROP)) == {1, 2}
+    assert owners(reassigned(shared(), NOTHING, small)) == {1, 2}
 
 
 def test_an_object_comes_out_from_behind_one_in_full_view() -> None:
@@ -80,7 +85,7 @@ def test_an_object_comes_out_from_behind_one_in_full_view() -> None:
     probabilities = shared()
     probabilities[:, 10:30, 38:44] = np.array([0, 0.1, 0.9], np.float32)[:, None, None]
     lost, seen = an_object(1, x=25, dx=-3), an_object(2, x=38, dx=0, lost=0)
-    assert owners(one_owner(probabilities, full, (lost, seen), CROP)) == {1, 2}
+    assert owners(reassigned(probabilities, full, (lost, seen))) == {1, 2}
 
 
 def test_apart_regions_are_left_alone() -> None:
@@ -88,4 +93,4 @@ def test_apart_regions_are_left_alone() -> None:
     probabilities = shared()
     probabilities[:, 10:20, 32:36] = np.array([1, 0, 0], np.float32)[:, None, None]
     both = an_object(1, x=25, dx=-3), an_object(2, x=25, dx=3)
-    assert np.array_equal(one_owner(probabilities, NOTHING, both, CROP), probabilities)
+    assert np.array_equal(reassigned(probabilities, NOTHING, both), probabilities)

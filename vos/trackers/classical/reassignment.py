@@ -22,22 +22,29 @@ Floats = NDArray[np.float32]
 PARTLY = 0.7
 """An object of less than this share of its usual area is still coming into view."""
 LEAST = 1e-6
+"""Added to a probability before its logarithm is taken."""
 MOTION = 1.5
 """Weight in nats of where a region is on an object's way."""
 ROOM = 1.1
 """A region up to this multiple of an object's usual area may be that object alone."""
 
 
-def one_owner(probabilities: Floats, warped: Floats, objects: Sequence[ObjectState], crop: Crop) -> Floats:
+def one_owner(
+    probabilities: Floats,
+    warped: Floats,
+    objects: Sequence[ObjectState],
+    usual: Sequence[float],
+    crop: Crop,
+) -> Floats:
     """Label probabilities in which no lost object reappears as a part of another one that comes into view.
 
     Args:
         probabilities: (1 + K, h, w) float32 label probabilities in the crop; not changed.
         warped: (K, h, w) float32, the objects' previous masks, warped to this image.
         objects: the K objects after the previous frame.
+        usual: usual area of each object in pixels of the crop.
         crop: the working crop.
     """
-    usual = [o.usual_area * crop.scale**2 for o in objects]
     labels = argmax_rows(probabilities)
     found = [k for k, o in enumerate(objects, start=1) if o.frames_lost and (labels == k).any()]
     coming = [

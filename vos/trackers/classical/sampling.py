@@ -53,7 +53,8 @@ def draw(
             inside[y0 : y1 + 1, x0 : x1 + 1] = labels[y0 : y1 + 1, x0 : x1 + 1] == 0
             ground = np.flatnonzero(inside)
         for pool in (ground if ground.size else close, close if close.size else ground):
-            drawn.append((rng.choice(pool, samples // 4), 0))
+            if pool.size:
+                drawn.append((rng.choice(pool, samples // 4), 0))
     return joined(drawn)
 
 

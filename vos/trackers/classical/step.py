@@ -81,11 +81,7 @@ def advance(
             )
         )  # fmt: skip
     appearance = np.exp(appearance_log_prob)
-    usual = [o.usual_area * crop.scale**2 for o in state.objects]
-    probabilities = one_owner(probabilities, warped.masks, state.objects, crop)
-    probabilities = filter_components(
-        probabilities, warped.masks, expected, appearance, usual, settings.components
-    )
+    probabilities = _whole_regions(state, crop, probabilities, warped, expected, appearance, settings)
 
     small = argmax_rows(probabilities)
     online = _online_update(state, warped, descriptors, small, appearance, settings)
@@ -117,6 +113,21 @@ def advance(
         previous_appearance=PreviousAppearance(crop, appearance_log_prob),
         soft_labels=LabelProbabilities(crop, probabilities),
     )
+
+
+def _whole_regions(
+    state: ClassicalState,
+    crop: Crop,
+    probabilities: Floats,
+    warped: WarpedMasks,
+    expected: NDArray[np.bool_],
+    appearance: Floats,
+    settings: ClassicalSettings,
+) -> Floats:
+    """(1 + K, h, w) label probabilities after regions as wholes were given to one object, or removed."""
+    usual = [o.usual_area * crop.scale**2 for o in state.objects]
+    owned = one_owner(probabilities, warped.masks, state.objects, usual, crop)
+    return filter_components(owned, warped.masks, expected, appearance, usual, settings.components)
 
 
 def crop_of(labels: Labels, settings: ClassicalSettings, everywhere: bool = False) -> Crop:
