@@ -175,7 +175,7 @@ def main() -> None:
                 row["times_faster"] = round(theirs_seconds / ours_seconds, 2)
                 print(row, flush=True)
                 rows.append(row)
-    write_json(wanted.json, "memory trackers beside transformers' session", vars(wanted), rows)
+                write_json(wanted.json, "memory trackers beside transformers' session", vars(wanted), rows)
 
 
 if __name__ == "__main__":
