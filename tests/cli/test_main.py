@@ -151,19 +151,6 @@ def test_json_is_all_of_stdout(invoke: Callable[..., Result]) -> None:
     assert json.loads(result.stdout) == {"a": [1, 2]}
 
 
-def test_a_reader_that_goes_away(tmp_path: Path) -> None:
-    """``vos ... | head`` ends without a traceback, and with no other word."""
-    script = "from vos_cli.main import main; main()"
-    done = subprocess.run(
-        f"{sys.executable} -c '{script}' --help | true",
-        shell=True,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stderr == ""
-
-
 def test_module_entry() -> None:
     """``python -m vos_cli`` is ``vos``."""
     done = subprocess.run(
