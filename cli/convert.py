@@ -8,6 +8,7 @@ import click
 
 from .format_options import (
     describe_losses,
+    extent,
     format_option_flag,
     naming_options,
     parse_frame_size,
@@ -92,4 +93,4 @@ def convert(
     if as_json:
         print_json(result.as_dict())
     elif not quiet:
-        click.echo(f"{result.format:20} {result.frames} frames, {len(result.objects)} objects: {result.path}")
+        click.echo(f"{result.format:20} {extent(result)}: {result.path}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 
 import click
@@ -12,6 +14,12 @@ from .track import describe
 
 CLIPS = ("toys", "train")
 """Those of :data:`vos.runs.demo.CLIPS`."""
+
+
+def program() -> str:
+    """What the user types: ``vos``, or its file where it is not on the path, as after ``make demo``."""
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "vos" and shutil.which("vos") is None else "vos"
 
 
 @click.command()
@@ -87,5 +95,7 @@ def demo(
         click.echo("objects:  " + ", ".join(f"{k} {name}" for k, name in about.names.items()))
         click.echo(describe(result.summary))
         click.echo(f"scores:   {result.scores}")
-        click.echo(f"again:    vos track {result.clip.video} -m {result.clip.first_mask} -o OUT")
-        click.echo(f"          vos evaluate {result.masks} --davis {result.clip.truth} --set {about.subset}")
+        vos, truth = program(), result.clip.truth
+        model = f"--model {settings.model}"
+        click.echo(f"again:    {vos} track {result.clip.video} -m {result.clip.first_mask} {model} -o OUT")
+        click.echo(f"          {vos} evaluate {result.masks} --davis {truth} --set {about.subset}")

@@ -164,6 +164,12 @@ def read_class_map(path: Path) -> dict[str, str | int]:
     return found
 
 
+def extent(result: Any) -> str:
+    """How much was written: ``1 frame, 2 objects``."""
+    frames, objects = result.frames, len(result.objects)
+    return f"{frames} frame{'s' * (frames != 1)}, {objects} object{'s' * (objects != 1)}"
+
+
 def report_exports(written: Sequence[Written], *, as_json: bool, quiet: bool) -> None:
     """Say what was written, and what was lost."""
     for result in written:
@@ -172,9 +178,7 @@ def report_exports(written: Sequence[Written], *, as_json: bool, quiet: bool) ->
         print_json([result.as_dict() for result in written])
     elif not quiet:
         for result in written:
-            click.echo(
-                f"{result.format:20} {result.frames} frames, {len(result.objects)} objects: {result.path}"
-            )
+            click.echo(f"{result.format:20} {extent(result)}: {result.path}")
 
 
 def with_cutout_options(settings: dict[str, Any], **given: Any) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from .options import listed
+
 FLAGS = ("memory", "max_batch", "fill_holes", "model_size", "compile")
 """Parameters of the command, by the names of the tracker's settings."""
 
@@ -65,5 +67,5 @@ def check_memory(model: str, given: dict[str, Any]) -> None:
         what = "auto may choose another" if model == "auto" else f"{model} is none"
         raise SettingsError(
             f"{flag} is for trackers with a memory of their own, and {what}; leave it out, or use "
-            f"--model {', '.join(others)}"
+            f"--model {listed(others)}"
         )

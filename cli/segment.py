@@ -58,6 +58,10 @@ def segment(
 
     Writes OUT/labels/<image>.png, whose values are 0 for background and 1, 2, ... for the classes in the
     order given, OUT/classes.json with their names and how well each matches each image, and OUT/run.json.
+    Images that cannot be read are listed at the end (exit code 5); all others are processed.
+
+    \b
+    vos segment photos/ --class dog --class cat -o out
     """
     from vos.detectors.attention.segment import SegmentSettings
     from vos.runs.segment import segment_files

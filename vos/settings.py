@@ -32,7 +32,8 @@ def load_recipe(path: str | Path) -> dict[str, Any]:
     try:
         content = read_yaml(path)
     except (OSError, ValueError) as error:
-        raise SettingsError(f"cannot read recipe {path}: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise SettingsError(f"cannot read recipe {path}: {reason}") from error
     if content is None:
         return {}
     if not isinstance(content, dict):

@@ -111,12 +111,16 @@ def test_weights_that_cannot_be_used(folders: dict[str, Path], tmp_path: Path) -
     """Of another kind or size, without a configuration, or not here: one line that says what to do."""
     own = build_backbone("classical")
     base = save_dino("dinov2-b", tmp_path / "base", width=768)
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_text("{}")
     cases = [
         ("dinov2", tmp_path, r"unknown features 'dinov2'; did you mean"),
         ("dinov2-s", folders["dinov3-s"], r"holds a model of type 'dinov3_vit', not 'dinov2'.*hf download"),
         ("dinov2-s", base, r"holds dinov2-b, not dinov2-s; use --features dinov2-b"),
-        ("dinov2-s", tmp_path, r"has no usable config.json"),
-        ("dinov2-s", tmp_path / "none", r"no such folder.*Apache-2.0.*--features-weights DIR"),
+        ("dinov2-s", tmp_path, r"has no config\.json.*hf download"),
+        ("dinov2-s", broken, r"has no usable config\.json: .*[^.]\. Licence"),
+        ("dinov2-s", tmp_path / "none", r"there is no folder.*Apache-2.0.*--features-weights DIR"),
         ("dinov3-s", tmp_path / "none", r"DINOv3 License.*request access"),
     ]
     for name, folder, message in cases:

@@ -44,7 +44,7 @@ class Moving(Still):
 
 
 def test_the_newest_images_are_kept() -> None:
-    """As many as there is room for; an equal array that is another one is another image."""
+    """As many as there is room for; an array of equal pixels is the same image."""
     cache = FeatureCache(Still(), capacity=2)
     first = cache.encode(IMAGES[0])
     assert cache.encode(IMAGES[0]) is first
@@ -52,8 +52,18 @@ def test_the_newest_images_are_kept() -> None:
     assert cache.encode(IMAGES[0]) is first
     cache.encode(IMAGES[2])
     assert cache.encode(IMAGES[0]) is not first
-    cache.encode(IMAGES[0].copy())
+    assert cache.encode(IMAGES[0].copy()) is cache.encode(IMAGES[0])
+    cache.encode(IMAGES[0][:2])
     assert cache.backbone.encoded == [0, 1, 2, 0, 0]
+
+
+def test_where_images_nearby_count_an_equal_array_is_another_image() -> None:
+    """The same pixels twice in a video move as their own neighbours do."""
+    cache = FeatureCache(Moving())
+    for index in range(2):
+        encode_frame(cache, Frame(index, IMAGES[1].copy(), str(index), nearby=lambda: IMAGES[2:3]))
+    cache.encode(IMAGES[1].copy())
+    assert cache.backbone.encoded == [102, 1, 102, 1, 1]
 
 
 def test_images_nearby_are_read_once_and_by_those_alone_that_look_at_them() -> None:

@@ -73,7 +73,8 @@ def test_convert(clip: Scene, tmp_path: Path) -> None:
     """Between formats, without a video; formats are found out; frames and objects chosen."""
     a, b, c = tmp_path / "a.json", tmp_path / "b.npz", tmp_path / "c"
     vos("convert", tmp_path / "masks", "--to", "youtube-vis", "-o", a)
-    vos("convert", a, "--to", "npz", "-o", b, "--frames", "1::2", "--objects", "2")
+    told = vos("convert", a, "--to", "npz", "-o", b, "--frames", "1::2", "--objects", "2")
+    assert "2 frames, 1 object: " in told.output
     vos("convert", b, "--to", "masks", "-o", c)
     found = masks_in(c)
     assert len(found) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,17 +80,17 @@ def test_segment_keeps_what_is_there(run: Run, pictures: Path, tmp_path: Path) -
 
 def test_segment_resumes(run: Run, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Images that are done are not done again, and the result is that of one run."""
-    import vos.runs.segment as job
+    import vos.runs.image_run as job
 
-    read, seen = job.read_image, []
+    decode, seen = job.decode_image, []
 
-    def third_never(path: Path) -> np.ndarray:
+    def third_never(data: bytes, path: Path) -> np.ndarray:
         seen.append(path.name)
         if len(seen) == 3:
             raise KeyboardInterrupt
-        return read(path)
+        return decode(data, path)
 
-    monkeypatch.setattr(job, "read_image", third_never)
+    monkeypatch.setattr(job, "decode_image", third_never)
     arguments = ("segment", pictures, *NAMES, "--no-crf")
     stopped = run(*arguments, "-o", tmp_path / "out")
     assert (stopped.exit_code, "--resume" in stopped.stderr) == (130, True)
@@ -99,6 +100,45 @@ def test_segment_resumes(run: Run, pictures: Path, tmp_path: Path, monkeypatch: 
     assert run(*arguments, "-o", tmp_path / "whole").exit_code == 0
     for name in ("classes.json", *(f"labels/scene{i}.png" for i in range(4))):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.parametrize("more", [(), ("--layers", "auto"), ("--batch-size", "3")], ids=" ".join)
+def test_segment_with_one_bad_image_of_many(
+    run: Run, pictures: Path, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    """The others are labelled and recorded; the bad one is named; --resume does it once it is mended."""
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    shutil.copytree(pictures, photos)
+    whole = (photos / "scene1.png").read_bytes()
+    (photos / "scene1.png").write_bytes(whole[:300])
+    arguments = ("segment", photos, *NAMES, "--no-crf", *more)
+    result = run(*arguments, "-o", out)
+    assert result.exit_code == 5, result.output
+    assert "1 of 4 images could not be used" in result.stderr
+    assert "3 images are done" in result.stderr
+    good = ["scene0.png", "scene2.png", "scene3.png"]
+    assert sorted(path.name for path in (out / "labels").iterdir()) == good
+    assert [e["image"] for e in json.loads((out / "classes.json").read_text())["images"]] == good
+    assert list(json.loads((out / "run.json").read_text())["failed"]) == [str(photos / "scene1.png")]
+    before = (out / "labels" / "scene0.png").stat().st_mtime_ns
+    (photos / "scene1.png").write_bytes(whole)
+    if "auto" in more:  # the layers are ranked on the images that can be read
+        return
+    again = run(*arguments, "-o", out, "--resume")
+    assert again.exit_code == 0, again.output
+    assert (out / "labels" / "scene0.png").stat().st_mtime_ns == before
+    assert run(*arguments, "-o", tmp_path / "whole").exit_code == 0
+    for name in ("classes.json", *(f"labels/scene{i}.png" for i in range(4))):
+        assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_segment_without_an_image_that_can_be_read(run: Run, tmp_path: Path) -> None:
+    """Bad media, and nothing is left behind."""
+    for name in "ab":
+        (tmp_path / f"{name}.png").write_text("no image")
+    result = run("segment", tmp_path / "a.png", tmp_path / "b.png", *NAMES, "-o", tmp_path / "out")
+    assert (result.exit_code, "none of the 2 images can be used" in result.stderr) == (3, True)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

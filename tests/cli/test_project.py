@@ -197,7 +197,8 @@ def test_bad_input_is_one_line(clip: Path, tmp_path: Path) -> None:
     assert "Traceback" not in vos(*wrong, code=2).output
     assert not output.exists()
     vos("project", "new", clip / "images", "-o", output)
-    assert "is not empty" in vos("project", "new", clip / "images", "-o", output, code=2).output
+    assert "`vos project add` adds" in vos("project", "new", clip / "images", "-o", output, code=2).output
+    assert "is not empty" in vos("project", "new", clip / "images", "-o", clip, code=2).output
     assert "nothing to add" in vos("project", "add", output, code=2).output
     assert "write A:B" in vos("project", "split", output, "--frames", "3", "--to", "x", code=2).output
     assert "write u<NUMBER" in vos("review", output, "--accept", "all", code=2).output

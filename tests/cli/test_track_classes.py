@@ -323,6 +323,21 @@ def test_a_reference_from_the_command_line(clip: Scene, frames: Path, tmp_path: 
     assert region_similarity(last == 1, clip.labels[COUNT - 1] == 2) > 0.7
 
 
+def test_weights_of_a_reference_backbone(
+    frames: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where they are missing, the flag that is named is theirs, not that of the tracker's weights."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    mask = tmp_path / "mask.png"
+    Image.fromarray(np.full((90, 140), 255, np.uint8)).save(mask)
+    shown = ["--reference", "0", "--reference-mask", str(mask), "--reference-backbone", "mobile-sam"]
+    for more in ([], ["--reference-checkpoint", str(tmp_path / "none.pt")]):
+        result = CliRunner().invoke(cli, ["track", str(frames), *shown, *more, "-o", str(tmp_path / "out")])
+        assert result.exit_code == 4, result.output
+        assert "--reference-checkpoint FILE" in result.output or "none.pt" in result.output
+        assert " --checkpoint" not in result.output
+
+
 def test_features_go_where_they_are_used() -> None:
     """To PerSAM, or to what finds references: with a backbone of its own, to both."""
     from vos_cli.reference_options import place_features

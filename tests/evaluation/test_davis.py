@@ -331,6 +331,12 @@ class TestErrors:
         with pytest.raises(EvaluationError, match=r"label 255.*2016 sets only"):
             evaluate_davis(results, root, "2017/val")
 
+    def test_a_truth_of_0_and_255_in_a_set_with_ids(self, root: Path, results: Path) -> None:
+        for path in (root / "Annotations/480p/a").glob("*.png"):
+            write_index(path, boxes((255, 0, 0, 9, 9)))
+        with pytest.raises(EvaluationError, match=r"ids up to 0; .*2016 sets only"):
+            evaluate_davis(results, root, "2017/val")
+
     def test_too_many_proposals(self, root: Path, results: Path) -> None:
         write_index(results / "a/00002.png", boxes((20, 0, 0, 1, 1)))
         evaluate_davis(results, root, "2017/val", "unsupervised")

@@ -168,8 +168,8 @@ def test_a_negative_click_needs_a_visible_object() -> None:
     decode_prompts(FRAME, [point(0, frame=3)], Everything(MASK), seen)
 
 
-def test_large_masks_warn(caplog: pytest.LogCaptureFixture) -> None:
-    """More than half of the frame, or much more than the box; nothing for a mask as objects have."""
+def test_masks_of_doubtful_sizes_warn(caplog: pytest.LogCaptureFixture) -> None:
+    """More than half of the frame, much more than the box, hardly any of it; not one as objects have."""
     decode_prompts(FRAME, [point(1, frame=3)], Everything(~MASK))
     assert "object 1 in frame 3 covers 91 % of the frame" in caplog.text
     caplog.clear()
@@ -177,6 +177,11 @@ def test_large_masks_warn(caplog: pytest.LogCaptureFixture) -> None:
     decode_prompts(FRAME, [box], Everything(MASK))
     assert "times as large as its box" in caplog.text
     caplog.clear()
+    whole = Target(1, Prompt(box=np.array([0, 0, MASK.shape[1] - 1, MASK.shape[0] - 1], np.float32)), 3)
+    decode_prompts(FRAME, [whole], Everything(MASK & (np.cumsum(MASK).reshape(MASK.shape) <= 3)))
+    assert "of its box: is there an object in it?" in caplog.text
+    caplog.clear()
+    decode_prompts(FRAME, [whole], Everything(MASK))
     decode_prompts(FRAME, [point(1, frame=3)], Everything(MASK))
     decode_prompts(FRAME, [Target(1, Prompt(mask=MASK), 3)], None)
     assert not caplog.records

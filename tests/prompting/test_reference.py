@@ -72,7 +72,7 @@ def test_files_and_frames(here: Path, frames: Path, clip: Scene) -> None:
 @pytest.mark.parametrize(
     ("references", "masks", "message"),
     [
-        (["mug.png"], [], "1 references and 0 masks"),
+        (["mug.png"], [], "needs a --reference-mask.*1 of the one and 0 of the other"),
         (["mugs.png"], ["star_mask.png"], "mugs.png is no image file, nor the number of a frame"),
         (["5"], ["star_mask.png"], "5 is a file, and frame 5 of the video"),
         (["99"], ["star_mask.png"], "frame 99, which is not read"),

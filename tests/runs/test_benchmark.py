@@ -22,7 +22,7 @@ from vos.prompts import Target
 from vos.results import FrameResult
 from vos.runs import TrackSettings
 from vos.runs.benchmark import BENCHMARK_SETTINGS, benchmark_davis, benchmark_vos
-from vos.runs.benchmark_targets import first_targets
+from vos.runs.benchmark_targets import first_targets, starting_targets
 from vos.settings import override
 from vos.testing import scene, write_images, write_labels
 from vos.trackers.registry import TRACKERS, TrackerEntry
@@ -356,3 +356,13 @@ def test_a_set_in_the_layout_of_sa_v(tmp_path: Path) -> None:
     (data / "Annotations_6fps/v/x").mkdir()
     with pytest.raises(EvaluationError, match="x is not named by an object's number"):
         benchmark_vos(data, "sa-v", tmp_path / "out2", SETTINGS)
+
+
+def test_masks_of_2016_in_a_set_with_ids(tmp_path: Path) -> None:
+    """255 is void there: the message says which sets such masks belong to."""
+    mask = np.zeros((6, 8), np.uint8)
+    mask[2:4, 2:5] = 255
+    Image.fromarray(mask).save(tmp_path / "00000.png")
+    with pytest.raises(PromptError, match="no object to follow; .* for 2016 sets only"):
+        starting_targets([tmp_path / "00000.png"], ["00000"], one_object=False)
+    assert starting_targets([tmp_path / "00000.png"], ["00000"], one_object=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -173,13 +174,29 @@ def test_demo_says_where_things_are(quick: tuple[Path, Result], truth: NDArray[n
     assert np.array_equal(np.asarray(Image.open(out / "masks" / "demo" / "00000.png")), truth[0])
 
 
-def test_the_commands_it_names_work(quick: tuple[Path, Result]) -> None:
-    """``vos evaluate`` as printed gives the same scores."""
+def test_the_commands_it_names_work(quick: tuple[Path, Result], tmp_path: Path) -> None:
+    """``vos track`` as printed gives the same masks, ``vos evaluate`` the same scores."""
     out, result = quick
+    command = next(line for line in result.output.splitlines() if line.startswith("again:"))
+    arguments = command.split("vos ", 1)[1].removesuffix("OUT").split()
+    tracked = CliRunner().invoke(cli, [*arguments, str(tmp_path), "--end", str(QUICK_FRAMES)])
+    assert tracked.exit_code == 0, tracked.output
+    for path in (out / "masks" / "demo").iterdir():
+        assert (tmp_path / "masks" / path.name).read_bytes() == path.read_bytes()
     command = next(line for line in result.output.splitlines() if "vos evaluate" in line)
     arguments = command.split("vos ", 1)[1].split()
     again = CliRunner().invoke(cli, [*arguments, "--json", "-"], catch_exceptions=False)
     assert json.loads(again.output)["global"] == json.loads((out / "scores.json").read_text())["global"]
+
+
+@pytest.mark.parametrize(("on_the_path", "said"), [(True, "vos"), (False, ".venv/bin/vos")])
+def test_demo_names_a_program_that_is_found(
+    monkeypatch: pytest.MonkeyPatch, on_the_path: bool, said: str
+) -> None:
+    """After ``make demo`` the command is in .venv, and not on the path."""
+    monkeypatch.setattr(sys, "argv", [".venv/bin/vos", "demo"])
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}" if on_the_path else None)
+    assert cli_demo.program() == said
 
 
 def test_demo_does_not_replace_a_result_unasked(quick: tuple[Path, Result]) -> None:

@@ -89,11 +89,11 @@ def _load(model_class: Any, weights: str | Path, name: str, hint: str, device: s
 
     check_device(device)
     kind = model_class.config_class.model_type
-    if Path(weights).is_dir():
+    if (Path(weights) / "config.json").is_file():
         try:
             found = AutoConfig.from_pretrained(str(weights), local_files_only=True)
         except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
+            reason = str(error).splitlines()[0].rstrip(". ")
             raise ModelError(f"the folder {weights} has no usable config.json: {reason}. {hint}") from error
         width = getattr(found, "hidden_size", None)
         if found.model_type != kind:

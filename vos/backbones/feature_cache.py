@@ -19,7 +19,9 @@ class FeatureCache:
     """A :class:`~vos.backbones.base.Backbone` that keeps the features of the images seen last.
 
     Tracker, prompts, previews and detectors that share one see each frame encoded once. An image is
-    recognised by being the same array, which therefore must not be written to.
+    recognised by its pixels, which therefore must not be written to: a frame that is read again, as the first
+    one is after objects were searched for, is another array. Where the images nearby count, only the same
+    array is the same image, since those around an equal one may differ.
 
     Args:
         backbone: does the work.
@@ -28,7 +30,8 @@ class FeatureCache:
 
     def __init__(self, backbone: Backbone, capacity: int = 2) -> None:
         self.backbone = backbone
-        self._kept: deque[tuple[NDArray[np.uint8], FrameFeatures]] = deque(maxlen=capacity)
+        self._kept: deque[tuple[NDArray[np.uint8], FrameFeatures, bool]] = deque(maxlen=capacity)
+        """Image, its features, and whether they are of the image alone."""
 
     @property
     def accepts_guidance(self) -> bool:
@@ -52,7 +55,8 @@ class FeatureCache:
 
     def encode(self, image: NDArray[np.uint8]) -> FrameFeatures:
         """See :class:`~vos.backbones.base.Backbone`."""
-        return self._encoded(image, lambda: self.backbone.encode(image))
+        kept = self._find(image) or self._find_equal(image)
+        return kept or self._keep(image, self.backbone.encode(image), alone=True)
 
     def encode_in_video(
         self, image: NDArray[np.uint8], nearby: Callable[[], Sequence[NDArray[np.uint8]]]
@@ -60,15 +64,20 @@ class FeatureCache:
         """See :class:`~vos.backbones.in_video.SeesMotion`; of a backbone that does not, as :meth:`encode`."""
         if not isinstance(self.backbone, SeesMotion):
             return self.encode(image)
-        backbone = self.backbone
-        return self._encoded(image, lambda: backbone.encode_in_video(image, nearby))
+        return self._find(image) or self._keep(
+            image, self.backbone.encode_in_video(image, nearby), alone=False
+        )
 
-    def _encoded(self, image: NDArray[np.uint8], encode: Callable[[], FrameFeatures]) -> FrameFeatures:
-        for kept, features in self._kept:
-            if kept is image:
-                return features
-        features = encode()
-        self._kept.append((image, features))
+    def _find(self, image: NDArray[np.uint8]) -> FrameFeatures | None:
+        return next((features for kept, features, _ in self._kept if kept is image), None)
+
+    def _find_equal(self, image: NDArray[np.uint8]) -> FrameFeatures | None:
+        return next(
+            (features for kept, features, alone in self._kept if alone and np.array_equal(kept, image)), None
+        )
+
+    def _keep(self, image: NDArray[np.uint8], features: FrameFeatures, *, alone: bool) -> FrameFeatures:
+        self._kept.append((image, features, alone))
         return features
 
     def decode(

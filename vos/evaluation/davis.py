@@ -264,7 +264,8 @@ def _check_labels(plan: _Plan, scores: Sequence[_FrameScores], allowed: int, tas
     for frame, score in zip(plan.frames, scores, strict=True):
         path = plan.results / plan.sequence.annotations[frame].name
         if score.highest > allowed:
-            hint = "; masks of 0 and 255 are for 2016 sets only" if score.highest == VOID else ""
+            is_2016 = score.highest == VOID or not allowed
+            hint = "; masks of 0 and 255 are for 2016 sets only" if is_2016 else ""
             raise EvaluationError(f"{path} has label {score.highest}, but {why}{hint}")
         if score.is_soft:
             _log.warning(

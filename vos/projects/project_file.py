@@ -90,8 +90,12 @@ class ProjectFile:
         """A new one, in a folder that is made or empty.
 
         Raises:
-            OutputError: if the folder is not empty, or cannot be made.
+            OutputError: if the folder is a project or not empty, or cannot be made.
         """
+        if (folder / NAME).exists():
+            raise OutputError(
+                f"{folder} is a project already: `vos project add` adds to it; or choose a new folder"
+            )
         if folder.is_dir() and any(folder.iterdir()):
             raise OutputError(f"{folder} is not empty; choose a new folder for the project")
         make_folder(folder)

@@ -32,6 +32,8 @@ LARGE_SHARE = 0.5
 """A mask of more than this share of the frame is suspected to be the background."""
 LARGE_BOXES = 1.5
 """So is one that is larger than this many of its box."""
+SMALL_BOXES = 0.02
+"""A mask of less than this share of its box shows that there is nothing to segment in it."""
 
 SAME_MASK = 0.9
 """IoU of two candidates from which on only one is offered."""
@@ -98,7 +100,7 @@ def decode_prompts(
         over = paint_small_on_top(masks, [target.object_id for target in given])
         labels = np.where(over > 0, over, labels)
     _refuse_hidden(targets, labels, frame)
-    _warn_of_large(targets, labels, frame)
+    _warn_of_doubtful(targets, labels, frame)
     decoded = []
     for target in sorted(targets, key=lambda target: target.object_id):
         prompt = Prompt(mask=labels == target.object_id)
@@ -326,8 +328,8 @@ def _refuse_unknown(targets: Sequence[Target], prompts: Sequence[Prompt], frame:
             )
 
 
-def _warn_of_large(targets: Sequence[Target], labels: Labels, frame: Frame) -> None:
-    """Say which masks are larger than an object usually is, before they are tracked."""
+def _warn_of_doubtful(targets: Sequence[Target], labels: Labels, frame: Frame) -> None:
+    """Say which masks are larger or smaller than an object usually is, before they are tracked."""
     for target in targets:
         area = int((labels == target.object_id).sum())
         share = area / labels.size
@@ -343,6 +345,12 @@ def _warn_of_large(targets: Sequence[Target], labels: Labels, frame: Frame) -> N
             logger.warning(
                 "the mask of %s in frame %d is %.1f times as large as its box; add points off it (-)",
                 *(_named(target), frame.index, area / around),
+            )
+        elif around is not None and area < SMALL_BOXES * around:
+            logger.warning(
+                "the mask of %s in frame %d covers %.1f %% of its box: is there an object in it? "
+                "Add a point on it, or move the box",
+                *(_named(target), frame.index, 100 * area / around),
             )
 
 

@@ -100,8 +100,8 @@ def load_references(
     """
     if len(references) != len(masks):
         raise PromptError(
-            f"{len(references)} references and {len(masks)} masks were given: give every --reference a "
-            "--reference-mask, in the same order"
+            f"every --reference needs a --reference-mask, in the same order; given are {len(references)} of "
+            f"the one and {len(masks)} of the other"
         )
     things: dict[int, str] = {}
     views: list[ReferenceImage] = []

@@ -57,7 +57,8 @@ def starting_targets(annotations: Sequence[Path], names: Sequence[str], *, one_o
         targets += mask_targets(labels, new, index)
         seen.update(new)
     if not targets:
-        raise PromptError(f"{annotations[0].parent} shows no object to follow")
+        hint = "" if one_object else "; 255 is void, and masks of 0 and 255 are for 2016 sets only"
+        raise PromptError(f"{annotations[0].parent} shows no object to follow{hint}")
     return targets
 
 

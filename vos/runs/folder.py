@@ -200,9 +200,11 @@ def _enter(folder: RunFolder, identity: Mapping[str, Any], resume: bool, overwri
         folder.layout = layout.replacement
         _begin(folder.layout, identity)
     elif not resume:
-        what = "a finished run" if finished is not None else "a run that was stopped"
+        what, do = ("a run that was stopped", "continue")
+        if finished is not None:
+            what, do = ("a finished run", "extend")
         raise OutputError(
-            f"{layout.folder} holds {what}: give --resume to continue it, --overwrite to replace it, "
+            f"{layout.folder} holds {what}: give --resume to {do} it, --overwrite to replace it, "
             "or another folder"
         )
     elif replacing is not None:

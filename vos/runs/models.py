@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..backbones.features import with_features
 from ..backbones.registry import build_backbone, has_weights
 from ..detectors.registry import build_detector
+from ..errors import ModelError
 from ..prompting.class_names import ClassNames
 from ..prompting.class_schedule import ReferencePrompts
 from ..trackers.recommend import recommend
@@ -114,7 +115,10 @@ def reference_prompts(
         name = chosen.backbone or "classical"
         if not has_weights(name):
             options = {}
-        backbone = build_backbone(name, **options)
+        try:
+            backbone = build_backbone(name, **options)
+        except ModelError as error:  # which names the flag of the tracker's weights
+            raise ModelError(str(error).replace("--checkpoint", "--reference-checkpoint")) from error
         return with_features(backbone, chosen.features, chosen.features_weights, device=settings.device)
 
     detector = ReferenceDetector(

@@ -6,9 +6,7 @@ was stopped continues with the images that are not done. Importing this imports 
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import hashlib
 import json
 import logging
 import os
@@ -23,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..backbones.base import Backbone
 from ..distribution import own_version
-from ..errors import MediaError, PartialResultError
+from ..errors import MediaError
 from ..evaluation.label_png import read_label_png
 from ..files import make_folder, write_bytes_atomic, write_text_atomic
 from ..formats.coco import CocoWriter
@@ -32,18 +30,14 @@ from ..formats.index_png import encode_index_png
 from ..frame import Frame
 from ..names import check_name
 from ..results import FrameResult
-from ..video.images import decode_image, read_bytes
 from .fingerprint import fingerprint_file, fingerprint_weights, versions
 from .folder import PROGRAM, Layout, RunFolder, claim
+from .image_run import ImageRun
 from .persam_reference import PersamReference, build_backbone_of, learn_reference
 from .persam_settings import PersamRunSettings
-from .runner import ItemRun
 from .summary import Progress
 
 logger = logging.getLogger(__name__)
-
-SHOWN = 3
-"""So many failed images are named in an error; ``run.json`` names all."""
 
 
 @dataclass(frozen=True)
@@ -134,39 +128,23 @@ class _Run:
         self.folder = folder
         self.layout = folder.layout
         self.identity = identity
-        self.failed: dict[Path, str] = {}
-        self.items = ItemRun(
+        self.items = ImageRun(
             folder,
-            noun="image",
+            images,
             results="masks",
             parts=("learn", "read", "find", "write"),
-            total=len(images),
             progress=progress,
         )
 
     def go(self, backbone: Backbone | None) -> PersamSummary:
         """Run to the end."""
         with self.items.guarded():
-            remaining = [path for path in self.images if not self._is_done(path)]
+            remaining = self.items.remaining()
             if remaining:
                 self._find_in_all(remaining, backbone or build_backbone_of(self.settings))
             elif self.folder.finished is not None:
                 logger.info("the run in %s was finished already", self.layout.folder)
             return self._finish()
-
-    def _is_done(self, path: Path) -> bool:
-        """Whether there is a result of just this image."""
-        entry = self.items.done.get(path.stem)
-        if entry is None:
-            return False
-        with contextlib.suppress(MediaError):
-            if fingerprint_file(path)["sha256"] == entry["sha256"] and self._mask_path(path).is_file():
-                return True
-        del self.items.done[path.stem]
-        return False
-
-    def _mask_path(self, image: Path) -> Path:
-        return self.layout.paths["masks"] / f"{image.stem}.png"
 
     def _find_in_all(self, remaining: list[Path], backbone: Backbone) -> None:
         with self.items.timed("learn"):
@@ -175,15 +153,11 @@ class _Run:
             if name in self.settings.outputs:
                 make_folder(self.layout.paths[name])
         for path in remaining:
-            try:
-                with self.items.timed("read"):
-                    data = read_bytes(path)
-                    image = decode_image(data, path)
-                    digest = hashlib.sha256(data).hexdigest()
-            except MediaError as error:
-                logger.warning("%s; going on with the other images", error)
-                self.failed[path] = str(error)
+            with self.items.timed("read"):
+                read = self.items.read(path)
+            if read is None:
                 continue
+            image, digest = read
             with self.items.timed("find"):
                 segmentation = find(self.images.index(path), image)
             with self.items.timed("write"):
@@ -196,7 +170,7 @@ class _Run:
             self.folder.note("overlay", f"{path.stem}.jpg")
             drawn = draw_overlay(image, segmentation)
             write_bytes_atomic(self.layout.paths["overlay"] / f"{path.stem}.jpg", _encode_jpeg(drawn))
-        write_bytes_atomic(self._mask_path(path), encode_index_png(segmentation.labels))
+        write_bytes_atomic(self.items.result_path(path), encode_index_png(segmentation.labels))
         areas = segmentation.areas()
         entry = {
             "index": segmentation.frame_index,
@@ -212,12 +186,7 @@ class _Run:
 
     def _finish(self) -> PersamSummary:
         """Annotations and record of all that is done; then the images that are not are an error."""
-        if not self.items.done:
-            first = next(iter(self.failed.values()))
-            more = f"; nor can the {len(self.failed) - 1} others be used" if len(self.failed) > 1 else ""
-            raise MediaError(f"{first}{more}")
-        done = self.items.done
-        entries = [done[path.stem] for path in self.images if path.stem in done]
+        entries = self.items.entries()
         if "coco" in self.settings.outputs:
             with self.items.timed("write"):
                 self._write_annotations(entries)
@@ -233,20 +202,13 @@ class _Run:
                 else {}
             ),
             "counts": {"images": len(entries), "instances": instances},
-            "failed": {str(path): reason for path, reason in self.failed.items()},
+            "failed": self.items.failures(),
             "timings": self.items.timings(),
         }
         make_folder(self.layout.paths["run"].parent)
         write_text_atomic(self.layout.paths["run"], json.dumps(record, indent=2) + "\n")
         self.folder.finish()
-        if self.failed:
-            reasons = list(self.failed.values())
-            more = f"; and {len(reasons) - SHOWN} more, see run.json" if len(reasons) > SHOWN else ""
-            raise PartialResultError(
-                f"{len(reasons)} of {len(self.images)} images could not be used: "
-                f"{'; '.join(reasons[:SHOWN])}{more}. {_images(len(entries))} done, in {self.layout.folder}; "
-                "the same command with --resume tries the rest again"
-            )
+        self.items.raise_failed()
         files = {name: str(self.folder.final.paths[name]) for name in (*self.settings.outputs, "run")}
         seconds = dict(record["timings"])
         return PersamSummary(self.folder.final.folder, files, len(entries), instances, seconds)
@@ -306,7 +268,3 @@ def _encode_jpeg(image: NDArray[np.uint8]) -> bytes:
     done, data = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 90])
     assert done
     return data.tobytes()
-
-
-def _images(count: int) -> str:
-    return "1 image is" if count == 1 else f"{count} images are"

@@ -8,24 +8,28 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..detectors.attention.blip import BlipMatcher, EncodedPrompts
 from ..detectors.attention.segment import ImageClasses, SegmentSettings, segment_images
 from ..distribution import own_version
-from ..errors import InputError, OutputError
+from ..errors import InputError, MediaError, OutputError
 from ..files import make_folder, write_bytes_atomic, write_text_atomic
 from ..formats.index_png import encode_index_png
 from ..names import check_name
 from ..video.images import read_image
-from .fingerprint import fingerprint_file, versions
+from .fingerprint import versions
 from .folder import PROGRAM, Layout, claim
+from .image_run import ImageRun
 from .matcher import MatcherSettings, build_matcher, encode_names
 from .rank_layers import scores_of
-from .runner import ItemRun
 from .summary import Progress
 
 CLASSES = "classes.json"
@@ -76,7 +80,8 @@ def segment_files(
         multi_prompt: with the synonyms of every class as well.
         best_layers: read the two layers that InfoScore ranks first on these images, in place of those of
             ``settings``.
-        resume: do what an earlier run of the same settings left to do.
+        resume: do what an earlier run of the same settings left to do: images it did not get to, could
+            not read, or that have changed since.
         overwrite: replace an earlier result when the new one is complete.
         progress: called after every image.
 
@@ -84,18 +89,22 @@ def segment_files(
         OutputError: two images of one name; or there is a result already, or the folder cannot be used.
         PromptError: for names that the model cannot use.
         ModelError: if the model's weights are missing.
-        InputError: for ``best_layers`` on a single image.
-        MediaError: an image cannot be read.
-        PartialResultError, InterruptedRunError: after the first image; ``resume`` continues.
+        InputError: for ``best_layers`` with less than two images that can be read.
+        MediaError: no image can be read.
+        PartialResultError: images could not be read, all others are done; or the disk is full.
+        InterruptedRunError: Ctrl-C or SIGTERM, after the first image; ``resume`` continues.
     """
     settings, model = settings or SegmentSettings(), model or MatcherSettings()
     _check_names(images)
-    if best_layers and len(images) < 2:
-        raise InputError("layers are ranked by comparing images: give at least two, or name the layers")
+    usable = [path for path in images if _is_readable(path)] if best_layers else []
+    if best_layers and len(usable) < 2:
+        raise InputError(
+            "layers are ranked by comparing images: give at least two that can be read, or name the layers"
+        )
     matcher = build_matcher(model)
     encoded = encode_names(matcher, names, multi_prompt=multi_prompt)
     if best_layers:
-        ranking = scores_of(matcher, encoded, images, batch_size=settings.batch_size).ranking
+        ranking = scores_of(matcher, encoded, usable, batch_size=settings.batch_size).ranking
         settings = dataclasses.replace(settings, layers=ranking[:2])
     layout = segment_layout(output)
     identity = {
@@ -103,40 +112,53 @@ def segment_files(
         "settings": {**dataclasses.asdict(settings), "batch_size": None},
         "model": {**dataclasses.asdict(model), "multi_prompt": multi_prompt},
         "classes": list(names),
-        "input": {path.stem: fingerprint_file(path) for path in images},
+        "input": {"images": [path.stem for path in images]},
         "outputs": {name: os.path.relpath(path, layout.folder) for name, path in layout.paths.items()},
     }
     with claim(layout, identity, resume=resume, overwrite=overwrite, inputs=images) as folder:
-        items = ItemRun(
-            folder, noun="image", results="labels", parts=("total",), total=len(images), progress=progress
-        )
+        items = ImageRun(folder, images, results="labels", parts=("total",), progress=progress)
         with items.guarded():
-            if folder.finished is None:
+            remaining = items.remaining()
+            if remaining:
                 make_folder(folder.layout.paths["labels"])
-                _segment(images, names, items, matcher, encoded, settings)
-                _finish(items, identity, settings.layers or matcher.default_layers)
+                _segment(remaining, names, items, matcher, encoded, settings)
+            entries = items.entries()
+            if remaining or folder.finished is None:
+                _finish(items, entries, identity, settings.layers or matcher.default_layers)
+            items.raise_failed()
         final = folder.final
-        entries = [items.done[path.stem]["image"] for path in images]
-        return SegmentSummary(final.folder, {k: str(p) for k, p in final.paths.items()}, tuple(entries))
+        files = {name: str(path) for name, path in final.paths.items()}
+        return SegmentSummary(final.folder, files, tuple(entry["image"] for entry in entries))
 
 
 def _segment(
-    images: Sequence[Path],
+    remaining: Sequence[Path],
     names: Sequence[str],
-    items: ItemRun,
+    items: ImageRun,
     matcher: BlipMatcher,
     encoded: EncodedPrompts,
     settings: SegmentSettings,
 ) -> None:
-    """The images that are not done yet."""
-    remaining = [path for path in images if path.stem not in items.done]
-    results: Iterator[ImageClasses] = segment_images(matcher, encoded, map(read_image, remaining), settings)
-    for path in remaining:
+    """The images that are not done yet and can be read."""
+    being_read: deque[tuple[Path, str]] = deque()  # images are read a batch ahead of their results
+
+    def readable() -> Iterator[NDArray[np.uint8]]:
+        for path in remaining:
+            read = items.read(path)
+            if read is not None:
+                being_read.append((path, read[1]))
+                yield read[0]
+
+    results: Iterator[ImageClasses] = segment_images(matcher, encoded, readable(), settings)
+    while True:
         with items.timed("total"):
-            result = next(results)
+            result = next(results, None)
+            if result is None:
+                return
+            path, digest = being_read.popleft()
             name = f"{path.stem}.png"
             items.folder.note("labels", name)
-            write_bytes_atomic(items.layout.paths["labels"] / name, encode_index_png(result.labels))
+            write_bytes_atomic(items.result_path(path), encode_index_png(result.labels))
             classes = {
                 named: {
                     "match": round(float(result.gate[label]), 6),
@@ -145,23 +167,26 @@ def _segment(
                 for label, named in enumerate(names, start=1)
             }
         entry = {"image": path.name, "labels": f"labels/{name}", "classes": classes}
-        items.add(path.stem, {"name": path.stem, "image": entry})
+        items.add(path.stem, {"name": path.stem, "sha256": digest, "image": entry})
 
 
-def _finish(items: ItemRun, identity: dict[str, Any], layers: tuple[int, ...]) -> None:
+def _finish(
+    items: ImageRun, entries: list[dict[str, Any]], identity: dict[str, Any], layers: tuple[int, ...]
+) -> None:
     """The names, the record, and everything in its final place."""
     names = ("background", *identity["classes"])
     content = {
         "labels": {str(label): name for label, name in enumerate(names)},
         "layers": list(layers),
-        "images": [entry["image"] for entry in items.done.values()],
+        "images": [entry["image"] for entry in entries],
     }
     record = {
         "program": PROGRAM,
         **identity,
         "versions": versions(),
-        "frames": list(items.done.values()),
-        "folders": {"labels": [f"{name}.png" for name in items.done]},
+        "frames": entries,
+        "folders": {"labels": [f"{entry['name']}.png" for entry in entries]},
+        "failed": items.failures(),
         "timings": items.timings(),
     }
     for output, value in (("classes", content), ("run", record)):
@@ -169,6 +194,14 @@ def _finish(items: ItemRun, identity: dict[str, Any], layers: tuple[int, ...]) -
         make_folder(path.parent)
         write_text_atomic(path, json.dumps(value, indent=2) + "\n")
     items.folder.finish()
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        read_image(path)
+    except MediaError:
+        return False
+    return True
 
 
 def _check_names(images: Sequence[Path]) -> None:

@@ -20,8 +20,8 @@ class TrackSettings:
     """
 
     model: str = "classical"
-    """A tracker or backbone, see :func:`vos.trackers.registry.split_model`; or ``auto``, see
-    :func:`vos.trackers.recommend.recommend`."""
+    """A tracker, or a backbone for PerSAM over it (``vos models list``); or ``auto``, the best that is
+    installed and fast enough, which is the default of the command ``vos track``."""
     budget: float | None = None
     """Seconds per frame that the model chosen by ``auto`` may take; None: 2."""
     key_every: int | None = None
@@ -65,7 +65,7 @@ class TrackSettings:
     """How objects of reference images are found."""
     keep_states: int = 0
     """States kept of the finished run, so that it can be extended: the last one, and others before it, from
-    which a correction continues. Each takes some MiB."""
+    which a correction continues. Each takes some MiB. The command ``vos track`` keeps one by default."""
     checkpoint_every: int = 25
     """Frames between two checkpoints from which an interrupted run can be resumed."""
 

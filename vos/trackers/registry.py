@@ -256,7 +256,7 @@ def tracker_settings(name: str, settings: Mapping[str, Any]) -> Any:
         return load(TRACKERS[name].settings)(settings)
     except SettingsError as error:
         raise SettingsError(
-            f"tracker {name}: {error} (the recipe or --tracker settings may be for another tracker)"
+            f"tracker {name}: {error} (these may be settings of another tracker: name it with --model)"
         ) from error
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import transformers as tf
 
 from vos.detectors.attention.preprocess import image_to_canvas
 from vos.detectors.attention.registry import build_language_model
@@ -62,8 +64,29 @@ def test_a_damaged_checkpoint_is_refused(attention_golden, tmp_path: Path):
 
 def test_a_folder_that_is_not_there(tmp_path: Path):
     """It is called that, not a failure to reach the network."""
-    with pytest.raises(ModelError, match=r"no such folder.*hf download"):
+    with pytest.raises(ModelError, match=r"there is no folder.*hf download"):
         build_language_model("blip", checkpoint=tmp_path / "none")
+
+
+@pytest.mark.parametrize("name", ["blip", "vlm"])
+def test_what_is_missing_in_a_folder(name: str, tmp_path: Path):
+    """One line names the file that is not there and what to fetch, and no class of ours or of a library."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "half").mkdir()
+    tf.BertModel(tf.BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1)).save_pretrained(
+        tmp_path / "other"
+    )
+    (tmp_path / "half" / "config.json").write_text((tmp_path / "other" / "config.json").read_text())
+    cases = {
+        "empty": "the folder .* holds no model: it has no config.json",
+        "half": "the folder .* holds no weights: it has no model.safetensors",
+        "other/model.safetensors": "is a file; the model is a folder",
+        "other": "is of another kind",
+    }
+    for place, message in cases.items():
+        with pytest.raises(ModelError, match=rf"{message}.*hf download .*--detector-weights DIR") as error:
+            build_language_model(name, checkpoint=tmp_path / place)
+        assert not re.search(r"\n|Auto|BlipFor|<class", str(error.value))
 
 
 def test_a_language_model_folder_comes_back_as_saved(tmp_path: Path):

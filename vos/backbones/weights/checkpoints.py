@@ -35,6 +35,11 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
     try:
         with path.open("rb") as file:
             head = file.read(9)
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"cannot read checkpoint {path}: there is no such file; `vos models list` shows what "
+            "`vos models download NAME` can fetch"
+        ) from error
     except OSError as error:
         raise ModelError(f"cannot read checkpoint {path}: {error.strerror or error}") from error
     if kind := _kind(head):

@@ -29,17 +29,31 @@ def load_pretrained(
             )
             processor = processor_class.from_pretrained(str(checkpoint), local_files_only=True)
     except (OSError, ValueError, KeyError, AttributeError, RuntimeError, SafetensorError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(". ")
-        if isinstance(error, OSError) and not Path(checkpoint).exists():
-            reason = "there is no such folder, and no model of that name in the local Hugging Face cache"
-        raise ModelError(f"no usable {model_class.__name__} at {checkpoint}: {reason}. {hint}") from error
+        raise ModelError(f"{_what_is_wrong(checkpoint, error)}. {hint}") from error
     absent = sorted(info["missing_keys"])
     if absent:
         raise ModelError(
-            f"{checkpoint} is not a {model_class.__name__}: it lacks {len(absent)} weights, "
+            f"the model in {checkpoint} is of another kind, or not whole: it lacks {len(absent)} weights, "
             f"such as {absent[0]}. {hint}"
         )
     return model, processor
+
+
+def _what_is_wrong(checkpoint: str | Path, error: Exception) -> str:
+    """Why there is no model, in the words of the user; the library's own where nothing is known."""
+    place = Path(checkpoint)
+    if isinstance(error, OSError) and not place.exists():
+        return f"there is no folder {checkpoint}, and no model of that name in the local Hugging Face cache"
+    if place.is_file():
+        return f"{checkpoint} is a file; the model is a folder with config.json and model.safetensors"
+    if place.is_dir() and not (place / "config.json").is_file():
+        return f"the folder {checkpoint} holds no model: it has no config.json"
+    if place.is_dir() and not any((*place.glob("*.safetensors"), *place.glob("*.bin"))):
+        return f"the folder {checkpoint} holds no weights: it has no model.safetensors"
+    reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(". ")
+    if reason.startswith("Unrecognized configuration class"):
+        return f"the model in {checkpoint} is of another kind"
+    return f"cannot read the model in {checkpoint}: {reason}"
 
 
 @contextlib.contextmanager

@@ -1,0 +1,97 @@
+"""A run over image files: one that cannot be read costs nothing but itself, and is an error at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import MediaError, PartialResultError
+from ..video.images import decode_image, read_bytes
+from .fingerprint import fingerprint_file
+from .folder import RunFolder
+from .runner import ItemRun
+
+logger = logging.getLogger(__name__)
+
+SHOWN = 3
+"""So many failed images are named in an error; ``run.json`` names all."""
+
+
+class ImageRun(ItemRun):
+    """An :class:`~vos.runs.runner.ItemRun` whose items are images, each with a PNG among its results.
+
+    What is recorded of an image has its ``sha256``, that of the file.
+    """
+
+    def __init__(self, folder: RunFolder, images: Sequence[Path], **options: Any) -> None:
+        super().__init__(folder, noun="image", total=len(images), **options)
+        self.images = images
+        self.failed: dict[Path, str] = {}
+        """Images that cannot be read -> why."""
+
+    def result_path(self, image: Path) -> Path:
+        """Where the PNG of an image goes."""
+        return self.layout.paths[self.results] / f"{image.stem}.png"
+
+    def remaining(self) -> list[Path]:
+        """Images without a result, or that have changed since."""
+        return [path for path in self.images if not self._is_done(path)]
+
+    def _is_done(self, path: Path) -> bool:
+        entry = self.done.get(path.stem)
+        if entry is None:
+            return False
+        with contextlib.suppress(MediaError):
+            if fingerprint_file(path)["sha256"] == entry["sha256"] and self.result_path(path).is_file():
+                return True
+        del self.done[path.stem]
+        return False
+
+    def read(self, path: Path) -> tuple[NDArray[np.uint8], str] | None:
+        """(H, W, 3) uint8 RGB and the SHA-256 of the file; None, with a warning, where it cannot be read."""
+        try:
+            data = read_bytes(path)
+            return decode_image(data, path), hashlib.sha256(data).hexdigest()
+        except MediaError as error:
+            logger.warning("%s; going on with the other images", error)
+            self.failed[path] = str(error)
+            return None
+
+    def entries(self) -> list[dict[str, Any]]:
+        """What is recorded of the images that are done, in their order.
+
+        Raises:
+            MediaError: if none is.
+        """
+        if not self.done:
+            first = next(iter(self.failed.values()))
+            more = f"; none of the {len(self.failed)} images can be used" if len(self.failed) > 1 else ""
+            raise MediaError(f"{first}{more}")
+        return [self.done[path.stem] for path in self.images if path.stem in self.done]
+
+    def failures(self) -> dict[str, str]:
+        """For the record: path -> why it could not be read."""
+        return {str(path): reason for path, reason in self.failed.items()}
+
+    def raise_failed(self) -> None:
+        """Once all others are in their final place, the images that could not be read are an error.
+
+        Raises:
+            PartialResultError: if there are any.
+        """
+        if not self.failed:
+            return
+        reasons = list(self.failed.values())
+        more = f"; and {len(reasons) - SHOWN} more, see run.json" if len(reasons) > SHOWN else ""
+        raise PartialResultError(
+            f"{len(reasons)} of {len(self.images)} images could not be used: "
+            f"{'; '.join(reasons[:SHOWN])}{more}. {self.counted()} done, in {self.folder.final.folder}; "
+            "the same command with --resume tries the rest again"
+        )
