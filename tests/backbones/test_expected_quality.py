@@ -82,6 +82,7 @@ def test_better_signals_never_lower_the_expectation(name: str, kind: str) -> Non
         values = [model({**middle, signal: value}) for value in np.linspace(0, 1, 5) * 2 * middle[signal]]
         assert values == sorted(values)
         assert 0 <= values[0] <= values[-1] <= 1
+        assert values[0] < values[-1] or signal in ("depth", "contrast"), f"{signal} counts for nothing"
 
 
 def test_an_empty_mask_has_no_quality() -> None:

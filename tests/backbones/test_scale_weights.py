@@ -70,6 +70,7 @@ def test_extreme_logits_stay_finite() -> None:
         fit = fit_scale_weights(logits * 1e4, truth, steps=20)
         assert bool(torch.isfinite(fit.weights).all())
         assert bool(torch.isfinite(fit.losses).all())
+        assert float(fit.weights.sum()) == pytest.approx(1)
 
 
 def test_mix_by_hand() -> None:

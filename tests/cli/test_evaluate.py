@@ -51,8 +51,9 @@ def test_json_and_csv_files(data: Path) -> None:
     document = json.loads((data / "scores.json").read_text())
     assert document["global"]["J-Mean"] == 0.5
     assert document["per_sequence"][0]["frames"] == [1, 2, 3]
-    assert (data / "csv/global_results-dev.csv").exists()
-    assert (data / "csv/per-sequence_results-dev.csv").exists()
+    mean = (data / "csv/global_results-dev.csv").read_text().splitlines()[1]
+    assert mean.split(",")[1] == "0.500"
+    assert "ball_1,0.500," in (data / "csv/per-sequence_results-dev.csv").read_text()
 
 
 def test_json_on_stdout_is_alone_there(data: Path) -> None:

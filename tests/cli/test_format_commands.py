@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -165,8 +166,14 @@ def test_track_writes_any_format(clip: Scene, tmp_path: Path) -> None:
     vos(*arguments, "--write", "labelme", "--write", "csv", "-q")
     shapes = json.loads((out / "labelme" / "00000.json").read_text())["shapes"]
     assert [(s["label"], s["group_id"]) for s in shapes] == [("dog", 1)]
-    assert (out / "objects.csv").is_file()
-    assert (out / "annotations.json").is_file()
+    areas = [int((np.asarray(mask) == 1).sum()) for mask in masks_in(out / "masks")]
+    with (out / "objects.csv").open() as file:
+        rows = [(row["frame"], row["id"], row["label"], row["area"]) for row in csv.DictReader(file)]
+    assert rows == [(str(n), "1", "dog", str(area or "")) for n, area in enumerate(areas)]
+    names = {
+        category["name"] for category in json.loads((out / "annotations.json").read_text())["categories"]
+    }
+    assert names == {"dog"}
     record = json.loads((out / "run.json").read_text())
     assert record["folders"]["labelme"] == [f"{n:05d}.json" for n in range(4)]
     result = vos(

@@ -15,8 +15,11 @@ from vos_cli.main import cli
 
 from vos.errors import InputError
 from vos.runs.mjpeg import MjpegServer
+from vos.runs.preview import draw_grid
+from vos.video.live import open_live
 
 DEVICE = "device:lavfi:testsrc=size=96x64:rate=10:duration=0.6"
+ONE_FRAME = "device:lavfi:testsrc=size=96x64:rate=10:duration=0.1"
 
 
 def test_it_tracks_until_the_source_ends() -> None:
@@ -32,9 +35,11 @@ def test_it_tracks_until_the_source_ends() -> None:
 def test_the_first_frame_as_a_picture(tmp_path: Path) -> None:
     """With coordinates, to find prompts by."""
     path = tmp_path / "first.png"
-    result = CliRunner().invoke(cli, ["live", DEVICE, "--snapshot", str(path)])
+    result = CliRunner().invoke(cli, ["live", ONE_FRAME, "--snapshot", str(path)])
     assert result.exit_code == 0, result.stderr
-    assert Image.open(path).width >= 96
+    with open_live(ONE_FRAME) as source:
+        (first,) = (frame.image for frame in source)
+    assert np.array_equal(np.asarray(Image.open(path)), draw_grid(first))
 
 
 def test_a_prompt_for_a_later_frame_is_refused() -> None:

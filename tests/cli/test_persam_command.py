@@ -440,9 +440,14 @@ def test_images_of_extreme_shapes(given: Path, tmp_path: Path, model: str) -> No
     }[model]
     result = run(given, tmp_path / "out", photos, mask=tmp_path / "all.png", more=("--objects", "3", *more))
     assert result.exit_code == 0, result.output
-    for entry in json.loads((tmp_path / "out/run.json").read_text())["frames"]:
+    entries = json.loads((tmp_path / "out/run.json").read_text())["frames"]
+    assert {entry["name"] for entry in entries} == {"dot", "thin", "tall", "whole"}
+    for entry in entries:
         with Image.open(photos / f"{entry['name']}.png") as image:
-            assert labels(tmp_path / "out/masks" / f"{entry['name']}.png").shape == image.size[::-1]
+            found = labels(tmp_path / "out/masks" / f"{entry['name']}.png")
+            assert found.shape == image.size[::-1]
+        areas = {number: instance["area"] for number, instance in entry["objects"].items()}
+        assert areas == {str(k): (found == k).sum() for k in range(1, len(areas) + 1)}
         assert all(0 <= instance["score"] <= 1 for instance in entry["objects"].values())
 
 

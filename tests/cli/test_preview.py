@@ -102,12 +102,16 @@ def test_preview(frames: Path, clip: Scene, tmp_path: Path) -> None:
 
 
 def test_preview_of_a_box(frames: Path, clip: Scene, tmp_path: Path) -> None:
-    """A box becomes a mask inside it."""
-    rows, columns = np.nonzero(clip.labels[0] == 1)
-    box = f"7:{columns.min()},{rows.min()},{columns.max()},{rows.max()}"
-    done = run("preview", frames, "--box", box, "-o", tmp_path / "p.jpg", "--json")
+    """A box becomes a mask inside it: that of the object."""
+    truth = clip.labels[0] == 1
+    box = "7:" + ",".join(map(str, clip.boxes[0][1]))
+    done = run("preview", frames, "--box", box, "-o", tmp_path / "p.png", "--json")
     assert done.exit_code == 0, done.output
-    assert list(json.loads(done.stdout)["objects"]) == ["7"]
+    shown = json.loads(done.stdout)["objects"]
+    assert list(shown) == ["7"]
+    assert shown["7"]["area"] == pytest.approx(truth.sum(), rel=0.05)
+    changed = (picture(tmp_path / "p.png") != clip.frames[0].image).any(axis=2)
+    assert changed[truth].mean() > 0.95
 
 
 def test_pictures_of_scaled_frames(frames: Path, tmp_path: Path) -> None:

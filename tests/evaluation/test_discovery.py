@@ -51,6 +51,7 @@ def test_perfect(truth: Path, tmp_path: Path) -> None:
         assert (score.ar, score.ar50, score.ar75, score.ap, score.ap50, score.ap75) == (1,) * 6
     assert (score.images, score.images_without_result, score.objects, score.detections) == (2, 0, 3, 3)
     assert "100.0" in score.table()
+    assert "without a result" not in score.table()
 
 
 def test_recall_by_threshold(truth: Path, tmp_path: Path) -> None:
@@ -110,6 +111,8 @@ def broken(content: dict[str, Any], what: str) -> dict[str, Any]:
         content["annotations"][0]["segmentation"]["size"] = [20, 120]
     elif what == "form":
         del content["images"]
+    elif what == "no image":
+        del content["annotations"][0]["image_id"]
     return content
 
 
@@ -121,6 +124,7 @@ def broken(content: dict[str, Any], what: str) -> dict[str, Any]:
         ("strangers", "no image in common"),
         ("size", "120x20 pixels"),
         ("form", "not a COCO file"),
+        ("no image", "not a COCO file.*image_id"),
     ],
 )
 def test_mistakes(truth: Path, tmp_path: Path, what: str, message: str) -> None:

@@ -14,6 +14,7 @@ from vos import formats
 from vos.errors import FormatError, OutputError
 from vos.formats.importing import factor
 from vos.formats.reading import BoxPrompt
+from vos.prompting.parsing import load_prompts
 
 SIZE = (29, 37)
 
@@ -69,8 +70,6 @@ def test_one_factor(size: tuple[int, int], wanted: tuple[int, int]) -> None:
 
 def test_import_writes_masks_prompts_and_a_record(tmp_path: Path) -> None:
     """Index PNGs with the video's names; boxes as a prompt file that the tracker reads."""
-    from vos.prompting.parsing import load_prompts
-
     given = annotations_of(hard_clip(2), names={1: "dog"}, stems=["b", "d"])
     given.boxes.append(BoxPrompt(0, "b", 9, (-3, 2, 50, 8)))
     matched = formats.match_to_video(given, ["b", "c", "d"], SIZE)
@@ -85,6 +84,18 @@ def test_import_writes_masks_prompts_and_a_record(tmp_path: Path) -> None:
     assert target.object_id == 9
     assert target.prompt.box is not None
     assert target.prompt.box.tolist() == [0, 2, 36, 8]
+
+
+def test_boxes_of_one_pixel_are_points(tmp_path: Path) -> None:
+    """A prompt's box is at least two pixels wide and high; what is written can be read."""
+    given = annotations_of([np.zeros(SIZE, np.uint8)])
+    given.boxes += [BoxPrompt(0, "00000", k, box) for k, box in ((1, (5, 2, 5, 8)), (2, (-4, 3, 0, 3)))]
+    formats.import_masks(formats.match_to_video(given, ["00000"], SIZE), tmp_path / "out")
+    targets = load_prompts(prompt_files=[tmp_path / "out" / "prompts.json"])
+    assert [(target.object_id, target.prompt.points.tolist()) for target in targets] == [
+        (1, [[5, 5]]),
+        (2, [[0, 3]]),
+    ]
 
 
 def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:

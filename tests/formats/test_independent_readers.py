@@ -10,8 +10,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from annotated_clips import annotations_of, hard_clip
@@ -62,11 +64,15 @@ def write(name: str, folder: Path, pictures: bool = False, **options: object) ->
 
 
 def check(
-    found: list[tuple[int, int, str, np.ndarray]], *, ids: bool = True, categories: bool = True
+    found: list[tuple[int, int, str, np.ndarray]],
+    *,
+    ids: bool = True,
+    categories: bool = True,
+    shape: Callable[[np.ndarray], np.ndarray] = np.asarray,
 ) -> None:
-    """The same masks with the same ids and categories in the same frames, and no others."""
+    """The shapes of the same masks with the same ids and categories in the same frames, and no others."""
     wanted = {
-        (frame, k if ids else 0, NAMES[k] if categories else "", (labels == k).tobytes())
+        (frame, k if ids else 0, NAMES[k] if categories else "", shape(labels == k).tobytes())
         for frame, labels in enumerate(hard_clip())
         for k in object_ids(labels)
     }
@@ -126,8 +132,11 @@ def test_what_datumaro_writes(kind: str, name: str, place: str, tmp_path: Path) 
 def test_what_the_sdks_encode(tmp_path: Path) -> None:
     """Brush masks of label_studio_sdk and run lengths of cvat_sdk decode to the same masks."""
     np.save(tmp_path / "labels.npy", np.stack(hard_clip()))
-    text = run("label_studio_sdk", "write_encodings", tmp_path / "labels.npy")
-    for frame, number, brush, cvat in json.loads(text):
+    encoded = json.loads(run("label_studio_sdk", "write_encodings", tmp_path / "labels.npy"))
+    assert [(frame, number) for frame, number, *_ in encoded] == [
+        (frame, k) for frame, labels in enumerate(hard_clip()) for k in object_ids(labels)
+    ]
+    for frame, number, brush, cvat in encoded:
         mask = hard_clip()[frame] == number
         assert np.array_equal(decode_brush(brush, (29, 37)), mask)
         *runs, x0, y0, x1, y1 = cvat
@@ -215,17 +224,32 @@ def test_cvat_sdk(name: str, tmp_path: Path) -> None:
     check(ask("cvat_sdk", "read_cvat", path))
 
 
-@pytest.mark.parametrize("name", ["label-studio", "label-studio-video"])
-def test_label_studio_sdk(name: str, tmp_path: Path) -> None:
+def test_label_studio_sdk(tmp_path: Path) -> None:
     """Tasks are valid, and brush masks decode to ours."""
-    found = ask("label_studio_sdk", "read_label_studio", write(name, tmp_path))
-    if name == "label-studio":
-        check(found)
+    check(ask("label_studio_sdk", "read_label_studio", write("label-studio", tmp_path)))
 
 
-def test_label_studio_vectors(tmp_path: Path) -> None:
-    """Outlines in video are valid."""
-    ask("label_studio_sdk", "read_label_studio", write("label-studio-video", tmp_path, shape="vector"))
+def bounding_box(mask: np.ndarray) -> np.ndarray:
+    """The mask of its box."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    found = np.zeros_like(mask)
+    found[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+    return found
+
+
+def outer_outline(mask: np.ndarray) -> np.ndarray:
+    """The mask of its largest piece, without holes."""
+    _, pieces, facts, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    largest = (pieces == 1 + facts[1:, cv2.CC_STAT_AREA].argmax()).astype(np.uint8)
+    contours, _ = cv2.findContours(largest, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return cv2.drawContours(np.zeros_like(largest), contours, -1, 1, cv2.FILLED).astype(bool)
+
+
+@pytest.mark.parametrize(("shape", "expected"), [("box", bounding_box), ("vector", outer_outline)])
+def test_label_studio_video(shape: str, expected: Callable[[np.ndarray], np.ndarray], tmp_path: Path) -> None:
+    """The task is valid, and its boxes or outlines are those of our masks in every frame."""
+    path = write("label-studio-video", tmp_path, shape=shape)
+    check(ask("label_studio_sdk", "read_label_studio", path), shape=expected)
 
 
 def test_darwin(tmp_path: Path) -> None:

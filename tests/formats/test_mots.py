@@ -9,6 +9,7 @@ import pytest
 from annotated_clips import annotations_of, labels_by_index
 
 from vos import formats
+from vos.errors import FormatError
 
 LABELS = [np.zeros((6, 8), np.uint8) for _ in range(3)]
 for number, labels in enumerate(LABELS):
@@ -20,13 +21,24 @@ for number, labels in enumerate(LABELS):
 )
 def test_text(tmp_path: Path, variant: str, place: str, first: int) -> None:
     """KITTI counts frames from 0, MOTSChallenge from 1; both are read back as they were."""
-    formats.write(annotations_of(LABELS), tmp_path / "set", "mots-txt", options={"variant": variant})
+    given = annotations_of(LABELS, names={2: "person"})
+    formats.write(given, tmp_path / "set", "mots-txt", options={"variant": variant})
     lines = (tmp_path / "set" / place).read_text().splitlines()
     assert [int(line.split(" ")[0]) for line in lines] == [first, first + 1, first + 2]
-    assert lines[0].split(" ")[3:5] == ["6", "8"]
+    assert lines[0].split(" ")[1:5] == ["2002", "2", "6", "8"]
     found = labels_by_index(formats.read(tmp_path / "set", "mots-txt"))
     assert sorted(found) == [0, 1, 2]
     assert all(np.array_equal(found[n], labels) for n, labels in enumerate(LABELS))
+
+
+def test_a_line_that_is_none(tmp_path: Path) -> None:
+    """It is named by its number, which counts from 1."""
+    formats.write(annotations_of(LABELS), tmp_path, "mots-txt", options={"variant": "kitti"})
+    path = tmp_path / "instances_txt" / "clip.txt"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], lines[1][:9]]))
+    with pytest.raises(FormatError, match="line 2 has 4 fields"):
+        formats.read(path, "mots-txt")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -158,7 +159,7 @@ def test_simplified_outlines_are_counted(name: str, options: dict[str, str], tmp
 
 
 def test_simplified_outlines_of_video_regions(tmp_path: Path) -> None:
-    """Label Studio's video vectors have fewer points."""
+    """Label Studio's video vectors have fewer points, which stay within the distance."""
     labels = np.zeros((60, 80), np.uint8)
     cv2.circle(labels, (30, 28), 21, 1, -1)
     sizes = []
@@ -167,6 +168,13 @@ def test_simplified_outlines_of_video_regions(tmp_path: Path) -> None:
         options = {"shape": "vector", "epsilon": epsilon}
         formats.write(annotations_of([labels]), path, "label-studio-video", options=options)
         sizes.append((path / "tasks.json").stat().st_size)
+        (task,) = json.loads((path / "tasks.json").read_text())
+        (region,) = task["predictions"][0]["result"]
+        (key,) = region["value"]["sequence"]
+        points = [[v["x"] * 80 / 100 - 0.5, v["y"] * 60 / 100 - 0.5] for v in key["vertices"]]
+        drawn = cv2.fillPoly(np.zeros_like(labels), [np.round(points).astype(np.int32)], 1)
+        around = np.ones((5, 5) if epsilon else (1, 1), np.uint8)
+        assert not (drawn & ~cv2.dilate(labels, around) | cv2.erode(labels, around) & ~drawn).any()
     assert sizes[1] < sizes[0] / 2
 
 

@@ -89,6 +89,19 @@ def test_undo_of_an_anchor_restores_what_was_shown(project: Project) -> None:
     project.redo()
     assert masks(project, 1) == corrected
     assert pending_jobs(project) == []
+    assert project.redo() == []
+    project.undo()
+    assert masks(project, 1) == before
+
+
+def test_masks_outlive_the_undo_of_their_objects_making(project: Project) -> None:
+    """The object is there without its name."""
+    project.add_object("three")
+    (making,) = [event.id for event in project.events() if event.payload.get("name") == "three"]
+    project.anchor(CLIP, 4, 3, square(1, 1))
+    project.undo(making)
+    assert (project.state.visible, project.state.objects[3].name) == ((1, 2, 3), "")
+    np.testing.assert_array_equal(project.frame(CLIP, 4).mask(3), square(1, 1))
 
 
 def test_accepted_frames_are_locked_and_make_nothing_stale(project: Project) -> None:

@@ -197,6 +197,20 @@ def test_a_moved_video_and_a_later_version_say_what_to_do(folder: Path) -> None:
         Project.open(folder / "project")
 
 
+def test_a_video_that_only_one_copy_has_is_added(folder: Path) -> None:
+    """With the path to where it lies, and its masks."""
+    write_images(scene("still", num_frames=3, size=(24, 32)), folder / "second")
+    with Project.open(folder / "copy", annotator="ben") as ben:
+        ben.add_video(folder / "second")
+        ben.anchor("second", 1, 2, square(7, 7))
+    merge(folder / "project", folder / "copy")
+    with Project.open(folder / "project", annotator="anna") as anna:
+        assert list(anna.videos) == [CLIP, "second"]
+        with anna.open_video("second") as video:
+            assert len(list(video)) == 3
+        np.testing.assert_array_equal(anna.frame("second", 1).mask(2), square(7, 7))
+
+
 def test_other_videos_under_one_key_are_refused(folder: Path) -> None:
     """Their masks would be of something else; nothing is merged, and the message names the key."""
     for place, name in (("project", "one"), ("copy", "two")):

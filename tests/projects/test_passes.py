@@ -120,9 +120,21 @@ def test_damaged_or_deleted_passes_are_run_again(project: Project) -> None:
 
 
 def test_old_passes_make_room(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The newest stays."""
-    monkeypatch.setattr(passes_module, "LIMIT", 1)
+    """What was used last stays as long as it fits."""
     counted = Counted()
+    track_project(project, engine=counted.engine)
+    (kept,) = (project.folder / PASSES).iterdir()
+    unused = kept.with_name(f"unused{passes_module.SUFFIX}")
+    shutil.copy(kept, unused)
+    os.utime(unused, (0, 0))
+    monkeypatch.setattr(passes_module, "LIMIT", 3 * kept.stat().st_size)
+    project.anchor(CLIP, 6, 1, square(6, 9))
+    track_project(project, engine=counted.engine)
+    left = set((project.folder / PASSES).iterdir())
+    assert kept in left
+    assert unused not in left
+    monkeypatch.setattr(passes_module, "LIMIT", 1)
+    project.anchor(CLIP, 6, 1, square(5, 9))
     track_project(project, engine=counted.engine)
     assert list((project.folder / PASSES).iterdir()) == []
 
@@ -157,7 +169,7 @@ def test_a_short_interval_whose_sides_disagree_is_tracked(tmp_path: Path) -> Non
         event, *_ = track_project(project, engine=counted.engine, progress=done.append)
         assert event.payload["filled"] is False
         assert counted.frames("step")[:8] == [1, 2, 3, 4, 4, 3, 2, 1]
-        assert max(report.done for report in done if report.job.last == 4) == 8
+        assert [(report.done, report.total) for report in done if report.job.last == 4][-1] == (8, 8)
         assert all(not outcome.differs for outcome in replay(project, engine=counted.engine))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -15,13 +17,15 @@ from vos.projects import (
     accept_confident,
     doubt,
     review_queue,
+    track_project,
 )
 from vos.projects.benefit import APART
 from vos.projects.queue import distance_signal, parse_threshold, queue_weights
 from vos.projects.signals import SIGNALS, ColourObserver, mask_signals
 from vos.results import FrameResult
+from vos.testing import scene, write_images
 
-from .drifting import CLIP, square
+from .drifting import CLIP, drifting, square
 
 
 def test_every_signal_has_a_weight_and_a_reason() -> None:
@@ -117,6 +121,19 @@ def test_what_the_queue_does_not_doubt_is_accepted_in_bulk(project: Project) -> 
     assert project.state.track(CLIP, 1).state(1) == FrameState.TRACKED
 
 
+def test_one_of_two_videos_is_reviewed(project: Project, tmp_path: Path) -> None:
+    """The other is neither in its queue nor accepted with it."""
+    write_images(scene("still", num_frames=3, size=(24, 32)), tmp_path / "other")
+    project.add_video(tmp_path / "other")
+    project.anchor("other", 0, 1, square(4, 4))
+    track_project(project, "other", engine=drifting())
+    assert {item.video for item in review_queue(project).items} == {CLIP, "other"}
+    assert {item.video for item in review_queue(project, "other").items} == {"other"}
+    events = accept_confident(project, 1.0, "other")
+    assert [event.payload["video"] for event in events] == ["other"]
+    assert {event.payload["video"] for event in accept_confident(project, 1.0)} == {CLIP}
+
+
 def test_thresholds() -> None:
     """One form is understood."""
     assert parse_threshold("u < 0.1") == 0.1
@@ -129,6 +146,16 @@ def test_a_shape_is_compared_where_it_has_moved_to() -> None:
     """A jump is not a change of shape."""
     signals = mask_signals(0, [(square(4, 2), 0.9), (square(4, 14), 0.9)])
     assert set(signals) == {"jump"}
+
+
+def test_the_change_of_shape_is_one_minus_iou() -> None:
+    """A square of 100 pixels that becomes a ring of 64."""
+    ring = square(4, 4, 10) & ~square(6, 6, 6)
+    found = mask_signals(0, [(square(4, 4, 10), 0.9), (ring, 0.9)])["shape"]
+    ramp = SIGNALS["shape"].ramp
+    assert ramp is not None
+    assert found == {1: pytest.approx(ramp(0.36), abs=1e-3)}
+    assert 0 < found[1] < 1
 
 
 def test_crumbs_are_no_pieces() -> None:

@@ -33,8 +33,8 @@ def test_frames_are_read_as_they_come() -> None:
             seen.append(frame.index)
             yield frame.image
 
-    for result in vos.track(camera(), vos.mask_targets(CLIP.labels[0]), tracker=ScriptedTracker(CLIP)):
-        assert seen[-1] == result.frame_index
+    results = vos.track(camera(), vos.mask_targets(CLIP.labels[0]), tracker=ScriptedTracker(CLIP))
+    assert [(result.frame_index, seen[-1]) for result in results] == [(k, k) for k in range(6)]
 
 
 def test_a_path_is_opened(tmp_path: Path) -> None:

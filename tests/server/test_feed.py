@@ -84,13 +84,18 @@ def test_who_falls_behind_starts_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nobody_listens_before_and_after() -> None:
-    """Publishing is no error then."""
+    """Publishing is no error then, and who listens between gets nothing of it."""
     feed = Feed()
-    feed.publish("event", {})
+    feed.publish("event", {"counter": 1})
 
-    async def scenario() -> None:
+    async def scenario() -> list[bytes]:
         feed.attach()
+        with feed.subscription() as queue:
+            feed.publish("event", {"counter": 2})
+            feed.close()
+            return [item async for item in feed.follow(queue, [])]
 
-    run(scenario())
-    feed.publish("event", {})
+    found = [parsed(item) for item in run(scenario())]
+    assert found == [("event", {"counter": 2}, None), ("bye", {}, None)]
+    feed.publish("event", {"counter": 3})
     feed.close()

@@ -45,7 +45,9 @@ def test_both_ends_count_alike(clip: Scene) -> None:
     """Backward in time the same masks come out."""
     forth = list(fill_gap(clip.frames[2:8], known(clip, 2), known(clip, 7)))
     back = list(fill_gap(clip.frames[7:1:-1], known(clip, 7), known(clip, 2)))
+    assert [f.result.frame_index for f in back] == [6, 5, 4, 3]
     for one, two in zip(forth, back[::-1], strict=True):
+        assert one.result.ids == two.result.ids == (1, 2)
         assert np.mean(one.result.labels != two.result.labels) < 0.002
 
 
@@ -71,6 +73,7 @@ def test_confidence_falls_where_sides_disagree(clip: Scene) -> None:
     wrong = FrameResult(7, np.roll(clip.labels[7], 40, axis=0), {1: 0.9, 2: 0.9})
     good = list(fill_gap(clip.frames[2:8], known(clip, 2), known(clip, 7)))
     bad = list(fill_gap(clip.frames[2:8], known(clip, 2), wrong))
+    assert len(good) == 4
     for one, other in zip(good, bad, strict=True):
         assert other.result.confidence[2] < one.result.confidence[2]
         assert other.agreement[2] < one.agreement[2]

@@ -115,10 +115,13 @@ def test_grey_is_grey(clip: Clip) -> None:
 def test_images_are_plain_arrays(clip: Clip, name: str) -> None:
     """Every frame is a contiguous, writeable (H, W, 3) uint8 array of the size in the info."""
     video = open_video(clip(name))
-    for frame in video:
+    frames = list(video)
+    assert len(frames) == 30
+    for frame in frames:
         assert frame.image.flags.c_contiguous
         assert frame.image.flags.writeable
-        assert frame.size == (video.info.height, video.info.width)
+        assert frame.image.dtype == np.uint8
+        assert frame.image.shape == (video.info.height, video.info.width, 3)
 
 
 def test_frames_outlive_their_reader(clip: Clip) -> None:

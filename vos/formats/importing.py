@@ -200,11 +200,12 @@ def import_masks(
 def _prompts(boxes: Sequence[BoxPrompt], names: Mapping[int, str]) -> dict[str, Any]:
     targets = []
     for prompt in sorted(boxes, key=lambda p: (p.frame_index, p.object_id)):
-        target: dict[str, Any] = {
-            "id": prompt.object_id,
-            "frame": prompt.frame_index,
-            "box": list(prompt.box),
-        }
+        x0, y0, x1, y1 = prompt.box
+        target: dict[str, Any] = {"id": prompt.object_id, "frame": prompt.frame_index}
+        if x0 == x1 or y0 == y1:  # too thin for the box of a prompt
+            target["points"] = [[(x0 + x1) // 2, (y0 + y1) // 2]]
+        else:
+            target["box"] = list(prompt.box)
         name = plain_name(names.get(prompt.object_id, ""))
         targets.append(target | ({"name": name} if name else {}))
     return {"version": 1, "targets": targets}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import math
+import numpy as np
 
 from ..documents import shown
 from ..errors import PromptError
 from ..results import MAX_OBJECTS
+
+_LARGEST = float(np.finfo(np.float32).max)
+"""What is larger would be infinite in a prompt."""
 
 
 def split_flag(text: str, form: str) -> tuple[int, list[str]]:
@@ -57,7 +60,7 @@ def coordinate(value: object, where: str) -> float:
         number = float(value)
     except (ValueError, OverflowError):
         raise PromptError(f"coordinate {shown(value)} {where} is not a number") from None
-    if not math.isfinite(number) or number < 0:
+    if not 0 <= number <= _LARGEST:
         raise PromptError(
             f"coordinate {shown(value)} {where} is outside the image; the upper left pixel is 0,0"
         )

@@ -122,4 +122,6 @@ def test_nothing_is_outside_the_box(backbone: Backbone, features: FrameFeatures)
     outside = np.ones((HEIGHT, WIDTH), bool)
     outside[15:46, 25:46] = False
     found = backbone.decode(features, [Prompt(box=box), Prompt(box=box, mask=OBJECT)])
-    assert not (found.logits.numpy() > 0)[:, :, outside].any()
+    masks = found.logits.numpy() > 0
+    assert not masks[:, :, outside].any()
+    assert ((masks & OBJECT)[:, :, ~outside].sum(axis=2) > 0.5 * (OBJECT & ~outside).sum()).any(axis=1).all()

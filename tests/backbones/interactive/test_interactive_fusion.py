@@ -85,6 +85,7 @@ def test_a_smaller_and_a_larger_candidate() -> None:
     first, smaller, larger = (candidate for candidate, _ in found)
     assert not (smaller & ~first).any()
     assert not (first & ~larger).any()
+    assert 0 < smaller.sum() < larger.sum()
 
 
 def test_constraints_hold_against_all_logits_of() -> None:
@@ -92,14 +93,15 @@ def test_constraints_hold_against_all_logits_of() -> None:
     everywhere = logits_of(np.ones_like(mask), 8.0)
     outside = np.ones_like(mask)
     outside[18:72, 28:92] = False
-    for found, _ in fuse(crop, Prompt(box=BOX), everywhere, FusionSettings()):
-        assert not found[outside].any()
-    for found, _ in fuse(crop, click((45, 45, 1), (75, 60, 0)), everywhere, FusionSettings()):
-        assert found[45, 45]
-        assert not found[60, 75]
+    boxed = [found for found, _ in fuse(crop, Prompt(box=BOX), everywhere, FusionSettings())]
+    assert [(found[45, 45], found[outside].any()) for found in boxed] == [(True, False)] * 3
+    clicks = click((45, 45, 1), (75, 60, 0))
+    clicked = [found for found, _ in fuse(crop, clicks, everywhere, FusionSettings())]
+    assert [(found[45, 45], found[60, 75]) for found in clicked] == [(True, False)] * 3
     nowhere = logits_of(np.zeros_like(mask), 8.0)
     for prompt in (Prompt(box=BOX), click((45, 45, 1))):
-        assert all(found.any() for found, _ in fuse(crop, prompt, nowhere, FusionSettings(point_bias=-9)))
+        found = [mask.any() for mask, _ in fuse(crop, prompt, nowhere, FusionSettings(point_bias=-9))]
+        assert found == [True] * 3
 
 
 def test_most_of_the_image_is_meant_last() -> None:

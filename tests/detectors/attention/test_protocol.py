@@ -55,6 +55,7 @@ def test_one_shot_runs(attention_golden, golden_matcher):
     )
     before = {name: tensor.clone() for name, tensor in golden_matcher.model.state_dict().items()}
     runs = one_shot(golden_matcher, attention_golden.encoded("multi"), examples, recipe)
+    assert len(runs) == 2
     for number, run in enumerate(runs):
         assert list(run.supports) == stored["support_index"][number].tolist()
         np.testing.assert_allclose(run.losses, stored[f"loss_run{number}"], atol=2e-5)

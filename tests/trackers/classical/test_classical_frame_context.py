@@ -30,6 +30,7 @@ def test_a_judge_without_an_opinion_changes_nothing() -> None:
 
     for own, refined in zip(_follow("crowd"), _follow("crowd", refiner), strict=True):
         np.testing.assert_array_equal(own, refined)
+    assert [context.ids for context in seen] == [tuple(range(1, 8))] * 2
     for context in seen:
         count, size = len(context.ids), (context.crop.height, context.crop.width)
         assert context.cropped.shape == (*size, 3)
@@ -47,6 +48,7 @@ def test_the_judge_is_obeyed() -> None:
         nothing[0] = 1
         return nothing
 
+    assert all(labels.any() for labels in _follow("moving"))
     assert not any(labels.any() for labels in _follow("moving", refiner))
 
 
@@ -59,6 +61,7 @@ def test_cues_are_above_zero_where_the_object_wins() -> None:
         return context.probabilities
 
     _follow("crowd", refiner)
+    assert len(seen) == 2
     for context in seen:
         cues = engine_cues(context)
         assert cues.shape == (len(context.ids), 3, *context.cropped.shape[:2])

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoPositionEmbeddingSine
 
 from vos.backbones.weights import catalog
 from vos.errors import ModelError
@@ -95,11 +96,14 @@ def test_a_folder_of_the_hub(folder: Path) -> None:
 
 
 def test_edgetam_from_a_folder(tmp_path: Path) -> None:
-    """A memory is half global latents, half a grid."""
+    """A memory is 256 global latents, which have no place, and a grid of 4 by 4, which has."""
     pytest.importorskip("timm")
     network = load_network("edgetam", tiny_edgetam_folder(tmp_path))
     assert network.memory_position.shape == (256 + 16, 64)
     assert not network.memory_position[:256].any()
+    sine = Sam2VideoPositionEmbeddingSine(num_position_features=32, normalize=True)
+    places = sine(torch.Size((1, 64, 4, 4)), torch.device("cpu"), torch.float32)[0].flatten(1).T
+    torch.testing.assert_close(network.memory_position[256:], places)
 
 
 def test_sam3_from_a_folder(tmp_path: Path) -> None:

@@ -136,6 +136,12 @@ def test_samurai_chooses_by_motion_once_stable() -> None:
     row, motion = policy.choose(made, 3, torch.stack([near, far]), torch.tensor([0.7, 0.8]))
     assert row == 0
     assert motion == pytest.approx(1.0, abs=0.05)
+    weighed = SamuraiPolicy(stable_frames=2, motion_weight=0.15)
+    for far_quality, chosen in ((0.75, 0), (0.8, 1)):  # near: 0.15 + 0.85 * 0.6 = 0.66
+        one = bank([])
+        one.state = dict(made.state)
+        qualities = torch.tensor([0.6, far_quality])
+        assert weighed.choose(one, 4, torch.stack([near, far]), qualities)[0] == chosen
     policy.choose(made, 4, torch.stack([near, far]), torch.tensor([0.1, 0.05]))
     assert made.state["stable"] == 0, "a bad frame ends the stable run"
 
@@ -147,6 +153,10 @@ def test_dam_attends_recent_visible_frames_and_those_with_distractors() -> None:
     frames, pointers = attended(DamPolicy(), made, 28)
     assert frames == [(8, 6), (0, 6), (5, 3), (10, 2), (20, 1), (26, 0)]  # 27 was added, and is the last
     assert pointers == [(8, 20), (0, 28), *((k, 28 - k) for k in range(27, 12, -1) if k not in (25, 15))]
+    made.state = {"added": [22, 27]}
+    _, pointers = attended(DamPolicy(), made, 28)
+    others = [(k, 28 - k) for k in range(27, 12, -1) if k not in (25, 15, 22)]
+    assert pointers == [(22, 6), (0, 28), *others], "no frame has two pointers"
 
 
 def test_dam_adds_frames_with_a_distractor() -> None:
@@ -167,6 +177,10 @@ def test_dam_adds_frames_with_a_distractor() -> None:
     assert added(made, 4, far) == [4]
     assert added(made, 9, far) == [4], "five frames after the last"
     assert added(made, 10, far) == [4, 10]
+    mask = blob(2, 5)
+    assert added(made, 16, far) == [4, 10], "a quarter smaller than it was"
+    mask = blob(2, 6)
+    assert added(made, 17, far) == [4, 10, 17]
 
 
 def test_long_attends_good_frames_and_weighs_them_by_their_score() -> None:

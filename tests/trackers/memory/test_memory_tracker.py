@@ -238,6 +238,7 @@ def test_bfloat16_agrees_in_nearly_all_pixels(checkpoint: Path, network: MemoryN
     b = run(MemoryTracker(half), clip.frames[:4], prompts)
     for index in range(4):
         assert np.mean((a[index].probabilities > 0.5) != (b[index].probabilities > 0.5)) < 0.02
+        assert not np.array_equal(a[index].probabilities, b[index].probabilities)
 
 
 def test_batches_agree(network: MemoryNetwork, clip: Scene) -> None:
@@ -246,7 +247,7 @@ def test_batches_agree(network: MemoryNetwork, clip: Scene) -> None:
     one = run(MemoryTracker(network), clip.frames[:5], prompts)
     together = run(MemoryTracker(network, MemorySettings(max_batch=2)), clip.frames[:5], prompts)
     for index in range(5):
-        assert np.allclose(one[index].probabilities, together[index].probabilities, atol=1e-2)
+        assert np.allclose(one[index].probabilities, together[index].probabilities, atol=1e-5)
 
 
 def test_hypotheses_of_long(network: MemoryNetwork, clip: Scene) -> None:

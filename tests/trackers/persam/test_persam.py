@@ -50,20 +50,28 @@ def test_finds_the_object_of_a_scene(tune: bool) -> None:
 
 @pytest.mark.parametrize("view", ["aligned", "reference"])
 @pytest.mark.parametrize("tune", [False, True])
-def test_runs_on_a_tiny_sam(
+def test_every_pass_keeps_what_it_should(
     sam: SamBackbone, image: np.ndarray, mask: np.ndarray, view: str, tune: bool
 ) -> None:
-    """Both views, with and without the fit: a mask of the image's size and finite scores."""
+    """From the most similar pixel: one mask, or three mixed by the fitted weights; then the best of three."""
     way = AlignedGeometry() if view == "aligned" else ReferenceGeometry(sam, 255)
     settings = PersamSettings(tune=tune, tune_steps=20)
     features = sam.encode(image)
     target = learn_target(sam, features, mask, settings, way)
     assert (target.fit is not None) is tune
     found = find_target(sam, features, target, settings, way)
-    assert found.mask.shape == mask.shape
-    assert found.mask.dtype == np.bool_
-    assert np.isfinite(found.score)
+    x, y = found.prompt.points[0].astype(int)
     assert found.prior.shape == mask.shape
+    assert found.prior[y, x] == found.prior.max()
+    first, *refined = found.passes
+    weights = target.fit.weights if tune else torch.ones(1)
+    mixed = (weights[:, None, None] * first.candidates.low_res[0]).sum(dim=0)
+    torch.testing.assert_close(first.low_res[0], mixed)
+    assert len(refined) == 2
+    for kept in refined:
+        assert kept.candidates.scores.shape == (1, 3)
+        assert float(kept.scores) == float(kept.candidates.scores.max())
+    assert np.array_equal(found.mask, kept.logits[0].numpy() > 0)
 
 
 @pytest.mark.parametrize(
