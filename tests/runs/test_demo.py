@@ -178,6 +178,7 @@ def test_the_commands_it_names_work(quick: tuple[Path, Result], tmp_path: Path) 
     """``vos track`` as printed gives the same masks, ``vos evaluate`` the same scores."""
     out, result = quick
     command = next(line for line in result.output.splitlines() if line.startswith("again:"))
+    assert "--model classical" in command, "without a name another model may be chosen"
     arguments = command.split("vos ", 1)[1].removesuffix("OUT").split()
     tracked = CliRunner().invoke(cli, [*arguments, str(tmp_path), "--end", str(QUICK_FRAMES)])
     assert tracked.exit_code == 0, tracked.output
