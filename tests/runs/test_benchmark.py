@@ -363,6 +363,6 @@ def test_masks_of_2016_in_a_set_with_ids(tmp_path: Path) -> None:
     mask = np.zeros((6, 8), np.uint8)
     mask[2:4, 2:5] = 255
     Image.fromarray(mask).save(tmp_path / "00000.png")
-    with pytest.raises(PromptError, match="no object to follow; .* for 2016 sets only"):
+    with pytest.raises(PromptError, match=r"no object to follow; .* for 2016 sets only"):
         starting_targets([tmp_path / "00000.png"], ["00000"], one_object=False)
     assert starting_targets([tmp_path / "00000.png"], ["00000"], one_object=True)
