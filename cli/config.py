@@ -33,7 +33,7 @@ def show(command: str, recipe: str | None, model: str | None, only_changed: bool
     settings = read_recipe(command, recipe, model)
     if only_changed:
         settings = with_groups(changed(settings), settings)
-    click.echo(as_yaml(settings), nl=False)
+    click.echo(as_yaml(settings) if settings else "# All settings have their defaults.\n", nl=False)
 
 
 @config.command()

@@ -11,6 +11,7 @@ from vos.detectors.attention.registry import LANGUAGE_MODELS, language_models
 
 from .language_options import detector_option
 from .options import (
+    counted,
     existing_result,
     json_flag,
     load_config,
@@ -153,6 +154,6 @@ def discover(
 def describe(summary: Any) -> str:
     """The summary for people."""
     names = ", ".join(f"{count} {name}" for name, count in summary.names.items()) or "nothing"
-    plural = "s" * (summary.images != 1)
-    head = f"{summary.images} image{plural}, {summary.objects} objects, {summary.seconds:.1f} s: {names}"
+    done = f"{counted(summary.images, 'image')}, {counted(summary.objects, 'object')}"
+    head = f"{done}, {summary.seconds:.1f} s: {names}"
     return "\n".join([head, *(f"{name + ':':13}{path}" for name, path in summary.files.items())])

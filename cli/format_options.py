@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .options import print_json
+from .options import counted, print_json
 
 if TYPE_CHECKING:
     from vos.formats.transfer import Written
@@ -166,8 +166,7 @@ def read_class_map(path: Path) -> dict[str, str | int]:
 
 def extent(result: Any) -> str:
     """How much was written: ``1 frame, 2 objects``."""
-    frames, objects = result.frames, len(result.objects)
-    return f"{frames} frame{'s' * (frames != 1)}, {objects} object{'s' * (objects != 1)}"
+    return f"{counted(result.frames, 'frame')}, {counted(len(result.objects), 'object')}"
 
 
 def report_exports(written: Sequence[Written], *, as_json: bool, quiet: bool) -> None:

@@ -76,6 +76,11 @@ def existing_result(command: F) -> F:
     )(command)
 
 
+def counted(count: int, noun: str) -> str:
+    """``1 image``, ``2 images``."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
     click.echo(json.dumps(value, indent=2))

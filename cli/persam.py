@@ -11,6 +11,7 @@ import click
 from vos.backbones.registry import BACKBONES
 
 from .options import (
+    counted,
     existing_result,
     json_flag,
     listed,
@@ -152,10 +153,7 @@ def persam(
     if as_json:
         print_json(summary.as_dict())
     elif not quiet:
-        click.echo(
-            f"{summary.images} image{'s' * (summary.images != 1)}, "
-            f"{summary.instances} instance{'s' * (summary.instances != 1)}"
-        )
+        click.echo(f"{counted(summary.images, 'image')}, {counted(summary.instances, 'instance')}")
         click.echo("\n".join(f"{name + ':':9} {path}" for name, path in summary.files.items()))
 
 

@@ -12,6 +12,7 @@ from .class_options import class_options, take_class_settings
 from .format_options import format_option_flag, parse_names, parse_settings
 from .memory_options import check_memory, memory_options, take_memory_settings
 from .options import (
+    counted,
     default_model,
     engine_options,
     existing_result,
@@ -230,11 +231,8 @@ def chosen(outputs: tuple[str, ...], flags: dict[str, bool | None]) -> list[str]
 
 def describe(summary: Any) -> str:
     """The summary for people."""
-    objects = f"{len(summary.objects)} object{'s' * (len(summary.objects) != 1)}"
-    head = (
-        f"{summary.frames} frames, {objects}, {summary.seconds['total']:.1f} s "
-        f"({summary.seconds_per_frame:.3f} s per frame)"
-    )
+    done = f"{counted(summary.frames, 'frame')}, {counted(len(summary.objects), 'object')}"
+    head = f"{done}, {summary.seconds['total']:.1f} s ({summary.seconds_per_frame:.3f} s per frame)"
     named = ", ".join(f"{object_id} {name}" for object_id, name in sorted(summary.names.items()))
     rows = {"names": named} | summary.files if named else summary.files
     width = max(8, *map(len, rows)) + 1

@@ -23,6 +23,24 @@ def test_show_and_check(tmp_path: Path) -> None:
     assert refused.stderr == "vos: unknown setting 'trackr'; did you mean tracker?\n"
 
 
+def test_a_model_that_is_chosen_later(tmp_path: Path) -> None:
+    """auto is a model like others, in a recipe and on the command line."""
+    path = tmp_path / "auto.yaml"
+    path.write_text("model: auto\n")
+    checked = CliRunner().invoke(cli, ["config", "check", str(path)])
+    assert (checked.exit_code, "model: auto (default: classical)" in checked.stdout) == (0, True)
+    shown = CliRunner().invoke(cli, ["config", "show", "--model", "auto"])
+    path.write_text(shown.stdout)
+    again = CliRunner().invoke(cli, ["config", "check", str(path)])
+    assert (again.exit_code, again.stdout) == (0, checked.stdout)
+
+
+def test_show_without_changes() -> None:
+    """A recipe of nothing says so."""
+    result = CliRunner().invoke(cli, ["config", "show", "--changed"])
+    assert result.stdout == "# All settings have their defaults.\n"
+
+
 def test_show_what_a_bundled_recipe_changes() -> None:
     """Only that, with its default."""
     result = CliRunner().invoke(cli, ["config", "show", "persam", "--recipe", "persam-parity", "--changed"])

@@ -22,6 +22,7 @@ from ..errors import SettingsError
 from ..registry import load, unknown
 from ..settings import named_recipe, override
 from ..trackers.registry import split_model, tracker_settings
+from .auto import AUTO
 
 COMMANDS = {
     "track": "vos.runs.settings:TrackSettings",
@@ -70,7 +71,7 @@ def read_recipe(command: str, recipe: str | Path | None = None, model: str | Non
         given = {**given, "model": model}
     chosen = override(default, given)
     settings = list(_settings(chosen, default, ()))
-    if not hasattr(default, "tracker"):
+    if not hasattr(default, "tracker") or chosen.model == AUTO:  # whose tracker is not known yet
         return settings
     tracker, _ = split_model(chosen.model, chosen.backbone)
     own = tracker_settings(tracker, chosen.tracker)
