@@ -124,7 +124,7 @@ def broken(content: dict[str, Any], what: str) -> dict[str, Any]:
         ("strangers", "no image in common"),
         ("size", "120x20 pixels"),
         ("form", "not a COCO file"),
-        ("no image", "not a COCO file.*image_id"),
+        ("no image", r"not a COCO file.*image_id"),
     ],
 )
 def test_mistakes(truth: Path, tmp_path: Path, what: str, message: str) -> None:
