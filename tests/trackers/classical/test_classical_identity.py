@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from vos.trackers.classical.confidence import ReferenceStatistics
 from vos.trackers.classical.lookalikes import LookalikeSettings, likeness
 from vos.trackers.classical.reappearance import ReappearanceSettings, Trajectory
 from vos.trackers.classical.shape import ShapeSettings, shape_of, similarity
+from vos.trackers.classical.shape_prediction import predict_shapes
 from vos.trackers.classical.state import RENAMED
 from vos.trackers.classical.tracker import ClassicalSettings, ClassicalTracker
 
@@ -80,6 +82,35 @@ def test_another_one_elsewhere_is_not_the_lost_object(
     found = follow(clip, replace(QUICK, reappearance=ReappearanceSettings(**settings)))
     assert not (clip.labels[-1] == 1).any()
     assert (found[-1] == 1).any() != stays_away
+
+
+@pytest.mark.parametrize(("alike", "down"), [(False, -5), (True, 20)])
+def test_a_shape_follows_what_is_seen_of_its_object(alike: bool, down: float) -> None:
+    """A ball that fell behind a car bounces back: its shape goes up with it, although its velocity is
+    downward and the car covers the place that this leads to. Behind a double the flow may be that one's."""
+    masks = np.zeros((2, 120, 160), np.float32)
+    masks[0, 40:70, 60:90] = 1
+    masks[1, 70:115, 40:110] = 1
+    shape = shape_of(masks[0], masks[1] > 0.5, WHOLE)
+    assert shape is not None
+    colours = np.eye(2, 8)[[0, 0 if alike else 1]]
+    ball, car = (
+        SimpleNamespace(object_id=k, frames_lost=0, trajectory=None, reference=SimpleNamespace(colours=c))
+        for k, c in enumerate(colours, start=1)
+    )
+    ball.shape, car.shape, car.frames_lost = shape, None, 1
+    ball.trajectory = Trajectory((74.5, 54.5), (0, 20))
+    upward = np.zeros((120, 160, 2), np.float32)
+    upward[..., 1] = 5  # every pixel was 5 rows below
+    found, _ = predict_shapes(
+        SimpleNamespace(objects=(ball, car)),
+        WHOLE,
+        SimpleNamespace(masks=masks),
+        [(upward, 0.5), None],
+        ClassicalSettings(),
+    )
+    assert found is not None
+    assert found.shape.centre()[1] - shape.centre()[1] == pytest.approx(down, abs=1.5)
 
 
 def test_state_goes_on_with_shapes() -> None:

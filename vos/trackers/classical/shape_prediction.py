@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...ops.crop import Crop
 from ..flow_warping import WarpedMasks
+from .lookalikes import likeness
 from .settings import ClassicalSettings
 from .shape import UNKNOWN, Shape, ShapeSettings, middle, shape_of, shape_scores, similarity
 from .state import ClassicalState
@@ -37,7 +38,9 @@ def predict_shapes(
     predicted: list[PredictedShape | None] = []
     if settings.shape.weight == 0 or len(state.objects) < settings.shape.min_objects:
         return [None] * len(state.objects)
-    for one, mask, motion in zip(state.objects, warped.masks, motions, strict=True):
+    masks = warped.masks > 0.5
+    alike = likeness([one.reference for one in state.objects], settings.lookalikes)
+    for k, (one, motion) in enumerate(zip(state.objects, motions, strict=True)):
         shape = one.shape
         if shape is None and one.frames_lost == 0:
             here = crop.cut((state.labels == one.object_id).astype(np.float32))
@@ -48,14 +51,37 @@ def predict_shapes(
             continue
         dx, dy = (one.trajectory and one.trajectory.velocity) or (0.0, 0.0)
         step = np.array([[1, 0, -dx * crop.scale], [0, 1, -dy * crop.scale]])
-        inside = mask > 0.5
+        inside = masks[k]
         if motion is not None and inside.any():
-            others = warped.masks.sum(axis=0) - mask > 0.5
-            visible = shape.visible_share(shape.warped(step, crop).render(crop), others, settings.shape)
-            step = (1 - visible) * step + visible * similarity(motion[0], middle(inside))
+            moved = shape.warped(step, crop)
+            measured = _measured_share(moved, k, crop, masks, alike[k], settings.shape)
+            step = (1 - measured) * step + measured * similarity(motion[0], middle(inside))
         shape = shape.warped(step, crop)
         predicted.append(PredictedShape(shape, shape.render(crop)))
     return predicted
+
+
+def _measured_share(
+    shape: Shape, k: int, crop: Crop, masks: NDArray[np.bool_], alike: Floats, settings: ShapeSettings
+) -> float:
+    """In 0..1: how far the motion of object ``k`` is that of its flow, and not its old velocity.
+
+    As far as the object is seen its motion is measured, wherever the shape has gone: one that went astray
+    behind another object would else keep its old velocity for ever. Only behind a look-alike the flow of what
+    is seen may be that of the other, and what counts is how much of the shape is free.
+
+    Args:
+        shape: moved by the old velocity.
+        masks: (K, h, w) bool, where the objects are expected.
+        alike: (K,) how much every object looks like this one.
+    """
+    rendered = shape.render(crop)
+    whole = rendered > UNKNOWN
+    others = np.delete(np.arange(len(masks)), k)
+    free = shape.visible_share(rendered, masks[others].any(axis=0), settings)
+    in_front = [alike[j] for j in others if (masks[j] & whole).any()]
+    seen = min(1.0, np.count_nonzero(masks[k]) / max(1, np.count_nonzero(whole)))
+    return max(free, seen * (1 - float(max(in_front, default=0.0))))
 
 
 def shape_unary(
