@@ -78,9 +78,10 @@ def _measured_share(
     rendered = shape.render(crop)
     whole = rendered > UNKNOWN
     others = np.delete(np.arange(len(masks)), k)
-    free = shape.visible_share(rendered, masks[others].any(axis=0), settings)
+    covered: NDArray[np.bool_] = masks[others].any(axis=0)
+    free = shape.visible_share(rendered, covered, settings)
     in_front = [alike[j] for j in others if (masks[j] & whole).any()]
-    seen = min(1.0, np.count_nonzero(masks[k]) / max(1, np.count_nonzero(whole)))
+    seen = min(1.0, float(np.count_nonzero(masks[k])) / max(1, int(np.count_nonzero(whole))))
     return max(free, seen * (1 - float(max(in_front, default=0.0))))
 
 
