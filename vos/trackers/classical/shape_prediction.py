@@ -78,7 +78,7 @@ def _measured_share(
     rendered = shape.render(crop)
     whole = rendered > UNKNOWN
     others = np.delete(np.arange(len(masks)), k)
-    covered: NDArray[np.bool_] = masks[others].any(axis=0)
+    covered: NDArray[np.bool_] = np.any(masks[others], axis=0)
     free = shape.visible_share(rendered, covered, settings)
     in_front = [alike[j] for j in others if (masks[j] & whole).any()]
     seen = min(1.0, float(np.count_nonzero(masks[k])) / max(1, int(np.count_nonzero(whole))))
