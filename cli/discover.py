@@ -112,13 +112,14 @@ def discover(
 
     A vision-language model names objects, the attention maps of these words localise them, and a backbone
     segments them. Writes OUT/annotations.json (COCO: names, boxes, masks, scores), OUT/overlays/*.png and
-    OUT/run.json.
+    OUT/run.json. Images that cannot be read are listed at the end (exit code 5); all others are
+    processed.
 
     \b
     vos discover street.jpg --detector-weights llava-1.5-7b-hf -o out
     vos discover clip.mp4 --every 50 --questions 10 --tiles --detector-weights llava-1.5-7b-hf -o out
     """
-    from vos.runs.discover import DiscoverRunSettings, discover_video
+    from vos.runs.discover import DiscoverRunSettings, discover_images, discover_video
     from vos.settings import override
     from vos.video import open_video
     from vos.video.fetch import is_address
@@ -131,20 +132,19 @@ def discover(
         load_config(config),
         {**flags, "weights": detector_weights, "discover": {**method, "refine": refine}},
     )
-    is_video = is_address(source) or not find_source(source).is_images
-    stride = every or (EVERY if is_video else 1)
-    with (
-        open_video(source, start=start, end=end, stride=stride, allow_url=allow_url) as video,
-        progress_bar(quiet=quiet) as advance,
-    ):
-        summary = discover_video(
-            video,
-            output,
-            settings,
-            resume=resume,
-            overwrite=overwrite,
-            progress=lambda p: advance(p.stage, p.done, p.total),
-        )
+    images = () if is_address(source) or not (found := find_source(source)).is_images else found.paths
+    frames = {"start": start, "end": end, "stride": every or (1 if images else EVERY)}
+    with progress_bar(quiet=quiet) as advance:
+        options: dict[str, Any] = {
+            "resume": resume,
+            "overwrite": overwrite,
+            "progress": lambda p: advance(p.stage, p.done, p.total),
+        }
+        if images:
+            summary = discover_images(images, output, settings, **frames, **options)
+        else:
+            with open_video(source, **frames, allow_url=allow_url) as video:
+                summary = discover_video(video, output, settings, **options)
     if as_json:
         print_json(summary.as_dict())
     elif not quiet:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,59 @@ def test_an_earlier_result_stays_until_the_new_one_is_complete(
     info = json.loads((tmp_path / "annotations.json").read_text())["info"]
     assert info["settings"]["discover"]["seed"] == 7
     assert not (tmp_path / ".work").exists()
+
+
+@pytest.mark.parametrize("more", [(), ("--no-overlays",)], ids=["overlays", "no overlays"])
+def test_one_bad_image_of_many(
+    given: Path, built: list[dict[str, Any]], tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    """The others are done and recorded; the bad one is named; --resume does it alone once it is mended."""
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    shutil.copytree(given / "images", photos)
+    whole = (photos / "00000.png").read_bytes()
+    (photos / "00000.png").write_bytes(whole[:100])
+    command = ("discover", photos, *more)
+    result = run(*command, "-o", out)
+    assert result.exit_code == 5, result.output
+    assert "1 of 3 images could not be used" in result.stderr
+    assert "2 images are done" in result.stderr
+    assert [i["id"] for i in json.loads((out / "annotations.json").read_text())["images"]] == [1, 2]
+    assert list(json.loads((out / "run.json").read_text())["failed"]) == [str(photos / "00000.png")]
+    once_more = run(*command, "-o", out, "--resume")
+    assert (once_more.exit_code, "00000.png" in once_more.stderr) == (5, True)
+    before = {path.name: path.stat().st_mtime_ns for path in (out / "overlays").glob("*")}
+    (photos / "00000.png").write_bytes(whole)
+    again = run(*command, "-o", out, "--resume")
+    assert again.exit_code == 0, again.output
+    assert json.loads((out / "run.json").read_text())["failed"] == {}
+    assert all((out / "overlays" / name).stat().st_mtime_ns == time for name, time in before.items())
+    assert run(*command, "-o", tmp_path / "whole").exit_code == 0
+    for path in (tmp_path / "whole").rglob("*.*"):
+        if path.name != "run.json":
+            assert (out / path.relative_to(tmp_path / "whole")).read_bytes() == path.read_bytes()
+
+
+def test_no_image_that_can_be_read(built: list[dict[str, Any]], tmp_path: Path) -> None:
+    """Bad media, and nothing is left behind."""
+    for name in "ab":
+        (tmp_path / f"{name}.png").write_text("no image")
+    result = run("discover", tmp_path, "-o", tmp_path / "out")
+    assert (result.exit_code, "none of the 2 images can be used" in result.stderr) == (3, True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_images_of_several_sizes(given: Path, built: list[dict[str, Any]], tmp_path: Path) -> None:
+    """Images are no frames of one video; --start and --every choose among them without renumbering."""
+    with Image.open(given / "images" / "00000.png") as image:
+        for index, size in enumerate([(90, 64), (64, 48), (72, 56), (80, 60)]):
+            image.resize(size).save(tmp_path / f"{index}.png")
+    command = ("discover", tmp_path, "--no-overlays", "-o", tmp_path / "out", "--every", 2)
+    result = run(*command, "--start", 1)
+    assert result.exit_code == 0, result.output
+    images = json.loads((tmp_path / "out" / "annotations.json").read_text())["images"]
+    assert [(i["id"], i["file_name"], i["width"]) for i in images] == [(1, "1.png", 64), (3, "3.png", 80)]
+    late = run(*command, "--start", 4)
+    assert (late.exit_code, "start 4 is after the last frame" in late.stderr) == (2, True)
 
 
 def test_saved_weights_and_missing_ones(given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import dataclasses
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,11 +25,12 @@ from ..files import make_folder, write_bytes_atomic, write_text_atomic
 from ..formats.discoveries import image_entry, write_discoveries
 from ..formats.drawing import draw_overlay
 from ..frame import Frame
-from ..names import check_name
 from ..ops.overlap import paint
 from ..results import MAX_OBJECTS, FrameResult
+from ..video.selection import select
 from .fingerprint import fingerprint, versions
 from .folder import PROGRAM, Layout, claim
+from .image_run import ImageRun, check_names
 from .runner import ItemRun
 from .summary import Progress
 
@@ -44,7 +45,8 @@ OVERLAYS = "overlays"
 
 @dataclass(frozen=True)
 class DiscoverRunSettings:
-    """Settings of :func:`discover_video`; the names are those of flags and of keys of a recipe.
+    """Settings of :func:`discover_video` and :func:`discover_images`; the names are those of flags and of
+    keys of a recipe.
 
     Raises:
         ValueError: for a value out of range.
@@ -112,15 +114,15 @@ def discover_video(
     model: VisionLanguageModel | None = None,
     backbone: Backbone | None = None,
 ) -> DiscoverSummary:
-    """Find the objects in every frame of ``video`` and write annotations, images and a record.
+    """Find the objects in every frame of ``video`` and write annotations, overlays and a record.
 
     Args:
-        video: an image, images, or the frames of a video; see :func:`vos.open_video`.
+        video: see :func:`vos.open_video`.
         output: folder for the results, made where absent.
         settings: everything else.
         resume: do what an earlier run of the same settings left to do.
         overwrite: replace an earlier result when the new one is complete.
-        progress: called after every question and every image.
+        progress: called after every question and every frame.
         model, backbone: to use in place of those the settings name.
 
     Raises:
@@ -130,10 +132,8 @@ def discover_video(
         PartialResultError: a frame cannot be read, or the disk is full, after the first image.
     """
     layout = discover_layout(output, overlays=settings.overlays)
-    if video.is_images:
-        for path in video.paths:
-            check_name(path.stem, "image name", room=len(".png"))
-    identity = _identity(video, settings, layout)
+    source = {"path": video.location, **fingerprint(video.paths, is_images=video.is_images)}
+    identity = _identity(source, video.selection, settings, layout)
     with claim(layout, identity, resume=resume, overwrite=overwrite, inputs=video.paths) as folder:
         items = ItemRun(
             folder,
@@ -143,18 +143,69 @@ def discover_video(
             total=video.info.num_frames,
             progress=progress,
         )
-        with items.guarded():
-            try:
-                if folder.finished is None:
-                    _find_in_all(video, settings, items, model, backbone)
-            finally:
-                if items.done and folder.finished is None:
-                    info = {"program": PROGRAM, **identity, "versions": versions()}
-                    entries = [entry["image"] for entry in items.done.values()]
-                    path = folder.layout.paths["annotations"]
-                    make_folder(path.parent)
-                    write_discoveries(path, info, entries)
-            return _finish(items, identity, settings)
+        remaining = ((frame, None) for frame in video if frame.name not in items.done)
+        run = _Run(items, identity, settings)
+        return run.go(remaining if folder.finished is None else None, model, backbone)
+
+
+def discover_images(
+    images: Sequence[Path],
+    output: str | os.PathLike[str],
+    settings: DiscoverRunSettings = DiscoverRunSettings(),
+    *,
+    start: int = 0,
+    end: int | None = None,
+    stride: int = 1,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    model: VisionLanguageModel | None = None,
+    backbone: Backbone | None = None,
+) -> DiscoverSummary:
+    """As :func:`discover_video`, in image files of any sizes; one that cannot be read stops no other.
+
+    Args:
+        images: files, whose stems name the results.
+        start, end, stride: which of them, see :func:`vos.open_video`.
+        resume: do what an earlier run of the same settings left to do: images it did not get to, could
+            not read, or that have changed since.
+        output, settings, overwrite, progress, model, backbone: see :func:`discover_video`.
+
+    Raises:
+        InputError: if nothing can be selected like this.
+        OutputError: two images of one name; or there is a result already, or the folder cannot be used.
+        ModelError: if weights are missing or are of another kind.
+        MediaError: no image can be read.
+        InterruptedRunError: Ctrl-C or SIGTERM; what was done is on disk.
+        PartialResultError: images could not be read, all others are done; or the disk is full.
+    """
+    chosen = {images[index]: index for index in select(len(images), start, end, stride)}
+    check_names(list(chosen))
+    layout = discover_layout(output, overlays=settings.overlays)
+    path = os.path.abspath(os.path.commonpath([image.parent for image in images]))
+    source = {"path": path, "images": [image.stem for image in images]}
+    identity = _identity(source, {"start": start, "end": end, "stride": stride}, settings, layout)
+    with claim(layout, identity, resume=resume, overwrite=overwrite, inputs=images) as folder:
+        items = ImageRun(
+            folder,
+            list(chosen),
+            results="annotations",
+            pngs=OVERLAYS if settings.overlays else None,
+            parts=("total",),
+            progress=progress,
+        )
+
+        def read(paths: Sequence[Path]) -> Iterator[tuple[Frame, str]]:
+            for path in paths:
+                found = items.read(path)
+                if found is not None:
+                    yield Frame(chosen[path], found[0], path.stem, file_name=path.name), found[1]
+
+        remaining = items.remaining()
+        todo = read(remaining) if remaining or folder.finished is None else None
+        summary = _Run(items, identity, settings).go(todo, model, backbone)
+        items.raise_failed()
+        return summary
 
 
 def discover_layout(output: str | os.PathLike[str], *, overlays: bool) -> Layout:
@@ -164,64 +215,100 @@ def discover_layout(output: str | os.PathLike[str], *, overlays: bool) -> Layout
     return Layout(root, paths | ({OVERLAYS: root / OVERLAYS} if overlays else {}), root / ".work")
 
 
-def _find_in_all(
-    video: Video,
-    settings: DiscoverRunSettings,
-    items: ItemRun,
-    model: VisionLanguageModel | None,
-    backbone: Backbone | None,
-) -> None:
-    """The frames that are not done yet."""
-    asking = model or build_discoverer_of(settings)
-    masking = backbone or build_backbone_of(settings)
-    overlays = items.layout.paths.get(OVERLAYS)
-    for frame in video:
-        if frame.name in items.done:
-            continue
-        with items.timed("total"):
-            found = discover(
-                frame.image,
-                asking,
-                masking,
-                settings.discover,
-                progress=lambda done, of: items.report(Progress("questions", done, of)),
-            )
-            if overlays is not None:
-                items.folder.note(OVERLAYS, f"{frame.name}.png")
-                _draw(overlays / f"{frame.name}.png", frame, found)
-            file_name = video.paths[frame.index].name if video.is_images else f"{frame.name}.png"
-            objects = [(entry.name, entry.score, entry.mask) for entry in found]
-            image = image_entry(file_name, frame.size, objects, frame_index=frame.index)
-        items.add(frame.name, {"name": frame.name, "image": image})
+class _Run:
+    """One run in progress."""
 
+    def __init__(self, items: ItemRun, identity: dict[str, Any], settings: DiscoverRunSettings) -> None:
+        self.items = items
+        self.layout = items.layout
+        self.identity = identity
+        self.settings = settings
 
-def _finish(items: ItemRun, identity: dict[str, Any], settings: DiscoverRunSettings) -> DiscoverSummary:
-    """The record, and what was found."""
-    folder, finished = items.folder, items.folder.finished
-    if finished is None:
-        names = Counter(o["name"] for entry in items.done.values() for o in entry["image"]["objects"])
-        finished = {
+    def go(
+        self,
+        remaining: Iterable[tuple[Frame, str | None]] | None,
+        model: VisionLanguageModel | None,
+        backbone: Backbone | None,
+    ) -> DiscoverSummary:
+        """Run to the end.
+
+        Args:
+            remaining: frames that are not done yet, each with the SHA-256 of its file where it is an image;
+                None where the run is finished.
+            model, backbone: None: those that the settings name.
+        """
+        with self.items.guarded():
+            if remaining is not None:
+                try:
+                    self._find_in_all(remaining, model, backbone)
+                finally:
+                    if self.items.done:
+                        self._write_annotations()
+                self._finish()
+            return self._summary()
+
+    def _find_in_all(
+        self,
+        remaining: Iterable[tuple[Frame, str | None]],
+        model: VisionLanguageModel | None,
+        backbone: Backbone | None,
+    ) -> None:
+        asking = model or build_discoverer_of(self.settings)
+        masking = backbone or build_backbone_of(self.settings)
+        overlays = self.layout.paths.get(OVERLAYS)
+        for frame, digest in remaining:
+            with self.items.timed("total"):
+                found = discover(
+                    frame.image,
+                    asking,
+                    masking,
+                    self.settings.discover,
+                    progress=lambda done, of: self.items.report(Progress("questions", done, of)),
+                )
+                if overlays is not None:
+                    self.items.folder.note(OVERLAYS, f"{frame.name}.png")
+                    _draw(overlays / f"{frame.name}.png", frame, found)
+                file_name = frame.file_name or f"{frame.name}.png"
+                objects = [(entry.name, entry.score, entry.mask) for entry in found]
+                image = image_entry(file_name, frame.size, objects, frame_index=frame.index)
+            self.items.add(frame.name, {"name": frame.name, "sha256": digest, "image": image})
+
+    def _write_annotations(self) -> None:
+        info = {"program": PROGRAM, **self.identity, "versions": versions()}
+        path = self.layout.paths["annotations"]
+        make_folder(path.parent)
+        write_discoveries(path, info, (entry["image"] for entry in self.items.entries()))
+
+    def _finish(self) -> None:
+        """The record, and everything in its final place."""
+        entries = self.items.entries()
+        record = {
             "program": PROGRAM,
-            **identity,
+            **self.identity,
             "versions": versions(),
-            "frames": [{"name": name} for name in items.done],
-            "folders": {OVERLAYS: [f"{name}.png" for name in items.done]} if settings.overlays else {},
-            "names": dict(names.most_common()),
-            "timings": items.timings(),
+            "frames": entries,
+            "folders": (
+                {OVERLAYS: [f"{entry['name']}.png" for entry in entries]} if self.settings.overlays else {}
+            ),
+            "names": self._names(),
+            **({"failed": self.items.failures()} if isinstance(self.items, ImageRun) else {}),
+            "timings": self.items.timings(),
         }
-        text = json.dumps(finished, indent=2) + "\n"
-        make_folder(items.layout.paths["run"].parent)
-        write_text_atomic(items.layout.paths["run"], text)
-        folder.finish()
-    names_found: dict[str, int] = finished["names"]
-    return DiscoverSummary(
-        folder.final.folder,
-        {name: str(path) for name, path in folder.final.paths.items() if name in finished["outputs"]},
-        len(finished["frames"]),
-        sum(names_found.values()),
-        names_found,
-        finished["timings"]["total"],
-    )
+        path = self.layout.paths["run"]
+        make_folder(path.parent)
+        write_text_atomic(path, json.dumps(record, indent=2) + "\n")
+        self.items.folder.finish()
+
+    def _names(self) -> dict[str, int]:
+        """Name -> how often it was found, most often first."""
+        names = Counter(o["name"] for entry in self.items.entries() for o in entry["image"]["objects"])
+        return dict(names.most_common())
+
+    def _summary(self) -> DiscoverSummary:
+        final, names = self.items.folder.final, self._names()
+        files = {name: str(path) for name, path in final.paths.items()}
+        seconds = self.items.seconds["total"]
+        return DiscoverSummary(final.folder, files, self.items.count, sum(names.values()), names, seconds)
 
 
 def build_backbone_of(settings: DiscoverRunSettings) -> Backbone:
@@ -251,13 +338,14 @@ def build_discoverer_of(settings: DiscoverRunSettings) -> VisionLanguageModel:
     return model
 
 
-def _identity(video: Video, settings: DiscoverRunSettings, layout: Layout) -> dict[str, Any]:
+def _identity(
+    source: dict[str, Any], selection: dict[str, int | None], settings: DiscoverRunSettings, layout: Layout
+) -> dict[str, Any]:
     """What a run must have in common with a stopped one to resume it."""
-    source = {"path": video.location, **fingerprint(video.paths, is_images=video.is_images)}
     return {
         "version": own_version(),
         "settings": dataclasses.asdict(settings),
-        "selection": video.selection,
+        "selection": selection,
         "input": source,
         "outputs": {name: os.path.relpath(path, layout.folder) for name, path in layout.paths.items()},
     }

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MediaError, PartialResultError
+from ..errors import MediaError, OutputError, PartialResultError
+from ..names import check_name
 from ..video.images import decode_image, read_bytes
 from .fingerprint import fingerprint_file
 from .folder import RunFolder
@@ -25,20 +26,25 @@ SHOWN = 3
 
 
 class ImageRun(ItemRun):
-    """An :class:`~vos.runs.runner.ItemRun` whose items are images, each with a PNG among its results.
+    """An :class:`~vos.runs.runner.ItemRun` whose items are images.
 
     What is recorded of an image has its ``sha256``, that of the file.
+
+    Args:
+        folder: the claim.
+        images: files, whose stems name the results.
+        pngs: the output that has a PNG of every image that is done; None where there is no such output.
+        **options: of :class:`~vos.runs.runner.Run`.
     """
 
-    def __init__(self, folder: RunFolder, images: Sequence[Path], **options: Any) -> None:
+    def __init__(
+        self, folder: RunFolder, images: Sequence[Path], *, pngs: str | None, **options: Any
+    ) -> None:
         super().__init__(folder, noun="image", total=len(images), **options)
         self.images = images
+        self.pngs = pngs
         self.failed: dict[Path, str] = {}
         """Images that cannot be read -> why."""
-
-    def result_path(self, image: Path) -> Path:
-        """Where the PNG of an image goes."""
-        return self.layout.paths[self.results] / f"{image.stem}.png"
 
     def remaining(self) -> list[Path]:
         """Images without a result, or that have changed since."""
@@ -49,10 +55,13 @@ class ImageRun(ItemRun):
         if entry is None:
             return False
         with contextlib.suppress(MediaError):
-            if fingerprint_file(path)["sha256"] == entry["sha256"] and self.result_path(path).is_file():
+            if fingerprint_file(path)["sha256"] == entry["sha256"] and self._has_png(path):
                 return True
         del self.done[path.stem]
         return False
+
+    def _has_png(self, path: Path) -> bool:
+        return self.pngs is None or (self.layout.paths[self.pngs] / f"{path.stem}.png").is_file()
 
     def read(self, path: Path) -> tuple[NDArray[np.uint8], str] | None:
         """(H, W, 3) uint8 RGB and the SHA-256 of the file; None, with a warning, where it cannot be read."""
@@ -95,3 +104,17 @@ class ImageRun(ItemRun):
             f"{'; '.join(reasons[:SHOWN])}{more}. {self.counted()} done, in {self.folder.final.folder}; "
             "the same command with --resume tries the rest again"
         )
+
+
+def check_names(images: Sequence[Path]) -> None:
+    """The stems of the images can name files, each its own.
+
+    Raises:
+        OutputError: if they cannot.
+    """
+    seen: set[str] = set()
+    for path in images:
+        check_name(path.stem, "image name", room=len(".png"))
+        if path.stem in seen:
+            raise OutputError(f"two images are named {path.stem!r}, which names their results; rename one")
+        seen.add(path.stem)

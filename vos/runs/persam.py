@@ -132,6 +132,7 @@ class _Run:
             folder,
             images,
             results="masks",
+            pngs="masks",
             parts=("learn", "read", "find", "write"),
             progress=progress,
         )
@@ -170,7 +171,8 @@ class _Run:
             self.folder.note("overlay", f"{path.stem}.jpg")
             drawn = draw_overlay(image, segmentation)
             write_bytes_atomic(self.layout.paths["overlay"] / f"{path.stem}.jpg", _encode_jpeg(drawn))
-        write_bytes_atomic(self.items.result_path(path), encode_index_png(segmentation.labels))
+        mask = self.layout.paths["masks"] / f"{path.stem}.png"
+        write_bytes_atomic(mask, encode_index_png(segmentation.labels))
         areas = segmentation.areas()
         entry = {
             "index": segmentation.frame_index,

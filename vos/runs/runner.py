@@ -134,6 +134,10 @@ class ItemRun(Run):
         """How many items are done."""
         return len(self.done)
 
+    def entries(self) -> list[dict[str, Any]]:
+        """What is recorded of the items that are done."""
+        return list(self.done.values())
+
     def add(self, name: str, entry: Mapping[str, Any]) -> None:
         """Record that an item is done; its files are there."""
         self.done[name] = dict(entry)

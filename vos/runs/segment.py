@@ -20,14 +20,13 @@ from numpy.typing import NDArray
 from ..detectors.attention.blip import BlipMatcher, EncodedPrompts
 from ..detectors.attention.segment import ImageClasses, SegmentSettings, segment_images
 from ..distribution import own_version
-from ..errors import InputError, MediaError, OutputError
+from ..errors import InputError, MediaError
 from ..files import make_folder, write_bytes_atomic, write_text_atomic
 from ..formats.index_png import encode_index_png
-from ..names import check_name
 from ..video.images import read_image
 from .fingerprint import versions
 from .folder import PROGRAM, Layout, claim
-from .image_run import ImageRun
+from .image_run import ImageRun, check_names
 from .matcher import MatcherSettings, build_matcher, encode_names
 from .rank_layers import scores_of
 from .summary import Progress
@@ -95,7 +94,7 @@ def segment_files(
         InterruptedRunError: Ctrl-C or SIGTERM, after the first image; ``resume`` continues.
     """
     settings, model = settings or SegmentSettings(), model or MatcherSettings()
-    _check_names(images)
+    check_names(images)
     usable = [path for path in images if _is_readable(path)] if best_layers else []
     if best_layers and len(usable) < 2:
         raise InputError(
@@ -116,7 +115,7 @@ def segment_files(
         "outputs": {name: os.path.relpath(path, layout.folder) for name, path in layout.paths.items()},
     }
     with claim(layout, identity, resume=resume, overwrite=overwrite, inputs=images) as folder:
-        items = ImageRun(folder, images, results="labels", parts=("total",), progress=progress)
+        items = ImageRun(folder, images, results="labels", pngs="labels", parts=("total",), progress=progress)
         with items.guarded():
             remaining = items.remaining()
             if remaining:
@@ -158,7 +157,7 @@ def _segment(
             path, digest = being_read.popleft()
             name = f"{path.stem}.png"
             items.folder.note("labels", name)
-            write_bytes_atomic(items.result_path(path), encode_index_png(result.labels))
+            write_bytes_atomic(items.layout.paths["labels"] / name, encode_index_png(result.labels))
             classes = {
                 named: {
                     "match": round(float(result.gate[label]), 6),
@@ -202,13 +201,3 @@ def _is_readable(path: Path) -> bool:
     except MediaError:
         return False
     return True
-
-
-def _check_names(images: Sequence[Path]) -> None:
-    """The stems of the images name files."""
-    seen: set[str] = set()
-    for path in images:
-        check_name(path.stem, "image name", room=len(".png"))
-        if path.stem in seen:
-            raise OutputError(f"two images are named {path.stem!r}, which names their label maps; rename one")
-        seen.add(path.stem)

@@ -54,18 +54,12 @@ class Video:
         size: Size | None = None,
         fetched: Fetched | None = None,
     ) -> None:
-        if start < 0:
-            raise InputError(f"start {start} is negative; frames are counted from 0")
-        if end is not None and end <= start:
-            raise InputError(f"end {end} is not after start {start}; the frame at end is not read")
-        if stride < 1:
-            raise InputError(f"stride {stride} is not positive; 1 reads every frame, 2 every other")
+        self._wanted = _wanted(start, end, stride)
         self._reader = reader
         self._fetched = fetched
-        self._wanted = range(start, sys.maxsize if end is None else end, stride)
         self._size = target_size(size, reader.info.width, reader.info.height)
         if reader.info.num_frames is not None:
-            self._check_start(reader.info.num_frames)
+            _check_start(self._wanted, reader.info.num_frames)
 
     @property
     def info(self) -> VideoInfo:
@@ -128,7 +122,7 @@ class Video:
     def count_frames(self) -> int:
         """Number of selected frames. For a file this may go through all of it once."""
         count = self._reader.count_frames()
-        self._check_start(count)
+        _check_start(self._wanted, count)
         return len(self._selected(count))
 
     def estimate_frames(self) -> int | None:
@@ -179,7 +173,7 @@ class Video:
             image = resize(frame.image, self._size)
             yield dataclasses.replace(frame, image=image, nearby=partial(self._nearby, frame.index))
         if not seen and self._wanted.start in wanted:
-            self._check_start(self._reader.count_frames())
+            _check_start(self._wanted, self._reader.count_frames())
 
     def _nearby(self, index: int) -> list[NDArray[np.uint8]]:
         """The images at distances :data:`NEARBY` after a frame, whatever is selected; at the end of the video
@@ -198,9 +192,31 @@ class Video:
     def _selected(self, num_frames: int) -> range:
         return range(self._wanted.start, min(self._wanted.stop, num_frames), self._wanted.step)
 
-    def _check_start(self, num_frames: int) -> None:
-        if self._wanted.start >= num_frames:
-            raise InputError(
-                f"start {self._wanted.start} is after the last frame; "
-                f"the video has {num_frames} frames, 0 to {num_frames - 1}"
-            )
+
+def select(num_frames: int, start: int = 0, end: int | None = None, stride: int = 1) -> range:
+    """Which of so many frames or images :class:`Video` would select.
+
+    Raises:
+        InputError: if nothing can be selected like this.
+    """
+    wanted = _wanted(start, end, stride)
+    _check_start(wanted, num_frames)
+    return range(num_frames)[wanted.start : wanted.stop : wanted.step]
+
+
+def _wanted(start: int, end: int | None, stride: int) -> range:
+    if start < 0:
+        raise InputError(f"start {start} is negative; frames are counted from 0")
+    if end is not None and end <= start:
+        raise InputError(f"end {end} is not after start {start}; the frame at end is not read")
+    if stride < 1:
+        raise InputError(f"stride {stride} is not positive; 1 reads every frame, 2 every other")
+    return range(start, sys.maxsize if end is None else end, stride)
+
+
+def _check_start(wanted: range, num_frames: int) -> None:
+    if wanted.start >= num_frames:
+        raise InputError(
+            f"start {wanted.start} is after the last frame; "
+            f"the video has {num_frames} frames, 0 to {num_frames - 1}"
+        )
