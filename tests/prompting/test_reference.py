@@ -13,7 +13,7 @@ from PIL import Image
 from vos.backbones.registry import build_backbone
 from vos.errors import PromptError
 from vos.evaluation import region_similarity
-from vos.prompting.reference import ReferenceImage, References, load_references
+from vos.prompting.reference import ReferenceImage, References, ReferenceSettings, load_references
 from vos.prompting.reference_detector import ReferenceDetector
 from vos.runs import TrackSettings, track_video
 from vos.testing import Scene, ScriptedTracker, Shape, scene, write_images
@@ -149,3 +149,15 @@ def test_a_thing_that_is_not_there(frames: Path, clip: Scene, tmp_path: Path) ->
     with pytest.raises(PromptError, match=r"found no 'star' in frames 0 to 2.*--features dinov2-s"):
         _track(frames, tmp_path / "out", clip, References((view,)), end=LATE)
     assert not (tmp_path / "out").exists()
+
+
+def test_features_are_not_recommended_twice(
+    frames: Path, clip: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where features were chosen, the error recommends the other things to try."""
+    monkeypatch.setattr("vos.runs.models.with_features", lambda backbone, *rest, **options: backbone)
+    view = ReferenceImage("star", clip.frames[-1].image, clip.labels[-1] == 1)
+    chosen = ReferenceSettings(features="dinov2-b")
+    with pytest.raises(PromptError, match=r"\(--min-score\), or show the object with --box") as error:
+        _track(frames, tmp_path / "out", clip, References((view,)), end=LATE, reference=chosen)
+    assert "features" not in str(error.value)

@@ -284,10 +284,24 @@ def _every(number: int) -> str:
 
 
 class ReferencePrompts(ClassPrompts):
-    """Looks for the things of references as for objects by name; see :class:`ClassPrompts`."""
+    """Looks for the things of references as for objects by name; see :class:`ClassPrompts`.
 
-    hint = (
-        "look at more frames (--search-every, --search-frames, --start), accept less similar ones "
-        "(--min-score), compare better features (--features dinov2-s --features-weights DIR), or show the "
-        "object with --box or --point"
-    )
+    Args:
+        has_features: whether features for comparing were chosen already.
+    """
+
+    def __init__(
+        self,
+        queries: ClassNames,
+        settings: ClassSettings,
+        detector: Detector,
+        make_backbone: Callable[[], Backbone],
+        *,
+        has_features: bool,
+    ) -> None:
+        super().__init__(queries, settings, detector, make_backbone)
+        better = "compare better features (--features dinov2-s --features-weights DIR), "
+        self.hint = (
+            "look at more frames (--search-every, --search-frames, --start), accept less similar ones "
+            f"(--min-score), {'' if has_features else better}or show the object with --box or --point"
+        )

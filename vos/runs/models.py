@@ -124,4 +124,5 @@ def reference_prompts(
     detector = ReferenceDetector(
         references, make, instances=classes.instances or 1, min_score=classes.min_score
     )
-    return ReferencePrompts(ClassNames(references.names), classes, detector, make_backbone)
+    names = ClassNames(references.names)
+    return ReferencePrompts(names, classes, detector, make_backbone, has_features=chosen.features is not None)
