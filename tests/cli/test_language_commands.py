@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -122,14 +123,49 @@ def test_segment_with_one_bad_image_of_many(
     assert list(json.loads((out / "run.json").read_text())["failed"]) == [str(photos / "scene1.png")]
     before = (out / "labels" / "scene0.png").stat().st_mtime_ns
     (photos / "scene1.png").write_bytes(whole)
-    if "auto" in more:  # the layers are ranked on the images that can be read
-        return
     again = run(*arguments, "-o", out, "--resume")
     assert again.exit_code == 0, again.output
     assert (out / "labels" / "scene0.png").stat().st_mtime_ns == before
     assert run(*arguments, "-o", tmp_path / "whole").exit_code == 0
     for name in ("classes.json", *(f"labels/scene{i}.png" for i in range(4))):
         assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.parametrize("interrupted", [False, True], ids=["finished", "stopped"])
+def test_resuming_keeps_the_layers(
+    run: Run, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupted: bool
+) -> None:
+    """Where all images would rank the layers differently, those of the first part are used for the rest."""
+    import vos.runs.image_run as images
+    import vos.runs.segment as job
+
+    def ranked(matcher: object, encoded: object, usable: Sequence[Path], **options: object) -> object:
+        return SimpleNamespace(ranking=(1, 3, 0, 2) if len(usable) == 3 else (0, 2, 1, 3))
+
+    def stop(data: bytes, path: Path) -> np.ndarray:
+        if interrupted and path.name == "scene3.png":
+            raise KeyboardInterrupt
+        return decode(data, path)
+
+    decode = images.decode_image
+    monkeypatch.setattr(job, "scores_of", ranked)
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    shutil.copytree(pictures, photos)
+    whole = (photos / "scene1.png").read_bytes()
+    (photos / "scene1.png").write_bytes(whole[:300])
+    arguments = ("segment", photos, *NAMES, "--no-crf", "--layers")
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "decode_image", stop)
+        assert run(*arguments, "auto", "-o", out).exit_code == (130 if interrupted else 5)
+    (photos / "scene1.png").write_bytes(whole)
+    again = run(*arguments, "auto", "-o", out, "--resume")
+    assert again.exit_code == 0, again.output
+    assert run(*arguments, "1,3", "-o", tmp_path / "whole").exit_code == 0
+    for name in ("classes.json", *(f"labels/scene{i}.png" for i in range(4))):
+        assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    afresh = run(*arguments, "auto", "-o", out, "--overwrite")
+    assert afresh.exit_code == 0, afresh.output
+    assert json.loads((out / "classes.json").read_text())["layers"] == [0, 2]
 
 
 def test_segment_without_an_image_that_can_be_read(run: Run, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from .replace import clear_replacement, outputs_of, plan_swap, swap
 from .state import dump_state, load_state
 from .work_folder import CHECKPOINT, JOB, LOCK, MARKER, NEW, SWAP, WRITTEN, remove_if_empty
 
-__all__ = ["PROGRAM", "Layout", "RunFolder", "claim", "differences", "is_taken"]
+__all__ = ["PROGRAM", "Layout", "RunFolder", "claim", "differences", "earlier_run", "is_taken"]
 
 SHOWN = 5
 """So many differences are named when a run cannot be resumed."""
@@ -174,6 +174,13 @@ def claim(
 def is_taken(layout: Layout) -> bool:
     """Whether a finished or a stopped run is there."""
     return layout.paths["run"].exists() or _is_started(layout)
+
+
+def earlier_run(layout: Layout) -> dict[str, Any]:
+    """What is recorded of the run that resuming would continue; empty where there is none of this program."""
+    places = (layout.replacement.work / JOB, layout.paths["run"], layout.work / JOB)
+    record = next((found for path in places if (found := read_json(path)) is not None), {})
+    return record if record.get("program") == PROGRAM else {}
 
 
 def _is_started(layout: Layout) -> bool:

@@ -25,13 +25,15 @@ from ..files import make_folder, write_bytes_atomic, write_text_atomic
 from ..formats.index_png import encode_index_png
 from ..video.images import read_image
 from .fingerprint import versions
-from .folder import PROGRAM, Layout, claim
+from .folder import PROGRAM, Layout, claim, earlier_run
 from .image_run import ImageRun, check_names
 from .matcher import MatcherSettings, build_matcher, encode_names
 from .rank_layers import scores_of
 from .summary import Progress
 
 CLASSES = "classes.json"
+AUTO = "auto"
+"""In a record, in place of layers in the settings: they were ranked."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def segment_files(
         model: the matching model; None: the default one.
         multi_prompt: with the synonyms of every class as well.
         best_layers: read the two layers that InfoScore ranks first on these images, in place of those of
-            ``settings``.
+            ``settings``; a resumed run keeps those that it began with.
         resume: do what an earlier run of the same settings left to do: images it did not get to, could
             not read, or that have changed since.
         overwrite: replace an earlier result when the new one is complete.
@@ -95,20 +97,29 @@ def segment_files(
     """
     settings, model = settings or SegmentSettings(), model or MatcherSettings()
     check_names(images)
-    usable = [path for path in images if _is_readable(path)] if best_layers else []
-    if best_layers and len(usable) < 2:
+    layout = segment_layout(output)
+    earlier = earlier_run(layout) if best_layers and resume else {}
+    if is_kept := earlier.get("settings", {}).get("layers") == AUTO:
+        settings = dataclasses.replace(settings, layers=tuple(earlier["layers"]))
+    is_ranked = best_layers and not is_kept
+    usable = [path for path in images if _is_readable(path)] if is_ranked else []
+    if is_ranked and len(usable) < 2:
         raise InputError(
             "layers are ranked by comparing images: give at least two that can be read, or name the layers"
         )
     matcher = build_matcher(model)
     encoded = encode_names(matcher, names, multi_prompt=multi_prompt)
-    if best_layers:
+    if is_ranked:
         ranking = scores_of(matcher, encoded, usable, batch_size=settings.batch_size).ranking
         settings = dataclasses.replace(settings, layers=ranking[:2])
-    layout = segment_layout(output)
     identity = {
         "version": own_version(),
-        "settings": {**dataclasses.asdict(settings), "batch_size": None},
+        "settings": {
+            **dataclasses.asdict(settings),
+            "layers": AUTO if best_layers else settings.layers,
+            "batch_size": None,
+        },
+        "layers": settings.layers or matcher.default_layers,
         "model": {**dataclasses.asdict(model), "multi_prompt": multi_prompt},
         "classes": list(names),
         "input": {"images": [path.stem for path in images]},
@@ -123,7 +134,7 @@ def segment_files(
                 _segment(remaining, names, items, matcher, encoded, settings)
             entries = items.entries()
             if remaining or folder.finished is None:
-                _finish(items, entries, identity, settings.layers or matcher.default_layers)
+                _finish(items, entries, identity)
             items.raise_failed()
         final = folder.final
         files = {name: str(path) for name, path in final.paths.items()}
@@ -169,14 +180,12 @@ def _segment(
         items.add(path.stem, {"name": path.stem, "sha256": digest, "image": entry})
 
 
-def _finish(
-    items: ImageRun, entries: list[dict[str, Any]], identity: dict[str, Any], layers: tuple[int, ...]
-) -> None:
+def _finish(items: ImageRun, entries: list[dict[str, Any]], identity: dict[str, Any]) -> None:
     """The names, the record, and everything in its final place."""
     names = ("background", *identity["classes"])
     content = {
         "labels": {str(label): name for label, name in enumerate(names)},
-        "layers": list(layers),
+        "layers": identity["layers"],
         "images": [entry["image"] for entry in entries],
     }
     record = {
