@@ -250,6 +250,31 @@ def test_batches_agree(network: MemoryNetwork, clip: Scene) -> None:
         assert np.allclose(one[index].probabilities, together[index].probabilities, atol=1e-5)
 
 
+@pytest.mark.parametrize(("max_batch", "sizes"), [(1, [1] * 5), (2, [2, 2, 1]), (8, [5])])
+def test_as_many_objects_at_once_as_allowed(
+    max_batch: int, sizes: list[int], network: MemoryNetwork, clip: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mask decoder and memory encoder run once per batch, not once per object."""
+    decode, encode = network.decode, network.encode_memory
+    decoded: list[int] = []
+    encoded: list[int] = []
+
+    def counted_decode(features: Any, fused: Any, **options: Any) -> Any:
+        decoded.append(len(fused))
+        return decode(features, fused, **options)
+
+    def counted_encode(features: Any, low_res: Any, scores: Any, **options: Any) -> Any:
+        encoded.append(len(low_res))
+        return encode(features, low_res, scores, **options)
+
+    tracker = MemoryTracker(network, MemorySettings(max_batch=max_batch))
+    tracker.start(clip.frames[0], [click(k, 12 * k, 20) for k in range(1, 6)])
+    monkeypatch.setattr(network, "decode", counted_decode)
+    monkeypatch.setattr(network, "encode_memory", counted_encode)
+    assert len(tracker.step(clip.frames[1], []).ids) == 5
+    assert decoded == encoded == sizes
+
+
 def test_hypotheses_of_long(network: MemoryNetwork, clip: Scene) -> None:
     """Up to three per object, each with a bounded memory; a correction leaves one; state comes back whole."""
     settings = MemorySettings(memory="long")
