@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from vos.projects import Engine, Project, pending_jobs, replay, track_project
+from vos.projects import Engine, Project, ProjectSettings, pending_jobs, replay, track_project
 from vos.projects import passes as passes_module
 from vos.projects.passes import PASSES
 from vos.projects.tracking import TrackProgress
@@ -157,6 +158,28 @@ def test_short_intervals_are_filled_without_the_tracker(tmp_path: Path) -> None:
         assert "disagree" in first.payload["signals"]["1"]
         assert all(not outcome.differs for outcome in replay(project, engine=counted.engine))
         assert np.array_equal(project.frame(CLIP, 5).mask(1), square(2, 3))
+
+
+def test_swapped_colours_are_seen_where_frames_are_filled(tmp_path: Path) -> None:
+    """Against those of the settled frame before: two things trade places in one frame."""
+    one, two = square(8, 4), square(8, 14)
+    (tmp_path / CLIP).mkdir()
+    for index in range(5):
+        image = np.full((*one.shape, 3), 90, np.uint8)
+        image[one], image[two] = [(200, 0, 0), (0, 0, 200)][:: -1 if index == 1 else 1]
+        Image.fromarray(image).save(tmp_path / CLIP / f"{index}.png")
+    settings = ProjectSettings(fill=4, memory=0)
+    with Project.create(tmp_path / "project", annotator="anna", settings=settings) as project:
+        project.add_video(tmp_path / CLIP)
+        project.add_object("one")
+        project.add_object("two")
+        for frame in (0, 4):
+            project.anchor(CLIP, frame, 1, one)
+            project.anchor(CLIP, frame, 2, two)
+        (event,) = track_project(project, engine=Counted().engine)
+        assert event.payload["filled"] is True
+        for object_id in ("1", "2"):
+            assert event.payload["signals"][object_id]["swap"] == {"1": 1.0}
 
 
 def test_a_short_interval_whose_sides_disagree_is_tracked(tmp_path: Path) -> None:
