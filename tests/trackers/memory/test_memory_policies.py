@@ -159,6 +159,20 @@ def test_dam_attends_recent_visible_frames_and_those_with_distractors() -> None:
     assert pointers == [(22, 6), (0, 28), *others], "no frame has two pointers"
 
 
+def test_dam_keeps_as_many_memories_as_a_correction_may_ask_for() -> None:
+    """It forgets the newest three of them: the others still fill all places, and no further one is kept."""
+    policy, made = DamPolicy(7, 16), bank([])
+    for t in range(1, 82):
+        made.track(t, entry(t), 1)
+        made.forget(t, *policy.needed(made, t, 1))
+    kept = [t for t, found in made.tracked.items() if found.memory is not None]
+    assert kept == [50, 55, 60, 65, 70, 75, 80, 81]
+    made.condition(81, entry(81))
+    made.clear_around(81, 7)
+    frames, _ = attended(policy, made, 82)
+    assert [t for t, _ in frames] == [0, 81, 50, 55, 60, 65, 70]
+
+
 def test_dam_adds_frames_with_a_distractor() -> None:
     """Another candidate far from a steady mask is one; near it, in a poor mask or too soon it is not."""
     policy = DamPolicy()

@@ -96,7 +96,7 @@ class DamPolicy(Sam2Policy):
         _, pointers = super().needed(bank, t, direction)
         ahead = t + direction
         recent = self._recent(bank, ahead, direction, added)
-        # Until now the newest frame hides the one before, which counts if it lies on a fifth frame.
+        # A correction of the newest frame forgets it and up to two on fifth frames, and takes a place itself.
         memories = {*added, *recent[: self.num_memories + 1], t}
         return memories, {*pointers, *memories}
 
