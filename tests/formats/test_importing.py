@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,16 @@ def test_by_index_and_missing_frames() -> None:
     found = formats.match_to_video(given, list("abc"), SIZE, skip_missing=True)
     assert sorted(labels_by_index(found)) == [0, 1, 2]
     assert "1 frames that the video does not have" in found.notes[-1]
+
+
+def test_indices_win_a_tie() -> None:
+    """Where as many frames are found by index as by name, and some by neither; one name more turns it."""
+    given = annotations_of(hard_clip(3), stems=["p", "q", "r"])
+    by_index = formats.match_to_video(given, ["q", "p"], SIZE, skip_missing=True)
+    assert np.array_equal(labels_by_index(by_index)[0], hard_clip(3)[0])
+    later = replace(given, records=lambda: (replace(r, index=r.index + 1) for r in given.records()))
+    by_name = formats.match_to_video(later, ["q", "p"], SIZE, skip_missing=True)
+    assert np.array_equal(labels_by_index(by_name)[0], hard_clip(3)[1])
 
 
 def test_sizes() -> None:

@@ -35,8 +35,8 @@ def match_to_video(
 ) -> Annotations:
     """The annotations with the frames and the size of a video.
 
-    Frames are matched by name where all names are the video's, else by index. Masks of another size are
-    scaled by nearest neighbour if both sides differ by the same factor.
+    Frames are matched by name where the video has all names, or more of the names than of the indices; else
+    by index. Masks of another size are scaled by nearest neighbour if both sides differ by the same factor.
 
     Args:
         annotations: of any origin.
