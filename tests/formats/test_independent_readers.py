@@ -129,20 +129,23 @@ def test_what_datumaro_writes(kind: str, name: str, place: str, tmp_path: Path) 
         assert {k: read.names.get(k) or read.categories.get(k) for k in wanted} == wanted
 
 
-def test_what_the_sdks_encode(tmp_path: Path) -> None:
-    """Brush masks of label_studio_sdk and run lengths of cvat_sdk decode to the same masks."""
+@pytest.mark.parametrize("sdk", ["label_studio_sdk", "cvat_sdk"])
+def test_what_the_sdks_encode(sdk: str, tmp_path: Path) -> None:
+    """Brush masks of label_studio_sdk, and run lengths in a box of cvat_sdk, decode to the same masks."""
     np.save(tmp_path / "labels.npy", np.stack(hard_clip()))
-    encoded = json.loads(run("label_studio_sdk", "write_encodings", tmp_path / "labels.npy"))
-    assert [(frame, number) for frame, number, *_ in encoded] == [
+    encoded = json.loads(run(sdk, "write_encodings", sdk, tmp_path / "labels.npy"))
+    assert [(frame, number) for frame, number, _ in encoded] == [
         (frame, k) for frame, labels in enumerate(hard_clip()) for k in object_ids(labels)
     ]
-    for frame, number, brush, cvat in encoded:
+    for frame, number, values in encoded:
         mask = hard_clip()[frame] == number
-        assert np.array_equal(decode_brush(brush, (29, 37)), mask)
-        *runs, x0, y0, x1, y1 = cvat
-        assert np.array_equal(
-            decode_row_runs(runs, (y1 - y0 + 1, x1 - x0 + 1)), mask[y0 : y1 + 1, x0 : x1 + 1]
-        )
+        if sdk == "label_studio_sdk":
+            decoded = decode_brush(values, mask.shape)
+        else:
+            *runs, x0, y0, x1, y1 = values
+            decoded = np.zeros_like(mask)
+            decoded[y0 : y1 + 1, x0 : x1 + 1] = decode_row_runs(runs, (y1 - y0 + 1, x1 - x0 + 1))
+        assert np.array_equal(decoded, mask)
 
 
 @pytest.mark.parametrize("side", ["youtube-vis", "youtube-vis-results"])
