@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 import torch
 from common import ROOT, data_root, write_json
+from memory_trackers import MODELS as ALL
 from memory_trackers import SIZE, Ours, images
 
-from vos.trackers.memory.configurations import HIERA, PLAIN, edgetam_config, efficienttam_config, hiera_config
 from vos.trackers.memory.loading import load_network
 from vos.trackers.memory.network import MemoryNetwork
 from vos.trackers.memory.policy import Sam2Policy
@@ -42,6 +42,7 @@ GOLDEN = (
 PUBLISHED = {"keep_first": False, "bounded": False, "clear_around": False, "max_conditioning": None}
 STEPS = 8
 """Timed per case."""
+MODELS = {name: build for name, build in ALL.items() if name != "mini"}
 
 
 def golden(folder: Path) -> Iterator[dict[str, Any]]:
@@ -94,47 +95,6 @@ def _other_pixels(replay: Any, network: MemoryNetwork, half: MemoryNetwork) -> f
                 masks.append(session.track(t, features, 1)[1].entry.low_res > 0)  # type: ignore[operator]
         answers.append(torch.stack(masks))
     return round(float((answers[0] != answers[1]).flatten(1).float().mean(1).max()), 5)
-
-
-def _sam2(size: str) -> Any:
-    from transformers import Sam2VideoModel
-
-    return Sam2VideoModel(hiera_config(next(h for h in HIERA if h.name == size), {}))
-
-
-def _edgetam() -> Any:
-    from transformers import EdgeTamVideoModel
-
-    sizes = {"perceiver_resampler_num_latents": 256, "perceiver_resampler_num_latents_2d": 256}
-    return EdgeTamVideoModel(edgetam_config(sizes | {"memory_attention_num_layers": 2}, 1024))
-
-
-def _efficienttam(size: str, pooling: str | None = None) -> Any:
-    from vos.trackers.memory.efficienttam import EfficientTamVideoModel
-
-    plain = next(trunk for trunk in PLAIN if trunk.name == size)
-    switches = ("enable_occlusion_spatial_embedding", "enable_temporal_pos_encoding_for_object_pointers")
-    config = efficienttam_config(plain, dict.fromkeys(switches, False), plain.image_size)
-    return EfficientTamVideoModel(config, plain, pooling)
-
-
-def _sam3() -> Any:
-    from transformers import Sam3TrackerVideoConfig, Sam3TrackerVideoModel
-
-    return Sam3TrackerVideoModel(Sam3TrackerVideoConfig())
-
-
-MODELS: dict[str, Callable[[], Any]] = {
-    "sam2.1-tiny": lambda: _sam2("tiny"),
-    "sam2.1-small": lambda: _sam2("small"),
-    "sam2.1-base-plus": lambda: _sam2("base-plus"),
-    "sam2.1-large": lambda: _sam2("large"),
-    "edgetam": _edgetam,
-    "efficienttam-s": lambda: _efficienttam("s"),
-    "efficienttam-s-1": lambda: _efficienttam("s", "logits"),
-    "efficienttam-ti": lambda: _efficienttam("ti"),
-    "sam3": _sam3,
-}
 
 
 def speed(network: MemoryNetwork, objects: int) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""Seconds per frame of SAM 2.1 here and in transformers' own session, in the same run.
+"""Seconds per frame of trackers with a memory here and in transformers' own session, in the same run.
 
-    python benchmarks/memory_trackers.py --models mini tiny --objects 1 5 --dtypes float32
+    python benchmarks/memory_trackers.py --models mini sam2.1-tiny edgetam --objects 1 5 --dtypes float32
 
 Weights are pseudo-random, which costs as much as trained ones. Memories are filled up (7 frames, 16 pointers)
 by copies of one tracked frame, and single steps are timed, masks at the size of the frame included: processor
@@ -19,11 +19,20 @@ import numpy as np
 import torch
 from common import RESULTS, write_json
 from torch.nn import functional as F
-from transformers import Sam2VideoInferenceSession, Sam2VideoModel
+from transformers import (
+    EdgeTamVideoInferenceSession,
+    EdgeTamVideoModel,
+    Sam2VideoInferenceSession,
+    Sam2VideoModel,
+    Sam3TrackerVideoConfig,
+    Sam3TrackerVideoInferenceSession,
+    Sam3TrackerVideoModel,
+)
 
 from vos.frame import Frame
 from vos.prompts import Prompt, Target
-from vos.trackers.memory.configurations import HIERA, hiera_config
+from vos.trackers.memory.configurations import HIERA, PLAIN, edgetam_config, efficienttam_config, hiera_config
+from vos.trackers.memory.efficienttam import EfficientTamVideoModel
 from vos.trackers.memory.network import MemoryNetwork
 from vos.trackers.memory.tracker import MemorySettings, MemoryTracker
 
@@ -39,12 +48,48 @@ MINI = {
 }
 
 
+def _sam2(size: str, changes: dict[str, int] | None = None) -> Any:
+    trunk = next(hiera for hiera in HIERA if hiera.name == size)
+    return Sam2VideoModel(hiera_config(trunk, changes or {}))
+
+
+def _edgetam() -> Any:
+    sizes = {"perceiver_resampler_num_latents": 256, "perceiver_resampler_num_latents_2d": 256}
+    return EdgeTamVideoModel(edgetam_config(sizes | {"memory_attention_num_layers": 2}, 1024))
+
+
+def _efficienttam(size: str, pooling: str | None = None) -> Any:
+    plain = next(trunk for trunk in PLAIN if trunk.name == size)
+    switches = ("enable_occlusion_spatial_embedding", "enable_temporal_pos_encoding_for_object_pointers")
+    config = efficienttam_config(plain, dict.fromkeys(switches, False), plain.image_size)
+    return EfficientTamVideoModel(config, plain, pooling)
+
+
+MODELS: dict[str, Callable[[], Any]] = {
+    "mini": lambda: _sam2("mini", MINI),
+    "sam2.1-tiny": lambda: _sam2("tiny"),
+    "sam2.1-small": lambda: _sam2("small"),
+    "sam2.1-base-plus": lambda: _sam2("base-plus"),
+    "sam2.1-large": lambda: _sam2("large"),
+    "edgetam": _edgetam,
+    "efficienttam-s": lambda: _efficienttam("s"),
+    "efficienttam-s-1": lambda: _efficienttam("s", "logits"),
+    "efficienttam-ti": lambda: _efficienttam("ti"),
+    "sam3": lambda: Sam3TrackerVideoModel(Sam3TrackerVideoConfig()),
+}
+"""Models in full size, and a small one."""
+SESSIONS = {
+    "Sam2VideoModel": Sam2VideoInferenceSession,
+    "EdgeTamVideoModel": EdgeTamVideoInferenceSession,
+    "Sam3TrackerVideoModel": Sam3TrackerVideoInferenceSession,
+}
+"""Sessions of transformers by model; it has none for EfficientTAM."""
+
+
 def random_model(name: str) -> Any:
-    """A network of that trunk with transformers' initial weights, spread so that masks are not constant."""
+    """A model with transformers' initial weights."""
     torch.manual_seed(0)
-    trunk = next(hiera for hiera in HIERA if hiera.name == name)
-    model = Sam2VideoModel(hiera_config(trunk, MINI if name == "mini" else {})).eval()
-    return model.requires_grad_(False)
+    return MODELS[name]().eval().requires_grad_(False)
 
 
 def images(count: int) -> list[np.ndarray]:
@@ -85,7 +130,7 @@ class Session:
     def __init__(self, model: Any, dtype: torch.dtype, objects: int, device: str = "cpu") -> None:
         self.model = model.to(device, dtype)
         self.dtype, self.objects, self.t, self.device = dtype, objects, 0, device
-        self.session = Sam2VideoInferenceSession(
+        self.session = SESSIONS[type(model).__name__](
             video_height=SIZE[0],
             video_width=SIZE[1],
             dtype=dtype,
@@ -143,7 +188,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--models", nargs="+", default=["mini"], choices=[hiera.name for hiera in HIERA])
+    parser.add_argument("--models", nargs="+", default=["mini"], choices=list(MODELS))
     parser.add_argument("--objects", nargs="+", type=int, default=[1, 5])
     parser.add_argument(
         "--dtypes", nargs="+", default=["float32"], choices=["float32", "bfloat16", "float16"]
@@ -168,11 +213,13 @@ def main() -> None:
                     frames,
                     wanted.repetitions,
                 )
-                theirs_seconds = seconds(
-                    lambda m=model, d=dtype, n=objects: Session(m, d, n), frames, wanted.repetitions
-                )
-                row |= {"vos_s": round(ours_seconds, 3), "transformers_s": round(theirs_seconds, 3)}
-                row["times_faster"] = round(theirs_seconds / ours_seconds, 2)
+                row["vos_s"] = round(ours_seconds, 3)
+                if type(model).__name__ in SESSIONS:
+                    theirs_seconds = seconds(
+                        lambda m=model, d=dtype, n=objects: Session(m, d, n), frames, wanted.repetitions
+                    )
+                    row["transformers_s"] = round(theirs_seconds, 3)
+                    row["times_faster"] = round(theirs_seconds / ours_seconds, 2)
                 print(row, flush=True)
                 rows.append(row)
                 write_json(wanted.json, "memory trackers beside transformers' session", vars(wanted), rows)

@@ -1,8 +1,8 @@
 """What SAM 2.1 holds over a long video, here and in transformers' own session.
 
     python benchmarks/memory_trackers_held.py --models mini --objects 1 10 --frames 2000
-    python benchmarks/memory_trackers_held.py --models tiny --objects 1 --frames 300 --stand-ins
-    python benchmarks/memory_trackers_held.py --models mini tiny --objects 1 --device cuda --workers 4
+    python benchmarks/memory_trackers_held.py --models sam2.1-tiny --objects 1 --frames 300 --stand-ins
+    python benchmarks/memory_trackers_held.py --models mini sam2.1-tiny --objects 1 --device cuda --workers 4
 
 Frames are made one by one. Every case is a process of its own; at ten points on the way it notes the bytes
 of live tensors and the peak of the resident size. transformers' session keeps everything, so it ends where

@@ -1,7 +1,7 @@
 """The five networks of a step of SAM 2.1 in ONNX Runtime and in torch, in the same run, on a processor.
 
     pip install onnx onnxruntime onnxscript
-    python benchmarks/onnx_memory_trackers.py --model tiny
+    python benchmarks/onnx_memory_trackers.py --model sam2.1-tiny
 
 Image encoder, prompt encoder, memory attention (7 frames, 16 pointers), mask decoder and memory encoder are
 exported with pseudo-random weights, run in float32 and, with weights in int8 (dynamic quantisation), once
@@ -163,7 +163,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", default="tiny")
+    parser.add_argument("--model", default="sam2.1-tiny")
     parser.add_argument("--parts", nargs="+")
     parser.add_argument("--repetitions", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1)
