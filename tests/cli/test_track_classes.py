@@ -294,7 +294,7 @@ def test_the_synthetic_world_with_nothing_but_the_package(tmp_path: Path) -> Non
         (["--class", "star", "--exemplar", "star:1,2,30,40,-"], "for a detector that takes them; use sam3"),
         (["--class", "star", "--reference", "0", "--reference-mask", "m.png"], "or references"),
         (["--box", "1:2,3,40,50", "--reference", "0", "--reference-mask", "m.png"], "--reference cannot be"),
-        (["--reference", "0"], "1 references and 0 masks"),
+        (["--reference", "0"], "given are 1 of the one and 0 of the other"),
         (["--box", "1:2,3,40,50", "--features", "dinov2-s"], "classical compares no features"),
     ],
 )

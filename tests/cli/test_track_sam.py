@@ -67,7 +67,16 @@ def test_a_sam_tracks(given: Path, tmp_path: Path, how: list[str]) -> None:
 
 def test_mobile_sam_tracks_from_a_point(given: Path, tmp_path: Path) -> None:
     """MobileSAM's own decoder turns the point into the first mask."""
-    how = ["--model", "mobile-sam", "--checkpoint", str(given / "mobile.pt"), "--end", "2"]
+    how = [
+        "--model",
+        "mobile-sam",
+        "--checkpoint",
+        str(given / "mobile.pt"),
+        "--end",
+        "2",
+        "--dtype",
+        "float32",
+    ]
     result = track(given, tmp_path / "out", *how, "--point", "1:42,30", mask=False)
     assert result.exit_code == 0, result.output
     image = np.array(Image.open(given / "images" / "00000.png"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,14 +53,47 @@ def test_a_network_of_one_size(tmp_path: Path) -> None:
 
 
 def test_compiled_parts(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those with fixed shapes are handed to the compiler, and nothing is unless asked for."""
+    """Those with fixed shapes are handed to the compiler, and nothing is unless asked for; on a card the
+    image encoder becomes a CUDA graph."""
     compiled: list[torch.nn.Module] = []
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(self))
+    modes: list[str | None] = []
+    monkeypatch.setattr(
+        torch.nn.Module, "compile", lambda self, mode: (compiled.append(self), modes.append(mode))
+    )
     common = {"name": "sam2.1-tiny", "device": "cpu", "dtype": "float32", "checkpoint": checkpoint}
     build(settings=settings_of({}), **common)  # type: ignore[arg-type]
     assert compiled == []
     network = build(settings=settings_of({"compile": True}), **common).network  # type: ignore[arg-type]
     assert compiled == [getattr(network.model, part) for part in COMPILED]
+    assert modes == [None] * len(COMPILED)
+    network.device = torch.device("cuda")
+    network.compile()
+    assert modes[len(COMPILED) :] == ["reduce-overhead", None, None]
+
+
+def test_features_outlive_the_next_image(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CUDA graph writes every result to the same place; what was read from it before must not change."""
+    network = load_network("sam2.1-tiny", checkpoint)
+    encode = network.model.get_image_features
+    place = encode(torch.zeros(1, 3, network.image_size, network.image_size))
+
+    def replay(*arguments: Any, **options: Any) -> Any:
+        for old, new in zip(
+            place.fpn_hidden_states, encode(*arguments, **options).fpn_hidden_states, strict=True
+        ):
+            old.copy_(new)
+        return place
+
+    monkeypatch.setattr(network.model, "get_image_features", replay)
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, mode: None)
+    network.device = torch.device("cuda")
+    network.compile()
+    network.device = torch.device("cpu")
+    first = network.encode_image(np.zeros((48, 64, 3), np.uint8))
+    kept = first.coarse.clone(), first.fine[0].clone()
+    network.encode_image(np.full((48, 64, 3), 200, np.uint8))
+    assert torch.equal(first.coarse, kept[0])
+    assert torch.equal(first.fine[0], kept[1])
 
 
 @pytest.mark.parametrize("native", [True, False])
