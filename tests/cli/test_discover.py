@@ -96,6 +96,50 @@ def test_frames_of_a_video(given: Path, built: list[dict[str, Any]], tmp_path: P
         assert json.loads(result.stdout)["images"] == count
 
 
+def test_a_finished_video_is_summed_up_again(
+    given: Path, built: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """From its record, which does not hold the masks a second time."""
+    command = ("discover", given / "clip.mkv", "--every", 2, "--no-overlays", "--json", "-o", tmp_path)
+    first = json.loads(run(*command).stdout)
+    again = run(*command, "--resume")
+    assert again.exit_code == 0, again.stderr
+    assert json.loads(again.stdout) == first
+    assert first["objects"] > 0
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["frames"] == [{"name": "00000"}, {"name": "00002"}]
+    assert "give --resume to update it" in run(*command).stderr
+
+
+def test_a_finished_run_that_goes_on_and_is_stopped(
+    given: Path, built: list[dict[str, Any]], tmp_path: Path, monkeypatch: Any
+) -> None:
+    """What was done of the images that have changed since is not done again; nothing done says so."""
+    import vos.runs.discover as job
+
+    photos = tmp_path / "photos"
+    shutil.copytree(given / "images", photos)
+    command = ("discover", photos, "--no-overlays", "-o", tmp_path / "out")
+    assert run(*command).exit_code == 0
+    for path in photos.iterdir():
+        Image.fromarray(np.asarray(Image.open(path))[::-1]).save(path)
+    discover, calls, stop = job.discover, [], [1]
+
+    def stopped(*arguments: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) in stop:
+            raise KeyboardInterrupt
+        return discover(*arguments, **options)
+
+    monkeypatch.setattr(job, "discover", stopped)
+    nothing = run(*command, "--resume")
+    assert (nothing.exit_code, "the earlier result is as it was" in nothing.stderr) == (130, True)
+    stop[:] = [3]
+    assert run(*command, "--resume").exit_code == 130
+    assert run(*command, "--resume").exit_code == 0
+    assert len(calls) == 1 + 2 + 2  # one of three was done before the second stop
+
+
 def test_an_earlier_result_is_kept(given: Path, built: list[dict[str, Any]], tmp_path: Path) -> None:
     """Unless --overwrite is given."""
     command = ("discover", given / "images" / "00000.png", "--no-overlays", "-o", tmp_path)
@@ -215,6 +259,19 @@ def test_one_bad_image_of_many(
     for path in (tmp_path / "whole").rglob("*.*"):
         if path.name != "run.json":
             assert (out / path.relative_to(tmp_path / "whole")).read_bytes() == path.read_bytes()
+
+
+def test_images_from_python(given: Path, tmp_path: Path) -> None:
+    """None, or two whose results would have one name, are refused."""
+    from vos.errors import InputError, OutputError
+    from vos.runs.discover import DiscoverRunSettings, discover_images
+
+    settings = DiscoverRunSettings()
+    with pytest.raises(InputError, match="no images were given"):
+        discover_images([], tmp_path, settings)
+    path = given / "images" / "00000.png"
+    with pytest.raises(OutputError, match="two images are named '00000'"):
+        discover_images([path, path], tmp_path, settings)
 
 
 def test_no_image_that_can_be_read(built: list[dict[str, Any]], tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from ..backbones.registry import build_backbone, has_weights
 from ..detectors.attention.registry import build_language_model, language_models
 from ..detectors.vl_sam.discovery import DiscoverSettings, Discovery, discover
 from ..distribution import own_version
+from ..errors import InputError
 from ..files import make_folder, write_bytes_atomic, write_text_atomic
 from ..formats.discoveries import image_entry, write_discoveries
 from ..formats.drawing import draw_overlay
@@ -179,10 +180,13 @@ def discover_images(
         InterruptedRunError: Ctrl-C or SIGTERM; what was done is on disk.
         PartialResultError: images could not be read, all others are done; or the disk is full.
     """
-    chosen = {images[index]: index for index in select(len(images), start, end, stride)}
-    check_names(list(chosen))
+    if not images:
+        raise InputError("no images were given")
+    numbers = select(len(images), start, end, stride)
+    check_names([images[index] for index in numbers])
+    chosen = {images[index]: index for index in numbers}
     layout = discover_layout(output, overlays=settings.overlays)
-    path = os.path.abspath(os.path.commonpath([image.parent for image in images]))
+    path = os.path.commonpath([os.path.abspath(image.parent) for image in images])
     source = {"path": path, "images": [image.stem for image in images]}
     identity = _identity(source, {"start": start, "end": end, "stride": stride}, settings, layout)
     with claim(layout, identity, resume=resume, overwrite=overwrite, inputs=images) as folder:
@@ -282,16 +286,18 @@ class _Run:
     def _finish(self) -> None:
         """The record, and everything in its final place."""
         entries = self.items.entries()
+        failures = self.items.failures() if isinstance(self.items, ImageRun) else None
         record = {
             "program": PROGRAM,
             **self.identity,
             "versions": versions(),
-            "frames": entries,
+            # What was found in images is needed again, where some of them are done again.
+            "frames": [{"name": entry["name"]} for entry in entries] if failures is None else entries,
             "folders": (
                 {OVERLAYS: [f"{entry['name']}.png" for entry in entries]} if self.settings.overlays else {}
             ),
             "names": self._names(),
-            **({"failed": self.items.failures()} if isinstance(self.items, ImageRun) else {}),
+            **({} if failures is None else {"failed": failures}),
             "timings": self.items.timings(),
         }
         path = self.layout.paths["run"]
@@ -301,6 +307,9 @@ class _Run:
 
     def _names(self) -> dict[str, int]:
         """Name -> how often it was found, most often first."""
+        finished = self.items.folder.finished
+        if finished is not None and not isinstance(self.items, ImageRun):
+            return dict(finished["names"])
         names = Counter(o["name"] for entry in self.items.entries() for o in entry["image"]["objects"])
         return dict(names.most_common())
 

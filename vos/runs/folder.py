@@ -209,7 +209,8 @@ def _enter(folder: RunFolder, identity: Mapping[str, Any], resume: bool, overwri
     elif not resume:
         what, do = ("a run that was stopped", "continue")
         if finished is not None:
-            what, do = ("a finished run", "extend")
+            # Only runs over videos can be extended; those over images do again what failed or has changed.
+            what, do = ("a finished run", "extend" if "targets" in finished else "update")
         raise OutputError(
             f"{layout.folder} holds {what}: give --resume to {do} it, --overwrite to replace it, "
             "or another folder"

@@ -90,7 +90,12 @@ class Run(ABC):
     def whereabouts(self) -> str:
         """How far the run is, and how to continue it."""
         if not self.has_results:
-            return f"no {self.noun} was done, and nothing is left behind"
+            left = (
+                "nothing is left behind"
+                if self.folder.finished is None
+                else "the earlier result is as it was"
+            )
+            return f"no {self.noun} was done, and {left}"
         done = f"{self.counted()} done" + ("" if self.total is None else f" of {self.total}")
         if self.folder.replaces:
             return (
@@ -156,8 +161,7 @@ class ItemRun(Run):
         if finished is not None:
             self.done = {entry["name"]: entry for entry in finished["frames"]}
             self.seconds |= finished["timings"]
-            return
-        if not self.folder.resumed:
+        elif not self.folder.resumed:
             return
         path = self.layout.work / ITEMS
         try:

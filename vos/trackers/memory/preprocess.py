@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...prompts import Prompt
-from .resampling import resize_bicubic
+from .resampling import resize_bicubic, rows_first
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -27,12 +27,12 @@ def to_input(
 ) -> Tensor:
     """(1, 3, side, side) float32 network input on ``device``, of an (H, W, 3) uint8 RGB image.
 
-    Resized by Pillow's bicubic filter with antialias, as the published numbers of SAM 2 were made; away from
-    the processor by the same arithmetic there. What a byte becomes is looked up, which takes a tenth of the
-    time of the arithmetic.
+    Resized by Pillow's bicubic filter with antialias, as the published numbers of SAM 2 were made; on another
+    device by the same arithmetic there, for most sizes. What a byte becomes is looked up, which takes a tenth
+    of the time of the arithmetic.
     """
     device = torch.device(device)
-    if device.type == "cpu":
+    if device.type == "cpu" or not rows_first(image.shape, side):
         resized = torch.from_numpy(
             np.array(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC))
         )

@@ -21,8 +21,18 @@ PRECISION = 22
 """Bits behind the point of a fixed-point weight."""
 
 
+def rows_first(shape: tuple[int, ...], side: int) -> bool:
+    """Whether every version of Pillow resamples an (H, W, C) image along its rows first, to a square.
+
+    Since version 13 it begins with the other axis where the height shrinks much more than the width.
+    """
+    height, width = shape[:2]
+    return height <= side or width >= height
+
+
 def resize_bicubic(image: Tensor, height: int, width: int) -> Tensor:
-    """(height, width, C) uint8: an (H, W, C) uint8 image resized with antialias, on its device."""
+    """(height, width, C) uint8: an (H, W, C) uint8 image resized with antialias, on its device; along its
+    rows first, see :func:`rows_first`."""
     if image.shape[1] != width:
         image = _resample(image, width, dim=1)
     if image.shape[0] != height:
