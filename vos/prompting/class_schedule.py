@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+HINT = (
+    "check the names, look at more frames (--search-every, --search-frames, --start), accept weaker "
+    "detections (--min-score), or show the object with --box or --point"
+)
+"""What to try where nothing of a name was found."""
+
+
 class ClassPrompts(PromptSchedule):
     """Looks for objects by name, first to begin with, then for those that come later.
 
@@ -39,16 +46,11 @@ class ClassPrompts(PromptSchedule):
         settings: see :class:`~vos.prompting.class_names.ClassSettings`.
         detector: knows what the names look like.
         make_backbone: makes the model that turns finds into masks; called once, when there is one.
+        hint: what to try where nothing is found.
 
     Raises:
         PromptError: for exemplars, where the detector takes none.
     """
-
-    hint = (
-        "check the names, look at more frames (--search-every, --search-frames, --start), accept weaker "
-        "detections (--min-score), or show the object with --box or --point"
-    )
-    """What to try where nothing was found."""
 
     def __init__(
         self,
@@ -56,6 +58,8 @@ class ClassPrompts(PromptSchedule):
         settings: ClassSettings,
         detector: Detector,
         make_backbone: Callable[[], Backbone],
+        *,
+        hint: str = HINT,
     ) -> None:
         if queries.exemplars and not getattr(detector, "takes_exemplars", False):
             raise PromptError(
@@ -63,6 +67,7 @@ class ClassPrompts(PromptSchedule):
             )
         self.names: dict[int, str] = {}
         self.first_given = {}
+        self.hint = hint
         self._queries = queries.names
         self._exemplars = queries.exemplars
         self._exemplar_frame = queries.frame_index
@@ -283,25 +288,10 @@ def _every(number: int) -> str:
     return f"every {number}{'th' if number % 100 in (11, 12, 13) else ending}"
 
 
-class ReferencePrompts(ClassPrompts):
-    """Looks for the things of references as for objects by name; see :class:`ClassPrompts`.
-
-    Args:
-        has_features: whether features for comparing were chosen already.
-    """
-
-    def __init__(
-        self,
-        queries: ClassNames,
-        settings: ClassSettings,
-        detector: Detector,
-        make_backbone: Callable[[], Backbone],
-        *,
-        has_features: bool,
-    ) -> None:
-        super().__init__(queries, settings, detector, make_backbone)
-        better = "compare better features (--features dinov2-s --features-weights DIR), "
-        self.hint = (
-            "look at more frames (--search-every, --search-frames, --start), accept less similar ones "
-            f"(--min-score), {'' if has_features else better}or show the object with --box or --point"
-        )
+def reference_hint(*, has_features: bool) -> str:
+    """What to try where nothing like a reference was found; other features, unless they were chosen."""
+    better = "compare better features (--features dinov2-s --features-weights DIR), "
+    return (
+        "look at more frames (--search-every, --search-frames, --start), accept less similar ones "
+        f"(--min-score), {'' if has_features else better}or show the object with --box or --point"
+    )

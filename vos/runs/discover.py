@@ -206,8 +206,8 @@ def discover_images(
                     yield Frame(chosen[path], found[0], path.stem, file_name=path.name), found[1]
 
         remaining = items.remaining()
-        todo = read(remaining) if remaining or folder.finished is None else None
-        summary = _Run(items, identity, settings).go(todo, model, backbone)
+        frames = read(remaining) if remaining or folder.finished is None else None
+        summary = _Run(items, identity, settings).go(frames, model, backbone)
         items.raise_failed()
         return summary
 

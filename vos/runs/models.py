@@ -11,7 +11,7 @@ from ..backbones.registry import build_backbone, has_weights
 from ..detectors.registry import build_detector
 from ..errors import ModelError
 from ..prompting.class_names import ClassNames
-from ..prompting.class_schedule import ReferencePrompts
+from ..prompting.class_schedule import ClassPrompts, reference_hint
 from ..trackers.recommend import recommend
 from ..trackers.registry import build_tracker, check_tracker
 from .auto import AUTO
@@ -94,7 +94,7 @@ def reference_prompts(
     settings: TrackSettings,
     make_backbone: Callable[[], Backbone],
     make_matching: Callable[[], Backbone],
-) -> ReferencePrompts:
+) -> ClassPrompts:
     """The schedule that detects the objects of references, one instance of each by default.
 
     Args:
@@ -125,4 +125,5 @@ def reference_prompts(
         references, make, instances=classes.instances or 1, min_score=classes.min_score
     )
     names = ClassNames(references.names)
-    return ReferencePrompts(names, classes, detector, make_backbone, has_features=chosen.features is not None)
+    hint = reference_hint(has_features=chosen.features is not None)
+    return ClassPrompts(names, classes, detector, make_backbone, hint=hint)

@@ -102,11 +102,7 @@ def segment_files(
     if is_kept := earlier.get("settings", {}).get("layers") == AUTO:
         settings = dataclasses.replace(settings, layers=tuple(earlier["layers"]))
     is_ranked = best_layers and not is_kept
-    usable = [path for path in images if _is_readable(path)] if is_ranked else []
-    if is_ranked and len(usable) < 2:
-        raise InputError(
-            "layers are ranked by comparing images: give at least two that can be read, or name the layers"
-        )
+    usable = _comparable(images) if is_ranked else []
     matcher = build_matcher(model)
     encoded = encode_names(matcher, names, multi_prompt=multi_prompt)
     if is_ranked:
@@ -114,11 +110,8 @@ def segment_files(
         settings = dataclasses.replace(settings, layers=ranking[:2])
     identity = {
         "version": own_version(),
-        "settings": {
-            **dataclasses.asdict(settings),
-            "layers": AUTO if best_layers else settings.layers,
-            "batch_size": None,
-        },
+        "settings": {**dataclasses.asdict(settings), "batch_size": None}
+        | ({"layers": AUTO} if best_layers else {}),
         "layers": settings.layers or matcher.default_layers,
         "model": {**dataclasses.asdict(model), "multi_prompt": multi_prompt},
         "classes": list(names),
@@ -139,6 +132,16 @@ def segment_files(
         final = folder.final
         files = {name: str(path) for name, path in final.paths.items()}
         return SegmentSummary(final.folder, files, tuple(entry["image"] for entry in entries))
+
+
+def _comparable(images: Sequence[Path]) -> list[Path]:
+    """The images that layers can be ranked on."""
+    usable = [path for path in images if _is_readable(path)]
+    if len(usable) < 2:
+        raise InputError(
+            "layers are ranked by comparing images: give at least two that can be read, or name the layers"
+        )
+    return usable
 
 
 def _segment(

@@ -187,7 +187,7 @@ class _Feed:
             pass
 
     def close(self) -> None:
-        """Let go of the container. Nobody else would: the iteration and this object hold each other."""
+        """Close the container. Nothing else would: the iteration and this object hold each other."""
         self._packets.close()
 
     def _read(self, packets: Iterable[av.Packet]) -> Generator[av.Packet, None, None]:
