@@ -14,50 +14,6 @@ from vos.trackers.memory.network import Attended, MemoryFrame, MemoryNetwork, Me
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.mark.parametrize("blocks", [(4, 7), (512, 2048)])
-def test_attention_in_blocks(blocks: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Equal to torch's, whatever the blocks; values narrower than keys, queries shared by all objects."""
-    monkeypatch.setattr(attention, "QUERY_BLOCK", blocks[0])
-    monkeypatch.setattr(attention, "KEY_BLOCK", blocks[1])
-    generator = torch.Generator().manual_seed(0)
-    queries, keys, values = (
-        5 * torch.randn(shape, generator=generator) for shape in ((1, 10, 16), (3, 33, 16), (3, 33, 4))
-    )
-    shared = queries.expand(3, -1, -1)
-    wanted = F.scaled_dot_product_attention(shared[:, None], keys[:, None], values[:, None])[:, 0]
-    assert torch.allclose(attention.attend(queries, keys, values), wanted, atol=1e-5)
-
-
-def test_scores_that_overflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key far above all of the first block, whose highest score is what the others are compared with."""
-    monkeypatch.setattr(attention, "KEY_BLOCK", 8)
-    queries, keys = torch.full((1, 2, 16), 10.0), torch.zeros(1, 20, 16)
-    keys[0, 15] = 10.0
-    values = torch.arange(80.0).reshape(1, 20, 4)
-    assert torch.equal(attention.attend(queries, keys, values)[0], values[0, 15].expand(2, -1))
-
-
-@pytest.mark.parametrize("width", [16, 4])
-def test_kernels_get_plain_tensors(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No strides of 0 and none turned around, which cuDNN refuses for 16 bits; the result is the same."""
-    generator = torch.Generator().manual_seed(0)
-    queries = torch.randn(1, 16, 10, generator=generator).mT
-    keys, values = torch.randn(3, 33, 16, generator=generator), torch.randn(3, width, 33).mT
-    wanted = attention.attend(queries, keys, values)
-    kernel, seen = F.scaled_dot_product_attention, []
-
-    def watched(*tensors: torch.Tensor, attn_mask: torch.Tensor | None) -> torch.Tensor:
-        seen.extend(tensors)
-        return kernel(*tensors, attn_mask=attn_mask)
-
-    monkeypatch.setattr(attention.F, "scaled_dot_product_attention", watched)
-    found = attention._attend_fused(queries.expand(3, -1, -1), keys, values, None)
-    assert len(seen) == 3
-    assert all(tensor.is_contiguous() for tensor in seen)
-    assert found.shape == (3, 10, width)
-    assert torch.allclose(found, wanted, atol=1e-5)
-
-
 def _memories(network: MemoryNetwork, objects: int) -> list[Attended]:
     generator = torch.Generator().manual_seed(1)
     tokens = network.grid**2

@@ -5,8 +5,7 @@ The weights are those of transformers' modules; the computation is ours:
 - Memory is 64 channels wide where attention is 256, and the value projection is linear and carries no rotary
   encoding. So it follows the weighted sum instead of preceding it: a quarter of the multiplications there.
 - Until the first look into memory, all objects of a frame share one computation.
-- The softmax is summed up block by block (Milakov and Gimelshein 2018), so that the table of queries by keys,
-  470 MB per object at full size, never exists; sums are scaled only where a maximum is far above the last.
+- The table of queries by keys, 470 MB per object at full size, never exists (``backbones/block_attention``).
 """
 
 from __future__ import annotations
@@ -16,13 +15,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-QUERY_BLOCK = 512
-KEY_BLOCK = 512
-"""Sizes of the blocks on a processor: what they need stays in its cache."""
-HEADROOM = 8.0
-"""Weights may be larger than 1 by this power of e before all are scaled down: 16 bits hold their sum then."""
+from ...backbones.block_attention import attend
 
 
 class MemoryAttention:
@@ -75,8 +69,7 @@ class MemoryAttention:
         queries = rotate(attention.q_proj(hidden), table)
         keys = rotate(attention.k_proj(hidden), table)
         values = attention.v_proj(hidden)
-        attended = F.scaled_dot_product_attention(queries[:, None], keys[:, None], values[:, None])
-        projected: Tensor = attention.o_proj(attended[:, 0])
+        projected: Tensor = attention.o_proj(attend(queries, keys, values))
         return projected
 
     def _cross_attention(
@@ -121,73 +114,6 @@ class MemoryAttention:
     def _rotary_table(self, like: Tensor, ids: Tensor) -> Tensor:
         cosine, sine = self.module.rotary_emb(like, ids.to(like.device))
         return torch.complex(cosine[0, :, ::2].float(), sine[0, :, ::2].float())
-
-
-def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None = None) -> Tensor:
-    """(N, L, V) softmax attention, scaled by the root of D.
-
-    Args:
-        queries: (N or 1, L, D).
-        keys: (N, T, D).
-        values: (N, T, V); V need not be D.
-        bias: (T,) added to the logits of each key.
-    """
-    objects, width = len(keys), queries.shape[-1]
-    if queries.is_cuda or values.shape[-1] == width:
-        return _attend_fused(queries.expand(objects, -1, -1), keys, values, bias)
-    scaled = (queries * width**-0.5).expand(objects, -1, -1)
-    attended = [
-        torch.cat([_attend_block(block, some_keys, some_values, bias) for block in some.split(QUERY_BLOCK)])
-        for some, some_keys, some_values in zip(scaled, keys, values, strict=True)
-    ]
-    return torch.stack(attended)
-
-
-def _attend_fused(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
-    """(N, L, V) with torch's kernels.
-
-    Those for 16 bits refuse tensors with strides of 0, as expanded ones have (cuDNN lays out its result like
-    the queries), and flash attention refuses values narrower than keys; so tensors are laid out plainly, and
-    narrow values are filled up with zeros.
-    """
-    narrow = values.shape[-1]
-    if queries.is_cuda and queries.dtype != torch.float32 and narrow < queries.shape[-1]:
-        values = F.pad(values, (0, queries.shape[-1] - narrow))
-    queries, keys, values = (tokens.contiguous()[:, None] for tokens in (queries, keys, values))
-    mask = None if bias is None else bias.expand(queries.shape[2], -1)
-    return F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)[:, 0, :, :narrow]
-
-
-def _attend_block(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
-    """(L, V) of a few queries: sum of weights and weighted sum over blocks of keys.
-
-    Softmax does not change if all scores of a query are lowered by as much. The highest score of the first
-    block of keys is taken, until scores come that are so much higher that exponentials might overflow.
-    """
-    lowered: Tensor | None = None
-    total = torch.zeros(len(queries), 1, device=queries.device)
-    weighted = torch.zeros(len(queries), values.shape[1], device=queries.device)
-    for start in range(0, len(keys), KEY_BLOCK):
-        block = slice(start, start + KEY_BLOCK)
-        weights = queries @ keys[block].mT
-        if bias is not None:
-            weights.add_(bias[block])
-        highest = weights.amax(dim=1, keepdim=True)
-        if lowered is None:
-            lowered = highest
-        elif (highest - lowered).max() > HEADROOM:
-            higher = torch.maximum(lowered, highest)
-            fade = (lowered - higher).exp_()
-            total.mul_(fade)
-            weighted.mul_(fade)
-            lowered = higher
-        weights.sub_(lowered).exp_()
-        total.add_(weights.sum(dim=1, keepdim=True))
-        if weights.dtype == torch.float32:
-            weighted.addmm_(weights, values[block])
-        else:
-            weighted.add_(weights @ values[block])
-    return weighted.div_(total).to(values.dtype)
 
 
 def rotate(tokens: Tensor, table: Tensor) -> Tensor:

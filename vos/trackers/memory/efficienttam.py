@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from transformers import Sam2VideoModel
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoVisionEncoderOutput
 
+from ...backbones.block_attention import attend_heads
 from ...backbones.sam.layers import LayerNorm2d
 from .configurations import PlainViT
 
@@ -34,8 +35,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, h, w, C) to the same."""
         heads = self.qkv(x).flatten(1, 2).unflatten(2, (3, self.heads, -1))
-        queries, keys, values = heads.permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(queries, keys, values)
+        attended = attend_heads(*heads.permute(2, 0, 3, 1, 4))
         out: Tensor = self.proj(attended.transpose(1, 2).reshape(x.shape))
         return out
 

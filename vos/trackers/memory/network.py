@@ -12,7 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
+from transformers import AttentionInterface, PreTrainedModel
 
+from ...backbones.block_attention import attend_heads
+from ...backbones.matrix_products import speed_up
 from .attention import MemoryAttention
 from .preprocess import IMAGENET_MEAN, IMAGENET_STD, to_input
 
@@ -22,6 +25,16 @@ MASK_SCALE, MASK_BIAS = 20.0, -10.0
 """A mask of 0 and 1 becomes logits of -10 and 10."""
 COMPILED = ("vision_encoder", "mask_decoder", "memory_encoder")
 """Parts that :meth:`MemoryNetwork.compile` translates."""
+ATTENTION = "vos-blocks"
+"""Name of :func:`_attend` among transformers' attention functions."""
+
+
+def _attend(
+    module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **options: Any
+) -> tuple[Tensor, None]:
+    """(B, L, heads, V) attention of (B, heads, L, D), (B, heads, T, D) and (B, heads, T, V)."""
+    assert attention_mask is None, "no image encoder of this family masks its attention"
+    return attend_heads(query, key, value).transpose(1, 2), None
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +137,10 @@ class MemoryNetwork:
         ):
             if hasattr(model, part):
                 getattr(model, part).to(dtype)
+        speed_up(model)
+        AttentionInterface.register(ATTENTION, _attend)
+        if isinstance(model.vision_encoder, PreTrainedModel):
+            model.vision_encoder.set_attn_implementation(ATTENTION)
         self.image_size = int(model.image_size)
         self.low_res_size = int(model.prompt_encoder.mask_input_size[0])
         self.grid = int(model.prompt_encoder.image_embedding_size[0])
