@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from ...errors import ModelError, PromptError
 from ...prompts import Prompt
 from ..base import Candidates, FrameFeatures, Guidance, LazyCandidates
+from ..matrix_products import speed_up
 from ..weights.checkpoints import load_state
 from ..weights.location import locate
 from .mask_decoder import BiasMode, Injection
@@ -73,6 +74,7 @@ class SamBackbone:
         """
         self.device, self.dtype = check_device(device), check_dtype(dtype)
         self.network = network.to(self.device)
+        speed_up(network)
         self.network.image_encoder.to(self.dtype).to(memory_format=torch.channels_last)
         self.network.mask_decoder.to(self.dtype)
         self.bias_mode: BiasMode = bias_mode

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..matrix_products import matmul
 from .layers import LayerNorm2d, TwoLayers
 
 _CHUNK = 2**28
@@ -89,15 +90,16 @@ def _attend_in_cache(q: Tensor, k: Tensor, v: Tensor, by_row: Tensor, by_column:
     """The same, head by head and a few rows at a time, so that the weights stay in a CPU's cache."""
     out = torch.empty_like(q)
     side = by_row.shape[-1]
-    keys = (k / math.sqrt(k.shape[-1])).transpose(2, 3)
     for b, head in itertools.product(range(q.shape[0]), range(q.shape[1])):
+        keys = (k[b, head] / math.sqrt(k.shape[-1])).contiguous()
+        columns = v[b, head].mT.contiguous()
         for start in range(0, q.shape[2], _CACHE_ROWS):
             rows = slice(start, start + _CACHE_ROWS)
-            logits = q[b, head, rows] @ keys[b, head]
+            logits = matmul(q[b, head, rows], keys.mT)
             square = logits.view(-1, side, side)
             square += by_row[b, head, rows, :, None]
             square += by_column[b, head, rows, None, :]
-            out[b, head, rows] = torch.softmax(logits, dim=-1) @ v[b, head]
+            out[b, head, rows] = matmul(torch.softmax(logits, dim=-1), columns.mT)
     return out
 
 

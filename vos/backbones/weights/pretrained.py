@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ModelError
+from ..matrix_products import speed_up
 
 
 def load_pretrained(
@@ -36,6 +37,7 @@ def load_pretrained(
             f"the model in {checkpoint} is of another kind, or not whole: it lacks {len(absent)} weights, "
             f"such as {absent[0]}. {hint}"
         )
+    speed_up(model)
     return model, processor
 
 
