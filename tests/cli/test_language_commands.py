@@ -131,6 +131,19 @@ def test_segment_with_one_bad_image_of_many(
         assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+def test_segment_resumed_with_an_image_gone_bad(run: Run, pictures: Path, tmp_path: Path) -> None:
+    """What was made of it before is neither listed nor left lying about."""
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    shutil.copytree(pictures, photos)
+    arguments = ("segment", photos, *NAMES, "--no-crf", "-o", out)
+    assert run(*arguments).exit_code == 0
+    (photos / "scene1.png").write_bytes(b"no image")
+    again = run(*arguments, "--resume")
+    assert again.exit_code == 5, again.output
+    assert sorted(path.stem for path in (out / "labels").iterdir()) == ["scene0", "scene2", "scene3"]
+    assert list(json.loads((out / "run.json").read_text())["failed"]) == [str(photos / "scene1.png")]
+
+
 @pytest.mark.parametrize("interrupted", [False, True], ids=["finished", "stopped"])
 def test_resuming_keeps_the_layers(
     run: Run, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupted: bool

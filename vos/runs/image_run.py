@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 SHOWN = 3
 """So many failed images are named in an error; ``run.json`` names all."""
+RESULT_SUFFIXES = (".png", ".jpg")
+"""Of the files that are written for an image."""
 
 
 class ImageRun(ItemRun):
@@ -71,7 +73,15 @@ class ImageRun(ItemRun):
         except MediaError as error:
             logger.warning("%s; going on with the other images", error)
             self.failed[path] = str(error)
+            self._drop_results(path)
             return None
+
+    def _drop_results(self, path: Path) -> None:
+        """Files of an earlier run, made of what the image was then: ``run.json`` no longer lists them."""
+        for place in self.layout.paths.values():
+            for suffix in RESULT_SUFFIXES:
+                if place.is_dir():
+                    (place / f"{path.stem}{suffix}").unlink(missing_ok=True)
 
     def entries(self) -> list[dict[str, Any]]:
         """What is recorded of the images that are done, in their order.
