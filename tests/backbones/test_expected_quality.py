@@ -49,6 +49,16 @@ def test_agreement_depth_and_size() -> None:
     assert signals(click(24, 24), square(8, 16))["smallness"] > middle["smallness"]
 
 
+def test_reach_is_how_much_of_the_box_the_mask_spans() -> None:
+    """All of it where the mask touches every side; without a box nothing is said."""
+    mask = square(8)
+    tight = Prompt(box=np.array([8, 8, 39, 39], np.float32))
+    wide = Prompt(box=np.array([8, 8, 71, 39], np.float32))
+    assert signals(tight, mask)["reach"] == 1
+    assert signals(wide, mask)["reach"] == pytest.approx(0.5)
+    assert signals(click(24, 24), mask)["reach"] == 1
+
+
 def test_contrast_is_that_of_the_weakest_part_of_the_contour() -> None:
     """It is high where colours change along the whole contour, and low where a part of it has no edge."""
     mask = square(20)
@@ -77,12 +87,13 @@ def test_each_kind_of_prompt_has_its_model() -> None:
 def test_better_signals_never_lower_the_expectation(name: str, kind: str) -> None:
     """Raising any one signal raises expected J or leaves it, in 0..1."""
     model = load_models(name)[kind]
-    middle = {"score": 0.5, "agreement": 0.5, "depth": 0.5, "smallness": 3.0, "contrast": 20.0}
+    middle = {"score": 0.5, "agreement": 0.5, "depth": 0.5, "reach": 0.5, "smallness": 3.0, "contrast": 20.0}
+    silent = ("depth", "contrast") if kind == "box" else ("depth", "contrast", "reach")
     for signal in middle:
         values = [model({**middle, signal: value}) for value in np.linspace(0, 1, 5) * 2 * middle[signal]]
         assert values == sorted(values)
         assert 0 <= values[0] <= values[-1] <= 1
-        assert values[0] < values[-1] or signal in ("depth", "contrast"), f"{signal} counts for nothing"
+        assert values[0] < values[-1] or signal in silent, f"{signal} counts for nothing"
 
 
 def test_an_empty_mask_has_no_quality() -> None:

@@ -24,7 +24,7 @@ Row = dict[str, Any]
 
 TRACKING = tuple(field.name for field in fields(Signals) if field.name != REFERENCE)
 _COMMON = ("score", "agreement", "depth", "smallness")
-DECODING = {"box": _COMMON, "click": (*_COMMON, "contrast"), "points": _COMMON}
+DECODING = {"box": (*_COMMON, "reach"), "click": (*_COMMON, "contrast"), "points": _COMMON}
 """Signals by kind of prompt. Contrast did not help with boxes and several points."""
 PROMPTS = {"box": ("box",), "click": ("1 click",), "points": ("2 clicks", "3 clicks")}
 """Recorded prompts by kind."""

@@ -1,10 +1,10 @@
 """The expected J of a mask that was decoded from points or a box.
 
 A backbone's predicted IoU ranks the candidates of one prompt; between prompts it says little. More is said by
-whether the candidates agree on what was meant, where the clicks lie in the mask, how large it is (what went
-wrong has most often run into the background), and whether colours change along its whole contour. Weights are
-fitted per backbone and kind of prompt by ``training/confidence``; ``docs/confidence.md`` says how well they
-predict J.
+whether the candidates agree on what was meant, where the clicks lie in the mask, whether it reaches the sides
+of the box, how large it is (what went wrong has most often run into the background), and whether colours
+change along its whole contour. Weights are fitted per backbone and kind of prompt by ``training/confidence``;
+``docs/confidence.md`` says how well they predict J.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..ops.boxes import tight_box
+from ..ops.boxes import box_iou, tight_box
 from ..ops.monotone_logistic import MonotoneLogistic
 from ..prompts import Prompt
 
@@ -71,8 +71,9 @@ def decoding_signals(
     """What speaks for a decoded mask that is not empty; arguments as for :func:`expected_quality`.
 
     ``score``: the best predicted IoU. ``agreement``: mean IoU of two candidates. ``depth``: of the first
-    positive click, 1 at the mask's deepest point; 0 without clicks. ``smallness``: minus the logarithm of the
-    mask's share of the image. ``contrast``: CIELAB distance across the contour, at its weakest fifth.
+    positive click, 1 at the mask's deepest point; 0 without clicks. ``reach``: IoU of the mask's tight box
+    and the one given; 1 without one. ``smallness``: minus the logarithm of the mask's share of the image.
+    ``contrast``: CIELAB distance across the contour, at its weakest fifth.
     """
     depth = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
     depth = depth / depth.max()
@@ -80,9 +81,19 @@ def decoding_signals(
         "score": float(np.max(scores)),
         "agreement": _agreement(candidates),
         "depth": _depth_of_click(prompt, depth),
+        "reach": _reach(prompt, mask),
         "smallness": -float(np.log(mask.mean() + LEAST_SHARE)),
         "contrast": _contrast(mask, image),
     }
+
+
+def _reach(prompt: Prompt, mask: Masks) -> float:
+    """A box is drawn tightly (Lempitsky et al. 2009): a mask of all of the object reaches all sides."""
+    found = tight_box(mask)
+    if prompt.box is None or found is None:
+        return 1.0
+    x0, y0, x1, y1 = prompt.box.tolist()
+    return box_iou(found, (x0, y0, x1, y1))
 
 
 def _contrast(mask: Masks, image: NDArray[np.uint8]) -> float:

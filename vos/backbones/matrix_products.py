@@ -70,6 +70,6 @@ def _is_intel() -> bool:
 
 
 def _by_onednn(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """(..., out) of (..., in) rows and an (out, in) weight; contiguous, or it takes a hundred times as long."""
+    """(..., out) of (..., in) rows and an (out, in) weight, both contiguous: else it takes ages."""
     product: Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
     return product
