@@ -2,7 +2,8 @@
 
 The annotator gives the true masks of frame 0 and tracks; then, again and again, a policy names a frame, the
 true masks of that frame become anchors, and what they touch is tracked again. Policies: the review queue,
-evenly spaced frames, random frames, and an oracle that names the frame with the lowest J.
+evenly spaced frames, random frames, an oracle that names the frame with the lowest J, and one that tries every
+third frame and names the one whose correction gains most (``trial``; slow, for single sequences).
 
     python benchmarks/corrections.py --sequences bmx-trees,breakdance --frames 40 --size 240
     python benchmarks/corrections.py --models classical,nano --frames 40 --size 240 --jobs 16
@@ -50,6 +51,8 @@ ENOUGH = 90.0
 """J&F at which an annotator is content."""
 FILES = ("rows", "passes", "json", "asset", "fit", "minutes")
 """Options that say nothing about what was measured."""
+TRIAL_STEP = 3
+"""Every so many frames are tried."""
 VIDEO = "clip"
 Chooser = Callable[[Project, Sequence, set[int], NDArray[np.float64]], int | None]
 
@@ -182,6 +185,18 @@ def by_oracle(project: Project, sequence: Sequence, done: set[int], j: NDArray[n
     return next((int(f) for f in np.argsort(j.mean(axis=1), kind="stable") if int(f) not in done), None)
 
 
+def by_trial(project: Project, sequence: Sequence, done: set[int], j: NDArray[np.float64]) -> int | None:
+    """The frame whose correction gains most, found by correcting each of them and undoing it."""
+    engine, gains = engine_of(project.settings), {}
+    for frame in range(TRIAL_STEP, len(sequence.truth), TRIAL_STEP):
+        if frame not in done:
+            correct(project, sequence, frame)
+            track_project(project, engine=engine)
+            gains[frame] = j_and_f(*scores(project, sequence))
+            project.undo()
+    return max(gains, key=lambda frame: gains[frame], default=None)
+
+
 def at_random(project: Project, sequence: Sequence, done: set[int], j: NDArray[np.float64]) -> int | None:
     """Any other frame; the same ones every time."""
     left = [f for f in range(len(sequence.truth)) if f not in done]
@@ -193,6 +208,7 @@ POLICIES: dict[str, Chooser | None] = {
     "even": None,
     "random": at_random,
     "oracle": by_oracle,
+    "trial": by_trial,
 }
 
 
@@ -288,7 +304,7 @@ def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--sequences", default="", help="names, by commas; default: all")
-    parser.add_argument("--policies", default=",".join(POLICIES))
+    parser.add_argument("--policies", default="queue,even,random,oracle")
     parser.add_argument("--models", default="classical")
     parser.add_argument("--frames", type=int, default=0, help="first so many frames; 0: all")
     parser.add_argument("--size", type=int, default=0, help="shorter side in pixels; 0: as it is")
