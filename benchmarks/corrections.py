@@ -2,8 +2,8 @@
 
 The annotator gives the true masks of frame 0 and tracks; then, again and again, a policy names a frame, the
 true masks of that frame become anchors, and what they touch is tracked again. Policies: the review queue,
-evenly spaced frames, random frames, an oracle that names the frame with the lowest J, and one that tries every
-third frame and names the one whose correction gains most (``trial``; slow, for single sequences).
+evenly spaced frames, random frames, an oracle that names the frame with the lowest J, and one that tries
+every third frame and names the one whose correction gains most (``trial``; slow, for single sequences).
 
     python benchmarks/corrections.py --sequences bmx-trees,breakdance --frames 40 --size 240
     python benchmarks/corrections.py --models classical,nano --frames 40 --size 240 --jobs 16

@@ -32,7 +32,7 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None = 
         bias: (T,) added to the logits of each key.
     """
     objects, width = len(keys), queries.shape[-1]
-    if queries.is_cuda:
+    if queries.device.type != "cpu":
         return _attend_fused(queries.expand(objects, -1, -1), keys, values, bias)
     scaled = (queries * width**-0.5).expand(objects, -1, -1)
     attended = []
@@ -47,7 +47,7 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None = 
 
 def attend_heads(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """(B, heads, L, V) softmax attention of (B, heads, L, D), (B, heads, T, D) and (B, heads, T, V)."""
-    if queries.is_cuda or keys.shape[2] < MANY_KEYS or torch.compiler.is_compiling():
+    if queries.device.type != "cpu" or keys.shape[2] < MANY_KEYS or torch.compiler.is_compiling():
         return F.scaled_dot_product_attention(queries, keys, values)
     attended = attend(queries.flatten(0, 1), keys.flatten(0, 1), values.flatten(0, 1))
     return attended.unflatten(0, queries.shape[:2])
