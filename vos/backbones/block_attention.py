@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from .matrix_products import matmul
 
 QUERY_BLOCK = 512
+"""Queries of a block for each thread: with :data:`KEY_BLOCK` keys, its weights stay in a core's cache."""
 KEY_BLOCK = 512
-"""Sizes of the blocks on a processor: what they need stays in its cache."""
 HEADROOM = 8.0
 """Weights may be larger than 1 by this power of e before all are scaled down: 16 bits hold their sum then."""
 MANY_KEYS = 1024
@@ -40,7 +40,7 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None = 
         # Laid out once as products take them.
         rows = some_keys.contiguous()
         columns = [block.mT.contiguous() for block in some_values.split(KEY_BLOCK)]
-        blocks = some.contiguous().split(QUERY_BLOCK)
+        blocks = some.contiguous().split(QUERY_BLOCK * torch.get_num_threads())
         attended.append(torch.cat([_attend_block(block, rows, columns, bias) for block in blocks]))
     return torch.stack(attended)
 
