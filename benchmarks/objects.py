@@ -1,7 +1,7 @@
 """Several objects at once: J&F of each, and how often they swap identities.
 
-    python benchmarks/objects.py [--clips demo,schoolgirls] [--set components.known=0.3] [--frames N]
-        [--pictures FOLDER] [--json benchmarks/results/objects.json]
+    python benchmarks/objects.py [--model nano] [--clips demo,schoolgirls] [--set components.known=0.3]
+        [--frames N] [--pictures FOLDER] [--json benchmarks/results/objects.json]
 
 Clips whose data is not there are left out. ``--set`` overrides a setting of the tracker: an ablation.
 """
@@ -142,9 +142,9 @@ def overrides(assignments: list[str]) -> dict[str, Any]:
     return settings
 
 
-def follow(clip: Clip, settings: Mapping[str, Any], frames: int, pictures: Path | None) -> Scores:
+def follow(clip: Clip, model: str, settings: Mapping[str, Any], frames: int, pictures: Path | None) -> Scores:
     """Track each object from the first frame that has its truth, and score all later frames with truth."""
-    tracker = build_tracker("classical", settings=settings)
+    tracker = build_tracker(model, settings=settings)
     ids = sorted({int(k) for truth in clip.truth.values() for k in np.unique(truth)} - {0, VOID})
     both = np.array([[k, k] for k in ids])
     results, scored, spent, count = [], [], 0.0, 0
@@ -196,6 +196,7 @@ def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--clips", default=",".join(CLIPS))
+    parser.add_argument("--model", default="classical")
     parser.add_argument("--set", action="append", default=[], metavar="SETTING=VALUE")
     parser.add_argument("--frames", type=int, default=0, help="only so many; 0: all")
     parser.add_argument("--pictures", type=Path, help="overlays of every fourth frame")
@@ -212,7 +213,7 @@ def main() -> None:
             print(f"{name}: left out, {error}")
             continue
         pictures = options.pictures / name if options.pictures else None
-        found = follow(clip, settings, options.frames, pictures)
+        found = follow(clip, options.model, settings, options.frames, pictures)
         total.append(found.j_and_f)
         print(
             f"{name:12s} {found.j_and_f:5.1f}  swaps {sum(found.swaps.values())}  "
@@ -233,7 +234,9 @@ def main() -> None:
             )
     print(f"mean {np.nanmean(total):.2f}")
     if options.json:
-        write_json(options.json, "objects", {"set": options.set, "frames": options.frames}, rows)
+        write_json(
+            options.json, "objects", {k: getattr(options, k) for k in ("model", "set", "frames")}, rows
+        )
 
 
 if __name__ == "__main__":
