@@ -4,20 +4,23 @@
 
 Weights are pseudo-random, which costs as much as trained ones. Memories are filled up (7 frames, 16 pointers)
 by copies of one tracked frame, and single steps are timed, masks at the size of the frame included: processor
-seconds, the least of the repetitions, for machines are rarely idle.
+seconds, the least of the repetitions, for machines are rarely idle. ``--page FILE`` writes the table of
+``docs/memory-trackers.md`` from such a JSON, and measures nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from common import RESULTS, write_json
+from common import RESULTS, ROOT, write_between, write_json
 from torch.nn import functional as F
 from transformers import (
     EdgeTamVideoInferenceSession,
@@ -36,6 +39,8 @@ from vos.trackers.memory.efficienttam import EfficientTamVideoModel
 from vos.trackers.memory.network import MemoryNetwork
 from vos.trackers.memory.tracker import MemorySettings, MemoryTracker
 
+PAGE = ROOT / "docs" / "memory-trackers.md"
+BEGIN, END = "<!-- speed: written by benchmarks/memory_trackers.py -->\n", "<!-- end of speed -->"
 SIZE = (480, 854)
 MINI = {
     "memory_attention_hidden_size": 128,
@@ -183,6 +188,24 @@ def seconds(build: Callable[[], Any], frames: list[np.ndarray], repetitions: int
     return min(taken)
 
 
+def table(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Markdown of the rows: a line per model and dtype, one and five objects side by side."""
+    cells: dict[tuple[str, str], dict[int, str]] = {}
+    for row in rows:
+        ours = f"{row['vos_s']:.1f}"
+        theirs = (
+            f", {row['transformers_s']:.1f} | {row['times_faster']:.2f}" if "times_faster" in row else " |"
+        )
+        cells.setdefault((row["model"], row["dtype"]), {})[row["objects"]] = ours + theirs
+    lines = [
+        "| model | dtype | 1 object: here, session | times faster | 5 objects: here, session | times faster |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    for (model, dtype), by_objects in cells.items():
+        lines.append(f"| `{model}` | {dtype} | {' | '.join(by_objects.get(n, ' |') for n in (1, 5))} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(
@@ -197,9 +220,15 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", default=str(RESULTS / "memory-trackers.json"))
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write the table of these results only")
     wanted = parser.parse_args()
+    if wanted.page:
+        rows = json.loads(wanted.page.read_text())["rows"]
+        write_between(PAGE, BEGIN, END, f"\n{table(rows)}\n\n")
+        return
     torch.set_num_threads(wanted.threads)
-    frames, rows = images(2), []
+    frames = images(2)
+    rows = []
     for name in wanted.models:
         for dtype_name in wanted.dtypes:
             dtype = getattr(torch, dtype_name)
