@@ -198,7 +198,7 @@ def table(rows: Iterable[Mapping[str, Any]]) -> str:
         )
         cells.setdefault((row["model"], row["dtype"]), {})[row["objects"]] = ours + theirs
     lines = [
-        "| model | dtype | 1 object: here, session | times faster | 5 objects: here, session | times faster |",
+        "| model | dtype | 1 object: here, session | times faster | 5: here, session | times faster |",
         "|---|---|--:|--:|--:|--:|",
     ]
     for (model, dtype), by_objects in cells.items():
