@@ -60,13 +60,13 @@ def test_key_frames_and_resume(given: Path, monkeypatch: pytest.MonkeyPatch) -> 
     tiny_edgetam_folder(place / "snapshots" / "abc")
     (place / "refs").mkdir()
     (place / "refs" / "main").write_text("abc")
-    monkeypatch.setattr(recommend, "gflops", lambda device: 100.0)
+    monkeypatch.setattr(recommend, "gflops", lambda device, half=False: 100.0)
     done = track(given, "--budget", "2")
     assert done.exit_code == 0, done.output
     assert "--model edgetam on every 2nd frame" in done.output
     settings = record(given)["settings"]
     assert (settings["model"], settings["key_every"]) == ("edgetam", 2)
-    monkeypatch.setattr(recommend, "gflops", lambda device: 1.0)
+    monkeypatch.setattr(recommend, "gflops", lambda device, half=False: 1.0)
     again = track(given, "--budget", "2", "--resume")
     assert again.exit_code == 0, again.output
     assert record(given)["settings"]["model"] == "edgetam"

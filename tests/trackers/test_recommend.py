@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from pathlib import Path
@@ -22,7 +23,7 @@ def weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """An empty weights cache, an empty cache of the Hub, and a machine of known speed."""
     monkeypatch.setenv("VOS_HOME", str(tmp_path))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(module, "gflops", lambda device: 100.0 if device == "cpu" else 50_000.0)
+    monkeypatch.setattr(module, "gflops", lambda device, half=False: 100.0 if device == "cpu" else 50_000.0)
     monkeypatch.setattr(module, "_is_usable", lambda entry: True)
     (tmp_path / "weights").mkdir()
     return tmp_path / "weights"
@@ -119,3 +120,15 @@ def test_a_device_that_is_not_there() -> None:
     refused = CliRunner().invoke(cli, ["models", "recommend", "--device", "abacus"])
     assert refused.exit_code == 4
     assert "cannot use device 'abacus'" in refused.output
+
+
+@pytest.mark.parametrize(("native", "faster"), [("bfloat16", module.NATIVE_16), ("float32", 1.0)])
+def test_16_bits_on_a_processor(native: str, faster: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that may compute in 16 bits is expected to be faster where the processor does so natively."""
+    from vos.backbones.sam import backbone
+
+    monkeypatch.setattr(backbone, "auto_dtype", lambda device: native)
+    ticks = itertools.count()
+    monkeypatch.setattr(module.time, "perf_counter", lambda: float(next(ticks)))
+    plain, half = (module.gflops.__wrapped__("cpu", may) for may in (False, True))
+    assert half == pytest.approx(faster * plain)

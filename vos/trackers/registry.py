@@ -89,7 +89,7 @@ TRACKERS: dict[str, TrackerEntry] = {
         "vos.trackers.classical.tracker:settings_of",
         "optical flow and an online appearance model",
         "none",
-        cost=(5.0, 15.0),
+        cost=(9.0, 1.3),
     ),
     "nano": TrackerEntry(
         "vos.trackers.nano.tracker:build",
@@ -97,7 +97,7 @@ TRACKERS: dict[str, TrackerEntry] = {
         "classical, refined by a compact network",
         "included",
         tunable=True,
-        cost=(8.0, 18.0),
+        cost=(12.0, 4.7),
     ),
     "persam": TrackerEntry(
         "vos.trackers.persam.tracker:build",
