@@ -181,6 +181,14 @@ def test_what_the_engine_has_lost_is_looked_for_by_memory_alone() -> None:
     # A network that gives 2 everywhere: nothing of the classical tracker is left in it.
     np.testing.assert_allclose(found[1], 1 / (1 + np.exp(-2.0)), atol=0.01)
 
+    def a_few_cells(module: Any, given: Any, output: tuple[torch.Tensor, torch.Tensor]) -> Any:
+        few = torch.full_like(output[0], -8.0)
+        few[..., :3, :3] = 2.0
+        return few, output[1]
+
+    backbone.network.decoder.register_forward_hook(a_few_cells)
+    assert refiner(lost)[1].max() < 0.01, "they are taken for the object"
+
 
 def _tiny(checkpoint: Path) -> NanoBackbone:
     backbone = build_backbone("nano", checkpoint=checkpoint)

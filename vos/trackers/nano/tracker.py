@@ -59,7 +59,8 @@ class NanoSettings:
     """Pixels of the network's input; larger ones than in training help little."""
     collapse: float = 0.25
     """An object whose area in the classical tracker's mask falls below this share of the previous one is
-    segmented from the network's memory alone."""
+    segmented from the network's memory alone, and found again if it has this share of its least area in the
+    reference frames."""
     columns: int = 256
     """Feature columns stored per object and reference frame; of the background four times as many."""
     tune: bool = False
@@ -89,6 +90,8 @@ class _Known:
     network: NanoBackbone
     memory: Remembered | None
     """What the network's memory holds of the reference frames."""
+    areas: NDArray[np.float64]
+    """(K,) least area of every object in the reference frames that show it, in pixels of the frame."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +162,11 @@ class NanoRefiner:
         change = (mean - MASK_LOGIT * cues[:, MASK])[:, : inner[0], : inner[1]].cpu().numpy()
         change = np.stack([cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR) for plane in change])
         if lost.any():
-            change[lost] -= against_rivals(np.log(context.probabilities + np.float32(CUE_LEAST)))[lost]
+            areas = (change > 0).sum(axis=(1, 2)) / context.crop.scale**2
+            found = lost & (areas >= self.settings.collapse * known.areas)
+            change[found] -= against_rivals(np.log(context.probabilities + np.float32(CUE_LEAST)))[found]
+            # A few cells that resemble an object which is out of sight are not the object.
+            change[lost & ~found] = 0
         return change
 
     def _learned(self, context: FrameContext) -> _Known:
@@ -172,7 +179,8 @@ class NanoRefiner:
                 backbone = tune(backbone, references, context.ids, settings.tuning)
             remembered = recollect(backbone, references, context.ids, settings.columns)
             memory = memory_of(backbone, references, context.ids)
-            self._known = known = _Known(context.references, remembered, backbone, memory)
+            areas = least_areas(context.references, context.ids)
+            self._known = known = _Known(context.references, remembered, backbone, memory, areas)
         return known
 
 
@@ -197,6 +205,13 @@ def collapsed(context: FrameContext, least: float) -> NDArray[np.bool_]:
     before = np.array([np.count_nonzero(context.previous.labels == k) for k in context.ids])
     result: NDArray[np.bool_] = areas <= least * before * context.crop.scale**2
     return result
+
+
+def least_areas(references: Sequence[ReferenceFrame], ids: Sequence[int]) -> NDArray[np.float64]:
+    """(K,) least area of every object in the frames that show it, in pixels; 0 where none does."""
+    areas = np.array([[np.count_nonzero(given.labels == k) for k in ids] for given in references], float)
+    least = np.where(areas > 0, areas, np.inf).min(axis=0)
+    return np.where(np.isfinite(least), least, 0.0)
 
 
 def remember(network: NanoNetwork, pyramid: Pyramid, masks: Sequence[Floats]) -> Remembered:
