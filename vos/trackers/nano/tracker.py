@@ -59,8 +59,9 @@ class NanoSettings:
     """Pixels of the network's input; larger ones than in training help little."""
     collapse: float = 0.25
     """An object whose area in the classical tracker's mask falls below this share of the previous one is
-    segmented from the network's memory alone, and found again if it has this share of its least area in the
-    reference frames."""
+    segmented from the network's memory alone."""
+    found: float = 0.1
+    """What the memory finds of it counts from this share of its least area in the reference frames on."""
     columns: int = 256
     """Feature columns stored per object and reference frame; of the background four times as many."""
     tune: bool = False
@@ -72,7 +73,7 @@ class NanoSettings:
     """Without novelty: the network itself sees what is new (drift-turn +0.9 with it, three others +-0.2)."""
 
     def __post_init__(self) -> None:
-        for name in ("strength", "appearance", "collapse"):
+        for name in ("strength", "appearance", "collapse", "found"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in 0..1, got {getattr(self, name)}")
         for name in ("pixels", "columns"):
@@ -163,7 +164,7 @@ class NanoRefiner:
         change = np.stack([cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR) for plane in change])
         if lost.any():
             areas = (change > 0).sum(axis=(1, 2)) / context.crop.scale**2
-            found = lost & (areas >= self.settings.collapse * known.areas)
+            found = lost & (areas >= self.settings.found * known.areas)
             change[found] -= against_rivals(np.log(context.probabilities + np.float32(CUE_LEAST)))[found]
             # A few cells that resemble an object which is out of sight are not the object.
             change[lost & ~found] = 0
