@@ -27,7 +27,8 @@ def export(annotator: Annotator, folder: Path, *formats: str) -> zipfile.ZipFile
     for box in page.locator("dialog fieldset input").all():
         box.set_checked(box.get_attribute("value") in formats)
     page.click("dialog button[type=submit]")
-    annotator.wait_for(f"{CLIP}.zip is ready")
+    # Not for the line of messages, in which another message may take the place of this one at once.
+    page.wait_for_selector(f'#download[download="{CLIP}.zip"]')
     with page.expect_download() as download:
         page.click("#download")
     path = folder / "export.zip"
