@@ -113,7 +113,7 @@ def fit_queue(rows: list[dict[str, Any]], asset: Path, report: Path) -> None:
     doubts = {
         "u, cross-validated": held_out(lambda v, b: noisy_or(fit_noisy_or(v, b)), values, bad, sequence),
         "u, fitted to all": noisy_or(weights)(values),
-        "u, weights in the package": noisy_or(before)(values),
+        "u, weights of before": noisy_or(before)(values),
         "logistic regression, cross-validated": held_out(fit_logistic, values, bad, sequence),
         "score alone": values[:, names.index("score")],
     }
@@ -131,9 +131,9 @@ def fit_queue(rows: list[dict[str, Any]], asset: Path, report: Path) -> None:
     }
     found = {name: round(float(weight), 3) for name, weight in zip(names, weights, strict=True)}
     distance, is_filled = (np.array([sample[at] for sample in samples]) for at in (4, 5))
-    is_better = areas["all"]["u, cross-validated"] > areas["all"]["u, weights in the package"]
+    is_better = areas["all"]["u, cross-validated"] > areas["all"]["u, weights of before"]
     kept = found if is_better else {name: round(float(w), 3) for name, w in zip(names, before, strict=True)}
-    u = doubts["u, fitted to all" if is_better else "u, weights in the package"]
+    u = doubts["u, fitted to all" if is_better else "u, weights of before"]
     errors = fit_errors(1 - j, u, distance.astype(float), is_filled)
     write_asset(asset, kept, errors, {**fitted_on, "weights": "fitted" if is_better else "kept"})
     write_json(
