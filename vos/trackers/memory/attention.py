@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...backbones.block_attention import attend
+from ...backbones.block_attention import attend, attend_heads
 
 
 class MemoryAttention:
@@ -69,7 +69,8 @@ class MemoryAttention:
         queries = rotate(attention.q_proj(hidden), table)
         keys = rotate(attention.k_proj(hidden), table)
         values = attention.v_proj(hidden)
-        projected: Tensor = attention.o_proj(attend(queries, keys, values))
+        attended = attend_heads(queries[:, None], keys[:, None], values[:, None])
+        projected: Tensor = attention.o_proj(attended[:, 0])
         return projected
 
     def _cross_attention(
