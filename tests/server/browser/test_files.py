@@ -85,6 +85,36 @@ def test_masks_are_imported(annotator: Annotator, server: Server, tmp_path: Path
     assert server.project.state.visible == (1,)
 
 
+LATE = """
+window.EventSource = class extends EventSource {
+  addEventListener(kind, handler) {
+    super.addEventListener(kind, kind === "job" ? (event) => setTimeout(() => handler(event), 1500) : handler);
+  }
+};
+"""
+"""Messages about jobs come late."""
+
+
+def test_an_end_that_is_known_before_its_message(annotator: Annotator, tmp_path: Path) -> None:
+    """The project, which is asked for after an import, may tell that it is done before the stream does."""
+    annotator.mark(60, 70)
+    archive = export(annotator, tmp_path, "coco")
+    name = next(name for name in archive.namelist() if name.endswith(".json"))
+    path = tmp_path / "masks.json"
+    path.write_bytes(archive.read(name))
+    page = annotator.page
+    page.add_init_script(LATE)
+    page.reload()
+    annotator.wait_until_shown(0)
+    page.click("button[data-action=import]")
+    page.set_input_files("dialog input[type=file]", path)
+    page.click("dialog button[type=submit]")
+    page.set_default_timeout(10_000)
+    annotator.wait_for("Import is done")
+    page.wait_for_timeout(2000)
+    assert not page.is_visible("#job-progress"), "a late message takes the end back"
+
+
 def test_a_project_has_several_videos(
     project: Project, clip: Path, server: Server, open_page: Callable[..., Annotator]
 ) -> None:

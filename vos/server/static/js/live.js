@@ -24,6 +24,18 @@ export function createLive(app) {
   /** @type {Set<string>} ids of the events that this page appended */
   const own = new Set();
 
+  /** @type {Set<string>} ids of the jobs whose end was told */
+  const told = new Set();
+
+  /** Takes over the answer to `GET project` at the start, or after the connection was lost: what has ended by
+   * then is no news, and after a restart of the server its jobs are others. */
+  function startWith(answer) {
+    told.clear();
+    for (const { id, state: now } of answer.jobs) if (ENDED.has(now)) told.add(id);
+    store.set({ jobs: new Map() });
+    takeProject(answer);
+  }
+
   /** Takes over the answer to `GET project`. */
   function takeProject(answer) {
     const objects = answer.objects.map(({ object, ...rest }) => ({ id: object, ...rest }));
@@ -44,8 +56,8 @@ export function createLive(app) {
       models: answer.models,
       segmenter: answer.segmenter,
       features: answer.features,
-      jobs: new Map(answer.jobs.map((job) => [job.id, job])),
     });
+    answer.jobs.forEach(jobChanged);
     if (!state.objects.has(state.object) && ids.length) store.set({ object: ids[0] });
   }
 
@@ -97,7 +109,7 @@ export function createLive(app) {
   /** After a restart of the server: its state first, then its messages. */
   async function reconnect() {
     try {
-      takeProject(await api.getProject());
+      startWith(await api.getProject());
       store.set({ notice: "" });
       refreshAll();
       connect();
@@ -162,12 +174,15 @@ export function createLive(app) {
     if (job) await api.cancelJob(job.id).catch((error) => announce(error.message));
   }
 
+  /** Messages, answers to requests and the project tell of a job, in any order: an end is told once, and
+   * nothing that comes after it takes it back. */
   function jobChanged(job) {
     const before = state.jobs.get(job.id)?.state;
-    // The answer to the request may come after the job's own messages.
     if (before && ENDED.has(before)) return;
     store.set({ jobs: new Map(state.jobs).set(job.id, job) });
-    if (ENDED.has(job.state)) jobEnded(job);
+    if (!ENDED.has(job.state) || told.has(job.id)) return;
+    told.add(job.id);
+    jobEnded(job);
   }
 
   function jobEnded(job) {
@@ -184,7 +199,7 @@ export function createLive(app) {
   }
 
   return {
-    takeProject,
+    startWith,
     refreshProject,
     refreshQueue,
     refreshStrip,

@@ -120,7 +120,7 @@ function run(project) {
   /** @type {any} */
   const app = { store, announce, bindings: () => bindings(keyChanges), changeAppearance };
   app.live = createLive(app);
-  app.live.takeProject(project);
+  app.live.startWith(project);
   app.drafts = createDrafts(project.id, () => state.counter, draftsChanged);
   app.sync = createSync({
     projectId: project.id,
