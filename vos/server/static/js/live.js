@@ -87,6 +87,8 @@ export function createLive(app) {
   function connect() {
     const source = api.listen(state.counter, {
       open: () => {
+        // Messages about jobs are not sent again.
+        if (!state.isOnline) refreshProject();
         store.set({ isOnline: true });
         app.sync.flush();
       },
