@@ -88,7 +88,8 @@ def test_masks_are_imported(annotator: Annotator, server: Server, tmp_path: Path
 LATE = """
 window.EventSource = class extends EventSource {
   addEventListener(kind, handler) {
-    super.addEventListener(kind, kind === "job" ? (event) => setTimeout(() => handler(event), 1500) : handler);
+    const late = (event) => setTimeout(() => handler(event), 1500);
+    super.addEventListener(kind, kind === "job" ? late : handler);
   }
 };
 """
