@@ -27,6 +27,8 @@ def by_onednn(monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
         return kernel(rows, *rest)
 
     monkeypatch.setattr(products, "onednn_is_faster", lambda: True)
+    monkeypatch.setattr(products, "FEW_ROWS", 64)
+    monkeypatch.setattr(products, "FEW", 64 * 4 * 16)
     monkeypatch.setattr(products, "_by_onednn", watched)
     return called
 
@@ -61,12 +63,13 @@ def test_a_module_is_sped_up_in_place(by_onednn: list[torch.Size]) -> None:
 
 
 def test_what_is_left_to_torch(by_onednn: list[torch.Size]) -> None:
-    """Few rows, 16 bits, and whatever needs a gradient."""
+    """Few rows, small layers, 16 bits, and whatever needs a gradient."""
     layer = products.Linear(8, 16)
     layer(random(100, 8)).sum().backward()
     assert layer.weight.grad is not None
     with torch.inference_mode():
         layer(random(products.FEW_ROWS - 1, 8))
+        products.Linear(4, 4)(random(100, 4))
         layer.bfloat16()(random(100, 8).bfloat16())
     products.matmul(random(products.FEW_ROWS - 1, 8), random(8, 8))
     assert by_onednn == []

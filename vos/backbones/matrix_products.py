@@ -14,8 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-FEW_ROWS = 64
-"""Products of fewer rows are left to torch: oneDNN takes longer to prepare them."""
+FEW_ROWS = 512
+"""Products of fewer rows are left to torch, and layers of fewer multiplications than :data:`FEW`: nothing
+is gained by them."""
+FEW = 2**25
 CPU_INFO = Path("/proc/cpuinfo")
 """Where Linux says whose processor it is."""
 
@@ -36,7 +38,8 @@ class Linear(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
         """(..., out) of (..., in)."""
         rows = input.numel() // self.in_features
-        if torch.is_grad_enabled() or rows < FEW_ROWS or not _is_slow(input):
+        is_small = rows < FEW_ROWS or rows * self.weight.numel() < FEW
+        if torch.is_grad_enabled() or is_small or not _is_slow(input):
             return F.linear(input, self.weight, self.bias)
         return _by_onednn(input.contiguous(), self.weight, self.bias)
 
