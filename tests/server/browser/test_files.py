@@ -64,17 +64,27 @@ def test_three_formats_say_what_is_shown(annotator: Annotator, server: Server, t
     assert total == (wanted > 0).sum()
 
 
-def test_masks_are_imported(annotator: Annotator, server: Server, tmp_path: Path) -> None:
-    """What was exported comes back as corrections of new objects, which one undo takes away."""
-    annotator.mark(60, 70)
-    archive = export(annotator, tmp_path, "coco")
-    name = next(name for name in archive.namelist() if name.endswith(".json"))
-    path = tmp_path / "masks.json"
-    path.write_bytes(archive.read(name))
+def exported(annotator: Annotator, folder: Path) -> Path:
+    """A COCO file that the page downloads."""
+    archive = export(annotator, folder, "coco")
+    path = folder / "masks.json"
+    path.write_bytes(archive.read(next(name for name in archive.namelist() if name.endswith(".json"))))
+    return path
+
+
+def send(annotator: Annotator, path: Path) -> None:
+    """Import a file by the page."""
     page = annotator.page
     page.click("button[data-action=import]")
     page.set_input_files("dialog input[type=file]", path)
     page.click("dialog button[type=submit]")
+
+
+def test_masks_are_imported(annotator: Annotator, server: Server, tmp_path: Path) -> None:
+    """What was exported comes back as corrections of new objects, which one undo takes away."""
+    annotator.mark(60, 70)
+    path = exported(annotator, tmp_path)
+    send(annotator, path)
     annotator.wait_for("Import is done")
     one, two = (server.project.shown(CLIP, 0, k) for k in (1, 2))
     assert one is not None
@@ -99,17 +109,12 @@ window.EventSource = class extends EventSource {
 def test_an_end_that_is_known_before_its_message(annotator: Annotator, tmp_path: Path) -> None:
     """The project, which is asked for after an import, may tell that it is done before the stream does."""
     annotator.mark(60, 70)
-    archive = export(annotator, tmp_path, "coco")
-    name = next(name for name in archive.namelist() if name.endswith(".json"))
-    path = tmp_path / "masks.json"
-    path.write_bytes(archive.read(name))
+    path = exported(annotator, tmp_path)
     page = annotator.page
     page.add_init_script(LATE)
     page.reload()
     annotator.wait_until_shown(0)
-    page.click("button[data-action=import]")
-    page.set_input_files("dialog input[type=file]", path)
-    page.click("dialog button[type=submit]")
+    send(annotator, path)
     page.set_default_timeout(10_000)
     annotator.wait_for("Import is done")
     page.wait_for_timeout(2000)
