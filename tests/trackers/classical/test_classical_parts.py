@@ -12,6 +12,8 @@ from vos.trackers.classical.mean_field import CrfSettings, mean_field
 from vos.trackers.classical.unary import FusionSettings, motion_unary
 from vos.trackers.flow_warping import WarpingSettings, find_displacement, warp_masks
 
+NOWHERE = np.zeros((1, 1, 1), np.float32)
+
 
 def two_frames(velocity: tuple[float, float], radius: float):  # type: ignore[no-untyped-def]
     """Pictures, Lab pictures, and the masks (1, h, w) of a disc that moves by ``velocity``."""
@@ -43,9 +45,9 @@ def test_bad_flow_loosens_an_object() -> None:
     """Far from where it was expected an object costs less when its flow was bad."""
     images, labs, masks = two_frames((4, 2), 20)
     warped = warp_masks(images[0], images[1], labs, masks[0], WarpingSettings())
-    good = motion_unary(warped, warped.masks > 0.5, [False], 0.7, FusionSettings())
+    good = motion_unary(warped, warped.masks > 0.5, [False], NOWHERE, 0.7, FusionSettings())
     blind = type(warped)(warped.masks, warped.consistencies, (0.0,), warped.correspondence)
-    loose = motion_unary(blind, blind.masks > 0.5, [False], 0.7, FusionSettings())
+    loose = motion_unary(blind, blind.masks > 0.5, [False], NOWHERE, 0.7, FusionSettings())
     assert loose[1][60, 84] > good[1][60, 84] + 1
     assert good[1][62, 54] > good[0][62, 54]
 
@@ -55,7 +57,8 @@ def test_old_labels_do_not_bind_an_object_out_of_sight() -> None:
     images, labs, masks = two_frames((4, 2), 20)
     warped = warp_masks(images[0], images[1], labs, masks[0], WarpingSettings())
     seen, unseen = (
-        motion_unary(warped, warped.masks > 0.5, [lost], 0.7, FusionSettings()) for lost in (False, True)
+        motion_unary(warped, warped.masks > 0.5, [lost], NOWHERE, 0.7, FusionSettings())
+        for lost in (False, True)
     )
     assert seen[1][60, 190] < seen[1][62, 54] - 30
     assert unseen[1][62, 54] - 10 < unseen[1][60, 190] < unseen[1][62, 54] - 2

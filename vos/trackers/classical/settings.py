@@ -13,6 +13,7 @@ from .lookalikes import LookalikeSettings
 from .mean_field import CrfSettings
 from .motion import MotionSettings
 from .novelty import NoveltySettings
+from .occlusion import OcclusionSettings
 from .online_update import OnlineUpdateSettings
 from .reappearance import ReappearanceSettings
 from .shape import ShapeSettings
@@ -60,6 +61,7 @@ class ClassicalSettings:
     lookalikes: LookalikeSettings = field(default_factory=LookalikeSettings)
     shape: ShapeSettings = field(default_factory=ShapeSettings)
     reappearance: ReappearanceSettings = field(default_factory=ReappearanceSettings)
+    occlusion: OcclusionSettings = field(default_factory=OcclusionSettings)
     motion: MotionSettings = field(default_factory=MotionSettings)
     novelty: NoveltySettings = field(default_factory=NoveltySettings)
     local_colours: LocalColourSettings = field(default_factory=LocalColourSettings)

@@ -23,6 +23,7 @@ from .lookalikes import likeness
 from .mean_field import mean_field
 from .motion import motion_scores, object_motions
 from .novelty import discounted, novelty
+from .occlusion import hidden_margin, reach
 from .online_update import OnlineModel, update_online
 from .reappearance import Trajectory
 from .reassignment import one_owner
@@ -53,7 +54,7 @@ def advance(
         return replace(state, image=image, soft_labels=None)
     # An object that has gone out of sight may come back anywhere.
     lost = any(_is_lost(o) for o in state.objects)
-    crop = crop_of(state.labels, settings, everywhere=lost)
+    crop = crop_of(state.labels, settings, _hidden_margin(state, settings), everywhere=lost)
     cropped = crop.cut(image)
     lab = to_lab(cropped)
     warped = _warped(state, crop, cropped, lab, settings)
@@ -130,9 +131,15 @@ def _whole_regions(
     return filter_components(owned, warped.masks, expected, appearance, usual, settings.components)
 
 
-def crop_of(labels: Labels, settings: ClassicalSettings, everywhere: bool = False) -> Crop:
-    """The crop around all objects in ``labels``; the whole frame where there are none, or on demand."""
-    return choose_crop(labels, settings.margin, settings.margin_pixels, settings.pixels, everywhere)
+def crop_of(labels: Labels, settings: ClassicalSettings, room: int = 0, everywhere: bool = False) -> Crop:
+    """The crop around all objects in ``labels``, with ``room`` pixels more on each side; the whole frame
+    where there are none, or on demand."""
+    return choose_crop(labels, settings.margin, settings.margin_pixels + room, settings.pixels, everywhere)
+
+
+def _hidden_margin(state: ClassicalState, settings: ClassicalSettings) -> int:
+    areas = [float(np.count_nonzero(state.labels == o.object_id)) for o in state.objects]
+    return hidden_margin(areas, [o.usual_area for o in state.objects], settings.occlusion)
 
 
 def _warped(
@@ -186,7 +193,9 @@ def _unary_terms(
 ) -> Floats:
     """(1 + K, h, w) float32 log-scores of background and objects: the sum of all unary terms."""
     lost = [_is_lost(o) for o in state.objects]
-    scores = motion_unary(warped, expected, lost, settings.warping.min_quality, settings.fusion)
+    usual = [o.usual_area * crop.scale**2 for o in state.objects]
+    hidden = reach(warped, usual, moving, settings.occlusion)
+    scores = motion_unary(warped, expected, lost, hidden, settings.warping.min_quality, settings.fusion)
     looks = settings.fusion.appearance * appearance_unary(
         appearance_log_prob, crop, state.previous_appearance, warped, settings.fusion.temporal_discount
     )

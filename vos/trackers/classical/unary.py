@@ -65,6 +65,7 @@ def motion_unary(
     warped: WarpedMasks,
     expected: NDArray[np.bool_],
     lost: Sequence[bool],
+    reach: Floats,
     min_quality: float,
     settings: FusionSettings,
 ) -> Floats:
@@ -75,6 +76,7 @@ def motion_unary(
         expected: (K, h, w) bool, from where distance is measured.
         lost: K times, whether the object was out of sight in the previous frame. Distance from its older
             labels then costs nothing: flow has moved them along with whatever hides the object.
+        reach: (K, h, w) or (K, 1, 1) float32, pixels that cost nothing beside the usual ones.
         min_quality: quality of an object's flow from which on it does not count as poor.
     """
     count, height, width = warped.masks.shape
@@ -90,7 +92,8 @@ def motion_unary(
         scores[k] = consistency * mask + (1 - consistency) * wide
         inside = (mask >= 0.5) | expected[k - 1]
         if inside.any() and not unseen:
-            distance = cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, 3) / size
+            distance = cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, 3)
+            distance = (distance - reach[k - 1]) / size
             free = settings.free_distance + settings.poor_flow_distance * poor
             cost[k] = settings.distance_cost * np.maximum(0, distance - free)
     scores[0] = np.maximum(0, 1 - scores[1:].sum(axis=0))
