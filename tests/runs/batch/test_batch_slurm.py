@@ -136,6 +136,12 @@ def test_the_warning_is_passed_on(tmp_path: Path) -> None:
     assert log.read_text().split("\n")[:4] == ["started", "warned", "ended", "scontrol requeue 7"]
 
 
+def test_traps_are_set_before_the_worker_starts() -> None:
+    """A warning that comes at once would else end the shell, and leave its worker behind."""
+    script = render(SlurmJob("m", "o"))
+    assert script.rindex("\ntrap ") < script.index("batch run m -o o")
+
+
 def test_without_slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Said so."""
     monkeypatch.setenv("PATH", str(tmp_path))

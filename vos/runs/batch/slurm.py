@@ -59,11 +59,13 @@ def render(job: SlurmJob) -> str:
 set -u
 export OMP_NUM_THREADS="${{SLURM_CPUS_PER_TASK:-{job.cpus}}}"
 export OPENCV_FOR_THREADS_NUM="$OMP_NUM_THREADS"
+warned=0
+worker=
+# Before the worker starts: a signal that comes at once would else end this shell without it.
+trap 'warned=1; [ -z "$worker" ] || kill -USR1 "$worker"' USR1
+trap '[ -z "$worker" ] && exit 143; kill -TERM "$worker"' TERM
 {command} &
 worker=$!
-warned=0
-trap 'warned=1; kill -USR1 "$worker"' USR1
-trap 'kill -TERM "$worker"' TERM
 # A trap ends the first wait; the second one waits for the worker to stop.
 wait "$worker"
 code=$?
