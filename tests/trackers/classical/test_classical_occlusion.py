@@ -6,7 +6,6 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -14,7 +13,14 @@ from numpy.typing import NDArray
 from vos.evaluation import region_similarity
 from vos.frame import Frame
 from vos.prompts import Prompt, Target
-from vos.trackers.classical.occlusion import OcclusionSettings, hidden_margin, hidden_share, reach
+from vos.testing.texture import texture, window
+from vos.trackers.classical.occlusion import (
+    OcclusionSettings,
+    hidden_margin,
+    hidden_reach,
+    hidden_share,
+)
+from vos.trackers.classical.state import ObjectState
 from vos.trackers.classical.tracker import ClassicalSettings, ClassicalTracker
 from vos.trackers.flow_warping import WarpedMasks
 
@@ -23,17 +29,10 @@ BUS = (50, 130)
 POST = slice(150, 200)
 
 
-def texture(size: tuple[int, int], colour: tuple[int, int, int], seed: int) -> NDArray[np.uint8]:
-    """(h, w, 3) uint8 RGB: smooth noise around a colour."""
-    noise = np.random.default_rng(seed).normal(0, 60, (*size, 3)).astype(np.float32)
-    smooth = cv2.GaussianBlur(noise, (0, 0), 2) * 4
-    return np.clip(smooth + np.array(colour, np.float32), 0, 255).astype(np.uint8)
-
-
 def behind_a_post(frames: int) -> tuple[list[Frame], list[NDArray[np.bool_]]]:
     """A long thing moves behind a wide post by 5 pixels a frame; where it is seen."""
     ground, thing, post = (
-        texture(size, colour, seed)
+        window(texture(seed, colour, 40), 0, 0, size).astype(np.uint8)
         for seed, (size, colour) in enumerate(
             [(SIZE, (90, 100, 110)), (BUS, (60, 180, 60)), ((SIZE[0], 50), (120, 70, 40))]
         )
@@ -87,11 +86,17 @@ def test_hidden_share(area: float, usual: float, ignored: float, share: float) -
 
 def test_margin_is_that_of_the_largest_hidden_part() -> None:
     """In usual sizes; where there are several objects, none."""
+    labels = np.zeros((20, 40), np.uint8)
+    labels[:10, :10], labels[:10, 10:40] = 1, 2
+    one, other, whole = (
+        cast(ObjectState, SimpleNamespace(object_id=k, usual_area=area))
+        for k, area in ((1, 400), (2, 400), (2, 300))
+    )
     settings = OcclusionSettings(margin=2, max_objects=2)
-    assert hidden_margin([100, 300], [400, 400], settings) == 2 * 20 * 0.75
-    assert hidden_margin([400], [400], settings) == 0
-    assert hidden_margin([], [], settings) == 0
-    assert hidden_margin([100, 300, 1], [400, 400, 400], settings) == 0
+    assert hidden_margin(labels, [one, other], settings) == 2 * 20 * 0.75
+    assert hidden_margin(labels, [whole], settings) == 0
+    assert hidden_margin(labels, [], settings) == 0
+    assert hidden_margin(labels, [one, other, whole], settings) == 0
 
 
 def test_reach_is_only_where_motion_agrees() -> None:
@@ -102,9 +107,9 @@ def test_reach_is_only_where_motion_agrees() -> None:
     moving = np.zeros((1, 10, 20), np.float32)
     moving[0, :, 15:] = 0.6
     settings = OcclusionSettings(distance=3, min_motion=0.5)
-    far = reach(warped, [100], moving, settings)[0]
+    far = hidden_reach(warped, [100], moving, settings)[0]
     assert not far[:, :15].any()
     assert far[:, 15:] == pytest.approx(3 * (0.5 - 0.1) * 10)
-    assert not reach(warped, [52], moving, settings).any()
-    assert not reach(warped, [100], moving, replace(settings, max_objects=0)).any()
-    assert not reach(warped, [100], moving, replace(settings, min_motion=0.7)).any()
+    assert not hidden_reach(warped, [52], moving, settings).any()
+    assert not hidden_reach(warped, [100], moving, replace(settings, max_objects=0)).any()
+    assert not hidden_reach(warped, [100], moving, replace(settings, min_motion=0.7)).any()

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...results import Labels
 from ..flow_warping import WarpedMasks
+from .state import ObjectState
 
 Floats = NDArray[np.float32]
 
@@ -45,25 +47,37 @@ def hidden_share(area: float, usual: float, ignored: float = 0.0) -> float:
     return max(0.0, 1 - area / usual - ignored) if usual > 0 else 0.0
 
 
-def hidden_margin(areas: Sequence[float], usual: Sequence[float], settings: OcclusionSettings) -> int:
-    """Room around the objects, in the unit of the areas' root, in which hidden parts may come out."""
-    if len(areas) > settings.max_objects:
+def hidden_margin(labels: Labels, objects: Sequence[ObjectState], settings: OcclusionSettings) -> int:
+    """Room around the objects, in pixels of the frame, in which hidden parts may come out.
+
+    Args:
+        labels: (H, W) ids in the previous frame.
+        objects: the objects after it.
+    """
+    if len(objects) > settings.max_objects:
         return 0
-    sizes = [math.sqrt(whole) * hidden_share(area, whole) for area, whole in zip(areas, usual, strict=True)]
+    sizes = [
+        math.sqrt(o.usual_area) * hidden_share(float(np.count_nonzero(labels == o.object_id)), o.usual_area)
+        for o in objects
+    ]
     return int(settings.margin * max(sizes, default=0.0))
 
 
-def reach(warped: WarpedMasks, usual: Sequence[float], moving: Floats, settings: OcclusionSettings) -> Floats:
+def hidden_reach(
+    warped: WarpedMasks, usual: Sequence[float], moving: Floats, settings: OcclusionSettings
+) -> Floats:
     """(K, h, w) float32: how far from what is seen of it an object may lie, in pixels of the working crop.
+
+    Where there are more than ``max_objects`` it is (K, 1, 1) and 0.
 
     Args:
         warped: the objects' masks, warped to this image.
         usual: their usual areas in pixels of the crop.
-        moving: (K, h, w) float32 motion scores, or (K, 1, 1) where nothing moves differently.
+        moving: (K, h, w) float32 motion scores.
     """
-    result = np.zeros_like(warped.masks)
     if len(usual) > settings.max_objects:
-        return result
+        return np.zeros((len(usual), 1, 1), np.float32)
+    result = np.zeros_like(warped.masks)
     for k, (mask, whole) in enumerate(zip(warped.masks, usual, strict=True)):
         share = hidden_share(float(mask.sum()), whole, settings.ignored)
         result[k] = settings.distance * share * math.sqrt(whole) * (moving[k] >= settings.min_motion)

@@ -23,7 +23,7 @@ from .lookalikes import likeness
 from .mean_field import mean_field
 from .motion import motion_scores, object_motions
 from .novelty import discounted, novelty
-from .occlusion import hidden_margin, reach
+from .occlusion import hidden_margin, hidden_reach
 from .online_update import OnlineModel, update_online
 from .reappearance import Trajectory
 from .reassignment import one_owner
@@ -54,7 +54,9 @@ def advance(
         return replace(state, image=image, soft_labels=None)
     # An object that has gone out of sight may come back anywhere.
     lost = any(_is_lost(o) for o in state.objects)
-    crop = crop_of(state.labels, settings, _hidden_margin(state, settings), everywhere=lost)
+    room = hidden_margin(state.labels, state.objects, settings.occlusion)
+    crop = crop_of(state.labels, settings, room, everywhere=lost)
+    usual = [o.usual_area * crop.scale**2 for o in state.objects]
     cropped = crop.cut(image)
     lab = to_lab(cropped)
     warped = _warped(state, crop, cropped, lab, settings)
@@ -70,7 +72,7 @@ def advance(
         descriptors, warped.masks, moving, state.appearance, state.online.recent, settings.novelty
     )
     scores = _unary_terms(
-        state, crop, warped, expected, moving, novel, predicted, appearance_log_prob, lab, settings
+        state, crop, usual, warped, expected, moving, novel, predicted, appearance_log_prob, lab, settings
     )
     probabilities = mean_field(scores, lab, settings.crf)
     if refiner is not None:
@@ -82,7 +84,7 @@ def advance(
             )
         )  # fmt: skip
     appearance = np.exp(appearance_log_prob)
-    probabilities = _whole_regions(state, crop, probabilities, warped, expected, appearance, settings)
+    probabilities = _whole_regions(state, crop, usual, probabilities, warped, expected, appearance, settings)
 
     small = argmax_rows(probabilities)
     online = _online_update(state, warped, descriptors, small, appearance, settings)
@@ -119,6 +121,7 @@ def advance(
 def _whole_regions(
     state: ClassicalState,
     crop: Crop,
+    usual: list[float],
     probabilities: Floats,
     warped: WarpedMasks,
     expected: NDArray[np.bool_],
@@ -126,7 +129,6 @@ def _whole_regions(
     settings: ClassicalSettings,
 ) -> Floats:
     """(1 + K, h, w) label probabilities after regions as wholes were given to one object, or removed."""
-    usual = [o.usual_area * crop.scale**2 for o in state.objects]
     owned = one_owner(probabilities, warped.masks, state.objects, usual, crop)
     return filter_components(owned, warped.masks, expected, appearance, usual, settings.components)
 
@@ -135,11 +137,6 @@ def crop_of(labels: Labels, settings: ClassicalSettings, room: int = 0, everywhe
     """The crop around all objects in ``labels``, with ``room`` pixels more on each side; the whole frame
     where there are none, or on demand."""
     return choose_crop(labels, settings.margin, settings.margin_pixels + room, settings.pixels, everywhere)
-
-
-def _hidden_margin(state: ClassicalState, settings: ClassicalSettings) -> int:
-    areas = [float(np.count_nonzero(state.labels == o.object_id)) for o in state.objects]
-    return hidden_margin(areas, [o.usual_area for o in state.objects], settings.occlusion)
 
 
 def _warped(
@@ -182,6 +179,7 @@ def _is_lost(state: ObjectState) -> bool:
 def _unary_terms(
     state: ClassicalState,
     crop: Crop,
+    usual: list[float],
     warped: WarpedMasks,
     expected: NDArray[np.bool_],
     moving: Floats,
@@ -193,9 +191,8 @@ def _unary_terms(
 ) -> Floats:
     """(1 + K, h, w) float32 log-scores of background and objects: the sum of all unary terms."""
     lost = [_is_lost(o) for o in state.objects]
-    usual = [o.usual_area * crop.scale**2 for o in state.objects]
-    hidden = reach(warped, usual, moving, settings.occlusion)
-    scores = motion_unary(warped, expected, lost, hidden, settings.warping.min_quality, settings.fusion)
+    reach = hidden_reach(warped, usual, moving, settings.occlusion)
+    scores = motion_unary(warped, expected, lost, reach, settings.warping.min_quality, settings.fusion)
     looks = settings.fusion.appearance * appearance_unary(
         appearance_log_prob, crop, state.previous_appearance, warped, settings.fusion.temporal_discount
     )
