@@ -20,7 +20,7 @@ from scipy import optimize
 Floats = NDArray[np.float64]
 
 FOLDS = 10
-RIDGE = 0.01
+RIDGE = 0.05
 """Penalty on the squared distance of standardised weights from :data:`PRIOR`, beside the loss averaged over
 sequences."""
 PRIOR = 0.1
