@@ -8,6 +8,7 @@ from typing import ClassVar
 from ..flow_warping import WarpingSettings
 from .appearance import AppearanceSettings
 from .components import ComponentSettings
+from .emergence import EmergenceSettings
 from .local_colours import LocalColourSettings
 from .lookalikes import LookalikeSettings
 from .mean_field import CrfSettings
@@ -62,6 +63,7 @@ class ClassicalSettings:
     shape: ShapeSettings = field(default_factory=ShapeSettings)
     reappearance: ReappearanceSettings = field(default_factory=ReappearanceSettings)
     occlusion: OcclusionSettings = field(default_factory=OcclusionSettings)
+    emergence: EmergenceSettings = field(default_factory=EmergenceSettings)
     motion: MotionSettings = field(default_factory=MotionSettings)
     novelty: NoveltySettings = field(default_factory=NoveltySettings)
     local_colours: LocalColourSettings = field(default_factory=LocalColourSettings)

@@ -13,6 +13,7 @@ from ...results import Labels, labels_to_masks
 from .appearance import Appearance, Examples, ReferenceFrame
 from .classifier import OnlineClassifier
 from .confidence import ReferenceStatistics
+from .emergence import Emerging
 from .online_update import OnlineModel
 from .reappearance import Trajectory
 from .shape import Shape
@@ -43,6 +44,8 @@ class ObjectState:
     """None until the object has been seen."""
     shape: Shape | None = None
     """None until then, and where the object has been out of sight since."""
+    emerging: Emerging | None = None
+    """None where it was in plain view in the frame in which it was prompted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,12 +131,13 @@ def _online_from(values: dict[str, Any]) -> OnlineModel:
 
 
 def _object_from(values: dict[str, Any]) -> ObjectState:
-    """Saved states of earlier versions have neither trajectory nor shape."""
-    trajectory, shape = values.get("trajectory"), values.get("shape")
+    """Saved states of earlier versions have neither trajectory nor shape, nor colours of emerging objects."""
+    trajectory, shape, emerging = (values.get(key) for key in ("trajectory", "shape", "emerging"))
     inner = {
         "reference": ReferenceStatistics(**values["reference"]),
         "trajectory": trajectory
         and Trajectory(tuple(trajectory["centre"]), trajectory["velocity"] and tuple(trajectory["velocity"])),
         "shape": shape and Shape(**shape),
+        "emerging": emerging and Emerging(**emerging),
     }
     return ObjectState(**{**values, **inner})

@@ -17,6 +17,7 @@ from ..flow_warping import WarpedMasks, fuse, warp_masks
 from .appearance import ReferenceFrame, log_probabilities
 from .components import filter_components
 from .confidence import Confidence, Signals, measure
+from .emergence import with_emerging
 from .frame_context import FrameContext, Refiner
 from .local_colours import local_colours
 from .lookalikes import likeness
@@ -63,6 +64,8 @@ def advance(
 
     descriptors = describe(cropped)
     appearance_log_prob, reference_log_prob = _appearance_log_prob(state, descriptors, settings)
+    coming = [o.emerging for o in state.objects]
+    appearance_log_prob = with_emerging(appearance_log_prob, coming, warped, lab, settings.emergence)
     flow = warped.correspondence.flow()
     motions = object_motions(flow, warped.masks)
     predicted = predict_shapes(state, crop, warped, motions, settings)

@@ -34,6 +34,7 @@ from ..base import TrackerInfo
 from ..mask_tracker import MaskPrompts, MaskTracker, check_size, mask_prompts, prompted_result
 from .appearance import ReferenceFrame, fit
 from .confidence import Confidence, fitted_confidence, reference_statistics
+from .emergence import emerging
 from .frame_context import Refiner
 from .online_update import initial_online_model
 from .settings import ClassicalSettings
@@ -116,7 +117,10 @@ class ClassicalTracker(MaskTracker[ClassicalState]):
             inside = crop.cut(mask.astype(np.float32)) > 0.5
             reference = reference_statistics(inside, lab, confidence, crop.scale)
             area = float(np.count_nonzero(mask))
-            objects[object_id] = ObjectState(object_id, confidence, 0, area, reference)
+            objects[object_id] = ObjectState(
+                object_id, confidence, 0, area, reference,
+                emerging=emerging(frame.image, labels, object_id, crop.scale, self._settings.emergence),
+            )  # fmt: skip
         return objects
 
     def _fitted(
