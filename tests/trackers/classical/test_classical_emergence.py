@@ -138,5 +138,8 @@ def test_colours_decide_near_the_object_only() -> None:
     assert found[:, 30, 42] == pytest.approx([-SETTINGS.limit, -SETTINGS.limit])  # another object's
     assert found[:, 30, 22] == pytest.approx([0, -9])  # the same colour, far away
     assert found[:, 19, 36] == pytest.approx([0, -SETTINGS.limit])
+    nowhere = Emerging(one.own, one.background[:0], one.others)
+    found = with_emerging(sure, [nowhere], SimpleNamespace(masks=mask), lab, SETTINGS)
+    assert found[:, 30, 32] == pytest.approx([-SETTINGS.limit, 0]), "a frame without background"
     assert with_emerging(sure, [None], SimpleNamespace(masks=mask), lab, SETTINGS) is sure
     assert with_emerging(sure, [one], SimpleNamespace(masks=0 * mask), lab, SETTINGS) is sure

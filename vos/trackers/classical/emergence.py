@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...backbones.classical.descriptors import to_lab
+from ...ops.distances import squared_distances
 from ...results import VOID, Labels
 from ..flow_warping import WarpedMasks
 
 Floats = NDArray[np.float32]
-
 
 COARSE = 0.5
 """Colours are rounded to this part of the bandwidth: so many pixels have few colours."""
@@ -82,13 +82,13 @@ def emerging(
     if not 0 < area * scale**2 <= settings.max_area:
         return None
     beside = (cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0) & ~mask
-    touched = labels[beside & (labels > 0) & (labels != VOID)]
+    others = (labels > 0) & (labels != VOID) & ~mask
+    touched = labels[beside & others]
     largest = max((int(np.count_nonzero(labels == k)) for k in np.unique(touched)), default=0)
     if touched.size < settings.min_contact * np.count_nonzero(beside) or area > settings.max_share * largest:
         return None
     rng = np.random.default_rng(settings.seed)
     lab = to_lab(image)
-    others = (labels > 0) & (labels != VOID) & ~mask
     return Emerging(
         _some(lab[mask], settings.own, rng),
         _some(lab[labels == 0], settings.background, rng),
@@ -110,23 +110,21 @@ def with_emerging(
         lab: (h, w, 3) float32.
     """
     result = log_prob
+    step = np.float32(COARSE * settings.bandwidth)
     for k, (one, mask) in enumerate(zip(objects, warped.masks, strict=True), start=1):
-        if one is None or not (mask > 0.5).any():
-            continue
         inside = mask > 0.5
+        if one is None or not inside.any():
+            continue
         reach = int(settings.distance + settings.near * math.sqrt(np.count_nonzero(inside)))
         near = cv2.dilate(inside.astype(np.uint8), np.ones((2 * reach + 1,) * 2, np.uint8)) > 0
-        classes = [colours for colours in (one.background, one.own, one.others) if len(colours)]
-        step = np.float32(COARSE * settings.bandwidth)
         coarse, index = np.unique(np.round(lab[near] / step).astype(np.int32), axis=0, return_inverse=True)
         at = step * coarse.astype(np.float32)
-        densities = np.stack([_log_density(at, colours, settings) for colours in classes])
+        densities = np.stack(
+            [_log_density(at, colours, settings) for colours in (one.background, one.own, one.others)]
+        )
         densities = np.maximum(densities - densities.max(axis=0), -settings.limit)[:, index.ravel()]
         result = result.copy() if result is log_prob else result
-        first = int(len(one.background) > 0)
-        if first:
-            result[0][near] = densities[0]
-        result[k][near] = densities[first]
+        result[0][near], result[k][near] = densities[:2]
     return result
 
 
@@ -137,9 +135,8 @@ def _some(colours: Floats, count: int, rng: np.random.Generator) -> Floats:
 
 def _log_density(colours: Floats, known: Floats, settings: EmergenceSettings) -> Floats:
     """(N,) float32 log of the mean of Gaussian kernels around ``known`` (M, 3) at ``colours`` (N, 3)."""
-    squares = colours @ (-2 * known.T)
-    squares += np.einsum("mc,mc->m", known, known)
-    squares += np.einsum("nc,nc->n", colours, colours)[:, None]
-    kernels = np.exp(squares * np.float32(-0.5 / settings.bandwidth**2))
+    if len(known) == 0:
+        return np.full(len(colours), np.log(settings.min_density), np.float32)
+    kernels = np.exp(squared_distances(colours, known) * np.float32(-0.5 / settings.bandwidth**2))
     result: Floats = np.log(kernels.mean(axis=1) + np.float32(settings.min_density))
     return result

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...backbones.classical.descriptors import OWN_SIZE, Descriptors
+from ...ops.distances import squared_distances
 from .appearance import Appearance, Examples
 
 Floats = NDArray[np.float32]
@@ -127,7 +128,4 @@ def _background(examples: Examples, count: int, rng: np.random.Generator) -> Flo
 
 def _nearest(points: Floats, others: Floats) -> Floats:
     """(N,) float32 distance of each of (N, C) points to the nearest of (M, C) others."""
-    products = points @ (-2 * others.T)
-    products += np.einsum("mc,mc->m", others, others)
-    squares = products.min(axis=1) + np.einsum("nc,nc->n", points, points)
-    return np.sqrt(np.maximum(squares, 0))
+    return np.sqrt(np.maximum(squared_distances(points, others).min(axis=1), 0))

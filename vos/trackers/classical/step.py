@@ -63,9 +63,7 @@ def advance(
     warped = _warped(state, crop, cropped, lab, settings)
 
     descriptors = describe(cropped)
-    appearance_log_prob, reference_log_prob = _appearance_log_prob(state, descriptors, settings)
-    coming = [o.emerging for o in state.objects]
-    appearance_log_prob = with_emerging(appearance_log_prob, coming, warped, lab, settings.emergence)
+    appearance_log_prob, reference_log_prob = _appearance_log_prob(state, descriptors, warped, lab, settings)
     flow = warped.correspondence.flow()
     motions = object_motions(flow, warped.masks)
     predicted = predict_shapes(state, crop, warped, motions, settings)
@@ -161,17 +159,22 @@ def _warped(
 
 
 def _appearance_log_prob(
-    state: ClassicalState, descriptors: Descriptors, settings: ClassicalSettings
+    state: ClassicalState,
+    descriptors: Descriptors,
+    warped: WarpedMasks,
+    lab: Floats,
+    settings: ClassicalSettings,
 ) -> tuple[Floats, Floats]:
-    """Log-probabilities by appearance: of the classifier with its online copy, and without it."""
+    """Log-probabilities by appearance: of the classifier with its online copy and of the colours of objects
+    that come out, and of the classifier alone."""
     weight, limit = settings.online_update.weight, settings.appearance.logit_limit
     networks = [state.appearance.weights]
     if weight and state.online.recent:
         networks.append(state.online.learner.weights)
     reference, *copy = log_probabilities(state.appearance, networks, descriptors, limit)
-    if not copy:
-        return reference, reference
-    return (1 - weight) * reference + weight * copy[0], reference
+    mixed = (1 - weight) * reference + weight * copy[0] if copy else reference
+    coming = [o.emerging for o in state.objects]
+    return with_emerging(mixed, coming, warped, lab, settings.emergence), reference
 
 
 def _is_lost(state: ObjectState) -> bool:
