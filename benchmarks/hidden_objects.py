@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import torch
 from common import RESULTS, write_json
+from numpy.typing import NDArray
 
 from vos.evaluation.region import region_similarity
 from vos.testing import Scene, Shape, line, scene
@@ -27,6 +28,7 @@ from vos.trackers.classical.tracker import ClassicalSettings, ClassicalTracker
 KINDS = ("behind", "before", "moving")
 FORMS = ("box", "disc", "blob", "star")
 FRAMES = 30
+COLUMNS = ("J", "last J", "confidence", "confidence error")
 
 
 def hidden_scene(kind: str, number: int) -> Scene:
@@ -67,14 +69,15 @@ def hidden_scene(kind: str, number: int) -> Scene:
     return render(centre + distance * direction, motions, size, FRAMES)
 
 
-def follow(clip: Scene, settings: ClassicalSettings) -> list[float]:
-    """J of object 2 in every frame after the first."""
+def follow(clip: Scene, settings: ClassicalSettings) -> NDArray[np.float64]:
+    """(N, 2) J and confidence of object 2 in every frame after the first."""
     tracker = ClassicalTracker(settings)
     tracker.start(clip.frames[0], clip.targets(0))
-    return [
-        region_similarity(tracker.step(frame).labels == 2, truth == 2)
-        for frame, truth in zip(clip.frames[1:], clip.labels[1:], strict=True)
-    ]
+    rows = []
+    for frame, truth in zip(clip.frames[1:], clip.labels[1:], strict=True):
+        result = tracker.step(frame)
+        rows.append((region_similarity(result.labels == 2, truth == 2), result.confidence[2]))
+    return np.array(rows)
 
 
 def main() -> None:
@@ -93,7 +96,7 @@ def main() -> None:
             clip = hidden_scene(kind, number)
             areas = [int(np.count_nonzero(clip.labels[k] == 2)) for k in (0, -1)]
             for name, settings in (("with", with_it), ("without", without)):
-                j = follow(clip, settings)
+                found = follow(clip, settings)
                 rows.append(
                     {
                         "kind": kind,
@@ -101,14 +104,16 @@ def main() -> None:
                         "emergence": name,
                         "first area": areas[0],
                         "last area": areas[1],
-                        "J": round(float(np.mean(j)), 3),
-                        "last J": round(j[-1], 3),
+                        "J": round(float(found[:, 0].mean()), 3),
+                        "last J": round(float(found[-1, 0]), 3),
+                        "confidence": round(float(found[:, 1].mean()), 3),
+                        "confidence error": round(float(np.abs(found[:, 0] - found[:, 1]).mean()), 3),
                     }
                 )
                 print(rows[-1], flush=True)
         for name in ("with", "without"):
             mine = [row for row in rows if (row["kind"], row["emergence"]) == (kind, name)]
-            print(kind, name, *(round(float(np.mean([row[k] for row in mine])), 3) for k in ("J", "last J")))
+            print(kind, name, *(round(float(np.mean([row[k] for row in mine])), 3) for k in COLUMNS))
     write_json(options.json, "hidden-objects", {"scenes": options.scenes}, rows)
 
 

@@ -14,7 +14,13 @@ from vos.prompts import Prompt, Target
 from vos.results import FrameResult
 from vos.testing import Scene, Shape, line, scene
 from vos.trackers.classical.appearance import AppearanceSettings
-from vos.trackers.classical.confidence import Signals, fitted_confidence, measure, reference_statistics
+from vos.trackers.classical.confidence import (
+    Signals,
+    fitted_confidence,
+    grown_reference,
+    measure,
+    reference_statistics,
+)
 from vos.trackers.classical.tracker import ClassicalSettings, ClassicalTracker
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -200,3 +206,18 @@ def test_margin_counts_all_sides_of_the_image(side: int) -> None:
     placed[top : top + 20, left : left + 20] = True
     assert of_size(placed, 1.0, 400.0).margin == pytest.approx(-1)
     assert of_size(np.roll(placed, (30, 30), axis=(0, 1)), 1.0, 400.0).margin == 0
+
+
+def test_what_comes_out_becomes_the_reference() -> None:
+    """The largest mask so far, with the confidence of the one that was given; smaller ones change nothing."""
+    lab = np.zeros((60, 80, 3), np.float32)
+    lab[:, 40:] = (60, 40, 0)
+    strip, whole = np.zeros((60, 80), bool), np.zeros((60, 80), bool)
+    strip[20:40, 38:40], whole[20:40, 38:60] = True, True
+    given = reference_statistics(strip, lab, 0.8, 0.5)
+    grown = grown_reference(given, whole, lab, 0.5)
+    expected = reference_statistics(whole, lab, 0.8, 0.5)
+    assert (grown.confidence, grown.area, grown.interior) == (0.8, 4 * 440, expected.interior)
+    assert np.array_equal(grown.colours, expected.colours)
+    assert grown_reference(grown, strip, lab, 0.5) is grown
+    assert grown_reference(grown, whole, lab, 1.0) is grown  # in pixels of the frame it is smaller

@@ -33,17 +33,18 @@ def strip() -> Scene:
 
 @pytest.mark.parametrize(("max_area", "found"), [(150.0, True), (0.0, False)])
 def test_grows_into_view(max_area: float, found: bool) -> None:
-    """All of it is found in the end; without this it is lost."""
+    """All of it is found in the end, and known to be; without this it is lost."""
     clip = strip()
     given = int((clip.labels[0] == 2).sum())
     assert 0 < given < 150 < 6 * given < (clip.labels[-1] == 2).sum()
     tracker = ClassicalTracker(replace(QUICK, emergence=EmergenceSettings(max_area=max_area)))
     tracker.start(clip.frames[0], clip.targets(0))
     for frame in clip.frames[1:]:
-        labels = tracker.step(frame).labels
-    here, there = labels == 2, clip.labels[-1] == 2
+        result = tracker.step(frame)
+    here, there = result.labels == 2, clip.labels[-1] == 2
     overlap = (here & there).sum() / (here | there).sum()
     assert overlap > 0.9 if found else overlap < 0.5
+    assert result.confidence[2] > 0.9 if found else result.confidence[2] < 0.5
 
 
 def test_a_saved_state_knows_its_colours() -> None:

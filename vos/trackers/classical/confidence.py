@@ -118,6 +118,17 @@ def reference_statistics(mask: Mask, lab: Floats, confidence: float, scale: floa
     return ReferenceStatistics(confidence, area / scale**2, interior, colours)
 
 
+def grown_reference(
+    reference: ReferenceStatistics, mask: Mask, lab: Floats, scale: float
+) -> ReferenceStatistics:
+    """The reference of an object that comes out from behind another: its largest mask so far, since the strip
+    that it was prompted by says little about what it is. The arguments are those of
+    :func:`reference_statistics`."""
+    if np.count_nonzero(mask) <= reference.area * scale**2:
+        return reference
+    return reference_statistics(mask, lab, reference.confidence, scale)
+
+
 def measure(
     probability: Floats,
     mask: Mask,

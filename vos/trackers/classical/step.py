@@ -16,7 +16,7 @@ from ...results import VOID, Labels, label_dtype
 from ..flow_warping import WarpedMasks, fuse, warp_masks
 from .appearance import ReferenceFrame, log_probabilities
 from .components import filter_components
-from .confidence import Confidence, Signals, measure
+from .confidence import Confidence, Signals, grown_reference, measure
 from .emergence import with_emerging
 from .frame_context import FrameContext, Refiner
 from .local_colours import local_colours
@@ -91,8 +91,9 @@ def advance(
     online = _online_update(state, warped, descriptors, small, appearance, settings)
     labels = np.zeros_like(state.labels)
     labels[crop.y0 : crop.y1, crop.x0 : crop.x1] = crop.enlarge_labels(probabilities, state.appearance.ids)
+    before = _with_grown_references(state.objects, small, lab, crop.scale)
     both = (np.exp(reference_log_prob), appearance / appearance.sum(axis=0))
-    signals = _signals(state, probabilities, warped, both, lab, crop.scale)
+    signals = _signals(before, probabilities, warped, both, lab, crop.scale)
     objects = tuple(
         _next_state(
             one,
@@ -101,9 +102,7 @@ def advance(
             0.0 if measured is None else confidence(measured),
             settings,
         )
-        for k, (one, measured, found) in enumerate(
-            zip(state.objects, signals, predicted, strict=True), start=1
-        )
+        for k, (one, measured, found) in enumerate(zip(before, signals, predicted, strict=True), start=1)
     )
     longest = max([gap for gap in settings.gaps if gap > 1], default=1)
     past = (*state.past, PastFrame(state.image, state.labels))
@@ -165,8 +164,8 @@ def _appearance_log_prob(
     lab: Floats,
     settings: ClassicalSettings,
 ) -> tuple[Floats, Floats]:
-    """Log-probabilities by appearance: of the classifier with its online copy and of the colours of objects
-    that come out, and of the classifier alone."""
+    """Log-probabilities by appearance: of the classifier with its online copy, and of the classifier alone;
+    near objects that come out both are those of their colours."""
     weight, limit = settings.online_update.weight, settings.appearance.logit_limit
     networks = [state.appearance.weights]
     if weight and state.online.recent:
@@ -174,7 +173,10 @@ def _appearance_log_prob(
     reference, *copy = log_probabilities(state.appearance, networks, descriptors, limit)
     mixed = (1 - weight) * reference + weight * copy[0] if copy else reference
     coming = [o.emerging for o in state.objects]
-    return with_emerging(mixed, coming, warped, lab, settings.emergence), reference
+    mixed, reference = (
+        with_emerging(one, coming, warped, lab, settings.emergence) for one in (mixed, reference)
+    )
+    return mixed, reference
 
 
 def _is_lost(state: ObjectState) -> bool:
@@ -258,8 +260,20 @@ def _online_update(
     )
 
 
+def _with_grown_references(
+    objects: Sequence[ObjectState], found: NDArray[np.integer], lab: Floats, scale: float
+) -> tuple[ObjectState, ...]:
+    """The objects, those that come out with what has come out of them; ``found`` are the classes (h, w)."""
+    return tuple(
+        replace(one, reference=grown_reference(one.reference, found == k, lab, scale))
+        if one.emerging is not None
+        else one
+        for k, one in enumerate(objects, start=1)
+    )
+
+
 def _signals(
-    state: ClassicalState,
+    objects: Sequence[ObjectState],
     probabilities: Floats,
     warped: WarpedMasks,
     appearance: tuple[Floats, Floats],
@@ -282,7 +296,7 @@ def _signals(
             one.frames_since + 1,
             one.reference,
         )
-        for k, one in enumerate(state.objects, start=1)
+        for k, one in enumerate(objects, start=1)
     ]
 
 
