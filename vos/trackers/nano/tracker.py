@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from ...backbones.grid_mask import grid_mask
 from ...backbones.nano.backbone import NanoBackbone, build_nano
-from ...backbones.nano.cues import APPEARANCE, CUES, MASK, MASK_LOGIT, SIMILAR
+from ...backbones.nano.cues import APPEARANCE, CUES, MASK, SIMILAR, WARPED
 from ...backbones.nano.network import STRIDE, NanoNetwork, Pyramid, read_memory, similarity_cue
 from ...settings import override
 from ..base import TrackerInfo
@@ -35,6 +35,7 @@ from ..knn_matching import knn_similarity, sample_columns
 from .cues import ENGINE_CUES, against_rivals, changed, engine_cues
 from .cues import LEAST as CUE_LEAST
 from .tuning import Reference, TuneSettings, tune
+from .windows import WindowSettings, decoded, object_window
 
 Floats = NDArray[np.float32]
 
@@ -57,6 +58,7 @@ class NanoSettings:
     the network relies on them too much."""
     pixels: int = 80_000
     """Pixels of the network's input; larger ones than in training help little."""
+    windows: WindowSettings = field(default_factory=WindowSettings)
     collapse: float = 0.25
     """An object whose area in the classical tracker's mask falls below this share of the previous one is
     segmented from the network's memory alone."""
@@ -119,6 +121,8 @@ class NanoRefiner:
         self.backbone = backbone
         self.settings = settings
         self._known: _Known | None = None
+        self._newest: tuple[NanoBackbone, NDArray[np.uint8], Pyramid] | None = None
+        """What was encoded last: the next frame remembers it. No state, for it can be encoded again."""
 
     def __call__(self, context: FrameContext) -> Floats:
         """(1 + K, h, w) float32 probabilities."""
@@ -133,35 +137,36 @@ class NanoRefiner:
         """(K, h, w) float32: the network's residual of the logits of the classical tracker's (K, 3, h, w)
         cues."""
         size = context.cropped.shape[:2]
-        small = smaller(size, self.settings.pixels)
-        shown, inner = padded(_resized(context.cropped, small))
         backbone, network = known.network, known.network.network
+        shown, inner = self._shown(context.cropped)
+        memory = self._memory_with(context, known)
+        pyramid = self._encoded(backbone, shown)
+        self._newest = (backbone, shown, pyramid)
         memory_read = None
-        if network.memory is None or known.memory is None or context.previous is None:
-            pyramid = network.encoder(backbone.to_input(shown[None]))
-        else:  # the frame before in the same window, so that nothing has to be kept of it
-            earlier, _ = padded(_resized(context.crop.cut(context.previous.image), small))
-            both = network.encoder(backbone.to_input(np.stack([shown, earlier])))
-            pyramid, past = image_of(both, 0), image_of(both, 1)
-            masks = [context.crop.cut_mask(context.previous.labels, k) for k in context.ids]
-            last = remember(network, past, [_resized(mask, small) for mask in masks])
-            memory = known.memory.with_more(last)
+        if memory is not None:
+            assert network.memory is not None
             memory_read = read_memory(network.memory.keys(pyramid), memory.keys, memory.values)
         cues = torch.zeros(len(own), len(CUES), *shown.shape[:2])
-        for k, planes in enumerate(own):
-            for channel, plane in zip(ENGINE_CUES, planes, strict=True):
-                cues[k, channel, : inner[0], : inner[1]] = torch.from_numpy(_resized(plane, small))
+        for k, known_of_it in enumerate(own):
+            for channel, plane in zip(ENGINE_CUES, known_of_it, strict=True):
+                cues[k, channel, : inner[0], : inner[1]] = torch.from_numpy(_resized(plane, inner))
+        windows = self.settings.windows
+        places = [
+            object_window(
+                one[[MASK, WARPED], : inner[0], : inner[1]].numpy(), shown.shape, self.settings.windows
+            )
+            for one in cues
+        ]
         cues = cues.to(backbone.device)
         cues[:, APPEARANCE] *= self.settings.appearance
         lost = collapsed(context, self.settings.collapse) & (memory_read is not None)
         cues[torch.from_numpy(lost)] = 0
         cues[:, SIMILAR] = similarity_planes(pyramid, known.remembered, shown.shape[:2])
-        logits, _ = network.decoder(pyramid, cues.to(backbone.dtype), memory_read)
-        # A mask is not ambiguous: all candidates are trained to refine it, and their mean is more stable.
-        mean = logits.float().mean(dim=1)
-        # A lost object has no mask in its cues: the residual is all of its logits.
-        change = (mean - MASK_LOGIT * cues[:, MASK])[:, : inner[0], : inner[1]].cpu().numpy()
-        change = np.stack([cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR) for plane in change])
+        for k in np.flatnonzero(lost).tolist():  # it may be anywhere
+            places[k] = None
+        small = decoded(network, pyramid, cues.to(backbone.dtype), memory_read, places)
+        planes = small[:, : inner[0], : inner[1]].cpu().numpy()
+        change = np.stack([cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR) for plane in planes])
         if lost.any():
             areas = (change > 0).sum(axis=(1, 2)) / context.crop.scale**2
             found = lost & (areas >= self.settings.found * known.areas)
@@ -169,6 +174,32 @@ class NanoRefiner:
             # A few cells that resemble an object which is out of sight are not the object.
             change[lost & ~found] = 0
         return change
+
+    def _shown(self, cropped: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+        """What the network sees of a crop, continued to multiples of 32, and the (h, w) that show it."""
+        return padded(_resized(cropped, smaller(cropped.shape[:2], self.settings.pixels)))
+
+    def _encoded(self, backbone: NanoBackbone, shown: NDArray[np.uint8]) -> Pyramid:
+        """The pyramid of an image, which is known if it is the one encoded for the frame before."""
+        if (
+            self._newest is not None
+            and self._newest[0] is backbone
+            and np.array_equal(self._newest[1], shown)
+        ):
+            return self._newest[2]
+        pyramid: Pyramid = backbone.network.encoder(backbone.to_input(shown[None]))
+        return pyramid
+
+    def _memory_with(self, context: FrameContext, known: _Known) -> Remembered | None:
+        """The memory of the reference frames and of the frame before; None for a network without one."""
+        before = context.previous
+        if known.memory is None or before is None:
+            return None
+        shown, inner = self._shown(before.crop.cut(before.image))
+        masks = [_resized(before.crop.cut_mask(before.labels, k), inner) for k in context.ids]
+        return known.memory.with_more(
+            remember(known.network.network, self._encoded(known.network, shown), masks)
+        )
 
     def _learned(self, context: FrameContext) -> _Known:
         """What is known of the objects, from the reference frames."""
@@ -251,12 +282,6 @@ def memory_of(
         cells = remember(backbone.network, pyramid, masks)
         memory = cells if memory is None else memory.with_more(cells)
     return memory
-
-
-def image_of(pyramid: Pyramid, number: int) -> Pyramid:
-    """One image of a pyramid of several."""
-    rows = slice(number, number + 1)
-    return Pyramid(tuple(level[rows] for level in pyramid.levels), pyramid.columns[rows])
 
 
 def as_refined(given: ReferenceFrame, settings: NanoSettings) -> Reference:
