@@ -26,7 +26,8 @@ from vos.trackers.classical.appearance import AppearanceSettings
 from vos.trackers.classical.frame_context import FrameContext, PreviousFrame
 from vos.trackers.classical.tracker import ClassicalSettings, ClassicalTracker
 from vos.trackers.nano.cues import ENGINE_CUES, made_up_cues
-from vos.trackers.nano.tracker import NanoSettings, NanoTracker, collapsed, padded, shared_out, smaller
+from vos.trackers.nano.network_input import padded
+from vos.trackers.nano.tracker import NanoSettings, NanoTracker, collapsed, shared_out
 from vos.trackers.nano.tuning import Reference, TuneSettings, tune
 from vos.trackers.registry import build_tracker
 
@@ -275,18 +276,6 @@ def test_nothing_to_tune_on() -> None:
     backbone = _backbone()
     reference = Reference(np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40), np.uint8))
     assert tune(backbone, (reference,), (1,), TUNING) is backbone
-
-
-def test_pictures_are_brought_to_size() -> None:
-    """Smaller where they are too large, never larger; padded to multiples of 32 by their border."""
-    assert smaller((100, 200), 5000) == (50, 100)
-    assert smaller((30, 40), 5000) == (30, 40)
-    picture = np.random.default_rng(0).integers(0, 256, (33, 64, 3), dtype=np.uint8)
-    whole, size = padded(picture)
-    assert whole.shape == (64, 64, 3)
-    assert size == (33, 64)
-    np.testing.assert_array_equal(whole[:33], picture)
-    np.testing.assert_array_equal(whole[50], picture[32])
 
 
 def test_built_by_name(checkpoint: Path) -> None:
