@@ -28,7 +28,7 @@ NOTHING = (FrameState.UNKNOWN, FrameState.REJECTED)
 
 
 @dataclass
-class Merged:
+class MergedFrames:
     """What becomes of the frames of one video; those that are not named stay as the receiving object has
     them."""
 
@@ -64,9 +64,9 @@ def merge_objects(workspace: Workspace, job: BackgroundJob) -> dict[str, Any]:
     done = unions = 0
     # Undo takes back what was appended together if it begins with what people do, which results are not.
     drafts = [Draft("remove", {"object": giver})]
-    merged: dict[str, Merged] = {}
+    merged: dict[str, MergedFrames] = {}
     for key, video in project.videos.items():
-        found = merged[key] = Merged()
+        found = merged[key] = MergedFrames()
         for frame in range(video.frames):
             done += 1
             job.report(done, total, f"merging {giver} into {taker}", key, frame)
@@ -95,7 +95,7 @@ def _merge_frame(
     frame: int,
     giver: int,
     taker: int,
-    found: Merged,
+    found: MergedFrames,
 ) -> None:
     """Decide about a frame."""
     theirs, ours = (state.track(video.key, object_id).state(frame) for object_id in (giver, taker))
