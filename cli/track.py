@@ -115,8 +115,9 @@ def track(
     """Segment and track objects through VIDEO: a file, a folder of images, or a glob.
 
     Select objects with boxes, points or masks in one frame, or with a prompt file for any frames. Points and
-    boxes are x,y in pixels; object ids are 1 to 254 and are kept. Or give class names: detected objects get
-    the ids 1, 2, ... Writes OUT/masks/*.png, OUT/overlay.mp4, OUT/annotations.json and OUT/run.json.
+    boxes are x,y in pixels; object ids are 1 to 65534 without 255 and are kept. Or give class names: detected
+    objects get the ids 1, 2, ... Writes OUT/masks/*.png, OUT/overlay.mp4, OUT/annotations.json and
+    OUT/run.json.
 
     \b
     vos track clip.mp4 --box 1:120,80,310,400 -o out
