@@ -46,7 +46,7 @@ def _count(number: int, what: str) -> str:
     metavar="PROJECT",
     help="Folder for the project.",
 )
-@engine_options
+@engine_options(default="classical")
 @annotator_option
 @verbosity
 def new(
@@ -122,7 +122,7 @@ def add(
 @project.command()
 @project_folder
 @video_option
-@engine_options
+@engine_options(default="the project's own")
 @annotator_option
 @json_flag
 @verbosity
