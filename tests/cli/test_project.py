@@ -189,6 +189,38 @@ def test_import_of_a_run(clip: Path, tmp_path: Path) -> None:
     assert summary["objects"] == [3, 4]
 
 
+def test_merging_tells_what_it_renumbered(clip: Path, tmp_path: Path) -> None:
+    """And so does the status from then on."""
+    project, copy = tmp_path / "project", tmp_path / "copy"
+    vos("project", "new", clip / "images", "-o", project)
+    shutil.copytree(project, copy)
+    for folder, who in ((project, "anna"), (copy, "ben")):
+        with Project.open(folder, annotator=who) as opened:
+            opened.add_object(f"{who}'s")
+    told = "object 2 is the object 1 of ben: somebody else had added another one"
+    assert vos("project", "merge", project, copy).output.splitlines() == ["1 event, 0 blobs, 0 videos", told]
+    assert vos("project", "merge", project, copy).output.splitlines() == ["0 events, 0 blobs, 0 videos"]
+    assert told in vos("project", "status", project).output
+
+
+def test_copies_with_different_videos_under_one_key(clip: Path, tmp_path: Path) -> None:
+    """They are not merged; what the message says instead brings masks and their origin over."""
+    project, copy = tmp_path / "project", tmp_path / "copy"
+    vos("project", "new", clip / "images", "-o", project)
+    shutil.copytree(project, copy)
+    for folder, seed in ((project, 1), (copy, 2)):
+        video = folder.parent / f"{folder.name}-video" / "second"
+        write_images(scene("still", num_frames=3, size=(60, 80), seed=seed), video)
+        vos("project", "add", folder, video, "-m", clip / "labels" / "00000.png")
+    message = vos("project", "merge", project, copy, code=2).output
+    for command in message[message.index("vos project add") :].split(";"):
+        words = command.replace("VIDEO", str(video)).replace("OUT", str(tmp_path / "out")).split()
+        vos(*words[1:])
+    with Project.open(project, read_only=True) as opened:
+        assert list(opened.videos) == ["images", "second", "second-2"]
+        assert opened.state.track("second-2", 3).anchors.keys() == {0}
+
+
 def test_bad_input_is_one_line(clip: Path, tmp_path: Path) -> None:
     """Which says what to do, and leaves nothing behind."""
     assert "is not a project" in vos("project", "status", tmp_path, code=2).output

@@ -28,6 +28,11 @@ JOURNALS = "journal"
 """Their folder in a project."""
 
 
+def journal_paths(project: Path) -> list[Path]:
+    """The journals in the folder of a project."""
+    return sorted((project / JOURNALS).glob(f"*{SUFFIX}"))
+
+
 @dataclass(frozen=True)
 class Reading:
     """What a journal holds."""

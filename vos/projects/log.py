@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from .events import Draft, Event, now
-from .journal import JOURNALS, SUFFIX, JournalWriter, read_journal
+from .journal import JOURNALS, SUFFIX, JournalWriter, journal_paths, read_journal
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class EventLog:
     def refresh(self) -> list[Event]:
         """Read what others have appended since; the new events."""
         new: list[Event] = []
-        for path in sorted(self.folder.glob(f"*{SUFFIX}")):
+        for path in journal_paths(self.folder.parent):
             name = path.name.removesuffix(SUFFIX)
             if self._journal is not None and name == self.writer:
                 continue

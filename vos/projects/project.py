@@ -150,11 +150,11 @@ class Project:
 
         Args:
             source: see :func:`vos.open_video`.
-            key: its name in the project, by default made of the file's.
+            key: its name in the project, by default made of the file's, with a number if that is taken.
 
         Raises:
             MediaError: if it cannot be read.
-            InputError: if the key is taken or cannot be used.
+            InputError: if ``key`` is taken or cannot be used.
         """
         with self._lock:
             video = self._file.add_video(source, key)
