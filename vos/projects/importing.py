@@ -119,8 +119,8 @@ def import_annotations(
     ]
     if results:
         events += project.append(results)
-    count = sum(event.payload["last"] - event.payload["first"] + 1 for event in events[-len(results) :])
-    return Imported(tuple(events), len(given), count if results else 0, tuple(sorted(own.values())))
+    count = sum(draft.payload["last"] - draft.payload["first"] + 1 for draft in results)
+    return Imported(tuple(events), len(given), count, tuple(sorted(own.values())))
 
 
 def _object(annotations: Annotations, theirs: int, object_id: int) -> Draft:
