@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from vos import Prompt, Target, open_video, track_video
 from vos.frame import Frame
 from vos.projects import Project, track_project
 from vos.server import sandbox
@@ -207,6 +208,29 @@ def test_masks_made_elsewhere_become_anchors(
     client.post("/api/undo", json={}).raise_for_status()
     assert project.state.visible == (1, 2)
     np.testing.assert_array_equal(shown(project), truth.labels)
+
+
+def test_a_run_is_imported_as_what_it_is(
+    client: TestClient, project: Project, truth: Scene, clip: Path, run_job: Run, tmp_path: Path
+) -> None:
+    """What its user gave is a correction, what its tracker made is to be reviewed: as on the command line."""
+    run = tmp_path / "run"
+    prompt = Target(1, Prompt(mask=truth.labels[2] == 1), frame_index=2)
+    with open_video(clip) as video:
+        track_video(video, [prompt], run, tracker=ScriptedTracker(truth.labels))
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for path in sorted(run.rglob("*")):
+            archive.write(path, path.relative_to(tmp_path))
+    job = run_job("import", upload=upload(client, data.getvalue(), "run.zip"), ids="same")
+    assert job["state"] == "done", job
+    assert (job["result"]["given"], job["result"]["tracked"]) == (1, FRAMES - 1)
+    track = project.state.track(CLIP, 1)
+    assert list(track.anchors) == [2]
+    assert {track.state(frame) for frame in range(FRAMES) if frame != 2} == {"tracked"}
+    np.testing.assert_array_equal(shown(project) == 1, truth.labels == 1)
+    client.post("/api/undo", json={}).raise_for_status()
+    assert not shown(project).any()
 
 
 def test_a_file_that_is_no_annotation_is_refused(client: TestClient, run_job: Run, project: Project) -> None:

@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { ask } from "./dialogs.js";
+import { count } from "./dom.js";
 import { readStrip } from "./strip.js";
 
 const RETRY = 1500; // ms
@@ -191,6 +192,10 @@ export function createLive(app) {
     const what = JOBS[job.kind];
     if (job.state === "failed") return announce(`${what} failed: ${job.error?.message ?? job.error}`);
     if (job.state === "cancelled") return announce(`${what} was cancelled; what is done stays.`);
+    if (job.kind === "import") {
+      const { given, tracked } = job.result;
+      return announce(`${what} is done: ${count(given, "correction")}, ${count(tracked, "mask")} to review.`);
+    }
     if (job.kind !== "export") return announce(`${what} is done.`);
     const { export: id, name, size, formats } = job.result;
     store.set({ download: { url: api.exportUrl(id), name }, exported: true });
