@@ -41,7 +41,7 @@ def project() -> None:
     metavar="PROJECT",
     help="Folder for the project.",
 )
-@engine_options
+@engine_options(default="classical")
 @annotator_option
 @verbosity
 def new(
@@ -117,7 +117,7 @@ def add(
 @project.command()
 @project_folder
 @video_option
-@engine_options
+@engine_options(default="the project's own")
 @annotator_option
 @json_flag
 @verbosity

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .class_options import class_options, take_class_settings
+from .completion import complete, written_formats
 from .format_options import format_option_flag, parse_names, parse_settings
 from .memory_options import check_memory, memory_options, take_memory_settings
 from .options import (
@@ -41,7 +42,7 @@ from .reference_options import (
 @reference_options
 @feature_options
 @output_folder
-@engine_options
+@engine_options(default="auto")
 @memory_options
 @click.option(
     "--key-every",
@@ -63,6 +64,7 @@ from .reference_options import (
     "formats",
     multiple=True,
     metavar="FORMAT",
+    shell_complete=complete(written_formats),
     help="Write this format as well, see `vos formats`. Repeatable.",
 )
 @format_option_flag

@@ -49,7 +49,7 @@ class Project:
         self.folder = folder
         self.writer = writer
         """Name of the journal that is written to."""
-        self.blobs = BlobStore(folder / BLOBS)
+        self.blobs = BlobStore(folder / BLOBS, read_only=read_only)
         self._lock = threading.RLock()
         self._listeners: list[Callable[[Sequence[Event]], None]] = []
         self._state: State | None = None

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -99,7 +99,7 @@ class Examples:
 
     inputs: NDArray[np.float16]
     """(N, C) normalised descriptors; half precision, since noise is added anyway."""
-    classes: NDArray[np.uint8] | NDArray[np.uint16]
+    classes: NDArray[np.unsignedinteger[Any]]
     """(N,) 0 for background, else the object's position in ``ids`` from 1; 16 bits beyond 255 objects."""
 
 
