@@ -95,6 +95,7 @@ def open_project(paths: Sequence[str], annotator: str | None = None, *, read_onl
     Raises:
         MediaError: if a video cannot be read.
         InputError: if a project cannot be opened.
+        OutputError: if a project cannot be made beside the video.
     """
     first, more = Path(paths[0]), list(paths[1:])
     folder = first
@@ -106,7 +107,13 @@ def open_project(paths: Sequence[str], annotator: str | None = None, *, read_onl
     if read_only or (folder / NAME).is_file():
         project = Project.open(folder, annotator=annotator, read_only=read_only)
     else:
-        project = Project.create(folder, annotator=annotator)
+        try:
+            project = Project.create(folder, annotator=annotator)
+        except OutputError as error:
+            raise OutputError(
+                f"{error}. To make the project elsewhere: vos project new {paths[0]} -o FOLDER; "
+                "vos annotate FOLDER"
+            ) from error
     try:
         for source in more:
             if not _holds(project, source):
