@@ -172,10 +172,7 @@ export function createLive(app) {
     }
   }
 
-  async function cancelJob() {
-    const job = [...state.jobs.values()].find(({ state: now }) => now === "running" || now === "waiting");
-    if (job) await api.cancelJob(job.id).catch((error) => announce(error.message));
-  }
+  const cancelJob = (id) => api.cancelJob(id).catch((error) => announce(error.message));
 
   /** Messages, answers to requests and the project tell of a job, in any order: an end is told once, and
    * nothing that comes after it takes it back. */
