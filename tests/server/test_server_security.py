@@ -9,16 +9,17 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import pytest
 import uvicorn
 from starlette.testclient import TestClient
 
-from vos.errors import InputError
+from vos.errors import InputError, OutputError
 from vos.projects import Project
 from vos.server import bodies
 from vos.server.app import ROUTES, create_app, static_folder
-from vos.server.launching import Place
+from vos.server.launching import Place, serve
 from vos.server.security import POLICY, Gate
 from vos.server.uploads import below, list_folder
 from vos.server.workspace import Options, Workspace
@@ -118,6 +119,17 @@ def test_tokens_and_cookies_differ_between_starts() -> None:
 def test_a_wrong_cookie_is_no_session(stranger: TestClient, cookie: str) -> None:
     """Nor one that is malformed."""
     assert kind(stranger.get("/api/project", headers={"Cookie": cookie})) == (401, "session")
+
+
+@pytest.mark.parametrize(
+    "others",
+    ['prefs={"theme":"dark mode"}; ', "=; a b=c; ", "x=1; vos=2; ", f"vos-{PORT}=of an earlier start; "],
+)
+def test_cookies_of_other_programs_are_passed_over(stranger: TestClient, gate: Gate, others: str) -> None:
+    """Cookies know no ports: those of all servers of this machine come along, in any form."""
+    for header in (f"{others}vos-{PORT}={gate.cookie}", f"vos-{PORT}={gate.cookie}; {others}"):
+        assert stranger.get("/api/project", headers={"Cookie": header}).status_code == 200
+    assert stranger.get("/api/project", headers={"Cookie": f"x-vos-{PORT}={gate.cookie}"}).status_code == 401
 
 
 # Requests that other sites forge
@@ -381,6 +393,50 @@ def test_other_machines_are_kept_out_unless_they_are_wanted() -> None:
         Place(host, allow_remote=True).check()
     assert Place().host == "127.0.0.1"
     assert Place("192.168.0.7", allow_remote=True).names == ("127.0.0.1", "localhost", "[::1]", "192.168.0.7")
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("localhost", "127.0.0.1"),
+        ("127.0.0.2", "127.0.0.2"),
+        ("::1", "[::1]"),
+        ("0:0::1", "[::1]"),
+        ("0.0.0.0", "127.0.0.1"),
+    ],
+)
+def test_the_printed_address_can_be_opened(
+    host: str, shown: str, monkeypatch: pytest.MonkeyPatch, project: Project
+) -> None:
+    """It is the one where the server listens, and the server answers to it."""
+    told: list[str] = []
+    status: list[int] = []
+
+    def run(server: uvicorn.Server, sockets: list[socket.socket]) -> None:
+        parsed = urlparse(told[0])
+        thread = threading.Thread(target=uvicorn.Server.run, args=(server, sockets))
+        thread.start()
+        connection = http.client.HTTPConnection(parsed.netloc, timeout=20)
+        connection.request("GET", "/")
+        status.append(connection.getresponse().status)
+        connection.close()
+        server.should_exit = True
+        thread.join()
+
+    monkeypatch.setattr("vos.server.launching._Server.run", run)
+    try:
+        serve(project, Place(host, allow_remote=True), Options(), announce=told.append)
+    except OutputError:
+        pytest.skip(f"this machine has no address {host}")
+    assert status == [200]
+    assert told[0].startswith(f"http://{shown}:")
+
+
+def test_port_80_is_left_out_by_browsers() -> None:
+    """So that the bare host is allowed there, and only there."""
+    assert {"127.0.0.1", "127.0.0.1:80"} <= set(Gate(80).netlocs)
+    assert "127.0.0.1" not in Gate(8080).netlocs
 
 
 def test_neither_journal_nor_cache_holds_the_token(client: TestClient, gate: Gate, project: Project) -> None:

@@ -154,9 +154,11 @@ class Project:
 
         Raises:
             MediaError: if it cannot be read.
-            InputError: if ``key`` is taken or cannot be used.
+            InputError: if ``key`` is taken or cannot be used, or the project is open read-only.
+            OutputError: if the disk is full.
         """
         with self._lock:
+            self._log.check_open()
             video = self._file.add_video(source, key)
             self._state = None
         return video
@@ -195,8 +197,11 @@ class Project:
 
         Raises:
             SettingsError: for an unknown setting, or a value of the wrong type.
+            InputError: if the project is open read-only.
+            OutputError: if the disk is full.
         """
         with self._lock:
+            self._log.check_open()
             self._file.change_settings(changes)
         return self.settings
 
@@ -391,6 +396,5 @@ class Project:
         return entry
 
     def _tell(self, events: Sequence[Event]) -> None:
-        if events:
-            for listener in list(self._listeners):
-                listener(events)
+        for listener in list(self._listeners) if events else ():
+            listener(events)

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..distribution import own_version
 from ..errors import InputError, MediaError, OutputError
-from ..files import make_folder, write_text_atomic
+from ..files import make_folder, output_error, write_text_atomic
 from ..runs.fingerprint import fingerprint
 from ..settings import override
 from ..video import Video, open_video
@@ -232,8 +232,17 @@ class ProjectFile:
 
     @contextlib.contextmanager
     def changed(self) -> Iterator[dict[str, Any]]:
-        """What the file holds, to be changed; one process at a time does that."""
-        with (self.folder / ".lock").open("w") as file:
+        """What the file holds, to be changed; one process at a time does that.
+
+        Raises:
+            OutputError: if it cannot be written.
+        """
+        lock = self.folder / ".lock"
+        try:
+            file = lock.open("w")
+        except OSError as error:
+            raise output_error(lock, error) from error
+        with file:
             if fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_EX)
             self.load()
