@@ -57,7 +57,7 @@ ALLOWED: dict[str, set[str]] = {
     "pool": {"process"},
     "process": set(),
     "results": set(),
-    "prompts": {"results"},
+    "prompts": {"errors", "results"},
     "settings": {"errors", "documents", "notices"},
     "registry": {"errors"},
     "ops": {"results", "limits"},
