@@ -80,9 +80,14 @@ def annotate(
     from vos.backbones.registry import backbone_name
     from vos.server.launching import Place, open_project, serve
     from vos.server.workspace import Options
+    from vos.trackers.registry import split_model
 
     place = Place(host, port, allow_remote)
     place.check()
+    if model is not None:
+        if read_only:
+            raise click.UsageError("--model changes the project, --read-only does not: leave one of them out")
+        split_model(model)
     backbone = backbone_name(backbone)
     project = open_project(paths, annotator, read_only=read_only)
     if model is not None:

@@ -50,7 +50,7 @@ def track_options(command: Any) -> Any:
     command = click.option("--outputs", metavar="A,B", help="What to write: masks (default), overlay, coco.")(
         command
     )
-    return engine_options(reading_options(command))
+    return engine_options(default="classical")(reading_options(command))
 
 
 def take_settings(flags: dict[str, Any]) -> Any:

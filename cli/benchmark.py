@@ -59,7 +59,7 @@ def jobs_option(what: str) -> Callable[[Any], Any]:
 @click.argument("root", type=click.Path(path_type=Path))
 @subset_option
 @output_folder
-@engine_options
+@engine_options(default="classical")
 @memory_options
 @feature_options
 @click.option(
@@ -131,7 +131,7 @@ def davis(
 )
 @seen_option
 @output_folder
-@engine_options
+@engine_options(default="classical")
 @memory_options
 @feature_options
 @click.option("--videos", metavar="A,B", help="Track and score only these.")

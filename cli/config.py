@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .completion import commands_with_recipes, complete, recipes, trackers
 from .options import verbosity
 
 
@@ -13,9 +14,21 @@ def config() -> None:
 
 
 @config.command()
-@click.argument("command", metavar="[COMMAND]", default="track")
-@click.option("--recipe", metavar="FILE|NAME", help="Show the settings that this recipe leads to.")
-@click.option("--model", metavar="NAME", help="Show the settings of this tracker among them.")
+@click.argument(
+    "command", metavar="[COMMAND]", default="track", shell_complete=complete(commands_with_recipes)
+)
+@click.option(
+    "--recipe",
+    metavar="FILE|NAME",
+    shell_complete=complete(recipes, or_file=True),
+    help="Show the settings that this recipe leads to.",
+)
+@click.option(
+    "--model",
+    metavar="NAME",
+    shell_complete=complete(trackers),
+    help="Show the settings of this tracker among them.",
+)
 @click.option("--changed", "only_changed", is_flag=True, help="Show only what differs from the defaults.")
 @verbosity
 def show(command: str, recipe: str | None, model: str | None, only_changed: bool, quiet: bool) -> None:
@@ -37,11 +50,22 @@ def show(command: str, recipe: str | None, model: str | None, only_changed: bool
 
 
 @config.command()
-@click.argument("recipe", metavar="RECIPE")
+@click.argument("recipe", metavar="RECIPE", shell_complete=complete(recipes, or_file=True))
 @click.option(
-    "--command", "command", metavar="NAME", default="track", show_default=True, help="Command it is for."
+    "--command",
+    "command",
+    metavar="NAME",
+    default="track",
+    show_default=True,
+    shell_complete=complete(commands_with_recipes),
+    help="Command it is for.",
 )
-@click.option("--model", metavar="NAME", help="The tracker that it is for, in place of the recipe's.")
+@click.option(
+    "--model",
+    metavar="NAME",
+    shell_complete=complete(trackers),
+    help="The tracker that it is for, in place of the recipe's.",
+)
 @verbosity
 def check(recipe: str, command: str, model: str | None, quiet: bool) -> None:
     """Check RECIPE, a YAML file or the name of a bundled recipe, without running anything.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from .completion import complete, read_formats, written_formats
 from .format_options import (
     describe_losses,
     extent,
@@ -23,8 +24,21 @@ from .options import json_flag, print_json, verbosity
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option("--to", "target_format", required=True, metavar="FORMAT", help="See `vos formats`.")
-@click.option("--from", "source_format", metavar="FORMAT", help="Format of SOURCE; detected unless given.")
+@click.option(
+    "--to",
+    "target_format",
+    required=True,
+    metavar="FORMAT",
+    shell_complete=complete(written_formats),
+    help="See `vos formats`.",
+)
+@click.option(
+    "--from",
+    "source_format",
+    metavar="FORMAT",
+    shell_complete=complete(read_formats),
+    help="Format of SOURCE; detected unless given.",
+)
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="OUT", help="File or folder."
 )

@@ -41,7 +41,7 @@ def program() -> str:
 )
 @click.option("--quick", is_flag=True, help="Only the first half second.")
 @click.option("--no-track", is_flag=True, help="Only write the clip and its true masks to OUT/input.")
-@engine_options
+@engine_options(default="classical")
 @existing_result
 @json_flag
 @verbosity

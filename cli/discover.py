@@ -9,6 +9,7 @@ import click
 
 from vos.detectors.attention.registry import LANGUAGE_MODELS, language_models
 
+from .completion import backbones, complete, recipes
 from .language_options import detector_option
 from .options import (
     counted,
@@ -49,6 +50,7 @@ DISCOVERERS = {name: LANGUAGE_MODELS[name] for name in language_models("generati
 @click.option(
     "--model",
     metavar="NAME",
+    shell_complete=complete(backbones),
     help="Backbone that turns points into masks, as in vos track.  [default: classical]",
 )
 @click.option("--device", metavar="NAME", help="cpu (default), cuda, cuda:1, mps.")
@@ -81,7 +83,9 @@ DISCOVERERS = {name: LANGUAGE_MODELS[name] for name in language_models("generati
 @click.option("--start", type=int, default=0, metavar="N", help="First frame to process.")
 @click.option("--end", type=int, metavar="N", help="Frame to stop before.")
 @click.option("--overlays/--no-overlays", default=None, help="Write OUT/overlays/*.png (default: yes).")
-@click.option("--config", metavar="FILE", help="Settings as YAML.")
+@click.option(
+    "--config", metavar="FILE", shell_complete=complete(recipes, or_file=True), help="Settings as YAML."
+)
 @url_option
 @existing_result
 @json_flag

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from .completion import complete, recipes
 from .language_options import matcher_options, matcher_settings
 from .options import json_flag, load_config, print_json, verbosity
 
@@ -26,7 +27,12 @@ from .options import json_flag, load_config, print_json, verbosity
     metavar="ROOT",
     help="Folder with the list and what it lists.",
 )
-@click.option("--config", metavar="FILE", help="Settings as YAML, laid over the recipe of the data set.")
+@click.option(
+    "--config",
+    metavar="FILE",
+    shell_complete=complete(recipes, or_file=True),
+    help="Settings as YAML, laid over the recipe of the data set.",
+)
 @click.option("--one-shot", is_flag=True, help="Tune on one image per class first, in several runs.")
 @matcher_options
 @json_flag

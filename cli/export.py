@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from .completion import complete, written_formats
 from .format_options import (
     cutout_options,
     digest,
@@ -28,7 +29,14 @@ from .options import json_flag, output_folder, url_option, verbosity
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option(
-    "-f", "--format", "formats", multiple=True, required=True, metavar="FORMAT", help="See `vos formats`."
+    "-f",
+    "--format",
+    "formats",
+    multiple=True,
+    required=True,
+    metavar="FORMAT",
+    shell_complete=complete(written_formats),
+    help="See `vos formats`.",
 )
 @output_folder
 @naming_options

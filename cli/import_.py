@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from .completion import complete, read_formats
 from .format_options import (
     digest,
     frame_names,
@@ -21,7 +22,13 @@ from .options import json_flag, output_folder, print_json, url_option, verbosity
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--video", required=True, metavar="VIDEO", help="The video that the annotations belong to.")
 @url_option
-@click.option("--format", "source_format", metavar="FORMAT", help="Format of FILE; detected unless given.")
+@click.option(
+    "--format",
+    "source_format",
+    metavar="FORMAT",
+    shell_complete=complete(read_formats),
+    help="Format of FILE; detected unless given.",
+)
 @output_folder
 @click.option("--pick", metavar="NAME", help="Which video, where FILE holds several.")
 @click.option("--name", "names", multiple=True, metavar="ID:NAME", help="Name of an object.")

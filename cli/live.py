@@ -14,7 +14,7 @@ from .prompt_options import GivenPrompts, prompt_options
 @click.command()
 @click.argument("source", metavar="SOURCE")
 @prompt_options
-@engine_options
+@engine_options(default="classical")
 @click.option(
     "--port",
     metavar="PORT",

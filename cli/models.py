@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from .completion import complete, downloads
 from .options import json_flag, print_json, verbosity
 
 
@@ -21,7 +22,9 @@ def models() -> None:
 
 def model_names(command: Callable[..., Any]) -> Callable[..., Any]:
     """The arguments of a command that works on several models. It gets ``names``."""
-    return click.argument("names", nargs=-1, required=True, metavar="MODEL...")(command)
+    return click.argument(
+        "names", nargs=-1, required=True, metavar="MODEL...", shell_complete=complete(downloads)
+    )(command)
 
 
 @models.command("list")
@@ -131,7 +134,7 @@ def download(names: tuple[str, ...], force: bool, quiet: bool) -> None:
 
 
 @models.command()
-@click.argument("name", metavar="MODEL")
+@click.argument("name", metavar="MODEL", shell_complete=complete(downloads))
 def path(name: str) -> None:
     """Print the path of the weights of MODEL; fails (exit 4) if they are not installed."""
     from vos.backbones.weights.location import locate

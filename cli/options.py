@@ -15,6 +15,8 @@ from vos.backbones.registry import BACKBONES
 from vos.notices import NOTICE
 from vos.trackers.registry import TRACKERS
 
+from .completion import backbones, complete, recipes, trackers
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -158,53 +160,64 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(parts)
 
 
-def engine_options(command: F) -> F:
+def engine_options(default: str) -> Callable[[F], F]:
     """The tracker, its weights and its device.
 
     The command gets ``model``, ``config``, ``device``, ``dtype``, ``checkpoint``, ``tune``, or None.
+
+    Args:
+        default: what the help calls the tracker where none is named.
     """
-    for option in (
-        click.option(
-            "--tune",
-            is_flag=True,
-            default=None,
-            help="Fit the network to the prompted frames (SAM: PerSAM-F); not for classical.",
-        ),
-        click.option(
-            "--checkpoint",
-            metavar="FILE",
-            help="File with the model's weights; by default the weights cache.",
-        ),
-        click.option(
-            "--dtype",
-            metavar="TYPE",
-            help="float32, bfloat16, float16, or auto (default): bfloat16 where it is native, else float32.",
-        ),
-        click.option("--device", metavar="NAME", help="cpu (default), cuda, cuda:1, mps."),
-        click.option(
-            "--config",
-            "--recipe",
-            "config",
-            metavar="FILE",
-            help="Settings as YAML: a file, or the name of a bundled recipe.",
-        ),
-        click.option(
-            "--backbone",
-            metavar="NAME",
-            help=f"Backbone of --tracker persam: {listed(BACKBONES)}.  [default: classical]",
-        ),
-        click.option(
-            "--model",
-            "--tracker",
-            "model",
-            metavar="NAME",
-            help=f"Tracker: {listed(TRACKERS)}; a backbone, for PerSAM over it: "
-            f"{listed(name for name in BACKBONES if name not in TRACKERS)}; or auto, the best that is "
-            "installed and fast enough.  [default: auto for vos track, classical for other commands]",
-        ),
-    ):
-        command = option(command)
-    return command
+
+    def decorate(command: F) -> F:
+        for option in (
+            click.option(
+                "--tune",
+                is_flag=True,
+                default=None,
+                help="Fit the network to the prompted frames (SAM: PerSAM-F); not for classical.",
+            ),
+            click.option(
+                "--checkpoint",
+                metavar="FILE",
+                help="File with the model's weights; by default the weights cache.",
+            ),
+            click.option(
+                "--dtype",
+                metavar="TYPE",
+                help="float32, bfloat16, float16, or auto (default): bfloat16 where it is native, else "
+                "float32.",
+            ),
+            click.option("--device", metavar="NAME", help="cpu (default), cuda, cuda:1, mps."),
+            click.option(
+                "--config",
+                "--recipe",
+                "config",
+                metavar="FILE",
+                shell_complete=complete(recipes, or_file=True),
+                help="Settings as YAML: a file, or the name of a bundled recipe.",
+            ),
+            click.option(
+                "--backbone",
+                metavar="NAME",
+                shell_complete=complete(backbones),
+                help=f"Backbone of --tracker persam: {listed(BACKBONES)}.  [default: classical]",
+            ),
+            click.option(
+                "--model",
+                "--tracker",
+                "model",
+                metavar="NAME",
+                shell_complete=complete(trackers),
+                help=f"Tracker: {listed(TRACKERS)}; a backbone, for PerSAM over it: "
+                f"{listed(name for name in BACKBONES if name not in TRACKERS)}; or auto, the best that is "
+                f"installed and fast enough.  [default: {default}]",
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 DEFAULT_MODEL = "auto"

@@ -10,6 +10,7 @@ import click
 
 from vos.backbones.registry import BACKBONES
 
+from .completion import backbones, complete, recipes
 from .options import (
     counted,
     existing_result,
@@ -37,11 +38,13 @@ def persam_options(command: F) -> F:
         click.option(
             "--recipe",
             metavar="NAME",
+            shell_complete=complete(lambda: {"parity": "PerSAM as published"}),
             help="Bundled settings: parity is PerSAM exactly as published.",
         ),
         click.option(
             "--config",
             metavar="FILE",
+            shell_complete=complete(recipes, or_file=True),
             help="Settings as YAML, over the recipe: negative_point, refinement, guided_attention, ...",
         ),
         click.option(
@@ -52,6 +55,7 @@ def persam_options(command: F) -> F:
         click.option(
             "--model",
             metavar="NAME",
+            shell_complete=complete(backbones),
             help=f"Backbone: {listed(BACKBONES)}.  [default: classical]",
         ),
         click.option(

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     "side, and write them as FILE-1.png, FILE-2.png, ... to track from.",
 )
 @image_output
-@engine_options
+@engine_options(default="auto")
 @json_flag
 @verbosity
 def preview(

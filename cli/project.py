@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .options import engine_options, json_flag, print_json, verbosity
+from .options import counted, engine_options, json_flag, print_json, verbosity
 from .project_export import export
 from .project_import import import_
 from .project_options import annotator_option, project_folder, video_option, with_engine
@@ -30,11 +30,6 @@ def project() -> None:
     """
 
 
-def _count(number: int, what: str) -> str:
-    """``1 interval``, ``2 intervals``."""
-    return f"{number} {what}{'s' * (number != 1)}"
-
-
 @project.command()
 @click.argument("source", metavar="VIDEO")
 @prompt_options
@@ -46,7 +41,7 @@ def _count(number: int, what: str) -> str:
     metavar="PROJECT",
     help="Folder for the project.",
 )
-@engine_options
+@engine_options(default="classical")
 @annotator_option
 @verbosity
 def new(
@@ -71,7 +66,7 @@ def new(
     if not quiet:
         click.echo(
             f"{output}: video {entry.key}, {entry.frames} frames of {entry.width}x{entry.height}, "
-            f"{_count(len(anchors), 'mask')} given"
+            f"{counted(len(anchors), 'mask')} given"
         )
         click.echo(f"next: vos project track {output}")
 
@@ -122,7 +117,7 @@ def add(
 @project.command()
 @project_folder
 @video_option
-@engine_options
+@engine_options(default="the project's own")
 @annotator_option
 @json_flag
 @verbosity
@@ -150,7 +145,7 @@ def track(
         print_json(summary)
     elif not quiet:
         click.echo(
-            f"{_count(len(events), 'interval')} tracked" if events else "nothing to track: all is up to date"
+            f"{counted(len(events), 'interval')} tracked" if events else "nothing to track: all is up to date"
         )
 
 
@@ -176,7 +171,14 @@ def status(folder: Path, as_json: bool, quiet: bool) -> None:
             click.echo(f"  object {entry['object']}{name}: {counts}")
         for first, last, who in video["assigned"]:
             click.echo(f"  frames {first}-{last}: {who}")
-    click.echo(f"to track: {_count(summary['pending'], 'interval')}; conflicts: {summary['conflicts']}")
+    for one in summary["renumbered"]:
+        _tell_renumbered(one["object_id"], one["asked"], one["event"])
+    click.echo(f"to track: {counted(summary['pending'], 'interval')}; conflicts: {summary['conflicts']}")
+
+
+def _tell_renumbered(object_id: int, asked: int, event: str) -> None:
+    who = event.rpartition(":")[0]
+    click.echo(f"object {object_id} is the object {asked} of {who}: somebody else had added another one")
 
 
 @project.command()
@@ -197,8 +199,8 @@ def check(folder: Path, as_json: bool, quiet: bool) -> None:
             click.echo(problem)
         if not quiet:
             click.echo(
-                f"{found.events} events, {found.blobs} blobs ({found.unused} unused), "
-                f"{len(found.problems)} problems"
+                f"{counted(found.events, 'event')}, {counted(found.blobs, 'blob')} ({found.unused} unused), "
+                f"{counted(len(found.problems), 'problem')}"
             )
     if found.problems:
         raise click.exceptions.Exit(1)
@@ -226,7 +228,10 @@ def merge(folder: Path, other: Path, quiet: bool) -> None:
 
     merged = merge_projects(folder, other)
     if not quiet:
-        click.echo(f"{merged.events} events, {merged.blobs} blobs, {merged.videos} videos")
+        numbers = (merged.events, "event"), (merged.blobs, "blob"), (merged.videos, "video")
+        click.echo(", ".join(counted(number, what) for number, what in numbers))
+        for one in merged.renumbered:
+            _tell_renumbered(one.object_id, one.asked, one.event)
 
 
 @project.command()
@@ -295,7 +300,7 @@ def rebuild(folder: Path, video: str | None, annotator: str | None, quiet: bool)
     with Project.open(folder, annotator=annotator) as opened, progress_bar(quiet=quiet) as advance:
         events = rebuild_project(opened, video, progress=lambda done, total: advance("rebuild", done, total))
     if not quiet:
-        click.echo(f"{_count(len(events), 'interval')} rebuilt")
+        click.echo(f"{counted(len(events), 'interval')} rebuilt")
 
 
 @project.command()

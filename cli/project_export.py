@@ -16,6 +16,7 @@ from .format_options import (
     parse_settings,
     report_exports,
     selection_options,
+    tell,
     with_cutout_options,
 )
 from .options import json_flag, output_folder, verbosity
@@ -63,20 +64,23 @@ def export(
     """Write the masks that PROJECT shows in one or more formats.
 
     OUT is written completely or not at all; OUT/export.json says what is in it. An OUT that ends in .zip
-    becomes an archive. Names and categories are the project's.
+    becomes an archive. Names and categories are the project's. A project that another process works on, or
+    that cannot be written to, is exported as well.
 
     \b
     vos project export P -f coco -o exported
     vos project export P -f davis --only accepted --images copy -o set
     """
+    from vos.errors import VosError
     from vos.formats.exporting import export as export_annotations
     from vos.formats.transfer import needs_frames, select
     from vos.projects import Draft, Project
+    from vos.projects.digests import digests_of
     from vos.projects.exporting import project_annotations
 
     selection = parse_selection(frames, objects)
     options = with_cutout_options(parse_settings(settings), edge=edge, feather=feather, background=background)
-    with Project.open(folder, annotator=annotator) as opened:
+    with Project.open(folder, annotator=annotator, read_only=True) as opened:
         entry = opened.video(video)
         with opened.open_video(entry.key) as source:
             chosen: Any = {"objects": selection.pop("objects", None), "only": only}
@@ -90,5 +94,10 @@ def export(
                 frames=source if any(map(needs_frames, formats)) else None,
                 source={"project": opened.id, "video": entry.key, "counter": opened.counter, "only": only},
             )
-        opened.append([Draft("export", {"what": ", ".join(formats), "to": str(output)})])
+    try:
+        with Project.open(folder, annotator=annotator) as opened:
+            record = {"what": ", ".join(formats), "to": str(output), "digests": digests_of(output)}
+            opened.append([Draft("export", record)])
+    except VosError as error:  # a project that others work on, or that cannot be written to, is exported, too
+        tell([f"the export is not in the project's record: {error}"], quiet=quiet)
     report_exports(written, as_json=as_json, quiet=quiet)

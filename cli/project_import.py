@@ -57,6 +57,7 @@ def import_(
     from vos.formats.importing import match_to_video
     from vos.formats.transfer import read, select
     from vos.projects import Project
+    from vos.projects.digests import digests_of
     from vos.projects.importing import import_annotations
 
     selection = parse_selection(frames, objects)
@@ -67,7 +68,14 @@ def import_(
         options = {"link": "iou"} if link_iou else {}
         annotations = read(file, source_format, sequence=pick, size=entry.size, options=options)
         matched = match_to_video(annotations, stems, entry.size, file_names=files, skip_missing=skip_missing)
-        found = import_annotations(opened, entry.key, select(matched, **selection), ids=ids, source=str(file))
+        found = import_annotations(
+            opened,
+            entry.key,
+            select(matched, **selection),
+            ids=ids,
+            source=str(file),
+            digests=digests_of(file),
+        )
     tell(matched.notes, quiet=quiet)
     if as_json:
         print_json({"given": found.given, "tracked": found.tracked, "objects": found.objects})

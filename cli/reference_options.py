@@ -9,6 +9,7 @@ import click
 from vos.backbones.features import FEATURES, OWN
 from vos.backbones.registry import BACKBONES
 
+from .completion import backbones, complete, features
 from .options import listed
 
 FEATURE_FLAGS = ("features", "features_weights")
@@ -26,6 +27,7 @@ def feature_options(command: Any) -> Any:
         click.option(
             "--features",
             metavar="NAME",
+            shell_complete=complete(features),
             help=f"Features that PerSAM and --reference match: {OWN} (the backbone's own), "
             f"{listed(FEATURES)}.  [default: {OWN}]",
         ),
@@ -41,6 +43,7 @@ def reference_options(command: Any) -> Any:
         click.option(
             "--reference-backbone",
             metavar="NAME",
+            shell_complete=complete(backbones),
             help=f"Backbone that finds the reference objects: {listed(BACKBONES)}.  "
             "[default: the tracker's own, or classical]",
         ),

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .class_options import class_options, take_class_settings
+from .completion import complete, written_formats
 from .format_options import format_option_flag, parse_names, parse_settings
 from .memory_options import check_memory, memory_options, take_memory_settings
 from .options import (
@@ -41,7 +42,7 @@ from .reference_options import (
 @reference_options
 @feature_options
 @output_folder
-@engine_options
+@engine_options(default="auto")
 @memory_options
 @click.option(
     "--key-every",
@@ -63,6 +64,7 @@ from .reference_options import (
     "formats",
     multiple=True,
     metavar="FORMAT",
+    shell_complete=complete(written_formats),
     help="Write this format as well, see `vos formats`. Repeatable.",
 )
 @format_option_flag
@@ -115,8 +117,9 @@ def track(
     """Segment and track objects through VIDEO: a file, a folder of images, or a glob.
 
     Select objects with boxes, points or masks in one frame, or with a prompt file for any frames. Points and
-    boxes are x,y in pixels; object ids are 1 to 254 and are kept. Or give class names: detected objects get
-    the ids 1, 2, ... Writes OUT/masks/*.png, OUT/overlay.mp4, OUT/annotations.json and OUT/run.json.
+    boxes are x,y in pixels; object ids are 1 to 65534 without 255 and are kept. Or give class names: detected
+    objects get the ids 1, 2, ... Writes OUT/masks/*.png, OUT/overlay.mp4, OUT/annotations.json and
+    OUT/run.json.
 
     \b
     vos track clip.mp4 --box 1:120,80,310,400 -o out

@@ -16,6 +16,7 @@ from vos_cli.main import COMMANDS
 import vos
 from vos.formats.registry import FORMATS
 from vos.prompting.registry import TARGET_SOURCES
+from vos.server.jobs import KINDS as JOBS
 
 ROOT = Path(__file__).resolve().parent.parent
 NOUNS = {
@@ -56,7 +57,7 @@ ALLOWED: dict[str, set[str]] = {
     "pool": {"process"},
     "process": set(),
     "results": set(),
-    "prompts": {"results"},
+    "prompts": {"errors", "results"},
     "settings": {"errors", "documents", "notices"},
     "registry": {"errors"},
     "ops": {"results", "limits"},
@@ -290,6 +291,7 @@ REGISTRIES = {
         if reference
     },
     "vos.prompting.registry": {source.parser.split(":")[0] for source in TARGET_SOURCES.values()},
+    "vos.server.jobs": {f"vos.server.{kind.function.split(':')[0]}" for kind in JOBS.values()},
     "vos_cli.main": {f"vos_cli.{name.replace('-', '_')}" for name in COMMANDS} | {"vos_cli.import_"},
 }
 """Modules that others are named in: their tests run over all entries."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import itertools
 import json
 import re
@@ -108,24 +110,105 @@ def test_the_tracker_in_the_documentation() -> None:
 
 
 ROOT = DOCS.parent
+FOLDERS = ("vos", "cli", "tests", "benchmarks", "training", "configs", "docs")
 SOURCES = [
-    f"/{path.relative_to(ROOT).as_posix()}"
-    for folder in ("vos", "cli", "tests", "benchmarks", "training", "docs")
-    for path in (ROOT / folder).rglob("*.py")
+    f"/{path.relative_to(ROOT).as_posix()}" for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")
 ]
 PAGES = [page for page in sorted(DOCS.glob("*.md")) if page.name != "cli.md"]
+ALL_PAGES = [*PAGES, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"))]
+PATH = re.compile(rf"(?:{'|'.join(FOLDERS)})/[\w/.*-]+")
+CLASS = re.compile(r"([A-Z][a-z0-9]+(?:[A-Z]\w*)+|[A-Z][a-z]\w*(?=\.))(?:\.(\w+))?(?:\(.*\))?")
+"""A name of several capitals, or of one with an attribute."""
+DOTTED = re.compile(r"(?:vos|vos_cli|training|benchmarks)(?:\.\w+)+")
+OF_OTHERS = {
+    # transformers
+    *("BertTokenizer", "BlipForImageTextRetrieval"),
+    # names in file formats: Cryptomatte, PASCAL VOC
+    *("CryptoObject", "SegmentationClass", "SegmentationObject"),
+    # a value on the command line
+    "WxH",
+}
+"""Names in pages that look like classes of ours."""
 
 
-@pytest.mark.parametrize("page", [*PAGES, DOCS.parent / "README.md"], ids=lambda page: page.name)
+def quoted(page: Path) -> list[str]:
+    """What stands in backquotes on a page, outside of blocks of code."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return re.findall(r"`([^`\n]+)`", text)
+
+
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: page.name)
 def test_links_and_paths_of_a_page_exist(page: Path) -> None:
-    """Every relative link leads to a file, and every path in backquotes is in the tree."""
+    """Every relative link leads to a file, and every path in backquotes is in the tree.
+
+    A file without its folder is in one that the page names, or beside a file that it names.
+    """
     text = page.read_text(encoding="utf-8")
     links = re.findall(r"\]\((?!https?:|#|mailto:)([^)\s#]+)", text)
     assert [link for link in links if not (page.parent / link).exists()] == []
-    paths = re.findall(r"`((?:vos|cli|tests|benchmarks|training|configs)/[\w/.*-]+)`", text)
-    assert [path for path in paths if not any(DOCS.parent.glob(path))] == []
-    modules = re.findall(r"`([\w/]+\.py)`", text)
-    assert [name for name in modules if not any(path.endswith(f"/{name}") for path in SOURCES)] == []
+    paths = [path for path in quoted(page) if PATH.fullmatch(path)]
+    assert [path for path in paths if not any(ROOT.glob(path))] == []
+    folders = [path if (ROOT / path).is_dir() else path.rpartition("/")[0] for path in paths]
+    homes = tuple(f"/{folder.rstrip('/')}/" for folder in folders)
+    named = [path for path in SOURCES if path.startswith(homes)]
+    modules = [name for name in quoted(page) if re.fullmatch(r"[\w/]+\.py", name) and name not in paths]
+    assert [name for name in modules if not any(path.endswith(f"/{name}") for path in named)] == []
+
+
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: page.name)
+def test_modules_of_a_page_exist(page: Path) -> None:
+    """``vos.package.module.name`` in backquotes is there; of old and new names, the new ones."""
+    names = quoted(page)
+    if page.name == "upgrading.md":
+        rows = [line.split("|") for line in page.read_text(encoding="utf-8").splitlines()]
+        names = [name for row in rows if len(row) > 3 for name in re.findall(r"`([^`]+)`", row[2])]
+    dotted = [name for name in names if DOTTED.fullmatch(name) and not name.endswith(".pt")]
+    assert [name for name in dotted if not is_there(name)] == []
+
+
+def is_there(name: str) -> bool:
+    """Whether a dotted name is a module, or a name in one."""
+    module, _, attribute = name.rpartition(".")
+    source = ROOT / name.replace(".", "/")
+    if source.is_dir() or source.with_suffix(".py").exists():
+        return True
+    return bool(module) and hasattr(importlib.import_module(module), attribute)
+
+
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: page.name)
+def test_classes_of_a_page_exist(page: Path, members: dict[str, set[str]]) -> None:
+    """Every class that it names in backquotes is one of ours, and has the attribute that it names."""
+    lost = []
+    for match in filter(None, map(CLASS.fullmatch, quoted(page))):
+        name, attribute = match[1], match[2]
+        known = name in OF_OTHERS or (name in members and (not attribute or attribute in members[name]))
+        if not known:
+            lost.append(match[0])
+    assert lost == []
+
+
+@pytest.fixture(scope="module")
+def members() -> dict[str, set[str]]:
+    """Class -> names of its methods and attributes, inherited ones too."""
+    own: dict[str, set[str]] = {}
+    bases: dict[str, list[str]] = {}
+    for path in SOURCES:
+        for node in ast.walk(ast.parse((ROOT / path[1:]).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                bases.setdefault(node.name, []).extend(ast.unparse(b).split("[")[0] for b in node.bases)
+                names = own.setdefault(node.name, set())
+                for inner in ast.walk(node):
+                    if isinstance(inner, ast.FunctionDef):
+                        names.add(inner.name)
+                    elif isinstance(inner, ast.Name | ast.Attribute) and isinstance(inner.ctx, ast.Store):
+                        names.add(inner.id if isinstance(inner, ast.Name) else inner.attr)
+    for name in own:
+        waiting = list(bases[name])
+        while waiting:
+            base = waiting.pop()
+            own[name] |= own.get(base, set())
+            waiting += bases.get(base, [])
+    return own
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -184,7 +184,7 @@ def test_help_names_them() -> None:
     """The help of commands lists models and detectors from the registries."""
 
     @click.command()
-    @engine_options
+    @engine_options(default="classical")
     @class_options
     def command(**flags: Any) -> None:
         raise NotImplementedError

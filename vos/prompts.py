@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .results import Labels, Source, check_object_ids, object_ids
+from .errors import PromptError
+from .results import MAX_OBJECT_ID, Labels, Source, check_object_ids, object_ids
 
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
     """A prompt in pixels of the original image; at least one part is present.
 
+    Lists and tuples of numbers become arrays: ``Prompt(box=(120, 80, 310, 400))``.
+
     Raises:
-        ValueError: if nothing is given or a part has the wrong shape.
+        PromptError: if nothing is given or a part has the wrong shape.
     """
 
     points: NDArray[np.float32] | None = None
@@ -31,27 +36,53 @@ class Prompt:
     """(h, w) float32 logits of an earlier decoder pass, on the decoder's own grid."""
 
     def __post_init__(self) -> None:
+        for name, kind in _KINDS.items():
+            object.__setattr__(self, name, _array(name, getattr(self, name), kind))
         if self.points is None and self.box is None and self.mask is None and self.low_res is None:
-            raise ValueError("a prompt needs points, a box, a mask or low-res logits")
+            raise PromptError("a prompt needs points, a box, a mask or low-res logits")
         if (self.points is None) != (self.labels is None):
-            raise ValueError("points and labels go together")
+            raise PromptError("points and labels go together: a label is 1 on the object and 0 off it")
         if self.points is not None and self.labels is not None:
             if (
                 self.points.ndim != 2
                 or self.points.shape[1] != 2
                 or self.labels.shape != self.points.shape[:1]
             ):
-                raise ValueError(
+                raise PromptError(
                     f"points must be (P, 2) and labels (P,), got {self.points.shape}, {self.labels.shape}"
                 )
             if not np.isin(self.labels, (0, 1)).all():
-                raise ValueError(f"labels must be 0 or 1, got {sorted(set(self.labels.tolist()))}")
+                raise PromptError(f"labels must be 0 or 1, got {sorted(set(self.labels.tolist()))}")
         if self.box is not None and self.box.shape != (4,):
-            raise ValueError(f"box must be (4,), got {self.box.shape}")
+            raise PromptError(f"box must be (4,), x0, y0, x1, y1, got {self.box.shape}")
         if self.mask is not None and (self.mask.ndim != 2 or self.mask.dtype != np.bool_):
-            raise ValueError(f"mask must be (H, W) bool, got {self.mask.shape} {self.mask.dtype}")
+            raise PromptError(
+                f"mask must be (H, W) bool, got {self.mask.shape} {self.mask.dtype}; of a label map it is "
+                "labels == id, of logits it is logits > 0"
+            )
         if self.low_res is not None and self.low_res.ndim != 2:
-            raise ValueError(f"low_res must be (h, w), got {self.low_res.shape}")
+            raise PromptError(f"low_res must be (h, w), got {self.low_res.shape}")
+
+
+_KINDS = {"points": np.float32, "labels": np.int64, "box": np.float32, "mask": None, "low_res": np.float32}
+"""Field of a prompt -> what its numbers become where they are not in an array; None: as they are."""
+
+
+def _array(name: str, value: Any, kind: type[np.generic] | None) -> NDArray[Any] | None:
+    """The numbers of a field as an array; an array stays what it is.
+
+    Raises:
+        PromptError: for what holds no numbers.
+    """
+    if value is None:
+        return None
+    try:
+        array = value if isinstance(value, np.ndarray) else np.asarray(value, kind)
+    except (TypeError, ValueError):
+        array = np.empty(0, object)
+    if array.dtype.kind not in "biuf":
+        raise PromptError(f"{name} must be numbers, got {value!r:.60}")
+    return array
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +90,7 @@ class Target:
     """An object to track, as prompted at one frame.
 
     Raises:
-        ValueError: for an id, frame index or confidence out of range.
+        PromptError: for an id, frame index or confidence out of range.
     """
 
     object_id: int
@@ -75,21 +106,72 @@ class Target:
     """Expected J of the prompt's mask, 0..1: 1 if the user gave it."""
 
     def __post_init__(self) -> None:
-        check_object_ids([self.object_id])
+        try:
+            if not isinstance(self.object_id, Integral):
+                raise ValueError(f"object id {self.object_id!r} is not a whole number")
+            check_object_ids([self.object_id])
+        except ValueError as error:
+            raise PromptError(str(error)) from None
+        if not isinstance(self.prompt, Prompt):
+            raise PromptError(f"prompt must be a vos.Prompt, got {type(self.prompt).__name__}")
         if self.frame_index < 0:
-            raise ValueError(f"frame_index must be >= 0, got {self.frame_index}")
+            raise PromptError(f"frame_index must be >= 0, got {self.frame_index}")
         if not 0 <= self.confidence <= 1:
-            raise ValueError(f"confidence must be in 0..1, got {self.confidence}")
+            raise PromptError(f"confidence must be in 0..1, got {self.confidence}")
+
+
+def check_targets_given(prompts: Any) -> list[Target]:
+    """The targets that a caller gave to be tracked or segmented, one alone as a list.
+
+    Raises:
+        PromptError: for anything else, or none; the message names the function that makes targets of it.
+    """
+    if isinstance(prompts, Target):
+        return [prompts]
+    if isinstance(prompts, np.ndarray):
+        raise PromptError(
+            f"prompts must be a list of vos.Target, got an array {prompts.shape} {prompts.dtype}; "
+            "vos.mask_targets makes them of a label map (0 background, 1, 2, ... objects)"
+        )
+    if not isinstance(prompts, Iterable) or isinstance(prompts, str | bytes | Mapping):
+        raise PromptError(
+            f"prompts must be a list of vos.Target, got {prompts!r:.60}; vos.load_prompts makes them of "
+            "files, points and boxes"
+        )
+    targets = list(prompts)
+    for target in targets:
+        if not isinstance(target, Target):
+            raise PromptError(
+                f"prompts must be a list of vos.Target, one of them is {target!r:.60}; vos.load_prompts "
+                "makes them of files, points and boxes, vos.mask_targets of a label map"
+            )
+    if not targets:
+        raise PromptError("no object to track: give a mask, a point, a box or a prompt file")
+    return targets
 
 
 def mask_targets(labels: Labels, ids: Iterable[int] | None = None, frame_index: int = 0) -> list[Target]:
     """One target per object of an (H, W) label map, its prompt the object's mask.
 
     Args:
-        labels: 0 background, 255 void, else an object id.
+        labels: 0 background, 255 void, else an object id; whole numbers, or bool for one object, id 1.
         ids: the objects; those that occur in ``labels`` unless given. One that covers no pixel is known from
             this frame on, and not visible in it.
         frame_index: the frame that the label map belongs to.
+
+    Raises:
+        PromptError: for an array of another shape or type, or ids out of range.
     """
+    labels = np.asarray(labels)
+    if labels.ndim != 2 or labels.dtype.kind not in "biu":
+        raise PromptError(
+            f"a label map is (H, W) whole numbers, got {labels.shape} {labels.dtype}; of probabilities or "
+            "logits cut at 0.5 or 0 first (mask > 0.5), of a stack of masks give each object an id"
+        )
+    labels = labels.astype(np.uint8) if labels.dtype == np.bool_ else labels
+    if labels.size and not 0 <= labels.min() <= labels.max() <= MAX_OBJECT_ID:
+        raise PromptError(
+            f"the ids of a label map are 0..{MAX_OBJECT_ID}, got {labels.min()}..{labels.max()}"
+        )
     wanted = object_ids(labels) if ids is None else ids
     return [Target(k, Prompt(mask=labels == k), frame_index) for k in wanted]

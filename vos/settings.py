@@ -49,15 +49,20 @@ def named_recipe(recipe: str | Path) -> dict[str, Any]:
     """
     if Path(recipe).suffix in (".yaml", ".yml") or Path(recipe).exists():
         return load_recipe(recipe)
-    recipes = {Path(entry.name).stem: entry for entry in resources.files("vos_configs").iterdir()}
-    names = sorted(name for name, entry in recipes.items() if entry.name.endswith(".yaml"))
+    names = recipe_names()
     if recipe not in names:
         raise SettingsError(
             f"no recipe {str(recipe)!r}; give a .yaml file, or one of: "
             f"{', '.join(names) or 'none are installed'}"
         )
-    with resources.as_file(recipes[str(recipe)]) as path:
+    with resources.as_file(resources.files("vos_configs") / f"{recipe}.yaml") as path:
         return load_recipe(path)
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that come with the program."""
+    files = resources.files("vos_configs").iterdir()
+    return sorted(Path(file.name).stem for file in files if file.name.endswith(".yaml"))
 
 
 def override(defaults: T, *layers: Mapping[str, Any]) -> T:

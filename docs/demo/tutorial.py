@@ -84,6 +84,13 @@ def pictures(work: Path) -> Iterator[tuple[str, Image.Image]]:
     yield "tutorial-cut.jpg", _sized(_over_checkerboard(sorted((work / "cut").glob("**/*.png"))))
 
 
+def jpeg(picture: Image.Image) -> io.BytesIO:
+    """The file of a picture, as it is in docs/images."""
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=QUALITY, optimize=True)
+    return file
+
+
 def _sized(image: Image.Image) -> Image.Image:
     width = min(max(image.width, WIDTHS[0]), WIDTHS[1])
     return image.resize((width, round(width * image.height / image.width)), Image.Resampling.LANCZOS)
@@ -113,7 +120,7 @@ def main() -> None:
             print(f"$ {step.text}\n{perform(step)}")
     for name, picture in pictures(arguments.work):
         path = arguments.out / name
-        picture.save(path, quality=QUALITY, optimize=True)
+        path.write_bytes(jpeg(picture).getvalue())
         print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
 
 

@@ -184,3 +184,22 @@ def test_a_file_that_cannot_be_used(invoke: Callable[..., Result], tmp_path: Pat
     result = invoke(body)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == f"vos: cannot use {tmp_path / ('x' * 300)}: File name too long\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "default"),
+    [
+        ("track", "auto"),
+        ("preview", "auto"),
+        ("live", "classical"),
+        ("demo", "classical"),
+        ("batch run", "classical"),
+        ("benchmark davis", "classical"),
+        ("project new", "classical"),
+        ("project track", "the project's own"),
+    ],
+)
+def test_help_names_the_default_model_of_the_command(command: str, default: str) -> None:
+    """Commands differ in the tracker that they use where none is named."""
+    help = " ".join(CliRunner().invoke(cli, [*command.split(), "--help"]).output.split())
+    assert f"installed and fast enough. [default: {default}]" in help

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
+import os
 import shutil
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -136,7 +140,10 @@ def test_export(clip: Path, tmp_path: Path) -> None:
     names = zipfile.ZipFile(tmp_path / "out.zip").namelist()
     assert sum(name.endswith(".png") for name in names) == 1
     with Project.open(project, annotator="reader") as opened:
-        assert opened.events()[-1].kind == "export"
+        event = opened.events()[-1]
+        assert event.kind == "export"
+        digest = hashlib.sha256((tmp_path / "out.zip").read_bytes()).hexdigest()
+        assert event.payload["digests"] == {"out.zip": digest}
     vos(
         "project",
         "export",
@@ -155,6 +162,31 @@ def test_export(clip: Path, tmp_path: Path) -> None:
     assert "no object 7" in vos(*arguments, "-o", tmp_path / "x", "--objects", "7", code=2).output
     assert "is there already" in vos(*arguments, "-o", tmp_path / "out.zip", code=2).output
     assert not (tmp_path / "x").exists()
+
+
+def test_export_of_a_project_that_cannot_be_written_to(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a page has it open, or on a medium that is read-only: it is exported, and that told."""
+    project = tmp_path / "project"
+    vos("project", "new", clip / "images", "-m", clip / "labels" / "00000.png", "-o", project)
+    arguments = ("project", "export", project, "-f", "davis", "-o")
+    with Project.open(project, annotator="anna"):
+        told = vos(*arguments, tmp_path / "busy", "--annotator", "anna").output
+        assert "not in the project's record: another process works on this project" in told
+    plain = os.open
+
+    def read_only(path: Any, flags: int, *arguments: Any, **named: Any) -> int:
+        if str(project) in str(path) and flags & (os.O_WRONLY | os.O_RDWR):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return plain(path, flags, *arguments, **named)
+
+    monkeypatch.setattr(os, "open", read_only)
+    assert "the file system is read-only" in vos(*arguments, tmp_path / "still").output
+    names = [path.relative_to(tmp_path / "busy") for path in (tmp_path / "busy").rglob("*")]
+    assert [path.relative_to(tmp_path / "still") for path in (tmp_path / "still").rglob("*")] == names
+    with Project.open(project, read_only=True) as opened:
+        assert "export" not in {event.kind for event in opened.events()}
 
 
 def test_import_of_a_run(clip: Path, tmp_path: Path) -> None:
@@ -179,6 +211,8 @@ def test_import_of_a_run(clip: Path, tmp_path: Path) -> None:
     assert {reason["signal"] for item in queue["items"] for reason in item["reasons"]}
     with Project.open(project, read_only=True) as opened:
         assert opened.state.objects[2].name == "cup"
+        (record,) = (event.payload for event in opened.events() if event.kind == "import")
+        assert record["digests"].keys() == {"run"}
         states = [str(opened.state.track("images", 1).state(frame)) for frame in range(6)]
         assert states == ["anchor"] + ["tracked"] * 5
         for index in range(6):
@@ -187,6 +221,38 @@ def test_import_of_a_run(clip: Path, tmp_path: Path) -> None:
     (file,) = [path for path in (tmp_path / "coco").rglob("*.json") if path.name != "export.json"]
     summary = json.loads(vos("project", "import", project, file, "--ids", "new", "--json").stdout)
     assert summary["objects"] == [3, 4]
+
+
+def test_merging_tells_what_it_renumbered(clip: Path, tmp_path: Path) -> None:
+    """And so does the status from then on."""
+    project, copy = tmp_path / "project", tmp_path / "copy"
+    vos("project", "new", clip / "images", "-o", project)
+    shutil.copytree(project, copy)
+    for folder, who in ((project, "anna"), (copy, "ben")):
+        with Project.open(folder, annotator=who) as opened:
+            opened.add_object(f"{who}'s")
+    told = "object 2 is the object 1 of ben: somebody else had added another one"
+    assert vos("project", "merge", project, copy).output.splitlines() == ["1 event, 0 blobs, 0 videos", told]
+    assert vos("project", "merge", project, copy).output.splitlines() == ["0 events, 0 blobs, 0 videos"]
+    assert told in vos("project", "status", project).output
+
+
+def test_copies_with_different_videos_under_one_key(clip: Path, tmp_path: Path) -> None:
+    """They are not merged; what the message says instead brings masks and their origin over."""
+    project, copy = tmp_path / "project", tmp_path / "copy"
+    vos("project", "new", clip / "images", "-o", project)
+    shutil.copytree(project, copy)
+    for folder, seed in ((project, 1), (copy, 2)):
+        video = folder.parent / f"{folder.name}-video" / "second"
+        write_images(scene("still", num_frames=3, size=(60, 80), seed=seed), video)
+        vos("project", "add", folder, video, "-m", clip / "labels" / "00000.png")
+    message = vos("project", "merge", project, copy, code=2).output
+    for command in message[message.index("vos project add") :].split(";"):
+        words = command.replace("VIDEO", str(video)).replace("OUT", str(tmp_path / "out")).split()
+        vos(*words[1:])
+    with Project.open(project, read_only=True) as opened:
+        assert list(opened.videos) == ["images", "second", "second-2"]
+        assert opened.state.track("second-2", 3).anchors.keys() == {0}
 
 
 def test_bad_input_is_one_line(clip: Path, tmp_path: Path) -> None:

@@ -311,16 +311,31 @@ def test_bad_prompts(given: Path, tmp_path: Path, prompt: list[str]) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_too_many_objects(given: Path, tmp_path: Path) -> None:
-    """Ids go up to 254: more objects than that are refused, saying so."""
-    labels = np.arange(SIZE[0] * SIZE[1]).reshape(SIZE) % 256
-    np.save(tmp_path / "many.npy", labels)
-    command = arguments(given, tmp_path / "out")
-    command[command.index("-m") + 1] = str(tmp_path / "many.npy")
-    result = CliRunner().invoke(cli, command)
-    assert result.exit_code == 2
-    assert "254" in result.stderr
-    assert not (tmp_path / "out").exists()
+def test_ids_above_254(given: Path, clip: Scene, tmp_path: Path) -> None:
+    """Ids of a 16-bit mask are kept, by --resume too, in 16-bit masks, which can be given again."""
+    labels = np.select([clip.labels[0] == 1, clip.labels[0] == 2], [60000, 300], 0).astype(np.uint16)
+    labels[:3, :5] = 3
+    (tmp_path / "first.png").write_bytes(encode_index_png(labels))
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        "model: classical\ncheckpoint_every: 3\n"
+        "tracker: {appearance: {views: 2, samples: 500, iterations: 50, batch: 256}}\n"
+    )
+
+    def track(mask: Path, out: Path, end: int, *more: str) -> dict[str, np.ndarray]:
+        command = ["track", str(given / "clip.mkv"), "-m", str(mask), "-o", str(out), "--no-overlay"]
+        result = CliRunner().invoke(cli, [*command, "--config", str(recipe), "--end", str(end), *more])
+        assert result.exit_code == 0, result.stderr
+        return {path.name: np.asarray(Image.open(path)) for path in sorted((out / "masks").iterdir())}
+
+    at_once = track(tmp_path / "first.png", tmp_path / "once", 8)
+    assert np.array_equal(at_once["00000.png"], labels)
+    assert {3, 300, 60000} <= set(np.unique(at_once["00007.png"]).tolist())
+    assert at_once["00007.png"].dtype == np.uint16
+    track(tmp_path / "once" / "masks" / "00000.png", tmp_path / "parts", 5)
+    in_parts = track(tmp_path / "once" / "masks" / "00000.png", tmp_path / "parts", 8, "--resume")
+    assert in_parts.keys() == at_once.keys()
+    assert all(np.array_equal(mask, at_once[name]) for name, mask in in_parts.items())
 
 
 def test_an_unknown_model(given: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from vos_cli.main import cli
 
 from vos import formats
 from vos.formats.audio import Audio
+from vos.formats.base import VideoFacts
+from vos.formats.overlay import OverlayWriter
 from vos.formats.registry import FORMATS
-from vos.testing import scene, write_labels
+from vos.testing import scene, write_labels, write_video
 from vos.video import open_video
 
 RATE, FPS, COUNT = 48_000, 25, 50
@@ -168,3 +171,17 @@ def test_tracking_keeps_the_sound(tmp_path: Path) -> None:
         assert clicks(out / name) == pytest.approx([CLICKS[1] - 0.8], abs=0.03)
     warnings = json.loads((out / "run.json").read_text())["warnings"]
     assert any("libopus" in warning for warning in warnings)
+
+
+@pytest.mark.parametrize("sounding", [True, False])
+def test_sound_is_missed_only_where_there_is_some(tmp_path: Path, sounding: bool) -> None:
+    """Where times jump the sound is left out, and that is said of a video that has sound alone."""
+    source = tmp_path / "clip.mkv"
+    clip = scene("crossing", num_frames=3, size=SIZE)
+    _ = clip_with_sound(source) if sounding else write_video(clip, source)
+    writer = OverlayWriter(tmp_path / "out.mp4", facts=VideoFacts(25.0, audio=source))
+    for frame, time in zip(clip.frames, (0.0, 0.04, 4000.0), strict=True):
+        writer.write(replace(frame, time=time), clip.result(frame.index))
+    writer.close()
+    said = ["the times of the video's frames jump, so its sound was left out"]
+    assert writer.notes == (said if sounding else [])

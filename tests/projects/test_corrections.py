@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from vos.errors import InputError
-from vos.projects import Draft, FrameState, Project, pending_jobs, track_project
+from vos.projects import Draft, Engine, FrameState, Project, pending_jobs, track_project
 from vos.projects.replaying import rebuild, replay
 
-from .drifting import CLIP, FRAMES, drifting, new_project, square
+from .drifting import CLIP, FRAMES, DriftingTracker, drifting, new_project, square
 
 
 def masks(project: Project, object_id: int) -> list[bytes | None]:
@@ -169,6 +172,28 @@ def test_replay_gives_the_same_bytes(project: Project) -> None:
     outcomes = replay(project, engine=drifting())
     assert len(outcomes) == 5
     assert all(outcome.differs == () for outcome in outcomes)
+
+
+def test_replay_writes_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not where masks are the same, nor where they differ: it works on a medium that is read-only."""
+
+    def refuse(*arguments: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    project.close()
+    tracker = DriftingTracker()
+    monkeypatch.setattr(tracker, "_advance", lambda state, frame: replace(state, steps=state.steps + 1))
+    other = Engine(lambda: tracker, {**drifting().record, "version": "1"})
+    files = sorted(project.folder.rglob("*"))
+    monkeypatch.setattr(os, "utime", refuse)
+    with Project.open(project.folder, read_only=True) as reader:
+        (same,) = replay(reader, engine=drifting())
+        (differs,) = replay(reader, engine=other)
+    assert same.differs == ()
+    assert (differs.differs, differs.reason) == ((1, 2), "recorded with another version")
+    assert sorted(project.folder.rglob("*")) == files
+    with Project.open(project.folder, annotator="ben") as ben:  # whose file it is not
+        assert ben.put_mask(CLIP, square(2, 2)) == ben.state.track(CLIP, 1).anchors[0].mask
 
 
 def test_rebuild_does_not_depend_on_the_order_of_anchors(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,16 @@ from vos.projects import (
     check,
     collect_garbage,
     merge,
+    pending_jobs,
+    replay,
     review_queue,
     track_project,
 )
+from vos.projects.folding import fold
+from vos.projects.tracking import run_job
 from vos.testing import scene, write_images
 
-from .drifting import CLIP, drifting, new_project, square
+from .drifting import CLIP, FRAMES, drifting, new_project, square
 
 
 @pytest.fixture
@@ -36,6 +41,11 @@ def folder(tmp_path: Path) -> Path:
         track_project(project, engine=drifting())
     shutil.copytree(tmp_path / "project", tmp_path / "copy")
     return tmp_path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Path and content of all files."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_masks_given_without_knowing_of_each_other_are_a_conflict(folder: Path) -> None:
@@ -217,7 +227,68 @@ def test_other_videos_under_one_key_are_refused(folder: Path) -> None:
         write_images(scene("still", num_frames=3, size=(24, 32), seed=len(place)), folder / name)
         with Project.open(folder / place, annotator=place) as project:
             project.add_video(folder / name, "second")
-    before = (folder / "project" / "project.json").read_bytes()
-    with pytest.raises(InputError, match="different videos under the key 'second'"):
+            project.anchor("second", 0, 1, square(3, 3))
+    before = contents(folder / "project")
+    with pytest.raises(InputError, match=r"different videos under the key 'second'.*--key second-2"):
         merge(folder / "project", folder / "copy")
-    assert (folder / "project" / "project.json").read_bytes() == before
+    assert contents(folder / "project") == before
+
+
+def test_objects_that_two_added_under_one_number_stay_two(folder: Path) -> None:
+    """The later one gets another number, in all that its writer did with it, in both copies."""
+    people = {"anna": ("project", "cat", square(1, 1), 1), "ben": ("copy", "tree", square(15, 20), 2)}
+    for who, (place, name, mask, other) in people.items():
+        with Project.open(folder / place, annotator=who) as project:
+            assert project.add_object(name) == 3
+            project.anchor(CLIP, 0, 3, mask)
+            track_project(project, engine=drifting())
+            project.review(CLIP, 4, 6, "accepted", [3])
+            draft = {"video": CLIP, "first": 8, "last": 9}
+            project.append([Draft("move", {**draft, "from": 3, "to": other})])
+            project.append([Draft("swap", {**draft, "a": 3, "b": other})])
+    with Project.open(folder / "copy", annotator="ben") as ben:
+        alone = [ben.shown(CLIP, frame, 3) for frame in range(FRAMES)]
+    (one,) = merge(folder / "project", folder / "copy").renumbered
+    assert (one.object_id, one.asked, one.event.partition(":")[0]) == (4, 3, "ben")
+    assert merge(folder / "project", folder / "copy").renumbered == ()
+    merge(folder / "copy", folder / "project")
+    with Project.open(folder / "project", annotator="anna") as anna:
+        assert [anna.state.objects[k].name for k in (3, 4)] == ["cat", "tree"]
+        assert anna.state.conflicts == {}
+        for frame, before in enumerate(alone):
+            after = anna.shown(CLIP, frame, 4)
+            assert before is not None
+            assert after is not None
+            np.testing.assert_array_equal(after.mask, before.mask)
+            assert after.state == before.state
+        assert not any(outcome.differs for outcome in replay(anna, engine=drifting()))
+        with Project.open(folder / "copy", read_only=True) as copy:
+            assert copy.state == anna.state
+    assert check(folder / "project").problems == ()
+
+
+def test_numbers_mean_what_their_writer_saw(folder: Path) -> None:
+    """Before a merge and after it, and also when a job began before it."""
+    for who, place in (("anna", "project"), ("ben", "copy")):
+        with Project.open(folder / place, annotator=who) as project:
+            project.add_object(who)
+            project.anchor(CLIP, 0, 3, square(3, 3))
+    with Project.open(folder / "copy", annotator="ben") as ben:
+        state, view = ben.snapshot()
+        (job,) = pending_jobs(ben)
+        engine = drifting()
+        with ben.open_video(CLIP) as source:
+            draft = run_job(ben, state, job, engine.build(), source, lambda frame: None)
+        for path in (folder / "project" / "journal").iterdir():
+            shutil.copy(path, folder / "copy" / "journal")
+        ben.refresh()
+        payload = {**draft.payload, "engine": engine.record, "view": view}
+        ben.append([replace(draft, payload=payload)])
+        assert [ben.state.objects[k].name for k in (3, 4)] == ["anna", "ben"]
+        assert ben.shown(CLIP, 5, 3) is None
+        assert ben.shown(CLIP, 5, 4) is not None
+        ben.append([Draft("object", {"object": 4, "name": "tree"}), Draft("remove", {"object": 3})])
+        assert ben.state.objects[4].name == "tree"
+        assert ben.state.visible == (1, 2, 4)
+        assert ben.add_object("more") == 5
+        assert fold(ben.events(), ben.state.frames) == ben.state

@@ -120,6 +120,22 @@ def test_damaged_or_deleted_passes_are_run_again(project: Project) -> None:
     assert counted.frames("step") == [1, 2, 3, 4, 5, 5, 4, 3, 2, 1, 7, 8, 9, 10, 11]
 
 
+def test_frames_that_are_kept_count_as_done(project: Project) -> None:
+    """Tracking that was stopped goes on where it was, also in what it reports."""
+    counted, reported = Counted(), []
+
+    def stop(progress: TrackProgress) -> None:
+        if progress.frame == 11:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        track_project(project, engine=counted.engine, progress=stop)
+    counted.frames("step")
+    track_project(project, engine=counted.engine, progress=reported.append)
+    assert counted.frames("step") == [11]
+    assert [(report.frame, report.done) for report in reported] == [(k, k) for k in range(1, FRAMES)]
+
+
 def test_old_passes_make_room(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was used last stays as long as it fits."""
     counted = Counted()

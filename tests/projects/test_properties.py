@@ -28,6 +28,7 @@ RANGE = st.tuples(FRAME, FRAME).map(sorted)
 ACTION = st.one_of(
     st.tuples(st.just("anchor"), FRAME, OBJECT, st.none() | st.integers(0, 40)),
     st.tuples(st.just("anchor"), FRAME, OBJECT, st.integers(0, 40)),
+    st.tuples(st.just("new"), FRAME, st.integers(0, 40)),
     st.tuples(st.just("unanchor"), FRAME, OBJECT),
     st.tuples(st.just("review"), RANGE, OBJECT, st.sampled_from(["accepted", "rejected", "open"])),
     st.tuples(st.just("hide"), RANGE, OBJECT),
@@ -87,7 +88,7 @@ class Annotator:
         try:
             getattr(self, action[0])(*action[1:])
         except InputError:
-            assert set(before.visible) != set(OBJECTS)
+            assert not set(OBJECTS) <= set(before.visible)
             assert self.project.state == before
         self.check_anchors()
 
@@ -100,7 +101,7 @@ class Annotator:
                     assert np.packbits(shown.mask).tobytes() == self.given[anchor.event]
                     later = [
                         other.order
-                        for k in OBJECTS
+                        for k in self.project.state.visible
                         if (other := self.project.state.track(CLIP, k).anchors.get(frame)) is not None
                     ]
                     if anchor.order == max(later):
@@ -134,6 +135,12 @@ class Annotator:
             assert [m for f, m in enumerate(tracked) if f not in touched] == [
                 m for f, m in enumerate(before[object_id]) if f not in touched
             ]
+
+    def new(self, frame: int, where: int) -> None:
+        """Another object, under a number that the other annotator may give, too."""
+        mask = square(where % 16, where % 20)
+        object_id = self.project.add_object(f"new {self.project.writer} {self.project.counter}")
+        self.given[self.project.anchor(CLIP, frame, object_id, mask).id] = np.packbits(mask).tobytes()
 
     def unanchor(self, frame: int, object_id: int) -> None:
         """Take an anchor away."""
@@ -227,6 +234,18 @@ def test_one_annotator_at_length(actions: list[tuple], order: random.Random) -> 
 
 
 @FEW
+@example(
+    [
+        ("anna", ("new", 2, 3)),
+        ("ben", ("new", 4, 5)),
+        ("ben", ("track",)),
+        ("meet", ()),
+        ("anna", ("new", 3, 9)),
+        ("ben", ("new", 4, 9)),
+        ("ben", ("undo",)),
+    ],
+    random.Random(0),
+)
 @TWO
 def test_two_annotators(steps: list[tuple[str, tuple]], order: random.Random) -> None:
     """Two copies come to the same state by merging in either direction, and again and again."""
@@ -275,6 +294,9 @@ def two_annotators(steps: list[tuple[str, tuple]], order: random.Random) -> None
             assert one.state == two.state
             assert refolded(one, order) == one.state
             assert [masks(one, k) for k in OBJECTS] == [masks(two, k) for k in OBJECTS]
+            made = [e for e in one.events() if e.kind == "object" and e.id not in one.state.undone]
+            named = [info.name for info in one.state.objects.values() if info.name]
+            assert sorted(named) == sorted(event.payload["name"] for event in made)
 
 
 def exchange(root: Path, people: dict[str, Annotator]) -> None:

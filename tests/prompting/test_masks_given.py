@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from vos.errors import PromptError
-from vos.prompting.mask import parse_mask
+from vos.formats.index_png import encode_index_png
+from vos.prompting.mask import parse_mask, read_masks
+from vos.prompting.mask_values import MaskValues
 from vos.prompting.parsing import load_prompts
 from vos.results import davis_palette
 
@@ -78,6 +80,46 @@ def test_white_is_object_one(tmp_path: Path, kind: str) -> None:
     check(path, (LABELS == 7).astype(np.uint8))
 
 
+WIDE = np.select([LABELS == 7, LABELS == 1], [60000, 300], 0).astype(np.uint16)
+
+
+@pytest.mark.parametrize("name", ["m.png", "m.npy"])
+@pytest.mark.parametrize("others", [{}, {300: 0}, {60000: 0}, {60000: 511}, {300: 3}])
+def test_ids_above_254(tmp_path: Path, name: str, others: dict[int, int]) -> None:
+    """In 16 bits ids go up to 65534, also one alone whose bits are all set, as 511; 65535 is void."""
+    wide = WIDE.copy()
+    for old, new in others.items():
+        wide[wide == old] = new
+    wide[0] = 65535
+    path = tmp_path / name
+    np.save(path, wide) if path.suffix == ".npy" else save(path, wide)
+    wide[0] = 0
+    check(path, wide)
+
+
+def test_a_thin_object_beside_a_high_id_is_no_soft_edge(tmp_path: Path) -> None:
+    """Ids of 16 bits are far apart: what is dark beside something bright need not be its rim."""
+    wide = np.zeros((20, 20), np.uint16)
+    wide[1:15, 5:15], wide[0, 5:15] = 60000, 300
+    check(save(tmp_path / "m.png", wide), wide)
+
+
+def test_masks_of_results_are_prompts(tmp_path: Path) -> None:
+    """What is written for ids above 254 can be given again."""
+    (tmp_path / "m.png").write_bytes(encode_index_png(WIDE))
+    check(tmp_path / "m.png", WIDE)
+
+
+def test_255_can_be_read_as_void_in_16_bits(tmp_path: Path) -> None:
+    """255 beside higher ids is refused, for it may be meant as an object, unless ``index`` is chosen."""
+    wide = WIDE.copy()
+    wide[0] = 255
+    path = save(tmp_path / "m.png", wide)
+    with pytest.raises(PromptError, match="--mask-values index reads it as void"):
+        read_masks(path)
+    assert list(read_masks(path, MaskValues.INDEX)) == [300, 60000]
+
+
 def test_void_is_background(tmp_path: Path) -> None:
     """255 beside other ids is void and belongs to no object."""
     labels = LABELS.copy()
@@ -130,16 +172,15 @@ REFUSED = [
     ("m.png", b"hello", "is not an image"),
     ("m.npy", b"hello", "cannot read .* as a NumPy array"),
     ("m.npy", np.full((4, 4), 0.7, np.float32), "float32.*cut probabilities at 0.5"),
-    ("m.npy", np.full((4, 4), 300), "object id 300 .* out of range; ids are 1 to 254"),
+    ("m.npy", np.full((4, 4), 65536), "object id 65536 .* out of range; ids are 1 to 65534 without 255"),
     ("m.npy", np.full((4, 4), -1), "object id -1"),
     ("m.npy", np.zeros((4, 4), int), "is empty"),
     ("m.npy", np.zeros((2, 4, 4), bool), "mask 1 of 2 .* is empty"),
-    ("m.npy", np.ones((255, 2, 2), bool), "255 masks; at most 254"),
+    ("m.npy", np.ones((255, 2, 2), bool), "255 masks, but ids of array rows go up to 254"),
     ("m.npy", np.arange(32).reshape(2, 4, 4), r"shape \(2, 4, 4\)"),
     ("m.npy", np.array(["a"]), "a mask is"),
     ("m.npy", np.ones(5, bool), r"shape \(5,\)"),
     ("m.png", np.zeros((4, 4), np.uint8), "is empty: it shows no object"),
-    ("m.png", np.full((4, 4), 900, np.uint16), "object id 900"),
     ("m.jpg", np.full((16, 16), 255, np.uint8), "lossy compression.*save the mask as PNG"),
 ]
 
@@ -217,9 +258,11 @@ def test_folders_refused(tmp_path: Path) -> None:
     (tmp_path / "00000.png").rename(tmp_path / "255.png")
     with pytest.raises(PromptError, match="255 is void"):
         parse_mask(str(tmp_path), 0)
+    (tmp_path / "255.png").rename(tmp_path / "3000.png")
+    assert {target.object_id for target in parse_mask(str(tmp_path), 0)} == {1, 2, 3000}
     for number in range(254):
         (tmp_path / f"x{number}.png").write_bytes(b"")
-    with pytest.raises(PromptError, match="257 images, but at most 254"):
+    with pytest.raises(PromptError, match=r"257 images, but ids that are chosen .* 254"):
         parse_mask(str(tmp_path), 0)
 
 

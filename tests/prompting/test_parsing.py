@@ -61,6 +61,14 @@ def test_box_and_points_are_one_prompt() -> None:
     assert target.prompt.points is not None
 
 
+def test_ids_above_254(tmp_path: Path) -> None:
+    """Points, boxes and prompt files take ids of 16 bits."""
+    file = tmp_path / "prompts.json"
+    file.write_text('{"version": 1, "targets": [{"id": 65534, "box": [1, 2, 3, 4]}]}')
+    targets = load_prompts(points=["300:1,1"], boxes=["60000:1,2,8,9"], prompt_files=[file])
+    assert [target.object_id for target in targets] == [300, 60000, 65534]
+
+
 def test_frame() -> None:
     """The frame is the one given, else the video's first, else 0."""
     assert [t.frame_index for t in load_prompts(points=["1:1,1"], frame=6, video=Clip())] == [6]
@@ -72,9 +80,9 @@ MALFORMED = [
     ("points", "3,4", "has no object id"),
     ("points", "x:3,4", "object id 'x' .* not a whole number"),
     ("points", "1.5:3,4", "object id '1.5'"),
-    ("points", "0:3,4", "0 is the background; ids are 1 to 254"),
+    ("points", "0:3,4", "0 is the background; ids are 1 to 65534 without 255"),
     ("points", "255:3,4", "255 is void"),
-    ("points", "256:3,4", "out of range"),
+    ("points", "65535:3,4", "out of range"),
     ("points", "1:3", "write ID:x,y"),
     ("points", "1:3,4,5", "write ID:x,y"),
     ("points", "1:3,4,+,-", "write ID:x,y"),

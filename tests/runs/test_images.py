@@ -35,6 +35,12 @@ def test_detect_gives_masks_and_names() -> None:
     assert set(result.source.values()) == {vos.Source.DETECTED}
 
 
+def test_detect_takes_one_name() -> None:
+    """A name alone is one class, not its letters."""
+    _, names = vos.detect(CLIP.frames[0].image, "red", detector=Detector(), backbone=ScriptedBackbone(CLIP))
+    assert names == {1: "red"}
+
+
 def test_detect_of_nothing() -> None:
     """No instance is an empty result, not an error."""
 

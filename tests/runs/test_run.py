@@ -58,6 +58,7 @@ def test_the_record(video: Video, clip: Scene, tmp_path: Path, settings: TrackSe
     assert record["input"]["size"] == 18
     assert record["targets"]["2 at frame 0"]["mask"]["area"] == int((clip.labels[0] == 2).sum())
     assert record["outputs"]["masks"] == "masks"
+    assert record["calibrated"] == []  # nothing is known of a tracker that is not in the registry
     assert {"vos", "python", "numpy"} <= set(record["versions"])
     assert record["counts"] == {"frames": len(clip.frames), "objects": [2]}
     assert [frame["index"] for frame in record["frames"]] == list(range(len(clip.frames)))

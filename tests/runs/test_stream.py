@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import vos
+from vos.errors import MediaError
 from vos.testing import ScriptedBackbone, ScriptedTracker, scene, write_images
 
 CLIP = scene("crossing", num_frames=6, size=(48, 65), seed=1)
@@ -73,6 +74,12 @@ def test_a_prompt_that_is_never_reached() -> None:
         list(vos.track(CLIP.frames, prompts, tracker=ScriptedTracker(CLIP)))
     with pytest.raises(vos.VosError, match="no object to track"):
         next(vos.track(CLIP.frames, [], tracker=ScriptedTracker(CLIP)))
+
+
+def test_no_frames() -> None:
+    """An empty video is said to be one, whatever the prompts are for."""
+    with pytest.raises(MediaError, match="there are no frames"):
+        list(vos.track([], CLIP.targets(0), tracker=ScriptedTracker(CLIP)))
 
 
 def test_a_tracker_by_name_takes_every_prompt() -> None:

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from vos import Prompt, Target, open_video, track_video
 from vos.frame import Frame
 from vos.projects import Project, track_project
 from vos.server import sandbox
@@ -209,6 +210,29 @@ def test_masks_made_elsewhere_become_anchors(
     np.testing.assert_array_equal(shown(project), truth.labels)
 
 
+def test_a_run_is_imported_as_what_it_is(
+    client: TestClient, project: Project, truth: Scene, clip: Path, run_job: Run, tmp_path: Path
+) -> None:
+    """What its user gave is a correction, what its tracker made is to be reviewed: as on the command line."""
+    run = tmp_path / "run"
+    prompt = Target(1, Prompt(mask=truth.labels[2] == 1), frame_index=2)
+    with open_video(clip) as video:
+        track_video(video, [prompt], run, tracker=ScriptedTracker(truth.labels))
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for path in sorted(run.rglob("*")):
+            archive.write(path, path.relative_to(tmp_path))
+    job = run_job("import", upload=upload(client, data.getvalue(), "run.zip"), ids="same")
+    assert job["state"] == "done", job
+    assert (job["result"]["given"], job["result"]["tracked"]) == (1, FRAMES - 1)
+    track = project.state.track(CLIP, 1)
+    assert list(track.anchors) == [2]
+    assert {track.state(frame) for frame in range(FRAMES) if frame != 2} == {"tracked"}
+    np.testing.assert_array_equal(shown(project) == 1, truth.labels == 1)
+    client.post("/api/undo", json={}).raise_for_status()
+    assert not shown(project).any()
+
+
 def test_a_file_that_is_no_annotation_is_refused(client: TestClient, run_job: Run, project: Project) -> None:
     """Read in a process of its own; nothing is left."""
     for data, name in ((b"nonsense", "a.json"), (b"PK\x03\x04 nonsense", "a.zip"), (b"{}", "a.xml")):
@@ -285,17 +309,47 @@ def test_what_reads_uploads_has_little_time(
 
 
 def test_two_objects_become_one(client: TestClient, tracked: Project, run_job: Run) -> None:
-    """Pieces move, masks in one frame are joined, the other object goes; one undo brings all of it back."""
+    """Masks in one frame are joined: tracked ones to be reviewed; one undo brings all of it back."""
     before = shown(tracked)
-    tracked.review(CLIP, 8, 11, "rejected", [2])
+    tracked.review(CLIP, 8, 9, "rejected", [1])
     job = run_job("merge", **{"from": 2, "into": 1})
     assert job["state"] == "done", job
     assert tracked.state.visible == (1,)
-    own = [tracked.state.track(CLIP, 1), tracked.state.track(CLIP, 2)]
-    np.testing.assert_array_equal(shown(tracked) == 1, before > 0)
-    assert job["result"]["unions"] == len(own[0].anchors) > 0
+    track = tracked.state.track(CLIP, 1)
+    assert list(track.anchors) == [0], "both were given there"
+    assert {track.state(frame) for frame in range(1, FRAMES)} == {"tracked"}
+    assert job["result"]["unions"] > 0
+    expected = before > 0
+    expected[8:10] = before[8:10] == 2
+    np.testing.assert_array_equal(shown(tracked) == 1, expected)
+    assert not track.pending, "a union belongs to the corrections there are now"
     client.post("/api/undo", json={}).raise_for_status()
     np.testing.assert_array_equal(shown(tracked), before)
+    client.post("/api/redo", json={}).raise_for_status()
+    np.testing.assert_array_equal(shown(tracked) == 1, expected)
+
+
+def test_merging_leaves_locked_frames_and_what_was_rejected(
+    client: TestClient, project: Project, truth: Scene, run_job: Run
+) -> None:
+    """A correction stays as it is; of the other object comes nothing that was rejected."""
+    one, two = (truth.labels == k for k in (1, 2))
+    for frame in (0, 6):
+        project.anchor(CLIP, frame, 1, one[frame])
+    project.anchor(CLIP, 0, 2, two[0])
+    track_project(project)
+    project.review(CLIP, 1, 7, "rejected", [2])
+    project.review(CLIP, 10, 11, "accepted", [1])
+    project.review(CLIP, 11, 11, "accepted", [2])
+    job = run_job("merge", **{"from": 2, "into": 1})
+    assert job["state"] == "done", job
+    track, now = project.state.track(CLIP, 1), shown(project) == 1
+    np.testing.assert_array_equal(now[1:8], one[1:8], "what was rejected is left out")
+    np.testing.assert_array_equal(now[10], one[10], "an accepted frame is locked")
+    for frame in (0, 8, 9, 11):
+        np.testing.assert_array_equal(now[frame], one[frame] | two[frame], str(frame))
+    assert sorted(track.anchors) == [0, 6, 11]
+    assert [track.state(frame) for frame in (8, 9, 10)] == ["tracked", "tracked", "accepted"]
 
 
 def test_an_object_is_split_by_moving_a_range(client: TestClient, tracked: Project) -> None:

@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 from vos_cli.main import cli
 
-from vos.errors import InputError, MediaError, VosError
+from vos.errors import InputError, MediaError, OutputError, VosError
 from vos.projects import Project
 from vos.server.launching import open_project
 from vos.testing import Scene, write_video
@@ -96,6 +96,45 @@ def test_what_is_neither_project_nor_video_is_refused(tmp_path: Path, clip: Path
     with pytest.raises(VosError):
         open_project([str(clip), str(tmp_path / "nothing")], read_only=True)
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_videos_of_one_name(tmp_path: Path, truth: Scene) -> None:
+    """Each gets a key of its own, without being asked for one, and keeps it."""
+    paths = [tmp_path / folder / "clip.mkv" for folder in ("a", "b", "c")]
+    for path in paths:
+        path.parent.mkdir()
+        write_video(truth, path)
+    for _ in range(2):
+        with open_project([str(path) for path in paths]) as project:
+            assert project.folder == tmp_path / "a" / "clip.vosproject"
+            assert list(project.videos) == ["clip", "clip-2", "clip-3"]
+            assert project.video_path("clip-2") == paths[1]
+            with pytest.raises(InputError, match="has a video 'clip' already"):
+                project.add_video(paths[2], "clip")
+
+
+def test_read_only_changes_no_settings(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by ``--model``, and not by what is called from Python; an unknown model is refused."""
+    monkeypatch.setattr("vos.server.launching.serve", lambda project, *_, **__: project.close())
+    open_project([str(clip)]).close()
+    file = clip.parent / "clip.vosproject" / "project.json"
+    before = file.read_bytes()
+    done = CliRunner().invoke(cli, ["annotate", str(clip), "--read-only", "--model", "nano"])
+    assert (done.exit_code, "leave one of them out" in done.output) == (2, True)
+    assert CliRunner().invoke(cli, ["annotate", str(clip), "--model", "nono"]).exit_code == 4
+    with open_project([str(clip)], read_only=True) as project:
+        with pytest.raises(InputError, match="read-only"):
+            project.change_settings(model="nano")
+        with pytest.raises(InputError, match="read-only"):
+            project.add_video(clip)
+    assert file.read_bytes() == before
+
+
+def test_where_no_project_can_be_made(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says how to make it elsewhere."""
+    (clip.parent / "clip.vosproject").write_text("in the way")
+    with pytest.raises(OutputError, match=rf"vos project new {clip} -o FOLDER; vos annotate FOLDER"):
+        open_project([str(clip)])
 
 
 def test_one_process_writes_as_one_annotator(tmp_path: Path, clip: Path) -> None:

@@ -9,16 +9,18 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import pytest
 import uvicorn
 from starlette.testclient import TestClient
 
-from vos.errors import InputError
+from vos.errors import InputError, OutputError
 from vos.projects import Project
-from vos.server import bodies
+from vos.server import bodies, connections
 from vos.server.app import ROUTES, create_app, static_folder
-from vos.server.launching import Place
+from vos.server.connections import TimedProtocol
+from vos.server.launching import Place, serve
 from vos.server.security import POLICY, Gate
 from vos.server.uploads import below, list_folder
 from vos.server.workspace import Options, Workspace
@@ -118,6 +120,17 @@ def test_tokens_and_cookies_differ_between_starts() -> None:
 def test_a_wrong_cookie_is_no_session(stranger: TestClient, cookie: str) -> None:
     """Nor one that is malformed."""
     assert kind(stranger.get("/api/project", headers={"Cookie": cookie})) == (401, "session")
+
+
+@pytest.mark.parametrize(
+    "others",
+    ['prefs={"theme":"dark mode"}; ', "=; a b=c; ", "x=1; vos=2; ", f"vos-{PORT}=of an earlier start; "],
+)
+def test_cookies_of_other_programs_are_passed_over(stranger: TestClient, gate: Gate, others: str) -> None:
+    """Cookies know no ports: those of all servers of this machine come along, in any form."""
+    for header in (f"{others}vos-{PORT}={gate.cookie}", f"vos-{PORT}={gate.cookie}; {others}"):
+        assert stranger.get("/api/project", headers={"Cookie": header}).status_code == 200
+    assert stranger.get("/api/project", headers={"Cookie": f"x-vos-{PORT}={gate.cookie}"}).status_code == 401
 
 
 # Requests that other sites forge
@@ -295,11 +308,34 @@ def test_masks_are_bounded(client: TestClient, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    "body", [b"[]", b"nonsense", b'{"events": 1}', b'{"expect": NaN}', b'{"x": 1}', b"[" * 100_000]
+    "body",
+    [
+        b"[]",
+        b"nonsense",
+        b'{"events": 1}',
+        b'{"expect": NaN}',
+        b'{"expect": 1e999}',
+        b'{"x": 1}',
+        b"[" * 100_000,
+        b'{"events": [{"kind": "object", "object": 1, "name": "\\ud800"}]}',
+        b'{"events": [{"kind": "anchor", "video": "clip", "frame": 0, "object": 1, "mask": null, '
+        b'"prompt": {"box": [0, 0, 1e999, 1]}}]}',
+        b'{"events": [{"kind": "review", "video": "clip", "first": 0, "last": 0, "state": "rejected", '
+        b'"note": "\\udfff"}]}',
+        b'{"events": [{"kind": "undo", "of": "anna:' + b"1" * 5000 + b'"}], "expect": ' + b"1" * 5000 + b"}",
+    ],
 )
 def test_malformed_json_is_refused(client: TestClient, body: bytes) -> None:
     """With a sentence, never with a traceback."""
     assert kind(client.post("/api/events", content=body)) == (400, "usage")
+    assert kind(client.post("/api/session", content=b'{"token": "\\ud800"}')) == (400, "usage")
+
+
+def test_addresses_with_numbers_of_any_length(client: TestClient) -> None:
+    """There is no such frame."""
+    for number in ("9" * 30, "9" * 5000):
+        assert client.get(f"/api/videos/{CLIP}/frames/{number}.jpg").status_code in (400, 404)
+        assert client.get(f"/api/videos/{CLIP}/frames/{number}.json").status_code in (400, 404)
 
 
 # A real server
@@ -312,7 +348,8 @@ def address(workspace: Workspace) -> Iterator[tuple[str, Gate]]:
     listener.bind(("127.0.0.1", 0))
     listener.listen()
     gate = Gate(listener.getsockname()[1])
-    server = uvicorn.Server(uvicorn.Config(create_app(workspace, gate), log_level="error", lifespan="on"))
+    app = create_app(workspace, gate)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on", http=TimedProtocol))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     yield f"127.0.0.1:{gate.port}", gate
@@ -332,6 +369,53 @@ def test_a_slow_body_is_given_up(address: tuple[str, Gate], monkeypatch: pytest.
         while chunk := connection.recv(1000):
             answer += chunk
     assert answer.startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"GET / HT",
+        b"GET / HTTP/1.1\r\nHost: {netloc}\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: {netloc}\r\n\r\nG",
+    ],
+)
+def test_connections_without_a_request_are_closed(
+    address: tuple[str, Gate], monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    """Whether nothing was asked yet, or something before, or half of it."""
+    monkeypatch.setattr(connections, "REQUEST_TIME", 0.2)
+    netloc, gate = address
+    with socket.create_connection(("127.0.0.1", gate.port), timeout=20) as connection:
+        connection.sendall(begun.replace(b"{netloc}", netloc.encode()))
+        answer = b""
+        while chunk := connection.recv(1000):
+            answer += chunk
+    assert answer.startswith(b"HTTP/1.1 200") == begun.startswith(b"GET / HTTP/1.1")
+
+
+def test_answers_may_take_longer_than_requests(
+    address: tuple[str, Gate], monkeypatch: pytest.MonkeyPatch, project: Project
+) -> None:
+    """A stream goes on, and so does a connection with one request after the other."""
+    monkeypatch.setattr(connections, "REQUEST_TIME", 0.2)
+    netloc, gate = address
+    headers = {"Cookie": gate.set_cookie().split(";")[0]}
+    connection = http.client.HTTPConnection(netloc, timeout=20)
+    for _ in range(4):
+        connection.request("GET", "/api/keys", headers=headers)
+        connection.getresponse().read()
+        time.sleep(0.1)
+    connection.request("GET", "/api/events", headers=headers)
+    answer = connection.getresponse()
+    time.sleep(0.5)
+    project.add_object("three")
+    lines = b""
+    while b'"name":"three"' not in lines:
+        line = answer.readline()
+        assert line
+        lines += line
+    connection.close()
 
 
 def test_raw_paths_lead_nowhere(address: tuple[str, Gate]) -> None:
@@ -381,6 +465,50 @@ def test_other_machines_are_kept_out_unless_they_are_wanted() -> None:
         Place(host, allow_remote=True).check()
     assert Place().host == "127.0.0.1"
     assert Place("192.168.0.7", allow_remote=True).names == ("127.0.0.1", "localhost", "[::1]", "192.168.0.7")
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("localhost", "127.0.0.1"),
+        ("127.0.0.2", "127.0.0.2"),
+        ("::1", "[::1]"),
+        ("0:0::1", "[::1]"),
+        ("0.0.0.0", "127.0.0.1"),
+    ],
+)
+def test_the_printed_address_can_be_opened(
+    host: str, shown: str, monkeypatch: pytest.MonkeyPatch, project: Project
+) -> None:
+    """It is the one where the server listens, and the server answers to it."""
+    told: list[str] = []
+    status: list[int] = []
+
+    def run(server: uvicorn.Server, sockets: list[socket.socket]) -> None:
+        parsed = urlparse(told[0])
+        thread = threading.Thread(target=uvicorn.Server.run, args=(server, sockets))
+        thread.start()
+        connection = http.client.HTTPConnection(parsed.netloc, timeout=20)
+        connection.request("GET", "/")
+        status.append(connection.getresponse().status)
+        connection.close()
+        server.should_exit = True
+        thread.join()
+
+    monkeypatch.setattr("vos.server.launching._Server.run", run)
+    try:
+        serve(project, Place(host, allow_remote=True), Options(), announce=told.append)
+    except OutputError:
+        pytest.skip(f"this machine has no address {host}")
+    assert status == [200]
+    assert told[0].startswith(f"http://{shown}:")
+
+
+def test_port_80_is_left_out_by_browsers() -> None:
+    """So that the bare host is allowed there, and only there."""
+    assert {"127.0.0.1", "127.0.0.1:80"} <= set(Gate(80).netlocs)
+    assert "127.0.0.1" not in Gate(8080).netlocs
 
 
 def test_neither_journal_nor_cache_holds_the_token(client: TestClient, gate: Gate, project: Project) -> None:

@@ -41,9 +41,9 @@ class FootageSettings:
     pixels: int = 160_000
     """Frames are brought to at most about so many."""
     every: int = 2
-    """The teacher looks at every so many frames."""
+    """Frames from one that the teacher segments to the next."""
     strides: tuple[int, int] = (1, 3)
-    """Least and greatest step between the frames of a clip, in frames that the teacher has seen."""
+    """Least and greatest step between the frames of a clip, in frames that the teacher has segmented."""
     frames: int = 8
     least: int = 4
     """Shorter clips are left out."""
@@ -154,8 +154,8 @@ def clips_of(
         if (mask & rough).sum() < settings.agreed * (mask | rough).sum():
             continue
         labels = [labels_of(m, c, settings.band) for m, c in shown]
-        pictures = tuple(frames[t] for t in times[: len(labels) + 1])
-        yield Clip(pictures, (mask.astype(np.uint8), *labels))
+        images = tuple(frames[t] for t in times[: len(labels) + 1])
+        yield Clip(images, (mask.astype(np.uint8), *labels))
 
 
 def _regions(mask: Bools) -> list[Bools]:
@@ -185,7 +185,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--each", type=int, default=30, help="clips tried for a video")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--checkpoint", type=Path, help="let this network judge while it is recorded")
+    parser.add_argument("--checkpoint", type=Path, help="refine masks with this network while recording")
     options = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)

@@ -1,4 +1,4 @@
-"""Mean IoU of first masks on pictures that are not learned from, asked as a user would be."""
+"""Mean IoU of first masks on images that are not trained on, prompted as a user would."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ Bools = NDArray[np.bool_]
 
 
 class FirstFrames:
-    """Pictures ``<name>.jpg`` and masks ``<name>.png`` of a folder."""
+    """Images ``<name>.jpg`` and masks ``<name>.png`` of a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.pictures = []
+        self.images = []
         for path in sorted(folder.glob("*.jpg")):
             mask = cv2.imread(str(path.with_suffix(".png")), cv2.IMREAD_GRAYSCALE) > 0
             if mask.any():
-                self.pictures.append((cv2.imread(str(path))[..., ::-1], mask))
+                self.images.append((cv2.imread(str(path))[..., ::-1], mask))
 
     def score(self, network: InteractiveNetwork, device: str) -> dict[str, float]:
         """Mean IoU: one click and its best candidate, three clicks, a box."""
         copied = interactive_from({k: v.detach().cpu() for k, v in network.state_dict().items()}, "training")
         backbone = InteractiveBackbone(copied, device=device)
-        rows = [self._one(backbone, *picture) for picture in self.pictures]
+        rows = [self._one(backbone, *pair) for pair in self.images]
         return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
     def _one(self, backbone: InteractiveBackbone, image: NDArray[np.uint8], truth: Bools) -> dict[str, float]:

@@ -16,6 +16,15 @@ _RATE = 48_000
 """Samples per second of encoded sound: one that all of these encoders take."""
 
 
+def has_sound(path: Path) -> bool:
+    """Whether a file has an audio stream; no where it cannot be read."""
+    try:
+        with av.open(str(path)) as container:
+            return bool(container.streams.audio)
+    except (av.FFmpegError, OSError):
+        return False
+
+
 class Audio:
     """The first audio stream of a file, as a stream of another. A context manager.
 

@@ -21,7 +21,7 @@ from ..errors import MediaError
 from ..files import replacing
 from ..frame import Frame
 from ..results import FrameResult
-from .audio import Audio
+from .audio import Audio, has_sound
 from .base import Blocks, VideoFacts, Writer
 
 TICKS = 90_000
@@ -155,7 +155,8 @@ class VideoWriter(Writer):
             return
         audio = self._audio
         if audio is not None and self._shift:
-            self.notes.append("the times of the video's frames jump, so its sound was left out")
+            if has_sound(audio):
+                self.notes.append("the times of the video's frames jump, so its sound was left out")
             audio = None
         with replacing(self.path) as temporary:
             try:

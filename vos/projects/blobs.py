@@ -6,6 +6,7 @@ COCO's compressed run lengths, at most :data:`PIECE_FRAMES` frames of one object
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -44,10 +45,15 @@ class TrackedMask:
 
 
 class BlobStore:
-    """The folder ``blobs/`` of a project."""
+    """The folder ``blobs/`` of a project.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        read_only: write nothing; what is put is only named.
+    """
+
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         self.folder = folder
+        self._read_only = read_only
         self._read_piece = lru_cache(maxsize=256)(self._load_piece)
         self._read_mask = lru_cache(maxsize=64)(self._load_mask)
 
@@ -111,9 +117,12 @@ class BlobStore:
     def _put(self, data: bytes, suffix: str) -> str:
         digest = hashlib.sha256(data).hexdigest()
         path = self.path(digest, suffix)
+        if self._read_only:
+            return digest
         if path.is_file():
-            # Whoever sweeps unused blobs goes by age: this one is in use again.
-            os.utime(path)
+            # Whoever sweeps unused blobs goes by age: this one is in use again. It may be another user's.
+            with contextlib.suppress(OSError):
+                os.utime(path)
             return digest
         make_folder(path.parent)
         with replacing(path) as temporary:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from .events import Event
+from .numbering import renumbered
 from .spans import Span, SpanMap, gaps
 from .state import (
     Anchor,
@@ -31,8 +32,8 @@ def fold(events: Iterable[Event], frames: Mapping[str, int]) -> State:
         events: of all journals.
         frames: video -> number of frames; events of other videos are ignored.
     """
-    ordered = sorted(events, key=lambda event: event.order)
-    state = State(frames, undone=undone_ids(ordered))
+    ordered, others = renumbered(sorted(events, key=lambda event: event.order))
+    state = State(frames, renumbered=others, undone=undone_ids(ordered))
     for event in ordered:
         state = apply(state, event)
     return state
@@ -51,8 +52,9 @@ def undone_ids(ordered: Sequence[Event]) -> frozenset[str]:
 
 
 def extend(state: State, events: Sequence[Event]) -> State | None:
-    """The state with more events, the last ones in the total order; None if one undoes: fold all again."""
-    if any(event.kind == "undo" for event in events):
+    """The state with more events, the last ones in the total order, of a writer who knows all others; None
+    where they change more than what comes after them: fold all again."""
+    if any(event.kind == "undo" or (event.kind == "tracked" and state.renumbered) for event in events):
         return None
     for event in events:
         state = apply(state, event)

@@ -70,7 +70,13 @@ def match_ids(project: Project, theirs: Iterable[int], how: str | None = None) -
 
 
 def import_annotations(
-    project: Project, video: str, annotations: Annotations, *, ids: str | None = None, source: str = ""
+    project: Project,
+    video: str,
+    annotations: Annotations,
+    *,
+    ids: str | None = None,
+    source: str = "",
+    digests: Mapping[str, str] | None = None,
 ) -> Imported:
     """Bring in masks whose frames and size are those of a video (:func:`vos.formats.match_to_video`).
 
@@ -81,6 +87,7 @@ def import_annotations(
     Args:
         ids: see :func:`match_ids`.
         source: where the masks come from, for the record.
+        digests: of it, see :func:`vos.projects.digests.digests_of`.
 
     Raises:
         InputError: if there are no masks, or for ids that do not fit.
@@ -111,7 +118,8 @@ def import_annotations(
         )
         for (k, f), digest in given.items()
     ]
-    events = project.append([*drafts, Draft("import", {"what": "masks", "from": source})])
+    import_record = {"what": "masks", "from": source, "digests": dict(digests or {})}
+    events = project.append([*drafts, Draft("import", import_record)])
     results = [
         draft
         for theirs, masks in sorted(tracked.items())
@@ -119,8 +127,8 @@ def import_annotations(
     ]
     if results:
         events += project.append(results)
-    count = sum(event.payload["last"] - event.payload["first"] + 1 for event in events[-len(results) :])
-    return Imported(tuple(events), len(given), count if results else 0, tuple(sorted(own.values())))
+    count = sum(draft.payload["last"] - draft.payload["first"] + 1 for draft in results)
+    return Imported(tuple(events), len(given), count, tuple(sorted(own.values())))
 
 
 def _object(annotations: Annotations, theirs: int, object_id: int) -> Draft:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from .events import Draft, Event, now
-from .journal import JOURNALS, SUFFIX, JournalWriter, read_journal
+from .journal import JOURNALS, SUFFIX, JournalWriter, journal_paths, read_journal
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +50,11 @@ class EventLog:
         """Whether events can be appended."""
         return self._journal is not None
 
+    def check_open(self) -> None:
+        """InputError unless events can be appended."""
+        if self._journal is None:
+            raise InputError(f"{self.folder.parent} is open read-only, or closed: nothing can be changed")
+
     def close(self) -> None:
         """Let go of the journal; idempotent."""
         if self._journal is not None:
@@ -79,7 +84,7 @@ class EventLog:
     def refresh(self) -> list[Event]:
         """Read what others have appended since; the new events."""
         new: list[Event] = []
-        for path in sorted(self.folder.glob(f"*{SUFFIX}")):
+        for path in journal_paths(self.folder.parent):
             name = path.name.removesuffix(SUFFIX)
             if self._journal is not None and name == self.writer:
                 continue
@@ -100,8 +105,8 @@ class EventLog:
             InputError: if the journals are open read-only, or closed.
             OutputError: if the disk is full.
         """
-        if self._journal is None:
-            raise InputError(f"{self.folder.parent} is open read-only, or closed: nothing can be changed")
+        self.check_open()
+        assert self._journal is not None
         seen = {name: count for name, count in self.view.items() if name != self.writer}
         own, counter, time = self._events.setdefault(self.writer, []), self.counter, now()
         events = [

@@ -11,7 +11,7 @@ from pathlib import Path
 from .blobs import BLOBS, MASK, PIECE, BlobStore
 from .events import Event
 from .folding import fold
-from .journal import JOURNALS, SUFFIX, read_journal
+from .journal import journal_paths, read_journal
 from .project_file import ProjectFile
 
 KEPT_SECONDS = 24 * 3600
@@ -40,7 +40,7 @@ def check(folder: str | os.PathLike[str]) -> Check:
     file = ProjectFile(Path(folder))
     problems: list[str] = []
     events: list[Event] = []
-    for path in _journals(file):
+    for path in journal_paths(file.folder):
         reading = read_journal(path)
         events += reading.events
         torn = path.stat().st_size - reading.size
@@ -83,7 +83,10 @@ def collect_garbage(folder: str | os.PathLike[str], *, older_than: float = KEPT_
     """
     file = ProjectFile(Path(folder))
     used = {
-        name for path in _journals(file) for event in read_journal(path).events for name in references(event)
+        name
+        for path in journal_paths(file.folder)
+        for event in read_journal(path).events
+        for name in references(event)
     }
     removed = size = 0
     for _, path in BlobStore(file.folder / BLOBS).all():
@@ -102,7 +105,3 @@ def references(event: Event) -> Iterator[str]:
         for digests in event.payload["pieces"].values():
             for digest in digests:
                 yield f"{digest}{PIECE}"
-
-
-def _journals(file: ProjectFile) -> list[Path]:
-    return sorted((file.folder / JOURNALS).glob(f"*{SUFFIX}"))

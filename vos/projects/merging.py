@@ -14,11 +14,12 @@ import numpy as np
 from ..errors import InputError
 from ..evaluation.boundary import contour_accuracy
 from ..evaluation.region import region_similarity
-from ..files import make_folder, write_bytes_atomic, write_text_atomic
+from ..files import make_folder, write_bytes_atomic
 from .blobs import BLOBS, BlobStore
 from .events import Event, JournalError
-from .journal import JOURNALS, SUFFIX, JournalWriter, read_journal
-from .project_file import NAME, ProjectFile
+from .journal import JOURNALS, JournalWriter, journal_paths, read_journal
+from .numbering import Renumbered, renumbered
+from .project_file import ProjectFile, free_key
 from .shown import Mask, mask_of_anchor, mask_of_result
 from .state import State, Verdict
 
@@ -33,6 +34,8 @@ class Merged:
     events: int
     blobs: int
     videos: int
+    renumbered: tuple[Renumbered, ...] = ()
+    """Objects that have another number now, because both copies had added an object with theirs."""
 
 
 def merge(target: str | os.PathLike[str], other: str | os.PathLike[str]) -> Merged:
@@ -52,18 +55,27 @@ def merge(target: str | os.PathLike[str], other: str | os.PathLike[str]) -> Merg
             f"{target} and {other} are different projects (ids {into.id} and {source.id}): only copies of "
             "one project can be merged"
         )
+    _check_videos(into, source)
+    before = _renumbered(into)
     with contextlib.ExitStack() as stack:
         journals = []
-        for path in sorted((source.folder / JOURNALS).glob(f"*{SUFFIX}")):
+        for path in journal_paths(source.folder):
             writer = JournalWriter(into.folder / JOURNALS / path.name)
             stack.callback(writer.close)
             journals.append((writer, *_missing(writer, path)))
-        # Blobs come first: an event never refers to what is not there.
+        # Events come last: they never refer to what is not there.
         blobs = _copy_blobs(BlobStore(into.folder / BLOBS), BlobStore(source.folder / BLOBS))
+        videos = _merge_videos(into, source)
         for writer, data, events in journals:
             if events:
                 writer.extend(data, events)
-    return Merged(sum(len(events) for _, _, events in journals), blobs, _merge_videos(into, source))
+    changed = tuple(one for one in _renumbered(into) if one not in before)
+    return Merged(sum(len(events) for _, _, events in journals), blobs, videos, changed)
+
+
+def _renumbered(file: ProjectFile) -> tuple[Renumbered, ...]:
+    events = [event for path in journal_paths(file.folder) for event in read_journal(path).events]
+    return renumbered(sorted(events, key=lambda event: event.order))[1]
 
 
 def _missing(own: JournalWriter, other: Path) -> tuple[bytes, list[Event]]:
@@ -90,21 +102,27 @@ def _copy_blobs(into: BlobStore, source: BlobStore) -> int:
     return copied
 
 
-def _merge_videos(into: ProjectFile, source: ProjectFile) -> int:
-    """Add the videos that only ``source`` has."""
-    missing = {key: video for key, video in source.videos.items() if key not in into.videos}
+def _check_videos(into: ProjectFile, source: ProjectFile) -> None:
     for key, video in source.videos.items():
         if key in into.videos and into.videos[key].fingerprint != video.fingerprint:
+            name = free_key(key, {*into.videos, *source.videos})
             raise InputError(
-                f"the copies have different videos under the key {key!r}: rename one in its {NAME}"
+                f"the copies have different videos under the key {key!r}: they cannot be merged, and nothing "
+                f"was. Copy the masks instead: vos project add {into.folder} VIDEO --key {name}; "
+                f"vos project export {source.folder} --video {key} -f npz -o OUT; "
+                f"vos project import {into.folder} OUT/masks.npz --video {name} --ids new"
             )
+
+
+def _merge_videos(into: ProjectFile, source: ProjectFile) -> int:
+    """Add the videos that only ``source`` has."""
+    missing = [key for key in source.videos if key not in into.videos]
     if missing:
-        content = json.loads(into.path.read_text(encoding="utf-8"))
         theirs = json.loads(source.path.read_text(encoding="utf-8"))
-        for key, video in missing.items():
-            path = os.path.normpath(source.folder.resolve() / video.path)
-            content["videos"][key] = {**theirs["videos"][key], "path": path}
-        write_text_atomic(into.path, json.dumps(content, indent=2) + "\n")
+        with into.changed() as content:
+            for key in missing:
+                path = os.path.normpath(source.folder.resolve() / source.videos[key].path)
+                content["videos"][key] = {**theirs["videos"][key], "path": path}
     return len(missing)
 
 

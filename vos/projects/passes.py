@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,8 +53,12 @@ class PassCache:
         video: ProjectVideo,
         start: PassStart,
         end: int,
+        report: Callable[[int], None] = lambda frame: None,
     ) -> Pass:
-        """The results of a pass up to and with frame ``end``; ``observer`` is as if it had seen all of it."""
+        """The results of a pass up to and with frame ``end``; ``observer`` is as if it had seen all of it.
+
+        ``report`` is called with the frames that need not be run, which ``passes`` does not observe.
+        """
         path = self.folder / f"{self._key(video, start)}{SUFFIX}"
         wanted = start.frames_to(end)
         kept, rest = Pass(start.ids), wanted
@@ -64,6 +68,8 @@ class PassCache:
             }
             observer.load(saved["observer"])
             rest = wanted[len(start.frames_to(saved["end"])) :]
+            for frame in wanted[: len(wanted) - len(rest)]:
+                report(frame)
             if rest:
                 passes.tracker.load(saved["tracker"])
         else:

@@ -49,7 +49,7 @@ class Project:
         self.folder = folder
         self.writer = writer
         """Name of the journal that is written to."""
-        self.blobs = BlobStore(folder / BLOBS)
+        self.blobs = BlobStore(folder / BLOBS, read_only=read_only)
         self._lock = threading.RLock()
         self._listeners: list[Callable[[Sequence[Event]], None]] = []
         self._state: State | None = None
@@ -150,13 +150,15 @@ class Project:
 
         Args:
             source: see :func:`vos.open_video`.
-            key: its name in the project, by default made of the file's.
+            key: its name in the project, by default made of the file's, with a number if that is taken.
 
         Raises:
             MediaError: if it cannot be read.
-            InputError: if the key is taken or cannot be used.
+            InputError: if ``key`` is taken or cannot be used, or the project is open read-only.
+            OutputError: if the disk is full.
         """
         with self._lock:
+            self._log.check_open()
             video = self._file.add_video(source, key)
             self._state = None
         return video
@@ -195,8 +197,11 @@ class Project:
 
         Raises:
             SettingsError: for an unknown setting, or a value of the wrong type.
+            InputError: if the project is open read-only.
+            OutputError: if the disk is full.
         """
         with self._lock:
+            self._log.check_open()
             self._file.change_settings(changes)
         return self.settings
 
@@ -391,6 +396,5 @@ class Project:
         return entry
 
     def _tell(self, events: Sequence[Event]) -> None:
-        if events:
-            for listener in list(self._listeners):
-                listener(events)
+        for listener in list(self._listeners) if events else ():
+            listener(events)

@@ -7,14 +7,15 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 from ..distribution import own_version
 from ..errors import InputError, MediaError, OutputError
-from ..files import make_folder, write_text_atomic
+from ..files import make_folder, output_error, write_text_atomic
 from ..runs.fingerprint import fingerprint
 from ..settings import override
 from ..video import Video, open_video
@@ -69,6 +70,16 @@ class ProjectVideo:
     def size(self) -> tuple[int, int]:
         """(height, width) in pixels."""
         return self.height, self.width
+
+
+def free_key(name: str, taken: Container[str]) -> str:
+    """``name``, or the first of ``name-2``, ``name-3``, ... that is not taken.
+
+    >>> free_key("clip", {"clip", "clip-2"})
+    'clip-3'
+    """
+    numbered = (f"{name}-{number}" for number in count(2))
+    return next(key for key in chain([name], numbered) if key not in taken)
 
 
 class ProjectFile:
@@ -167,17 +178,17 @@ class ProjectFile:
         root = self.folder.resolve()
         text = os.path.relpath(path, root) if path.is_relative_to(root.parent) else str(path)
         video = ProjectVideo(name, text, info.width, info.height, frames, info.fps, found)
-        with self._changed() as content:
-            if name in self.videos:
-                raise InputError(f"the project has a video {name!r} already; give another key (--key)")
+        with self.changed() as content:
+            if key in self.videos:
+                raise InputError(f"the project has a video {key!r} already; give another key")
+            video = replace(video, key=key or free_key(name, self.videos))
             entry = asdict(video)
-            del entry["key"]
-            content["videos"][name] = entry
+            content["videos"][entry.pop("key")] = entry
         return video
 
     def change_settings(self, changes: Mapping[str, Any]) -> None:
         """See :meth:`vos.projects.Project.change_settings`."""
-        with self._changed() as content:
+        with self.changed() as content:
             content["settings"] = asdict(override(self.settings, changes))
 
     def video_path(self, key: str | None = None) -> Path:
@@ -220,9 +231,18 @@ class ProjectFile:
             self._checked[key] = facts
 
     @contextlib.contextmanager
-    def _changed(self) -> Iterator[dict[str, Any]]:
-        """What the file holds, to be changed; one process at a time does that."""
-        with (self.folder / ".lock").open("w") as file:
+    def changed(self) -> Iterator[dict[str, Any]]:
+        """What the file holds, to be changed; one process at a time does that.
+
+        Raises:
+            OutputError: if it cannot be written.
+        """
+        lock = self.folder / ".lock"
+        try:
+            file = lock.open("w")
+        except OSError as error:
+            raise output_error(lock, error) from error
+        with file:
             if fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_EX)
             self.load()

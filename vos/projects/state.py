@@ -11,6 +11,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from .events import MAX_PROJECT_OBJECT, Event
+from .numbering import Renumbered
 from .spans import Span, SpanMap, gaps
 
 Sides = tuple[str | None, str | None]
@@ -214,6 +215,8 @@ class State:
     """By video, frame and object."""
     verdicts: Mapping[tuple[str, str, int], SpanMap[Verdict]] = field(default_factory=dict)
     """By writer, video and object: anchors given and frames accepted."""
+    renumbered: tuple[Renumbered, ...] = ()
+    """Objects that have another number than they were added with: somebody else had used it."""
     tracked: Mapping[str, Event] = field(default_factory=dict)
     """The ``tracked`` events by id, also those that no longer count."""
     undone: frozenset[str] = frozenset()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from .jobs import pending_jobs
@@ -37,4 +38,5 @@ def summarize(project: Project) -> dict[str, Any]:
         "videos": videos,
         "pending": len(pending_jobs(project)),
         "conflicts": len(state.conflicts),
+        "renumbered": [asdict(one) for one in state.renumbered],
     }

@@ -77,7 +77,8 @@ def track_project(
     Args:
         video, objects: only these.
         engine: tracker to use in place of the one in the project's settings.
-        progress: called after every frame; what it raises stops tracking.
+        progress: called after every frame, those kept from an earlier pass included; what it raises stops
+            tracking.
 
     Returns:
         The ``tracked`` events.
@@ -162,11 +163,16 @@ def run_job(
 
             def observe(frame: Frame, result: FrameResult) -> None:
                 observer(frame, result)
-                if job.first <= frame.index <= job.last:
-                    report(frame.index)
+                report_inside(frame.index)
+
+            def report_inside(frame: int) -> None:
+                if job.first <= frame <= job.last:
+                    report(frame)
 
             passes = TrackerPasses(tracker, source, observe)
-            return passes(start, end) if cache is None else cache.run(passes, observer, video, start, end)
+            if cache is None:
+                return passes(start, end)
+            return cache.run(passes, observer, video, start, end, report_inside)
 
         joined = track_interval(
             run,

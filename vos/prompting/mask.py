@@ -116,7 +116,10 @@ def _read_array(path: Path, values: MaskValues) -> tuple[Masks, str]:
     if array.ndim != 3 or not _is_binary(array):
         raise PromptError(f"{path} has shape {array.shape} and dtype {array.dtype}, but a mask is {allowed}")
     if len(array) > MAX_OBJECTS:
-        raise PromptError(f"{path} holds {len(array)} masks; at most {MAX_OBJECTS} objects can be followed")
+        raise PromptError(
+            f"{path} holds {len(array)} masks, but ids of array rows go up to {MAX_OBJECTS}; "
+            "give an (H, W) array of object ids, which may be higher"
+        )
     empty = [row + 1 for row, mask in enumerate(array) if not mask.any()]
     if empty:
         raise PromptError(f"mask {empty[0]} of {len(array)} in {path} is empty: no pixel is set")
@@ -167,10 +170,12 @@ def _parse_folder(folder: Path, frame: int, values: MaskValues) -> list[Target]:
     )
     if not paths:
         raise PromptError(f"the folder {folder} holds no mask images; one image per object is expected in it")
-    if len(paths) > MAX_OBJECTS:
+    unnumbered = sum(not path.stem.isdecimal() for path in paths)
+    if unnumbered and len(paths) > MAX_OBJECTS:
         raise PromptError(
-            f"the folder {folder} holds {len(paths)} images, but at most {MAX_OBJECTS} objects can be "
-            "followed; if these are masks of many frames, give the image of one frame"
+            f"the folder {folder} holds {len(paths)} images, but ids that are chosen for images go up to "
+            f"{MAX_OBJECTS}; if these are masks of many frames, give the image of one frame, "
+            "else name all of them by ids, 1.png, 2.png, ..."
         )
     ids = _ids_of_stems(paths, folder)
     paths = sorted(paths, key=ids.__getitem__)

@@ -11,10 +11,11 @@ a palette whose entry 0 is not black, greys with a soft edge          soft
 a palette whose entry 0 is not black, anything else                   refused
 colours, all of the DAVIS palette                                     index: the entries of these colours
 other colours                                                         refused
-one value besides 0, and that is white                                binary
+one value besides 0, and that is white (255, or 65535)                binary
 a white area whose rim has greys in between                           soft: above one half is the object
 ids with rims of other ids, as smoothing or dithering leaves them     refused
-anything else                                                         index: the values are ids, 255 is void
+255 beside ids above it                                               refused
+anything else                                                         index: 255 and 65535 are void
 ====================================================================  =====================================
 """
 
@@ -32,6 +33,8 @@ from ..errors import PromptError
 from ..results import VOID
 from .label_image import StoredMask
 
+WHITE_16 = 65535
+"""White in 16 bits; void beside ids, as 255 is."""
 NEAR = 0.15
 """Brightness up to this is black but for compression, and from 1 - ``NEAR`` on white."""
 RIM_SHARE = 0.6
@@ -46,7 +49,7 @@ class MaskValues(StrEnum):
     BINARY = "binary"
     """Whatever is not 0, or not black, is object 1."""
     INDEX = "index"
-    """The stored numbers are ids; 255 is void."""
+    """The stored numbers are ids; 255 and 65535 are void."""
     SOFT = "soft"
     """Whatever is brighter than one half is object 1."""
 
@@ -68,7 +71,7 @@ class MaskReading:
 
 
 def interpret(stored: StoredMask, path: Path, wanted: MaskValues = MaskValues.AUTO) -> MaskReading:
-    """The object ids of a mask image. Ids are not checked to be in 1..254.
+    """The object ids of a mask image. Ids are not checked to be in range.
 
     Raises:
         PromptError: where two readings are likely; the message names the flag for each.
@@ -102,15 +105,18 @@ def _choose(stored: StoredMask, path: Path) -> MaskValues:
     if stored.kind == "colours":
         return MaskValues.INDEX
     found = np.unique(stored.values)
-    ids = found[(found != 0) & (found != VOID)]
+    ids = found[~np.isin(found, (0, VOID, WHITE_16))]
+    white = VOID if stored.white == VOID else WHITE_16
     # White beside greys may be the object they are the rim of; beside a palette or low ids it is void.
-    void = stored.kind == "palette" or bool((ids <= NEAR * VOID).all())
-    values = np.where(stored.values == VOID, 0, stored.values) if void else stored.values
+    void = stored.kind == "palette" or bool((ids <= NEAR * white).all())
+    values = np.where(stored.values == white, 0, stored.values) if void else stored.values
     rims = _rims(values, between=True)
-    soft = stored.all_grey and _is_soft_white(stored) and bool(_rims(values, between=False))
+    soft = (
+        stored.all_grey and _is_soft_white(stored) and _has_grey(_rims(values, between=False), stored.white)
+    )
     if not stored.zero_is_background:
         return _choose_without_black_entry(stored, soft, path)
-    if len(found[found != 0]) == 1 and found[-1] == stored.white:
+    if found[found != 0].tolist() == [white]:
         return MaskValues.BINARY
     if soft:
         return MaskValues.SOFT
@@ -123,6 +129,11 @@ def _choose(stored: StoredMask, path: Path) -> MaskValues:
         raise PromptError(
             f"{path} has no background: its values are {', '.join(map(str, found[:5]))} and none is 0. "
             f"Save it with 0 for the background; or {FLAGS}"
+        )
+    if stored.white > VOID and (found == VOID).any():
+        raise PromptError(
+            f"{path} has the value {VOID} beside ids above it: {VOID} is void (no label) and no object's id. "
+            "Give that object another id; or --mask-values index reads it as void"
         )
     return MaskValues.INDEX
 
@@ -161,7 +172,12 @@ def _rims(values: NDArray[np.int64], between: bool) -> list[int]:
     counts = np.bincount(values.ravel())
     shares = np.bincount(values.ravel(), weights=along.ravel()) / np.maximum(counts, 1)
     found = np.flatnonzero((counts > 0) & (shares >= RIM_SHARE)).tolist()
-    return [value for value in found if value not in (0, VOID) and value not in with_block]
+    return [value for value in found if value not in (0, VOID, WHITE_16) and value not in with_block]
+
+
+def _has_grey(rims: list[int], white: int) -> bool:
+    """Whether there are rims. In 16 bits, where ids are far apart, one must be between black and white."""
+    return any(white == VOID or NEAR * white < rim < (1 - NEAR) * white for rim in rims)
 
 
 def _is_soft_white(stored: StoredMask) -> bool:
@@ -182,9 +198,9 @@ def _above_half(stored: StoredMask) -> str:
 
 
 def _without_void(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Ids with 255 as background, or as object 1 if there is nothing else: then it means white."""
+    """Ids with 255 and 65535 as background, or as object 1 if there is nothing else: then it means white."""
     found = np.unique(values)
     rest = found[found != 0]
-    if len(rest) == 1 and rest[0] in (VOID, 65535):
+    if len(rest) == 1 and rest[0] in (VOID, WHITE_16):
         return (values != 0).astype(np.int64)
-    return np.where(values == VOID, 0, values)
+    return np.where(np.isin(values, (VOID, WHITE_16)), 0, values)

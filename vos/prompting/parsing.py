@@ -10,7 +10,9 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy as np
 
 from ..errors import PromptError
 from ..frame import UPRIGHT, Frame, VideoInfo
@@ -22,7 +24,7 @@ from .checks import check_targets, refuse_only_negative
 from .decoding import decode_prompts, needs_backbone
 from .mask_values import MaskValues
 from .merge import merge_targets
-from .registry import TARGET_SOURCES
+from .registry import TARGET_SOURCES, TargetSource
 
 __all__ = [
     "check_targets",
@@ -31,6 +33,9 @@ __all__ = [
     "merge_targets",
     "needs_backbone",
 ]
+
+Given = str | os.PathLike[str] | Sequence[str | os.PathLike[str] | Sequence[Any]]
+"""Prompts of one kind; one alone need not be in a list."""
 
 logger = logging.getLogger(__name__)
 
@@ -46,15 +51,15 @@ class PromptedVideo(Protocol):
 
 def load_prompts(
     *,
-    masks: Sequence[str | os.PathLike[str]] = (),
-    points: Sequence[str] = (),
-    boxes: Sequence[str] = (),
-    prompt_files: Sequence[str | os.PathLike[str]] = (),
+    masks: Given = (),
+    points: Given = (),
+    boxes: Given = (),
+    prompt_files: Given = (),
     frame: int | None = None,
     video: PromptedVideo | None = None,
     mask_values: MaskValues | str = MaskValues.AUTO,
     turn_masks: bool = False,
-    **others: Sequence[str | os.PathLike[str]],
+    **others: Given,
 ) -> list[Target]:
     """The targets that flags and files give; all prompts for one object in one frame are one target.
 
@@ -62,8 +67,8 @@ def load_prompts(
 
     Args:
         masks: index or 0/255 images, ``.npy`` files, folders with an image per object.
-        points: ``ID:x,y``, ``ID:x,y,+`` or ``ID:x,y,-``.
-        boxes: ``ID:x0,y0,x1,y1`` with inclusive pixel indices.
+        points: ``"ID:x,y"``, ``"ID:x,y,+"`` or ``"ID:x,y,-"``, or the same as a tuple: ``(1, 320, 180)``.
+        boxes: ``"ID:x0,y0,x1,y1"`` with inclusive pixel indices, or ``(ID, x0, y0, x1, y1)``.
         prompt_files: JSON files as described in docs/prompts.md.
         frame: index of the frame that all of these are for unless they say otherwise. None is the first
             frame of ``video``, or 0 without one.
@@ -79,7 +84,7 @@ def load_prompts(
     sources = {source.parameter: source for source in TARGET_SOURCES.values()}
     if unknown := sorted(set(named) - set(sources)):
         raise TypeError(f"load_prompts() got an unexpected keyword argument {unknown[0]!r}")
-    given = [(sources[name], os.fspath(value)) for name, values in named.items() for value in values]
+    given = [(sources[name], value) for name, values in named.items() for value in _each(values)]
     if not given:
         raise PromptError(
             "no object to track: give a mask (-m first.png), a point (--point 1:x,y), "
@@ -91,9 +96,8 @@ def load_prompts(
     if frame < 0:
         raise PromptError(f"frame {frame} is negative; frames are counted from 0")
     targets: list[Target] = []
-    for source, text in given:
-        options = {"values": values} if source.has_masks else {}
-        targets += load(source.parser)(text, frame, **options)
+    for source, value in given:
+        targets += _targets_of(value, source, frame, {"values": values} if source.has_masks else {})
     targets = merge_targets(targets)
     if video is not None:
         if turn_masks:
@@ -107,6 +111,40 @@ def load_prompts(
             )
     refuse_only_negative(targets)
     return targets
+
+
+def _each(values: Given) -> Sequence[Any]:
+    """What was given, one text or path alone as a list."""
+    return [values] if isinstance(values, str | os.PathLike) else values
+
+
+def _targets_of(value: Any, source: TargetSource, frame: int, options: dict[str, Any]) -> list[Target]:
+    """The targets of one thing given: text or a path as a flag has it, or an object id and its numbers.
+
+    Raises:
+        PromptError: for anything else, or if it is malformed.
+    """
+    parse = load(source.parser)
+    if isinstance(value, str | os.PathLike):
+        found: list[Target] = parse(os.fspath(value), frame, **options)
+        return found
+    if source.is_path:
+        raise PromptError(
+            f"{source.parameter} holds {value!r:.60}, which is no path; of masks in memory "
+            "vos.mask_targets makes targets"
+        )
+    form = f"text such as {source.metavar}, or the same numbers as a tuple, the object id first"
+    numbers = value.tolist() if isinstance(value, np.ndarray) else value
+    if not isinstance(numbers, tuple | list) or len(numbers) < 2:
+        raise PromptError(f"{source.parameter} holds {value!r:.60}; give {form}")
+    object_id, *rest = (v.item() if isinstance(v, np.generic) else v for v in numbers)
+    if isinstance(object_id, float) and object_id.is_integer():
+        object_id = int(object_id)
+    try:
+        found = parse(f"{object_id}:{','.join(map(str, rest))}", frame, **options)
+    except PromptError as error:
+        raise PromptError(f"{source.parameter} holds {value!r:.60}; give {form}: {error}") from None
+    return found
 
 
 def _mask_values(text: str) -> MaskValues:

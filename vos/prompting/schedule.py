@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import PromptError
 from ..frame import Frame
-from ..prompts import Target
+from ..prompts import Target, check_targets_given
 from ..results import FrameResult
 from .checks import refuse_only_negative
 from .merge import merge_targets
@@ -87,17 +87,16 @@ class UserPrompts(PromptSchedule):
         backward: cover the frames before an object's first prompt, too.
 
     Raises:
-        PromptError: without targets, or where all that is said of a new object is where it is not.
+        PromptError: without targets, or where all that is said of a new object is where it is
+            not; for anything else than targets.
     """
 
     def __init__(self, targets: Sequence[Target], *, backward: bool = True) -> None:
-        if not targets:
-            raise PromptError("no object to track: give a mask, a point, a box or a prompt file")
-        refuse_only_negative(merge_targets(targets))
-        self._targets = tuple(targets)
+        self._targets = tuple(check_targets_given(targets))
+        refuse_only_negative(merge_targets(self._targets))
         self._backward = backward
         self.first_given = {}
-        for target in sorted(targets, key=lambda target: target.frame_index):
+        for target in sorted(self._targets, key=lambda target: target.frame_index):
             self.first_given.setdefault(target.object_id, target.frame_index)
         self.names = {target.object_id: target.name for target in self._targets if target.name}
 

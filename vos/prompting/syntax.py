@@ -6,8 +6,10 @@ import numpy as np
 
 from ..documents import shown
 from ..errors import PromptError
-from ..results import MAX_OBJECTS
+from ..results import MAX_OBJECT_ID, VOID
 
+IDS = f"ids are 1 to {MAX_OBJECT_ID} without {VOID}"
+"""For messages."""
 _LARGEST = float(np.finfo(np.float32).max)
 """What is larger would be infinite in a prompt."""
 
@@ -18,7 +20,7 @@ def split_flag(text: str, form: str) -> tuple[int, list[str]]:
     ``form`` is what the flag should look like, for messages.
 
     Raises:
-        PromptError: without a colon, or with an id that is not in 1..254.
+        PromptError: without a colon, or with an id that is not in 1..65534, or is 255.
     """
     head, colon, rest = text.partition(":")
     if not colon:
@@ -30,21 +32,17 @@ def object_id(value: object, where: str) -> int:
     """``value`` (an int, or its digits) as an object id.
 
     Raises:
-        PromptError: unless it is a whole number in 1..254.
+        PromptError: unless it is a whole number in 1..65534 other than 255.
     """
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise PromptError(
-            f"object id {shown(value)} {where} is not a whole number; ids are 1 to {MAX_OBJECTS}"
-        )
+        raise PromptError(f"object id {shown(value)} {where} is not a whole number; {IDS}")
     try:
         number = int(value)
     except ValueError:
-        raise PromptError(
-            f"object id {shown(value)} {where} is not a whole number; ids are 1 to {MAX_OBJECTS}"
-        ) from None
-    if not 1 <= number <= MAX_OBJECTS:
-        reason = {0: "0 is the background", 255: "255 is void (no label)"}.get(number, "out of range")
-        raise PromptError(f"object id {shown(number)} {where}: {reason}; ids are 1 to {MAX_OBJECTS}")
+        raise PromptError(f"object id {shown(value)} {where} is not a whole number; {IDS}") from None
+    if not 1 <= number <= MAX_OBJECT_ID or number == VOID:
+        reason = {0: "0 is the background", VOID: f"{VOID} is void (no label)"}.get(number, "out of range")
+        raise PromptError(f"object id {shown(number)} {where}: {reason}; {IDS}")
     return number
 
 

@@ -70,6 +70,7 @@ class FrameRun(Run):
         folder: RunFolder,
         identity: dict[str, Any],
         watch: InputWatch,
+        calibrated: Sequence[str],
         progress: Callable[[Progress], None] | None,
     ) -> None:
         super().__init__(
@@ -87,6 +88,7 @@ class FrameRun(Run):
         self.tracker = tracker
         self.settings = settings
         self.identity = identity
+        self.calibrated = list(calibrated)
         self.outputs: Outputs
         needs_backward = prompting.last_start() > wanted.start
         self.state = _State(stage="backward" if needs_backward else "forward", seconds=self.seconds)
@@ -329,7 +331,12 @@ class FrameRun(Run):
         for note in notes:
             logger.warning(note)
         state.seconds["total"] += time.perf_counter() - self.since
-        record.header = {"program": PROGRAM, **self.identity, "versions": versions()}
+        record.header = {
+            "program": PROGRAM,
+            **self.identity,
+            "calibrated": self.calibrated,
+            "versions": versions(),
+        }
         record.footer = {
             "counts": {"frames": self._frames_done(), "objects": state.objects},
             "names": {str(object_id): name for object_id, name in sorted(self.prompting.names.items())},

@@ -13,7 +13,7 @@ from ..detectors.registry import build_detector
 from ..frame import Frame
 from ..ops.overlap import paint, paint_by
 from ..prompting.decoding import decode_prompts
-from ..prompts import Prompt, Target
+from ..prompts import Prompt, Target, check_targets_given
 from ..results import FrameResult, Source
 
 if TYPE_CHECKING:
@@ -42,12 +42,12 @@ def segment_image(
     """
     model = build_backbone(backbone, **options) if isinstance(backbone, str) else backbone
     frame = Frame(0, image, "00000")
-    return _result(decode_prompts(frame, prompts, model))
+    return _result(decode_prompts(frame, check_targets_given(prompts), model))
 
 
 def detect(
     image: Image,
-    names: Sequence[str],
+    names: str | Sequence[str],
     *,
     detector: str | Detector = "blip",
     backbone: str | Backbone = "classical",
@@ -57,7 +57,7 @@ def detect(
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        names: class names, such as ``["dog", "red car"]``.
+        names: class names, such as ``["dog", "red car"]``, or one.
         detector: a name in :data:`vos.detectors.registry.DETECTORS`, or a detector.
         backbone: makes the masks; see :func:`segment_image`.
         **options: of the detector: ``weights``, ``tuned``, ``min_score``, ``device``.
@@ -68,6 +68,7 @@ def detect(
     """
     from ..prompting.class_names import class_instances, label_instances
 
+    names = [names] if isinstance(names, str) else names
     detector = build_detector(detector, **options) if isinstance(detector, str) else detector
     model = build_backbone(backbone) if isinstance(backbone, str) else backbone
     frame = Frame(0, image, "00000")

@@ -12,8 +12,10 @@ from ..detectors.registry import build_detector
 from ..errors import ModelError
 from ..prompting.class_names import ClassNames
 from ..prompting.class_schedule import ClassPrompts, reference_hint
+from ..results import Source
+from ..trackers.base import ALL_PROMPTS
 from ..trackers.recommend import recommend
-from ..trackers.registry import build_tracker, check_tracker
+from ..trackers.registry import TRACKERS, build_tracker, check_tracker, split_model
 from .auto import AUTO
 from .settings import TrackSettings
 
@@ -62,6 +64,25 @@ def backbone_of(tracker: Tracker) -> Backbone:
     from ..backbones.feature_cache import FeatureCache
 
     return FeatureCache(build_backbone("interactive"))
+
+
+def calibrated_sources(settings: TrackSettings, tracker: Tracker, backbone: Backbone | None) -> list[str]:
+    """Sources (:class:`~vos.results.Source`) of masks whose confidence was fitted to J, for ``run.json``.
+
+    Args:
+        settings: of the run, ``model`` chosen. Its models belong to the packaged weights, and to frames that
+            the tracker has seen: not to those filled between key frames.
+        tracker: as it is without a backbone that decodes prompts for it.
+        backbone: decodes points and boxes, in place of the tracker's own.
+    """
+    packaged = settings.checkpoint is None
+    name, _ = split_model(settings.model, settings.backbone)
+    tracks = packaged and TRACKERS[name].calibrated and (settings.key_every or 1) == 1
+    backbone = backbone or tracker.info.backbone
+    # Without one the interactive backbone decodes, for which models were fitted.
+    fitted = backbone is None or (packaged and getattr(backbone, "quality_models", None) is not None)
+    decodes = tracker.info.accepts != ALL_PROMPTS and fitted
+    return [source.value for source, fits in ((Source.TRACKED, tracks), (Source.DECODED, decodes)) if fits]
 
 
 def matching_backbone_of(tracker: Tracker) -> Backbone:

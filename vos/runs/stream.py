@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import PromptError
+from ..errors import MediaError, PromptError
 from ..frame import Frame
 from ..prompting.schedule import UserPrompts
 from ..prompts import Target
@@ -106,7 +106,7 @@ def track(
     Raises:
         PromptError: without prompts, for prompts that do not fit their frame, or once the video has ended
             before the frame of a prompt.
-        MediaError: if the video cannot be read.
+        MediaError: if the video cannot be read, or has no frame.
         ModelError, SettingsError: as of :func:`load_tracker`.
     """
     schedule = UserPrompts(prompts)
@@ -125,6 +125,8 @@ def _track(frames: Iterable[Frame], schedule: UserPrompts, tracker: Tracker) -> 
     for frame, result in propagate(frames, tracker, schedule.forward):
         last = frame.index
         yield result
+    if last < 0:
+        raise MediaError("there are no frames to track in: what was given as the video is empty")
     missed = schedule.warnings(last)
     if missed:
         raise PromptError(missed[0])

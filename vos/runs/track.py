@@ -26,6 +26,7 @@ from .models import (
     backbone_of,
     build_detector_of,
     build_tracker_of,
+    calibrated_sources,
     matching_backbone_of,
     reference_prompts,
 )
@@ -99,6 +100,7 @@ def track_video(
     _check_frame_names(video)
     prompting.check(wanted)
     engine = tracker or build_tracker_of(settings)
+    calibrated = [] if tracker else calibrated_sources(settings, engine, backbone)
     if engine.info.accepts != ALL_PROMPTS:
         engine = PromptDecodingTracker(engine, make_backbone)
     _refuse_delay(engine.info.delay, prompting, settings)
@@ -112,7 +114,9 @@ def track_video(
             logger.info("the run in %s was finished already", layout.folder)
             summary = TrackSummary.of_record(layout, folder.finished)
         else:
-            run = FrameRun(video, wanted, prompting, engine, settings, folder, identity, watch, progress)
+            run = FrameRun(
+                video, wanted, prompting, engine, settings, folder, identity, watch, calibrated, progress
+            )
             summary = run.go()
     if losses:
         raise PartialResultError(

@@ -12,6 +12,7 @@ from ..formats.frame_images import Images
 from ..formats.registry import find_format, writers
 from ..formats.transfer import needs_frames
 from ..projects import Draft
+from ..projects.digests import digests_of
 from ..projects.exporting import project_annotations
 from .jobs import BackgroundJob
 from .workspace import Workspace
@@ -57,7 +58,8 @@ def export(workspace: Workspace, job: BackgroundJob) -> dict[str, Any]:
         )
     workspace.exports[key] = path
     if not project.read_only:
-        project.append([Draft("export", {"what": ", ".join(formats), "to": path.name})])
+        record = {"what": ", ".join(formats), "to": path.name, "digests": digests_of(path)}
+        project.append([Draft("export", record)])
     return {
         "export": key,
         "name": path.name,

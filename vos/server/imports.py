@@ -1,68 +1,75 @@
-"""The job that makes anchors of masks that were made elsewhere."""
+"""The job that brings in masks that were made elsewhere."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from ..errors import InputError
+from ..formats.reading import Annotations
+from ..formats.records import FrameRecord, ObjectMask
 from ..names import plain_name
-from ..projects import Draft, Project, ProjectVideo
-from ..projects.importing import match_ids
+from ..ops.rle import pack_mask
+from ..projects import Project, ProjectVideo
+from ..projects.importing import import_annotations
 from .jobs import BackgroundJob
 from .sandbox import in_sandbox
 from .workspace import Workspace
 
 
 def import_upload(workspace: Workspace, job: BackgroundJob) -> dict[str, Any]:
-    """Read an uploaded file and make its masks anchors: all or none."""
+    """Read an uploaded file and bring in its masks, see :func:`vos.projects.importing.import_annotations`."""
     project, request = workspace.project, job.request
     video = project.video(request.get("video"))
     upload = workspace.uploads.get(request["upload"])
     if upload is None:
         raise InputError(f"there is no upload {request['upload']!r}; upload the file again")
     job.report(0, 1, f"reading {upload.name}", video.key)
-    output = workspace.scratch / secrets.token_hex(8)
-    summary = in_sandbox(_request(project, video, upload, request.get("format"), output))
-    ids = match_ids(project, summary["objects"], request.get("ids"))
-    names, categories = summary["names"], summary["categories"]
-    drafts = [
-        Draft(
-            "object",
-            {
-                "object": own,
-                "name": plain_name(names.get(str(theirs), "")),
-                "category": plain_name(categories.get(str(theirs), "")),
-            },
-        )
-        for theirs, own in ids.items()
-        if own not in project.state.objects
-    ]
-    is_dense = len(summary["frames"]) == video.frames
-    masks = 0
-    for row, entry in enumerate(summary["frames"]):
-        job.report(row, len(summary["frames"]), f"importing {upload.name}", video.key, entry["index"])
-        labels = _labels(output / "import" / "masks" / f"{entry['name']}.png")
-        for theirs, own in ids.items():
-            mask = labels == theirs
-            if not mask.any() and not is_dense:
-                continue
-            masks += 1
-            digest = project.put_mask(video.key, mask) if mask.any() else None
-            payload = {"video": video.key, "frame": entry["index"], "object": own, "mask": digest}
-            drafts.append(Draft("anchor", {**payload, "origin": "imported"}))
-    if not masks:
-        raise InputError(
-            f"{upload.name} holds no masks{': ' + summary['notes'][0] if summary['notes'] else ''}"
-        )
-    drafts.append(Draft("import", {"what": "masks", "from": upload.name}))
-    events = project.append(drafts)
-    return {"events": len(events), "masks": masks, "objects": sorted(ids.values()), "notes": summary["notes"]}
+    path = workspace.scratch / secrets.token_hex(8)
+    summary = in_sandbox(_request(project, video, upload, request.get("format"), path))
+    if not summary["objects"]:
+        reason = f": {summary['notes'][0]}" if summary["notes"] else ""
+        raise InputError(f"{upload.name} holds no masks{reason}")
+
+    def records() -> Iterator[FrameRecord]:
+        for row, record in enumerate(_records(path, video, summary)):
+            job.report(row, summary["frames"], f"importing {upload.name}", video.key, record.index)
+            yield record
+
+    names, categories = (
+        {int(k): plain_name(name) for k, name in summary[what].items()} for what in ("names", "categories")
+    )
+    annotations = Annotations(records, names=names, categories=categories)
+    found = import_annotations(project, video.key, annotations, ids=request.get("ids"), source=upload.name)
+    return {
+        "events": len(found.events),
+        "given": found.given,
+        "tracked": found.tracked,
+        "objects": list(found.objects),
+        "notes": summary["notes"],
+    }
+
+
+def _records(path: Path, video: ProjectVideo, summary: dict[str, Any]) -> Iterator[FrameRecord]:
+    """What :func:`vos.server.sandbox.read_annotations` wrote.
+
+    Where the file has all frames of the video, an object that it does not name in one of them is absent
+    there, unless the file says how its masks came about: then it is not known.
+    """
+    is_dense = summary["frames"] == video.frames
+    everywhere = set(summary["objects"]) - set(summary["sourced"]) if is_dense else set()
+    nothing = pack_mask(np.zeros(video.size, bool))
+    with path.open(encoding="ascii") as file:
+        for line in file:
+            record = FrameRecord.from_json(line)
+            absent = everywhere - {found.object_id for found in record.objects}
+            objects = [*record.objects, *(ObjectMask(object_id, nothing) for object_id in absent)]
+            yield replace(record, objects=tuple(sorted(objects, key=lambda found: found.object_id)))
 
 
 def _request(
@@ -79,8 +86,3 @@ def _request(
         "stems": [path.stem for path in images] if images else [f"{i:05d}" for i in range(video.frames)],
         "files": [path.name for path in images] if images else None,
     }
-
-
-def _labels(path: Path) -> NDArray[Any]:
-    with Image.open(path) as image:
-        return np.asarray(image)

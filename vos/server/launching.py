@@ -20,11 +20,14 @@ from ..projects import Project
 from ..projects.project_file import NAME
 from ..video import open_video
 from .app import create_app
+from .connections import TimedProtocol
 from .security import LOOPBACK, Gate
 from .workspace import SUFFIX, Options, Workspace
 
 CONNECTIONS = 200
 """At the same time."""
+ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Hosts that stand for all addresses -> the one that is printed."""
 GRACE = 3
 """Seconds that requests have to end when the server stops."""
 
@@ -63,13 +66,24 @@ class Place:
     @property
     def names(self) -> tuple[str, ...]:
         """By which browsers may address the server."""
-        if self.is_loopback:
-            return LOOPBACK
-        found = {self.host.lower()}
-        if self.host in ("0.0.0.0", "::"):
+        found = {self.shown.lower()}
+        if self.host in ANY:
             found = {socket.gethostname().lower()}
             found.update(str(info[4][0]) for info in socket.getaddrinfo(socket.gethostname(), None))
-        return (*LOOPBACK, *sorted(f"[{name}]" if ":" in name else name for name in found))
+        names = {f"[{name}]" if ":" in name else name for name in found}
+        return (*LOOPBACK, *sorted(names - set(LOOPBACK)))
+
+    @property
+    def shown(self) -> str:
+        """The host of the address that is printed, as browsers write it."""
+        if self.host in ANY:
+            return ANY[self.host]
+        if self.host == "localhost":
+            return "127.0.0.1"
+        try:
+            return str(ipaddress.ip_address(self.host))
+        except ValueError:
+            return self.host
 
 
 def open_project(paths: Sequence[str], annotator: str | None = None, *, read_only: bool = False) -> Project:
@@ -82,6 +96,7 @@ def open_project(paths: Sequence[str], annotator: str | None = None, *, read_onl
     Raises:
         MediaError: if a video cannot be read.
         InputError: if a project cannot be opened.
+        OutputError: if a project cannot be made beside the video.
     """
     first, more = Path(paths[0]), list(paths[1:])
     folder = first
@@ -93,7 +108,13 @@ def open_project(paths: Sequence[str], annotator: str | None = None, *, read_onl
     if read_only or (folder / NAME).is_file():
         project = Project.open(folder, annotator=annotator, read_only=read_only)
     else:
-        project = Project.create(folder, annotator=annotator)
+        try:
+            project = Project.create(folder, annotator=annotator)
+        except OutputError as error:
+            raise OutputError(
+                f"{error}. To make the project elsewhere: vos project new {paths[0]} -o FOLDER; "
+                "vos annotate FOLDER"
+            ) from error
     try:
         for source in more:
             if not _holds(project, source):
@@ -154,11 +175,11 @@ def serve(
     workspace = Workspace(project, options)
     port = listener.getsockname()[1]
     gate = Gate(port, place.names)
-    shown = "127.0.0.1" if place.is_loopback or place.host in ("0.0.0.0", "::") else place.host
-    address = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/#token={gate.token}"
+    shown = f"[{place.shown}]" if ":" in place.shown else place.shown
+    address = f"http://{shown}:{port}/#token={gate.token}"
     config = uvicorn.Config(
         create_app(workspace, gate, lambda: server.stop()),
-        http="h11",
+        http=TimedProtocol,
         ws="none",
         lifespan="on",
         log_level="warning",

@@ -14,6 +14,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,18 +82,45 @@ def unpack(archive: Path, folder: Path) -> Path:
 
 
 def read_annotations(request: dict[str, Any]) -> dict[str, Any]:
-    """Annotations of any format as index PNGs: what ``import.json`` holds."""
-    from ..formats.importing import import_masks, match_to_video
+    """Annotations of any format, written to the file ``output``: one
+    :class:`~vos.formats.records.FrameRecord` a line, whose masks are known to be as large as the frames."""
+    from ..formats.importing import match_to_video
+    from ..formats.records import FrameRecord, ObjectMask
     from ..formats.transfer import read
+    from ..ops.rle import pack_mask
 
     output = Path(request["output"])
-    unpacked = output / "unpacked"
-    unpacked.mkdir(parents=True)
+    unpacked = output.with_suffix(".unpacked")
+    unpacked.mkdir()
     size = (request["size"][0], request["size"][1])
     source = unpack(Path(request["upload"]), unpacked)
     found = read(source, request["format"], size=size)
     matched = match_to_video(found, request["stems"], size, file_names=request["files"])
-    return import_masks(matched, output / "import")
+
+    def packed(record: FrameRecord) -> FrameRecord:
+        masks = [
+            ObjectMask(o.object_id, pack_mask(record.mask(o)), o.confidence, o.source) for o in record.objects
+        ]
+        return replace(record, objects=tuple(masks))
+
+    frames = 0
+    ids: set[int] = set()
+    sourced: set[int] = set()
+    with output.open("w", encoding="ascii") as file:
+        for record in matched.records():
+            with matched.guard():
+                file.write(packed(record).as_json() + "\n")
+            frames += 1
+            ids.update(o.object_id for o in record.objects)
+            sourced.update(o.object_id for o in record.objects if o.source is not None)
+    return {
+        "frames": frames,
+        "objects": sorted(ids),
+        "sourced": sorted(sourced),
+        "names": {str(k): name for k, name in matched.names.items()},
+        "categories": {str(k): name for k, name in matched.categories.items()},
+        "notes": matched.notes,
+    }
 
 
 def read_video(request: dict[str, Any]) -> dict[str, Any]:

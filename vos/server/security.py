@@ -11,7 +11,6 @@ from __future__ import annotations
 import hmac
 import secrets
 from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -38,6 +37,9 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+HTTP_PORT = 80
+LONGEST_PATH = 1000
+"""In characters; none of ours is nearly as long."""
 SAFE_METHODS = ("GET", "HEAD")
 API = "/api"
 LOGIN = "/api/session"
@@ -63,7 +65,8 @@ class Gate:
     @property
     def netlocs(self) -> tuple[str, ...]:
         """The values of ``Host`` that are allowed."""
-        return tuple(f"{host}:{self.port}" for host in self.hosts)
+        bare = self.hosts if self.port == HTTP_PORT else ()  # browsers leave that port out
+        return (*bare, *(f"{host}:{self.port}" for host in self.hosts))
 
     def is_token(self, text: str) -> bool:
         """Whether this is the token, in constant time."""
@@ -75,11 +78,11 @@ class Gate:
 
     def has_cookie(self, header: str) -> bool:
         """Whether a ``Cookie`` header holds the cookie, in constant time."""
-        try:
-            found = SimpleCookie(header).get(self.cookie_name)
-        except CookieError:
-            return False
-        return found is not None and hmac.compare_digest(found.value.encode(), self.cookie.encode())
+        # By hand: other servers of this machine send cookies of any form along, and parsers end at the first
+        # that is malformed.
+        pairs = (part.strip().partition("=") for part in header.split(";"))
+        values = [value for name, _, value in pairs if name == self.cookie_name]
+        return any(hmac.compare_digest(value.encode(), self.cookie.encode()) for value in values)
 
 
 class GateMiddleware:
@@ -118,6 +121,8 @@ class GateMiddleware:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or hosts[0].lower() not in self.gate.netlocs:
             return 400, "host", "wrong Host: use the address that vos annotate printed"
+        if len(scope["path"]) > LONGEST_PATH:
+            return 404, "unknown", "there is nothing at this address"
         if scope["method"] not in SAFE_METHODS:
             if headers.get("origin", "") != f"http://{hosts[0].lower()}":
                 return 403, "origin", "requests come from the page of this server only"

@@ -41,6 +41,8 @@ class TrackerEntry:
     """One line for people."""
     weights: str = "download"
     """``none``, ``included`` in the package, ``download``, or ``backbone``: those of its backbone."""
+    calibrated: bool = False
+    """Whether the confidence of tracked masks was fitted to J; ``docs/confidence.md`` says how well."""
     tunable: bool = False
     """Whether ``tune`` is one of its settings."""
     memory: bool = False
@@ -89,6 +91,7 @@ TRACKERS: dict[str, TrackerEntry] = {
         "vos.trackers.classical.tracker:settings_of",
         "optical flow and an online appearance model",
         "none",
+        calibrated=True,
         cost=(9.0, 1.3),
     ),
     "nano": TrackerEntry(
@@ -96,6 +99,7 @@ TRACKERS: dict[str, TrackerEntry] = {
         "vos.trackers.nano.tracker:settings_of",
         "classical, refined by a compact network",
         "included",
+        calibrated=True,
         tunable=True,
         cost=(12.0, 4.7),
     ),

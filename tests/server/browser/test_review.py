@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
 from playwright.sync_api import expect
+
+from vos.server.jobs import BackgroundJob
+from vos.server.workspace import Workspace
 
 from .annotator import Annotator
 from .conftest import CLIP, DOUBTFUL, FRAMES, Server
@@ -132,3 +138,28 @@ def test_playing_stops_at_the_end(annotator: Annotator) -> None:
     annotator.wait_until_shown(FRAMES - 1)
     expect(annotator.page.locator("#play")).to_have_attribute("aria-label", "Play")
     assert annotator.barcode() == FRAMES - 1
+
+
+def test_cancel_ends_the_job_that_is_shown(annotator: Annotator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no other one that runs beside it."""
+
+    def endless(workspace: Workspace, job: BackgroundJob) -> None:
+        while True:
+            job.report(1, 2, "at work")
+            time.sleep(0.01)
+
+    monkeypatch.setattr("vos.server.track.track", endless)
+    monkeypatch.setattr("vos.server.exports.export", endless)
+    page = annotator.page
+    start = """(body) => fetch("/api/jobs", {
+      method: "POST", body: JSON.stringify(body),
+      headers: { "X-Vos": "1", "Content-Type": "application/json" },
+    }).then((answer) => answer.status)"""
+    assert page.evaluate(start, {"kind": "track"}) == 202
+    assert page.evaluate(start, {"kind": "export", "formats": ["davis"]}) == 202
+    page.wait_for_selector("#job-text:has-text('Export: at work (and 1 other job)')")
+    page.click("#job-cancel")
+    annotator.wait_for("Export was cancelled")
+    page.wait_for_selector("#job-text:text-is('Tracking: at work')")
+    page.click("#job-cancel")
+    annotator.wait_for("Tracking was cancelled")

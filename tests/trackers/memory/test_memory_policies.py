@@ -210,7 +210,7 @@ def test_long_attends_good_frames_and_weighs_them_by_their_score() -> None:
     assert LongPolicy().select(bank([]), 1, 1).frames[0].weight == 1.0, "nothing to compare with"
 
 
-def test_hypotheses_compete_by_log_score_where_the_network_is_sure() -> None:
+def test_hypotheses_compete_by_log_score_where_the_network_is_certain() -> None:
     """The three with the highest sum of log qualities, even if all have one parent."""
     found = survivors([-0.1, -2.0], [3.0, 0.5], [[0.9, 0.8, 0.7], [0.95, 0.2, 0.1]], 3)
     assert [(parent, row) for parent, row, _ in found] == [(0, 0), (0, 1), (0, 2)]

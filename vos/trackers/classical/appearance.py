@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -99,8 +99,8 @@ class Examples:
 
     inputs: NDArray[np.float16]
     """(N, C) normalised descriptors; half precision, since noise is added anyway."""
-    classes: NDArray[np.uint8]
-    """(N,) 0 for background, else the object's position in ``ids`` from 1."""
+    classes: NDArray[np.unsignedinteger[Any]]
+    """(N,) 0 for background, else the object's position in ``ids`` from 1; 16 bits beyond 255 objects."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +138,7 @@ def fit(references: Sequence[ReferenceFrame], ids: Sequence[int], settings: Appe
     count = settings.batch * min(len(ids), CROWD)
     _, weights = learn(start, _batches(inputs, classes, count, settings), settings.decay, average_from)
     keep = np.random.default_rng((settings.seed, len(references))).permutation(len(inputs))[: settings.replay]
-    examples = Examples(inputs[keep].astype(np.float16), classes[keep].astype(np.uint8))
+    examples = Examples(inputs[keep].astype(np.float16), classes[keep].astype(np.min_scalar_type(len(ids))))
     return Appearance(tuple(ids), mean, spread, weights, examples)
 
 

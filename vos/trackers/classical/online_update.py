@@ -99,7 +99,7 @@ def update_online(
     if positions.size == 0:
         return OnlineModel(online.learner, online.recent, updates)
     inputs = model.normalised(descriptors.at(positions))
-    newest = Examples(inputs.astype(np.float16), classes.astype(np.uint8))
+    newest = Examples(inputs.astype(np.float16), classes.astype(np.min_scalar_type(len(model.ids))))
     recent = (*online.recent, newest)[-settings.frames :]
     learner, _ = learn(online.learner, _batches(model.examples, recent, rng, settings), settings.weight_decay)
     return OnlineModel(learner, recent, updates)

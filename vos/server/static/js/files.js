@@ -46,7 +46,8 @@ export function fileActions(app) {
     const formats = (await api.getFormats()).filter(({ reads }) => reads);
     const values = await ask({
       title: "Import masks",
-      text: "The masks of a file, or of a zip of a folder, become corrections of this video.",
+      text: "The masks of a file, or of a zip of a folder. What a person made becomes a correction of this video; what " +
+        "vos track made, in the zip of its run, is to be reviewed.",
       fields: [
         { name: "file", label: "File", type: "file" },
         {

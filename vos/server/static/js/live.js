@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { ask } from "./dialogs.js";
+import { count } from "./dom.js";
 import { readStrip } from "./strip.js";
 
 const RETRY = 1500; // ms
@@ -171,10 +172,7 @@ export function createLive(app) {
     }
   }
 
-  async function cancelJob() {
-    const job = [...state.jobs.values()].find(({ state: now }) => now === "running" || now === "waiting");
-    if (job) await api.cancelJob(job.id).catch((error) => announce(error.message));
-  }
+  const cancelJob = (id) => api.cancelJob(id).catch((error) => announce(error.message));
 
   /** Messages, answers to requests and the project tell of a job, in any order: an end is told once, and
    * nothing that comes after it takes it back. */
@@ -191,6 +189,10 @@ export function createLive(app) {
     const what = JOBS[job.kind];
     if (job.state === "failed") return announce(`${what} failed: ${job.error?.message ?? job.error}`);
     if (job.state === "cancelled") return announce(`${what} was cancelled; what is done stays.`);
+    if (job.kind === "import") {
+      const { given, tracked } = job.result;
+      return announce(`${what} is done: ${count(given, "correction")}, ${count(tracked, "mask")} to review.`);
+    }
     if (job.kind !== "export") return announce(`${what} is done.`);
     const { export: id, name, size, formats } = job.result;
     store.set({ download: { url: api.exportUrl(id), name }, exported: true });

@@ -78,7 +78,9 @@ export function objectActions(app) {
     const from = state.object;
     const values = await askOther(
       `Merge ${titleOf(state, from)}`,
-      "All its masks go to the other object, in all videos, and it is removed.",
+      "Its masks go to the other object, in all videos, and it is removed. Rejected masks are left out. Locked " +
+        "frames of the other object stay as they are, unless this one's are locked, too. Where both have a " +
+        "tracked mask, the two are joined, to be reviewed.",
       "Merge",
       false,
     );

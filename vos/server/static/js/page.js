@@ -10,10 +10,11 @@ import { JOBS } from "./live.js";
  * @param {() => import("./keys.js").Binding[]} app.bindings
  * @param {(key: string) => string} app.keyText
  * @param {any} [app.editing]
+ * @param {any} [app.drafts]
  * @param {(key: string) => void} [app.setVideo]
- * @param {() => void} [app.cancelJob]
+ * @param {(id: string) => void} [app.cancelJob]
  */
-export function fillPage({ store, run, bindings, keyText, editing, setVideo, cancelJob }) {
+export function fillPage({ store, run, bindings, keyText, editing, drafts, setVideo, cancelJob }) {
   const state = store.state;
   /** @type {NodeListOf<HTMLButtonElement>} */
   const buttons = document.querySelectorAll("button[data-action]");
@@ -33,7 +34,7 @@ export function fillPage({ store, run, bindings, keyText, editing, setVideo, can
     });
   }
   byId("video").addEventListener("change", (event) => setVideo?.(event.target.value));
-  byId("job-cancel").addEventListener("click", () => cancelJob?.());
+  byId("job-cancel").addEventListener("click", (event) => cancelJob?.(event.target.dataset.job));
   byId("brush").addEventListener("input", (event) => store.set({ brush: Number(event.target.value) }));
 
   function renderButtons() {
@@ -44,7 +45,8 @@ export function fillPage({ store, run, bindings, keyText, editing, setVideo, can
       if (own) button.setAttribute("aria-pressed", String(own === tool));
       if (toggle) button.setAttribute("aria-pressed", String(Boolean(state[toggle])));
       if (CHANGING.has(action)) button.disabled = readOnly;
-      if (action === "undo") button.disabled = readOnly || (!history.undo && !hasDraft);
+      if (action === "undo")
+        button.disabled = readOnly || !(history.undo || hasDraft || drafts?.canRestore());
     }
     byId("brush-field").hidden = tool !== "brush" && tool !== "eraser";
     byId("brush").value = String(brush);
@@ -91,12 +93,16 @@ export function fillPage({ store, run, bindings, keyText, editing, setVideo, can
   }
 
   function renderJob() {
-    const job = [...state.jobs.values()].findLast(
+    const unfinished = [...state.jobs.values()].filter(
       (entry) => entry.state === "running" || entry.state === "waiting",
     );
+    const job = unfinished.at(-1);
     byId("job").hidden = !job;
     if (job) {
-      byId("job-text").textContent = `${JOBS[job.kind]}: ${job.state === "waiting" ? "waiting" : job.text}`;
+      byId("job-cancel").dataset.job = job.id;
+      const others = unfinished.length > 1 ? ` (and ${count(unfinished.length - 1, "other job")})` : "";
+      const text = job.state === "waiting" ? "waiting" : job.text;
+      byId("job-text").textContent = `${JOBS[job.kind]}: ${text}${others}`;
       const progress = byId("job-progress");
       if (job.total) Object.assign(progress, { max: job.total, value: job.done });
       else progress.removeAttribute("value");

@@ -1,0 +1,89 @@
+"""Prompts and targets as they are made in Python, and what is said of mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import vos
+from vos.errors import PromptError
+from vos.prompts import Prompt, Target, check_targets_given, mask_targets
+
+IMAGE = np.zeros((20, 30, 3), np.uint8)
+LABELS = np.zeros((20, 30), np.uint8)
+LABELS[5:10, 5:10] = 1
+TARGETS = mask_targets(LABELS)
+
+
+def test_numbers_become_arrays() -> None:
+    """Lists and tuples are as good as arrays; arrays stay as they are."""
+    prompt = Prompt(points=[(1, 2), (3, 4)], labels=(1, 0), box=(1, 2, 3, 4))
+    assert prompt.points is not None
+    assert prompt.points.dtype == np.float32
+    assert prompt.points.tolist() == [[1, 2], [3, 4]]
+    assert (prompt.labels.tolist(), prompt.labels.dtype) == ([1, 0], np.int64)
+    assert (prompt.box.tolist(), prompt.box.dtype) == ([1, 2, 3, 4], np.float32)
+    box = np.array([1, 2, 3, 4], np.float32)
+    assert Prompt(box=box).box is box
+
+
+MISTAKES: list[tuple[Callable[[], Any], str]] = [
+    (lambda: Prompt(), "needs points, a box, a mask"),
+    (lambda: Prompt(box=(1, 2, 3)), r"box must be \(4,\), x0, y0, x1, y1, got \(3,\)"),
+    (lambda: Prompt(box="1,2,3,4"), "box must be numbers, got '1,2,3,4'"),
+    (lambda: Prompt(box=[(1, 2), 3]), "box must be numbers"),
+    (lambda: Prompt(points=(1, 2), labels=[1]), r"points must be \(P, 2\)"),
+    (lambda: Prompt(points=[(1, 2)]), "points and labels go together"),
+    (lambda: Prompt(points=[(1, 2)], labels=[2]), r"labels must be 0 or 1, got \[2\]"),
+    (lambda: Prompt(mask=LABELS), r"mask must be \(H, W\) bool, got .* uint8.*labels == id"),
+    (lambda: Target(255, Prompt(box=(1, 2, 3, 4))), "255 void"),
+    (lambda: Target("1", Prompt(box=(1, 2, 3, 4))), "object id '1' is not a whole number"),
+    (lambda: Target(1, (1, 2, 3, 4)), r"must be a vos.Prompt, got tuple"),
+    (lambda: Target(1, Prompt(box=(1, 2, 3, 4)), -1), "frame_index must be >= 0"),
+    (lambda: mask_targets(np.array([[0, 0.5]])), r"whole numbers, got \(1, 2\) float64.*mask > 0.5"),
+    (lambda: mask_targets(np.array([[0, -1]])), r"are 0\.\.65534, got -1\.\.0"),
+    (lambda: mask_targets(np.array([[0, 70000]])), r"got 0\.\.70000"),
+    (lambda: mask_targets(np.zeros((2, 4, 4), bool)), r"a label map is \(H, W\).*got \(2, 4, 4\)"),
+    (lambda: list(vos.track([IMAGE], LABELS)), r"got an array \(20, 30\) uint8; vos.mask_targets"),
+    (lambda: list(vos.track([IMAGE], "1:1,2,3,4")), "got '1:1,2,3,4'; vos.load_prompts"),
+    (lambda: list(vos.track([IMAGE], [(1, 2, 3, 4)])), r"one of them is \(1, 2, 3, 4\)"),
+    (lambda: list(vos.track([IMAGE], [])), "no object to track"),
+    (lambda: vos.segment_image(IMAGE, LABELS), "vos.mask_targets"),
+    (lambda: vos.load_prompts(boxes=[(1, 2, 3, 4)]), r"the object id first.*3 coordinates, not 4"),
+    (lambda: vos.load_prompts(boxes=[7]), "boxes holds 7; give text such as ID:x0,y0,x1,y1"),
+    (lambda: vos.load_prompts(masks=[LABELS]), "no path; of masks in memory vos.mask_targets"),
+]
+
+
+@pytest.mark.parametrize(("mistake", "message"), MISTAKES)
+def test_natural_mistakes(mistake: Callable[[], Any], message: str) -> None:
+    """Each is one of our errors, which says what is allowed."""
+    with pytest.raises(PromptError, match=message):
+        mistake()
+
+
+def test_tuples_are_prompts_as_flags_are() -> None:
+    """The object id first, then the coordinates; one flag need not be in a list."""
+    targets = vos.load_prompts(points=[(1, 3, 4), (1, 5, 6, "-")], boxes=[np.array([2.0, 1, 2, 8, 9])])
+    assert [target.object_id for target in targets] == [1, 2]
+    assert targets[0].prompt.points.tolist() == [[3, 4], [5, 6]]
+    assert targets[0].prompt.labels.tolist() == [1, 0]
+    assert targets[1].prompt.box.tolist() == [1, 2, 8, 9]
+    (single,) = vos.load_prompts(boxes="3:1,2,8,9")
+    assert (single.object_id, single.prompt.box.tolist()) == (3, [1, 2, 8, 9])
+
+
+def test_one_target_is_a_list_of_one() -> None:
+    """As a caller with one object writes it; any iterable will do."""
+    assert check_targets_given(TARGETS[0]) == TARGETS
+    assert check_targets_given(iter(TARGETS)) == TARGETS
+
+
+def test_a_boolean_map_is_one_object() -> None:
+    """True is id 1."""
+    (target,) = mask_targets(LABELS > 0)
+    assert target.object_id == 1
+    assert np.array_equal(target.prompt.mask, LABELS > 0)
