@@ -47,7 +47,7 @@ class Setting:
     """None for a group of settings, which follow it."""
     default: Any
     help: str
-    """What it is for, from the source; empty where the name says all."""
+    """What it is for, and why it has its default, from the source."""
     is_group: bool = False
 
 
@@ -150,10 +150,15 @@ def _settings(chosen: Any, default: Any, above: tuple[str, ...]) -> Iterator[Set
         value, usual = getattr(chosen, entry.name), getattr(default, entry.name)
         path, help = (*above, entry.name), helps.get(entry.name, "")
         if dataclasses.is_dataclass(value):
-            yield Setting(path, None, None, help, is_group=True)
+            yield Setting(path, None, None, help or _summary(type(value)), is_group=True)
             yield from _settings(value, usual, path)
         else:
             yield Setting(path, value, usual, help)
+
+
+def _summary(kind: type) -> str:
+    """The first paragraph of the docstring of a settings dataclass."""
+    return _readable(inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0])
 
 
 @cache
