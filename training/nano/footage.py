@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 import vos
 from vos.backbones.classical.backbone import GraphCutBackbone
 from vos.backbones.nano.backbone import build_nano
+from vos.ops.iou import mask_iou
 from vos.prompts import Prompt
 
 from .clips import Clip
@@ -106,7 +107,7 @@ def follow(
     last = first
     for classes in later:
         regions = _regions(classes == number)
-        overlaps = [(region & last).sum() / (region | last).sum() for region in regions]
+        overlaps = [mask_iou(region, last) for region in regions]
         if not overlaps or max(overlaps) < settings.steady:
             break
         mask = regions[int(np.argmax(overlaps))]
@@ -151,7 +152,7 @@ def clips_of(
             continue
         first = backbone.decode(backbone.encode(frames[start]), [Prompt(mask=rough)], multimask=False)
         mask = first.logits[0, 0].numpy() > 0
-        if (mask & rough).sum() < settings.agreed * (mask | rough).sum():
+        if mask_iou(mask, rough) < settings.agreed:
             continue
         labels = [labels_of(m, c, settings.band) for m, c in shown]
         images = tuple(frames[t] for t in times[: len(labels) + 1])
