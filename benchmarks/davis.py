@@ -5,7 +5,7 @@
 
 A tracker starts from the true mask of the first frame; as in DAVIS, first and last frame do not count.
 It is ``classical``, ``nano`` or the file of a network for nano; settings of
-:class:`vos.trackers.nano.tracker.NanoSettings` follow after commas (``best.safetensors,looks=1``).
+:class:`vos.trackers.nano.tracker.NanoSettings` follow after commas (``best.safetensors,appearance=1``).
 ``--videos FOLDER`` takes ``FOLDER/<sequence>.mp4`` with masks in ``FOLDER/<sequence>/`` in place of the 40.
 Rows that are in the file already stay, so the command can be stopped and started again. Seconds are
 processor time of one thread. ``--tables`` writes the tables of README.md, docs/engine.md and docs/nano.md;

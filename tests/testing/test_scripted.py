@@ -40,8 +40,8 @@ def test_features_are_unit_columns_that_cover_the_image(clip):
 
 
 def test_objects_of_one_look_have_one_feature(clip):
-    """With ``looks`` two objects cannot be told apart by their features."""
-    grid = ScriptedBackbone(clip, looks={4: 1}).encode(clip.frames[0].image).grid
+    """With ``appearance`` two objects cannot be told apart by their features."""
+    grid = ScriptedBackbone(clip, appearance={4: 1}).encode(clip.frames[0].image).grid
     assert grid.shape[0] == 2
     assert torch.allclose(grid[:, 1, 1], grid[:, 1, 4].new_tensor([0.0, 1.0]))
     assert torch.allclose(grid[:, 1, 3], torch.tensor([0.5, 0.5]) / np.sqrt(0.5))

@@ -24,7 +24,7 @@ def same_sums_everywhere(one_thread: None) -> None:
 
 @pytest.fixture(scope="session")
 def photographs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two pictures of a person in the layout of the training data."""
+    """Two images of a person in the layout of the training data."""
     root = tmp_path_factory.mktemp("train")
     for kind in ("images", "labels"):
         (root / "ccp" / kind).mkdir(parents=True)

@@ -16,7 +16,7 @@ SMALL = ClipSettings(height=(64, 80), frames=3)
 
 
 def _layer(motion: Motion, label: int = 1, colour: int = 200) -> Layer:
-    """A square of one colour, 20 pixels wide, in the middle of a picture of 60."""
+    """A square of one colour, 20 pixels wide, in the middle of an image of 60."""
     mask = np.zeros((60, 60), np.float32)
     mask[20:40, 20:40] = 1
     return Layer(np.full((60, 60, 3), colour, np.uint8), mask, label, motion)
@@ -39,8 +39,8 @@ def test_a_shift_moves_mask_and_pixels_alike() -> None:
     for time in (1, 2, 4):
         labels = render_labels([layer], (70, 90), time)
         np.testing.assert_array_equal(labels, np.roll(first, (-2 * time, 3 * time), axis=(0, 1)))
-        picture = render(BACKGROUND, [layer], (70, 90), time)
-        np.testing.assert_array_equal(picture[..., 0] > 100, labels == 1)
+        image = render(BACKGROUND, [layer], (70, 90), time)
+        np.testing.assert_array_equal(image[..., 0] > 100, labels == 1)
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,8 @@ def test_the_mask_goes_wherever_the_pixels_go(changes: dict) -> None:
     before = render_labels([layer], (70, 90), 0)
     labels = render_labels([layer], (70, 90), 3)
     assert (labels != before).any()
-    picture = render(BACKGROUND, [layer], (70, 90), 3)
-    np.testing.assert_array_equal(picture[..., 0] >= 100, labels == 1)
+    image = render(BACKGROUND, [layer], (70, 90), 3)
+    np.testing.assert_array_equal(image[..., 0] >= 100, labels == 1)
 
 
 def test_motion_is_what_it_says() -> None:
@@ -128,7 +128,7 @@ def test_a_damaged_photograph_is_named(photographs_folder: Path, tmp_path: Path)
 
     for kind in ("images", "labels"):
         (tmp_path / "ccp" / kind).mkdir(parents=True)
-    (tmp_path / "ccp" / "images" / "x.jpg").write_bytes(b"no picture")
+    (tmp_path / "ccp" / "images" / "x.jpg").write_bytes(b"no image")
     cv2.imwrite(str(tmp_path / "ccp" / "labels" / "x_0.png"), np.ones((9, 9), np.uint8))
     with pytest.raises(MediaError, match=r"x\.jpg"):
-        Photographs(tmp_path).picture(np.random.default_rng(0))
+        Photographs(tmp_path).image(np.random.default_rng(0))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.nano.contexts import keep, kept, score
+from training.nano.contexts import score, store_contexts, stored_contexts
 from vos.backbones.nano.backbone import NanoBackbone
 from vos.backbones.nano.network import NanoConfig, NanoNetwork
 from vos.evaluation.davis_layout import read_davis_set
@@ -19,12 +19,12 @@ from vos.trackers.nano.tracker import NanoSettings
 ENGINE = ClassicalSettings(appearance=AppearanceSettings(views=2, samples=400, iterations=40, batch=128))
 
 
-def test_beliefs_are_kept_and_scored(tmp_path: Path, small_davis: Callable[[Path], Path]) -> None:
+def test_contexts_are_stored_and_scored(tmp_path: Path, small_davis: Callable[[Path], Path]) -> None:
     """A network that knows nothing scores as the engine, and one that sees nothing scores nothing."""
     davis = small_davis(tmp_path / "davis")
     (sequence,) = read_davis_set(davis, "2017/dev").sequences
-    keep(davis, sequence, tmp_path / "sights", every=1, settings=ENGINE)
-    frames = kept(tmp_path / "sights")
+    store_contexts(davis, sequence, tmp_path / "contexts", every=1, settings=ENGINE)
+    frames = stored_contexts(tmp_path / "contexts")
     assert len(frames) == len(sequence.annotations) - 1
     assert all(frame.context.references is frames[0].context.references for frame in frames)
     torch.manual_seed(0)

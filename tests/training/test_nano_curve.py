@@ -20,7 +20,7 @@ QUICK = {"classical": {"appearance": {"views": 2, "samples": 400, "iterations": 
 def test_every_checkpoint_is_scored_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_davis: Callable[[Path], Path]
 ) -> None:
-    """Time 0 is the engine alone; a second call scores only what is new; the picture has a mark for each."""
+    """Time 0 is the engine alone; a second call scores only what is new; the plot has a mark for each."""
     run = tmp_path / "run"
     run.mkdir()
     tiny_nano_checkpoint(run / "nano-005.00.safetensors")
@@ -38,14 +38,14 @@ def test_every_checkpoint_is_scored_once(
     assert [row["mean"] for row in again[:2]] == pytest.approx([row["mean"] for row in rows], abs=1e-3)
     with (run / "curve.csv").open(newline="") as file:
         assert [float(row["minutes"]) for row in csv.DictReader(file)] == [0, 5, 10]
-    picture = ElementTree.parse(run / "curve.svg").getroot()
-    assert len(picture.findall("{*}circle")) == 3
+    plot = ElementTree.parse(run / "curve.svg").getroot()
+    assert len(plot.findall("{*}circle")) == 3
 
 
 def test_higher_scores_are_drawn_higher() -> None:
     """Marks go from left to right, and up with the score."""
-    picture = ElementTree.fromstring(curves.draw([(0.0, 70.0), (10.0, 75.0), (20.0, 72.0)]))
-    marks = [(float(c.get("cx")), float(c.get("cy"))) for c in picture.findall("{*}circle")]
+    plot = ElementTree.fromstring(curves.draw([(0.0, 70.0), (10.0, 75.0), (20.0, 72.0)]))
+    marks = [(float(c.get("cx")), float(c.get("cy"))) for c in plot.findall("{*}circle")]
     assert np.all(np.diff([x for x, _ in marks]) > 0)
     assert marks[1][1] < marks[2][1] < marks[0][1]
 

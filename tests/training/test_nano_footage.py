@@ -42,7 +42,7 @@ def test_a_teacher_who_contradicts_himself_knows_nothing() -> None:
 
 
 def test_objects_are_regions_of_fitting_size() -> None:
-    """Two dogs are two objects; specks, what is nearly the whole picture, and the unknown are none."""
+    """Two dogs are two objects; specks, what is nearly the whole image, and the unknown are none."""
     classes = np.zeros((40, 60), np.uint8)
     classes[_square(2, 2, 10)] = DOG
     classes[_square(20, 2, 10)] = DOG
@@ -67,7 +67,7 @@ def test_an_object_is_followed_while_it_is_certain_which(third: NDArray[np.bool_
     np.testing.assert_array_equal(shown[0][0], _square(12, 10, 12))
 
 
-def test_contours_and_doubts_are_unknown() -> None:
+def test_contours_and_uncertain_pixels_are_unknown() -> None:
     """The core is the object's, far off is background; between, and where the teacher wavers, neither."""
     mask = _square(20, 10, 20)
     classes = np.where(mask, DOG, 0).astype(np.uint8)
@@ -95,12 +95,12 @@ def test_a_clip_of_a_video() -> None:
 
 
 def test_where_nothing_is_known_the_engine_is_right() -> None:
-    """A recording's truth is what the engine believed wherever the clip's is unknown, and only there."""
+    """A recording's truth is the engine's result wherever the clip's is unknown, and only there."""
     video = scene("moving", num_frames=3, size=(64, 80))
     first = (video.labels[0] == 1).astype(np.uint8)
-    known = [np.full_like(first, UNKNOWN), np.zeros_like(first)]
-    clip = Clip(tuple(frame.image for frame in video.frames), (first, *known))
-    doubt, sure = record(clip, np.random.default_rng(0), ENGINE).frames
-    assert (doubt.truth == 1).any()
-    np.testing.assert_array_equal(doubt.truth == 1, doubt.cues[0, 0] > 0)
-    assert not sure.truth.any()
+    later = [np.full_like(first, UNKNOWN), np.zeros_like(first)]
+    clip = Clip(tuple(frame.image for frame in video.frames), (first, *later))
+    unknown, known = record(clip, np.random.default_rng(0), ENGINE).frames
+    assert (unknown.truth == 1).any()
+    np.testing.assert_array_equal(unknown.truth == 1, unknown.cues[0, 0] > 0)
+    assert not known.truth.any()

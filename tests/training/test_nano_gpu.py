@@ -15,7 +15,7 @@ from training.nano import gpu, validation
 from training.nano import pack as packing
 from training.nano.bank import UNKNOWN, Bank, load_bank
 from training.nano.cue_noise import CueNoise, colour_appearance, prompt_planes, tracker_cues
-from training.nano.pack import Pictures, add_real, add_textures
+from training.nano.pack import Pack, add_real, add_textures
 from training.nano.synthesis import Composer, SynthesisSettings
 from training.nano.teacher import CHANNELS, LAST, SIXTEENTH, ImageTeacher
 from vos.backbones.nano.backbone import build_nano
@@ -40,10 +40,10 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     real = folder / "real"
     real.mkdir()
     np.savez(real / "clip.npz", times0=np.arange(4), labels0=np.stack(labels), **arrays)
-    pictures = Pictures()
-    add_textures(pictures, 4)
-    add_real(pictures, real)
-    pictures.save(folder / "pictures.npz")
+    pack = Pack()
+    add_textures(pack, 4)
+    add_real(pack, real)
+    pack.save(folder / "pictures.npz")
     np.savez(folder / "teacher.npz", **_teacher())
     write_video(folder / "validation", 6)
     return folder
@@ -81,7 +81,7 @@ def _teacher(seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def test_the_teacher_has_features_at_two_strides() -> None:
-    """Features of pictures of any size, that differ where pictures differ."""
+    """Features of images of any size, that differ where images differ."""
     teacher = ImageTeacher(_teacher())
     features = teacher(torch.rand(2, 3, 64, 96) * 2 - 1)
     assert features[SIXTEENTH].shape == (2, CHANNELS[SIXTEENTH], 4, 6)
@@ -90,13 +90,13 @@ def test_the_teacher_has_features_at_two_strides() -> None:
 
 
 def test_a_pack_is_read_as_it_was_written(packed: Path) -> None:
-    """Pictures, label maps, cut-outs and tracks survive packing."""
+    """Pack, label maps, cut-outs and tracks survive packing."""
     bank = load_bank(packed / "pictures.npz", "cpu", 1)
-    assert bank.pictures.shape == (4 + 4, 3, packing.CANVAS, packing.CANVAS)
+    assert bank.images.shape == (4 + 4, 3, packing.CANVAS, packing.CANVAS)
     assert bank.tracks.shape == (1, 2, 4)
     assert len(bank.cutouts) == 4 + 1
-    picture, number, value, x0, y0, x1, y1 = bank.cutouts[-1]
-    assert picture == bank.tracks[0, 0, 0]
+    image, number, value, x0, y0, x1, y1 = bank.cutouts[-1]
+    assert image == bank.tracks[0, 0, 0]
     mask = bank.labels[number].numpy() == value
     rows, columns = np.nonzero(mask)
     assert (x0, y0, x1, y1) == (columns.min(), rows.min(), columns.max(), rows.max())
@@ -117,15 +117,15 @@ def test_clips_show_their_targets(packed: Path) -> None:
 def test_masks_move_like_pixels() -> None:
     """A thing of one colour on another is labelled where its colour is, in every frame."""
     side = packing.CANVAS
-    pictures = torch.zeros(2, 3, side, side, dtype=torch.uint8)
-    pictures[0, 0] = 250
-    pictures[1, 2] = 250
+    images = torch.zeros(2, 3, side, side, dtype=torch.uint8)
+    images[0, 0] = 250
+    images[1, 2] = 250
     labels = torch.zeros(2, side, side, dtype=torch.uint8)
     labels[0, 100:250, 120:300] = 1
     sizes = np.array([[side, side], [side, side]])
     real = np.array([3, 3])  # no texture: what is cut out comes from the table alone
     cutouts = np.array([[0, 0, 1, 120, 100, 299, 249]])
-    bank = Bank(pictures, labels, sizes, real, cutouts, np.zeros((0, 2, 1), np.int64))
+    bank = Bank(images, labels, sizes, real, cutouts, np.zeros((0, 2, 1), np.int64))
     settings = SynthesisSettings(
         side=96, frames=3, tracked=0, natural=0, second=0, look_alike=0, bystander=0, size=(0.3, 0.5)
     )
@@ -144,21 +144,23 @@ def test_cues_of_a_tracker_follow_the_mask() -> None:
     torch.manual_seed(0)
     mask = torch.zeros(6, 64, 64)
     mask[:, 16:48, 20:44] = 1
-    picture = torch.where(mask[:, None] > 0, 200.0, 60.0).expand(-1, 3, -1, -1).contiguous()
+    image = torch.where(mask[:, None] > 0, 200.0, 60.0).expand(-1, 3, -1, -1).contiguous()
     other = torch.zeros_like(mask)
-    calm = CueNoise(strength=(0, 0), patches=0, rival=0, lost=0, forgotten=0, doubted=0, bare=0, prompted=0)
-    cues = tracker_cues(mask, other, picture, (picture, mask), calm)
+    calm = CueNoise(
+        strength=(0, 0), patches=0, rival=0, lost=0, dropped=0, appearance_dropped=0, bare=0, prompted=0
+    )
+    cues = tracker_cues(mask, other, image, (image, mask), calm)
     assert cues.abs().max() <= 1
     for channel in (MASK, WARPED, APPEARANCE):
         wrong = ((cues[:, channel] > 0) != (mask > 0)).float().mean()
         assert wrong < 0.03
-    lost = tracker_cues(mask, other, picture, (picture, mask), CueNoise(lost=1, bare=0, rival=0))
+    lost = tracker_cues(mask, other, image, (image, mask), CueNoise(lost=1, bare=0, rival=0))
     assert not (lost[:, [MASK, WARPED]] > 0).any()
-    bare = tracker_cues(mask, other, picture, (picture, mask), CueNoise(bare=1))
+    bare = tracker_cues(mask, other, image, (image, mask), CueNoise(bare=1))
     assert not bare.any()
 
 
-def test_looks_tell_colours_apart() -> None:
+def test_appearance_tells_colours_apart() -> None:
     """Colours of the object in the first frame count as its own elsewhere."""
     first, later = torch.full((1, 3, 64, 64), 50.0), torch.full((1, 3, 64, 64), 50.0)
     mask = torch.zeros(1, 64, 64)

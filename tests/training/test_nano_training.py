@@ -90,14 +90,14 @@ def test_it_learns(recordings_folder: Path) -> None:
 
 
 def test_a_sample_is_a_function_of_seed_and_step(recordings_folder: Path) -> None:
-    """The same look at the same recording; cues in bounds; prompts are prompts and trackers trackers."""
+    """The same crop of the same recording; cues in bounds; prompts are prompts and trackers trackers."""
     recordings = Recordings(recordings_folder, SampleSettings(side=64, prompted=0.5), seed=2)
     one, two, other = recordings.batch(4, 24), recordings.batch(4, 24), recordings.batch(5, 24)
-    assert torch.equal(one.pictures, two.pictures)
+    assert torch.equal(one.images, two.images)
     assert torch.equal(one.cues, two.cues)
     assert not torch.equal(one.cues, other.cues)
-    assert one.pictures.shape == one.references.shape == (24, 3, 64, 64)
-    assert one.pictures.abs().max() <= 1
+    assert one.images.shape == one.references.shape == (24, 3, 64, 64)
+    assert one.images.abs().max() <= 1
     assert one.cues.abs().max() <= 1
     assert not one.cues[:, SIMILAR].any()
     prompted = one.cues[:, [ON, OFF, BOX]].abs().flatten(1).amax(dim=1) > 0
@@ -107,26 +107,26 @@ def test_a_sample_is_a_function_of_seed_and_step(recordings_folder: Path) -> Non
     assert not (one.ambiguous & ~prompted).any()
 
 
-def test_truth_goes_with_the_picture(recordings_folder: Path) -> None:
-    """The engine's belief and the truth overlap after cutting, turning and mirroring as before."""
+def test_truth_goes_with_the_image(recordings_folder: Path) -> None:
+    """The engine's mask and the truth overlap after cutting, turning and mirroring as before."""
     recordings = Recordings(
-        recordings_folder, SampleSettings(side=64, prompted=0, forgotten=0, faded=0, region_errors=0.3)
+        recordings_folder, SampleSettings(side=64, prompted=0, dropped=0, softened=0, region_errors=0.3)
     )
     batch = recordings.batch(0, 32)
-    belief, truth = batch.cues[:, MASK] > 0, batch.truth > 0.5
-    common = (belief & truth).flatten(1).sum(dim=1)
-    overlap = common / (belief | truth).flatten(1).sum(dim=1).clamp_min(1)
+    predicted, truth = batch.cues[:, MASK] > 0, batch.truth > 0.5
+    common = (predicted & truth).flatten(1).sum(dim=1)
+    overlap = common / (predicted | truth).flatten(1).sum(dim=1).clamp_min(1)
     assert overlap.median() > 0.6
 
 
-def test_photographs_are_looked_at_as_they_are(recordings_folder: Path, photographs_folder: Path) -> None:
+def test_photographs_are_used_as_they_are(recordings_folder: Path, photographs_folder: Path) -> None:
     """A still has cues of its own making that are mostly right, and mistakes in some."""
-    settings = SampleSettings(side=64, prompted=0, forgotten=0, doubted=0, faded=0, still=1.0)
+    settings = SampleSettings(side=64, prompted=0, dropped=0, appearance_dropped=0, softened=0, still=1.0)
     recordings = Recordings(recordings_folder, settings, 0, Photographs(photographs_folder))
     batch = recordings.batch(0, 24)
-    belief, truth = batch.cues[:, MASK] > 0, batch.truth > 0.5
+    predicted, truth = batch.cues[:, MASK] > 0, batch.truth > 0.5
     assert truth.flatten(1).any(dim=1).all()
-    overlap = (belief & truth).flatten(1).sum(dim=1) / (belief | truth).flatten(1).sum(dim=1)
+    overlap = (predicted & truth).flatten(1).sum(dim=1) / (predicted | truth).flatten(1).sum(dim=1)
     assert overlap.median() > 0.6
     assert overlap.min() < 0.95
     assert batch.cues[:, [WARPED, APPEARANCE]].abs().flatten(1).amax(dim=1).min() > 0.2
@@ -164,26 +164,28 @@ def test_matching_is_rewarded() -> None:
     mask = torch.zeros(1, 32, 32)
     mask[:, 8:24, 8:24] = 1
     cells = torch.nn.functional.adaptive_avg_pool2d(mask[:, None], 4)
-    told = torch.cat([cells, 1 - cells], dim=1)
-    alike = torch.ones_like(told)
+    features = torch.cat([cells, 1 - cells], dim=1)
+    alike = torch.ones_like(features)
     generator = torch.Generator().manual_seed(0)
-    good, cue = match(Pyramid((), told), Pyramid((), told), mask, mask, generator)
+    good, cue = match(Pyramid((), features), Pyramid((), features), mask, mask, generator)
     bad, nothing = match(Pyramid((), alike), Pyramid((), alike), mask, mask, generator)
     assert good < 0.1 * bad
     assert cue[0][mask[0] > 0.5].mean() > 0.3 > cue[0][mask[0] < 0.5].mean() + 0.3
     assert not nothing.any()
-    none, unknown = match(Pyramid((), told), Pyramid((), told), torch.zeros_like(mask), mask, generator)
+    none, unknown = match(
+        Pyramid((), features), Pyramid((), features), torch.zeros_like(mask), mask, generator
+    )
     assert float(none) == 0
     assert not unknown.any()
 
 
 def test_disturbing_keeps_probabilities() -> None:
-    """A disturbed belief sums to one and differs near an outline; without an outline it is left alone."""
-    belief = np.zeros((3, 40, 40), np.float32)
-    belief[1, 10:30, 10:30] = 1
-    belief[0] = 1 - belief[1]
-    changed = [disturbed(belief, np.random.default_rng(seed)) for seed in range(8)]
-    assert any((c != belief).any() for c in changed)
+    """Disturbed probabilities sum to one and differ near an outline; without one they stay as they are."""
+    probabilities = np.zeros((3, 40, 40), np.float32)
+    probabilities[1, 10:30, 10:30] = 1
+    probabilities[0] = 1 - probabilities[1]
+    changed = [disturbed(probabilities, np.random.default_rng(seed)) for seed in range(8)]
+    assert any((c != probabilities).any() for c in changed)
     for c in changed:
         np.testing.assert_allclose(c.sum(axis=0), 1, atol=1e-5)
     empty = np.zeros((2, 40, 40), np.float32)
@@ -191,8 +193,8 @@ def test_disturbing_keeps_probabilities() -> None:
     assert disturbed(empty, np.random.default_rng(0)) is empty
 
 
-def test_a_network_may_judge_while_it_is_recorded() -> None:
-    """What it decides is gone on from; what is recorded is the engine's belief."""
+def test_a_network_may_refine_while_it_is_recorded() -> None:
+    """The engine continues from the refined masks; what is recorded is its own result."""
     torch.manual_seed(0)
     network = NanoNetwork(TINY)
     own = _recorded(NanoBackbone(network))

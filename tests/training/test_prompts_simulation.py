@@ -55,16 +55,16 @@ def test_people_and_what_they_ride_are_one_target():
 
 
 def test_stills_show_the_target_that_their_mask_marks():
-    picture = torch.zeros(1, 3, 416, 416, dtype=torch.uint8)
-    picture[:, :, 100:200, 120:260] = 250
+    image = torch.zeros(1, 3, 416, 416, dtype=torch.uint8)
+    image[:, :, 100:200, 120:260] = 250
     labels = torch.zeros(1, 416, 416, dtype=torch.uint8)
     labels[:, 100:200, 120:260] = 1
     cutouts = np.array([[0, 0, 1, 120, 100, 259, 199], [0, 0, WHOLE, 120, 100, 259, 199]])
-    bank = Bank(picture, labels, np.array([[300, 400]]), np.zeros(1, int), cutouts, np.zeros((0, 2, 1), int))
+    bank = Bank(image, labels, np.array([[300, 400]]), np.zeros(1, int), cutouts, np.zeros((0, 2, 1), int))
     settings = StillSettings(sizes=((64, 96),), natural=1, beside=0, grey=0)
-    pictures, masks, sure = StillComposer(bank, np.ones(2), settings, 0).stills(6)
-    assert pictures.shape == (6, 3, 64, 96)
+    images, masks, known = StillComposer(bank, np.ones(2), settings, 0).stills(6)
+    assert images.shape == (6, 3, 64, 96)
     assert (masks.sum(dim=(1, 2)) > 10).all()
-    for image, mask in zip(pictures.mean(dim=1), masks, strict=True):
+    for image, mask in zip(images.mean(dim=1), masks, strict=True):
         assert image[mask > 0].mean() > image[mask == 0].mean() + 50
-    assert sure.all()
+    assert known.all()

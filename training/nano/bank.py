@@ -22,7 +22,7 @@ UNKNOWN = 255
 class Bank:
     """Everything that clips are made of, on one device."""
 
-    pictures: Tensor
+    images: Tensor
     """(N, 3, C, C) uint8, each in the upper left corner."""
     labels: Tensor
     """(M, C, C) uint8."""
@@ -30,9 +30,9 @@ class Bank:
     """(N, 2) rows and columns."""
     sets: NDArray[np.int64]
     cutouts: NDArray[np.int64]
-    """(K, 7) picture, label map, label, x0, y0, x1, y1."""
+    """(K, 7) image, label map, label, x0, y0, x1, y1."""
     tracks: NDArray[np.int64]
-    """(R, 2, L) pictures and label maps; -1 after the end."""
+    """(R, 2, L) images and label maps; -1 after the end."""
 
 
 def load_bank(path: Path, device: str, workers: int) -> Bank:
@@ -40,14 +40,14 @@ def load_bank(path: Path, device: str, workers: int) -> Bank:
     with np.load(path) as file:
         arrays = dict(file)
     blobs, maps = unpacked(arrays, "pictures"), unpacked(arrays, "labels")
-    pictures = np.zeros((len(blobs), CANVAS, CANVAS, 3), np.uint8)
+    images = np.zeros((len(blobs), CANVAS, CANVAS, 3), np.uint8)
     labels = np.zeros((len(maps), CANVAS, CANVAS), np.uint8)
     sizes = np.zeros((len(blobs), 2), np.int64)
 
     def put(number: int) -> None:
         image = cv2.imdecode(blobs[number], cv2.IMREAD_COLOR)[..., ::-1]
         sizes[number] = image.shape[:2]
-        pictures[number, : image.shape[0], : image.shape[1]] = image
+        images[number, : image.shape[0], : image.shape[1]] = image
 
     def put_labels(number: int) -> None:
         image = cv2.imdecode(maps[number], cv2.IMREAD_UNCHANGED)
@@ -56,7 +56,7 @@ def load_bank(path: Path, device: str, workers: int) -> Bank:
     with ThreadPoolExecutor(max(1, workers)) as threads:
         list(threads.map(put, range(len(blobs))))
         list(threads.map(put_labels, range(len(maps))))
-    planes = torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2).contiguous()
+    planes = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).contiguous()
     return Bank(
         planes,
         torch.from_numpy(labels).to(device),

@@ -73,7 +73,7 @@ class Motion:
     """Where a layer is at a time: all coordinates (x, y) in pixels, centres at whole numbers."""
 
     anchor: tuple[float, float]
-    """The layer's own centre, in its source picture."""
+    """The layer's own centre, in its source image."""
     size: float
     """Of the thing, in pixels of the frame at time 0."""
     start: tuple[float, float]
@@ -157,7 +157,7 @@ def make_clip(
 
 
 def render(background: Layer, layers: list[Layer], size: tuple[int, int], time: float) -> Floats:
-    """(H, W, 3) float32 picture of all layers, the last one in front."""
+    """(H, W, 3) float32 image of all layers, the last one in front."""
     canvas = _warp(background, size, time)[0]
     for layer in layers:
         colours, mask = _warp(layer, size, time)
@@ -189,8 +189,8 @@ def _compose(
     if rng.random() < settings.in_place:
         background, first = _in_place(target, size, rng, settings)
     else:
-        picture = drawn(rng).image if photographs is None else photographs.picture(rng)
-        background = _background(picture, size, rng, settings)
+        image = drawn(rng).image if photographs is None else photographs.image(rng)
+        background = _background(image, size, rng, settings)
         first = _placed(target, 1, size, rng, settings)
     layers = [first]
     if rng.random() < settings.second_target:
@@ -244,11 +244,11 @@ def _in_place(
 
 
 def _background(
-    picture: Image, size: tuple[int, int], rng: np.random.Generator, settings: ClipSettings
+    image: Image, size: tuple[int, int], rng: np.random.Generator, settings: ClipSettings
 ) -> Layer:
     """A photograph seen by a moving camera."""
-    shape = picture.shape[:2]
-    return Layer(picture, np.ones(shape, np.float32), 0, _camera_motion(shape, size, rng, settings))
+    shape = image.shape[:2]
+    return Layer(image, np.ones(shape, np.float32), 0, _camera_motion(shape, size, rng, settings))
 
 
 def _camera_motion(
@@ -354,8 +354,8 @@ def _camera(images: list[NDArray[np.floating]], rng: np.random.Generator) -> lis
     soft = rng.uniform(0.4, 1.0) * (rng.random() < 0.4)
     quality = int(rng.integers(35, 96))
     result = []
-    for t, picture in enumerate(images):
-        seen = picture * (gain + drift * t) + grain * rng.standard_normal(picture.shape)
+    for t, image in enumerate(images):
+        seen = image * (gain + drift * t) + grain * rng.standard_normal(image.shape)
         if soft:
             seen = cv2.GaussianBlur(seen, (0, 0), soft)
         whole = np.clip(seen, 0, 255).astype(np.uint8)

@@ -1,9 +1,9 @@
-"""A quick score: what networks make of the same beliefs of the engine, on real video, out of the loop.
+"""A quick score: networks refine the same results of the classical tracker, on real video, open loop.
 
-``python -m training.nano.sights FOLDER --davis ROOT CHECKPOINT...`` follows DAVIS sequences once with the
-engine alone, keeps what it believes of every eighth frame in FOLDER, and scores every checkpoint on that:
-seconds each, where a run in the loop (:mod:`training.nano.curve`) takes minutes. What it leaves out is how a
-network's decisions add up from frame to frame.
+``python -m training.nano.contexts FOLDER --davis ROOT CHECKPOINT...`` tracks DAVIS sequences once with the
+classical tracker alone, stores the context of every eighth frame in FOLDER, and scores every checkpoint on
+these: seconds each, where closed loop (:mod:`training.nano.curve`) takes minutes. What it leaves out is how
+the refined masks add up from frame to frame.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class StoredContext:
     """One frame of one sequence."""
 
     context: FrameContext
@@ -44,14 +44,14 @@ class Kept:
     """(H, W): the object."""
 
 
-def keep(
+def store_contexts(
     davis: Path,
     sequence: DavisSequence,
     folder: Path,
     every: int = EVERY,
     settings: ClassicalSettings | None = None,
 ) -> None:
-    """Follow what is not background in a sequence, and write what is believed of some frames."""
+    """Track what is not background in a sequence, and write the context of every few frames."""
     contexts: list[FrameContext] = []
 
     def observe(context: FrameContext) -> Floats:
@@ -65,7 +65,7 @@ def keep(
             labels = (read_label_png(annotation) > 0).astype(np.uint8)
             if frame.index == 0:
                 tracker.start(frame, mask_targets(labels, (1,), 0))
-                np.savez(folder / "given.npz", image=frame.image, labels=labels)
+                np.savez(folder / "reference.npz", image=frame.image, labels=labels)
                 continue
             tracker.step(frame)
             context = contexts.pop()
@@ -73,67 +73,69 @@ def keep(
                 np.savez(folder / f"{frame.index:05d}.npz", truth=labels > 0, **_arrays(context))
 
 
-def kept(folder: Path) -> list[Kept]:
-    """What :func:`keep` wrote, in order."""
-    with np.load(folder / "given.npz") as file:
+def stored_contexts(folder: Path) -> list[StoredContext]:
+    """What :func:`store_contexts` wrote, in order."""
+    with np.load(folder / "reference.npz") as file:
         image, labels = file["image"], file["labels"]
-    given: tuple[ReferenceFrame, ...] = ()
+    references: tuple[ReferenceFrame, ...] = ()
     frames = []
     for path in sorted(folder.glob("[0-9]*.npz")):
         with np.load(path) as file:
             arrays = dict(file)
-        # The same object in all sights: a judge learns from it once.
-        given = given or (ReferenceFrame(image, labels, float(arrays["scale"])),)
-        frames.append(Kept(_sight(arrays, given), arrays["truth"]))
+        # The same object in all contexts: a refiner that is tuned is tuned to it once.
+        references = references or (ReferenceFrame(image, labels, float(arrays["scale"])),)
+        frames.append(StoredContext(_context(arrays, references), arrays["truth"]))
     return frames
 
 
-def score(backbone: NanoBackbone | None, frames: list[Kept], settings: NanoSettings) -> float:
-    """Mean J in percent over the frames of a sequence; of the engine's belief where there is no network."""
+def score(backbone: NanoBackbone | None, frames: list[StoredContext], settings: NanoSettings) -> float:
+    """Mean J in percent over the frames of a sequence; of the classical tracker where there is no network."""
     refiner = None if backbone is None else NanoRefiner(backbone, settings)
     results = []
     for frame in frames:
         context = frame.context
-        belief = context.probabilities if refiner is None else refiner(context)
+        probabilities = context.probabilities if refiner is None else refiner(context)
         crop, found = context.crop, np.zeros_like(frame.truth)
-        found[crop.y0 : crop.y1, crop.x0 : crop.x1] = crop.enlarge(belief).argmax(axis=0) > 0
+        found[crop.y0 : crop.y1, crop.x0 : crop.x1] = crop.enlarge(probabilities).argmax(axis=0) > 0
         results.append(float(region_similarity(found, frame.truth)))
     return 100 * float(np.mean(results))
 
 
 def _arrays(context: FrameContext) -> dict[str, NDArray]:
-    """The parts of a sight of one object that a judge looks at, small."""
+    """What a refiner uses of the context of one object, small."""
     crop, warped = context.crop, context.warped
     return {
-        "window": np.array([crop.y0, crop.x0, crop.y1, crop.x1, crop.height, crop.width]),
-        "picture": context.cropped,
-        "belief": context.probabilities,
+        "crop": np.array([crop.y0, crop.x0, crop.y1, crop.x1, crop.height, crop.width]),
+        "cropped": context.cropped,
+        "probabilities": context.probabilities,
         "mask": warped.masks[0].astype(np.float16),
-        "trust": warped.consistencies[0].astype(np.float16),
+        "consistency": warped.consistencies[0].astype(np.float16),
         "quality": np.array(warped.qualities[0]),
-        "log_looks": context.appearance_log_prob.astype(np.float16),
+        "appearance_log_prob": context.appearance_log_prob.astype(np.float16),
         "scale": np.array(context.references[0].scale),
     }
 
 
-def _sight(arrays: dict[str, NDArray], given: tuple[ReferenceFrame, ...]) -> FrameContext:
-    trust = arrays["trust"].astype(np.float32)
-    rows, columns = np.mgrid[: trust.shape[0], : trust.shape[1]].astype(np.float32)
+def _context(arrays: dict[str, NDArray], references: tuple[ReferenceFrame, ...]) -> FrameContext:
+    consistency = arrays["consistency"].astype(np.float32)
+    rows, columns = np.mgrid[: consistency.shape[0], : consistency.shape[1]].astype(np.float32)
     masks = arrays["mask"].astype(np.float32)[None]
-    warped = WarpedMasks(masks, (trust,), (float(arrays["quality"]),), Correspondence(columns, rows, trust))
+    warped = WarpedMasks(
+        masks, (consistency,), (float(arrays["quality"]),), Correspondence(columns, rows, consistency)
+    )
     return FrameContext(
-        Crop(*(int(v) for v in arrays["window"])),
-        arrays["picture"],
+        Crop(*(int(v) for v in arrays["crop"])),
+        arrays["cropped"],
         (1,),
-        arrays["belief"],
+        arrays["probabilities"],
         warped,
-        arrays["log_looks"].astype(np.float32),
-        given,
+        arrays["appearance_log_prob"].astype(np.float32),
+        references,
     )
 
 
 def main() -> None:
-    """Keep what is not kept yet, and score checkpoints."""
+    """Store what is not stored yet, and score checkpoints."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("checkpoints", type=Path, nargs="*")
@@ -146,14 +148,14 @@ def main() -> None:
         sequences = read_davis_set(options.davis, options.subset, "semi-supervised", "480p").sequences
         for sequence in sequences:
             if not (options.folder / sequence.name).exists():
-                keep(options.davis, sequence, options.folder / sequence.name)
-        frames = {sequence.name: kept(options.folder / sequence.name) for sequence in sequences}
+                store_contexts(options.davis, sequence, options.folder / sequence.name)
+        frames = {sequence.name: stored_contexts(options.folder / sequence.name) for sequence in sequences}
         settings = NanoSettings(tune=options.tune)
         for path in (None, *options.checkpoints):
             backbone = None if path is None else build_nano(checkpoint=path)
             rows = {name: score(backbone, some, settings) for name, some in frames.items()}
             each = " ".join(f"{name} {value:.1f}" for name, value in rows.items())
-            print(f"{path or 'engine'}: J {np.mean(list(rows.values())):.2f}  {each}", flush=True)
+            print(f"{path or 'classical'}: J {np.mean(list(rows.values())):.2f}  {each}", flush=True)
     except VosError as error:
         raise SystemExit(str(error)) from error
 

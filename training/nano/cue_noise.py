@@ -2,8 +2,8 @@
 
 As in :mod:`vos.trackers.nano.mask_perturbation` and :mod:`vos.trackers.nano.region_errors`, for whole
 batches: masks are bent, grown, shrunk and broken at the outline; patches of one colour are missed or taken
-in; parts of another object are taken in; now and then all is lost. ``looks`` are asked of colours in the
-first frame, as the classical tracker asks, though more simply.
+in; parts of another object are taken in; now and then all is lost. The appearance cue compares
+colours with those of the first frame, as the classical tracker does, though more simply.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ class CueNoise:
     """Spread of the displacement, in object sizes, at a strength of 1."""
     strength: tuple[float, float] = (0.1, 1.6)
     patches: float = 0.7
-    """Share of samples with mistakes that follow colours; most cues agree on them."""
-    believed: float = 0.75
+    """Share of samples with errors of whole patches of one colour."""
+    shared: float = 0.75
+    """Chance that a cue has the errors of patches."""
     rival: float = 0.15
     """Share of samples in which a part of the other object is taken for this one."""
     lost: float = 0.04
-    """Share of samples whose belief has lost the object."""
-    forgotten: float = 0.1
-    doubted: float = 0.3
-    """Chance that looks are left out."""
+    """Share of samples in which the tracker has lost the object."""
+    dropped: float = 0.1
+    appearance_dropped: float = 0.3
+    """Chance that the appearance cue is left out."""
     bare: float = 0.15
     """Share of samples without any cue of a tracker: memory alone."""
     prompted: float = 0.1
@@ -43,7 +44,7 @@ class CueNoise:
 def tracker_cues(
     mask: Tensor,
     other: Tensor,
-    picture: Tensor,
+    image: Tensor,
     first: tuple[Tensor, Tensor],
     noise: CueNoise,
 ) -> Tensor:
@@ -51,20 +52,20 @@ def tracker_cues(
 
     Args:
         mask, other: (N, S, S) float32, 0 or 1: the object, and the other object.
-        picture: (N, 3, S, S) float32 in 0..255.
-        first: picture and mask of the object in the first frame.
+        image: (N, 3, S, S) float32 in 0..255.
+        first: image and mask of the object in the first frame.
         noise: see there.
     """
     count, side, device = len(mask), mask.shape[-1], mask.device
     size = mask.sum(dim=(1, 2)).clamp_min(16).sqrt()
     low, high = noise.strength
     strength = low + (high - low) * torch.rand(count, device=device) ** 1.5
-    missed, spill = _patches(mask, picture, size, noise)
+    missed, spill = _patches(mask, image, size, noise)
     taken = _rival(mask, other, noise)
     cues = torch.zeros(count, len(CUES), side, side, device=device)
     for channel in (MASK, WARPED, APPEARANCE):
         field = rough_fields(mask, size, strength, noise)
-        agree = (torch.rand(count, device=device) < noise.believed)[:, None, None]
+        agree = (torch.rand(count, device=device) < noise.shared)[:, None, None]
         field = torch.where(agree & missed, -field.abs(), field)
         field = torch.where(agree & (spill | taken), field.abs().clamp_min(0.5), field)
         certainty = (0.35 + 0.75 * torch.rand(count, device=device))[:, None, None]
@@ -73,10 +74,10 @@ def tracker_cues(
     for channel in (MASK, WARPED):
         cues[:, channel] = torch.where(lost, -cues[:, channel].abs(), cues[:, channel])
     coloured = (torch.rand(count, device=device) < 0.6)[:, None, None]
-    cues[:, APPEARANCE] = torch.where(coloured, colour_appearance(picture, *first), cues[:, APPEARANCE])
-    forgotten = torch.full((count, 3), noise.forgotten, device=device)
-    forgotten[:, 2] = noise.doubted
-    kept = torch.rand(count, 3, device=device) >= forgotten
+    cues[:, APPEARANCE] = torch.where(coloured, colour_appearance(image, *first), cues[:, APPEARANCE])
+    dropped = torch.full((count, 3), noise.dropped, device=device)
+    dropped[:, 2] = noise.appearance_dropped
+    kept = torch.rand(count, 3, device=device) >= dropped
     kept &= torch.rand(count, 1, device=device) >= noise.bare
     cues[:, [MASK, WARPED, APPEARANCE]] *= kept[..., None, None].float()
     faded = torch.where(torch.rand(count, device=device) < 0.3, torch.rand(count, device=device), 1.0)
@@ -110,10 +111,10 @@ def prompt_planes(mask: Tensor) -> Tensor:
     return cues * there[:, None]
 
 
-def colour_appearance(picture: Tensor, first: Tensor, first_mask: Tensor) -> Tensor:
+def colour_appearance(image: Tensor, first: Tensor, first_mask: Tensor) -> Tensor:
     """(N, S, S) in -1..1: are colours nearer to the object's in the first frame, or to those of the rest?"""
-    side = picture.shape[-1]
-    small = F.avg_pool2d(picture, 4).flatten(2).transpose(1, 2) / 40
+    side = image.shape[-1]
+    small = F.avg_pool2d(image, 4).flatten(2).transpose(1, 2) / 40
     ago = F.avg_pool2d(first, 4).flatten(2).transpose(1, 2) / 40
     part = F.avg_pool2d(first_mask[:, None], 4).flatten(1)
     distances = []
@@ -158,10 +159,10 @@ def _band(soft: Tensor) -> Tensor:
     return (4 * soft * (1 - soft)).clamp(0, 1)
 
 
-def _patches(mask: Tensor, picture: Tensor, size: Tensor, noise: CueNoise) -> tuple[Tensor, Tensor]:
+def _patches(mask: Tensor, image: Tensor, size: Tensor, noise: CueNoise) -> tuple[Tensor, Tensor]:
     """(N, S, S) bool missed and spilt patches of one colour."""
     count, side, device = len(mask), mask.shape[-1], mask.device
-    smooth = F.avg_pool2d(F.pad(picture, (2, 2, 2, 2), mode="replicate"), 5, 1)
+    smooth = F.avg_pool2d(F.pad(image, (2, 2, 2, 2), mode="replicate"), 5, 1)
     near = _softened(mask, 31)
     axis = torch.arange(side, device=device, dtype=torch.float32)
     missed = torch.zeros_like(mask, dtype=torch.bool)

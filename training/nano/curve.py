@@ -2,7 +2,7 @@
 
 Every ``nano-<minutes>.safetensors`` of a run is put into the tracker and scored on DAVIS sequences (first and
 last frame left out). Scores go to ``RUN/curve.csv``, checkpoints that are in it are not scored again, and a
-picture of them to ``RUN/curve.svg``. Time 0 is the engine alone. No frame that is scored is trained on: a
+plot of them to ``RUN/curve.svg``. Time 0 is the engine alone. No frame that is scored is trained on: a
 tracker sees the first mask of the sequence, as all engines do.
 """
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 import vos
 from vos.backbones.classical.backbone import GraphCutBackbone
 from vos.backbones.nano.backbone import build_nano
+from vos.ops.iou import mask_iou
 from vos.prompts import Prompt
 
 from .clips import Clip
@@ -41,9 +42,9 @@ class FootageSettings:
     pixels: int = 160_000
     """Frames are brought to at most about so many."""
     every: int = 2
-    """The teacher looks at every so many frames."""
+    """Frames from one that the teacher segments to the next."""
     strides: tuple[int, int] = (1, 3)
-    """Least and greatest step between the frames of a clip, in frames that the teacher has seen."""
+    """Least and greatest step between the frames of a clip, in frames that the teacher has segmented."""
     frames: int = 8
     least: int = 4
     """Shorter clips are left out."""
@@ -106,7 +107,7 @@ def follow(
     last = first
     for classes in later:
         regions = _regions(classes == number)
-        overlaps = [(region & last).sum() / (region | last).sum() for region in regions]
+        overlaps = [mask_iou(region, last) for region in regions]
         if not overlaps or max(overlaps) < settings.steady:
             break
         mask = regions[int(np.argmax(overlaps))]
@@ -151,11 +152,11 @@ def clips_of(
             continue
         first = backbone.decode(backbone.encode(frames[start]), [Prompt(mask=rough)], multimask=False)
         mask = first.logits[0, 0].numpy() > 0
-        if (mask & rough).sum() < settings.agreed * (mask | rough).sum():
+        if mask_iou(mask, rough) < settings.agreed:
             continue
         labels = [labels_of(m, c, settings.band) for m, c in shown]
-        pictures = tuple(frames[t] for t in times[: len(labels) + 1])
-        yield Clip(pictures, (mask.astype(np.uint8), *labels))
+        images = tuple(frames[t] for t in times[: len(labels) + 1])
+        yield Clip(images, (mask.astype(np.uint8), *labels))
 
 
 def _regions(mask: Bools) -> list[Bools]:
@@ -185,7 +186,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--each", type=int, default=30, help="clips tried for a video")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--checkpoint", type=Path, help="let this network judge while it is recorded")
+    parser.add_argument("--checkpoint", type=Path, help="refine masks with this network while recording")
     options = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)

@@ -168,14 +168,14 @@ def learn(
     with torch.no_grad():
         cues, prompted = _cues(frames, masks, recipe)
     with torch.autocast(device.type, torch.bfloat16):
-        pictures = (frames / 127.5 - 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        pyramid = network.encoder(pictures)
+        images = (frames / 127.5 - 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        pyramid = network.encoder(images)
         keys = network.memory.keys(pyramid)
         numbers = torch.arange(count * length, device=device).reshape(count, length)
         teaching = frames.new_zeros(())
         if teacher is not None:
             some = numbers[:, ::2].flatten()
-            teaching = student.teaching_loss(rows_of(pyramid, some), teacher(pictures[some]))
+            teaching = student.teaching_loss(rows_of(pyramid, some), teacher(images[some]))
     matching, similar = match_all(
         pyramid.columns.unflatten(0, (count, length)), masks[:, 0], masks[:, 1:], known
     )
@@ -217,14 +217,14 @@ def learn(
         losses.append((loss * counts).sum() / counts.sum().clamp_min(1))
         refined.append(quality_loss(quality, logits.detach(), truth))
         each.append(_measured(logits, quality, cues[:, t - 1].flatten(0, 1), truth, counts, ambiguous))
-    mask_loss, judging = torch.stack(losses).mean(), torch.stack(refined).mean()
+    mask_loss, quality_error = torch.stack(losses).mean(), torch.stack(refined).mean()
     loss = (
         mask_loss
-        + recipe.quality * judging
+        + recipe.quality * quality_error
         + recipe.matching * matching
         + recipe.teaching * (1 - 0.7 * progress) * teaching
     )
-    measured = {"masks": mask_loss, "quality": judging, "matching": matching, "teaching": teaching}
+    measured = {"masks": mask_loss, "quality": quality_error, "matching": matching, "teaching": teaching}
     measured |= {name: torch.stack([row[name] for row in each]).nanmean() for name in each[0]}
     return loss, {name: value.detach() for name, value in measured.items()}
 
@@ -233,11 +233,11 @@ def _cues(frames: Tensor, masks: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor
     """(B, T - 1, K, 7, S, S) cues and (B, T - 1, K, 1, 1) bool: whether they are a prompt's."""
     count, length = frames.shape[:2]
     later = (count, length - 1, OBJECTS)
-    pictures = frames[:, 1:, None].expand(-1, -1, OBJECTS, -1, -1, -1).flatten(0, 2)
+    images = frames[:, 1:, None].expand(-1, -1, OBJECTS, -1, -1, -1).flatten(0, 2)
     first = frames[:, :1, None].expand(-1, length - 1, OBJECTS, -1, -1, -1).flatten(0, 2)
     first_mask = masks[:, :1].expand(-1, length - 1, -1, -1, -1).flatten(0, 2)
     own, other = masks[:, 1:].flatten(0, 2), masks[:, 1:].flip(2).flatten(0, 2)
-    cues = tracker_cues(own, other, pictures, (first, first_mask), recipe.cues)
+    cues = tracker_cues(own, other, images, (first, first_mask), recipe.cues)
     prompted = torch.rand(len(own), device=frames.device) < recipe.cues.prompted
     prompted &= own.sum(dim=(1, 2)) > 0
     cues = torch.where(prompted[:, None, None, None], prompt_planes(own), cues)
@@ -257,15 +257,15 @@ def _values(network: NanoNetwork, pyramid: Pyramid, masks: Tensor) -> Tensor:
 def _measured(
     logits: Tensor, quality: Tensor, cues: Tensor, truth: Tensor, counts: Tensor, prompted: Tensor
 ) -> dict[str, Tensor]:
-    """Mean IoU of the belief, of what becomes of it, of memory alone and of prompts."""
-    believed = (cues[:, MASK].abs().amax(dim=(1, 2)) > 0) & (counts > 0)
-    bare = ~believed & ~prompted & (counts > 0)
+    """Mean IoU of the mask cue, of the refined mask, of memory alone and of prompts."""
+    tracked = (cues[:, MASK].abs().amax(dim=(1, 2)) > 0) & (counts > 0)
+    bare = ~tracked & ~prompted & (counts > 0)
     mean = overlaps(logits.mean(dim=1) > 0, truth)
     before = overlaps(cues[:, MASK] > 0, truth)
     best = logits.take_along_dim(quality.argmax(dim=1)[:, None, None, None], 1)[:, 0]
     return {
-        "before": _mean(before, believed),
-        "after": _mean(mean, believed),
+        "before": _mean(before, tracked),
+        "after": _mean(mean, tracked),
         "bare": _mean(mean, bare),
         "prompted": _mean(overlaps(best > 0, truth), prompted & (counts > 0)),
     }
@@ -360,7 +360,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rate", type=float, default=defaults.rate)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--workers", type=int, default=16, help="threads that decode pictures")
+    parser.add_argument("--workers", type=int, default=16, help="threads that decode images")
     parser.add_argument("--every", type=float, default=55, help="seconds between two checkpoints")
     parser.add_argument("--log-every", type=int, default=50, help="steps between two rows of the log")
     return parser

@@ -41,16 +41,16 @@ def quality_loss(quality: Tensor, logits: Tensor, truth: Tensor) -> Tensor:
 def match(
     here: Pyramid, there: Pyramid, there_masks: Tensor, truth: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """The object of each reference, looked for in each picture.
+    """The object of each reference, matched in each image.
 
     Args:
-        here, there: of N pictures and of their N references.
-        there_masks, truth: (N, h, w) float32 masks of the references and of the pictures.
+        here, there: of N images and of their N references.
+        there_masks, truth: (N, h, w) float32 masks of the references and of the images.
         generator: draws the columns that are remembered.
 
     Returns:
-        A scalar loss: cross-entropy of who owns each cell, by its nearest remembered columns, as the tracker
-        asks (:mod:`vos.trackers.knn_matching`). And (N, h, w) ``similar`` cues, without gradient; 0 where the
+        A scalar loss: cross-entropy of each cell's label by its nearest stored columns, as in tracking
+        (:mod:`vos.trackers.knn_matching`). And (N, h, w) ``similar`` cues, without gradient; 0 where the
         object or the rest of the reference covers no cell.
     """
     columns, remembered = (F.normalize(p.columns.float(), dim=1) for p in (here, there))

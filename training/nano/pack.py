@@ -23,7 +23,7 @@ from .teacher import pack_teacher
 Image = NDArray[np.uint8]
 
 CANVAS = 416
-"""Longest side of a packed picture."""
+"""Longest side of a packed image."""
 SETS = ("ccp", "coco_by", "drawn", "real")
 LEAST_AREA = 0.004
 """Smaller regions are no cut-outs."""
@@ -59,32 +59,32 @@ def unpacked(arrays: dict[str, NDArray], name: str) -> list[Image]:
     return [arrays[name][a:b] for a, b in zip(starts, arrays[f"{name}_ends"], strict=True)]
 
 
-class Pictures:
-    """Pictures, label maps, cut-outs and tracks."""
+class Pack:
+    """Images, label maps, cut-outs and tracks."""
 
     def __init__(self) -> None:
-        self.pictures, self.labels = Blobs(), Blobs()
+        self.images, self.labels = Blobs(), Blobs()
         self.sets: list[int] = []
         self.cutouts: list[tuple[int, ...]] = []
         self.tracks: list[tuple[list[int], list[int]]] = []
 
-    def picture(self, image: Image, kind: str) -> int:
-        """Number of an RGB picture."""
+    def add_image(self, image: Image, kind: str) -> int:
+        """Number of an RGB image."""
         self.sets.append(SETS.index(kind))
-        return self.pictures.add(smaller(image, cv2.INTER_AREA)[..., ::-1], ".webp")
+        return self.images.add(smaller(image, cv2.INTER_AREA)[..., ::-1], ".webp")
 
     def label_map(self, labels: Image) -> int:
         """Number of a label map."""
         return self.labels.add(smaller(labels, cv2.INTER_NEAREST), ".png")
 
-    def cut_out(self, picture: int, number: int, labels: Image, people: bool) -> None:
+    def cut_out(self, image: int, number: int, labels: Image, people: bool) -> None:
         """Note every region of fitting size; of people the whole as well."""
         labels = smaller(labels, cv2.INTER_NEAREST)
         for value in ([WHOLE] if people else []) + [v for v in np.unique(labels) if 0 < v < 255]:
             mask = labels > 0 if value == WHOLE else labels == value
             box = tight_box(mask)
             if box is not None and LEAST_AREA * mask.size <= mask.sum() <= MOST_AREA * mask.size:
-                self.cutouts.append((picture, number, int(value), *box))
+                self.cutouts.append((image, number, int(value), *box))
 
     def save(self, path: Path) -> None:
         """Write all of it."""
@@ -98,7 +98,7 @@ class Pictures:
             sets=np.array(self.sets, np.int8),
             cutouts=np.array(self.cutouts, np.int32),
             tracks=tracks,
-            **self.pictures.arrays("pictures"),
+            **self.images.arrays("pictures"),
             **self.labels.arrays("labels"),
         )
 
@@ -112,29 +112,29 @@ def smaller(image: Image, way: int) -> Image:
     return np.asarray(cv2.resize(image, size, interpolation=way), np.uint8)
 
 
-def add_photographs(pictures: Pictures, data: Path, kind: str) -> None:
+def add_photographs(pack: Pack, data: Path, kind: str) -> None:
     """The photographs of one set and their label maps."""
     for path in sorted((data / kind / "images").glob("*.jpg")):
         image = cv2.imread(str(path))[..., ::-1]
-        number = pictures.picture(image, kind)
+        number = pack.add_image(image, kind)
         for labels in sorted((data / kind / "labels").glob(f"{path.stem}_*.png")):
             regions = cv2.imread(str(labels), cv2.IMREAD_UNCHANGED)
             values = np.unique(regions)
             regions = np.searchsorted(values, regions).astype(np.uint8)  # 16 bit, but few
-            pictures.cut_out(number, pictures.label_map(regions), regions, kind == "ccp")
+            pack.cut_out(number, pack.label_map(regions), regions, kind == "ccp")
 
 
-def add_textures(pictures: Pictures, count: int) -> None:
+def add_textures(pack: Pack, count: int) -> None:
     """Textured shapes on textures."""
     rng = np.random.default_rng(0)
     for _ in range(count):
         cutout = drawn(rng)
         labels = cutout.mask.astype(np.uint8)
-        number = pictures.picture(cutout.image, "drawn")
-        pictures.cut_out(number, pictures.label_map(labels), labels, False)
+        number = pack.add_image(cutout.image, "drawn")
+        pack.cut_out(number, pack.label_map(labels), labels, False)
 
 
-def add_real(pictures: Pictures, folder: Path) -> None:
+def add_real(pack: Pack, folder: Path) -> None:
     """Frames of real clips and the tracks in them; the first frame's mask of a track is a cut-out, too."""
     for path in sorted(folder.glob("*.npz")):
         with np.load(path) as file:
@@ -143,15 +143,15 @@ def add_real(pictures: Pictures, folder: Path) -> None:
         tracks = sum(name.startswith("times") for name in arrays)
         tracked = {int(t) for k in range(tracks) for t in arrays[f"times{k}"]}
         numbers = {
-            t: pictures.picture(cv2.imdecode(arrays[f"frame{t}"], cv2.IMREAD_COLOR)[..., ::-1], "real")
+            t: pack.add_image(cv2.imdecode(arrays[f"frame{t}"], cv2.IMREAD_COLOR)[..., ::-1], "real")
             for t in range(frames)
             if t in tracked or t % UNTRACKED_STEP == 0
         }
         for k in range(tracks):
             shown = [numbers[int(t)] for t in arrays[f"times{k}"]]
-            maps = [pictures.label_map(labels) for labels in arrays[f"labels{k}"]]
-            pictures.tracks.append((shown, maps))
-            pictures.cut_out(shown[0], maps[0], arrays[f"labels{k}"][0], False)
+            maps = [pack.label_map(labels) for labels in arrays[f"labels{k}"]]
+            pack.tracks.append((shown, maps))
+            pack.cut_out(shown[0], maps[0], arrays[f"labels{k}"][0], False)
 
 
 def pack_options(description: str | None, out: str) -> argparse.Namespace:
@@ -176,16 +176,16 @@ def save_teacher(options: argparse.Namespace) -> None:
 def main() -> None:
     """Pack from the command line."""
     options = pack_options(__doc__, ".pack")
-    pictures = Pictures()
+    pack = Pack()
     for kind in ("coco_by", "ccp"):
-        add_photographs(pictures, options.data, kind)
-    add_textures(pictures, 150)
-    add_real(pictures, options.real)
-    pictures.save(options.out / "pictures.npz")
+        add_photographs(pack, options.data, kind)
+    add_textures(pack, 150)
+    add_real(pack, options.real)
+    pack.save(options.out / "pictures.npz")
     save_teacher(options)
     shutil.copytree(options.davis, options.out / "validation", dirs_exist_ok=True)
     print(
-        f"{len(pictures.sets)} pictures, {len(pictures.cutouts)} cut-outs, {len(pictures.tracks)} tracks; "
+        f"{len(pack.sets)} images, {len(pack.cutouts)} cut-outs, {len(pack.tracks)} tracks; "
         + ", ".join(f"{p.name} {p.stat().st_size / 2**20:.1f} MiB" for p in sorted(options.out.glob("*.npz")))
     )
 

@@ -84,7 +84,7 @@ class Photographs:
                 return Cutout(image, mask)
         return drawn(rng)
 
-    def picture(self, rng: np.random.Generator) -> Image:
+    def image(self, rng: np.random.Generator) -> Image:
         """A random photograph."""
         every = [photograph for found in self._sets.values() for photograph in found]
         path = every[int(rng.integers(len(every)))].image

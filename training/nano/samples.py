@@ -1,4 +1,4 @@
-"""Batches: looks at recorded clips, cut, turned, lit anew, with the cues of a tracker or of a prompt.
+"""Batches: crops of recorded clips, rotated, in other light, with the cues of a tracker or of a prompt.
 
 Sample i of step s is a function of (seed, s, i) and of the recordings alone, so a run that is resumed sees
 what it would have seen.
@@ -28,34 +28,35 @@ from .photographs import Photographs
 Floats = NDArray[np.float32]
 
 ROUGHNESS = (0.05, 0.5)
-"""Least and greatest, of what a tracker might have believed of a photograph."""
+"""Least and greatest strength of the perturbed masks that are the cues of photographs."""
 STILL_PIXELS = 45_000
 """Photographs are brought to about the size of the recordings."""
 
 
 @dataclass(frozen=True)
 class SampleSettings:
-    """How recordings are looked at."""
+    """How samples are drawn from recordings."""
 
     side: int = 160
-    """Of the square pictures, a multiple of 32."""
+    """Of the square images, a multiple of 32."""
     still: float = 0.6
     """Share of samples that are photographs as they are, where there are any: what is whole in them has its
     own shadow and its own surroundings, and is a person, an animal, a thing."""
     region_errors: float = 0.8
-    """Share of the samples of clips whose cues get mistakes that follow the image."""
+    """Share of the samples of clips whose cues get errors of whole image regions."""
     prompted: float = 0.3
     """Share of samples with the cues of a prompt in place of a tracker's."""
     scale: tuple[float, float] = (0.7, 1.25)
     """Pixels of a sample for one of the recording, when the object fits."""
     turn: float = 0.2
     """Largest turn in radians."""
-    forgotten: float = 0.08
+    dropped: float = 0.08
     """Chance that a tracker's cue is left out; ``similar`` is left out twice as often."""
-    doubted: float = 0.3
-    """Chance that looks are left out: made-up clips have more telling colours than the world."""
-    faded: float = 0.3
-    """Share of samples whose belief is made less certain."""
+    appearance_dropped: float = 0.3
+    """Chance that the appearance cue is left out: colours separate objects better in synthetic clips than in
+    real ones."""
+    softened: float = 0.3
+    """Share of samples whose mask cue is made less certain."""
     gain: float = 0.25
     """Spread of contrast, in both images of a sample; a fifth of it between them."""
     bias: float = 20.0
@@ -72,7 +73,7 @@ class SampleSettings:
 class Batch:
     """What one step sees."""
 
-    pictures: Tensor
+    images: Tensor
     """(B, 3, S, S) float32 in -1..1."""
     references: Tensor
     """(B, 3, S, S): the same objects in the reference frame."""
@@ -92,7 +93,7 @@ class Batch:
 class _Shot:
     """An image, what is known of one object in it, and the object elsewhere."""
 
-    picture: NDArray[np.uint8]
+    image: NDArray[np.uint8]
     mask: NDArray[np.bool_]
     cues: NDArray[np.int8]
     """(3, h, w), or (0, h, w) where no tracker was asked."""
@@ -126,9 +127,9 @@ class Recordings:
     def batch(self, step: int, size: int) -> Batch:
         """The batch of a step."""
         samples = [self.sample(np.random.default_rng((self.seed, step, i))) for i in range(size)]
-        pictures, references, reference_masks, cues, truth, ambiguous, similar = zip(*samples, strict=True)
+        images, references, reference_masks, cues, truth, ambiguous, similar = zip(*samples, strict=True)
         return Batch(
-            _planes(pictures),
+            _planes(images),
             _planes(references),
             torch.from_numpy(np.stack(reference_masks)),
             torch.from_numpy(np.stack(cues)),
@@ -138,29 +139,29 @@ class Recordings:
         )
 
     def sample(self, rng: np.random.Generator) -> tuple:
-        """Picture, reference, its mask, cues, truth, and whether it is ambiguous and shown similarity."""
+        """Image, reference, its mask, cues, truth, and whether it is ambiguous and shown similarity."""
         settings, side = self.settings, self.settings.side
         still = self.photographs is not None and rng.random() < settings.still
         shot = self._still(rng) if still else self._clip(rng)
-        look = _look(shot.mask if shot.mask.any() else shot.cues[0] > 0, settings, rng)
-        picture, truth = _warp(shot.picture, look, side), _warp_mask(shot.mask, look, side)
-        back = _look(shot.reference_mask, settings, rng)
+        transform = _transform(shot.mask if shot.mask.any() else shot.cues[0] > 0, settings, rng)
+        image, truth = _warp(shot.image, transform, side), _warp_mask(shot.mask, transform, side)
+        back = _transform(shot.reference_mask, settings, rng)
         reference, there = _warp(shot.reference, back, side), _warp_mask(shot.reference_mask, back, side)
         prompted = bool(rng.random() < settings.prompted and truth.any())
         ambiguous = False
         if prompted:
             cues, ambiguous = _prompted(truth, rng)
         elif still:
-            cues = _tracked(made_up_cues(truth, picture, rng, ROUGHNESS), settings, rng)
+            cues = _tracked(made_up_cues(truth, image, rng, ROUGHNESS), settings, rng)
         else:
-            own = np.stack([_warp_cue(cue, look, side) for cue in shot.cues])
+            own = np.stack([_warp_cue(cue, transform, side) for cue in shot.cues])
             if rng.random() < settings.region_errors:
-                own = with_region_errors(own, truth, picture, rng)
+                own = with_region_errors(own, truth, image, rng)
             cues = _tracked(own, settings, rng)
-        picture, reference = _relit(picture, reference, settings, rng)
-        similar = rng.random() > (0.5 if prompted else 2 * settings.forgotten)
+        image, reference = _relit(image, reference, settings, rng)
+        similar = rng.random() > (0.5 if prompted else 2 * settings.dropped)
         masks = there.astype(np.float32), truth.astype(np.float32)
-        return picture, reference, masks[0], cues, masks[1], ambiguous, bool(similar)
+        return image, reference, masks[0], cues, masks[1], ambiguous, bool(similar)
 
     def _clip(self, rng: np.random.Generator) -> _Shot:
         """A frame of a recording."""
@@ -181,18 +182,18 @@ class Recordings:
             1.0, float(np.sqrt(STILL_PIXELS / cutout.mask.size)) * float(np.exp(rng.uniform(-0.2, 0.5)))
         )
         shape = max(1, round(cutout.mask.shape[1] * scale)), max(1, round(cutout.mask.shape[0] * scale))
-        picture = np.asarray(cv2.resize(cutout.image, shape, interpolation=cv2.INTER_AREA), np.uint8)
+        image = np.asarray(cv2.resize(cutout.image, shape, interpolation=cv2.INTER_AREA), np.uint8)
         mask = cv2.resize(cutout.mask.astype(np.float32), shape, interpolation=cv2.INTER_AREA) >= 0.5
-        return _Shot(picture, mask, np.zeros((0, *mask.shape), np.int8), picture, mask)
+        return _Shot(image, mask, np.zeros((0, *mask.shape), np.int8), image, mask)
 
 
 def _tracked(own: Sequence[Floats], settings: SampleSettings, rng: np.random.Generator) -> Floats:
-    """(C, S, S) cues of a tracker, some of them forgotten or less certain."""
+    """(C, S, S) cues of a tracker, some of them dropped or less certain."""
     cues = np.zeros((len(CUES), *own[0].shape), np.float32)
     for channel, cue in zip(ENGINE_CUES, own, strict=True):
-        if rng.random() >= (settings.doubted if channel == APPEARANCE else settings.forgotten):
+        if rng.random() >= (settings.appearance_dropped if channel == APPEARANCE else settings.dropped):
             cues[channel] = cue
-    if rng.random() < settings.faded:
+    if rng.random() < settings.softened:
         cues[MASK] *= rng.uniform(0.2, 1.0)
     return cues
 
@@ -236,7 +237,9 @@ def _places(mask: NDArray[np.bool_], count: int, rng: np.random.Generator) -> ND
     return np.stack([at % mask.shape[1], at // mask.shape[1]], axis=1).astype(np.float32)
 
 
-def _look(mask: NDArray[np.bool_], settings: SampleSettings, rng: np.random.Generator) -> NDArray[np.float64]:
+def _transform(
+    mask: NDArray[np.bool_], settings: SampleSettings, rng: np.random.Generator
+) -> NDArray[np.float64]:
     """(2, 3) from the recording to a sample in which the mask fits."""
     box = tight_box(mask) or (0, 0, mask.shape[1] - 1, mask.shape[0] - 1)
     extent = max(box[2] - box[0], box[3] - box[1]) + 1
@@ -249,44 +252,46 @@ def _look(mask: NDArray[np.bool_], settings: SampleSettings, rng: np.random.Gene
     half = settings.side / 2 / scale
     centre = np.array([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])
     centre += rng.uniform(-0.7, 0.7, 2) * max(4.0, half - extent / 2)
-    for axis, length in enumerate((mask.shape[1], mask.shape[0])):  # rather look at the image than past it
+    for axis, length in enumerate((mask.shape[1], mask.shape[0])):  # rather within the image than past it
         centre[axis] = np.clip(centre[axis], half, length - half) if length > 2 * half else length / 2
     return np.column_stack([linear, settings.side / 2 - linear @ centre])
 
 
-def _warp(picture: NDArray[np.uint8], look: NDArray[np.float64], side: int) -> NDArray[np.uint8]:
-    warped: NDArray[np.uint8] = cv2.warpAffine(picture, look, (side, side), borderMode=cv2.BORDER_REPLICATE)
+def _warp(image: NDArray[np.uint8], transform: NDArray[np.float64], side: int) -> NDArray[np.uint8]:
+    warped: NDArray[np.uint8] = cv2.warpAffine(
+        image, transform, (side, side), borderMode=cv2.BORDER_REPLICATE
+    )
     return warped
 
 
-def _warp_mask(mask: NDArray[np.bool_], look: NDArray[np.float64], side: int) -> NDArray[np.bool_]:
-    inside: NDArray[np.bool_] = cv2.warpAffine(mask.astype(np.float32), look, (side, side)) >= 0.5
+def _warp_mask(mask: NDArray[np.bool_], transform: NDArray[np.float64], side: int) -> NDArray[np.bool_]:
+    inside: NDArray[np.bool_] = cv2.warpAffine(mask.astype(np.float32), transform, (side, side)) >= 0.5
     return inside
 
 
-def _warp_cue(cue: NDArray[np.int8], look: NDArray[np.float64], side: int) -> Floats:
+def _warp_cue(cue: NDArray[np.int8], transform: NDArray[np.float64], side: int) -> Floats:
     """A cue continued over the border, as the engine's window would be."""
     values = cue.astype(np.float32) / 127
-    warped: Floats = cv2.warpAffine(values, look, (side, side), borderMode=cv2.BORDER_REPLICATE)
+    warped: Floats = cv2.warpAffine(values, transform, (side, side), borderMode=cv2.BORDER_REPLICATE)
     return warped
 
 
 def _relit(
-    picture: NDArray[np.uint8],
+    image: NDArray[np.uint8],
     reference: NDArray[np.uint8],
     settings: SampleSettings,
     rng: np.random.Generator,
 ) -> list[Floats]:
-    """Both pictures in one random light, and a little of their own."""
+    """Both images in one random light, and a little of their own."""
     gain = 1 + rng.normal(0, settings.gain / 2, 3) * 0.4 + rng.normal(0, settings.gain / 2)
     bias = rng.normal(0, settings.bias / 2)
     result = []
-    for image in (picture, reference):
+    for pixels in (image, reference):
         own = gain + rng.normal(0, settings.gain / 10)
-        result.append(np.clip((image - 128.0) * own + 128 + bias, 0, 255).astype(np.float32))
+        result.append(np.clip((pixels - 128.0) * own + 128 + bias, 0, 255).astype(np.float32))
     return result
 
 
-def _planes(pictures: Sequence[Floats]) -> Tensor:
+def _planes(images: Sequence[Floats]) -> Tensor:
     """(B, 3, S, S) float32 in -1..1 from (S, S, 3) in 0..255."""
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2) / 127.5 - 1
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2) / 127.5 - 1

@@ -1,10 +1,10 @@
-"""Clips composed on the GPU: pictures, things cut out of pictures in front of them, each with its own motion.
+"""Clips composed on the GPU: images, things cut out of images in front of them, each with its own motion.
 
 A clip has a background and three layers. Two things are targets, the others look-alikes of a target,
 bystanders, or things that pass in front. Half of the first targets are what the background itself shows, in
 its own surroundings; a part of the backgrounds are frames of real clips with the masks of
 :mod:`training.nano.real_clips`. All layers and their masks are sampled by the same maps, so truth is exact.
-Which pictures and which motions is drawn by NumPy on the CPU; pixels are made where the bank lies.
+Which images and which motions is drawn by NumPy on the CPU; pixels are made where the bank lies.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class SynthesisSettings:
 class _Plan:
     """What is drawn for the layers of B clips: all arrays (B, 1 + LAYERS, ...), the background first."""
 
-    picture: NDArray[np.int64]
+    image: NDArray[np.int64]
     label_map: NDArray[np.int64]
     label: NDArray[np.int64]
     box: NDArray[np.float64]
@@ -78,7 +78,7 @@ class _Plan:
     times: NDArray[np.float64]
     """(B, T)"""
     flip: NDArray[np.float64]
-    real_pictures: NDArray[np.int64]
+    real_images: NDArray[np.int64]
     """(B, T)"""
     real_labels: NDArray[np.int64]
 
@@ -89,7 +89,7 @@ class Composer:
     def __init__(self, bank: Bank, settings: SynthesisSettings, seed: int) -> None:
         self.bank, self.settings = bank, settings
         self.rng = np.random.default_rng(seed)
-        self.device = bank.pictures.device
+        self.device = bank.images.device
         self._by_set = {k: np.flatnonzero(bank.sets == i) for i, k in enumerate(SETS)}
         owner = bank.sets[bank.cutouts[:, 0]]
         self._cutouts = {k: np.flatnonzero(owner == i) for i, k in enumerate(SETS)}
@@ -104,8 +104,8 @@ class Composer:
         grid = self._coordinates(plan)
         shape = (count, frames, side, side)
         # The background: each frame may come from an image of its own.
-        sources = self.bank.pictures[self._index(plan.real_pictures)].flatten(0, 1).float()
-        sizes = self._tensor(self.bank.sizes[plan.real_pictures]).flatten(0, 1)
+        sources = self.bank.images[self._index(plan.real_images)].flatten(0, 1).float()
+        sizes = self._tensor(self.bank.sizes[plan.real_images]).flatten(0, 1)
         seen = _reflected(grid[:, 0].flatten(0, 1), sizes)
         canvas = _sampled(sources, seen).unflatten(0, (count, frames))
         maps = self.bank.labels[self._index(np.maximum(plan.real_labels, 0))].flatten(0, 1)
@@ -115,10 +115,10 @@ class Composer:
         own = torch.where(wanted == WHOLE, nearest > 0, nearest == wanted) & (nearest != UNKNOWN)
         labels = (own & there).to(torch.uint8)
         labels[(nearest == UNKNOWN) & there] = UNKNOWN
-        # The layers, all at once: frames lie below each other in one long picture.
-        layer_pictures = self.bank.pictures[self._index(plan.picture[:, 1:])].flatten(0, 1).float()
+        # The layers, all at once: frames lie below each other in one long image.
+        layer_images = self.bank.images[self._index(plan.image[:, 1:])].flatten(0, 1).float()
         masks = self._masks(plan)
-        both = torch.cat([layer_pictures, masks[:, None]], dim=1)
+        both = torch.cat([layer_images, masks[:, None]], dim=1)
         long = grid[:, 1:].reshape(count * LAYERS, frames * side, side, 2)
         drawn = _sampled(both, long).reshape(count, LAYERS, 4, frames, side, side)
         hue = self._tensor(rng.normal(0, 1, (count, LAYERS, 3)))[..., None, None, None]
@@ -137,7 +137,7 @@ class Composer:
         settings, rng = self.settings, self.rng
         layers, frames, side = 1 + LAYERS, settings.frames, settings.side
         plan = _Plan(
-            picture=np.zeros((count, layers), np.int64),
+            image=np.zeros((count, layers), np.int64),
             label_map=np.zeros((count, layers), np.int64),
             label=np.full((count, layers), BLOB),
             box=np.zeros((count, layers, 4)),
@@ -149,7 +149,7 @@ class Composer:
             start=np.zeros((count, layers, 2)),
             times=np.zeros((count, frames)),
             flip=np.where(rng.random((count, layers)) < 0.5, -1.0, 1.0),
-            real_pictures=np.zeros((count, frames), np.int64),
+            real_images=np.zeros((count, frames), np.int64),
             real_labels=np.full((count, frames), -1),
         )
         gaps = np.exp(rng.uniform(*np.log(settings.gap), count))
@@ -185,18 +185,18 @@ class Composer:
             length = int((track[0] >= 0).sum())
             later = np.sort(rng.choice(length, frames - 1, replace=length < frames))
             times = np.concatenate([[0], later])  # the first mask of a track is its best
-            plan.real_pictures[b], plan.real_labels[b] = track[0, times], track[1, times]
+            plan.real_images[b], plan.real_labels[b] = track[0, times], track[1, times]
             found = bank.cutouts[(bank.cutouts[:, 0] == track[0, 0]) & (bank.cutouts[:, 1] == track[1, 0])]
             cutout = found[0] if len(found) else None
         elif rng.random() < settings.natural:
             cutout = self._cutout(blobs=False)
-            plan.real_pictures[b], plan.real_labels[b] = cutout[0], cutout[1]
+            plan.real_images[b], plan.real_labels[b] = cutout[0], cutout[1]
         else:
             names = [k for k in BACKGROUNDS if len(self._by_set[k])]
             shares = np.array([BACKGROUNDS[k] for k in names])
             pool = self._by_set[names[int(rng.choice(len(names), p=shares / shares.sum()))]]
-            plan.real_pictures[b] = pool[int(rng.integers(len(pool)))]
-        height, width = bank.sizes[plan.real_pictures[b, 0]]
+            plan.real_images[b] = pool[int(rng.integers(len(pool)))]
+        height, width = bank.sizes[plan.real_images[b, 0]]
         short = min(height, width)
         view, centre = short * rng.uniform(0.6, 1.1), np.array([width, height]) / 2
         centre = centre + rng.uniform(-0.5, 0.5, 2) * np.maximum(np.array([width, height]) - view, 0)
@@ -208,17 +208,17 @@ class Composer:
             view = np.clip(extent * np.exp(rng.uniform(np.log(1.15), np.log(4))), 0.3 * short, 1.05 * short)
             middle = np.array([box[0] + box[2], box[1] + box[3]]) / 2
             centre = middle + rng.uniform(-0.5, 0.5, 2) * max(0.0, view - extent) * 0.8
-        for axis, length in enumerate((width, height)):  # rather look at the image than past it
+        for axis, length in enumerate((width, height)):  # rather within the image than past it
             room = max(0.0, length - view) / 2
             centre[axis] = np.clip(centre[axis], length / 2 - room, length / 2 + room)
-        plan.picture[b, 0] = plan.real_pictures[b, 0]
+        plan.image[b, 0] = plan.real_images[b, 0]
         plan.box[b, 0] = *centre, *centre
         plan.scale[b, 0] = view / side
         plan.start[b, 0] = side / 2
         return cutout
 
     def _cutout(self, blobs: bool = True) -> NDArray[np.int64]:
-        """A row of the table, or a made-up one: a region of random outline of any picture."""
+        """A row of the table, or a made-up one: a region of random outline of any image."""
         rng, bank = self.rng, self.bank
         names = [k for k in SHARES if (k == "blob" and blobs) or (k != "blob" and len(self._cutouts[k]))]
         shares = np.array([SHARES[k] for k in names])
@@ -228,17 +228,17 @@ class Composer:
             if name == "ccp" and len(self._people) and rng.random() < WHOLE_PERSON:
                 pool = self._people
             return bank.cutouts[pool[int(rng.integers(len(pool)))]]
-        picture = int(rng.integers(len(bank.sets)))
-        height, width = bank.sizes[picture]
+        image = int(rng.integers(len(bank.sets)))
+        height, width = bank.sizes[image]
         extent = rng.uniform(0.2, 0.6, 2) * np.array([width, height])
         corner = rng.uniform(0, 1, 2) * (np.array([width, height]) - extent)
-        return np.array([picture, 0, BLOB, *corner, *(corner + extent)]).astype(np.int64)
+        return np.array([image, 0, BLOB, *corner, *(corner + extent)]).astype(np.int64)
 
     def _place(
         self, plan: _Plan, b: int, slot: int, cut: NDArray[np.int64], target: int, disguised: bool
     ) -> None:
         settings, rng, side = self.settings, self.rng, self.settings.side
-        plan.picture[b, slot], plan.label_map[b, slot], plan.label[b, slot] = cut[:3]
+        plan.image[b, slot], plan.label_map[b, slot], plan.label[b, slot] = cut[:3]
         plan.box[b, slot] = cut[3:]
         plan.shown[b, slot], plan.target[b, slot] = 1, target
         plan.disguised[b, slot] = rng.uniform(0.1, 1.0) if disguised else rng.uniform(0, 0.3)
@@ -250,7 +250,7 @@ class Composer:
     def _coordinates(self, plan: _Plan) -> Tensor:
         """(B, 1 + LAYERS, T, S, S, 2) places in the sources, x and y in pixels."""
         settings, rng, side = self.settings, self.rng, self.settings.side
-        count, layers = plan.picture.shape
+        count, layers = plan.image.shape
         shape = (count, layers)
         slow = np.where(np.arange(layers) == 0, 0.3, 1.0)
         slow = np.where((plan.real_labels[:, :1] >= 0) & (np.arange(layers) == 0), 0.45, slow)
@@ -342,12 +342,12 @@ class Composer:
 
 
 def _reflected(places: Tensor, sizes: Tensor) -> Tensor:
-    """(B, h, w, 2) places mirrored into pictures of (B, 2) rows and columns."""
+    """(B, h, w, 2) places mirrored into images of (B, 2) rows and columns."""
     last = (sizes.flip(1) - 1).clamp_min(1)[:, None, None]
     return last - ((places.abs() % (2 * last)) - last).abs()
 
 
-def _sampled(pictures: Tensor, places: Tensor, mode: str = "bilinear") -> Tensor:
-    """(B, C, h, w) values of (B, C, N, N) pictures at (B, h, w, 2) places in pixels; 0 outside."""
-    scaled = (places + 0.5) * (2 / pictures.shape[-1]) - 1
-    return F.grid_sample(pictures, scaled, mode=mode, align_corners=False)
+def _sampled(images: Tensor, places: Tensor, mode: str = "bilinear") -> Tensor:
+    """(B, C, h, w) values of (B, C, N, N) images at (B, h, w, 2) places in pixels; 0 outside."""
+    scaled = (places + 0.5) * (2 / images.shape[-1]) - 1
+    return F.grid_sample(images, scaled, mode=mode, align_corners=False)

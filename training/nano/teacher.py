@@ -2,7 +2,7 @@
 
 ``pack_teacher`` reads the weights of a TensorFlow Lite file as they are stored, 8-bit numbers with a scale
 and a zero point per tensor; :class:`ImageTeacher` computes with them in floating point, on any device and for
-pictures of any size. Its dense features are what an encoder is taught to predict; no weight of it becomes
+images of any size. Its dense features are what an encoder is taught to predict; no weight of it becomes
 part of the network that is trained.
 """
 
@@ -64,10 +64,10 @@ class ImageTeacher(nn.Module):
             self.register_buffer(name.replace(".", "_"), torch.from_numpy(values).float())
 
     @torch.no_grad()
-    def forward(self, pictures: Tensor) -> dict[int, Tensor]:
+    def forward(self, images: Tensor) -> dict[int, Tensor]:
         """Features (B, 96, h / 16, w / 16), (B, 320, h / 32, w / 32) by block, of (B, 3, h, w) in -1..1."""
         number = 0
-        x = self._layer(pictures, number, 2, rectified=True)
+        x = self._layer(images, number, 2, rectified=True)
         found = {}
         for block in range(LAST + 1):
             inner = x
@@ -88,7 +88,7 @@ class ImageTeacher(nn.Module):
         weight = getattr(self, f"{number:02d}_weight")
         bias = getattr(self, f"{number:02d}_bias")
         if weight.shape[-1] == 3:
-            # As TensorFlow pads: strided convolutions of even pictures at the end alone.
+            # As TensorFlow pads: strided convolutions of even images at the end alone.
             x = F.pad(x, (0, 1, 0, 1) if stride == 2 else (1, 1, 1, 1))
         groups = weight.shape[0] if weight.shape[1] == 1 else 1
         x = F.conv2d(x, weight, bias, stride, groups=groups)

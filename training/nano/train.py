@@ -116,19 +116,19 @@ def step(run: Run, batch: Batch) -> dict[str, float]:
     for group in run.optimiser.param_groups:
         group["lr"] = rate
     run.network.train()
-    pictures = torch.cat([batch.pictures, batch.references]).to(device)
+    images = torch.cat([batch.images, batch.references]).to(device)
     truth, cues = batch.truth.to(device), batch.cues.to(device)
     generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + run.step)
     with torch.autocast(torch.device(device).type, torch.bfloat16):
-        both = run.network.encoder(pictures.contiguous(memory_format=torch.channels_last))
+        both = run.network.encoder(images.contiguous(memory_format=torch.channels_last))
         here, there = _halves(both)
         matching, similar = match(here, there, batch.reference_masks.to(device), truth, generator)
         cues[:, SIMILAR] = similar * batch.similar.to(device)[:, None, None]
         logits, quality = run.network.decoder(here, cues)
     logits = logits.float()
     masks = candidate_loss(logits, truth, batch.ambiguous.to(device))
-    judging = quality_loss(quality, logits, truth)
-    loss = masks + recipe.quality * judging + recipe.matching * matching
+    quality_error = quality_loss(quality, logits, truth)
+    loss = masks + recipe.quality * quality_error + recipe.matching * matching
     run.optimiser.zero_grad()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(run.network.parameters(), recipe.clip)
@@ -141,7 +141,7 @@ def step(run: Run, batch: Batch) -> dict[str, float]:
         "rate": rate,
         "loss": float(loss.detach()),
         "masks": float(masks.detach()),
-        "quality": float(judging.detach()),
+        "quality": float(quality_error.detach()),
         "matching": float(matching.detach()),
         "before": _overlap(cues[:, MASK], truth, tracked),
         "after": _overlap(best, truth, tracked),
@@ -235,7 +235,7 @@ def export(run: Run, path: Path) -> None:
 
 
 def _halves(both: Pyramid) -> tuple[Pyramid, Pyramid]:
-    """The pyramids of the pictures and of the references."""
+    """The pyramids of the images and of the references."""
     levels = [level.chunk(2) for level in both.levels]
     columns = both.columns.chunk(2)
     return tuple(Pyramid(tuple(level[i] for level in levels), columns[i]) for i in (0, 1))  # type: ignore[return-value]

@@ -15,13 +15,13 @@ from vos.backbones.nano.network import NanoNetwork, read_memory
 
 from .cue_noise import CueNoise, rough_fields
 
-BELIEF, ROUGHNESS = 0.8, 1.2
-"""Certainty and roughness of the masks that are mended in validation."""
+CERTAINTY, STRENGTH = 0.8, 1.2
+"""Of the perturbed masks that are refined in validation."""
 VALIDATION_SIZE, VALIDATION_FRAMES, VALIDATION_STEP = (256, 448), 11, 4
 
 
 class Validation:
-    """Videos with masks, all brought to one size and looked at side by side; none is learned from.
+    """Videos with masks, all resized to one size and scored side by side; none is trained on.
 
     ``folder`` holds ``<sequence>.mp4`` and ``<sequence>/<frame>.png``, as :mod:`benchmarks.davis` reads.
     """
@@ -38,8 +38,8 @@ class Validation:
             rough = []
             for masks in self.masks:
                 size = masks.sum(dim=(1, 2)).clamp_min(16).sqrt()
-                rough.append(rough_fields(masks, size, torch.full_like(size, ROUGHNESS), CueNoise()))
-        self.beliefs = torch.stack(rough)
+                rough.append(rough_fields(masks, size, torch.full_like(size, STRENGTH), CueNoise()))
+        self.fields = torch.stack(rough)
 
     @torch.no_grad()
     def score(self, network: NanoNetwork, chunk: int = 10) -> dict[str, float]:
@@ -49,29 +49,29 @@ class Validation:
         return {"alone": alone, "rough": rough, "mended": mended}
 
     def _scores(self, network: NanoNetwork, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
-        frames, masks, beliefs = self.frames[rows], self.masks[rows], self.beliefs[rows]
+        frames, masks, fields = self.frames[rows], self.masks[rows], self.fields[rows]
         alone = self._follow(network, frames, masks, None)
-        mended = self._follow(network, frames, masks, beliefs)
+        mended = self._follow(network, frames, masks, fields)
         rough = torch.stack(
-            [overlaps(beliefs[:, t] > 0, masks[:, t]) for t in range(1, masks.shape[1])], dim=1
+            [overlaps(fields[:, t] > 0, masks[:, t]) for t in range(1, masks.shape[1])], dim=1
         )
         return alone, rough.mean(dim=1), mended
 
-    def _follow(self, network: NanoNetwork, frames: Tensor, masks: Tensor, beliefs: Tensor | None) -> Tensor:
-        """(B,) mean J of following the first mask; ``beliefs`` are mended frame by frame, and remembered."""
+    def _follow(self, network: NanoNetwork, frames: Tensor, masks: Tensor, fields: Tensor | None) -> Tensor:
+        """(B,) mean J of following the first mask; ``fields`` are mended frame by frame, and remembered."""
         device, (count, length) = frames.device.type, frames.shape[:2]
         seen = []
         first = last = None
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
             for t in range(length):
-                picture = frames[:, t].float() / 127.5 - 1
-                pyramid = network.encoder(picture.contiguous(memory_format=torch.channels_last))
+                image = frames[:, t].float() / 127.5 - 1
+                pyramid = network.encoder(image.contiguous(memory_format=torch.channels_last))
                 keys = network.memory.keys(pyramid)
                 own = masks[:, 0]
                 if t:
-                    cues = torch.zeros(count, len(CUES), *picture.shape[-2:], device=frames.device)
-                    if beliefs is not None:
-                        cues[:, MASK] = BELIEF * beliefs[:, t]
+                    cues = torch.zeros(count, len(CUES), *image.shape[-2:], device=frames.device)
+                    if fields is not None:
+                        cues[:, MASK] = CERTAINTY * fields[:, t]
                     memory = [first] if last is None else [first, last]
                     memory_read = read_memory(
                         keys,

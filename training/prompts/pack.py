@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.nano.pack import SETS, WHOLE, Pictures, add_real, add_textures, pack_options, save_teacher
+from training.nano.pack import SETS, WHOLE, Pack, add_real, add_textures, pack_options, save_teacher
 
 Image = NDArray[np.uint8]
 
@@ -35,8 +35,8 @@ REACH = 5
 """Pixels between a person and a thing that belong together, at most."""
 
 
-class Drawn(Pictures):
-    """Pictures whose cut-outs have weights."""
+class Drawn(Pack):
+    """A pack whose cut-outs have weights."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Drawn(Pictures):
         """Factors of the weights of some cut-outs, by row."""
 
     def weights(self) -> NDArray[np.float32]:
-        """(K,) the chance of every cut-out: of a set by its share, of a picture alike, within it by size."""
+        """(K,) the chance of every cut-out: of a set by its share, of an image alike, within it by size."""
         rows = np.array(self.cutouts)
         sets = np.array(self.sets)[rows[:, 0]]
         sides = np.sqrt((rows[:, 5] - rows[:, 3] + 1.0) * (rows[:, 6] - rows[:, 4] + 1))
@@ -52,8 +52,8 @@ class Drawn(Pictures):
         weights = np.zeros(len(rows))
         for name, share in SHARES.items():
             of_set = sets == SETS.index(name)
-            for picture in np.unique(rows[of_set, 0]):
-                here = of_set & (rows[:, 0] == picture)
+            for image in np.unique(rows[of_set, 0]):
+                here = of_set & (rows[:, 0] == image)
                 part = sides * here
                 if name == "ccp":
                     whole = here & (rows[:, 2] == WHOLE)
@@ -68,20 +68,20 @@ def _spread(values: NDArray[np.float64], total: float) -> NDArray[np.float64]:
     return values * (total / values.sum()) if values.sum() > 0 else values
 
 
-def add_instances(pictures: Drawn, data: Path) -> None:
+def add_instances(pack: Drawn, data: Path) -> None:
     """Photographs with instances, and people together with what they ride or hold."""
     names = json.loads((data / "coco_by" / "instances.json").read_text())
     for path in sorted((data / "coco_by" / "images").glob("*.jpg")):
-        number = pictures.picture(cv2.imread(str(path))[..., ::-1], "coco_by")
+        number = pack.add_image(cv2.imread(str(path))[..., ::-1], "coco_by")
         for found in sorted((data / "coco_by" / "labels").glob(f"{path.stem}_*.png")):
             regions = cv2.imread(str(found), cv2.IMREAD_UNCHANGED)
             labels = regions.astype(np.uint8)
-            pictures.cut_out(number, pictures.label_map(labels), labels, False)
+            pack.cut_out(number, pack.label_map(labels), labels, False)
             categories = {o["label"]: o["category"] for o in names[path.stem]["objects"]}
             for both in together(labels, categories):
-                first = len(pictures.cutouts)
-                pictures.cut_out(number, pictures.label_map(both), both, False)
-                pictures.groups |= {k: TOGETHER for k in range(first, len(pictures.cutouts))}
+                first = len(pack.cutouts)
+                pack.cut_out(number, pack.label_map(both), both, False)
+                pack.groups |= {k: TOGETHER for k in range(first, len(pack.cutouts))}
 
 
 def together(labels: Image, categories: dict[int, str]) -> Iterator[Image]:
@@ -98,25 +98,25 @@ def together(labels: Image, categories: dict[int, str]) -> Iterator[Image]:
             yield joined.astype(np.uint8)
 
 
-def add_people(pictures: Drawn, data: Path) -> None:
+def add_people(pack: Drawn, data: Path) -> None:
     """Photographs of people: the person, and garments."""
     for path in sorted((data / "ccp" / "images").glob("*.jpg")):
-        number = pictures.picture(cv2.imread(str(path))[..., ::-1], "ccp")
+        number = pack.add_image(cv2.imread(str(path))[..., ::-1], "ccp")
         for found in sorted((data / "ccp" / "labels").glob(f"{path.stem}_*.png")):
             labels = cv2.imread(str(found), cv2.IMREAD_UNCHANGED).astype(np.uint8)
-            pictures.cut_out(number, pictures.label_map(labels), labels, True)
+            pack.cut_out(number, pack.label_map(labels), labels, True)
 
 
-def add_tracks(pictures: Drawn, folder: Path) -> None:
+def add_tracks(pack: Drawn, folder: Path) -> None:
     """Frames of real clips; every mask of a track is a cut-out."""
-    first = len(pictures.cutouts)
-    add_real(pictures, folder)
-    known = {tuple(row[:2]) for row in pictures.cutouts[first:]}
-    for shown, maps in pictures.tracks:
+    first = len(pack.cutouts)
+    add_real(pack, folder)
+    known = {tuple(row[:2]) for row in pack.cutouts[first:]}
+    for shown, maps in pack.tracks:
         for number, label_map in zip(shown, maps, strict=True):
             if (number, label_map) not in known:
-                labels = cv2.imdecode(pictures.labels.parts[label_map], cv2.IMREAD_UNCHANGED)
-                pictures.cut_out(number, label_map, labels, False)
+                labels = cv2.imdecode(pack.labels.parts[label_map], cv2.IMREAD_UNCHANGED)
+                pack.cut_out(number, label_map, labels, False)
 
 
 def add_first_frames(root: Path, out: Path) -> int:
@@ -136,18 +136,18 @@ def add_first_frames(root: Path, out: Path) -> int:
 def main() -> None:
     """Pack from the command line."""
     options = pack_options(__doc__, ".pack-prompts")
-    pictures = Drawn()
-    add_instances(pictures, options.data)
-    add_people(pictures, options.data)
-    add_textures(pictures, 100)
-    add_tracks(pictures, options.real)
-    pictures.save(options.out / "pictures.npz")
-    np.save(options.out / "weights.npy", pictures.weights())
+    pack = Drawn()
+    add_instances(pack, options.data)
+    add_people(pack, options.data)
+    add_textures(pack, 100)
+    add_tracks(pack, options.real)
+    pack.save(options.out / "pictures.npz")
+    np.save(options.out / "weights.npy", pack.weights())
     save_teacher(options)
     videos = add_first_frames(options.davis, options.out / "validation")
     print(
-        f"{len(pictures.sets)} pictures, {len(pictures.cutouts)} cut-outs, {len(pictures.groups)} of them of "
-        f"people and things together, {len(pictures.tracks)} tracks, {videos} first frames; "
+        f"{len(pack.sets)} images, {len(pack.cutouts)} cut-outs, {len(pack.groups)} of them of "
+        f"people and things together, {len(pack.tracks)} tracks, {videos} first frames; "
         + ", ".join(f"{p.name} {p.stat().st_size / 2**20:.1f} MiB" for p in sorted(options.out.glob("*.np?")))
     )
 

@@ -83,7 +83,7 @@ def next_prompts(planes: Tensor, logits: Tensor, mask: Tensor, mix: PromptMix) -
 def depths(mask: Tensor) -> Tensor:
     """(N, h, w) about how many pixels lie between a pixel of the mask and where it ends; 0 outside.
 
-    Counted at half the size, in steps that grow; the border of the picture ends a mask as well.
+    Counted at half the size, in steps that grow; the border of the image ends a mask as well.
     """
     inside = (F.avg_pool2d(mask[:, None], 2) > 0.5).float()
     depth = torch.zeros_like(inside)

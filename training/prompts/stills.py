@@ -1,9 +1,9 @@
 """Stills composed on the GPU: photographs, and things cut out of one photograph in front of another.
 
-A still is one view of a picture with one target: what the picture itself shows, in its own surroundings, or
+A still is one view of an image with one target: what the image itself shows, in its own surroundings, or
 a cut-out put in front of it. Further cut-outs, some of them look-alikes of the target, may lie beside or
-before it. Views reach from the whole picture to one that the target fills: that is how a network that looks
-twice, at the whole and then close by, meets its objects. Which pictures and which views is drawn by NumPy on
+before it. Views reach from the whole image to one that the target fills, as a network meets its objects that
+encodes the whole image and then a crop. Which images and which views is drawn by NumPy on
 the CPU; pixels are made where the bank lies.
 """
 
@@ -21,7 +21,7 @@ from training.nano.bank import UNKNOWN, Bank
 from training.nano.pack import CANVAS, WHOLE
 
 LAYERS = 2
-"""Cut-outs in front of a picture, at most; the first may be the target."""
+"""Cut-outs in front of an image, at most; the first may be the target."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class StillSettings:
     sizes: tuple[tuple[int, int], ...] = ((256, 416), (320, 320), (416, 256), (320, 320))
     """(h, w), taken in turn."""
     natural: float = 0.6
-    """Share whose target is what the picture shows."""
+    """Share whose target is what the image shows."""
     extent: tuple[float, float] = (0.07, 0.9)
     """Longest side of the target as a part of the side of the view that it is parallel to."""
     beside: float = 0.35
@@ -39,7 +39,7 @@ class StillSettings:
     look_alike: float = 0.3
     """Share of the further cut-outs that are the target's own."""
     closest: float = 0.35
-    """Pixels of a picture per pixel of a still, at least."""
+    """Pixels of an image per pixel of a still, at least."""
     stretch: float = 0.12
     turn: float = 0.12
     turned: float = 0.4
@@ -54,21 +54,21 @@ class StillComposer:
         """``weights`` (K,) say how often each cut-out is drawn."""
         self.bank, self.settings = bank, settings
         self.rng = np.random.default_rng(seed)
-        self.device = bank.pictures.device
+        self.device = bank.images.device
         self.chances = weights.astype(np.float64) / weights.sum()
         self.turns = 0
 
     def stills(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, 3, h, w) float32 in 0..255, (B, h, w) masks, 0 or 1, and (B, h, w) 1 where they are sure."""
+        """(B, 3, h, w) float32 in 0..255, (B, h, w) masks, 0 or 1, and (B, h, w) 1 where they are known."""
         settings, rng = self.settings, self.rng
         size = settings.sizes[self.turns % len(settings.sizes)]
         self.turns += 1
         rows = self.bank.cutouts[self._draw(count)]
         natural = rng.random(count) < settings.natural
         elsewhere = rng.integers(len(self.bank.sets), size=count)
-        pictures = np.where(natural, rows[:, 0], elsewhere)
-        view = self._views(rows, natural, pictures, size)
-        canvas, labels, sure = self._background(rows, natural, pictures, view, size)
+        images = np.where(natural, rows[:, 0], elsewhere)
+        view = self._views(rows, natural, images, size)
+        canvas, labels, known = self._background(rows, natural, images, view, size)
         target = labels
         for layer in range(LAYERS):
             is_target = ~natural if layer == 0 else np.zeros(count, bool)
@@ -82,26 +82,26 @@ class StillComposer:
             covers = (alpha >= 0.5).float()
             own = self._tensor(is_target)[:, None, None]
             target = torch.where(own > 0, covers, target * (1 - covers))
-            sure = torch.maximum(sure, covers)
-        return self._photographed(canvas), target, sure
+            known = torch.maximum(known, covers)
+        return self._photographed(canvas), target, known
 
     def _draw(self, count: int) -> NDArray[np.int64]:
         return self.rng.choice(len(self.chances), count, p=self.chances)
 
     def _views(
-        self, rows: NDArray[np.int64], natural: NDArray[np.bool_], pictures: NDArray, size: tuple[int, int]
+        self, rows: NDArray[np.int64], natural: NDArray[np.bool_], images: NDArray, size: tuple[int, int]
     ) -> NDArray[np.float64]:
-        """(B, 4) centre x, y, width and height of what is seen of each picture, in its pixels."""
+        """(B, 4) centre x, y, width and height of what is seen of each image, in its pixels."""
         settings, rng, count = self.settings, self.rng, len(rows)
-        whole = self.bank.sizes[pictures][:, ::-1].astype(np.float64)  # width, height
+        whole = self.bank.sizes[images][:, ::-1].astype(np.float64)  # width, height
         shape = np.array([size[1], size[0]], np.float64)
         box = rows[:, 3:].astype(np.float64)
         sides = box[:, 2:] - box[:, :2] + 1
         part = np.exp(rng.uniform(*np.log(settings.extent), count))
-        scale = (sides / shape).max(axis=1) / part  # picture pixels per still pixel
+        scale = (sides / shape).max(axis=1) / part  # image pixels per still pixel
         fill = (whole / shape).min(axis=1) * rng.uniform(0.6, 1.15, count)
         scale = np.where(natural, scale, fill)
-        # No further away than where the picture ends, but for a little stretching.
+        # No further away than where the image ends, but for a little stretching.
         farthest = (whole / shape).min(axis=1) * 1.3
         scale = np.clip(scale, settings.closest, farthest)
         extent = scale[:, None] * shape * np.exp(rng.normal(0, settings.stretch / 2, (count, 2)))
@@ -117,7 +117,7 @@ class StillComposer:
         self,
         rows: NDArray[np.int64],
         natural: NDArray[np.bool_],
-        pictures: NDArray,
+        images: NDArray,
         view: NDArray[np.float64],
         size: tuple[int, int],
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -128,16 +128,16 @@ class StillComposer:
         scale = view[:, 2:] / np.array([size[1], size[0]])
         middle = np.tile([size[1] / 2, size[0] / 2], (count, 1))
         places = self._places(view[:, :2], scale, angle, flip, middle, size)
-        whole = self._tensor(self.bank.sizes[pictures][:, ::-1].copy())[:, None, None]
+        whole = self._tensor(self.bank.sizes[images][:, ::-1].copy())[:, None, None]
         last = (whole - 1).clamp_min(1)
         places = last - ((places.abs() % (2 * last)) - last).abs()
-        canvas = _sampled(self.bank.pictures[self._index(pictures)].float(), places)
+        canvas = _sampled(self.bank.images[self._index(images)].float(), places)
         maps = _sampled(self.bank.labels[self._index(rows[:, 1])][:, None].float(), places, "nearest")[:, 0]
         wanted = self._tensor(rows[:, 2])[:, None, None]
         mask = torch.where(wanted == WHOLE, maps > 0, maps == wanted) & (maps != UNKNOWN)
         here = self._tensor(natural)[:, None, None] > 0
-        sure = ~((maps == UNKNOWN) & here)
-        return canvas, (mask & here).float(), sure.float()
+        known = ~((maps == UNKNOWN) & here)
+        return canvas, (mask & here).float(), known.float()
 
     def _layer(
         self, rows: NDArray[np.int64], size: tuple[int, int], disguised: NDArray[np.bool_]
@@ -156,7 +156,7 @@ class StillComposer:
         low, high = np.minimum(half, shape / 2) * 0.8, np.maximum(shape - half, shape / 2)
         at = low + rng.random((count, 2)) * np.maximum(high - low, 0)
         places = self._places((box[:, :2] + box[:, 2:]) / 2, scale, angle, flip, at, size)
-        source = self.bank.pictures[self._index(rows[:, 0])].float()
+        source = self.bank.images[self._index(rows[:, 0])].float()
         maps = self.bank.labels[self._index(rows[:, 1])].float()
         wanted = self._tensor(rows[:, 2])[:, None, None]
         mask = torch.where(wanted == WHOLE, maps > 0, maps == wanted) & (maps != UNKNOWN)
@@ -219,7 +219,7 @@ class StillComposer:
         return torch.from_numpy(np.ascontiguousarray(values)).to(self.device, non_blocking=True)
 
 
-def _sampled(pictures: Tensor, places: Tensor, mode: str = "bilinear") -> Tensor:
-    """(B, C, h, w) values of (B, C, N, N) pictures at (B, h, w, 2) places in pixels; 0 outside."""
+def _sampled(images: Tensor, places: Tensor, mode: str = "bilinear") -> Tensor:
+    """(B, C, h, w) values of (B, C, N, N) images at (B, h, w, 2) places in pixels; 0 outside."""
     scaled = (places + 0.5) * (2 / CANVAS) - 1
-    return F.grid_sample(pictures, scaled, mode=mode, align_corners=False)
+    return F.grid_sample(images, scaled, mode=mode, align_corners=False)

@@ -91,12 +91,12 @@ def learn(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Loss of one batch, and what was measured."""
     network = student.network
-    pictures, truth, sure = composer.stills(recipe.batch)
+    images, truth, known = composer.stills(recipe.batch)
     counts = (truth.sum(dim=(1, 2)) >= LEAST_PIXELS).float()
-    device = pictures.device
-    teaching = pictures.new_zeros(())
+    device = images.device
+    teaching = images.new_zeros(())
     with torch.autocast(device.type, torch.bfloat16):
-        shown = (pictures / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+        shown = (images / 127.5 - 1).contiguous(memory_format=torch.channels_last)
         levels = network.encoder(shown)
         if teacher is not None:
             teaching = student.teaching_loss(levels, teacher(shown))
@@ -107,13 +107,13 @@ def learn(
         with torch.autocast(device.type, torch.bfloat16):
             logits, quality = network.decoder(levels, planes)
         logits, quality = logits.float(), quality.float()
-        each = mask_losses(logits, truth, sure)
+        each = mask_losses(logits, truth, known)
         mean = each.mean(dim=1)
         loss = torch.where(ambiguous, each.min(dim=1).values + ALL * mean, mean) if number == 0 else mean
         losses.append((loss * counts).sum() / counts.sum().clamp_min(1))
         with torch.no_grad():
             inside = truth[:, None] > 0.5
-            masks = (logits > 0) & (sure[:, None] > 0.5)
+            masks = (logits > 0) & (known[:, None] > 0.5)
             overlap = (masks & inside).sum(dim=(2, 3)) / (masks | inside).sum(dim=(2, 3)).clamp_min(1)
             liked = quality.argmax(dim=1)
             best = torch.where(torch.rand(len(liked), device=device) < 0.3, overlap.argmax(dim=1), liked)
@@ -292,7 +292,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rate", type=float, default=defaults.rate)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--workers", type=int, default=16, help="threads that decode pictures")
+    parser.add_argument("--workers", type=int, default=16, help="threads that decode images")
     parser.add_argument("--every", type=float, default=55, help="seconds between two checkpoints")
     parser.add_argument("--log-every", type=int, default=50, help="steps between two rows of the log")
     return parser

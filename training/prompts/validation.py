@@ -1,4 +1,4 @@
-"""Mean IoU of first masks on pictures that are not learned from, asked as a user would be."""
+"""Mean IoU of first masks on images that are not trained on, prompted as a user would."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from numpy.typing import NDArray
 from vos.backbones.interactive.backbone import InteractiveBackbone
 from vos.backbones.interactive.network import InteractiveNetwork, interactive_from
 from vos.ops.boxes import tight_box
+from vos.ops.iou import mask_iou
 from vos.prompts import Prompt
 
 Bools = NDArray[np.bool_]
 
 
 class FirstFrames:
-    """Pictures ``<name>.jpg`` and masks ``<name>.png`` of a folder."""
+    """Images ``<name>.jpg`` and masks ``<name>.png`` of a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.pictures = []
+        self.images = []
         for path in sorted(folder.glob("*.jpg")):
             mask = cv2.imread(str(path.with_suffix(".png")), cv2.IMREAD_GRAYSCALE) > 0
             if mask.any():
-                self.pictures.append((cv2.imread(str(path))[..., ::-1], mask))
+                self.images.append((cv2.imread(str(path))[..., ::-1], mask))
 
     def score(self, network: InteractiveNetwork, device: str) -> dict[str, float]:
         """Mean IoU: one click and its best candidate, three clicks, a box."""
         copied = interactive_from({k: v.detach().cpu() for k, v in network.state_dict().items()}, "training")
         backbone = InteractiveBackbone(copied, device=device)
-        rows = [self._one(backbone, *picture) for picture in self.pictures]
+        rows = [self._one(backbone, *pair) for pair in self.images]
         return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
     def _one(self, backbone: InteractiveBackbone, image: NDArray[np.uint8], truth: Bools) -> dict[str, float]:
@@ -40,9 +41,9 @@ class FirstFrames:
         def ask(prompt: Prompt, name: str) -> Bools:
             found = backbone.decode(features, [prompt])
             masks = found.logits[0].numpy() > 0
-            scores[f"{name}_best"] = max(_iou(mask, truth) for mask in masks)
+            scores[f"{name}_best"] = max(mask_iou(mask, truth) for mask in masks)
             chosen: Bools = masks[int(found.scores[0].argmax())]
-            scores[name] = _iou(chosen, truth)
+            scores[name] = mask_iou(chosen, truth)
             return chosen
 
         points, labels = [_deepest(truth)], [1]
@@ -63,7 +64,3 @@ def _deepest(region: Bools) -> tuple[float, float]:
     distance = cv2.distanceTransform(np.pad(region.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
     row, column = np.unravel_index(int(distance.argmax()), distance.shape)
     return float(column), float(row)
-
-
-def _iou(found: Bools, truth: Bools) -> float:
-    return float((found & truth).sum() / max(int((found | truth).sum()), 1))

@@ -68,7 +68,7 @@ def decoding_signals(
     mask: Masks,
     image: NDArray[np.uint8],
 ) -> dict[str, float]:
-    """What speaks for a decoded mask that is not empty; arguments as for :func:`expected_quality`.
+    """Signals of the quality of a decoded mask that is not empty; arguments as for :func:`expected_quality`.
 
     ``score``: the best predicted IoU. ``agreement``: mean IoU of two candidates. ``depth``: of the first
     positive click, 1 at the mask's deepest point; 0 without clicks. ``reach``: IoU of the mask's tight box

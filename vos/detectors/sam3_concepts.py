@@ -1,8 +1,8 @@
 """SAM 3's concept prompts as a detector: masks of all instances of a name (Carion et al. 2025).
 
 Through transformers' image model, one pass of its trunk per image, whatever the number of names. Scores are
-read as its video program reads them: how well a query fits, times how sure the model is that the name is in
-the image at all; masks that overlap are suppressed here, by one implementation on any machine.
+read as its video program reads them: how well a query fits, times the probability that the name is in the
+image at all; masks that overlap are suppressed here, by one implementation on any machine.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from ..backbones.in_video import encode_frame
 from ..errors import PromptError
 from ..frame import Frame
 from ..ops.boxes import box_iou, tight_box
+from ..ops.iou import mask_iou
 from ..ops.overlap import nested_logits_to_labels, paint_small_on_top
 from ..prompts import Prompt, Target
 from ..results import FrameResult, Labels, Source
@@ -221,13 +222,9 @@ def preview_candidates(
     candidates = backbone.decode(encode_frame(backbone, frame), [prompt])
     for logits, score in zip(candidates.logits[0].cpu().numpy(), candidates.scores[0].tolist(), strict=True):
         mask = logits > 0
-        if mask.any() and all(_mask_iou(mask, other.mask) < SAME_MASK for other in found):
+        if mask.any() and all(mask_iou(mask, other.mask) < SAME_MASK for other in found):
             found.append(DecodedPreview(mask, float(np.clip(score, 0.0, chosen.confidence))))
     return sorted(found, key=lambda preview: int(preview.mask.sum()))
-
-
-def _mask_iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    return float((one & other).sum() / max(int((one | other).sum()), 1))
 
 
 def _with_known(prompt: Prompt, known: Masks | None) -> Prompt:

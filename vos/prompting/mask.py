@@ -14,6 +14,7 @@ from ..documents import read_npy, shown_path
 from ..errors import PromptError
 from ..files import visible
 from ..notices import NOTICE
+from ..ops.iou import mask_iou
 from ..prompts import Prompt, Target
 from ..results import MAX_OBJECTS
 from .label_image import IMAGE_SUFFIXES, grey_mask, read_stored_mask
@@ -151,7 +152,7 @@ def _refuse_masks_of_frames(masks: list[NDArray[np.bool_]], where: Path, remedy:
     """Masks of one object in many frames would become as many objects in one frame."""
     if len(masks) < 3 or len({mask.shape for mask in masks}) > 1:
         return
-    shared = [(a & b).sum() / (a | b).sum() for a, b in itertools.pairwise(masks)]
+    shared = [mask_iou(a, b) for a, b in itertools.pairwise(masks)]
     if np.median(shared) >= SAME_OBJECT:
         raise PromptError(
             f"{where} holds {len(masks)} masks, each much like the next, so they seem to show one object in "

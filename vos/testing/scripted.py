@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..frame import Frame
+from ..ops.iou import mask_iou
 from ..prompts import Prompt, Target
 from ..results import FrameResult, Labels, object_ids
 from ..trackers.base import TrackerInfo
@@ -47,8 +48,8 @@ class ScriptedBackbone:
     Args:
         scene: the images and their truth.
         stride: pixels per grid cell; the low-res logits have half of it.
-        looks: object id -> look; objects with the same look have the same features. By default each
-            object has a look of its own.
+        appearance: object id -> a number; objects with the same number have the same features. By default
+            the number is the id.
         accepts_guidance: what the attribute of that name says; guidance is recorded and not used.
 
     Importing this class does not import torch, using it does.
@@ -59,7 +60,7 @@ class ScriptedBackbone:
         scene: Scene,
         *,
         stride: int = 8,
-        looks: Mapping[int, int] | None = None,
+        appearance: Mapping[int, int] | None = None,
         accepts_guidance: bool = True,
     ) -> None:
         self.accepts_guidance = accepts_guidance
@@ -70,7 +71,7 @@ class ScriptedBackbone:
         """Every ``decode``, in order."""
         self._scene = scene
         self._stride = stride
-        self._looks = {0: 0} | {object_id: object_id for object_id in scene.ids} | dict(looks or {})
+        self._appearance = {0: 0} | {object_id: object_id for object_id in scene.ids} | dict(appearance or {})
         self._index = {frame.image.tobytes(): frame.index for frame in reversed(scene.frames)}
 
     def encode(self, image: NDArray[np.uint8]) -> FrameFeatures:
@@ -88,13 +89,13 @@ class ScriptedBackbone:
             raise ValueError("the image is not a frame of the scripted scene")
         self.encoded.append(index)
         labels = self._scene.labels[index]
-        looks = np.stack(
+        planes = np.stack(
             [
-                np.isin(labels, [i for i, other in self._looks.items() if other == look])
-                for look in sorted(set(self._looks.values()))
+                np.isin(labels, [i for i, other in self._appearance.items() if other == number])
+                for number in sorted(set(self._appearance.values()))
             ]
         )
-        shares = _cell_means(looks.astype(np.float32), self._stride)
+        shares = _cell_means(planes.astype(np.float32), self._stride)
         grid = shares / np.linalg.norm(shares, axis=0, keepdims=True)
         return FrameFeatures(torch.from_numpy(grid), (labels.shape[0], labels.shape[1]), context=index)
 
@@ -232,9 +233,9 @@ def _asked_for(prompt: Prompt, labels: NDArray[np.uint8]) -> int:
     best, overlap = 0, 0.0
     for object_id in object_ids(labels):
         mask = labels == object_id
-        iou = (mask & region).sum() / (mask | region).sum()
+        iou = mask_iou(mask, region)
         if iou > overlap:
-            best, overlap = object_id, float(iou)
+            best, overlap = object_id, iou
     return best
 
 

@@ -70,8 +70,8 @@ def fill_gap(
     ids = sorted({*before.ids, *after.ids})
     if not any(result.labels.any() for result in (before, after)):
         for frame in frames[1:-1]:
-            sure = dict.fromkeys(ids, 1.0)
-            yield Filled(FrameResult(frame.index, np.zeros(frame.size, label_dtype(ids)), sure), sure)
+            certain = dict.fromkeys(ids, 1.0)
+            yield Filled(FrameResult(frame.index, np.zeros(frame.size, label_dtype(ids)), certain), certain)
         return
     both = np.where(before.labels > 0, before.labels, after.labels)
     crop = choose_crop(both, settings.margin, settings.margin_pixels, settings.pixels)

@@ -26,7 +26,7 @@ OVERHEAD = 0.05
 
 @dataclass(frozen=True)
 class Recommendation:
-    """A model, and what speaks for it."""
+    """A model, and the reasons for it."""
 
     model: str
     why: str

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from vos.projects import Project
+from vos.projects import Draft, Project
 from vos.testing import Scene
 
 from .annotator import Annotator, iou, is_drawn
@@ -90,13 +90,98 @@ def test_undo_takes_the_unfinished_mask_first(annotator: Annotator, server: Serv
     annotator.press("Control+Shift+Z")
     annotator.wait_for("Done again: a step")
     assert iou(annotator.overlay(SIZE), both) == 1
-    annotator.press("Escape")
+    annotator.press("Control+z")
+    annotator.wait_for("Undone: a step of the unfinished mask")
     page.click("button[data-action=undo]")
     annotator.wait_for("Undone: correction, frame 0")
     assert server.project.state.track(CLIP, 1).anchors == {}
     page.click("button[data-action=redo]")
     annotator.wait_for("Done again: correction, frame 0")
     np.testing.assert_array_equal(anchored(server, 0), truth.labels[0] == 1)
+    page.click("button[data-action=redo]")
+    annotator.wait_for("Done again: a step of the unfinished mask")
+    assert iou(annotator.overlay(SIZE), both) == 1
+
+
+def test_a_dropped_mask_comes_back(annotator: Annotator, server: Server, truth: Scene) -> None:
+    """Whether Esc dropped it or the object was said to be absent; what was done later is undone before."""
+    annotator.press("n")
+    draw_rectangle(annotator)
+    annotator.press("Escape")
+    annotator.wait_for("Dropped")
+    assert not annotator.overlay(SIZE).any()
+    annotator.press("f").wait_until_shown(1).press("Control+z")
+    annotator.wait_for("Undone: dropping the unfinished mask")
+    annotator.wait_until_shown(0)
+    assert is_drawn(annotator.overlay(SIZE), RECTANGLE)
+    annotator.press("Control+Shift+Z")
+    annotator.wait_for("Done again: dropping")
+    assert not annotator.overlay(SIZE).any()
+    annotator.press("Control+z")
+    annotator.wait_for("Undone: dropping")
+    annotator.press("x")
+    annotator.wait_for("is absent in frame 0")
+    annotator.press("Control+z")
+    annotator.wait_for("Undone: correction, frame 0")
+    annotator.press("Control+z")
+    annotator.wait_for("Undone: dropping")
+    annotator.press("Enter")
+    annotator.wait_for("Kept")
+    np.testing.assert_array_equal(anchored(server, 0), RECTANGLE)
+
+
+@pytest.mark.parametrize("begin", ["box", "Shift"])
+def test_a_mask_that_is_begun_anew_can_be_undone(
+    annotator: Annotator, server: Server, truth: Scene, begin: str
+) -> None:
+    """To the mask before it, by one step."""
+    annotator.press("n")
+    draw_rectangle(annotator)
+    if begin == "box":
+        annotator.press("b").drag((30, 40), (90, 100))
+    else:
+        annotator.press("q").page.keyboard.down("Shift")
+        annotator.click(60, 70)
+        annotator.page.keyboard.up("Shift")
+    annotator.wait_for("confidence")
+    assert not annotator.overlay(SIZE)[120, 30]
+    annotator.press("Control+z")
+    annotator.wait_for("Undone: a step")
+    assert is_drawn(annotator.overlay(SIZE), RECTANGLE)
+    annotator.press("Enter")
+    annotator.wait_for("Kept")
+    np.testing.assert_array_equal(anchored(server, 0), RECTANGLE)
+
+
+def test_what_was_undone_last_is_done_again_first(annotator: Annotator, server: Server, truth: Scene) -> None:
+    """The first click adds an object; both are undone, and both come back."""
+    annotator.click(60, 70)
+    annotator.wait_for("Enter keeps it")
+    annotator.press("Control+z")
+    annotator.wait_for("Undone: a step")
+    annotator.press("Control+z")
+    annotator.wait_for("Undone: change of an object")
+    annotator.press("Control+Shift+Z")
+    annotator.wait_for("Done again: change of an object")
+    assert server.project.state.visible == (1,)
+    annotator.press("Control+Shift+Z")
+    annotator.wait_for("Done again: a step")
+    annotator.press("Enter")
+    annotator.wait_for("Kept")
+    np.testing.assert_array_equal(anchored(server, 0), truth.labels[0] == 1)
+
+
+def test_a_mask_brings_its_object_back(annotator: Annotator, server: Server) -> None:
+    """Somebody else may have removed it meanwhile."""
+    annotator.press("n")
+    draw_rectangle(annotator)
+    server.project.append([Draft("remove", {"object": 1})])
+    annotator.page.wait_for_selector("#objects:has-text('None yet')")
+    annotator.press("Enter")
+    annotator.page.click("dialog >> text=Use mine")
+    annotator.wait_for("Kept")
+    assert server.project.state.visible == (1,)
+    np.testing.assert_array_equal(anchored(server, 0), RECTANGLE)
 
 
 def test_an_unfinished_mask_survives_a_reload(annotator: Annotator, server: Server) -> None:

@@ -15,7 +15,7 @@ from vos.trackers.memory.dam_policy import DamPolicy
 from vos.trackers.memory.hypotheses import survivors
 from vos.trackers.memory.loading import build
 from vos.trackers.memory.long_policy import LongPolicy
-from vos.trackers.memory.motion import BoxFilter, box_iou, mask_box
+from vos.trackers.memory.motion import BoxFilter, corner_iou, mask_box
 from vos.trackers.memory.names import to_transformers
 from vos.trackers.memory.network import MemoryNetwork
 from vos.trackers.memory.policies import POLICIES
@@ -210,7 +210,7 @@ def test_long_attends_good_frames_and_weighs_them_by_their_score() -> None:
     assert LongPolicy().select(bank([]), 1, 1).frames[0].weight == 1.0, "nothing to compare with"
 
 
-def test_hypotheses_compete_by_log_score_where_the_network_is_sure() -> None:
+def test_hypotheses_compete_by_log_score_where_the_network_is_certain() -> None:
     """The three with the highest sum of log qualities, even if all have one parent."""
     found = survivors([-0.1, -2.0], [3.0, 0.5], [[0.9, 0.8, 0.7], [0.95, 0.2, 0.1]], 3)
     assert [(parent, row) for parent, row, _ in found] == [(0, 0), (0, 1), (0, 2)]
@@ -252,7 +252,7 @@ def test_filter_as_recorded(golden: Path) -> None:
             motion = motion.predict()
             assert np.allclose(motion.mean, recorded["predicted_mean"][i], atol=1e-9)
             assert np.allclose(motion.covariance, recorded["predicted_cov"][i], atol=1e-9)
-            overlaps = [box_iou(motion.box, box) for box in recorded["candidates"][i]]
+            overlaps = [corner_iou(motion.box, box) for box in recorded["candidates"][i]]
             assert np.allclose(overlaps, recorded["iou"][i], atol=1e-9)
             if i not in recorded["skipped"]:
                 motion = motion.update(recorded["boxes"][i])

@@ -9,12 +9,12 @@ from vos.trackers.nano.cues import against_rivals, changed
 
 
 def test_a_change_of_log_odds() -> None:
-    """No change leaves a belief as it is; by log 3, the odds of an object against the others triple."""
-    belief = np.array([0.2, 0.5, 0.3], np.float32).reshape(3, 1, 1)
+    """A change of 0 keeps probabilities; one of log 3 triples the odds of an object against the others."""
+    probabilities = np.array([0.2, 0.5, 0.3], np.float32).reshape(3, 1, 1)
     change = np.zeros((2, 1, 1), np.float32)
-    np.testing.assert_allclose(changed(belief, change), belief, atol=1e-5)
+    np.testing.assert_allclose(changed(probabilities, change), probabilities, atol=1e-5)
     change[0] = np.log(3)
-    odds = changed(belief, change)[:, 0, 0]
+    odds = changed(probabilities, change)[:, 0, 0]
     assert odds.sum() == pytest.approx(1, abs=1e-6)
     assert odds[1] / odds[0] == pytest.approx(3 * 0.5 / 0.2, rel=1e-4)
     assert odds[1] / odds[2] == pytest.approx(3 * 0.5 / 0.3, rel=1e-4)

@@ -68,10 +68,10 @@ class InteractiveSettings:
     """Whether a further point changes what lies around it alone."""
     spread: SpreadSettings | None = field(default_factory=SpreadSettings)
     """How far a further point reaches beyond what the network changes; None: no further."""
-    looks: int = 3
-    """How often the network is asked for a first mask."""
+    iterations: int = 3
+    """Passes of the network for a first mask, each with the mask of the pass before."""
     fusion: FusionSettings = field(default_factory=FusionSettings)
-    """How the evidence for the first mask is weighed."""
+    """Weights of the cues for the first mask."""
     motion: MotionSettings | None = field(default_factory=MotionSettings)
     """How motion helps with the first prompt; None: it does not."""
 
@@ -237,7 +237,7 @@ class InteractiveBackbone:
     def _joined(self, fusion: Fusion, views: Sequence[FeatureCrop], prompt: Prompt) -> Floats:
         """(n,) log-odds of the regions; the network is asked again with what they are so far."""
         before = None
-        for _ in range(self.settings.looks):
+        for _ in range(self.settings.iterations):
             seen = [np.clip(self._network(view, prompt, before)[0], -LOGIT, LOGIT) for view in views]
             odds = fusion.odds(np.mean(seen, axis=(0, 1)))
             before = resized(odds[fusion.crop.regions.labels], views[0].size)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from ...prompts import Prompt
 from ..image_crop import Floats
 
-SURE = 1.0
-"""Logit of a pixel that was pointed at, at least."""
+MIN_LOGIT = 1.0
+"""Least logit, of the label of a point, of a pixel that the point sets."""
 DISC = 0.008
 """Radius of what a point changes where the network would change nothing, in square roots of the image."""
 
@@ -37,17 +37,17 @@ def corrected(before: Floats, after: Floats, point: NDArray[np.floating], label:
         disc = np.zeros(before.shape, np.uint8)
         radius = max(1, round(DISC * float(before.size) ** 0.5))
         cv2.circle(disc, (column, row), radius, 1, -1)
-        return np.where(disc > 0, np.float32(SURE if wanted else -SURE), before)
+        return np.where(disc > 0, np.float32(MIN_LOGIT if wanted else -MIN_LOGIT), before)
     turned = new & ~old if wanted else old & ~new
     _, parts = cv2.connectedComponents(turned.astype(np.uint8), connectivity=8)
     return np.where(parts == parts[row, column], after, before)
 
 
 def moved(logits: Floats, where: NDArray[np.bool_], label: int) -> Floats:
-    """(H, W) logits, at least :data:`SURE` of ``label`` in the pixels ``where``."""
+    """(H, W) logits, at least :data:`MIN_LOGIT` of ``label`` in the pixels ``where``."""
     sign = 1 if label == 1 else -1
-    sure: Floats = np.where(where, sign * np.maximum(sign * logits, SURE), logits).astype(np.float32)
-    return sure
+    changed: Floats = np.where(where, sign * np.maximum(sign * logits, MIN_LOGIT), logits).astype(np.float32)
+    return changed
 
 
 def obeys(logits: Floats, prompt: Prompt) -> bool:
@@ -67,11 +67,11 @@ def obeyed(logits: Floats, prompt: Prompt) -> Floats:
         x0, y0, x1, y1 = (round(float(v)) for v in prompt.box)
         inside = np.zeros(logits.shape, bool)
         inside[max(y0, 0) : y1 + 1, max(x0, 0) : x1 + 1] = True
-        logits[~inside] = np.minimum(logits[~inside], -SURE)
+        logits[~inside] = np.minimum(logits[~inside], -MIN_LOGIT)
     if prompt.points is not None and prompt.labels is not None:
         for point, label in zip(prompt.points, prompt.labels, strict=True):
             pixel, sign = _pixel(point, logits.shape), 1 if label == 1 else -1
-            logits[pixel] = sign * max(sign * float(logits[pixel]), SURE)
+            logits[pixel] = sign * max(sign * float(logits[pixel]), MIN_LOGIT)
     return logits
 
 

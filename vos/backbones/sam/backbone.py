@@ -26,7 +26,7 @@ from .state_dict import from_transformers, is_transformers
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
-_MASK_LOGIT = 8.0  # how sure a given mask is when it becomes a mask prompt; sigmoid(8) = 0.9997
+_MASK_LOGIT = 8.0  # of a boolean mask that becomes a mask prompt; sigmoid(8) = 0.9997
 _FAMILIES = {
     "mobile-sam": "MobileSAM",
     "sam-vit-b": "SAM ViT-B",

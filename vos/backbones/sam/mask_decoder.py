@@ -107,8 +107,8 @@ class Attention(nn.Module):
         logits = (folded @ placed.transpose(1, 2)).unflatten(1, (self.heads, -1)) + offset
         weights = torch.softmax(logits, dim=2).flatten(1, 2)  # (N, heads * T, L)
         outputs = self.out_proj.weight.T.unflatten(0, (self.heads, -1))  # (heads, c, C)
-        carried = (self._split(self.v_proj(tokens)) @ outputs).flatten(1, 2)
-        return torch.baddbmm(self.out_proj.bias, weights.transpose(1, 2), carried)
+        values = (self._split(self.v_proj(tokens)) @ outputs).flatten(1, 2)
+        return torch.baddbmm(self.out_proj.bias, weights.transpose(1, 2), values)
 
     def _folds(self, tokens: int) -> bool:
         return self.heads * tokens <= self.inner

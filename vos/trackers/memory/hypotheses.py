@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-SURE_SCORE = 2.0
+CERTAIN_SCORE = 2.0
 """Where any score logit is farther from 0 than this, candidates compete by log score alone."""
 SMALLEST = 1e-5
 """Added to an estimated IoU before its logarithm is taken."""
@@ -16,7 +16,7 @@ def survivors(
 ) -> list[tuple[int, int, float]]:
     """Hypothesis, candidate and new log score of those that live on, the highest first.
 
-    Where the network is not sure, candidates that look alike do not crowd out the others: of those with the
+    Where the network is uncertain, candidates that look alike do not crowd out the others: of those with the
     same quality (to two decimals, negative where the object is absent) one is taken.
 
     Args:
@@ -31,7 +31,7 @@ def survivors(
         for row, quality in enumerate(some)
     ]
     candidates.sort(key=lambda candidate: -candidate[2])
-    if max(abs(score) for score in scores) > SURE_SCORE:
+    if max(abs(score) for score in scores) > CERTAIN_SCORE:
         return candidates[:limit]
     kept: dict[float, tuple[int, int, float]] = {}
     for candidate in candidates:

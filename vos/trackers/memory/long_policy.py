@@ -25,10 +25,10 @@ class LongPolicy(Sam2Policy):
     PROMPTED_SCORE = 10.0
     """What a conditioning frame counts among scores."""
     LOWEST, HIGHEST = 0.95, 1.05
-    """Weights of the keys of the least and of the most sure of the memories attended."""
+    """Weights of the keys of the least and of the most confident of the memories attended."""
 
     def select(self, bank: Bank, t: int, direction: int) -> Attended:
-        """Conditioning frames, and the newest good frames; surer ones weigh more. Pointers by rank."""
+        """Conditioning frames, and the newest good frames; confident ones weigh more. Pointers by rank."""
         chosen = bank.attended_conditioning(t, bank.conditioning)
         selected = self._selected(bank, t, direction)
         frames = self._conditioning_frames(bank, chosen) + self._selected_frames(bank, selected)

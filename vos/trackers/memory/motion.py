@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...ops.boxes import tight_box
+
 Floats = NDArray[np.float64]
 
 _POSITION, _VELOCITY = 1 / 20, 1 / 160
@@ -71,14 +73,14 @@ def _measurement(box: Floats) -> Floats:
 
 def mask_box(mask: NDArray[np.bool_]) -> Floats:
     """(4,) x0, y0, x1, y1 of a mask's pixels, inclusive indices; zeros for an empty one."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return np.zeros(4)
-    return np.array([columns[0], rows[0], columns[-1], rows[-1]], np.float64)
+    return np.array(tight_box(mask) or (0, 0, 0, 0), np.float64)
 
 
-def box_iou(one: Floats, other: Floats) -> float:
-    """IoU of two boxes by the distances of their corners; 0 where either is empty."""
+def corner_iou(one: Floats, other: Floats) -> float:
+    """IoU of two boxes by the distances of their corners, as SAMURAI computes it; 0 where either is empty.
+
+    A box of inclusive indices is so a pixel smaller on each axis than for :func:`vos.ops.boxes.box_iou`.
+    """
     sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
     inner = float(np.prod(np.maximum(sides, 0)))
     areas = [float(np.prod(np.maximum(box[2:] - box[:2], 0))) for box in (one, other)]

@@ -116,7 +116,7 @@ class Sam2Policy:
 
 
 def presence(score: float) -> float:
-    """0..1: how sure a score logit is that the object is there; 0 from even odds on down."""
+    """0..1: the probability of a score logit that the object is there, rescaled; 0 from even odds on down."""
     return max(0.0, 2 / (1 + math.exp(-score)) - 1) if score > 0 else 0.0
 
 

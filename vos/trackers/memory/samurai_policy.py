@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .bank import POINTER_REACH, Bank, MemoryEntry
-from .motion import BoxFilter, Floats, box_iou, mask_box
+from .motion import BoxFilter, Floats, corner_iou, mask_box
 from .network import Attended
 from .policy import Sam2Policy, past_pointers
 from .preprocess import to_image
@@ -67,7 +67,7 @@ class SamuraiPolicy(Sam2Policy):
         predicted = BoxFilter(bank.state["mean"], bank.state["covariance"]).predict()
         motion = None
         if stable >= self.stable_frames:
-            overlaps = [box_iou(predicted.box, box) for box in boxes]
+            overlaps = [corner_iou(predicted.box, box) for box in boxes]
             weighed = self.motion_weight * torch.tensor(overlaps) + (1 - self.motion_weight) * quality.cpu()
             best = int(weighed.argmax())
             motion = overlaps[best]

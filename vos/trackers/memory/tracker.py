@@ -286,7 +286,7 @@ def _low_res(answer: Prediction) -> Tensor:
 
 
 def confidence_of(answer: Prediction) -> float:
-    """Expected J of a mask: the estimated IoU, times how sure the network is that the object is there.
+    """Expected J of a mask: the estimated IoU, times the rescaled probability that the object is there.
 
     0 where it is absent (SAM 3 calls this the effective IoU).
     """

@@ -18,7 +18,7 @@ ENGINE_CUES = (MASK, WARPED, APPEARANCE)
 APPEARANCE_LOGIT = 5.0
 """Log-odds of appearance that a cue of 1 stands for."""
 LEAST = 1e-6
-SURE = (0.4, 1.0)
+CERTAINTY = (0.4, 1.0)
 """Least and greatest certainty of simulated cues."""
 UNSTEADY = 0.3
 """Standard deviation of the noise of simulated appearance."""
@@ -54,7 +54,7 @@ def made_up_cues(
     and most of them agree on mistakes that follow the image.
     """
     rough = PerturbationSettings().times(float(rng.uniform(*perturbation)))
-    own = np.stack([rng.uniform(*SURE) * (2 * perturb_mask(mask, rng, rough) - 1) for _ in ENGINE_CUES])
+    own = np.stack([rng.uniform(*CERTAINTY) * (2 * perturb_mask(mask, rng, rough) - 1) for _ in ENGINE_CUES])
     noise = cv2.resize(rng.standard_normal((10, 10)).astype(np.float32), mask.shape[::-1])
     own[ENGINE_CUES.index(APPEARANCE)] += UNSTEADY * noise
     return with_region_errors(np.clip(own, -1, 1).astype(np.float32), mask, image, rng)

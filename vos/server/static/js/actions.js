@@ -24,6 +24,21 @@ const WORDS = {
 };
 
 /**
+ * What events that were appended together are called, and the one that says where they belong.
+ * @param {any[]} events
+ * @returns {[string, any]}
+ */
+function describeAction(events) {
+  const find = (kind) => events.find((event) => event.kind === kind);
+  if (find("import")) return ["import", undefined];
+  if (find("remove") && events.length > 1) return ["merging of two objects", undefined];
+  if (find("object") && find("move")) return ["split", find("move")];
+  const place = events.find((event) => event.video) ?? events[0];
+  const kind = place?.kind === "review" ? place.state : place?.kind;
+  return [WORDS[kind] ?? kind ?? "", place];
+}
+
+/**
  * @param {any} app  See `main.js`.
  * @returns {Record<string, (argument?: any) => any>}
  */
@@ -42,30 +57,44 @@ function viewActions(app) {
   const { store, drafts, viewer, playback, announce } = app;
   const state = store.state;
 
+  /** @param {"undo" | "redo"} direction */
   async function travel(direction) {
-    const draft = drafts.get(state.video, state.frame, state.object);
     if (direction === "undo" && state.polygon.length)
       return store.set({ polygon: state.polygon.slice(0, -1) });
-    if (draft && drafts[direction](draft))
-      return announce(`${TRAVELLED[direction]}: a step of the unfinished mask.`);
+    const travelled = drafts[direction](drafts.get(state.video, state.frame, state.object));
+    if (travelled) return travelledDraft(direction, travelled);
     if (state.waiting)
       return announce("Actions are waiting for the server: nothing can be undone until it is back.");
     try {
       const answer = await api[direction]();
       if (!answer.events.length) return announce(`Nothing to ${direction}.`);
       app.live.appended(answer);
-      const undone = app.live.eventById(answer.events[0].of);
-      const place = direction === "undo" ? undone : app.live.eventById(undone?.of);
-      const frame = place?.frame ?? place?.first;
-      if (place?.video && frame !== undefined) app.frames.visit({ video: place.video, frame });
-      const where =
-        frame === undefined ? "" : `, ${rangeText({ first: frame, last: place.last ?? frame })}`;
-      const kind = place?.kind === "review" ? place.state : place?.kind;
-      const what = place ? `: ${WORDS[kind] ?? kind}${where}` : "";
-      return announce(`${TRAVELLED[direction]}${what}.`);
+      if (direction === "undo") drafts.projectUndone();
+      else drafts.projectRedone();
+      return travelledProject(direction, answer.events);
     } catch (error) {
       return announce(error.message);
     }
+  }
+
+  /** Says what was done to an unfinished mask, and shows it. */
+  function travelledDraft(direction, { kind, draft: { video, frame, object } }) {
+    if (object !== state.object) store.set({ object });
+    if (video !== state.video || frame !== state.frame) app.frames.visit({ video, frame });
+    const what = kind === "step" ? "a step of the unfinished mask" : "dropping the unfinished mask";
+    announce(`${TRAVELLED[direction]}: ${what}.`);
+  }
+
+  /** Says what was done to the project, and shows where. */
+  function travelledProject(direction, events) {
+    const of = (list) => list.map((event) => app.live.eventById(event?.of));
+    const action = (direction === "undo" ? of(events) : of(of(events))).filter(Boolean);
+    const [what, place] = describeAction(action);
+    const frame = place?.frame ?? place?.first;
+    if (frame !== undefined) app.frames.visit({ video: place.video, frame });
+    const where =
+      frame === undefined ? "" : `, ${rangeText({ first: frame, last: place.last ?? frame })}`;
+    announce(`${TRAVELLED[direction]}${what && `: ${what}`}${where}.`);
   }
 
   async function askFrame() {

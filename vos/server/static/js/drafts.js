@@ -1,6 +1,7 @@
 // Unfinished masks: what has been clicked and drawn in a frame and is not kept yet.
 //
-// Each has a history of its own steps, and survives a reload of the page.
+// Each has a history of its own steps, and survives a reload of the page. Undo and redo go through steps, dropped
+// masks and the project's actions in one order, that of time.
 
 import { unpackMask } from "./api.js";
 
@@ -26,6 +27,12 @@ import { unpackMask } from "./api.js";
  * @property {number} since  Counter of the project's last event when it was begun.
  */
 
+/**
+ * @typedef {object} Travelled  What was undone or done again.
+ * @property {"step" | "drop"} kind  A step of the unfinished mask, or that it was dropped.
+ * @property {Draft} draft
+ */
+
 const STORAGE = "vos.unfinished";
 
 /** @param {string} video @param {number} frame @param {number} object */
@@ -44,24 +51,32 @@ const emptyStep = (base) => ({
 });
 
 /**
- * @param {string} projectId
- * @param {() => number} counter
- * @param {() => void} onChange
+ * @param {object} options
+ * @param {string} options.projectId
+ * @param {() => number} options.counter  Of the project's last event.
+ * @param {() => number} options.depth  How many actions of the project can be undone.
+ * @param {() => void} options.onChange
+ * @param {Pick<Storage, "getItem" | "setItem" | "removeItem">} [options.storage]
  */
-export function createDrafts(projectId, counter, onChange) {
-  const storage = `${STORAGE}.${projectId}`;
+export function createDrafts({ projectId, counter, depth, onChange, storage = sessionStorage }) {
+  const item = `${STORAGE}.${projectId}`;
   /** @type {Map<string, Draft>} */
-  const drafts = new Map(JSON.parse(sessionStorage.getItem(storage) ?? "[]"));
+  const drafts = new Map(JSON.parse(storage.getItem(item) ?? "[]"));
+  /** @type {{draft: Draft, depth: number}[]} the last one dropped last */
+  const dropped = [];
+  /** @type {{kind: "step" | "drop" | "project", draft?: Draft, replaced?: Draft}[]} the last one undone last */
+  let undone = [];
 
   function changed() {
     try {
-      sessionStorage.setItem(storage, JSON.stringify([...drafts]));
+      storage.setItem(item, JSON.stringify([...drafts]));
     } catch {
-      sessionStorage.removeItem(storage); // full: the drafts live as long as the page
+      storage.removeItem(item); // full: the drafts live as long as the page
     }
     onChange();
   }
 
+  const keyOf = ({ video, frame, object }) => draftKey(video, frame, object);
   const get = (video, frame, object) => drafts.get(draftKey(video, frame, object));
   /** @param {Draft | undefined} draft @returns {Step | undefined} */
   const step = (draft) => draft?.steps[draft.at];
@@ -88,6 +103,7 @@ export function createDrafts(projectId, counter, onChange) {
     draft.steps = [...draft.steps.slice(0, draft.at + 1), next];
     draft.at = draft.steps.length - 1;
     drafts.set(key, draft);
+    undone = [];
     changed();
     return draft;
   }
@@ -98,32 +114,88 @@ export function createDrafts(projectId, counter, onChange) {
     changed();
   }
 
-  function drop(draft) {
-    drafts.delete(draftKey(draft.video, draft.frame, draft.object));
+  /** Takes away what was kept; it is no longer unfinished. */
+  function remove(draft) {
+    drafts.delete(keyOf(draft));
     changed();
   }
 
   function restore(draft) {
-    drafts.set(draftKey(draft.video, draft.frame, draft.object), draft);
+    drafts.set(keyOf(draft), draft);
     changed();
   }
 
-  /** One step back; whether there was one. */
-  function undo(draft) {
-    if (draft.at === 0) return false;
-    draft.at--;
-    changed();
-    return true;
+  /** Takes away what nobody wants; undo brings it back. */
+  function drop(draft) {
+    dropped.push({ draft, depth: depth() });
+    undone = [];
+    remove(draft);
   }
 
-  function redo(draft) {
-    if (draft.at + 1 >= draft.steps.length) return false;
-    draft.at++;
-    changed();
-    return true;
+  /**
+   * Undoes a step of the unfinished mask here, or the latest dropping; null if it is the project's turn.
+   * @param {Draft | undefined} here
+   * @returns {Travelled | null}
+   */
+  function undo(here) {
+    if (here && here.at > 0) {
+      here.at--;
+      undone.push({ kind: "step", draft: here });
+      changed();
+      return { kind: "step", draft: here };
+    }
+    if (!canRestore()) return null;
+    const { draft } = dropped.pop();
+    undone.push({ kind: "drop", draft, replaced: drafts.get(keyOf(draft)) });
+    restore(draft);
+    return { kind: "drop", draft };
   }
 
-  return { get, step, add, answer, drop, restore, undo, redo, all: () => [...drafts.values()] };
+  /** Whether the latest dropping came after all actions of the project that can be undone. */
+  const canRestore = () => dropped.length > 0 && dropped.at(-1).depth >= depth();
+
+  /**
+   * Does again what was undone last; null if that was the project's.
+   * @param {Draft | undefined} here  Done again where nothing is known of the order, as after a reload.
+   * @returns {Travelled | null}
+   */
+  function redo(here) {
+    const last = undone.at(-1) ?? (hasNext(here) ? { kind: "step", draft: here } : { kind: "project" });
+    if (last.kind === "project") return null;
+    undone.pop();
+    const { draft } = last;
+    if (last.kind === "step") {
+      if (hasNext(draft)) draft.at++;
+    } else {
+      dropped.push({ draft, depth: depth() });
+      drafts.delete(keyOf(draft));
+      if (last.replaced) drafts.set(keyOf(draft), last.replaced);
+    }
+    changed();
+    return { kind: last.kind, draft };
+  }
+
+  const hasNext = (draft) => draft !== undefined && draft.at + 1 < draft.steps.length;
+
+  return {
+    get,
+    step,
+    add,
+    answer,
+    remove,
+    restore,
+    drop,
+    undo,
+    redo,
+    canRestore,
+    /** An action of the project was undone. */
+    projectUndone: () => void undone.push({ kind: "project" }),
+    /** It was done again. */
+    projectRedone: () => void undone.pop(),
+    /** Something new was done: what was undone before cannot be done again in its order. */
+    forgetUndone: () => void (undone = []),
+    all: () => [...drafts.values()],
+  };
 }
 
 /**

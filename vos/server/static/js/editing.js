@@ -5,6 +5,9 @@ import { area, fillHoles, fillPolygon, stroke } from "./drawing.js";
 import { stepMask } from "./drafts.js";
 import { maskOf } from "./runs.js";
 
+/** A step that begins anew: undo goes back to the mask before it. */
+const NEW = { points: [], box: null, sent: 0, base: "none", mask: null, score: null };
+
 /**
  * @param {object} app
  * @param {import("./store.js").Store} app.store
@@ -48,10 +51,9 @@ export function createEditing({ store, masks, drafts, ensureObject, announce }) 
   async function addClick(points, isFresh) {
     const object = await ensureObject();
     const { frame } = store.state;
-    const before = isFresh ? undefined : drafts.step(current());
-    if (isFresh && current()) drafts.drop(current());
-    const known = before?.points ?? [];
+    const known = isFresh ? [] : (drafts.step(current())?.points ?? []);
     return drafts.add(video().key, frame, object, isFresh ? "none" : "shown", {
+      ...(isFresh ? NEW : {}),
       points: [...known, ...points.map(([x, y, isOn]) => [...inside(x, y), isOn])],
       answered: false,
       origin: "clicked",
@@ -70,8 +72,8 @@ export function createEditing({ store, masks, drafts, ensureObject, announce }) 
 
   async function addBox(corners) {
     const object = await ensureObject();
-    if (current()) drafts.drop(current());
     return drafts.add(video().key, store.state.frame, object, "none", {
+      ...NEW,
       box: corners,
       answered: false,
       origin: "clicked",

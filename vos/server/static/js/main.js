@@ -121,10 +121,16 @@ function run(project) {
   const app = { store, announce, bindings: () => bindings(keyChanges), changeAppearance };
   app.live = createLive(app);
   app.live.startWith(project);
-  app.drafts = createDrafts(project.id, () => state.counter, draftsChanged);
+  app.drafts = createDrafts({
+    projectId: project.id,
+    counter: () => state.counter,
+    depth: () => state.history.undo + state.waiting,
+    onChange: draftsChanged,
+  });
   app.sync = createSync({
     projectId: project.id,
     store,
+    onSend: app.drafts.forgetUndone,
     onAppended: app.live.appended,
     foreignSince: app.live.foreignSince,
     onConflict: app.live.conflict,

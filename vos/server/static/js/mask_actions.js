@@ -48,9 +48,11 @@ export function maskActions(app) {
     };
     const sent = isEmpty ? [] : [{ video: draft.video, frame, object, width, height, mask: step.mask }];
     putLocally(frame, object, pixels);
-    drafts.drop(draft);
+    drafts.remove(draft);
     const text = `correction of ${titleOf(state, object)} in frame ${frame}`;
-    const answer = await send([event], text, { masks: sent, since: draft.since });
+    // The object is gone if adding it was undone: it comes back with its mask.
+    const events = state.objects.has(object) ? [event] : [{ kind: "object", object }, event];
+    const answer = await send(events, text, { masks: sent, since: draft.since });
     if (answer) return announce(`Kept: ${text}. T tracks what follows from it.`);
     // It was refused: the mask is unfinished again.
     drafts.restore(draft);
@@ -77,7 +79,7 @@ export function maskActions(app) {
     const draft = editing.current();
     if (draft) {
       drafts.drop(draft);
-      return announce("Dropped the unfinished mask.");
+      return announce("Dropped the unfinished mask. Undo brings it back.");
     }
     return store.set({ selection: null, marking: null, playing: false });
   }

@@ -10,10 +10,11 @@ import { JOBS } from "./live.js";
  * @param {() => import("./keys.js").Binding[]} app.bindings
  * @param {(key: string) => string} app.keyText
  * @param {any} [app.editing]
+ * @param {any} [app.drafts]
  * @param {(key: string) => void} [app.setVideo]
  * @param {(id: string) => void} [app.cancelJob]
  */
-export function fillPage({ store, run, bindings, keyText, editing, setVideo, cancelJob }) {
+export function fillPage({ store, run, bindings, keyText, editing, drafts, setVideo, cancelJob }) {
   const state = store.state;
   /** @type {NodeListOf<HTMLButtonElement>} */
   const buttons = document.querySelectorAll("button[data-action]");
@@ -44,7 +45,8 @@ export function fillPage({ store, run, bindings, keyText, editing, setVideo, can
       if (own) button.setAttribute("aria-pressed", String(own === tool));
       if (toggle) button.setAttribute("aria-pressed", String(Boolean(state[toggle])));
       if (CHANGING.has(action)) button.disabled = readOnly;
-      if (action === "undo") button.disabled = readOnly || (!history.undo && !hasDraft);
+      if (action === "undo")
+        button.disabled = readOnly || !(history.undo || hasDraft || drafts?.canRestore());
     }
     byId("brush-field").hidden = tool !== "brush" && tool !== "eraser";
     byId("brush").value = String(brush);

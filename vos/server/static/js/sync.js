@@ -29,13 +29,14 @@ const RETRY = 1000; // ms
  * @param {object} options
  * @param {string} options.projectId
  * @param {import("./store.js").Store} options.store
+ * @param {() => void} options.onSend  Called before an action is on its way.
  * @param {(answer: any) => void} options.onAppended
  * @param {(counter: number) => any[]} options.foreignSince  Events of others after a counter.
  * @param {(action: Action, events: any[]) => Promise<boolean>} options.onConflict
  *   Others changed the same: whether to go ahead all the same.
  * @param {(action: Action, message: string) => void} options.onRefused
  */
-export function createSync({ projectId, store, onAppended, foreignSince, onConflict, onRefused }) {
+export function createSync({ projectId, store, onSend, onAppended, foreignSince, onConflict, onRefused }) {
   const storage = `vos.actions.${projectId}`;
   /** @type {Action[]} */
   const waiting = JSON.parse(sessionStorage.getItem(storage) ?? "[]");
@@ -54,6 +55,7 @@ export function createSync({ projectId, store, onAppended, foreignSince, onConfl
    * @returns {Promise<any>} the server's answer; null if the action was refused or given up
    */
   function send(action) {
+    onSend();
     const whole = { masks: [], since: null, ...action, id: ++lastId };
     waiting.push(whole);
     changed();
