@@ -140,7 +140,7 @@ class BlobStore:
         except OSError as error:
             raise InputError(
                 f"{path} is missing: copy it from another copy of the project (vos project merge), or undo "
-                "what refers to it"
+                "what needs it, which vos project check names"
             ) from error
         if hashlib.sha256(data).hexdigest() != digest:
             raise InputError(f"{path} is damaged: its content does not have the SHA-256 of its name")

@@ -52,6 +52,7 @@ class EmergenceSettings:
     own: int = 600
     """Most pixels of the object that are compared with."""
     seed: int = 0
+    """Of the pixels that are drawn: fixed, so that equal runs give equal masks."""
 
 
 @dataclass(frozen=True, eq=False)

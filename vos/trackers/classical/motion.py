@@ -60,6 +60,7 @@ class MotionSettings:
     """Weight of the log-ratio of two objects beside each other; half of it is added to the one and taken from
     the other. 0 switches it off."""
     blur: float = 1.5
+    """Blur of the log-ratio in pixels: flow is not exact along outlines."""
     halo: float = 8.0
     """Flow extends an object's motion this far over its contour."""
     halo_share: float = 0.2

@@ -48,6 +48,7 @@ class NoveltySettings:
     full: float = 1.5
     """Novelty rises from 0 at a distance of 1 to 1 at this distance."""
     seed: int = 0
+    """Of the pixels that are drawn: fixed, so that equal runs give equal masks."""
 
 
 def novelty(

@@ -66,7 +66,9 @@ class PersamTrackerSettings:
     tune: bool = False
     """PerSAM-F: fit two scale weights per object on its prompted frame."""
     tune_steps: int = 800
+    """Steps of that fit, as in the published video script."""
     learning_rate: float = 4e-4
+    """Of that fit, as in the published video script."""
     lost_below: float = 0.3
     """Confidence by appearance below which a visible object counts as lost."""
     found_above: float = 0.6
