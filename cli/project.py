@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +13,9 @@ from .project_export import export
 from .project_import import import_
 from .project_options import annotator_option, project_folder, video_option, with_engine
 from .prompt_options import GivenPrompts, prompt_options
+
+if TYPE_CHECKING:
+    from vos.projects import Event, Project
 
 
 @click.group(short_help="Annotate videos: keep corrections, track only what they affect.")
@@ -179,6 +183,43 @@ def status(folder: Path, as_json: bool, quiet: bool) -> None:
 def _tell_renumbered(object_id: int, asked: int, event: str) -> None:
     who = event.rpartition(":")[0]
     click.echo(f"object {object_id} is the object {asked} of {who}: somebody else had added another one")
+
+
+@project.command()
+@project_folder
+@click.option("--event", metavar="ID", help="What to undo, as `vos project check` names it.")
+@annotator_option
+@verbosity
+def undo(folder: Path, event: str | None, annotator: str | None, quiet: bool) -> None:
+    """Undo the annotator's last action, or any one event; `redo` brings it back."""
+    from vos.projects import Project
+
+    with Project.open(folder, annotator=annotator) as opened:
+        _tell_undone(opened, opened.undo(event), "undo", quiet=quiet)
+
+
+@project.command()
+@project_folder
+@annotator_option
+@verbosity
+def redo(folder: Path, annotator: str | None, quiet: bool) -> None:
+    """Redo what the annotator undid last."""
+    from vos.projects import Project
+
+    with Project.open(folder, annotator=annotator) as opened:
+        _tell_undone(opened, opened.redo(), "redo", quiet=quiet)
+
+
+def _tell_undone(opened: Project, events: Sequence[Event], what: str, *, quiet: bool) -> None:
+    known = {event.id: event for event in opened.events()}
+    for event in events:
+        undone = known[event.payload["of"]]
+        if undone.kind == "undo":
+            undone = known[undone.payload["of"]]
+        if not quiet:
+            click.echo(f"{what}ne: {undone.kind} ({undone.id})")
+    if not events and not quiet:
+        click.echo(f"nothing to {what}")
 
 
 @project.command()

@@ -223,6 +223,28 @@ def test_import_of_a_run(clip: Path, tmp_path: Path) -> None:
     assert summary["objects"] == [3, 4]
 
 
+def test_undo_and_redo(clip: Path, tmp_path: Path) -> None:
+    """The annotator's own last action, or any one event."""
+    project = tmp_path / "project"
+    vos("project", "new", clip / "images", "-o", project, "--annotator", "anna")
+    vos("project", "add", project, "-m", clip / "labels" / "00000.png", "--annotator", "anna")
+    ben = ("--annotator", "ben")
+    assert vos("project", "undo", project, *ben).output == "nothing to undo\n"
+    assert vos("project", "undo", project, "--event", "anna:4", *ben).output == "undone: anchor (anna:4)\n"
+    assert vos("project", "redo", project, *ben).output == "nothing to redo\n"
+    assert (
+        vos("project", "undo", project, "--annotator", "anna").output.splitlines()[0]
+        == "undone: object (anna:1)"
+    )
+    with Project.open(project, read_only=True) as opened:
+        assert opened.state.visible == ()
+    again = vos("project", "redo", project, "--annotator", "anna").output.splitlines()
+    assert again[0] == "redone: object (anna:1)"
+    with Project.open(project, read_only=True) as opened:
+        assert opened.state.visible == (1, 2)
+    assert "no event 'x:1'" in vos("project", "undo", project, "--event", "x:1", code=2).output
+
+
 def test_merging_tells_what_it_renumbered(clip: Path, tmp_path: Path) -> None:
     """And so does the status from then on."""
     project, copy = tmp_path / "project", tmp_path / "copy"

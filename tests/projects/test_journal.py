@@ -13,7 +13,7 @@ from vos.projects import Project
 from vos.projects.events import Draft, Event, JournalError, check_draft, parse_line
 from vos.projects.journal import JOURNALS, JournalWriter, read_journal, writer_name
 
-from .drifting import new_project
+from .drifting import CLIP, new_project
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -122,6 +122,15 @@ def test_a_full_disk_leaves_the_journal_as_it_was(tmp_path: Path, monkeypatch: p
     assert path.read_bytes() == before
     writer.append(events(1, start=2))
     assert read_journal(path).events == events(2)
+
+
+@pytest.mark.parametrize("content", [{"box": [0, float("inf")]}, {"text": "\ud800"}, {"mask": object()}])
+def test_what_json_cannot_hold_is_refused(tmp_path: Path, content: dict[str, object]) -> None:
+    """And nothing is appended, nor is the next event hindered."""
+    with new_project(tmp_path) as project:
+        with pytest.raises(InputError, match="cannot be written as JSON"):
+            project.anchor(CLIP, 0, 1, None, prompt=content)
+        assert project.anchor(CLIP, 0, 1, None).number == 3
 
 
 @RELAXED

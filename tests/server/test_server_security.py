@@ -17,8 +17,9 @@ from starlette.testclient import TestClient
 
 from vos.errors import InputError, OutputError
 from vos.projects import Project
-from vos.server import bodies
+from vos.server import bodies, connections
 from vos.server.app import ROUTES, create_app, static_folder
+from vos.server.connections import TimedProtocol
 from vos.server.launching import Place, serve
 from vos.server.security import POLICY, Gate
 from vos.server.uploads import below, list_folder
@@ -307,11 +308,34 @@ def test_masks_are_bounded(client: TestClient, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    "body", [b"[]", b"nonsense", b'{"events": 1}', b'{"expect": NaN}', b'{"x": 1}', b"[" * 100_000]
+    "body",
+    [
+        b"[]",
+        b"nonsense",
+        b'{"events": 1}',
+        b'{"expect": NaN}',
+        b'{"expect": 1e999}',
+        b'{"x": 1}',
+        b"[" * 100_000,
+        b'{"events": [{"kind": "object", "object": 1, "name": "\\ud800"}]}',
+        b'{"events": [{"kind": "anchor", "video": "clip", "frame": 0, "object": 1, "mask": null, '
+        b'"prompt": {"box": [0, 0, 1e999, 1]}}]}',
+        b'{"events": [{"kind": "review", "video": "clip", "first": 0, "last": 0, "state": "rejected", '
+        b'"note": "\\udfff"}]}',
+        b'{"events": [{"kind": "undo", "of": "anna:' + b"1" * 5000 + b'"}], "expect": ' + b"1" * 5000 + b"}",
+    ],
 )
 def test_malformed_json_is_refused(client: TestClient, body: bytes) -> None:
     """With a sentence, never with a traceback."""
     assert kind(client.post("/api/events", content=body)) == (400, "usage")
+    assert kind(client.post("/api/session", content=b'{"token": "\\ud800"}')) == (400, "usage")
+
+
+def test_addresses_with_numbers_of_any_length(client: TestClient) -> None:
+    """There is no such frame."""
+    for number in ("9" * 30, "9" * 5000):
+        assert client.get(f"/api/videos/{CLIP}/frames/{number}.jpg").status_code in (400, 404)
+        assert client.get(f"/api/videos/{CLIP}/frames/{number}.json").status_code in (400, 404)
 
 
 # A real server
@@ -324,7 +348,8 @@ def address(workspace: Workspace) -> Iterator[tuple[str, Gate]]:
     listener.bind(("127.0.0.1", 0))
     listener.listen()
     gate = Gate(listener.getsockname()[1])
-    server = uvicorn.Server(uvicorn.Config(create_app(workspace, gate), log_level="error", lifespan="on"))
+    app = create_app(workspace, gate)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on", http=TimedProtocol))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     yield f"127.0.0.1:{gate.port}", gate
@@ -344,6 +369,53 @@ def test_a_slow_body_is_given_up(address: tuple[str, Gate], monkeypatch: pytest.
         while chunk := connection.recv(1000):
             answer += chunk
     assert answer.startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"GET / HT",
+        b"GET / HTTP/1.1\r\nHost: {netloc}\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: {netloc}\r\n\r\nG",
+    ],
+)
+def test_connections_without_a_request_are_closed(
+    address: tuple[str, Gate], monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    """Whether nothing was asked yet, or something before, or half of it."""
+    monkeypatch.setattr(connections, "REQUEST_TIME", 0.2)
+    netloc, gate = address
+    with socket.create_connection(("127.0.0.1", gate.port), timeout=20) as connection:
+        connection.sendall(begun.replace(b"{netloc}", netloc.encode()))
+        answer = b""
+        while chunk := connection.recv(1000):
+            answer += chunk
+    assert answer.startswith(b"HTTP/1.1 200") == begun.startswith(b"GET / HTTP/1.1")
+
+
+def test_answers_may_take_longer_than_requests(
+    address: tuple[str, Gate], monkeypatch: pytest.MonkeyPatch, project: Project
+) -> None:
+    """A stream goes on, and so does a connection with one request after the other."""
+    monkeypatch.setattr(connections, "REQUEST_TIME", 0.2)
+    netloc, gate = address
+    headers = {"Cookie": gate.set_cookie().split(";")[0]}
+    connection = http.client.HTTPConnection(netloc, timeout=20)
+    for _ in range(4):
+        connection.request("GET", "/api/keys", headers=headers)
+        connection.getresponse().read()
+        time.sleep(0.1)
+    connection.request("GET", "/api/events", headers=headers)
+    answer = connection.getresponse()
+    time.sleep(0.5)
+    project.add_object("three")
+    lines = b""
+    while b'"name":"three"' not in lines:
+        line = answer.readline()
+        assert line
+        lines += line
+    connection.close()
 
 
 def test_raw_paths_lead_nowhere(address: tuple[str, Gate]) -> None:

@@ -151,9 +151,14 @@ class JournalWriter:
         """Write events and have them on the disk before this returns; all or none.
 
         Raises:
+            InputError: for one that JSON cannot hold.
             OutputError: if they cannot be written; the journal is as before.
         """
-        self.extend(b"".join(event.line() for event in events), events)
+        try:
+            data = b"".join(event.line() for event in events)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise InputError(f"an event cannot be written as JSON: {error}") from error
+        self.extend(data, events)
 
     def extend(self, data: bytes, events: Sequence[Event]) -> None:
         """As :meth:`append`, for the lines of a copy of this journal."""

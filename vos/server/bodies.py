@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -66,7 +67,8 @@ async def read_json(request: Request, fields: Mapping[str, tuple[type, ...]]) ->
     """
     data = await read_body(request, JSON_BYTES)
     try:
-        content = json.loads(data or b"{}", parse_constant=_no_constant)
+        content = json.loads(data or b"{}", parse_constant=_no_constant, parse_float=_finite)
+        json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except (ValueError, RecursionError) as error:
         raise Refusal(400, "usage", f"the body is not JSON: {error}") from error
     if not isinstance(content, dict):
@@ -107,8 +109,13 @@ def query_number(request: Request, name: str, default: int | None = None) -> int
     return int(text)
 
 
-def _no_constant(name: str) -> None:
+def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _no_constant(text)
 
 
 def _too_large(limit: int) -> Refusal:

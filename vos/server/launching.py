@@ -20,6 +20,7 @@ from ..projects import Project
 from ..projects.project_file import NAME
 from ..video import open_video
 from .app import create_app
+from .connections import TimedProtocol
 from .security import LOOPBACK, Gate
 from .workspace import SUFFIX, Options, Workspace
 
@@ -178,7 +179,7 @@ def serve(
     address = f"http://{shown}:{port}/#token={gate.token}"
     config = uvicorn.Config(
         create_app(workspace, gate, lambda: server.stop()),
-        http="h11",
+        http=TimedProtocol,
         ws="none",
         lifespan="on",
         log_level="warning",

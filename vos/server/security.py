@@ -38,6 +38,8 @@ HEADERS = {
 }
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 HTTP_PORT = 80
+LONGEST_PATH = 1000
+"""In characters; none of ours is nearly as long."""
 SAFE_METHODS = ("GET", "HEAD")
 API = "/api"
 LOGIN = "/api/session"
@@ -119,6 +121,8 @@ class GateMiddleware:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or hosts[0].lower() not in self.gate.netlocs:
             return 400, "host", "wrong Host: use the address that vos annotate printed"
+        if len(scope["path"]) > LONGEST_PATH:
+            return 404, "unknown", "there is nothing at this address"
         if scope["method"] not in SAFE_METHODS:
             if headers.get("origin", "") != f"http://{hosts[0].lower()}":
                 return 403, "origin", "requests come from the page of this server only"
