@@ -43,9 +43,9 @@ def review(
             below = parse_threshold(accept)
             events = accept_confident(opened, below, video)
             if not quiet and not as_json:
+                wrong = f"{100 * share_wrong(below):.0f} of 100 such masks had J < 0.75"
                 click.echo(
-                    f"{len(events)} ranges accepted; where it was measured, {100 * share_wrong(below):.0f} of "
-                    "100 such masks had J < 0.75 (docs/projects.md)"
+                    f"{len(events)} ranges accepted; where it was measured, {wrong} (docs/projects.md)"
                 )
         queue = review_queue(opened, video, items=items)
     found = sorted(queue.items, key=lambda item: (item.video, item.frame)) if by_time else queue.items
