@@ -41,7 +41,7 @@ def test_python_is_warned_of_mixed_files(tmp_path: Path, mixed: bool) -> None:
     """Where a file of the other project lies in the package, importing it says so once."""
     package = tmp_path / "vos"
     package.mkdir()
-    for name in ("__init__.py", "lazy.py"):
+    for name in ("__init__.py", "lazy.py", "name_clash.py"):
         shutil.copy(Path(vos.__file__).with_name(name), package)
     if mixed:
         (package / "vos.py").touch()

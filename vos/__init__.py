@@ -21,20 +21,10 @@ imports no torch.
 
 from __future__ import annotations
 
-import os
-import warnings
 from typing import TYPE_CHECKING
 
 from .lazy import lazy_names
-
-# One look at the disk: whether a distribution is installed would take milliseconds to find out.
-if os.path.exists(os.path.join(os.path.dirname(__file__), "vos.py")):
-    warnings.warn(
-        "the files of another project are mixed with those of this module: vos.py is of the VOSpace client, "
-        "which is called vos on the package index (this is vos-toolkit); use an environment of its own for "
-        "one of them",
-        stacklevel=2,
-    )
+from .name_clash import warn_of_mixed_files as _warn_of_mixed_files
 
 if TYPE_CHECKING:
     from . import formats as formats
@@ -97,3 +87,5 @@ else:
             "track_video": ".runs",
         },
     )
+
+_warn_of_mixed_files(__path__[0])
