@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vos.arrays import Masks
 from vos.backbones.base import Backbone
 from vos.backbones.refinement import keep_best, refine
 from vos.backbones.registry import build_backbone
@@ -45,8 +46,6 @@ SIZE = (120, 160)
 FRAMES = 24
 ENTER = (0, 0, 8)
 DETECT_EVERY = 6
-
-Masks = NDArray[np.bool_]
 
 
 def names_of(seed: int) -> tuple[str, str, str]:

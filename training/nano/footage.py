@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 import vos
+from vos.arrays import Bools, Image
 from vos.backbones.classical.backbone import GraphCutBackbone
 from vos.backbones.nano.backbone import build_nano
 from vos.ops.iou import mask_iou
@@ -28,9 +29,7 @@ from vos.prompts import Prompt
 from .clips import Clip
 from .recordings import ENGINE, UNKNOWN, record, save
 
-Image = NDArray[np.uint8]
 Classes = NDArray[np.uint8]
-Bools = NDArray[np.bool_]
 
 BACKGROUND = 0
 

@@ -8,13 +8,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vos.arrays import Bools
 from vos.backbones.interactive.backbone import InteractiveBackbone
 from vos.backbones.interactive.network import InteractiveNetwork, interactive_from
 from vos.ops.boxes import tight_box
 from vos.ops.iou import mask_iou
 from vos.prompts import Prompt
-
-Bools = NDArray[np.bool_]
 
 
 class FirstFrames:

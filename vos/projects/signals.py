@@ -16,13 +16,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Floats, Mask
 from ..frame import Frame
 from ..ops.boxes import Box, tight_box
 from ..ops.iou import mask_iou
 from ..results import FrameResult
-
-Mask = NDArray[np.bool_]
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

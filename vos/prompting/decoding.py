@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Floats, Masks
 from ..backbones.expected_quality import expected_quality
 from ..backbones.in_video import encode_frame
 from ..errors import PromptError
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from ..backbones.base import Backbone, Candidates
     from ..backbones.expected_quality import Models
 
-Masks = NDArray[np.bool_]
-Floats = NDArray[np.float32]
 LARGE_SHARE = 0.5
 """A mask of more than this share of the frame is suspected to be the background."""
 LARGE_BOXES = 1.5

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...arrays import Floats
 from ...ops.iou import mask_iou
 from ...prompts import Prompt
-from ..image_crop import Floats
 
 LARGE = 0.4
 """Share of the image above which a mask from points alone is ranked lower."""

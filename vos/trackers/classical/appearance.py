@@ -23,14 +23,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ...arrays import Floats
 from ...backbones.classical.descriptors import REACH, Descriptors, describe, describe_at
 from ...ops.boxes import Box
 from ...results import Labels
 from .augmentation import AugmentationSettings, fill, view
 from .classifier import Batch, OnlineClassifier, initial_weights, learn
 from .sampling import box_near_objects, draw
-
-Floats = NDArray[np.float32]
 
 NOISE = 1 << 20
 """Random numbers that the noise of all batches is taken from."""

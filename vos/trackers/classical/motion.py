@@ -19,12 +19,9 @@ from typing import ClassVar
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from ...arrays import Floats, Mask
 from ...ops.boxes import tight_box
-
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 SAMPLE = 4
 """Motions are fitted to every fourth pixel in both directions."""

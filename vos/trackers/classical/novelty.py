@@ -14,13 +14,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from ...arrays import Floats
 from ...backbones.classical.descriptors import OWN_SIZE, Descriptors
 from ...ops.distances import squared_distances
 from .appearance import Appearance, Examples
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...arrays import Floats
 from ...backbones.classical.descriptors import Descriptors
 from ...results import Labels
 from .appearance import Appearance, Examples
 from .classifier import Batch, OnlineClassifier, learn
 from .sampling import draw, draw_with_region_errors
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
