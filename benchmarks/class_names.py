@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vos.arrays import Masks
 from vos.backbones.base import Backbone
 from vos.backbones.refinement import keep_best, refine
 from vos.backbones.registry import build_backbone
@@ -30,6 +31,7 @@ from vos.detectors.base import Detection
 from vos.detectors.registry import build_detector
 from vos.detectors.synthetic.world import CLASS_NAMES, WorldScene, world_scene
 from vos.evaluation import contour_accuracy, region_similarity
+from vos.ops.iou import mask_iou
 from vos.prompting.association import assign
 from vos.prompting.class_names import ClassNames, ClassSettings, logits_of, prompts_of
 from vos.prompts import Prompt, Target
@@ -45,18 +47,11 @@ FRAMES = 24
 ENTER = (0, 0, 8)
 DETECT_EVERY = 6
 
-Masks = NDArray[np.bool_]
-
 
 def names_of(seed: int) -> tuple[str, str, str]:
     """Two shapes of two classes and a second one of the first: the one that comes in later."""
     first, second = np.random.default_rng(seed).choice(CLASS_NAMES, 2, replace=False)
     return str(first), str(second), str(first)
-
-
-def iou(one: Masks, other: Masks) -> float:
-    """Intersection over union; 0 for two empty masks."""
-    return float((one & other).sum() / max(int((one | other).sum()), 1))
 
 
 def cascade(image: NDArray[np.uint8], prompts: Sequence[Prompt], backbone: Backbone) -> Masks:
@@ -95,7 +90,9 @@ def score_prompts() -> list[dict[str, Any]]:
             for label, name in enumerate(world.names, start=1):
                 truth = world.scene.labels[0] == label
                 rivals = [
-                    iou(truth, mask) for entry, mask in zip(found, masks, strict=True) if entry.name == name
+                    mask_iou(truth, mask)
+                    for entry, mask in zip(found, masks, strict=True)
+                    if entry.name == name
                 ]
                 scores.setdefault(told, []).append(max(rivals, default=0.0))
     return [

@@ -14,11 +14,10 @@ from common import data_root
 from numpy.typing import NDArray
 from sequences import MULTI, sources
 
+from vos.arrays import Bools
 from vos.evaluation.label_png import read_label_png
 from vos.frame import Frame
 from vos.video import open_video
-
-Bools = NDArray[np.bool_]
 
 PHOTOGRAPHS = "tiny_coco"
 """A set of photographs with instances, of whose images no shipped weights were trained."""

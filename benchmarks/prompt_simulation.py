@@ -8,8 +8,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from prompt_cases import Bools, Case
+from prompt_cases import Case
 
+from vos.arrays import Bools
 from vos.ops.boxes import tight_box
 from vos.prompts import Prompt
 

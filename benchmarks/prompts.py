@@ -31,7 +31,6 @@ from prompt_cases import (
     OBJECTS,
     PHOTOGRAPHS,
     SIZES,
-    Bools,
     Case,
     davis_cases,
     photograph_cases,
@@ -46,6 +45,7 @@ from vos.backbones.expected_quality import decoding_signals
 from vos.backbones.in_video import encode_frame
 from vos.backbones.interactive.backbone import build_interactive
 from vos.backbones.registry import build_backbone
+from vos.ops.iou import mask_iou
 from vos.prompts import Prompt
 
 CATASTROPHE = 0.3
@@ -54,11 +54,6 @@ WORSE = 0.05
 """A further click that costs more IoU made the mask worse."""
 STILL = "motion=null"
 """A setting that makes no difference to a photograph."""
-
-
-def iou(found: Bools, truth: Bools) -> float:
-    """Intersection over union."""
-    return float((found & truth).sum() / max(int((found | truth).sum()), 1))
 
 
 class Asked:
@@ -122,14 +117,14 @@ def measure(case: Case, methods: dict[str, Method], kind: str) -> list[dict[str,
 
 def row_of(case: Case, kind: str, name: str, answers: list[Answer]) -> dict[str, Any]:
     """What came of it: the last answer counts."""
-    last, course = answers[-1], [round(iou(answer.mask, case.truth), 4) for answer in answers]
+    last, course = answers[-1], [round(mask_iou(answer.mask, case.truth), 4) for answer in answers]
     row: dict[str, Any] = {"group": case.group, "object": case.name, "prompt": kind, "method": name}
     row |= {"iou": course[-1], "seconds": round(last.seconds, 4)}
     if last.others:
-        row["best_of_3"] = round(max(iou(mask, case.truth) for mask in last.others), 4)
+        row["best_of_3"] = round(max(mask_iou(mask, case.truth) for mask in last.others), 4)
         row["candidates"] = [
             {
-                "iou": round(iou(mask, case.truth), 4),
+                "iou": round(mask_iou(mask, case.truth), 4),
                 "score": round(score, 4),
                 "share": round(float(mask.mean()), 4),
             }
@@ -140,7 +135,7 @@ def row_of(case: Case, kind: str, name: str, answers: list[Answer]) -> dict[str,
         row["course"] = course
     if kind.startswith("rough mask"):
         given = rough_mask(replace(case))
-        row["given_iou"] = round(iou(given, case.truth), 4)
+        row["given_iou"] = round(mask_iou(given, case.truth), 4)
     return row
 
 

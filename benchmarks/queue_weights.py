@@ -19,31 +19,32 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.stats import rankdata
 
+from vos.arrays import Bools, Doubles
 from vos.files import write_text_atomic
 from vos.projects.queue import queue_weights
 from vos.projects.signals import SIGNALS
 
 BAD = 0.75
 FOLDS = 5
+BOUNDS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Of the doubt of masks that are accepted without being looked at."""
 USUAL = 0.4
 """Weight of a signal of which the data say nothing."""
 FITTED_ON = ("queue", "even", "random")
 """Policies whose masks are fitted to: those that do not know the truth."""
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-Model = Callable[[Floats], Floats]
+Model = Callable[[Doubles], Doubles]
 """(M, S) signals -> (M,) doubts."""
 
 
-def noisy_or(weights: Floats) -> Model:
+def noisy_or(weights: Doubles) -> Model:
     """The queue's doubt."""
     return lambda values: 1 - np.prod(1 - weights * values, axis=1)
 
 
-def fit_noisy_or(values: Floats, bad: Bools) -> Floats:
+def fit_noisy_or(values: Doubles, bad: Bools) -> Doubles:
     """(S,) weights in 0..0.95 of the likeliest doubt; of a signal that never occurs it is :data:`USUAL`."""
 
-    def loss(weights: Floats) -> float:
+    def loss(weights: Doubles) -> float:
         u = np.clip(noisy_or(weights)(values), 1e-3, 1 - 1e-3)
         missed = -np.where(bad, np.log(u), np.log(1 - u)).mean()
         return float(missed + 1e-4 * ((weights - USUAL) ** 2).sum())
@@ -52,10 +53,10 @@ def fit_noisy_or(values: Floats, bad: Bools) -> Floats:
     return np.asarray(minimize(loss, np.full(values.shape[1], USUAL), bounds=bounds).x)
 
 
-def fit_logistic(values: Floats, bad: Bools) -> Model:
+def fit_logistic(values: Doubles, bad: Bools) -> Model:
     """Logistic regression, for comparison: it may let a signal speak for a mask."""
 
-    def loss(parameters: Floats) -> float:
+    def loss(parameters: Doubles) -> float:
         scores = parameters[0] + values @ parameters[1:]
         signs = np.where(bad, 1.0, -1.0)
         return float(np.logaddexp(0, -signs * scores).mean() + 1e-4 * (parameters[1:] ** 2).sum())
@@ -64,7 +65,7 @@ def fit_logistic(values: Floats, bad: Bools) -> Model:
     return lambda some: 1 / (1 + np.exp(-(found[0] + some @ found[1:])))
 
 
-def auroc(scores: Floats, positive: Bools) -> float:
+def auroc(scores: Doubles, positive: Bools) -> float:
     """Area under the ROC curve: the chance that a positive scores above a negative, ties count half."""
     count = int(positive.sum())
     if count in (0, len(positive)):
@@ -74,8 +75,8 @@ def auroc(scores: Floats, positive: Bools) -> float:
 
 
 def held_out(
-    fit: Callable[[Floats, Bools], Model], values: Floats, bad: Bools, sequence: NDArray[np.str_]
-) -> Floats:
+    fit: Callable[[Doubles, Bools], Model], values: Doubles, bad: Bools, sequence: NDArray[np.str_]
+) -> Doubles:
     """(M,) doubts of every mask by what was fitted to the other sequences."""
     names = sorted(set(sequence.tolist()))
     fold = {name: number % FOLDS for number, name in enumerate(names)}
@@ -149,7 +150,49 @@ def fit_queue(rows: list[dict[str, Any]], asset: Path, report: Path) -> None:
     )
 
 
-def fit_errors(errors: Floats, u: Floats, distance: Floats, is_filled: Bools) -> dict[str, float]:
+def measure_accepted(rows: list[dict[str, Any]], asset: Path, report: Path) -> None:
+    """What is wrong among the masks that the queue has no doubt about, by the bound of the doubt.
+
+    Args:
+        rows: of ``corrections.py``, of whole sequences: in short ones fewer are wrong.
+        asset: the shares are added to it.
+    """
+    samples = [
+        (row["model"], j, signals)
+        for row in rows
+        if row["policy"] in FITTED_ON
+        for j, signals, *_ in row["samples"]
+    ]
+    j = np.array([sample[1] for sample in samples])
+    names = list(SIGNALS)
+    weights = np.array([queue_weights().get(name, 0.0) for name in names])
+    u = noisy_or(weights)(np.array([[sample[2].get(name, 0.0) for name in names] for sample in samples]))
+    found = [
+        {
+            "u below": bound,
+            "masks": int((u < bound).sum()),
+            "share of all": round(float((u < bound).mean()), 3),
+            f"J < {BAD}": round(float((j[u < bound] < BAD).mean()), 4),
+            "J < 0.5": round(float((j[u < bound] < 0.5).mean()), 4),
+        }
+        for bound in BOUNDS
+    ]
+    content = json.loads(asset.read_text(encoding="utf-8"))
+    wrong = {str(row["u below"]): row[f"J < {BAD}"] for row in found}
+    write_text_atomic(asset, json.dumps({**content, "wrong below": wrong}, indent=2) + "\n")
+    area = round(auroc(u, j < BAD), 4)
+    alone = round(auroc(np.array([s[2].get("score", 0.0) for s in samples]), j < BAD), 4)
+    about = {
+        "models": sorted({sample[0] for sample in samples}),
+        "sequences": sorted({row["sequence"] for row in rows}),
+        "auroc of u": area,
+        "auroc of score alone": alone,
+    }
+    write_json(report, "review_accepted", about, found)
+    print(json.dumps({**about, "rows": found}, indent=1))
+
+
+def fit_errors(errors: Doubles, u: Doubles, distance: Doubles, is_filled: Bools) -> dict[str, float]:
     """What :class:`vos.projects.benefit.ErrorModel` holds, by least squares.
 
     The usual errors are those of all masks; the doubt tells which of them are larger.
@@ -160,11 +203,11 @@ def fit_errors(errors: Floats, u: Floats, distance: Floats, is_filled: Bools) ->
         distance: (M,) frames from the nearest locked frame.
     """
 
-    def usual(parameters: Floats) -> Floats:
+    def usual(parameters: Doubles) -> Doubles:
         size, growth, filled = parameters
         return np.asarray(size * distance**growth * np.where(is_filled, filled, 1.0))
 
-    def loss(parameters: Floats) -> float:
+    def loss(parameters: Doubles) -> float:
         return float(((errors - usual(parameters)) ** 2).mean())
 
     bounds = [(0.001, 1.0), (0.0, 1.0), (0.0, 1.0)]
@@ -180,7 +223,9 @@ def write_asset(
     path: Path, weights: Mapping[str, float], errors: Mapping[str, float], fitted_on: Mapping[str, Any]
 ) -> None:
     """The file that the queue reads."""
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     content = {
+        **kept,
         "about": "Doubt in the review queue, u = 1 - product(1 - weight * signal), and expected errors.",
         "command": "python benchmarks/corrections.py --fit",
         "fitted_on": fitted_on,

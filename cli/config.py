@@ -15,7 +15,7 @@ def config() -> None:
 
 @config.command()
 @click.argument(
-    "command", metavar="[COMMAND]", default="track", shell_complete=complete(commands_with_recipes)
+    "command", metavar="[COMMAND]", required=False, shell_complete=complete(commands_with_recipes)
 )
 @click.option(
     "--recipe",
@@ -31,8 +31,10 @@ def config() -> None:
 )
 @click.option("--changed", "only_changed", is_flag=True, help="Show only what differs from the defaults.")
 @verbosity
-def show(command: str, recipe: str | None, model: str | None, only_changed: bool, quiet: bool) -> None:
-    """Print all settings of COMMAND (default: track) as a recipe, each with what it is for.
+def show(command: str | None, recipe: str | None, model: str | None, only_changed: bool, quiet: bool) -> None:
+    """Print all settings of COMMAND as a recipe, each with what it is for.
+
+    The default is the command that --recipe is for, or track.
 
     Commands with recipes: track, batch, benchmark, persam, discover, evaluate-semantic.
 
@@ -41,8 +43,9 @@ def show(command: str, recipe: str | None, model: str | None, only_changed: bool
     vos config show --model sam2.1-small > my.yaml
     vos config show persam --recipe persam-parity --changed
     """
-    from vos.runs.recipes import as_yaml, changed, read_recipe, with_groups
+    from vos.runs.recipes import as_yaml, changed, read_recipe, recipe_command, with_groups
 
+    command = command or ("track" if recipe is None else recipe_command(recipe))
     settings = read_recipe(command, recipe, model)
     if only_changed:
         settings = with_groups(changed(settings), settings)
@@ -55,10 +58,8 @@ def show(command: str, recipe: str | None, model: str | None, only_changed: bool
     "--command",
     "command",
     metavar="NAME",
-    default="track",
-    show_default=True,
     shell_complete=complete(commands_with_recipes),
-    help="Command it is for.",
+    help="Command it is for.  [default: the one that has its settings]",
 )
 @click.option(
     "--model",
@@ -67,16 +68,17 @@ def show(command: str, recipe: str | None, model: str | None, only_changed: bool
     help="The tracker that it is for, in place of the recipe's.",
 )
 @verbosity
-def check(recipe: str, command: str, model: str | None, quiet: bool) -> None:
+def check(recipe: str, command: str | None, model: str | None, quiet: bool) -> None:
     """Check RECIPE, a YAML file or the name of a bundled recipe, without running anything.
 
     \b
     vos config check my.yaml
-    vos config check parity --model sam-vit-h
-    vos config check persam-parity --command persam
+    vos config check parity
+    vos config check my.yaml --command persam
     """
-    from vos.runs.recipes import changed, read_recipe
+    from vos.runs.recipes import changed, read_recipe, recipe_command
 
+    command = command or recipe_command(recipe)
     differing = changed(read_recipe(command, recipe, model))
     if not quiet:
         count = "1 setting differs" if len(differing) == 1 else f"{len(differing)} settings differ"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +13,9 @@ from .project_export import export
 from .project_import import import_
 from .project_options import annotator_option, project_folder, video_option, with_engine
 from .prompt_options import GivenPrompts, prompt_options
+
+if TYPE_CHECKING:
+    from vos.projects import Event, Project
 
 
 @click.group(short_help="Annotate videos: keep corrections, track only what they affect.")
@@ -183,6 +187,43 @@ def _tell_renumbered(object_id: int, asked: int, event: str) -> None:
 
 @project.command()
 @project_folder
+@click.option("--event", metavar="ID", help="What to undo, as `vos project check` names it.")
+@annotator_option
+@verbosity
+def undo(folder: Path, event: str | None, annotator: str | None, quiet: bool) -> None:
+    """Undo the annotator's last action, or any one event; `redo` brings it back."""
+    from vos.projects import Project
+
+    with Project.open(folder, annotator=annotator) as opened:
+        _tell_undone(opened, opened.undo(event), "undo", quiet=quiet)
+
+
+@project.command()
+@project_folder
+@annotator_option
+@verbosity
+def redo(folder: Path, annotator: str | None, quiet: bool) -> None:
+    """Redo what the annotator undid last."""
+    from vos.projects import Project
+
+    with Project.open(folder, annotator=annotator) as opened:
+        _tell_undone(opened, opened.redo(), "redo", quiet=quiet)
+
+
+def _tell_undone(opened: Project, events: Sequence[Event], what: str, *, quiet: bool) -> None:
+    known = {event.id: event for event in opened.events()}
+    for event in events:
+        undone = known[event.payload["of"]]
+        if undone.kind == "undo":
+            undone = known[undone.payload["of"]]
+        if not quiet:
+            click.echo(f"{what}ne: {undone.kind} ({undone.id})")
+    if not events and not quiet:
+        click.echo(f"nothing to {what}")
+
+
+@project.command()
+@project_folder
 @json_flag
 @verbosity
 def check(folder: Path, as_json: bool, quiet: bool) -> None:
@@ -236,7 +277,7 @@ def merge(folder: Path, other: Path, quiet: bool) -> None:
 
 @project.command()
 @project_folder
-@click.option("--frames", required=True, metavar="A:B", help="Frames A to B, both included.")
+@click.option("--frames", required=True, metavar="A:B", help="Frames A up to, not including, B.")
 @click.option("--to", "to", required=True, metavar="NAME", help="Annotator they are assigned to.")
 @video_option
 @annotator_option
@@ -247,15 +288,17 @@ def split(folder: Path, frames: str, to: str, video: str | None, annotator: str 
 
     from vos.projects import Draft, Project
 
-    match = re.fullmatch(r"(\d+):(\d+)", frames)
+    match = re.fullmatch(r"([0-9]*):([0-9]*)", frames)
     if match is None:
-        raise click.UsageError(f"--frames {frames!r}: write A:B, such as 0:99, both included")
+        raise click.UsageError(f"--frames {frames!r}: write A:B, such as 0:100 for the frames 0 to 99")
     with Project.open(folder, annotator=annotator) as opened:
-        key = opened.video(video).key
-        payload = {"video": key, "first": int(match[1]), "last": int(match[2]), "to": to}
-        opened.append([Draft("assign", payload)])
+        entry = opened.video(video)
+        first, last = int(match[1] or 0), int(match[2] or entry.frames) - 1
+        if last < first:
+            raise click.UsageError(f"--frames {frames}: B must be after A; frame B is not included")
+        opened.append([Draft("assign", {"video": entry.key, "first": first, "last": last, "to": to})])
     if not quiet:
-        click.echo(f"frames {match[1]}-{match[2]} of {key}: {to}")
+        click.echo(f"frames {first}-{last} of {entry.key}: {to}")
 
 
 @project.command()

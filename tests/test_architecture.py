@@ -7,6 +7,7 @@ import importlib
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from vos.server.jobs import KINDS as JOBS
 
 ROOT = Path(__file__).resolve().parent.parent
 NOUNS = {
+    "arrays",
     "distribution",
     "documents",
     "json_report",
@@ -44,11 +46,13 @@ LIBRARY = {
 }
 
 ALLOWED: dict[str, set[str]] = {
+    "arrays": set(),
     "errors": set(),
     "files": {"errors"},
     "json_report": {"files"},
     "frame": set(),
     "lazy": set(),
+    "name_clash": set(),
     "names": {"errors"},
     "limits": set(),
     "notices": set(),
@@ -60,7 +64,7 @@ ALLOWED: dict[str, set[str]] = {
     "prompts": {"errors", "results"},
     "settings": {"errors", "documents", "notices"},
     "registry": {"errors"},
-    "ops": {"results", "limits"},
+    "ops": {"arrays", "results", "limits"},
     "video": NOUNS | {"settings"},
     "formats": NOUNS | {"settings"},
     "evaluation": NOUNS | {"settings"},
@@ -219,6 +223,33 @@ def test_a_name_is_of_one_class() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
     assert {name: found for name, found in homes.items() if len(found) > 1 and name not in SHARED_NAMES} == {}
+
+
+def test_a_type_of_arrays_is_named_once() -> None:
+    """``vos/arrays.py`` has the names of all dtypes that several modules use; no module has its own."""
+    shared = {node.id for node in _aliases(ROOT / "vos" / "arrays.py")}
+    others = [path for path in modules() if path.name != "arrays.py"]
+    own = {
+        f"{path.relative_to(ROOT)}: {node.id}"
+        for path in others
+        for node in _aliases(path)
+        if node.id in shared
+    }
+    assert own <= WITH_OWN_ARRAYS
+
+
+def _aliases(path: Path) -> Iterator[ast.Name]:
+    """Names that are assigned at the top of a module to a subscript, such as ``NDArray[np.bool_]``."""
+    for node in tree(path).body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript):
+            yield from (name for name in node.targets if isinstance(name, ast.Name))
+
+
+WITH_OWN_ARRAYS = {
+    f"vos/trackers/{name}.py: Floats"
+    for name in ("nano/tracker", "classical/step", "classical/frame_context")
+}
+"""To be imported there, too."""
 
 
 def loaded_by(code: str) -> set[str]:

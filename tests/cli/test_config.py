@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 from vos_cli.main import cli
+
+from vos.settings import recipe_names
 
 
 def test_show_and_check(tmp_path: Path) -> None:
@@ -20,7 +23,9 @@ def test_show_and_check(tmp_path: Path) -> None:
     path.write_text("trackr: {}\n")
     refused = CliRunner().invoke(cli, ["config", "check", str(path)])
     assert refused.exit_code == 2
-    assert refused.stderr == "vos: unknown setting 'trackr'; did you mean tracker?\n"
+    assert (
+        refused.stderr == "vos: in a recipe for vos track: unknown setting 'trackr'; did you mean tracker?\n"
+    )
 
 
 def test_a_model_that_is_chosen_later(tmp_path: Path) -> None:
@@ -46,3 +51,46 @@ def test_show_what_a_bundled_recipe_changes() -> None:
     result = CliRunner().invoke(cli, ["config", "show", "persam", "--recipe", "persam-parity", "--changed"])
     assert result.exit_code == 0
     assert result.stdout.splitlines()[-2:] == ["# The default is auto.", "view: reference"]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "command"),
+    [
+        ("parity", "track"),
+        ("persam-parity", "persam"),
+        ("semantic-coco", "evaluate-semantic"),
+        ("semantic-pascal", "evaluate-semantic"),
+        ("semantic-synthetic", "evaluate-semantic"),
+    ],
+)
+def test_bundled_recipes(recipe: str, command: str) -> None:
+    """Each is valid as it is; the command that it is for is the one that has its settings."""
+    assert recipe in recipe_names()
+    result = CliRunner().invoke(cli, ["config", "check", recipe])
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"{recipe} is valid for vos {command}; ")
+    shown = CliRunner().invoke(cli, ["config", "show", "--recipe", recipe])
+    assert shown.stdout == CliRunner().invoke(cli, ["config", "show", command, "--recipe", recipe]).stdout
+
+
+def test_every_bundled_recipe_is_checked() -> None:
+    """One that is added is checked above."""
+    (checked,) = (mark for mark in test_bundled_recipes.pytestmark if mark.name == "parametrize")
+    assert sorted(recipe for recipe, _ in checked.args[1]) == recipe_names()
+
+
+def test_a_recipe_of_another_command() -> None:
+    """The error names the command whose settings they are."""
+    result = CliRunner().invoke(cli, ["config", "check", "semantic-coco", "--command", "track"])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("vos: in a recipe for vos track: unknown setting 'vocabulary'; ")
+    assert result.stderr.endswith("; these seem to be settings of vos evaluate-semantic\n")
+
+
+def test_a_tracker_that_a_recipe_is_not_for() -> None:
+    """parity is for PerSAM: with another tracker its setting is refused."""
+    result = CliRunner().invoke(cli, ["config", "check", "parity", "--model", "classical"])
+    assert result.exit_code == 2
+    assert "tracker classical: unknown setting 'variant'" in result.stderr
+    other = CliRunner().invoke(cli, ["config", "check", "parity", "--model", "mobile-sam"])
+    assert other.exit_code == 0, other.stderr

@@ -106,13 +106,14 @@ def test_options_that_do_not_go_together(given: Path, tmp_path: Path) -> None:
     for how, hint in (
         (["--checkpoint", str(given / "vit.pth")], "no weights"),
         (["--tune"], "cannot be tuned"),
-        (["--recipe", "parity"], "tracker classical: unknown setting 'variant'"),
+        (["--model", "classical", "--recipe", "parity"], "tracker classical: unknown setting 'variant'"),
+        (["--recipe", "parity", "--checkpoint", str(given / "none.pth")], "none.pth"),
         (["--model", "mobile-sam", "--checkpoint", str(given / "vit.pth")], "not MobileSAM"),
         (["--model", "sam-vit-b", "--checkpoint", str(given / "none.pth")], "none.pth"),
         (["--model", "sam-vit-q"], "choose one of"),
     ):
         result = track(given, out, *how)
-        assert result.exit_code == (2 if "--recipe" in how else 4), (how, result.output)
+        assert result.exit_code == (2 if "classical" in how else 4), (how, result.output)
         assert hint in result.output
         assert "Traceback" not in result.output
         assert not out.exists()

@@ -1,11 +1,11 @@
-"""Overlap and suppression of masks, by hand."""
+"""Suppression of masks, by hand."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vos.ops.nms import mask_iou, suppress
+from vos.ops.nms import suppress
 
 
 def strips(*spans: tuple[int, int]) -> NDArray[np.bool_]:
@@ -14,21 +14,6 @@ def strips(*spans: tuple[int, int]) -> NDArray[np.bool_]:
     for mask, (first, last) in zip(masks, spans, strict=True):
         mask[0, first:last] = True
     return masks
-
-
-def test_overlaps_of_every_two() -> None:
-    """Empty masks overlap nothing, not even each other."""
-    found = mask_iou(strips((0, 10), (5, 10), (8, 13), (0, 0), (3, 3)))
-    expected = np.zeros((5, 5))
-    expected[:3, :3] = [[1, 1 / 2, 2 / 13], [1 / 2, 1, 2 / 8], [2 / 13, 2 / 8, 1]]
-    np.testing.assert_allclose(found, expected)
-
-
-def test_large_masks_are_counted_exactly() -> None:
-    """More pixels than are counted in one part."""
-    masks = np.zeros((2, 600, 600), bool)
-    masks[0, :599], masks[1, 1:] = True, True
-    assert mask_iou(masks)[0, 1] == 598 / 600
 
 
 def test_the_best_stay() -> None:

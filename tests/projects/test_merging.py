@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from dataclasses import replace
@@ -168,7 +169,26 @@ def test_check_finds_damaged_and_missing_masks(folder: Path) -> None:
     paths[1].unlink()
     problems = check(folder / "project").problems
     assert [p for p in problems if paths[0].name in p and "damaged" in p]
-    assert [p for p in problems if paths[1].name in p and "missing" in p]
+    (missing,) = [p for p in problems if paths[1].name in p and "missing" in p]
+    with Project.open(folder / "project", annotator="anna") as project:
+        project.undo(re.search(r"--event ([\w:]+)", missing)[1])  # type: ignore[index]
+    assert len(check(folder / "project").problems) == len(problems) - 1
+
+
+def test_check_finds_events_beyond_the_video(folder: Path) -> None:
+    """By number of the frame, or by the video's key."""
+    with Project.open(folder / "project", annotator="anna") as project:
+        project.anchor(CLIP, FRAMES - 1, 1, None)
+        project.review(CLIP, 0, FRAMES - 1, "rejected")
+    assert check(folder / "project").problems == ()
+    file = folder / "project" / "project.json"
+    text = file.read_text()
+    file.write_text(text.replace(f'"frames": {FRAMES}', f'"frames": {FRAMES - 1}'))
+    problems = [p for p in check(folder / "project").problems if "about frame 11 of 'clip'" in p]
+    assert len(problems) == 3  # tracked, too
+    assert all("has the frames 0 to 10" in problem for problem in problems)
+    file.write_text(text.replace('"clip": {', '"film": {'))
+    assert "the video 'clip', which is not in the project" in check(folder / "project").problems[0]
 
 
 def test_a_video_that_is_another_now(folder: Path) -> None:

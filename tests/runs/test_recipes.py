@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,23 @@ def test_every_setting_of_a_run_says_what_it_is_for() -> None:
     docs = field_docs(TrackSettings)
     assert set(docs) == set(TrackSettings.__dataclass_fields__)
     assert not any("`" in text or "None" in text for text in docs.values())
+
+
+SHOWN = [
+    *((command, None, None) for command in COMMANDS),
+    *(("track", model, None) for model in TRACKERS),
+    ("track", None, "parity"),
+]
+
+
+@pytest.mark.parametrize(("command", "model", "recipe"), SHOWN)
+def test_every_setting_shown_says_what_it_is_for(command: str, model: str | None, recipe: str | None) -> None:
+    """Those of commands and of all trackers, nested ones and groups too, have a comment of some words."""
+    settings = read_recipe(command, recipe, model)
+    silent = [".".join(s.path) for s in settings if len(s.help.split()) < 2 or s.help.startswith(s.path[-1])]
+    assert silent == []
+    lines = as_yaml(settings).splitlines()
+    assert all("#" in before for before, line in pairwise(["", *lines]) if not line.lstrip().startswith("#"))
 
 
 def test_what_is_wrong_is_refused(tmp_path: Path) -> None:

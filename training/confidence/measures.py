@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-Floats = NDArray[np.float64]
+from vos.arrays import Doubles
 
 
-def auroc(predicted: Floats, bad: NDArray[np.bool_]) -> float:
+def auroc(predicted: Doubles, bad: NDArray[np.bool_]) -> float:
     """Area under the ROC curve of finding bad masks by low confidence; NaN if all or none are bad."""
     count = int(bad.sum())
     if count in (0, len(bad)):
@@ -20,7 +20,7 @@ def auroc(predicted: Floats, bad: NDArray[np.bool_]) -> float:
     return float((ranks[bad].sum() - count * (count + 1) / 2) / (count * (len(bad) - count)))
 
 
-def reliability(predicted: Floats, j: Floats, bins: int = 10) -> list[dict[str, float]]:
+def reliability(predicted: Doubles, j: Doubles, bins: int = 10) -> list[dict[str, float]]:
     """Mean confidence, mean J and number of rows in each of ``bins`` equal parts of 0..1 that has any."""
     part = np.minimum((predicted * bins).astype(int), bins - 1)
     return [
@@ -40,7 +40,7 @@ def expected_calibration_error(curve: Sequence[dict[str, float]]) -> float:
     return sum(abs(part["confidence"] - part["j"]) * part["rows"] for part in curve) / rows
 
 
-def scores(predicted: Floats, j: Floats) -> dict[str, float]:
+def scores(predicted: Doubles, j: Doubles) -> dict[str, float]:
     """How well confidence predicts J."""
     return {
         "spearman": float(stats.spearmanr(predicted, j).statistic),

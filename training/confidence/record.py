@@ -21,9 +21,9 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from benchmarks.common import data_root
+from vos.arrays import Mask
 from vos.backbones.base import Backbone
 from vos.backbones.classical.backbone import GraphCutBackbone
 from vos.backbones.expected_quality import decoding_signals
@@ -42,7 +42,6 @@ from vos.trackers.classical.tracker import ClassicalTracker
 from vos.trackers.nano.tracker import NanoTracker
 from vos.video import open_video
 
-Mask = NDArray[np.bool_]
 Row = dict[str, Any]
 
 BACKBONES = {"graph_cut": GraphCutBackbone, "interactive": build_interactive, "nano": build_nano}

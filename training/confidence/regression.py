@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
-Floats = NDArray[np.float64]
+from vos.arrays import Doubles
 
 FOLDS = 10
 RIDGE = 0.05
@@ -34,13 +34,13 @@ LEAST = 0.06
 class Samples:
     """One row per mask."""
 
-    signals: Floats
+    signals: Doubles
     """(n, s), oriented so that more is better."""
-    j: Floats
+    j: Doubles
     """(n,) region similarity with the truth, in 0..1."""
     sequences: NDArray[Any]
     """(n,) names; all that comes from one sequence shares a name."""
-    factor: Floats
+    factor: Doubles
     """(n,) in 0..1, of expected J."""
 
     def __getitem__(self, rows: Any) -> Samples:
@@ -59,7 +59,7 @@ class Samples:
 class Logistic:
     """Expected J of a row of signals, without its factor: ``1 / (1 + exp(-(bias + signals @ weights)))``."""
 
-    weights: Floats
+    weights: Doubles
     bias: float
 
     def named(self, names: Sequence[str]) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class Logistic:
         kept = {name: round(float(weight), 4) for name, weight in weights if weight > 0}
         return {"bias": round(self.bias, 4), "weights": kept}
 
-    def __call__(self, signals: Floats) -> Floats:
+    def __call__(self, signals: Doubles) -> Doubles:
         """(n,) of (n, s) signals."""
         return np.asarray(1 / (1 + np.exp(-(signals @ self.weights + self.bias))))
 
@@ -81,7 +81,7 @@ def fit(samples: Samples, ridge: float = RIDGE, least: float = LEAST) -> Logisti
     factor = np.minimum(samples.factor, 1 - 1e-9)
     share = sequence_weights(samples.sequences)
 
-    def loss(parameters: Floats) -> tuple[float, Floats]:
+    def loss(parameters: Doubles) -> tuple[float, Doubles]:
         weights, bias = parameters[:-1], parameters[-1]
         score = x @ weights + bias
         shift = weights - PRIOR * varies
@@ -103,7 +103,7 @@ def fit(samples: Samples, ridge: float = RIDGE, least: float = LEAST) -> Logisti
 
 def cross_validated(
     samples: Samples, ridge: float = RIDGE, folds: int = FOLDS, more: Samples | None = None
-) -> Floats:
+) -> Doubles:
     """(n,) expected J of each row by a model fitted to other sequences; ``more`` is fitted to as well."""
     every = samples if more is None else samples + more
     predicted = np.empty(len(samples.j))
@@ -116,7 +116,7 @@ def cross_validated(
     return predicted
 
 
-def sequence_weights(sequences: NDArray[Any]) -> Floats:
+def sequence_weights(sequences: NDArray[Any]) -> Doubles:
     """(n,) weights that sum to 1, and to the same in each sequence."""
     _, number, counts = np.unique(sequences, return_inverse=True, return_counts=True)
     return np.asarray(1 / counts[number] / len(counts))

@@ -13,14 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vos.arrays import Floats, Image
 from vos.ops.boxes import tight_box
 from vos.trackers.classical.augmentation import fill
 
 from .photographs import Cutout, Photographs, drawn
 
-Image = NDArray[np.uint8]
 Labels = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vos.arrays import Floats
 from vos.backbones.nano.backbone import NanoBackbone, build_nano
 from vos.errors import VosError
 from vos.evaluation import region_similarity
@@ -31,8 +32,6 @@ from vos.trackers.nano.tracker import NanoRefiner, NanoSettings
 from vos.video import open_video
 
 EVERY = 8
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)

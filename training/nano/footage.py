@@ -20,16 +20,16 @@ import torch
 from numpy.typing import NDArray
 
 import vos
+from vos.arrays import Bools, Image
 from vos.backbones.classical.backbone import GraphCutBackbone
 from vos.backbones.nano.backbone import build_nano
+from vos.ops.iou import mask_iou
 from vos.prompts import Prompt
 
 from .clips import Clip
 from .recordings import ENGINE, UNKNOWN, record, save
 
-Image = NDArray[np.uint8]
 Classes = NDArray[np.uint8]
-Bools = NDArray[np.bool_]
 
 BACKGROUND = 0
 
@@ -106,7 +106,7 @@ def follow(
     last = first
     for classes in later:
         regions = _regions(classes == number)
-        overlaps = [(region & last).sum() / (region | last).sum() for region in regions]
+        overlaps = [mask_iou(region, last) for region in regions]
         if not overlaps or max(overlaps) < settings.steady:
             break
         mask = regions[int(np.argmax(overlaps))]
@@ -151,7 +151,7 @@ def clips_of(
             continue
         first = backbone.decode(backbone.encode(frames[start]), [Prompt(mask=rough)], multimask=False)
         mask = first.logits[0, 0].numpy() > 0
-        if (mask & rough).sum() < settings.agreed * (mask | rough).sum():
+        if mask_iou(mask, rough) < settings.agreed:
             continue
         labels = [labels_of(m, c, settings.band) for m, c in shown]
         images = tuple(frames[t] for t in times[: len(labels) + 1])

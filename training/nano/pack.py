@@ -15,12 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vos.arrays import Image
 from vos.ops.boxes import tight_box
 
 from .photographs import drawn
 from .teacher import pack_teacher
-
-Image = NDArray[np.uint8]
 
 CANVAS = 416
 """Longest side of a packed image."""

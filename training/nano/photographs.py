@@ -10,12 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vos.arrays import Image, Mask
 from vos.errors import InputError, MediaError
 from vos.testing.shapes import OUTLINES
 from vos.testing.texture import texture, window
-
-Image = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
 
 SETS = {"ccp": "person", "coco_by": "instances"}
 """Folder of the training data -> what its labels are. Their terms allow weights that are shipped."""

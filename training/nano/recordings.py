@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vos.arrays import Floats
 from vos.backbones.nano.backbone import NanoBackbone, build_nano
 from vos.frame import Frame
 from vos.prompts import mask_targets
@@ -32,8 +33,6 @@ from vos.trackers.nano.tracker import NanoRefiner, NanoSettings
 
 from .clips import Clip, ClipSettings, make_clip
 from .photographs import SETS, Photographs
-
-Floats = NDArray[np.float32]
 
 ENGINE = ClassicalSettings(
     pixels=45_000, appearance=AppearanceSettings(views=6, samples=3000, iterations=250, batch=1024)

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vos.arrays import Floats
 from vos.backbones.nano.cues import APPEARANCE, BOX, CUES, MASK, OFF, ON, ROUGH, WARPED, point_plane
 from vos.errors import InputError
 from vos.ops.boxes import tight_box
@@ -24,8 +25,6 @@ from vos.trackers.nano.mask_perturbation import PerturbationSettings, perturb_ma
 from vos.trackers.nano.region_errors import with_region_errors
 
 from .photographs import Photographs
-
-Floats = NDArray[np.float32]
 
 ROUGHNESS = (0.05, 0.5)
 """Least and greatest strength of the perturbed masks that are the cues of photographs."""

@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.nano.pack import SETS, WHOLE, Pack, add_real, add_textures, pack_options, save_teacher
-
-Image = NDArray[np.uint8]
+from vos.arrays import Image
 
 SHARES = {"coco_by": 0.56, "ccp": 0.29, "real": 0.1, "drawn": 0.05}
 """How often a cut-out is of a set."""

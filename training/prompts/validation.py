@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vos.arrays import Bools
 from vos.backbones.interactive.backbone import InteractiveBackbone
 from vos.backbones.interactive.network import InteractiveNetwork, interactive_from
 from vos.ops.boxes import tight_box
+from vos.ops.iou import mask_iou
 from vos.prompts import Prompt
-
-Bools = NDArray[np.bool_]
 
 
 class FirstFrames:
@@ -40,9 +40,9 @@ class FirstFrames:
         def ask(prompt: Prompt, name: str) -> Bools:
             found = backbone.decode(features, [prompt])
             masks = found.logits[0].numpy() > 0
-            scores[f"{name}_best"] = max(_iou(mask, truth) for mask in masks)
+            scores[f"{name}_best"] = max(mask_iou(mask, truth) for mask in masks)
             chosen: Bools = masks[int(found.scores[0].argmax())]
-            scores[name] = _iou(chosen, truth)
+            scores[name] = mask_iou(chosen, truth)
             return chosen
 
         points, labels = [_deepest(truth)], [1]
@@ -63,7 +63,3 @@ def _deepest(region: Bools) -> tuple[float, float]:
     distance = cv2.distanceTransform(np.pad(region.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
     row, column = np.unravel_index(int(distance.argmax()), distance.shape)
     return float(column), float(row)
-
-
-def _iou(found: Bools, truth: Bools) -> float:
-    return float((found & truth).sum() / max(int((found | truth).sum()), 1))

@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Masks
 from ..ops.boxes import box_iou, tight_box
 from ..ops.monotone_logistic import MonotoneLogistic
 from ..prompts import Prompt
 
-Masks = NDArray[np.bool_]
 Models = Mapping[str, MonotoneLogistic]
 """By kind of prompt, see :func:`kind_of`."""
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from ..arrays import Floats
 
 LOW_RES_STRIDE = 4
 """Pixels of the image per cell of the low-res grid."""

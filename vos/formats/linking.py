@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..ops.iou import mask_iou
 from .reading import Annotations
 from .records import FrameRecord, ObjectMask
 
@@ -49,8 +50,7 @@ def link_by_iou(annotations: Annotations) -> Annotations:
 def _iou(a: tuple[int, str | None, np.ndarray], b: tuple[int, str | None, np.ndarray]) -> float:
     if a[1] != b[1] or a[2].shape != b[2].shape:
         return 0.0
-    union = int((a[2] | b[2]).sum())
-    return int((a[2] & b[2]).sum()) / union if union else 0.0
+    return mask_iou(a[2], b[2])
 
 
 def _renamed(record: FrameRecord, ids: dict[int, int]) -> tuple[ObjectMask, ...]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-Image = NDArray[np.uint8]
+from ..arrays import Floats, Image
 
 SMALLEST_FLOW = 32
 """DIS needs some room for its patches: smaller images are padded to this many rows and columns."""

@@ -7,20 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-_PART = 1 << 18
-
-
-def mask_iou(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(N, N) intersection over union of (N, H, W) masks; two empty masks have 0."""
-    flat = masks.reshape(len(masks), -1)
-    # Whole numbers up to 2^24 are exact in float32. Parts of 2^18 pixels keep hundreds of masks in memory.
-    intersection = np.zeros((len(masks), len(masks)))
-    for start in range(0, flat.shape[1], _PART):
-        part = flat[:, start : start + _PART].astype(np.float32)
-        intersection += (part @ part.T).astype(np.float64)
-    areas = intersection.diagonal()
-    union = areas[:, None] + areas[None] - intersection
-    return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
+from .iou import pairwise_mask_iou
 
 
 def suppress(
@@ -36,7 +23,7 @@ def suppress(
     """
     if len(masks) == 0:
         return []
-    iou = mask_iou(masks)
+    iou = pairwise_mask_iou(masks)
     kept: list[int] = []
     for row in np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable").tolist():
         rivals = [other for other in kept if names is None or names[other] == names[row]]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ..limits import MAX_PIXELS
 from ..results import BACKGROUND, VOID, Labels
 from .boxes import Box
+from .iou import mask_iou
 
 Counts = NDArray[np.int64]
 """COCO's ``counts``: zeros, ones, zeros, ... down the columns."""
@@ -264,9 +265,7 @@ def unpack_mask(counts: str, size: tuple[int, int]) -> NDArray[np.bool_]:
 
 def packed_iou(a: str, b: str, size: tuple[int, int]) -> float:
     """Intersection over union of two packed masks; 1 if both are empty."""
-    first, second = unpack_mask(a, size), unpack_mask(b, size)
-    union = np.count_nonzero(first | second)
-    return np.count_nonzero(first & second) / union if union else 1.0
+    return mask_iou(unpack_mask(a, size), unpack_mask(b, size), empty=1.0)
 
 
 def row_runs(mask: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -15,10 +15,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Bools, Doubles
 from .state import Track
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 REACH = 60
 """Frames from a locked one beyond which doubts are mended no more."""
@@ -43,7 +41,7 @@ class ErrorModel:
 
 def choose_frames(
     tracks: Mapping[int, Track],
-    doubts: Mapping[int, Floats],
+    doubts: Mapping[int, Doubles],
     model: ErrorModel,
     *,
     fill: int,
@@ -92,7 +90,7 @@ def locked_frames(track: Track) -> Bools:
     return found
 
 
-def distances(locked: Bools) -> Floats:
+def distances(locked: Bools) -> Doubles:
     """(T,) frames from the nearest locked one; infinite where there is none."""
     frames = np.arange(len(locked), dtype=np.float64)
     before = np.maximum.accumulate(np.where(locked, frames, -np.inf))
@@ -100,7 +98,7 @@ def distances(locked: Bools) -> Floats:
     return np.minimum(frames - before, after - frames)
 
 
-def mended(away: Floats, frame: int) -> Floats:
+def mended(away: Doubles, frame: int) -> Doubles:
     """(T,) share of every frame's doubt that a correction of ``frame`` takes away.
 
     Args:
@@ -110,7 +108,7 @@ def mended(away: Floats, frame: int) -> Floats:
     return np.clip(1 - nearer / np.maximum(away, 1), 0.0, 1.0)
 
 
-def doubt_gains(u: Floats, away: Floats) -> Floats:
+def doubt_gains(u: Doubles, away: Doubles) -> Doubles:
     """(T,) the sum of ``u_g * mended_g`` over all frames g, for a correction of each frame.
 
     Args:
@@ -126,13 +124,13 @@ def doubt_gains(u: Floats, away: Floats) -> Floats:
     return np.asarray(np.cumsum(np.cumsum(bends))[REACH - 1 : REACH - 1 + len(u)])
 
 
-def usual_gains(locked: Bools, model: ErrorModel, fill: int) -> Floats:
+def usual_gains(locked: Bools, model: ErrorModel, fill: int) -> Doubles:
     """(T,) by how much less the usual errors are in all, for a correction of each frame; 0 at locked ones."""
     count = len(locked)
     errors = model.usual * np.arange(1, count + 2) ** model.growth
     sums = np.concatenate([[0.0], np.cumsum(errors)])
 
-    def total(frames: NDArray[np.int_], ends: int) -> Floats:
+    def total(frames: NDArray[np.int_], ends: int) -> Doubles:
         """Of so many frames with a locked one at one end or at both."""
         if ends == 1:
             return np.asarray(sums[frames])

@@ -17,9 +17,9 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from ..arrays import Mask
 from ..errors import InputError
 from ..files import make_folder, output_error, replacing
 from ..ops.rle import pack_mask, unpack_mask
@@ -29,8 +29,6 @@ PIECE_FRAMES = 50
 MASK, PIECE = ".png", ".rle"
 BLOBS = "blobs"
 """Their folder in a project."""
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -142,7 +140,7 @@ class BlobStore:
         except OSError as error:
             raise InputError(
                 f"{path} is missing: copy it from another copy of the project (vos project merge), or undo "
-                "what refers to it"
+                "what needs it, which vos project check names"
             ) from error
         if hashlib.sha256(data).hexdigest() != digest:
             raise InputError(f"{path} is damaged: its content does not have the SHA-256 of its name")

@@ -48,10 +48,7 @@ def check(folder: str | os.PathLike[str]) -> Check:
             problems.append(
                 f"{path}: {torn} bytes of an unfinished event at the end, cut off when it is opened"
             )
-    for event in events:
-        video = event.payload.get("video")
-        if video is not None and video not in file.videos:
-            problems.append(f"event {event.id} is about the video {video!r}, which is not in the project")
+    problems += [text for event in events for text in _wrong_frames(event, file)]
     state = fold(events, {video.key: video.frames for video in file.videos.values()})
     problems += [
         f"frame {c.frame} of {c.video!r}, object {c.object_id}: {' and '.join(c.events)} were given without "
@@ -66,10 +63,31 @@ def check(folder: str | os.PathLike[str]) -> Check:
         if not blobs.verify(digest, path)
     ]
     used = {name for event in events for name in references(event)}
-    missing = sorted(name for name in used if not (blobs.folder / name[:2] / name).is_file())
-    problems += [f"{blobs.folder / name[:2] / name} is missing" for name in missing]
+    needed = {
+        name: event.id for event in events if event.id not in state.undone for name in references(event)
+    }
+    problems += [
+        f"{blobs.folder / name[:2] / name} is missing: copy it from another copy of the project, or undo "
+        f"what needs it (vos project undo {folder} --event {event})"
+        for name, event in sorted(needed.items())
+        if not (blobs.folder / name[:2] / name).is_file()
+    ]
     unused = sum(path.name not in used for path in present.values())
     return Check(len(events), len(present), tuple(problems), unused)
+
+
+def _wrong_frames(event: Event, file: ProjectFile) -> Iterator[str]:
+    """What is wrong with the video and the frames that an event is about."""
+    key = event.payload.get("video")
+    if key is None:
+        return
+    if key not in file.videos:
+        yield f"event {event.id} is about the video {key!r}, which is not in the project"
+        return
+    last = file.videos[key].frames - 1
+    beyond = [event.payload[name] for name in ("frame", "first", "last") if event.payload.get(name, 0) > last]
+    if beyond:
+        yield f"event {event.id} is about frame {beyond[-1]} of {key!r}, which has the frames 0 to {last}"
 
 
 def collect_garbage(folder: str | os.PathLike[str], *, older_than: float = KEPT_SECONDS) -> tuple[int, int]:

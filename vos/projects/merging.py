@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..arrays import Mask
 from ..errors import InputError
 from ..evaluation.boundary import contour_accuracy
 from ..evaluation.region import region_similarity
@@ -20,7 +21,7 @@ from .events import Event, JournalError
 from .journal import JOURNALS, JournalWriter, journal_paths, read_journal
 from .numbering import Renumbered, renumbered
 from .project_file import ProjectFile, free_key
-from .shown import Mask, mask_of_anchor, mask_of_result
+from .shown import mask_of_anchor, mask_of_result
 from .state import State, Verdict
 
 if TYPE_CHECKING:

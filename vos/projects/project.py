@@ -18,9 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
+from ..arrays import Mask
 from ..errors import InputError
 from ..results import FrameResult
 from ..video import Video
@@ -34,8 +32,6 @@ from .log import EventLog
 from .project_file import ProjectFile, ProjectSettings, ProjectVideo
 from .shown import ShownMask, shown_frame, shown_mask
 from .state import State
-
-Mask = NDArray[np.bool_]
 
 
 class Project:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Mask
 from ..ops.overlap import paint_by
 from ..results import FrameResult, Labels, Source
 from .blobs import BlobStore, unpack
 from .state import Anchor, FrameState, Result, State
-
-Mask = NDArray[np.bool_]
 
 _RANK = {FrameState.ANCHOR: 0, FrameState.ACCEPTED: 1}
 """Whose pixels count where masks overlap; all other states come last."""

@@ -16,12 +16,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Floats, Mask
 from ..frame import Frame
 from ..ops.boxes import Box, tight_box
+from ..ops.iou import mask_iou
 from ..results import FrameResult
-
-Mask = NDArray[np.bool_]
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,7 @@ def _measure(mask: Mask, confidence: float, past: _Past) -> dict[str, float]:
         distance = float(np.hypot(*shift)) / area**0.5
         measured["jump"] = distance - (float(np.median(past.jumps)) if past.jumps else 0.0)
         past.jumps.append(distance)
-        measured["shape"] = 1 - _iou(mask, _moved(before, shift))
+        measured["shape"] = 1 - mask_iou(mask, _moved(before, shift), empty=1.0)
     return measured
 
 
@@ -169,11 +168,6 @@ def _moved(mask: Mask, shift: NDArray[np.float64]) -> Mask:
     size = mask.shape[1], mask.shape[0]
     moved: Mask = cv2.warpAffine(mask.view(np.uint8), matrix, size, flags=cv2.INTER_NEAREST) != 0
     return moved
-
-
-def _iou(a: Mask, b: Mask) -> float:
-    union = np.count_nonzero(a | b)
-    return np.count_nonzero(a & b) / union if union else 1.0
 
 
 def _count_pieces(mask: Mask) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..ops.iou import mask_iou
 from ..results import FrameResult
 from .class_names import ClassInstance
 
@@ -58,7 +59,7 @@ def associate(
     for row, (entry, mask) in enumerate(zip(instances, masks, strict=True)):
         for column, object_id in enumerate(visible):
             if names.get(object_id) == entry.name:
-                overlaps[row, column] = _iou(mask, tracked.mask(object_id))
+                overlaps[row, column] = mask_iou(mask, tracked.mask(object_id))
     followed = {
         row: visible[column] for row, column in assign(overlaps) if overlaps[row, column] >= MATCH_IOU
     }
@@ -112,8 +113,3 @@ def centre(mask: NDArray[np.bool_]) -> tuple[float, float]:
     """(x, y) mean of the True pixels of a mask that has some."""
     rows, columns = np.nonzero(mask)
     return float(columns.mean()), float(rows.mean())
-
-
-def _iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    union = int((one | other).sum())
-    return int((one & other).sum()) / union if union else 0.0

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Floats, Masks
 from ..backbones.expected_quality import expected_quality
 from ..backbones.in_video import encode_frame
 from ..errors import PromptError
 from ..frame import Frame
 from ..ops.boxes import box_iou, tight_box
+from ..ops.iou import mask_iou
 from ..ops.overlap import nested_logits_to_labels, paint_small_on_top
 from ..prompts import Prompt, Target
 from ..results import FrameResult, Labels, Source
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from ..backbones.base import Backbone, Candidates
     from ..backbones.expected_quality import Models
 
-Masks = NDArray[np.bool_]
-Floats = NDArray[np.float32]
 LARGE_SHARE = 0.5
 """A mask of more than this share of the frame is suspected to be the background."""
 LARGE_BOXES = 1.5
@@ -221,13 +221,9 @@ def preview_candidates(
     candidates = backbone.decode(encode_frame(backbone, frame), [prompt])
     for logits, score in zip(candidates.logits[0].cpu().numpy(), candidates.scores[0].tolist(), strict=True):
         mask = logits > 0
-        if mask.any() and all(_mask_iou(mask, other.mask) < SAME_MASK for other in found):
+        if mask.any() and all(mask_iou(mask, other.mask) < SAME_MASK for other in found):
             found.append(DecodedPreview(mask, float(np.clip(score, 0.0, chosen.confidence))))
     return sorted(found, key=lambda preview: int(preview.mask.sum()))
-
-
-def _mask_iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    return float((one & other).sum() / max(int((one | other).sum()), 1))
 
 
 def _with_known(prompt: Prompt, known: Masks | None) -> Prompt:

@@ -14,13 +14,14 @@ from ..documents import read_npy, shown_path
 from ..errors import PromptError
 from ..files import visible
 from ..notices import NOTICE
+from ..ops.iou import mask_iou
 from ..prompts import Prompt, Target
 from ..results import MAX_OBJECTS
 from .label_image import IMAGE_SUFFIXES, grey_mask, read_stored_mask
 from .mask_values import MaskReading, MaskValues, interpret
 from .syntax import object_id
 
-Masks = dict[int, NDArray[np.bool_]]
+MasksById = dict[int, NDArray[np.bool_]]
 """Object id -> (H, W) mask. Masks may overlap; none is empty."""
 SHOWN = 5
 """So many ids are named in a message."""
@@ -49,7 +50,7 @@ def parse_mask(text: str, frame: int, values: MaskValues = MaskValues.AUTO) -> l
     return [Target(number, Prompt(mask=mask), frame) for number, mask in read_masks(path, values).items()]
 
 
-def read_masks(path: Path, values: MaskValues = MaskValues.AUTO) -> Masks:
+def read_masks(path: Path, values: MaskValues = MaskValues.AUTO) -> MasksById:
     """The masks in one file, by id, ascending; what was understood is logged.
 
     Raises:
@@ -60,7 +61,7 @@ def read_masks(path: Path, values: MaskValues = MaskValues.AUTO) -> Masks:
     return masks
 
 
-def _read(path: Path, values: MaskValues) -> tuple[Masks, str]:
+def _read(path: Path, values: MaskValues) -> tuple[MasksById, str]:
     """The masks in one file, and where the ids come from."""
     if not os.path.isfile(path):  # a path that is too long is no file either
         raise PromptError(f"there is no mask file {shown_path(path)}")
@@ -73,13 +74,13 @@ def _read(path: Path, values: MaskValues) -> tuple[Masks, str]:
     return masks, source
 
 
-def _split(reading: MaskReading, path: Path) -> tuple[Masks, str]:
+def _split(reading: MaskReading, path: Path) -> tuple[MasksById, str]:
     """The masks of a label map; 0 is no object."""
     ids = [object_id(int(value), f"in {path}") for value in np.unique(reading.labels) if value != 0]
     return {number: reading.labels == number for number in ids}, reading.source
 
 
-def _counted(masks: Masks) -> str:
+def _counted(masks: MasksById) -> str:
     """``1 object, 441 px`` or ``2 objects, 441 px (id 1) and 317 px (id 2)``."""
     if masks.keys() == {1}:
         return f"1 object, {int(masks[1].sum())} px"
@@ -90,7 +91,7 @@ def _counted(masks: Masks) -> str:
     return f"{len(masks)} object{'s' * (len(masks) > 1)}, {sizes}"
 
 
-def _read_array(path: Path, values: MaskValues) -> tuple[Masks, str]:
+def _read_array(path: Path, values: MaskValues) -> tuple[MasksById, str]:
     """Masks in a ``.npy`` file.
 
     (H, W) or (H, W, 1) whole numbers mean what a grey image means; (N, H, W) bool, 0/1 or 0/255 are the
@@ -151,7 +152,7 @@ def _refuse_masks_of_frames(masks: list[NDArray[np.bool_]], where: Path, remedy:
     """Masks of one object in many frames would become as many objects in one frame."""
     if len(masks) < 3 or len({mask.shape for mask in masks}) > 1:
         return
-    shared = [(a & b).sum() / (a | b).sum() for a, b in itertools.pairwise(masks)]
+    shared = [mask_iou(a, b) for a, b in itertools.pairwise(masks)]
     if np.median(shared) >= SAME_OBJECT:
         raise PromptError(
             f"{where} holds {len(masks)} masks, each much like the next, so they seem to show one object in "

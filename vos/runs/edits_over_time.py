@@ -10,14 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Mask
 from ..formats.reading import Annotations
 from ..formats.records import FrameRecord
 from ..frame import Frame
 from ..ops.boxes import tight_box
 from ..results import FrameResult, Labels, object_ids
 from .edits import Change, changed_record
-
-Mask = NDArray[np.bool_]
 
 _FARTHEST = 32.0
 """Pixels: distances count up to this, so that a mask without an outline does not outweigh all others."""

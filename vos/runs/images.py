@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Image
 from ..backbones.registry import build_backbone
 from ..detectors.registry import build_detector
 from ..frame import Frame
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from ..backbones.base import Backbone
     from ..detectors.base import Detector
     from ..detectors.vl_sam.vlm import VisionLanguageModel
-
-Image = NDArray[np.uint8]
-"""(H, W, 3) uint8 RGB."""
 
 
 def segment_image(

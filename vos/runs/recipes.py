@@ -47,7 +47,7 @@ class Setting:
     """None for a group of settings, which follow it."""
     default: Any
     help: str
-    """What it is for, from the source; empty where the name says all."""
+    """What it is for, and why it has its default, from the source."""
     is_group: bool = False
 
 
@@ -69,7 +69,12 @@ def read_recipe(command: str, recipe: str | Path | None = None, model: str | Non
     given = {} if recipe is None else named_recipe(recipe)
     if model is not None:
         given = {**given, "model": model}
-    chosen = override(default, given)
+    try:
+        chosen = override(default, given)
+    except SettingsError as error:
+        other = _command_of(given, command)
+        theirs = f"; these seem to be settings of vos {other}" if other != command else ""
+        raise SettingsError(f"in a recipe for vos {command}: {error}{theirs}") from error
     settings = list(_settings(chosen, default, ()))
     if not hasattr(default, "tracker") or chosen.model == AUTO:  # whose tracker is not known yet
         return settings
@@ -80,6 +85,27 @@ def read_recipe(command: str, recipe: str | Path | None = None, model: str | Non
     place = next(n for n, setting in enumerate(settings) if setting.path == ("tracker",))
     nested = list(_settings(own, plain, ("tracker",)))
     return [*settings[:place], *_group("tracker", settings[place].help, nested), *settings[place + 1 :]]
+
+
+def recipe_command(recipe: str | Path) -> str:
+    """The command that a recipe is for, by its settings: the first of :data:`COMMANDS` that has most of them.
+
+    Raises:
+        SettingsError: an unknown recipe.
+    """
+    return _command_of(named_recipe(recipe))
+
+
+def _command_of(given: Mapping[str, Any], first: str = "track") -> str:
+    """The command that has most of these settings; ``first`` where it has as many as any other."""
+
+    def known(command: str) -> int:
+        kind = load(COMMANDS[command])
+        names = {entry.name for entry in dataclasses.fields(kind)} | set(getattr(kind, "RENAMED", ()))
+        return len(names & set(given))
+
+    # Others are loaded only where they may have more: some of them load torch.
+    return first if known(first) == len(given) else max((first, *COMMANDS), key=known)
 
 
 def changed(settings: list[Setting]) -> list[Setting]:
@@ -124,10 +150,15 @@ def _settings(chosen: Any, default: Any, above: tuple[str, ...]) -> Iterator[Set
         value, usual = getattr(chosen, entry.name), getattr(default, entry.name)
         path, help = (*above, entry.name), helps.get(entry.name, "")
         if dataclasses.is_dataclass(value):
-            yield Setting(path, None, None, help, is_group=True)
+            yield Setting(path, None, None, help or _summary(type(value)), is_group=True)
             yield from _settings(value, usual, path)
         else:
             yield Setting(path, value, usual, help)
+
+
+def _summary(kind: type) -> str:
+    """The first paragraph of the docstring of a settings dataclass."""
+    return _readable(inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0])
 
 
 @cache

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Mask
 from ..errors import InputError
-from .runs import Mask
 
 SHIFT = 4
 """Binary digits behind the point of coordinates: sixteenths of a pixel."""

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Mask
 from ..errors import InputError
 
-Mask = NDArray[np.bool_]
 MAGIC = b"VRL1"
 MEDIA_TYPE = "application/x-vos-runs"
 _HEAD = struct.Struct("<IHHI")

@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from ..arrays import Mask
 from ..errors import InputError
 from ..ops.boxes import tight_box
 from ..projects import ProjectVideo
@@ -21,7 +22,7 @@ from .failures import Refusal
 from .frame_images import width_of
 from .prompt_worker import SupersededError
 from .routes import workspace_of
-from .runs import MEDIA_TYPE, Mask, join_frames, mask_from_body, mask_from_json, mask_to_json
+from .runs import MEDIA_TYPE, join_frames, mask_from_body, mask_from_json, mask_to_json
 from .workspace import Workspace
 
 FOREVER = "private, max-age=31536000, immutable"

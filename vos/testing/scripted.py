@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..frame import Frame
+from ..ops.iou import mask_iou
 from ..prompts import Prompt, Target
 from ..results import FrameResult, Labels, object_ids
 from ..trackers.base import TrackerInfo
@@ -232,9 +233,9 @@ def _asked_for(prompt: Prompt, labels: NDArray[np.uint8]) -> int:
     best, overlap = 0, 0.0
     for object_id in object_ids(labels):
         mask = labels == object_id
-        iou = (mask & region).sum() / (mask | region).sum()
+        iou = mask_iou(mask, region)
         if iou > overlap:
-            best, overlap = object_id, float(iou)
+            best, overlap = object_id, iou
     return best
 
 

@@ -23,8 +23,6 @@ from ..ops.flow import dense_flow
 from ..results import FrameResult, Labels, label_dtype
 from .flow_warping import Correspondence, colour_similarity, from_flows
 
-Floats = NDArray[np.float32]
-
 
 @dataclass(frozen=True)
 class FillSettings:

@@ -14,10 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Floats, Image
 from ..ops.flow import dense_flow, round_trip_error
-
-Floats = NDArray[np.float32]
-Image = NDArray[np.uint8]
 
 OUTSIDE = 0.3
 """Factor on consistency where something entered across the image border."""

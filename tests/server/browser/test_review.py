@@ -163,3 +163,25 @@ def test_cancel_ends_the_job_that_is_shown(annotator: Annotator, monkeypatch: py
     page.wait_for_selector("#job-text:text-is('Tracking: at work')")
     page.click("#job-cancel")
     annotator.wait_for("Tracking was cancelled")
+
+
+def test_a_near_picture_is_shown_until_the_exact_one_is_there(annotator: Annotator) -> None:
+    """Marked as loading, and drawn with the number of its own frame."""
+    page, held = annotator.page, []
+    is_held = True
+    page.wait_for_timeout(1000)  # the server decodes ahead
+    page.route(
+        lambda url: "/frames/" in url and "near" not in url,
+        lambda route: held.append(route) if is_held else route.continue_(),
+    )
+    annotator.press("End")
+    page.wait_for_function("() => document.getElementById('picture').dataset.frame !== '0'")
+    shown = int(page.get_attribute("#picture", "data-frame") or 0)
+    assert annotator.barcode() == shown > FRAMES // 4
+    assert "(loading)" in page.inner_text("#position")
+    is_held = False
+    for route in held:
+        route.continue_()
+    annotator.wait_until_shown(FRAMES - 1)
+    page.wait_for_selector("#position:not(:has-text('loading'))")
+    assert annotator.barcode() == FRAMES - 1

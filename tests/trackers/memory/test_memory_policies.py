@@ -15,7 +15,7 @@ from vos.trackers.memory.dam_policy import DamPolicy
 from vos.trackers.memory.hypotheses import survivors
 from vos.trackers.memory.loading import build
 from vos.trackers.memory.long_policy import LongPolicy
-from vos.trackers.memory.motion import BoxFilter, box_iou, mask_box
+from vos.trackers.memory.motion import BoxFilter, corner_iou, mask_box
 from vos.trackers.memory.names import to_transformers
 from vos.trackers.memory.network import MemoryNetwork
 from vos.trackers.memory.policies import POLICIES
@@ -252,7 +252,7 @@ def test_filter_as_recorded(golden: Path) -> None:
             motion = motion.predict()
             assert np.allclose(motion.mean, recorded["predicted_mean"][i], atol=1e-9)
             assert np.allclose(motion.covariance, recorded["predicted_cov"][i], atol=1e-9)
-            overlaps = [box_iou(motion.box, box) for box in recorded["candidates"][i]]
+            overlaps = [corner_iou(motion.box, box) for box in recorded["candidates"][i]]
             assert np.allclose(overlaps, recorded["iou"][i], atol=1e-9)
             if i not in recorded["skipped"]:
                 motion = motion.update(recorded["boxes"][i])

@@ -21,17 +21,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ...arrays import Bools, Floats
 from ...ops.boxes import tight_box
 from ...ops.monotone_logistic import load_models
 from ...prompts import Prompt
 from ..base import Candidates, FrameFeatures, Guidance
 from ..expected_quality import Models
 from ..image_crop import crop_box_around, low_res_of
-from .energy import Bools
 from .features import dense_grid
 from .hypotheses import search
 from .quality import choose, predicted_quality
-from .regions import Floats
 from .unary import unary_terms
 from .working_crop import RegionCrop, crop_regions
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .energy import CERTAIN, Bools, density_unary, local_unary, minimum_cut
-from .regions import Floats, Regions
+from ...arrays import Bools, Floats
+from .energy import CERTAIN, density_unary, local_unary, minimum_cut
+from .regions import Regions
 from .unary import UnaryTerms
 
 UNCERTAIN = 0.04

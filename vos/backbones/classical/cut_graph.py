@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float32]
-Integers = NDArray[np.int32]
+from ...arrays import Bools, Floats, Integers
 
 DEAREST = 1_000
 """The solver counts in whole numbers: the capacity of the edge that costs most."""

@@ -15,10 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...arrays import Floats, Image
 from ...ops.boxes import Box
-
-Image = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 
 COLOUR_SCALES = (1.0, 3.0, 8.0)
 """Standard deviations in pixels of the blurs whose colours are taken."""

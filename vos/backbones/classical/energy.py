@@ -11,13 +11,11 @@ colour term is re-estimated from the last labelling, as in GrabCut (Rother et al
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components, dijkstra
 
-from .regions import Floats, Regions
-
-Bools = NDArray[np.bool_]
+from ...arrays import Bools, Floats
+from .regions import Regions
 
 CONTRAST_SCALE = 1.5
 """k: contrast, in means of the image, at which a border is e times cheaper to cut."""

@@ -16,7 +16,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from .descriptors import Floats, describe_alone
+from ...arrays import Floats
+from .descriptors import describe_alone
 
 CELL = 4
 """Pixels of the described image per grid cell."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...arrays import Bools, Floats
 from .contours import refine_contour
-from .energy import CERTAIN, Bools, border_costs, colour_unary, connected_to, minimum_cut
-from .regions import Floats, Regions
+from .energy import CERTAIN, border_costs, colour_unary, connected_to, minimum_cut
+from .regions import Regions
 from .unary import Initialisation, UnaryTerms
 
 ROUNDS = 3

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .energy import Bools
-from .regions import Floats, Regions
+from ...arrays import Bools, Floats
+from .regions import Regions
 from .unary import UnaryTerms
 
 WEIGHTS = {

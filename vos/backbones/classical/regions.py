@@ -16,10 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from ...arrays import Floats, Integers
 from .cut_graph import CutGraph
-
-Floats = NDArray[np.float32]
-Integers = NDArray[np.int32]
 
 SPACING = 7
 """Pixels between the seeds of regions."""

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...arrays import Bools, Floats
 from ...prompts import Prompt
 from ..image_crop import resized
-from .energy import Bools, geodesic
-from .regions import Floats, Regions
+from .energy import geodesic
+from .regions import Regions
 from .working_crop import RegionCrop
 
 RADII = (0.05, 0.1, 0.2, 0.35)

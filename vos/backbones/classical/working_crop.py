@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...arrays import Floats
 from ..image_crop import CropBox, ImageCrop
-from .regions import Floats, Regions, find_regions
+from .regions import Regions, find_regions
 
 LARGEST_ZOOM = 2.0
 """Small crops are enlarged by at most this factor."""

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ...arrays import Floats
 from ...errors import PromptError
 from ...ops.boxes import tight_box
 from ...ops.monotone_logistic import load_models
@@ -27,7 +28,7 @@ from ..classical.backbone import GraphCutBackbone, decode_one, mask_logits
 from ..classical.working_crop import RegionCrop, crop_regions
 from ..expected_quality import Models
 from ..folding import with_folded_norms
-from ..image_crop import CropBox, Floats, crop_box_around, low_res_of, resized
+from ..image_crop import CropBox, crop_box_around, low_res_of, resized
 from ..sam.backbone import check_device, check_dtype
 from ..weights.checkpoints import load_state
 from ..weights.location import locate_packaged

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...arrays import Floats
+from ...ops.iou import mask_iou
 from ...prompts import Prompt
-from ..image_crop import Floats
 
 LARGE = 0.4
 """Share of the image above which a mask from points alone is ranked lower."""
@@ -46,7 +47,11 @@ def distinct(answers: list[Answer], count: int) -> list[Answer]:
     masks: list[np.ndarray] = []
     for answer in answers:
         mask = answer.logits > 0
-        if len(chosen) < count and (not chosen or mask.any()) and all(_iou(mask, m) < SAME for m in masks):
+        if (
+            len(chosen) < count
+            and (not chosen or mask.any())
+            and all(mask_iou(mask, m) < SAME for m in masks)
+        ):
             quality = answer.quality if not chosen else min(answer.quality, chosen[0].quality - 1e-3)
             chosen.append(Answer(answer.logits, float(np.clip(quality, 0, 1))))
             masks.append(mask)
@@ -54,7 +59,3 @@ def distinct(answers: list[Answer], count: int) -> list[Answer]:
     order = sorted(range(len(chosen)), key=lambda k: int(masks[k].sum()))
     repeated = [Answer(first.logits, max(first.quality - 2e-3, 0.0))] * (count - len(chosen))
     return [chosen[k] for k in order] + repeated
-
-
-def _iou(one: np.ndarray, other: np.ndarray) -> float:
-    return float((one & other).sum() / max(int((one | other).sum()), 1))

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...arrays import Floats
 from ...prompts import Prompt
-from ..image_crop import Floats
 
 MIN_LOGIT = 1.0
 """Least logit, of the label of a point, of a pixel that the point sets."""

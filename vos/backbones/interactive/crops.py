@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from ...arrays import Floats
 from ...prompts import Prompt
-from ..image_crop import CropBox, Floats, ImageCrop
+from ..image_crop import CropBox, ImageCrop
 from .network import BOX, DISC, MASK, MASK_LOGIT, OFF, ON, PLANES, STRIDE
 
 LARGEST_ZOOM = 2.5

@@ -12,17 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...arrays import Bools, Floats
 from ...prompts import Prompt
 from ..classical.energy import CERTAIN, border_costs, colour_unary, connected_to, geodesic, minimum_cut
 from ..classical.quality import agreement_with
 from ..classical.unary import clicked_regions, enclosure, regions_outside
 from ..classical.working_crop import RegionCrop
-from ..image_crop import Floats, resized
+from ..image_crop import resized
 from .choice import LARGE
-
-Bools = NDArray[np.bool_]
 
 NEAREST = 0.1
 """Added to the length of ways, whose logarithm is taken."""

@@ -12,13 +12,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from ...arrays import Floats, Image
 from ...ops.flow import dense_flow, round_trip_error
 from ...prompts import Prompt
-
-Floats = NDArray[np.float32]
-Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...arrays import Floats
 from ...prompts import Prompt
 from ..classical.energy import CERTAIN, border_costs, colour_unary, connected_to, geodesic, minimum_cut
 from ..classical.working_crop import RegionCrop
-from ..image_crop import Floats
 
 EDGE, STEP = 1.0, 0.01
 """Contrast that a way crosses for free, and what a pixel of it costs."""

@@ -12,10 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...arrays import Floats
 from ...errors import PromptError
 from ...prompts import Prompt
-
-Floats = NDArray[np.float32]
 
 CUES = ("mask", "warped", "appearance", "similarity", "positive", "negative", "box")
 """The planes, in the order in which the network reads them.

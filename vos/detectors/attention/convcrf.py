@@ -19,14 +19,17 @@ class ConvCrfSettings:
     """Constants of the smoothing; the defaults are the reference's."""
 
     iterations: int = 20
+    """Iterations of mean field; 0 smooths nothing."""
     filter_size: int = 15
     """Side of the window in cells of the work grid; odd."""
     blur: int = 4
     """A cell of the work grid is the average of blur x blur pixels."""
     position_weight: float = 3.0
+    """Weight of the kernel of positions: neighbours tend to have one label."""
     position_scale: float = 3.0
     """Pixels per unit of the position feature."""
     colour_weight: float = 10.0
+    """Weight of the kernel of colours: pixels of one colour in the window tend to have one label."""
     colour_scale: float = 0.1
     """Units of the normalised image per unit of the colour feature."""
     message_weight: float = 0.2

@@ -48,6 +48,8 @@ class SemanticRecipe:
     limit: int | None = None
     """Images scored at most, from the top of the list (after the supports are taken out)."""
     multi_prompt: bool = False
+    """Prompt with the synonyms of every class as well. Off: single-prompt results can be compared with the
+    paper's."""
     min_pixels: int = MIN_PIXELS
     """Pixels a class has at least, at the image's resolution, in the image that is its support."""
     canvas: int | None = None

@@ -25,6 +25,7 @@ class SegmentSettings:
     layers: tuple[int, ...] | None = None
     """Text layers whose maps are averaged, from 0; None for the model's own default."""
     crf: Literal["convcrf", "none"] = "convcrf"
+    """How the maps are smoothed along edges of the image; ``none``: not at all, which is faster."""
     convcrf: ConvCrfSettings = field(default_factory=ConvCrfSettings)
     batch_size: int = 1
     """Images per pass; the maps are the same whatever it is."""

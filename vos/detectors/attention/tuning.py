@@ -28,9 +28,13 @@ class TuningSettings:
     """The reference's values; it passes 5 times over PASCAL's supports and twice over COCO's."""
 
     passes: int = 5
+    """Passes over the supports."""
     images_per_step: int = 2
+    """Supports per step of the optimiser."""
     learning_rate: float = 2e-4
+    """Of AdamW."""
     weight_decay: float = 0.05
+    """Of AdamW, against overfitting: there is one support per class."""
     background_weight: float = 0.5
     """Weight of class 0 in the loss; the others have 1."""
 

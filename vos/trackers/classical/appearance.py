@@ -23,14 +23,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ...arrays import Floats
 from ...backbones.classical.descriptors import REACH, Descriptors, describe, describe_at
 from ...ops.boxes import Box
 from ...results import Labels
 from .augmentation import AugmentationSettings, fill, view
 from .classifier import Batch, OnlineClassifier, initial_weights, learn
 from .sampling import box_near_objects, draw
-
-Floats = NDArray[np.float32]
 
 NOISE = 1 << 20
 """Random numbers that the noise of all batches is taken from."""
@@ -61,6 +60,7 @@ class AppearanceSettings:
     near: float = 0.3
     """Half of the background pixels are drawn within this distance of an object, in object sizes."""
     iterations: int = 600
+    """Steps of the fit to the reference frames; 400 lose a point (``docs/engine.md``)."""
     batch: int = 512
     """Examples per step and object, of at most :data:`CROWD` objects. For one object four times as many are
     no better, given the same steps and a learning rate that suits them; for several they are."""
@@ -78,6 +78,7 @@ class AppearanceSettings:
     replay: int = 12_000
     """Examples of the reference frames that are kept for the online update."""
     seed: int = 0
+    """Of the initial weights, the views and the pixels drawn: fixed, so that equal runs give equal masks."""
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
 
 

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from ...arrays import Image
 from ...ops.boxes import tight_box
 from ...results import VOID, Labels
-
-Image = NDArray[np.uint8]
 
 PREFILTER = 0.35
 """Standard deviation, in pixels of a smaller view, of the blur before it is sampled. With cubic sampling

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Floats = NDArray[np.float32]
+from ...arrays import Floats
 
 Batch = tuple[Floats, NDArray[np.int64], float]
 """Inputs (N, C), classes (N,), learning rate of one step."""

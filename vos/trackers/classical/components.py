@@ -15,9 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...arrays import Floats
 from ...ops.overlap import argmax_rows
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,10 @@ from dataclasses import asdict, dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from ...arrays import Floats, Mask
 from ...ops.boxes import tight_box
 from ...ops.monotone_logistic import load_models
-
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 NEAR = 0.3
 """Reach of a mask's surroundings, in object sizes (square roots of the area)."""

@@ -16,12 +16,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...arrays import Floats
 from ...backbones.classical.descriptors import to_lab
 from ...ops.distances import squared_distances
 from ...results import VOID, Labels
 from ..flow_warping import WarpedMasks
-
-Floats = NDArray[np.float32]
 
 COARSE = 0.5
 """Colours are rounded to this part of the bandwidth: so many pixels have few colours."""
@@ -53,6 +52,7 @@ class EmergenceSettings:
     own: int = 600
     """Most pixels of the object that are compared with."""
     seed: int = 0
+    """Of the pixels that are drawn: fixed, so that equal runs give equal masks."""
 
 
 @dataclass(frozen=True, eq=False)

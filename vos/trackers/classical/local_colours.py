@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...arrays import Floats
 from ...backbones.classical.descriptors import blur
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...arrays import Floats
 from .confidence import ReferenceStatistics
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,9 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from ...arrays import Floats
 from ...ops.boxes import tight_box
-
-Floats = NDArray[np.float32]
 
 NEAR = [(dy, dx) for dy in range(3) for dx in range(-2, 3) if (dy, dx) > (0, 0)]
 FAR = [(0, 4), (4, 0), (4, 4), (4, -4), (0, 7), (7, 0), (5, 5), (5, -5)]

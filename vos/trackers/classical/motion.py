@@ -19,12 +19,9 @@ from typing import ClassVar
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from ...arrays import Floats, Mask
 from ...ops.boxes import tight_box
-
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 SAMPLE = 4
 """Motions are fitted to every fourth pixel in both directions."""
@@ -63,6 +60,7 @@ class MotionSettings:
     """Weight of the log-ratio of two objects beside each other; half of it is added to the one and taken from
     the other. 0 switches it off."""
     blur: float = 1.5
+    """Blur of the log-ratio in pixels: flow is not exact along outlines."""
     halo: float = 8.0
     """Flow extends an object's motion this far over its contour."""
     halo_share: float = 0.2

@@ -14,13 +14,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from ...arrays import Floats
 from ...backbones.classical.descriptors import OWN_SIZE, Descriptors
 from ...ops.distances import squared_distances
 from .appearance import Appearance, Examples
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,7 @@ class NoveltySettings:
     full: float = 1.5
     """Novelty rises from 0 at a distance of 1 to 1 at this distance."""
     seed: int = 0
+    """Of the pixels that are drawn: fixed, so that equal runs give equal masks."""
 
 
 def novelty(

@@ -13,13 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...arrays import Floats
 from ...results import Labels
 from ..flow_warping import WarpedMasks
 from .state import ObjectState
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...arrays import Floats
 from ...backbones.classical.descriptors import Descriptors
 from ...results import Labels
 from .appearance import Appearance, Examples
 from .classifier import Batch, OnlineClassifier, learn
 from .sampling import draw, draw_with_region_errors
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,9 @@ class OnlineUpdateSettings:
     batch: int = 512
     """Examples of the reference frames in a step, and as many of the newest frames."""
     learning_rate: float = 1e-3
+    """Of the steps: a tenth of the largest of the fit that they continue."""
     weight_decay: float = 1e-3
+    """As of the fit to the reference frames."""
     frames: int = 10
     """Newest frames that are remembered."""
     samples: int = 1500
@@ -56,6 +56,7 @@ class OnlineUpdateSettings:
     region_error_distance: float = 0.25
     """Their least distance from the objects, in object sizes."""
     seed: int = 0
+    """Of the pixels that are drawn: fixed, so that equal runs give equal masks."""
 
 
 @dataclass(frozen=True, eq=False)

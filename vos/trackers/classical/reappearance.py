@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...arrays import Floats
 from ...ops.crop import Crop
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

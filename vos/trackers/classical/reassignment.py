@@ -13,11 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...arrays import Floats
 from ...ops.crop import Crop
 from ...ops.overlap import argmax_rows
 from .state import ObjectState
-
-Floats = NDArray[np.float32]
 
 PARTLY = 0.7
 """An object of less than this share of its usual area is still coming into view."""

@@ -19,11 +19,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...arrays import Floats, Mask
 from ...ops.boxes import tight_box
 from ...ops.crop import Crop
 
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 Matrix = NDArray[np.float64]
 
 UNKNOWN = 0.5

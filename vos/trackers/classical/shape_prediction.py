@@ -8,14 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...arrays import Floats
 from ...ops.crop import Crop
 from ..flow_warping import WarpedMasks
 from .lookalikes import likeness
 from .settings import ClassicalSettings
 from .shape import UNKNOWN, Shape, ShapeSettings, middle, shape_of, shape_scores, similarity
 from .state import ClassicalState
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...arrays import Floats
 from ...ops.crop import Crop
 from ...results import Labels, labels_to_masks
 from .appearance import Appearance, Examples, ReferenceFrame
@@ -18,8 +19,6 @@ from .online_update import OnlineModel
 from .reappearance import Trajectory
 from .shape import Shape
 from .unary import PreviousAppearance
-
-Floats = NDArray[np.float32]
 
 RENAMED = {"given": "references", "adapted": "online", "evidence": "previous_appearance"}
 """Keys of states saved by earlier versions, and what they are called now."""

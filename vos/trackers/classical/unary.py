@@ -10,11 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...arrays import Floats
 from ...backbones.classical.descriptors import blur
 from ...ops.crop import Crop
 from ..flow_warping import WarpedMasks
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

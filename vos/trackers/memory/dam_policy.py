@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
+from ...ops.boxes import box_iou
 from .bank import Bank
-from .motion import box_iou, mask_box
+from .motion import mask_box
 from .network import Attended, MemoryPointer
 from .policy import Sam2Policy, memory
 
@@ -104,12 +105,11 @@ class DamPolicy(Sam2Policy):
 def _distractor(masks: NDArray[np.bool_], row: int) -> bool:
     """Whether one of the other (K, h, w) candidates reaches far out of the chosen one's box."""
     mask = masks[row]
-    corner = np.array([0, 0, 1, 1])
     overlaps = []
     for other in np.delete(masks, row, axis=0):
         components, count = ndimage.label(other & ~mask, structure=np.ones((3, 3), np.int8))
         if count:
             largest = int(np.bincount(components.ravel())[1:].argmax()) + 1
             union = mask | (components == largest)
-            overlaps.append(box_iou(mask_box(mask) + corner, mask_box(union) + corner))
+            overlaps.append(box_iou(mask_box(mask).tolist(), mask_box(union).tolist()))
     return min(overlaps, default=1.0) <= DamPolicy.MAX_OVERLAP

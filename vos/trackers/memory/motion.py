@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from ...arrays import Doubles
+from ...ops.boxes import tight_box
 
 _POSITION, _VELOCITY = 1 / 20, 1 / 160
 """Standard deviations of position and velocity, as shares of the box's height."""
@@ -23,11 +24,11 @@ class BoxFilter:
         covariance: (8, 8) float64.
     """
 
-    def __init__(self, mean: Floats, covariance: Floats) -> None:
+    def __init__(self, mean: Doubles, covariance: Doubles) -> None:
         self.mean, self.covariance = mean, covariance
 
     @classmethod
-    def start(cls, box: Floats) -> BoxFilter:
+    def start(cls, box: Doubles) -> BoxFilter:
         """At a box (x0, y0, x1, y1), at rest."""
         measured = _measurement(box)
         height = measured[3]
@@ -42,7 +43,7 @@ class BoxFilter:
         noise = np.diag(np.array([near, near, 1e-2, near, slow, slow, 1e-5, slow]) ** 2)
         return BoxFilter(_STEP @ self.mean, _STEP @ self.covariance @ _STEP.T + noise)
 
-    def update(self, box: Floats) -> BoxFilter:
+    def update(self, box: Doubles) -> BoxFilter:
         """After a box was seen."""
         near = _POSITION * self.mean[3]
         noise = np.diag(np.array([near, near, 1e-1, near]) ** 2)
@@ -52,7 +53,7 @@ class BoxFilter:
         return BoxFilter(mean, self.covariance - gain @ expected @ gain.T)
 
     @property
-    def box(self) -> Floats:
+    def box(self) -> Doubles:
         """(x0, y0, x1, y1)."""
         x, y, ratio, height = self.mean[:4]
         width = ratio * height
@@ -63,22 +64,22 @@ class BoxFilter:
         return {"mean": self.mean, "covariance": self.covariance}
 
 
-def _measurement(box: Floats) -> Floats:
+def _measurement(box: Doubles) -> Doubles:
     x0, y0, x1, y1 = (float(value) for value in box)
     height = y1 - y0 or 1.0
     return np.array([(x0 + x1) / 2, (y0 + y1) / 2, (x1 - x0) / height, height])
 
 
-def mask_box(mask: NDArray[np.bool_]) -> Floats:
+def mask_box(mask: NDArray[np.bool_]) -> Doubles:
     """(4,) x0, y0, x1, y1 of a mask's pixels, inclusive indices; zeros for an empty one."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return np.zeros(4)
-    return np.array([columns[0], rows[0], columns[-1], rows[-1]], np.float64)
+    return np.array(tight_box(mask) or (0, 0, 0, 0), np.float64)
 
 
-def box_iou(one: Floats, other: Floats) -> float:
-    """IoU of two boxes by the distances of their corners; 0 where either is empty."""
+def corner_iou(one: Doubles, other: Doubles) -> float:
+    """IoU of two boxes by the distances of their corners, as SAMURAI computes it; 0 where either is empty.
+
+    A box of inclusive indices is so a pixel smaller on each axis than for :func:`vos.ops.boxes.box_iou`.
+    """
     sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
     inner = float(np.prod(np.maximum(sides, 0)))
     areas = [float(np.prod(np.maximum(box[2:] - box[:2], 0))) for box in (one, other)]

@@ -7,8 +7,9 @@ from collections.abc import Collection
 import torch
 from torch import Tensor
 
+from ...arrays import Doubles
 from .bank import POINTER_REACH, Bank, MemoryEntry
-from .motion import BoxFilter, Floats, box_iou, mask_box
+from .motion import BoxFilter, corner_iou, mask_box
 from .network import Attended
 from .policy import Sam2Policy, past_pointers
 from .preprocess import to_image
@@ -67,7 +68,7 @@ class SamuraiPolicy(Sam2Policy):
         predicted = BoxFilter(bank.state["mean"], bank.state["covariance"]).predict()
         motion = None
         if stable >= self.stable_frames:
-            overlaps = [box_iou(predicted.box, box) for box in boxes]
+            overlaps = [corner_iou(predicted.box, box) for box in boxes]
             weighed = self.motion_weight * torch.tensor(overlaps) + (1 - self.motion_weight) * quality.cpu()
             best = int(weighed.argmax())
             motion = overlaps[best]
@@ -80,7 +81,7 @@ class SamuraiPolicy(Sam2Policy):
             self._store(bank, 0, predicted)
         return best, motion
 
-    def _box(self, low_res: Tensor) -> Floats:
+    def _box(self, low_res: Tensor) -> Doubles:
         """Box of a candidate, in pixels of the network's square."""
         side = low_res.shape[-1] * 4
         return mask_box((to_image(low_res[None], (side, side))[0] > 0).cpu().numpy())

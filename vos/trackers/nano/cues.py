@@ -6,12 +6,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...arrays import Floats
 from ...backbones.nano.cues import APPEARANCE, MASK, MASK_LOGIT, WARPED
 from ..classical.frame_context import FrameContext
 from .mask_perturbation import PerturbationSettings, perturb_mask
 from .region_errors import with_region_errors
-
-Floats = NDArray[np.float32]
 
 ENGINE_CUES = (MASK, WARPED, APPEARANCE)
 """The cues that the classical tracker provides, in the order of :func:`engine_cues`."""

@@ -11,8 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float32]
+from ...arrays import Bools, Floats
 
 PATCHES = 24
 SMALL = 40

@@ -44,15 +44,19 @@ class TuneSettings:
     RENAMED: ClassVar = {"rate": "learning_rate"}
 
     steps: int = 120
+    """Steps of the fit; 200 with twice the views were worse (``docs/nano.md``)."""
     examples: int = 24
     """Augmented views; each is encoded once, and used again with other perturbed masks."""
     batch: int = 4
+    """Views per step."""
     side: int = 224
     """Views are cut to squares of this many pixels around an object."""
     learning_rate: float = 2e-4
+    """Of the fit; twice as much loses a point, 0.001 is worse everywhere (``docs/nano.md``)."""
     perturbation: tuple[float, float] = (0.05, 0.5)
     """Least and greatest strength of the mask perturbation."""
     seed: int = 0
+    """Of the views and the perturbed masks: fixed, so that equal runs give equal masks."""
 
     def __post_init__(self) -> None:
         for name in ("steps", "examples", "batch"):

@@ -48,7 +48,9 @@ class PublishedPersamSettings:
     margin: int = 10
     """Pixels by which the last box grows on each side."""
     tune_steps: int = 800
+    """Steps of the fit of PerSAM-F."""
     learning_rate: float = 4e-4
+    """Of the fit of PerSAM-F."""
 
     def __post_init__(self) -> None:
         if self.top_k is not None and self.top_k < 1:

@@ -37,7 +37,9 @@ class PersamSettings:
     tune: bool = False
     """PerSAM-F: fit two scale weights on the reference image."""
     tune_steps: int = 1000
+    """Steps of that fit, as published."""
     learning_rate: float = 1e-3
+    """Of that fit, as published."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.refinement <= 2:

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from ...arrays import Floats, Image, Masks
 from ...backbones.base import Backbone, Candidates, FrameFeatures
 from ...backbones.classical.descriptors import to_lab
 from ...backbones.grid_mask import grid_mask
@@ -24,10 +24,6 @@ from ..knn_matching import knn_similarity, sample_columns, soft_assignment
 from ..mask_tracker import MaskPrompts
 from .memory import ObjectMemory
 from .track_prompts import TrackPrompt, TrackPromptSettings, track_prompt
-
-Image = NDArray[np.uint8]
-Masks = NDArray[np.bool_]
-Floats = NDArray[np.float32]
 
 FLOW_MARGIN = 0.6
 """Room around the objects where flow is computed, as a fraction of the longest side of the largest."""
@@ -70,7 +66,9 @@ class PersamTrackerSettings:
     tune: bool = False
     """PerSAM-F: fit two scale weights per object on its prompted frame."""
     tune_steps: int = 800
+    """Steps of that fit, as in the published video script."""
     learning_rate: float = 4e-4
+    """Of that fit, as in the published video script."""
     lost_below: float = 0.3
     """Confidence by appearance below which a visible object counts as lost."""
     found_above: float = 0.6

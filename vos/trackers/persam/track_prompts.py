@@ -34,6 +34,7 @@ class TrackPromptSettings:
     margin_pixels: int = 6
     """Pixels added to that margin."""
     positive_points: int = 1
+    """Points on the object, at the places most like it."""
     negative_point: bool = False
     """Mark the place near the object that is least like it (PerSAM: of the whole image)."""
     guided_attention: bool = True

@@ -79,6 +79,9 @@ export const exportUrl = (id) => `/api/exports/${encodeURIComponent(id)}`;
 export const frameUrl = (video, frame, width) =>
   `/api/${videoPath(video.key)}/frames/${frame}.jpg?d=${encodeURIComponent(video.digest)}&w=${width}`;
 
+/** The nearest picture that is ready. @param {string} video @param {number} frame */
+export const nearUrl = (video, frame) => `/api/${videoPath(video)}/frames/${frame}.jpg?near=1&w=320`;
+
 /**
  * @param {string} video
  * @param {number} first

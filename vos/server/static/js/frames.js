@@ -43,16 +43,23 @@ export function createFrames(app) {
     store.set({ frame: next, ...(state.marking === null ? {} : { selection: range }) });
     app.pictures.want(next, direction);
     app.masks.want(next);
-    if (app.pictures.get(next)) pictureReady(next);
+    if (app.pictures.isCoarse(next)) store.set({ isLoading: true });
+    else pictureReady(next);
   }
 
   /** @param {number} frame */
   function pictureReady(frame) {
     if (frame !== state.frame) return;
     if (state.shown === frame) app.viewer.draw(); // a larger picture of the same frame
-    store.set({ shown: frame, notice: "" });
+    store.set({ shown: frame, isLoading: false, notice: "" });
     clearTimeout(settled);
     if (!state.playing && !state.readOnly) settled = window.setTimeout(prepare, SETTLED, frame);
+  }
+
+  /** A coarse picture of this frame stands in for the one that is wanted. @param {number} frame */
+  function nearReady(frame) {
+    if (state.shown === frame) app.viewer.draw();
+    store.set({ shown: frame });
   }
 
   /** Lets the server get ready for clicks on a frame; without it the first click takes longer, nothing else. */
@@ -84,5 +91,5 @@ export function createFrames(app) {
     if (x >= 0 && x < runs.width && runs.labels[k]) app.actions.select(runs.labels[k]);
   }
 
-  return { openVideo, goTo, pictureReady, visit, pick };
+  return { openVideo, goTo, pictureReady, nearReady, visit, pick };
 }

@@ -40,6 +40,7 @@ const store = createStore({
   video: "",
   frame: 0,
   shown: null,
+  isLoading: false,
   object: 1,
   strip: null,
   queue: null,
@@ -139,9 +140,11 @@ function run(project) {
   app.frames = createFrames(app);
   app.pictures = createPictures({
     url: (frame, width) => api.frameUrl(video(), frame, width),
+    nearUrl: (frame) => api.nearUrl(state.video, frame),
     width: pictureWidth,
     numFrames: () => video().frames,
     onReady: app.frames.pictureReady,
+    onNear: app.frames.nearReady,
     onError: (error) => store.set({ notice: `Frame ${state.frame} cannot be shown: ${error.message}` }),
   });
   app.masks = createMasks({

@@ -56,11 +56,11 @@ export function fillPage({ store, run, bindings, keyText, editing, drafts, setVi
   }
 
   function renderPosition() {
-    const { frame, shown, video, videos, playing, speed, selection } = state;
+    const { frame, isLoading, video, videos, playing, speed, selection } = state;
     const entry = videos.get(video);
     if (!entry) return;
     const time = entry.fps ? `, ${clock(frame / entry.fps)}` : "";
-    const loading = shown === frame ? "" : " (loading)";
+    const loading = isLoading ? " (loading)" : "";
     byId("position").textContent = `Frame ${frame} of ${entry.frames}${time}${loading}`;
     byId("play").textContent = playing ? "❚❚ Stop" : "▶ Play";
     byId("play").setAttribute("aria-label", playing ? "Stop" : "Play");
@@ -142,7 +142,7 @@ export function fillPage({ store, run, bindings, keyText, editing, drafts, setVi
     ],
     renderButtons,
   );
-  store.on(["frame", "shown", "video", "videos", "playing", "speed", "selection"], renderPosition);
+  store.on(["frame", "isLoading", "video", "videos", "playing", "speed", "selection"], renderPosition);
   store.on(["video", "videos", "name"], renderVideos);
   store.on(["isOnline", "waiting", "readOnly", "segmenter", "isDecoding", "name"], renderSaved);
   store.on(["jobs", "download"], renderJob);
