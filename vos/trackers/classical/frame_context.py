@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...arrays import Floats
 from ...ops.crop import Crop
 from ...results import Labels
 from ..flow_warping import WarpedMasks
 from .appearance import ReferenceFrame
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from ...arrays import Floats
 from ...backbones.nano.backbone import NanoBackbone
 from ...backbones.nano.network import NanoNetwork, Pyramid
 from .network_input import padded
 from .tuning import Reference
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ...arrays import Floats
 from ...backbones.nano.backbone import NanoBackbone, build_nano
 from ...backbones.nano.cues import APPEARANCE, CUES, MASK, SIMILAR, WARPED
 from ...backbones.nano.network import Pyramid, read_memory
@@ -36,9 +37,6 @@ from .network_input import padded, resized, smaller
 from .similarity import recollect, similarity_planes
 from .tuning import Reference, TuneSettings, tune
 from .windows import WindowSettings, decoded, object_window
-
-Floats = NDArray[np.float32]
-
 
 NONE = 0.1
 """Weight of the network's own assignment where the classical tracker has no object."""

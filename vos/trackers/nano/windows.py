@@ -10,16 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from ...arrays import Floats
 from ...backbones.nano.cues import MASK, MASK_LOGIT
 from ...backbones.nano.network import STRIDE, NanoNetwork, Pyramid
 from ...ops.boxes import tight_box
 
-Floats = NDArray[np.float32]
 Window = tuple[slice, slice]
 """Rows and columns of the network's input, from and to multiples of 32."""
 
