@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...backbones.base import Backbone, FrameFeatures
-from ...ops.boxes import tight_box
-from ...prompts import Prompt
+from ...backbones.refinement import keep_best, refine
 from ..points import PointPair, point_pair
 
 
@@ -76,19 +75,8 @@ def find_instances(
 
 def cascade(backbone: Backbone, features: FrameFeatures, pair: PointPair) -> MapInstance:
     """Refinement A: points, then points with the first mask's logits, then with its box as well."""
-    prompt = pair.prompt()
-    candidates = backbone.decode(features, [prompt])
-    best = int(candidates.scores[0].argmax())
-    for with_box in (False, True):
-        mask = candidates.logits[0, best].cpu().numpy() > 0
-        box = tight_box(mask) if with_box else None
-        prompt = Prompt(
-            points=prompt.points,
-            labels=prompt.labels,
-            box=None if box is None else np.array(box, dtype=np.float32),
-            low_res=candidates.low_res[0, best].float().cpu().numpy(),
-        )
-        candidates = backbone.decode(features, [prompt])
-        best = int(candidates.scores[0].argmax())
-    mask = candidates.logits[0, best].cpu().numpy() > 0
-    return MapInstance(mask, float(candidates.scores[0, best]), pair)
+    prompts = [pair.prompt()]
+    found = keep_best(backbone.decode(features, prompts))
+    for use_box in (False, True):
+        found = refine(backbone, features, prompts, found, use_box=use_box)
+    return MapInstance(found.masks[0], float(found.scores[0]), pair)
