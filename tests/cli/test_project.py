@@ -72,9 +72,9 @@ def test_from_new_to_accepted(clip: Path, tmp_path: Path) -> None:
     vos("project", "track", project)
     assert "intervals are the same" in vos("project", "replay", project).output
     assert "rebuilt" in vos("project", "rebuild", project).output
-    vos("project", "split", project, "--frames", "0:2", "--to", "ben")
+    vos("project", "split", project, "--frames", "0:3", "--to", "ben")
     vos("project", "gc", project)
-    vos("review", project, "--accept", "u<1")
+    assert "of 100 such masks had J < 0.75" in vos("review", project, "--accept", "u<1").stdout
     summary = json.loads(vos("project", "status", project, "--json").stdout)
     states = [entry["states"] for entry in summary["videos"]["images"]["objects"]]
     assert all(set(found) == {"anchor", "accepted"} for found in states)
@@ -293,6 +293,10 @@ def test_bad_input_is_one_line(clip: Path, tmp_path: Path) -> None:
     assert "`vos project add` adds" in vos("project", "new", clip / "images", "-o", output, code=2).output
     assert "is not empty" in vos("project", "new", clip / "images", "-o", clip, code=2).output
     assert "nothing to add" in vos("project", "add", output, code=2).output
+    wrong = ("project", "split", output, "--to", "x", "--frames")
+    assert "B must be after A" in vos(*wrong, "3:3", code=2).output
+    assert "the frames 0 to 5" in vos(*wrong, "3:7", code=2).output
+    assert vos(*wrong, "3:").output == "frames 3-5 of images: x\n"
     assert "write A:B" in vos("project", "split", output, "--frames", "3", "--to", "x", code=2).output
     vos("project", "add", output, "-m", clip / "labels" / "00000.png")
     wrong = ("project", "prompts", output, "-o", tmp_path / "prompts.json")

@@ -82,6 +82,14 @@ export const BINDINGS = [
   ]),
 ];
 
+/** Actions that change the project, with a key or without. */
+export const CHANGING = new Set([
+  ...["new-object", "rename", "swap", "merge", "split", "remove-object", "usual-color"],
+  ...["fill-holes", "click-on", "click-off", "coordinates", "last-click", "commit", "absent", "unanchor"],
+  ...["track", "track-all", "accept", "accept-to-here", "accept-confident", "reject", "reopen", "hide-range"],
+  ...["undo", "redo", "import", "add-video"],
+]);
+
 const NAMES = {
   ArrowLeft: "←",
   ArrowRight: "→",

@@ -54,10 +54,7 @@ export function maskActions(app) {
     const events = state.objects.has(object) ? [event] : [{ kind: "object", object }, event];
     const answer = await send(events, text, { masks: sent, since: draft.since });
     if (answer) return announce(`Kept: ${text}. T tracks what follows from it.`);
-    // It was refused: the mask is unfinished again.
-    drafts.restore(draft);
-    masks.expire([[frame, frame]]);
-    return masks.want(frame);
+    return drafts.restore(draft); // it was refused: the mask is unfinished again
   }
 
   /** Shows a mask that the server does not have yet as it will. */
@@ -87,30 +84,31 @@ export function maskActions(app) {
   async function absent() {
     const object = await app.ensureObject();
     const { frame } = state;
-    if (editing.current()) drafts.drop(editing.current());
+    const draft = editing.current();
+    const takeBack = draft ? drafts.drop(draft) : () => {};
     putLocally(frame, object, new Uint8Array(videoOf(state).width * videoOf(state).height));
     const event = { kind: "anchor", video: state.video, frame, object, mask: null, origin: "drawn" };
-    await send([event], `${titleOf(state, object)} absent in frame ${frame}`);
-    announce(`${titleOf(state, object)} is absent in frame ${frame}.`);
+    if (await send([event], `${titleOf(state, object)} absent in frame ${frame}`))
+      announce(`${titleOf(state, object)} is absent in frame ${frame}.`);
+    else takeBack();
   }
 
   async function unanchor() {
     const { frame, object } = state;
     if (state.strip?.objects.get(object)?.state[frame] !== ANCHOR)
-      return announce("There is no correction of this object in this frame.");
+      return void announce("There is no correction of this object in this frame.");
     const event = { kind: "unanchor", video: state.video, frame, object };
-    await send([event], `remove the correction in frame ${frame}`);
-    return announce(`Removed the correction of ${titleOf(state, object)} in frame ${frame}.`);
+    if (await send([event], `remove the correction in frame ${frame}`))
+      announce(`Removed the correction of ${titleOf(state, object)} in frame ${frame}.`);
   }
 
   async function hideRange() {
+    const { object } = state;
     const { first, last } = rangeOf(state);
-    await send(
-      [{ kind: "hide", video: state.video, object: state.object, first, last }],
-      "absent in a range",
-    );
+    const event = { kind: "hide", video: state.video, object, first, last };
+    if (!(await send([event], "absent in a range"))) return;
     store.set({ selection: null });
-    announce(`${titleOf(state, state.object)} is absent in ${rangeText({ first, last })}.`);
+    announce(`${titleOf(state, object)} is absent in ${rangeText({ first, last })}.`);
   }
 
   function lastClick() {

@@ -29,7 +29,7 @@ export function reviewActions(app) {
   }
 
   async function review(verdict, spans, text) {
-    if (!spans.length) return announce(`There is nothing to ${text}.`);
+    if (!spans.length) return void announce(`There is nothing to ${text}.`);
     const events = spans.map(({ objects, first, last }) => ({
       kind: "review",
       video: state.video,
@@ -38,11 +38,11 @@ export function reviewActions(app) {
       last,
       state: verdict,
     }));
-    await send(events, text);
+    if (!(await send(events, text))) return;
     store.set({ selection: null, marking: null, visited: true });
     const first = Math.min(...spans.map((span) => span.first));
     const last = Math.max(...spans.map((span) => span.last));
-    return announce(`${VERDICTS[verdict]} ${rangeText({ first, last })}.`);
+    announce(`${VERDICTS[verdict]} ${rangeText({ first, last })}.`);
   }
 
   /** What a review is about is what was on screen when it was asked for. */
