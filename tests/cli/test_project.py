@@ -74,7 +74,7 @@ def test_from_new_to_accepted(clip: Path, tmp_path: Path) -> None:
     assert "rebuilt" in vos("project", "rebuild", project).output
     vos("project", "split", project, "--frames", "0:3", "--to", "ben")
     vos("project", "gc", project)
-    vos("review", project, "--accept", "u<1")
+    assert "of 100 such masks had J < 0.75" in vos("review", project, "--accept", "u<1").stdout
     summary = json.loads(vos("project", "status", project, "--json").stdout)
     states = [entry["states"] for entry in summary["videos"]["images"]["objects"]]
     assert all(set(found) == {"anchor", "accepted"} for found in states)

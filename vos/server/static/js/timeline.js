@@ -44,6 +44,9 @@ export function createTimeline({ store, color, drafts, goTo, select }) {
     moveTo(center - ((center - range.first) / range.span) * span, span);
   }
 
+  /** Around the frame on screen. */
+  const zoomHere = (factor) => zoom(factor, store.state.frame);
+
   function moveTo(first, span = range.span) {
     range = { first: Math.min(numFrames() - span, Math.max(0, first)), span };
     draw();
@@ -315,7 +318,7 @@ export function createTimeline({ store, color, drafts, goTo, select }) {
     ],
     draw,
   );
-  return { draw };
+  return { zoom: zoomHere, showAll: reset };
 }
 
 /** A round number of frames between ticks. */
