@@ -203,7 +203,8 @@ def test_the_ruler_shows_who_is_to_work_on_which_frames(annotator: Annotator, se
           const canvas = document.getElementById("timeline-canvas");
           const y = 1.5 * parseFloat(getComputedStyle(document.documentElement).fontSize) + 5;
           const context = canvas.getContext("2d");
-          return frames.map((frame) => context.getImageData((frame / 72) * canvas.width, y, 1, 1).data[3] > 0);
+          const alphaAt = (frame) => context.getImageData((frame / 72) * canvas.width, y, 1, 1).data[3];
+          return frames.map((frame) => alphaAt(frame) > 0);
         }""",
         [before, [15, 19, 35, 38]],
     )
