@@ -33,6 +33,7 @@ const store = createStore({
   usedIds: new Set(),
   nextObject: 1,
   categories: [],
+  assigned: {},
   settings: {},
   models: [],
   segmenter: { name: "", state: "idle", message: "" },
@@ -177,7 +178,7 @@ function run(project) {
     const { editing, frames, live, viewer } = app;
     const select = app.actions.select;
     fillPage({ ...app, run: act, keyText, editing, setVideo: frames.openVideo, cancelJob: live.cancelJob });
-    createTimeline({ ...app, color, goTo: frames.goTo, select });
+    app.timeline = createTimeline({ ...app, color, goTo: frames.goTo, select });
     createObjects({ ...app, color, select, change: changeObject, run: act });
     createQueue({ store, visit: frames.visit, setOrder });
     createStart(store);

@@ -1,6 +1,7 @@
 // Actions on the mask of the selected object in the frame on screen.
 
 import { ask } from "./dialogs.js";
+import { count } from "./dom.js";
 import { stepMask } from "./drafts.js";
 import { area } from "./drawing.js";
 import { rangeOf, rangeText, titleOf, videoOf } from "./here.js";
@@ -17,6 +18,7 @@ export function maskActions(app) {
 
   async function commit() {
     const { polygon } = state;
+    if (state.drag?.isByKey) return endDrag();
     if (polygon.length) {
       if (polygon.length < 3) return announce("A polygon has at least three corners.");
       store.set({ polygon: [] });
@@ -71,6 +73,7 @@ export function maskActions(app) {
   }
 
   function drop() {
+    if (state.drag) return store.set({ drag: null });
     if (state.polygon.length) return store.set({ polygon: [] });
     if (state.crosshair) store.set({ crosshair: null });
     const draft = editing.current();
@@ -154,12 +157,39 @@ export function maskActions(app) {
     const limit = (value, size) => Math.min(size - 1, Math.max(0, value));
     const next = [limit(x + dx * step, width), limit(y + dy * step, height)];
     store.set({ crosshair: next });
+    const { drag } = state;
+    if (drag?.box) store.set({ drag: { ...drag, box: [...drag.box.slice(0, 2), ...next] } });
+    else if (drag) store.set({ drag: { ...drag, strokes: [...drag.strokes, next] } });
     announce(`Crosshair at ${next.join(", ")}.`);
   }
 
-  function clickAtCrosshair(isOn) {
-    if (!state.crosshair) return moveCrosshair(0, 0);
-    return editing.click([[...state.crosshair, isOn]]);
+  /** What pressing the left (1) or the right (0) button does with the mouse. @param {0 | 1} isOn */
+  function pressAtCrosshair(isOn) {
+    const { crosshair, polygon, tool } = state;
+    if (!crosshair) return moveCrosshair(0, 0);
+    if (state.drag) return endDrag();
+    if (tool === "polygon") {
+      const corners = isOn ? [...polygon, crosshair] : polygon.slice(0, -1);
+      store.set({ polygon: corners });
+      return announce(`${count(corners.length, "corner")}. Enter closes the polygon.`);
+    }
+    if (tool === "brush" || tool === "eraser") {
+      const value = tool === "brush" ? isOn : 1 - isOn;
+      store.set({ drag: { strokes: [crosshair], value, isByKey: true } });
+      return announce(`${value ? "Painting" : "Erasing"}: move the crosshair; the same key ends it.`);
+    }
+    if (tool === "box" && isOn) {
+      store.set({ drag: { box: [...crosshair, ...crosshair], isByKey: true } });
+      return announce("A corner of the box: move the crosshair to the opposite one, and press the same key.");
+    }
+    return editing.click([[...crosshair, isOn]]);
+  }
+
+  /** Ends a stroke or a box drawn by keys. */
+  function endDrag() {
+    const { drag } = state;
+    store.set({ drag: null });
+    return drag.box ? editing.box(drag.box) : editing.brush(drag.strokes, state.brush, drag.value);
   }
 
   const resizeBrush = (factor) => () => {
@@ -182,8 +212,8 @@ export function maskActions(app) {
     "cursor-right": (event) => moveCrosshair(1, 0, event),
     "cursor-up": (event) => moveCrosshair(0, -1, event),
     "cursor-down": (event) => moveCrosshair(0, 1, event),
-    "click-on": () => clickAtCrosshair(1),
-    "click-off": () => clickAtCrosshair(0),
+    "click-on": () => pressAtCrosshair(1),
+    "click-off": () => pressAtCrosshair(0),
     coordinates,
     "last-click": lastClick,
     commit,
@@ -197,7 +227,7 @@ export function maskActions(app) {
 const TOOL_HINTS = {
   click: "Left click on the object, right click off it.",
   box: "Drag a box around the object.",
-  brush: "Paint the object; the right button erases.",
-  eraser: "Erase; the right button paints.",
+  brush: "Paint the object; the right button erases. [ and ] change the size.",
+  eraser: "Erase; the right button paints. [ and ] change the size.",
   polygon: "Click corner by corner; Enter or a click on the first corner closes.",
 };

@@ -34,7 +34,7 @@ export function objectActions(app) {
   function select(id) {
     if (!state.objects.has(id)) return;
     if (state.polygon.length) store.set({ polygon: [] });
-    store.set({ object: id });
+    store.set({ object: id, drag: null });
     announce(`${titleOf(state, id)} is selected.`);
   }
 

@@ -69,8 +69,8 @@ export function reviewActions(app) {
   async function acceptConfident() {
     const values = await ask({
       title: "Accept what is certain",
-      text: "Tracked masks whose doubt is below this are accepted; they are not tracked again.",
-      fields: [{ name: "below", label: "Doubt below (0 to 1)", type: "text", value: "0.1" }],
+      text: "Tracked masks whose doubt is below this are accepted, and not tracked again. Where it was measured, 3 of 100 masks below 0.05 had J < 0.75, and 5 of 100 below 0.1: look at a few frames of every object first.",
+      fields: [{ name: "below", label: "Doubt below (0 to 1)", type: "text", value: "0.05" }],
       submit: "Accept",
       check: ({ below }) =>
         Number(below) > 0 && Number(below) <= 1 ? null : "Give a number above 0, at most 1.",
