@@ -53,6 +53,7 @@ export function createLive(app) {
       usedIds: new Set(objects.map(({ id }) => id)),
       nextObject: answer.next_object,
       categories: answer.categories,
+      assigned: answer.assigned,
       settings: answer.settings,
       models: answer.models,
       segmenter: answer.segmenter,

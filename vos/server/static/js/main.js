@@ -33,6 +33,7 @@ const store = createStore({
   usedIds: new Set(),
   nextObject: 1,
   categories: [],
+  assigned: {},
   settings: {},
   models: [],
   segmenter: { name: "", state: "idle", message: "" },
