@@ -30,9 +30,9 @@ UNLIKELY = -0.5
 class WindowSettings:
     """How much of the crop the decoder looks at for each object."""
 
-    room: float = 0.5
+    room: float = 0.75
     """Room around the object on every side, in parts of the longer side of its box,"""
-    min_room: int = 48
+    min_room: int = 64
     """and the least, in pixels of the network's input."""
     max_share: float = 0.6
     """If that is more than this share of the crop, the decoder looks at all of it."""
