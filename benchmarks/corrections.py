@@ -12,7 +12,8 @@ every third frame and names the one whose correction gains most (``trial``; slow
 Every annotator is one line of ``--rows``, which is only appended to: the same command goes on where it was
 stopped. ``--json`` sums the lines up. The annotators of a sequence share the passes of the tracker that they
 have in common, such as the first one: passes that begin alike give the same masks. ``--fit`` fits the weights
-of the queue's signals to the lines that are there, see ``queue_weights.py``. Without ``--frames`` and
+of the queue's signals to the lines that are there, and ``--accepted`` says how many of the masks that the
+queue has no doubt about are wrong, see ``queue_weights.py``. Without ``--frames`` and
 ``--size`` whole sequences are tracked as they are.
 """
 
@@ -34,7 +35,7 @@ import numpy as np
 import torch
 from common import RESULTS, ROOT, write_json
 from numpy.typing import NDArray
-from queue_weights import fit_queue
+from queue_weights import fit_queue, measure_accepted
 from sequences import MULTI, Sequence, names_of, read_sequence
 
 from vos.evaluation.boundary import contour_accuracies
@@ -49,7 +50,7 @@ from vos.projects.signals import SIGNALS
 COUNTS = (0, 1, 2, 3, 5, 10)
 ENOUGH = 90.0
 """J&F at which an annotator is content."""
-FILES = ("rows", "passes", "json", "asset", "fit", "minutes")
+FILES = ("rows", "passes", "json", "asset", "fit", "accepted", "minutes")
 """Options that say nothing about what was measured."""
 TRIAL_STEP = 3
 """Every so many frames are tried."""
@@ -317,6 +318,9 @@ def main() -> None:
     parser.add_argument("--passes", help="folder for the passes that are shared; default: beside --rows")
     parser.add_argument("--json", default=str(RESULTS / "corrections.json"))
     parser.add_argument("--fit", action="store_true", help="fit the queue's weights to the lines of --rows")
+    parser.add_argument(
+        "--accepted", action="store_true", help="count what is wrong among masks that would be accepted"
+    )
     asset = ROOT / "vos" / "assets" / "review_queue.json"
     parser.add_argument(
         "--asset", default=str(asset), help="where --fit writes them; default: where they are read"
@@ -326,6 +330,9 @@ def main() -> None:
     passes = Path(options.passes or path.parent / "passes")
     if options.fit:
         fit_queue(read_rows(path), Path(options.asset), RESULTS / "review-queue.json")
+        return
+    if options.accepted:
+        measure_accepted(read_rows(path), Path(options.asset), RESULTS / "review-accepted.json")
         return
     names = names_of(options.sequences)
     random.Random(0).shuffle(names)  # so that the first of them are a fair sample

@@ -26,6 +26,8 @@ from vos.projects.signals import SIGNALS
 
 BAD = 0.75
 FOLDS = 5
+BOUNDS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Of the doubt of masks that are accepted without being looked at."""
 USUAL = 0.4
 """Weight of a signal of which the data say nothing."""
 FITTED_ON = ("queue", "even", "random")
@@ -148,6 +150,48 @@ def fit_queue(rows: list[dict[str, Any]], asset: Path, report: Path) -> None:
     )
 
 
+def measure_accepted(rows: list[dict[str, Any]], asset: Path, report: Path) -> None:
+    """What is wrong among the masks that the queue has no doubt about, by the bound of the doubt.
+
+    Args:
+        rows: of ``corrections.py``, of whole sequences: in short ones fewer are wrong.
+        asset: the shares are added to it.
+    """
+    samples = [
+        (row["model"], j, signals)
+        for row in rows
+        if row["policy"] in FITTED_ON
+        for j, signals, *_ in row["samples"]
+    ]
+    j = np.array([sample[1] for sample in samples])
+    names = list(SIGNALS)
+    weights = np.array([queue_weights().get(name, 0.0) for name in names])
+    u = noisy_or(weights)(np.array([[sample[2].get(name, 0.0) for name in names] for sample in samples]))
+    found = [
+        {
+            "u below": bound,
+            "masks": int((u < bound).sum()),
+            "share of all": round(float((u < bound).mean()), 3),
+            f"J < {BAD}": round(float((j[u < bound] < BAD).mean()), 4),
+            "J < 0.5": round(float((j[u < bound] < 0.5).mean()), 4),
+        }
+        for bound in BOUNDS
+    ]
+    content = json.loads(asset.read_text(encoding="utf-8"))
+    wrong = {str(row["u below"]): row[f"J < {BAD}"] for row in found}
+    write_text_atomic(asset, json.dumps({**content, "wrong below": wrong}, indent=2) + "\n")
+    area = round(auroc(u, j < BAD), 4)
+    alone = round(auroc(np.array([s[2].get("score", 0.0) for s in samples]), j < BAD), 4)
+    about = {
+        "models": sorted({sample[0] for sample in samples}),
+        "sequences": sorted({row["sequence"] for row in rows}),
+        "auroc of u": area,
+        "auroc of score alone": alone,
+    }
+    write_json(report, "review_accepted", about, found)
+    print(json.dumps({**about, "rows": found}, indent=1))
+
+
 def fit_errors(errors: Doubles, u: Doubles, distance: Doubles, is_filled: Bools) -> dict[str, float]:
     """What :class:`vos.projects.benefit.ErrorModel` holds, by least squares.
 
@@ -179,7 +223,9 @@ def write_asset(
     path: Path, weights: Mapping[str, float], errors: Mapping[str, float], fitted_on: Mapping[str, Any]
 ) -> None:
     """The file that the queue reads."""
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     content = {
+        **kept,
         "about": "Doubt in the review queue, u = 1 - product(1 - weight * signal), and expected errors.",
         "command": "python benchmarks/corrections.py --fit",
         "fitted_on": fitted_on,

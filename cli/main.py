@@ -68,6 +68,18 @@ class Terminated(KeyboardInterrupt):
 class LazyGroup(click.Group):
     """Knows the names of its commands, imports one when it is asked for, and turns errors into exit codes."""
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Refuse to run beside the other project called vos: for --help and --version, too."""
+        if not extra.get("resilient_parsing"):  # the shell asks for completions, and shows no message
+            try:
+                refuse_other_vos()
+            except VosError as error:
+                click.echo(f"vos: {error}", err=True)
+                raise click.exceptions.Exit(error.exit_code) from None
+        return super().make_context(info_name, args, parent, **extra)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the order of the table."""
         return list(COMMANDS)
@@ -94,7 +106,6 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what it raises becomes a message on stderr and an exit code."""
         try:
-            refuse_other_vos()
             with sigterm_interrupts():
                 result = super().invoke(ctx)
                 sys.stdout.flush()

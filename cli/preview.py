@@ -112,7 +112,7 @@ def _offer(made: Offer, output: Path, overwrite: bool, as_json: bool, quiet: boo
     elif not quiet:
         lines = [
             f"{file}: {c['area']} px, confidence {c['confidence']:.2f}"
-            + (", the likeliest" if number == shown["likeliest"] else "")
+            + (", the most likely" if number == shown["likeliest"] else "")
             for number, (c, file) in enumerate(zip(shown["candidates"], files, strict=True), start=1)
         ]
         head = f"{output}: object {shown['object']} in frame {shown['frame']}, from small to large"

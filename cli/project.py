@@ -277,7 +277,7 @@ def merge(folder: Path, other: Path, quiet: bool) -> None:
 
 @project.command()
 @project_folder
-@click.option("--frames", required=True, metavar="A:B", help="Frames A to B, both included.")
+@click.option("--frames", required=True, metavar="A:B", help="Frames A up to, not including, B.")
 @click.option("--to", "to", required=True, metavar="NAME", help="Annotator they are assigned to.")
 @video_option
 @annotator_option
@@ -288,15 +288,17 @@ def split(folder: Path, frames: str, to: str, video: str | None, annotator: str 
 
     from vos.projects import Draft, Project
 
-    match = re.fullmatch(r"(\d+):(\d+)", frames)
+    match = re.fullmatch(r"([0-9]*):([0-9]*)", frames)
     if match is None:
-        raise click.UsageError(f"--frames {frames!r}: write A:B, such as 0:99, both included")
+        raise click.UsageError(f"--frames {frames!r}: write A:B, such as 0:100 for the frames 0 to 99")
     with Project.open(folder, annotator=annotator) as opened:
-        key = opened.video(video).key
-        payload = {"video": key, "first": int(match[1]), "last": int(match[2]), "to": to}
-        opened.append([Draft("assign", payload)])
+        entry = opened.video(video)
+        first, last = int(match[1] or 0), int(match[2] or entry.frames) - 1
+        if last < first:
+            raise click.UsageError(f"--frames {frames}: B must be after A; frame B is not included")
+        opened.append([Draft("assign", {"video": entry.key, "first": first, "last": last, "to": to})])
     if not quiet:
-        click.echo(f"frames {match[1]}-{match[2]} of {key}: {to}")
+        click.echo(f"frames {first}-{last} of {entry.key}: {to}")
 
 
 @project.command()

@@ -18,7 +18,8 @@ from .project_options import annotator_option, project_folder, video_option
 @click.option(
     "--accept",
     metavar="CONDITION",
-    help='Accept all tracked masks below this uncertainty, such as "u<0.1", and list what is left.',
+    help='Accept all tracked masks below this uncertainty, such as "u<0.05", say how many of such masks '
+    "were wrong where it was measured, and list what is left.",
 )
 @annotator_option
 @json_flag
@@ -35,13 +36,17 @@ def review(
 ) -> None:
     """List the frames of PROJECT whose correction helps most, with the reasons."""
     from vos.projects import Project, accept_confident, review_queue
-    from vos.projects.queue import parse_threshold
+    from vos.projects.queue import parse_threshold, share_wrong
 
     with Project.open(folder, annotator=annotator, read_only=accept is None) as opened:
         if accept is not None:
-            events = accept_confident(opened, parse_threshold(accept), video)
+            below = parse_threshold(accept)
+            events = accept_confident(opened, below, video)
             if not quiet and not as_json:
-                click.echo(f"{len(events)} ranges accepted")
+                wrong = f"{100 * share_wrong(below):.0f} of 100 such masks had J < 0.75"
+                click.echo(
+                    f"{len(events)} ranges accepted; where it was measured, {wrong} (docs/projects.md)"
+                )
         queue = review_queue(opened, video, items=items)
     found = sorted(queue.items, key=lambda item: (item.video, item.frame)) if by_time else queue.items
     if as_json:

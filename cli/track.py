@@ -65,7 +65,8 @@ from .reference_options import (
     multiple=True,
     metavar="FORMAT",
     shell_complete=complete(written_formats),
-    help="Write this format as well, see `vos formats`. Repeatable.",
+    help="Write this format as well, see `vos formats`. Repeatable. The formats overlay and coco are written "
+    "unless --no-overlay and --no-coco leave them out.",
 )
 @format_option_flag
 @click.option(

@@ -52,6 +52,7 @@ ALLOWED: dict[str, set[str]] = {
     "json_report": {"files"},
     "frame": set(),
     "lazy": set(),
+    "name_clash": set(),
     "names": {"errors"},
     "limits": set(),
     "notices": set(),

@@ -230,3 +230,15 @@ def test_every_page_is_in_the_navigation_of_the_site() -> None:
     """The navigation in mkdocs.yml lists every page of docs/."""
     listed = re.findall(r": (\S+\.md)$", (DOCS.parent / "mkdocs.yml").read_text(), flags=re.MULTILINE)
     assert {page.name for page in DOCS.glob("*.md")} <= set(listed)
+
+
+def test_sources_are_not_on_the_site() -> None:
+    """Of the programs in docs/ only those are published that a page links to."""
+    text = (DOCS.parent / "mkdocs.yml").read_text()
+    excluded = next(iter(re.findall(r"^exclude_docs: \|\n((?: .*\n)+)", text, flags=re.MULTILINE))).split()
+    assert "*.py" in excluded
+    pages = [*DOCS.glob("*.md"), *DOCS.parent.glob("*.md")]
+    links = {link for page in pages for link in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))}
+    kept = [line.removeprefix("!/") for line in excluded if line.startswith("!")]
+    assert all((DOCS / name).is_file() and f"docs/{name}" in links for name in kept)
+    assert not any(link.endswith("Dockerfile") for link in links)

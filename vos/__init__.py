@@ -24,6 +24,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .lazy import lazy_names
+from .name_clash import warn_of_mixed_files as _warn_of_mixed_files
 
 if TYPE_CHECKING:
     from . import formats as formats
@@ -86,3 +87,5 @@ else:
             "track_video": ".runs",
         },
     )
+
+_warn_of_mixed_files(__path__[0])

@@ -117,7 +117,10 @@ def test_options_of_a_format(clip: Scene, tmp_path: Path) -> None:
         (["convert", "masks", "--to", "masks", "-o", "frames"], "is there already"),
         (["convert", "masks", "--to", "overlay", "-o", "x.mp4"], "needs the video's frames"),
         (["convert", "masks", "--to", "yolo", "--size", "4", "-o", "x"], "WIDTHxHEIGHT"),
-        (["convert", "frames", "--to", "coco", "-o", "x"], "cannot tell which format"),
+        (
+            ["convert", "frames", "--to", "coco", "-o", "x"],
+            "cannot tell which format frames is of: name it with --from",
+        ),
         (["import", "masks", "--format", "run", "--video", "frames", "-o", "x"], "unknown format 'run'"),
     ],
 )

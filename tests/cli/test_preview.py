@@ -144,6 +144,10 @@ def test_candidates_of_a_click(frames: Path, clip: Scene, tmp_path: Path) -> Non
     assert picture(out).shape == (120, 160 * len(masks), 3)
     tracked = json.loads(run("preview", frames, *click, "-o", tmp_path / "p.png", "--json").stdout)
     assert tracked["objects"]["3"]["area"] == areas[told["likeliest"] - 1]
+    plain = run("preview", frames, *click, "--candidates", "-o", tmp_path / "d.png").stdout
+    assert [", the most likely" in line for line in plain.splitlines()[1:]].index(True) + 1 == told[
+        "likeliest"
+    ]
     again = run("preview", frames, *click, "--candidates", "-o", out)
     assert again.exit_code != 0
     assert "already there" in again.output

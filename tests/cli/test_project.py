@@ -59,6 +59,11 @@ def test_from_new_to_accepted(clip: Path, tmp_path: Path) -> None:
     vos("project", "add", project, "-m", mask, "--frame", 3, "--annotator", "anna")
     vos("project", "add", project, "--point", "1:20,30", "--frame", 4, "--annotator", "anna")
     vos("project", "add", tmp_path / "copy", "-m", mask, "--frame", 3, "--annotator", "ben")
+    with Project.open(project, read_only=True) as opened:
+        drawn, clicked = [event.payload for event in opened.events() if event.kind == "anchor"][-2:]
+    assert "by" not in drawn
+    assert clicked["by"].keys() == {"name", "version", "settings"}
+    assert clicked["by"]["name"] == "interactive"
     assert vos("project", "merge", project, tmp_path / "copy").output.startswith("2 events")
     assert "J&F 100.0 on 1 frames" in vos("project", "agree", project).output
     problems = vos("project", "check", project, code=1).output
@@ -67,9 +72,9 @@ def test_from_new_to_accepted(clip: Path, tmp_path: Path) -> None:
     vos("project", "track", project)
     assert "intervals are the same" in vos("project", "replay", project).output
     assert "rebuilt" in vos("project", "rebuild", project).output
-    vos("project", "split", project, "--frames", "0:2", "--to", "ben")
+    vos("project", "split", project, "--frames", "0:3", "--to", "ben")
     vos("project", "gc", project)
-    vos("review", project, "--accept", "u<1")
+    assert "of 100 such masks had J < 0.75" in vos("review", project, "--accept", "u<1").stdout
     summary = json.loads(vos("project", "status", project, "--json").stdout)
     states = [entry["states"] for entry in summary["videos"]["images"]["objects"]]
     assert all(set(found) == {"anchor", "accepted"} for found in states)
@@ -204,7 +209,7 @@ def test_import_of_a_run(clip: Path, tmp_path: Path) -> None:
     vos("project", "new", clip / "images", "-o", project)
     summary = json.loads(vos("project", "import", project, run, "--json").stdout)
     assert summary == {"given": 2, "tracked": 10, "objects": [1, 2]}
-    assert "choose ids='same'" in vos("project", "import", project, run, code=2).output
+    assert "--ids same" in vos("project", "import", project, run, code=2).output
     assert "up to date" in vos("project", "track", project).output
     assert "0 of 0 intervals" in vos("project", "replay", project).output
     queue = json.loads(vos("review", project, "--json").stdout)
@@ -288,5 +293,19 @@ def test_bad_input_is_one_line(clip: Path, tmp_path: Path) -> None:
     assert "`vos project add` adds" in vos("project", "new", clip / "images", "-o", output, code=2).output
     assert "is not empty" in vos("project", "new", clip / "images", "-o", clip, code=2).output
     assert "nothing to add" in vos("project", "add", output, code=2).output
+    wrong = ("project", "split", output, "--to", "x", "--frames")
+    assert "B must be after A" in vos(*wrong, "3:3", code=2).output
+    assert "the frames 0 to 5" in vos(*wrong, "3:7", code=2).output
+    assert vos(*wrong, "3:").output == "frames 3-5 of images: x\n"
     assert "write A:B" in vos("project", "split", output, "--frames", "3", "--to", "x", code=2).output
+    vos("project", "add", output, "-m", clip / "labels" / "00000.png")
+    wrong = ("project", "prompts", output, "-o", tmp_path / "prompts.json")
+    assert "name a folder" in vos(*wrong, code=2).output
+    assert not (tmp_path / "prompts.json").exists()
+    many = np.full((60, 80), 300, np.uint16)
+    (tmp_path / "many").mkdir()
+    Image.fromarray(many).save(tmp_path / "many" / "00000.png")
+    wrong = ("project", "import", output, tmp_path / "many", "--format", "masks")
+    assert "choose new ids (--ids new)" in vos(*wrong, code=2).output
+    vos(*wrong, "--ids", "new")
     assert "write u<NUMBER" in vos("review", output, "--accept", "all", code=2).output

@@ -98,7 +98,7 @@ def test_import_writes_masks_prompts_and_a_record(tmp_path: Path) -> None:
 
 
 def test_boxes_of_one_pixel_are_points(tmp_path: Path) -> None:
-    """A prompt's box is at least two pixels wide and high; what is written can be read."""
+    """Trackers find more at a point than in a box one pixel wide or high."""
     given = annotations_of([np.zeros(SIZE, np.uint8)])
     given.boxes += [BoxPrompt(0, "00000", k, box) for k, box in ((1, (5, 2, 5, 8)), (2, (-4, 3, 0, 3)))]
     formats.import_masks(formats.match_to_video(given, ["00000"], SIZE), tmp_path / "out")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,9 @@ from vos import formats
 from vos.errors import FormatError, InputError, OutputError, SettingsError
 from vos.formats.format import FRAMES
 from vos.formats.frame_images import Images
-from vos.formats.registry import FORMATS
+from vos.formats.registry import FORMATS, writers
 from vos.results import Source
-from vos.testing import scene, write_images
+from vos.testing import scene, write_images, write_labels
 from vos.video import open_video
 
 
@@ -252,3 +253,26 @@ def test_mots_counts_frames_from_one_and_kitti_from_zero(tmp_path: Path) -> None
         lines = [line.split(" ") for line in (tmp_path / variant / file).read_text().splitlines()]
         assert {int(line[0]) for line in lines} == {first, first + 1}
         assert lines[0][1:5] == ["1001", "1", "29", "37"]
+
+
+@pytest.mark.parametrize("name", writers())
+def test_a_name_that_was_changed_is_told(name: str, tmp_path: Path) -> None:
+    """The safe name of a video is in its files where the format says so, and there the change is told."""
+    for package in FORMATS[name].requires:
+        pytest.importorskip(package)
+    clip = scene("crossing", num_frames=2, size=(32, 48))
+    write_labels(clip, tmp_path / "masks")
+    write_images(clip, tmp_path / "frames")
+    given = replace(formats.read(tmp_path / "masks", "masks"), sequence="vidéo 🐕")
+    with open_video(tmp_path / "frames") as frames:
+        written = formats.write(given, tmp_path / "out" / FORMATS[name].default_name, name, frames=frames)
+    told = [
+        note
+        for note in written.notes
+        if "called vid_o__, and not 'vidéo 🐕'" in note and "--sequence" in note
+    ]
+    assert len(told) == FORMATS[name].names_video
+    if name not in ("npz", "parquet"):  # whose texts are packed
+        files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+        found = any("vid_o__" in str(path) or b"vid_o__" in path.read_bytes() for path in files)
+        assert found == FORMATS[name].names_video

@@ -287,6 +287,21 @@ def test_objects_that_two_added_under_one_number_stay_two(folder: Path) -> None:
     assert check(folder / "project").problems == ()
 
 
+def test_the_number_of_an_object_that_was_undone_is_not_given_again(folder: Path) -> None:
+    """Whoever undid it can redo it."""
+    with (
+        Project.open(folder / "project", annotator="anna") as anna,
+        Project.open(folder / "project", annotator="ben") as ben,
+    ):
+        assert ben.add_object("tree") == 3
+        ben.undo()
+        anna.refresh()
+        assert anna.add_object("cat") == 4
+        ben.refresh()
+        ben.redo()
+        assert [ben.state.objects[k].name for k in (3, 4)] == ["tree", "cat"]
+
+
 def test_numbers_mean_what_their_writer_saw(folder: Path) -> None:
     """Before a merge and after it, and also when a job began before it."""
     for who, place in (("anna", "project"), ("ben", "copy")):

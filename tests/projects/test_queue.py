@@ -20,7 +20,7 @@ from vos.projects import (
     track_project,
 )
 from vos.projects.benefit import APART
-from vos.projects.queue import distance_signal, parse_threshold, queue_weights
+from vos.projects.queue import distance_signal, parse_threshold, queue_weights, share_wrong
 from vos.projects.signals import SIGNALS, ColourObserver, mask_signals
 from vos.results import FrameResult
 from vos.testing import scene, write_images
@@ -132,6 +132,14 @@ def test_one_of_two_videos_is_reviewed(project: Project, tmp_path: Path) -> None
     events = accept_confident(project, 1.0, "other")
     assert [event.payload["video"] for event in events] == ["other"]
     assert {event.payload["video"] for event in accept_confident(project, 1.0)} == {CLIP}
+
+
+def test_how_many_accepted_masks_are_wrong() -> None:
+    """More of those with a higher bound; between the bounds that were measured it is in between."""
+    assert share_wrong(0.0) == 0
+    shares = [share_wrong(below) for below in (0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0)]
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < shares[1] < shares[2] < shares[-1] < 0.5
 
 
 def test_thresholds() -> None:

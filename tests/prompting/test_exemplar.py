@@ -31,7 +31,6 @@ def test_a_name_a_box_and_a_sign(text: str, exemplar: Exemplar) -> None:
         ("dog:1,2,3", "cannot be read"),
         ("dog:1,2,3,4,5", "cannot be read"),
         ("dog:9,2,3,4", "inverted"),
-        ("dog:1,2,1,4", "less than two pixels"),
     ],
 )
 def test_what_is_none(text: str, message: str) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from vos.distribution import own_version
 from vos.projects import Draft, Project, track_project
 from vos.server.runs import MEDIA_TYPE, decode_frames, encode_frame, join_frames, mask_from_json, mask_to_json
 from vos.server.workspace import Workspace
@@ -103,6 +104,21 @@ def test_an_anchor_is_shown_exactly_and_undone(client: TestClient, project: Proj
         client.post("/api/undo", json={}).raise_for_status()
     assert client.post("/api/undo", json={}).json()["events"] == []
     assert not masks(client).any()
+
+
+def test_who_made_a_mask_is_recorded(client: TestClient, project: Project, workspace: Workspace) -> None:
+    """Version and settings, too, which pages do not know: they are told what they sent."""
+    event = {"kind": "anchor", "video": CLIP, "frame": 0, "object": 1, "mask": None, "origin": "clicked"}
+    other = {"name": "another one"}
+    for by in ({"name": workspace.prompt_worker.name}, other):
+        assert send(client, {**event, "by": by})["events"][0]["by"] == by
+    own, foreign = (entry.payload["by"] for entry in project.events()[-2:])
+    assert own == workspace.prompt_worker.record()
+    assert (own["name"], own["version"]) == (workspace.prompt_worker.name, own_version())
+    assert len(own["settings"]) == 64
+    assert foreign == other
+    answer = client.post("/api/events", json={"events": [{**event, "by": "me"}]})
+    assert answer.status_code == 400
 
 
 def test_a_png_is_a_mask_too(client: TestClient, project: Project) -> None:

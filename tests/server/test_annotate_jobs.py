@@ -196,8 +196,8 @@ def test_masks_made_elsewhere_become_anchors(
             archive.write(path, path.name if name == "masks.zip" else f"labels/{path.name}")
     key = upload(client, data.getvalue(), name)
     job = run_job("import", upload=key)
-    assert "ids='same'" in job["error"]["message"]
-    assert "ids='new'" in job["error"]["message"]
+    assert "--ids same" in job["error"]["message"]
+    assert "--ids new" in job["error"]["message"]
     job = run_job("import", upload=key, ids="same")
     assert job["state"] == "done", job
     assert job["result"]["objects"] == list(truth.ids)

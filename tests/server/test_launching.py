@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import urlparse
 
 import numpy as np
@@ -135,6 +136,18 @@ def test_where_no_project_can_be_made(clip: Path, monkeypatch: pytest.MonkeyPatc
     (clip.parent / "clip.vosproject").write_text("in the way")
     with pytest.raises(OutputError, match=rf"vos project new {clip} -o FOLDER; vos annotate FOLDER"):
         open_project([str(clip)])
+
+
+def test_a_project_that_cannot_be_written_to(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says how to look at it all the same."""
+    open_project([str(clip)]).close()
+    monkeypatch.setattr(
+        "vos.projects.log.JournalWriter", refuse := Mock(side_effect=OutputError("read-only"))
+    )
+    with pytest.raises(OutputError, match="read-only, or look at it without changes: --read-only"):
+        open_project([str(clip)])
+    assert refuse.called
+    open_project([str(clip)], read_only=True).close()
 
 
 def test_one_process_writes_as_one_annotator(tmp_path: Path, clip: Path) -> None:

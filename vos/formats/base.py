@@ -48,6 +48,14 @@ def safe_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "_", text).strip(".") or "video"
 
 
+def renamed_note(text: str) -> str:
+    """What to tell the user where a video gets its :func:`safe_name`."""
+    return (
+        f"the video is called {safe_name(text)}, and not {text!r}: names of files have letters, digits, '.', "
+        "'_' and '-' alone; --sequence gives it another name"
+    )
+
+
 class Writer(Protocol):
     """One kind of result. As a context manager it closes on success and leaves no result on failure."""
 

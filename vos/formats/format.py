@@ -36,6 +36,8 @@ class Format:
     """What is lost, for people; empty where everything in :data:`KEPT` comes back."""
     needs_size: bool = False
     """The file does not say how large the frames are: a reader needs the video, its images or the size."""
+    names_video: bool = True
+    """The video's name is in it, in that of a file or a folder or as an entry (without options, that is)."""
     needs_frames: bool = False
     """It is made of the video's frames, not of masks alone."""
     requires: tuple[str, ...] = ()

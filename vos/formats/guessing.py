@@ -30,7 +30,10 @@ def guess_format(path: Path) -> str:
     with reading(path, "annotations"):
         found = _of_folder(path) if path.is_dir() else _of_file(path)
     if found is None:
-        raise FormatError(f"cannot tell which format {path} is of: name it (`vos formats` lists them)")
+        raise FormatError(
+            f"cannot tell which format {path} is of: name it with --from (`vos import`: --format); "
+            "`vos formats` lists them"
+        )
     return found
 
 

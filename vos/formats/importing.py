@@ -202,7 +202,7 @@ def _prompts(boxes: Sequence[BoxPrompt], names: Mapping[int, str]) -> dict[str, 
     for prompt in sorted(boxes, key=lambda p: (p.frame_index, p.object_id)):
         x0, y0, x1, y1 = prompt.box
         target: dict[str, Any] = {"id": prompt.object_id, "frame": prompt.frame_index}
-        if x0 == x1 or y0 == y1:  # too thin for the box of a prompt
+        if x0 == x1 or y0 == y1:  # of so thin a box nothing would be decoded
             target["points"] = [[(x0 + x1) // 2, (y0 + y1) // 2]]
         else:
             target["box"] = list(prompt.box)

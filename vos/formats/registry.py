@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 _NO_NAMES = "names, confidence and times"
 
 
-def _for_viewing(title: str, default_name: str, writer: str) -> Format:
+def _for_viewing(title: str, default_name: str, writer: str, *, names_video: bool = False) -> Format:
     """A format that is for looking at: it is made of the frames, and not read."""
-    return Format(title, default_name, writer, needs_frames=True)
+    return Format(title, default_name, writer, names_video=names_video, needs_frames=True)
 
 
 FORMATS: dict[str, Format] = {
@@ -32,6 +32,7 @@ FORMATS: dict[str, Format] = {
         "mask_folder:read_masks",
         (MASKS, IDS, FRAMES),
         "names, confidence and times (they are in run.json)",
+        names_video=False,
     ),
     "overlay": _for_viewing(
         "video with the objects tinted, outlined and labelled", "overlay.mp4", "overlay:OverlayWriter"
@@ -42,8 +43,11 @@ FORMATS: dict[str, Format] = {
         "coco:CocoWriter",
         "coco_reader:read_coco",
         KEPT,
+        names_video=False,
     ),
-    "run": Format("the record of a run", "run.json", "run_record:RunWriter", internal=True),
+    "run": Format(
+        "the record of a run", "run.json", "run_record:RunWriter", names_video=False, internal=True
+    ),
     "davis": Format(
         "DAVIS 2017 folders",
         "davis",
@@ -94,6 +98,7 @@ FORMATS: dict[str, Format] = {
         "sav:read_object_masks",
         (FRAMES,),
         "ids of objects that have names, categories, confidence and times",
+        names_video=False,
     ),
     "sav-json": Format(
         "SA-V JSON: masklets as run lengths",
@@ -133,6 +138,7 @@ FORMATS: dict[str, Format] = {
         "mots:read_mots_png",
         (MASKS, IDS, CATEGORIES, FRAMES),
         "names besides the class, confidence and times; ids above 999 get new numbers",
+        names_video=False,
     ),
     "yolo": Format(
         "YOLO segmentation labels and data.yaml",
@@ -166,6 +172,7 @@ FORMATS: dict[str, Format] = {
         "label_studio:read_label_studio",
         (MASKS, IDS, NAMES, CATEGORIES, CONFIDENCE, FRAMES),
         "times",
+        names_video=False,
     ),
     "label-studio-video": Format(
         "Label Studio video boxes",
@@ -183,6 +190,7 @@ FORMATS: dict[str, Format] = {
         "labelme:read_labelme",
         (MASKS, IDS, NAMES, CATEGORIES, FRAMES),
         "confidence and times",
+        names_video=False,
     ),
     "voc": Format(
         "Pascal VOC folders: masks of classes and objects, boxes",
@@ -199,6 +207,7 @@ FORMATS: dict[str, Format] = {
         "datumaro:read_datumaro",
         (MASKS, IDS, CATEGORIES, FRAMES),
         "names besides the label, confidence and times",
+        names_video=False,
     ),
     "darwin": Format(
         "Darwin (V7) JSON 2.0 with polygons",
@@ -235,7 +244,9 @@ FORMATS: dict[str, Format] = {
         "webdataset:read_webdataset",
         KEPT,
     ),
-    "rgba-png": _for_viewing("cut-outs: numbered RGBA PNGs", "rgba", "cutout_images:RgbaPngWriter"),
+    "rgba-png": _for_viewing(
+        "cut-outs: numbered RGBA PNGs", "rgba", "cutout_images:RgbaPngWriter", names_video=True
+    ),
     "cutouts": _for_viewing(
         "cut-outs: an RGBA PNG per object and frame, cropped", "cutouts", "cutout_images:CropsWriter"
     ),
@@ -271,7 +282,10 @@ FORMATS: dict[str, Format] = {
     ),
     "matte": _for_viewing("matte: video of the objects' opacity", "matte.mp4", "cutout_videos:MatteWriter"),
     "matte-png": _for_viewing(
-        "matte: numbered grey PNGs of the objects' opacity", "matte", "cutout_images:MattePngWriter"
+        "matte: numbered grey PNGs of the objects' opacity",
+        "matte",
+        "cutout_images:MattePngWriter",
+        names_video=True,
     ),
 }
 """Name -> format. To add one, write one file here and add one entry."""

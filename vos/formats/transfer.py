@@ -14,7 +14,7 @@ from ..files import make_folder, replacing_folder, temporary_folder_beside
 from ..frame import Frame
 from ..results import FrameResult
 from .archives import annotations_in, is_archive, unpack
-from .base import VideoFacts, Writer, safe_name
+from .base import VideoFacts, Writer, renamed_note, safe_name
 from .frame_images import Images, write_images
 from .guessing import guess_format
 from .options import check_options, refuse_soft
@@ -129,14 +129,17 @@ def write(
     if found.needs_frames and frames is None:
         raise InputError(f"format {format} needs the video's frames: use `vos export` and give --video")
     make_folder(path.parent)
+    name = sequence or annotations.sequence
     facts = VideoFacts(
         fps=annotations.fps,
         names={**annotations.names, **(names or {})},
         categories={**annotations.categories, **(categories or {})},
-        sequence=safe_name(sequence or annotations.sequence),
+        sequence=safe_name(name),
         class_map=class_map or {},
         audio=audio_source(frames) if found.needs_frames and frames is not None else None,
     )
+    if found.names_video and facts.sequence != name:
+        annotations = replace(annotations, notes=[*annotations.notes, renamed_note(name)])
     if images is not None and images.suffix is not None:
         annotations = _with_suffix(annotations, images.suffix)
     pairs = with_frames(annotations, frames) if found.needs_frames and frames is not None else annotations

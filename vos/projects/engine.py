@@ -63,7 +63,14 @@ def recorded_engine(record: Mapping[str, Any]) -> Engine:
     return engine_of(override(ProjectSettings(), record["options"]))
 
 
+def segmenter_record(backbone: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What masks that a backbone made of points and boxes are recorded with: ``by`` of an anchor."""
+    return {"name": backbone, "version": own_version(), "settings": digest_of(settings)}
+
+
 def digest_of(settings: Any) -> str:
-    """SHA-256 of a dataclass of settings; of nothing for None."""
-    values = dataclasses.asdict(settings) if dataclasses.is_dataclass(settings) else {}  # type: ignore[arg-type]
+    """SHA-256 of settings, a mapping or a dataclass; of nothing for None."""
+    values = dict(settings) if isinstance(settings, Mapping) else {}
+    if dataclasses.is_dataclass(settings):
+        values = dataclasses.asdict(settings)  # type: ignore[arg-type]
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()

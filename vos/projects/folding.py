@@ -65,6 +65,8 @@ def apply(state: State, event: Event) -> State:
     """The state with one more event, which is the last in the total order and not an ``undo``."""
     if event.kind == "tracked":
         state = replace(state, tracked={**state.tracked, event.id: event})
+    if event.kind == "object":
+        state = replace(state, used_ids=state.used_ids | {event.payload["object"]})
     known = event.payload.get("video") is None or event.payload["video"] in state.frames
     effect = _EFFECTS.get(event.kind)
     return effect(state, event) if effect and known and event.id not in state.undone else state

@@ -47,20 +47,21 @@ def match_ids(project: Project, theirs: Iterable[int], how: str | None = None) -
         InputError: for such an id, one that is too high, or too many objects.
     """
     if how not in (None, *IDS):
-        raise InputError(f"ids={how!r}: choose one of {', '.join(IDS)}")
+        raise InputError(f"ids {how!r}: choose one of {', '.join(IDS)}")
     theirs = list(theirs)
     known = project.state.objects
     taken = [object_id for object_id in theirs if object_id in known]
     if how is None and taken:
         raise InputError(
-            f"the file and the project both have object {taken[0]}: choose ids='same' if they are the same "
-            "object, or ids='new' for new objects"
+            f"the file and the project both have object {taken[0]}: choose same (--ids same) if they are the "
+            "same object, or new (--ids new) for new objects"
         )
     if how != "new":
         too_high = [object_id for object_id in theirs if object_id > MAX_PROJECT_OBJECT]
         if too_high:
             raise InputError(
-                f"object {too_high[0]}: ids of a project are 1..{MAX_PROJECT_OBJECT}; choose ids='new'"
+                f"object {too_high[0]}: ids of a project are 1..{MAX_PROJECT_OBJECT}; choose new ids "
+                "(--ids new)"
             )
         return {object_id: object_id for object_id in theirs}
     free = project.state.free_ids

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,29 +18,27 @@ from ..files import make_folder, replacing, write_text_atomic
 from ..prompting.decoding import decode_prompts, needs_backbone
 from ..prompting.prompt_file import VERSION
 from ..prompts import Target
-from ..runs.models import backbone_of
-from .engine import engine_of
+from ..runs.models import INTERACTIVE, backbone_of
+from ..trackers.registry import split_model
+from .engine import engine_of, segmenter_record
 from .events import MAX_PROJECT_OBJECT, Draft, Event
 from .shown import mask_of_anchor
 
 if TYPE_CHECKING:
     from ..backbones.base import Backbone
     from .project import Project
+    from .project_file import ProjectSettings
 
 logger = logging.getLogger(__name__)
 
 PROMPTS = "prompts.json"
 
 
-def anchor_targets(
-    project: Project, video: str, targets: Sequence[Target], backbone: Backbone | None = None
-) -> list[Event]:
+def anchor_targets(project: Project, video: str, targets: Sequence[Target]) -> list[Event]:
     """Make what was prompted anchors of a video: all or none. Objects that are not there yet are added.
 
-    Points and boxes are decoded to masks; points on an object that has a mask there correct that mask.
-
-    Args:
-        backbone: decodes points and boxes, in place of the one that goes with the project's tracker.
+    Points and boxes are decoded to masks by the backbone that goes with the project's tracker; points on an
+    object that has a mask there correct that mask.
 
     Raises:
         PromptError: if a target does not fit its frame or is not found in it, or has an id above 254.
@@ -50,8 +48,7 @@ def anchor_targets(
     too_high = [target.object_id for target in targets if target.object_id > MAX_PROJECT_OBJECT]
     if too_high:
         raise PromptError(f"object {too_high[0]}: ids of a project are 1..{MAX_PROJECT_OBJECT}")
-    if backbone is None and any(map(needs_backbone, targets)):
-        backbone = backbone_of(engine_of(project.settings).build())
+    backbone, by = _segmenter(project.settings) if any(map(needs_backbone, targets)) else (None, {})
     drafts = []
     added: set[int] = set()
     for target in targets:
@@ -66,11 +63,20 @@ def anchor_targets(
             given = list(group)
             prompted = {target.object_id: target for target in given}
             for decoded in decode_prompts(frame, given, backbone, project.frame(video, index)):
-                drafts.append(_anchor(project, video, prompted[decoded.object_id], decoded))
+                drafts.append(_anchor(project, video, prompted[decoded.object_id], decoded, by))
     return [event for event in project.append(drafts) if event.kind == "anchor"]
 
 
-def _anchor(project: Project, video: str, prompted: Target, decoded: Target) -> Draft:
+def _segmenter(settings: ProjectSettings) -> tuple[Backbone, dict[str, Any]]:
+    """What decodes points and boxes, and how that is recorded."""
+    engine = engine_of(settings)
+    tracker = engine.build()
+    model, backbone = split_model(settings.model, settings.backbone)
+    name = INTERACTIVE if tracker.info.backbone is None else backbone or model
+    return backbone_of(tracker), segmenter_record(name, engine.record["options"])
+
+
+def _anchor(project: Project, video: str, prompted: Target, decoded: Target, by: Mapping[str, Any]) -> Draft:
     assert decoded.prompt.mask is not None
     payload: dict[str, Any] = {
         "video": video,
@@ -79,6 +85,8 @@ def _anchor(project: Project, video: str, prompted: Target, decoded: Target) -> 
         "mask": project.put_mask(video, decoded.prompt.mask),
         "origin": "clicked" if needs_backbone(prompted) else "imported",
     }
+    if needs_backbone(prompted):
+        payload["by"] = dict(by)
     prompt = prompted.prompt
     parts = {"points": prompt.points, "labels": prompt.labels, "box": prompt.box}
     described = {name: array.tolist() for name, array in parts.items() if array is not None}
@@ -89,10 +97,12 @@ def write_prompts(project: Project, folder: str | os.PathLike[str], video: str |
     """Write the anchors of a video as a prompt file, ``prompts.json``, with their masks beside it.
 
     Raises:
-        OutputError: if the folder has a prompt file already, or cannot be written to.
+        OutputError: if the folder has a prompt file already, is named like one, or cannot be written to.
         PromptError: if there are no anchors.
     """
     entry = project.video(video)
+    if Path(folder).suffix == ".json" and not Path(folder).is_dir():
+        raise OutputError(f"{folder}: name a folder; {PROMPTS} and the masks are written into it")
     root = make_folder(folder)
     path = root / PROMPTS
     if path.exists():

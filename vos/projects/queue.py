@@ -109,6 +109,13 @@ def expected_errors() -> ErrorModel:
     return ErrorModel(**_fitted()["errors"])
 
 
+def share_wrong(below: float) -> float:
+    """Share of masks with J < 0.75 among tracked ones whose doubt is below a bound, where it was measured
+    (``benchmarks/corrections.py --accepted``); between the bounds measured it is interpolated."""
+    measured: dict[str, float] = _fitted()["wrong below"]
+    return float(np.interp(below, [0.0, *map(float, measured)], [0.0, *measured.values()]))
+
+
 def review_queue(
     project: Project,
     video: str | None = None,
@@ -249,7 +256,7 @@ def parse_threshold(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 < value <= 1:
-        raise InputError(f"cannot read {text!r}: write u<NUMBER with a number in 0..1, such as u<0.1")
+        raise InputError(f"cannot read {text!r}: write u<NUMBER with a number in 0..1, such as u<0.05")
     return value
 
 

@@ -18,7 +18,7 @@ def parse_box(text: str, frame: int) -> list[Target]:
     """The target that a box flag selects.
 
     Raises:
-        PromptError: if it is malformed, inverted, or less than two pixels wide or high.
+        PromptError: if it is malformed or inverted.
     """
     object_id, parts = split_flag(text, FORM)
     if len(parts) != 4:
@@ -30,7 +30,7 @@ def box_prompt(values: Sequence[object], where: str) -> Prompt:
     """A prompt of the four coordinates of a box.
 
     Raises:
-        PromptError: if it is inverted, or less than two pixels wide or high.
+        PromptError: if it is inverted.
     """
     x0, y0, x1, y1 = (coordinate(value, where) for value in values)
     if x1 < x0 or y1 < y0:
@@ -38,6 +38,4 @@ def box_prompt(values: Sequence[object], where: str) -> Prompt:
         raise PromptError(
             f"the box {where} is inverted: {x0:g},{y0:g} must be its upper left corner; did you mean {right}?"
         )
-    if x1 - x0 < 1 or y1 - y0 < 1:
-        raise PromptError(f"the box {where} is less than two pixels wide or high; use a point instead")
     return Prompt(box=np.asarray([x0, y0, x1, y1], dtype=np.float32))

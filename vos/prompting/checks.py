@@ -90,7 +90,7 @@ def _check_box(box: NDArray[np.float32], size: tuple[int, int], target: Target, 
     height, width = size
     x0, y0, x1, y1 = (float(v) for v in box)
     # One pixel of grace: many tools give the exclusive end.
-    if min(x0, y0) >= 0 and x1 <= width and y1 <= height and x0 < width - 1 and y0 < height - 1:
+    if min(x0, y0) >= 0 and x1 <= width and y1 <= height and x0 <= width - 1 and y0 <= height - 1:
         return
     raise PromptError(
         f"the box {x0:g},{y0:g},{x1:g},{y1:g} of {where} reaches outside the image; "
@@ -101,7 +101,7 @@ def _check_box(box: NDArray[np.float32], size: tuple[int, int], target: Target, 
 def _inside(x0: float, y0: float, x1: float, y1: float, size: tuple[int, int], object_id: int) -> str:
     """The part of the box in the image, as something to try; nothing if there is hardly any."""
     right, bottom = min(x1, size[1] - 1), min(y1, size[0] - 1)
-    if right - x0 < 1 or bottom - y0 < 1:
+    if right < x0 or bottom < y0:
         return ""
     return f"; did you mean {object_id}:{x0:g},{y0:g},{right:g},{bottom:g}?"
 

@@ -14,7 +14,7 @@ def parse_exemplar(text: str) -> Exemplar:
     """The exemplar that a flag gives.
 
     Raises:
-        PromptError: if it is malformed, inverted, or less than two pixels wide or high.
+        PromptError: if it is malformed or inverted.
     """
     name, colon, rest = text.rpartition(":")
     parts = [part.strip() for part in rest.split(",")]

@@ -60,5 +60,5 @@ def settle(
 
 def _recorded(layout: Layout) -> dict[str, Any]:
     """What an earlier run in this place was, stopped or finished; empty where there was none."""
-    places = (layout.replacement.work / JOB, layout.paths["run"], layout.work / JOB)
+    places = (layout.replacement.work / JOB, layout.record, layout.work / JOB)
     return next((found for path in places if (found := read_json(path))), {})

@@ -300,7 +300,7 @@ class _Run:
             **({} if failures is None else {"failed": failures}),
             "timings": self.items.timings(),
         }
-        path = self.layout.paths["run"]
+        path = self.layout.record
         make_folder(path.parent)
         write_text_atomic(path, json.dumps(record, indent=2) + "\n")
         self.items.folder.finish()

@@ -173,12 +173,12 @@ def claim(
 
 def is_taken(layout: Layout) -> bool:
     """Whether a finished or a stopped run is there."""
-    return layout.paths["run"].exists() or _is_started(layout)
+    return layout.record.exists() or _is_started(layout)
 
 
 def earlier_run(layout: Layout) -> dict[str, Any]:
     """What is recorded of the run that resuming would continue; empty where there is none of this program."""
-    places = (layout.replacement.work / JOB, layout.paths["run"], layout.work / JOB)
+    places = (layout.replacement.work / JOB, layout.record, layout.work / JOB)
     record = next((found for path in places if (found := read_json(path)) is not None), {})
     return record if record.get("program") == PROGRAM else {}
 
@@ -192,7 +192,7 @@ def _enter(folder: RunFolder, identity: Mapping[str, Any], resume: bool, overwri
     layout = folder.final
     if (layout.work / SWAP).exists():
         swap(layout, keep=(LOCK, MARKER))
-    finished = read_json(layout.paths["run"])
+    finished = read_json(layout.record)
     stopped = read_json(layout.work / JOB)
     replacing = read_json(layout.replacement.work / JOB)
     earlier = finished if finished is not None else stopped

@@ -60,6 +60,11 @@ class Layout:
         return cls(root, paths, root / ".work" / sequence)
 
     @property
+    def record(self) -> Path:
+        """The record of the run, ``run.json``: the last file that is written or moved."""
+        return self.paths["run"]
+
+    @property
     def replacement(self) -> Layout:
         """Where a run that replaces the one in this place keeps its results until all are complete."""
         new = self.work / NEW

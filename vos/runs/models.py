@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ..prompting.reference import References
     from ..trackers.base import Tracker
 
+INTERACTIVE = "interactive"
+"""The backbone that decodes prompts for trackers that have none."""
 _OF_TRACKER = ("backbone", "device", "dtype", "checkpoint", "tune")
 """Settings that a tracker is built with, besides its name and its own."""
 
@@ -63,7 +65,7 @@ def backbone_of(tracker: Tracker) -> Backbone:
         return tracker.info.backbone
     from ..backbones.feature_cache import FeatureCache
 
-    return FeatureCache(build_backbone("interactive"))
+    return FeatureCache(build_backbone(INTERACTIVE))
 
 
 def calibrated_sources(settings: TrackSettings, tracker: Tracker, backbone: Backbone | None) -> list[str]:

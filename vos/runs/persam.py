@@ -207,8 +207,8 @@ class _Run:
             "failed": self.items.failures(),
             "timings": self.items.timings(),
         }
-        make_folder(self.layout.paths["run"].parent)
-        write_text_atomic(self.layout.paths["run"], json.dumps(record, indent=2) + "\n")
+        make_folder(self.layout.record.parent)
+        write_text_atomic(self.layout.record, json.dumps(record, indent=2) + "\n")
         self.folder.finish()
         self.items.raise_failed()
         files = {name: str(self.folder.final.paths[name]) for name in (*self.settings.outputs, "run")}

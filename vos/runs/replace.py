@@ -50,11 +50,11 @@ def files_of(ours: Mapping[str, Any], work: Path) -> dict[str, list[str]]:
 
 def _remove_results(layout: Layout) -> None:
     """Remove what the earlier run in this place made: nothing that it did not record."""
-    ours = read_json(layout.paths["run"]) or read_json(layout.work / JOB) or {}
+    ours = read_json(layout.record) or read_json(layout.work / JOB) or {}
     recorded, known = files_of(ours, layout.work), work_folder.tokens(layout.work)
     for output in outputs_of(ours):
         path = layout.paths.get(output)
-        if path is None or output == "run":
+        if path is None or path == layout.record:
             continue
         remove_leftovers(path, known)
         if path.is_dir():
@@ -62,7 +62,7 @@ def _remove_results(layout: Layout) -> None:
             remove_if_empty(path)
         else:
             path.unlink(missing_ok=True)
-    layout.paths["run"].unlink(missing_ok=True)  # last: it says what there is to remove
+    layout.record.unlink(missing_ok=True)  # last: it says what there is to remove
 
 
 def _remove_files(folder: Path, names: Iterable[str]) -> None:
@@ -92,7 +92,7 @@ def plan_swap(layout: Layout) -> None:
     Raises:
         OutputError: a new result would take the place of a file that is not of the earlier run.
     """
-    ours = read_json(layout.paths["run"]) or read_json(layout.work / JOB) or {}
+    ours = read_json(layout.record) or read_json(layout.work / JOB) or {}
     recorded = files_of(ours, layout.work)
     for output, new in layout.replacement.paths.items():
         old = layout.paths[output]
@@ -119,7 +119,7 @@ def swap(layout: Layout, keep: Sequence[str] = ()) -> None:
         if (read_json(layout.work / SWAP) or {}).get("step") != "move":
             _remove_results(layout)
             write_text_atomic(layout.work / SWAP, json.dumps({"step": "move"}))
-        for output in sorted(layout.paths, key=lambda name: name == "run"):  # the record last
+        for output in sorted(layout.paths, key=lambda name: layout.paths[name] == layout.record):  # it last
             new = layout.replacement.paths[output]
             for source in _files_in(new):
                 target = layout.paths[output] / source.relative_to(new)

@@ -24,7 +24,10 @@ _HEAVY = {"tracked": ("pieces", "signals", "view", "engine"), "review": ("pins",
 def describe_event(event: Event) -> dict[str, Any]:
     """An event as JSON for pages."""
     left_out = _HEAVY.get(event.kind, ())
-    return {key: value for key, value in event.as_dict().items() if key not in left_out}
+    entry = {key: value for key, value in event.as_dict().items() if key not in left_out}
+    if "by" in entry:
+        entry["by"] = {key: value for key, value in entry["by"].items() if key == "name"}  # as pages send it
+    return entry
 
 
 def message(kind: str, data: Mapping[str, Any], number: int | None = None) -> bytes:

@@ -96,7 +96,7 @@ def open_project(paths: Sequence[str], annotator: str | None = None, *, read_onl
     Raises:
         MediaError: if a video cannot be read.
         InputError: if a project cannot be opened.
-        OutputError: if a project cannot be made beside the video.
+        OutputError: if a project cannot be made beside the video, or written to.
     """
     first, more = Path(paths[0]), list(paths[1:])
     folder = first
@@ -106,7 +106,10 @@ def open_project(paths: Sequence[str], annotator: str | None = None, *, read_onl
         folder = first.with_name(f"{first.stem if first.is_file() else first.name}{SUFFIX}")
         more = list(paths)
     if read_only or (folder / NAME).is_file():
-        project = Project.open(folder, annotator=annotator, read_only=read_only)
+        try:
+            project = Project.open(folder, annotator=annotator, read_only=read_only)
+        except OutputError as error:
+            raise OutputError(f"{error}, or look at it without changes: --read-only") from error
     else:
         try:
             project = Project.create(folder, annotator=annotator)

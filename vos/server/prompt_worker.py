@@ -85,6 +85,12 @@ class PromptWorker:
         """Name, state (``idle``, ``loading``, ``ready``, ``failed``) and what went wrong."""
         return {"name": self.name, "state": self._state, "message": self._message}
 
+    def record(self) -> dict[str, Any]:
+        """What masks that it made are recorded with."""
+        from ..projects.engine import segmenter_record
+
+        return segmenter_record(self.name, {"device": self.device})
+
     def warm_up(self) -> None:
         """Load the model, without waiting for it, unless that was tried before."""
         with self._changed:

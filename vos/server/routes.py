@@ -95,7 +95,7 @@ async def append_events(request: Request) -> Response:
     """Append what a page did, all or none."""
     workspace = _writable(request)
     content = await read_json(request, {"events": LIST, "expect": WHOLE})
-    drafts = [_draft(entry) for entry in content["events"] or ()]
+    drafts = [_draft(entry, workspace) for entry in content["events"] or ()]
     events = await run_in_threadpool(workspace.project.append, drafts, content["expect"])
     return _appended(workspace, events)
 
@@ -227,7 +227,7 @@ def _writable(request: Request) -> Workspace:
     return workspace
 
 
-def _draft(entry: Any) -> Draft:
+def _draft(entry: Any, workspace: Workspace) -> Draft:
     if not isinstance(entry, dict) or not isinstance(entry.get("kind"), str):
         raise InputError("an event must be an object with a 'kind'")
     kind = entry["kind"]
@@ -236,6 +236,9 @@ def _draft(entry: Any) -> Draft:
     payload = {key: value for key, value in entry.items() if key != "kind"}
     if "pins" in payload:
         raise InputError("'pins' cannot be sent: what is accepted is what is shown")
+    segmenter = workspace.prompt_worker
+    if payload.get("by") == {"name": segmenter.name}:
+        payload["by"] = segmenter.record()  # pages know no versions and settings
     return Draft(kind, payload)
 
 

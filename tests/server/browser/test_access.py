@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import expect
+
+from vos.testing import Scene
 
 from .annotator import Annotator
 from .conftest import CLIP, FRAMES, Server
@@ -44,6 +47,63 @@ def test_keyboard_only_from_start_to_export(annotator: Annotator, server: Server
     page.keyboard.press("Enter")
     annotator.wait_for("is ready")
     assert all(server.project.state.track(CLIP, k).state(30) == "tracked" for k in (1, 2))
+
+
+def test_every_tool_can_be_used_by_keys(annotator: Annotator, server: Server, truth: Scene) -> None:
+    """At the crosshair: a stroke that follows it, an eraser, a polygon, a box."""
+
+    def kept() -> np.ndarray:
+        annotator.press("Enter")
+        annotator.wait_for("Kept")
+        shown = server.project.shown(CLIP, 0, max(server.project.state.visible))
+        assert shown is not None
+        return shown.mask
+
+    right, down = ["Control+ArrowRight"] * 4, ["Control+ArrowDown"] * 4
+    annotator.press("n", "p", "i")  # the crosshair begins in the middle: 128, 72
+    annotator.wait_for("Crosshair at 128, 72")
+    annotator.press("i", *right, "i")
+    annotator.wait_for("Enter keeps it")
+    annotator.page.mouse.move(*annotator.on_screen(20, 20))  # draws nothing
+    annotator.press("e", *["["] * 20, "i", "Control+ArrowLeft", "i")
+    annotator.wait_for("Enter keeps it")
+    stroke = kept()
+    assert stroke[66:79, 128:155].all()
+    assert not stroke[72, 158:169].any(), "erased"
+    assert stroke[78, 158:168].all()
+    assert not stroke[:60].any()
+    assert not stroke[:, :110].any()
+
+    annotator.press("n", "y", "i", *down, "i", "u", "i", *["Control+ArrowLeft"] * 4, "i", "Enter")
+    annotator.wait_for("Enter keeps it")
+    triangle = kept()
+    assert triangle.sum() == pytest.approx(40 * 40 / 2, rel=0.1)
+    assert triangle[110, 155]
+
+    annotator.press("n", "b", *["Control+ArrowUp"] * 7, *["Control+ArrowLeft"] * 9, "i")
+    annotator.press(*["Control+ArrowDown"] * 6, *["Control+ArrowRight"] * 6, "i")
+    annotator.wait_for("confidence")
+    assert kept()[truth.labels[0] == 1].all()
+
+
+def test_the_timeline_is_zoomed_by_keys(annotator: Annotator) -> None:
+    """Around the frame on screen, and back to all of it."""
+    page = annotator.go_to(36).page
+
+    def right_end() -> None:
+        box = page.locator("#timeline-canvas").bounding_box()
+        assert box is not None
+        page.mouse.click(box["x"] + box["width"] - 2, box["y"] + 8)
+
+    annotator.press("Alt+=")
+    right_end()
+    annotator.wait_until_shown(53)
+    annotator.press("Alt+-")
+    right_end()
+    annotator.wait_until_shown(FRAMES - 1)
+    annotator.press("Alt++", "Alt+0")
+    right_end()
+    annotator.wait_until_shown(FRAMES - 1)
 
 
 def test_keys_do_nothing_while_somebody_types(annotator: Annotator, server: Server) -> None:

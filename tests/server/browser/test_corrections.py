@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from vos.errors import InputError
 from vos.projects import Draft, Project
 from vos.testing import Scene
 
@@ -324,3 +325,46 @@ def test_other_pages_see_what_happens(
     assert anchored(server, 0)[RECTANGLE].all()
     kept = [event for event in server.project.events() if event.kind == "anchor"]
     assert len(kept) == 3, "nothing was lost"
+
+
+def test_what_the_server_refuses_is_not_reported_as_done(
+    server: Server, open_page: Callable[..., Annotator], truth: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said, and what was shown in advance is taken back."""
+    annotator = open_page(server.address, expected=("400",)).wait_until_shown(0)
+    page = annotator.page
+    annotator.mark(60, 70).press("n").mark(200, 100).press("1")
+    annotator.track("Shift+T")
+    page.wait_for_selector("#queue-summary:has-text('settled')")
+
+    def refuse(*args: object, **more: object) -> None:
+        raise InputError("the disk is made of cheese")
+
+    def refused(what: str, *selectors: str) -> None:
+        annotator.press("h", "h")  # something else was said last
+        page.evaluate("document.getElementById('message').textContent = ''")
+        for key in selectors:
+            if key.startswith("key:"):
+                annotator.press(key.removeprefix("key:"))
+            else:
+                page.click(key)
+        message = annotator.wait_for("cheese")
+        assert message.startswith("Not done"), what
+        page.wait_for_timeout(150)
+        assert annotator.message == message, what
+
+    monkeypatch.setattr(server.project, "append", refuse)
+    submit = "dialog button[type=submit]"
+    refused("absent", "key:x")
+    annotator.wait_until_shown(0)
+    assert is_drawn(annotator.overlay(SIZE), truth.labels[0] > 0)
+    refused("remove the correction", "key:Delete")
+    refused("swap", "key:s", submit)
+    refused("split", "#object-editor >> text=Split…", submit)
+    refused("remove", "key:Shift+Delete")
+    annotator.press("f").wait_until_shown(1)
+    refused("accept", "key:a")
+    refused("hide", "key:m", "key:m", "[data-action=hide-range]")
+    page.fill("#object-name", "box")
+    refused("rename", "#object-category")
+    page.wait_for_selector("#objects:has-text('object 1')")

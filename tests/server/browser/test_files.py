@@ -149,5 +149,10 @@ def test_a_read_only_page_changes_nothing(project: Project, open_page: Callable[
         annotator.click(60, 70)
         annotator.wait_for("open read-only")
         assert annotator.page.is_disabled("button[data-action=track]")
+        for key in ("n", "x", "a", "Shift+T", "Enter", "Control+z"):
+            annotator.press("q")
+            annotator.wait_for("Left click")
+            annotator.press(key)
+            annotator.wait_for("open read-only: nothing can be changed")
         annotator.press("f").wait_until_shown(1)
         annotator.page.close()

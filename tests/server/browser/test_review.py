@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
 from playwright.sync_api import expect
 
+from vos.projects import Draft
 from vos.server.jobs import BackgroundJob
 from vos.server.workspace import Workspace
 
@@ -185,3 +187,28 @@ def test_a_near_picture_is_shown_until_the_exact_one_is_there(annotator: Annotat
     annotator.wait_until_shown(FRAMES - 1)
     page.wait_for_selector("#position:not(:has-text('loading'))")
     assert annotator.barcode() == FRAMES - 1
+
+
+def test_the_ruler_shows_who_is_to_work_on_which_frames(annotator: Annotator, server: Server) -> None:
+    """A band from the first frame to the last one, also in words."""
+    page = annotator.page
+    slider = page.locator("#timeline")
+    height = "document.getElementById('timeline-canvas').clientHeight"
+    before = page.evaluate(height)
+    server.project.append([Draft("assign", {"video": CLIP, "first": 18, "last": 35, "to": "ben"})])
+    annotator.press("Home")
+    page.wait_for_function(f"() => {height} > {before}")
+    filled = page.evaluate(
+        """([before, frames]) => {
+          const canvas = document.getElementById("timeline-canvas");
+          const y = 1.5 * parseFloat(getComputedStyle(document.documentElement).fontSize) + 5;
+          const context = canvas.getContext("2d");
+          const alphaAt = (frame) => context.getImageData((frame / 72) * canvas.width, y, 1, 1).data[3];
+          return frames.map((frame) => alphaAt(frame) > 0);
+        }""",
+        [before, [15, 19, 35, 38]],
+    )
+    assert filled == [False, True, True, False]
+    expect(slider).not_to_have_attribute("aria-valuetext", re.compile("assigned"))
+    annotator.go_to(20)
+    expect(slider).to_have_attribute("aria-valuetext", re.compile("frame 20 of 72, assigned to ben"))

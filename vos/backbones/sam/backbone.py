@@ -314,15 +314,23 @@ def build_sam(
         state = from_transformers(state)
     network = build_network(state, str(path))
     found = network.config.family
-    others = {family: model for model, family in _FAMILIES.items()}
-    if found in others and others[found] != name:
-        raise ModelError(
-            f"{path} is a {found} checkpoint, not {_FAMILIES[name]}; use --model {others[found]}"
-        )
-    if name == "mobile-sam" and found != "MobileSAM":
-        raise ModelError(f"{path} is a {found} checkpoint, not MobileSAM; use --model sam-vit-b")
-    asked_hq, is_hq = name.startswith("sam-hq-"), found.startswith("SAM-HQ")
-    if asked_hq != is_hq:
-        right = name.replace("sam-hq-", "sam-") if asked_hq else name.replace("sam-", "sam-hq-")
+    right = _model_of(found, name)
+    if right != name:
         raise ModelError(f"{path} is a {found} checkpoint, not {_FAMILIES[name]}; use --model {right}")
     return SamBackbone(network, device=device, dtype=dtype, bias_mode=bias_mode)
+
+
+def _model_of(found: str, asked: str) -> str:
+    """The model that a checkpoint of the family ``found`` is called by.
+
+    One of a size that was not published may have any name of its kind: ``asked`` if it is one, else the name
+    of the size asked for, else of the smallest.
+    """
+    for model, family in _FAMILIES.items():
+        if family == found:
+            return model
+    same = [model for model, family in _FAMILIES.items() if family.split()[0] == found.split()[0]]
+    if asked in same:
+        return asked
+    size = _FAMILIES[asked].split()[-1]
+    return next((model for model in same if _FAMILIES[model].split()[-1] == size), same[0])

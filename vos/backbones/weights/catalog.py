@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 _META = "https://dl.fbaipublicfiles.com/segment_anything/"
 _SAM2 = "https://dl.fbaipublicfiles.com/segment_anything_2/"
@@ -156,6 +157,11 @@ class OwnWeights:
     """Whether access has to be requested."""
     hub: str = ""
     """Repository of the Hub with the weights as ``model.safetensors``."""
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the weights are a folder of the Hub, with what describes them, and not one file."""
+        return not Path(self.file).suffix
 
 
 def _efficienttam(size: str, parameters: int, published: str) -> dict[str, OwnWeights]:

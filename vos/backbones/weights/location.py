@@ -178,7 +178,7 @@ def published(name: str) -> Weights:
 
 
 def _how_to_get(name: str, weights: OwnWeights) -> str:
-    what = "folder" if not Path(weights.file).suffix else "file"
+    what = "folder" if weights.is_folder else "file"
     note = f" {weights.note}" if weights.note else ""
     return (
         f"{name} is not fetched for you: get it from {weights.page} (licence {weights.licence}).{note} "

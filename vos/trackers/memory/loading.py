@@ -56,9 +56,10 @@ def load_network(
     original = is_original(state)
     if original:
         state = to_transformers(state)
-    if name == "sam3" and not path.is_dir():
+    own = OWN_WEIGHTS.get(name)
+    if own is not None and own.is_folder and not path.is_dir():
         raise ModelError(
-            f"{path} is a file, and sam3 is read from a folder of the Hub (facebook/sam3: config.json, "
+            f"{path} is a file, and {name} is read from a folder of the Hub ({own.hub}: config.json, "
             "model.safetensors and the processor's configuration); give the folder with --checkpoint"
         )
     folder = _Folder(path) if path.is_dir() else None

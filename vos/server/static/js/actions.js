@@ -59,6 +59,7 @@ function viewActions(app) {
 
   /** @param {"undo" | "redo"} direction */
   async function travel(direction) {
+    if (direction === "undo" && state.drag) return store.set({ drag: null });
     if (direction === "undo" && state.polygon.length)
       return store.set({ polygon: state.polygon.slice(0, -1) });
     const travelled = drafts[direction](drafts.get(state.video, state.frame, state.object));
@@ -154,6 +155,9 @@ function viewActions(app) {
     "zoom-in": () => viewer.zoom(1.25),
     "zoom-out": () => viewer.zoom(0.8),
     fit: viewer.fit,
+    "timeline-in": () => app.timeline.zoom(0.5),
+    "timeline-out": () => app.timeline.zoom(2),
+    "timeline-all": () => app.timeline.showAll(),
     undo: () => travel("undo"),
     redo: () => travel("redo"),
     help: () => showHelp(app.bindings()),

@@ -26,6 +26,19 @@ export const byId = (id) => document.getElementById(id);
 export const count = (number, what) => `${number.toLocaleString("en")} ${what}${number === 1 ? "" : "s"}`;
 
 /**
+ * A text cut to what fits into a width, with an ellipsis.
+ * @param {CanvasRenderingContext2D} context  With the font set.
+ * @param {string} text
+ * @param {number} width
+ */
+export function fitted(context, text, width) {
+  if (context.measureText(text).width <= width) return text;
+  const letters = [...text];
+  while (letters.length && context.measureText(`${letters.join("")}…`).width > width) letters.pop();
+  return letters.length ? `${letters.join("").trimEnd()}…` : "";
+}
+
+/**
  * Replaces the children of an element, and leaves the focus where it was: on the control with the same
  * `data-focus`.
  * @param {HTMLElement} root

@@ -125,11 +125,21 @@ export function createDrafts({ projectId, counter, depth, onChange, storage = se
     changed();
   }
 
-  /** Takes away what nobody wants; undo brings it back. */
+  /**
+   * Takes away what nobody wants; undo brings it back.
+   * @param {Draft} draft
+   * @returns {() => void} has it as if that had not been
+   */
   function drop(draft) {
-    dropped.push({ draft, depth: depth() });
+    const entry = { draft, depth: depth() };
+    dropped.push(entry);
     undone = [];
     remove(draft);
+    return () => {
+      if (!dropped.includes(entry)) return;
+      dropped.splice(dropped.indexOf(entry), 1);
+      restore(draft);
+    };
   }
 
   /**

@@ -25,6 +25,7 @@ export function createFrames(app) {
       selection: null,
       marking: null,
       polygon: [],
+      drag: null,
       playing: false,
     });
     store.set({ notice: video().available ? "" : video().message });
@@ -38,6 +39,7 @@ export function createFrames(app) {
   function goTo(frame, direction) {
     const next = Math.min(video().frames - 1, Math.max(0, frame));
     if (next !== state.frame && state.polygon.length) store.set({ polygon: [] });
+    if (next !== state.frame) store.set({ drag: null });
     const ends = [state.marking ?? next, next];
     const range = { first: Math.min(...ends), last: Math.max(...ends) };
     store.set({ frame: next, ...(state.marking === null ? {} : { selection: range }) });

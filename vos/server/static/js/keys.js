@@ -49,8 +49,8 @@ export const BINDINGS = [
     ["cursor-right", ["Ctrl+ArrowRight"], "Move the crosshair right"],
     ["cursor-up", ["Ctrl+ArrowUp"], "Move the crosshair up"],
     ["cursor-down", ["Ctrl+ArrowDown"], "Move the crosshair down"],
-    ["click-on", ["i"], "Click on at the crosshair"],
-    ["click-off", ["u"], "Click off at the crosshair"],
+    ["click-on", ["i"], "At the crosshair: click on, begin or end a stroke or a box, add a corner"],
+    ["click-off", ["u"], "At the crosshair: click off, begin or end a stroke that erases, take a corner back"],
     ["coordinates", ["Shift+I"], "Type points or a box"],
     ["last-click", ["Backspace"], "Take back the last click"],
     ["commit", ["Enter"], "Keep the mask: it becomes a correction"],
@@ -73,6 +73,9 @@ export const BINDINGS = [
     ["zoom-in", ["+", "="], "Zoom in"],
     ["zoom-out", ["-"], "Zoom out"],
     ["fit", ["0"], "Fit the frame"],
+    ["timeline-in", ["Alt++", "Alt+="], "Zoom into the timeline"],
+    ["timeline-out", ["Alt+-"], "Zoom out of the timeline"],
+    ["timeline-all", ["Alt+0"], "The whole timeline"],
   ]),
   ...section("Project", [
     ["undo", ["Ctrl+z"], "Undo"],
@@ -81,6 +84,14 @@ export const BINDINGS = [
     ["help", ["?"], "This list"],
   ]),
 ];
+
+/** Actions that change the project, with a key or without. */
+export const CHANGING = new Set([
+  ...["new-object", "rename", "swap", "merge", "split", "remove-object", "usual-color"],
+  ...["fill-holes", "click-on", "click-off", "coordinates", "last-click", "commit", "absent", "unanchor"],
+  ...["track", "track-all", "accept", "accept-to-here", "accept-confident", "reject", "reopen", "hide-range"],
+  ...["undo", "redo", "import", "add-video"],
+]);
 
 const NAMES = {
   ArrowLeft: "←",

@@ -53,6 +53,7 @@ export function createLive(app) {
       usedIds: new Set(objects.map(({ id }) => id)),
       nextObject: answer.next_object,
       categories: answer.categories,
+      assigned: answer.assigned,
       settings: answer.settings,
       models: answer.models,
       segmenter: answer.segmenter,
@@ -147,7 +148,12 @@ export function createLive(app) {
   /** What became of an action that the server would not do. */
   function refused(action, message) {
     announce(`Not done (${action.text}): ${message}`);
+  }
+
+  /** Shows what the server has, in place of what was shown in advance. */
+  function showAgain() {
     refreshProject();
+    refreshAll();
   }
 
   /** Whether to go ahead although others changed the same. */
@@ -211,6 +217,7 @@ export function createLive(app) {
     connect,
     appended,
     refused,
+    showAgain,
     conflict,
     startJob,
     cancelJob,

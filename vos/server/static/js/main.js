@@ -5,7 +5,7 @@ import { createActions } from "./actions.js";
 import { createDrafts } from "./drafts.js";
 import { createEditing } from "./editing.js";
 import { createFrames } from "./frames.js";
-import { bindings, keyText, listenToKeys } from "./keys.js";
+import { CHANGING, bindings, keyText, listenToKeys } from "./keys.js";
 import { createLive, noticeOf } from "./live.js";
 import { createMasks } from "./masks.js";
 import { createObjects } from "./objects.js";
@@ -33,6 +33,7 @@ const store = createStore({
   usedIds: new Set(),
   nextObject: 1,
   categories: [],
+  assigned: {},
   settings: {},
   models: [],
   segmenter: { name: "", state: "idle", message: "" },
@@ -136,6 +137,7 @@ function run(project) {
     foreignSince: app.live.foreignSince,
     onConflict: app.live.conflict,
     onRefused: app.live.refused,
+    onNotDone: app.live.showAgain,
   });
   app.frames = createFrames(app);
   app.pictures = createPictures({
@@ -167,14 +169,16 @@ function run(project) {
   app.sync.flush();
 
   function act(id, event) {
-    Promise.resolve(app.actions[id]?.(event)).catch((error) => announce(error.message));
+    if (state.readOnly && CHANGING.has(id))
+      return announce("The project is open read-only: nothing can be changed.");
+    return Promise.resolve(app.actions[id]?.(event)).catch((error) => announce(error.message));
   }
 
   function showParts() {
     const { editing, frames, live, viewer } = app;
     const select = app.actions.select;
     fillPage({ ...app, run: act, keyText, editing, setVideo: frames.openVideo, cancelJob: live.cancelJob });
-    createTimeline({ ...app, color, goTo: frames.goTo, select });
+    app.timeline = createTimeline({ ...app, color, goTo: frames.goTo, select });
     createObjects({ ...app, color, select, change: changeObject, run: act });
     createQueue({ store, visit: frames.visit, setOrder });
     createStart(store);
@@ -195,11 +199,9 @@ function run(project) {
 
   async function changeObject(id, changes) {
     store.set({ objects: new Map(state.objects).set(id, { ...state.objects.get(id), ...changes }) });
-    await app.sync.send({
-      events: [{ kind: "object", object: id, ...changes }],
-      text: `change object ${id}`,
-    });
-    announce(`Changed object ${id}.`);
+    const text = `change object ${id}`;
+    if (await app.sync.send({ events: [{ kind: "object", object: id, ...changes }], text }))
+      announce(`Changed object ${id}.`);
   }
 
   function setOrder(order) {

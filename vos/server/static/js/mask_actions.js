@@ -1,6 +1,7 @@
 // Actions on the mask of the selected object in the frame on screen.
 
 import { ask } from "./dialogs.js";
+import { count } from "./dom.js";
 import { stepMask } from "./drafts.js";
 import { area } from "./drawing.js";
 import { rangeOf, rangeText, titleOf, videoOf } from "./here.js";
@@ -17,6 +18,7 @@ export function maskActions(app) {
 
   async function commit() {
     const { polygon } = state;
+    if (state.drag?.isByKey) return endDrag();
     if (polygon.length) {
       if (polygon.length < 3) return announce("A polygon has at least three corners.");
       store.set({ polygon: [] });
@@ -54,10 +56,7 @@ export function maskActions(app) {
     const events = state.objects.has(object) ? [event] : [{ kind: "object", object }, event];
     const answer = await send(events, text, { masks: sent, since: draft.since });
     if (answer) return announce(`Kept: ${text}. T tracks what follows from it.`);
-    // It was refused: the mask is unfinished again.
-    drafts.restore(draft);
-    masks.expire([[frame, frame]]);
-    return masks.want(frame);
+    return drafts.restore(draft); // it was refused: the mask is unfinished again
   }
 
   /** Shows a mask that the server does not have yet as it will. */
@@ -74,6 +73,7 @@ export function maskActions(app) {
   }
 
   function drop() {
+    if (state.drag) return store.set({ drag: null });
     if (state.polygon.length) return store.set({ polygon: [] });
     if (state.crosshair) store.set({ crosshair: null });
     const draft = editing.current();
@@ -87,30 +87,31 @@ export function maskActions(app) {
   async function absent() {
     const object = await app.ensureObject();
     const { frame } = state;
-    if (editing.current()) drafts.drop(editing.current());
+    const draft = editing.current();
+    const takeBack = draft ? drafts.drop(draft) : () => {};
     putLocally(frame, object, new Uint8Array(videoOf(state).width * videoOf(state).height));
     const event = { kind: "anchor", video: state.video, frame, object, mask: null, origin: "drawn" };
-    await send([event], `${titleOf(state, object)} absent in frame ${frame}`);
-    announce(`${titleOf(state, object)} is absent in frame ${frame}.`);
+    if (await send([event], `${titleOf(state, object)} absent in frame ${frame}`))
+      announce(`${titleOf(state, object)} is absent in frame ${frame}.`);
+    else takeBack();
   }
 
   async function unanchor() {
     const { frame, object } = state;
     if (state.strip?.objects.get(object)?.state[frame] !== ANCHOR)
-      return announce("There is no correction of this object in this frame.");
+      return void announce("There is no correction of this object in this frame.");
     const event = { kind: "unanchor", video: state.video, frame, object };
-    await send([event], `remove the correction in frame ${frame}`);
-    return announce(`Removed the correction of ${titleOf(state, object)} in frame ${frame}.`);
+    if (await send([event], `remove the correction in frame ${frame}`))
+      announce(`Removed the correction of ${titleOf(state, object)} in frame ${frame}.`);
   }
 
   async function hideRange() {
+    const { object } = state;
     const { first, last } = rangeOf(state);
-    await send(
-      [{ kind: "hide", video: state.video, object: state.object, first, last }],
-      "absent in a range",
-    );
+    const event = { kind: "hide", video: state.video, object, first, last };
+    if (!(await send([event], "absent in a range"))) return;
     store.set({ selection: null });
-    announce(`${titleOf(state, state.object)} is absent in ${rangeText({ first, last })}.`);
+    announce(`${titleOf(state, object)} is absent in ${rangeText({ first, last })}.`);
   }
 
   function lastClick() {
@@ -156,12 +157,39 @@ export function maskActions(app) {
     const limit = (value, size) => Math.min(size - 1, Math.max(0, value));
     const next = [limit(x + dx * step, width), limit(y + dy * step, height)];
     store.set({ crosshair: next });
+    const { drag } = state;
+    if (drag?.box) store.set({ drag: { ...drag, box: [...drag.box.slice(0, 2), ...next] } });
+    else if (drag) store.set({ drag: { ...drag, strokes: [...drag.strokes, next] } });
     announce(`Crosshair at ${next.join(", ")}.`);
   }
 
-  function clickAtCrosshair(isOn) {
-    if (!state.crosshair) return moveCrosshair(0, 0);
-    return editing.click([[...state.crosshair, isOn]]);
+  /** What pressing the left (1) or the right (0) button does with the mouse. @param {0 | 1} isOn */
+  function pressAtCrosshair(isOn) {
+    const { crosshair, polygon, tool } = state;
+    if (!crosshair) return moveCrosshair(0, 0);
+    if (state.drag) return endDrag();
+    if (tool === "polygon") {
+      const corners = isOn ? [...polygon, crosshair] : polygon.slice(0, -1);
+      store.set({ polygon: corners });
+      return announce(`${count(corners.length, "corner")}. Enter closes the polygon.`);
+    }
+    if (tool === "brush" || tool === "eraser") {
+      const value = tool === "brush" ? isOn : 1 - isOn;
+      store.set({ drag: { strokes: [crosshair], value, isByKey: true } });
+      return announce(`${value ? "Painting" : "Erasing"}: move the crosshair; the same key ends it.`);
+    }
+    if (tool === "box" && isOn) {
+      store.set({ drag: { box: [...crosshair, ...crosshair], isByKey: true } });
+      return announce("A corner of the box: move the crosshair to the opposite one, and press the same key.");
+    }
+    return editing.click([[...crosshair, isOn]]);
+  }
+
+  /** Ends a stroke or a box drawn by keys. */
+  function endDrag() {
+    const { drag } = state;
+    store.set({ drag: null });
+    return drag.box ? editing.box(drag.box) : editing.brush(drag.strokes, state.brush, drag.value);
   }
 
   const resizeBrush = (factor) => () => {
@@ -184,8 +212,8 @@ export function maskActions(app) {
     "cursor-right": (event) => moveCrosshair(1, 0, event),
     "cursor-up": (event) => moveCrosshair(0, -1, event),
     "cursor-down": (event) => moveCrosshair(0, 1, event),
-    "click-on": () => clickAtCrosshair(1),
-    "click-off": () => clickAtCrosshair(0),
+    "click-on": () => pressAtCrosshair(1),
+    "click-off": () => pressAtCrosshair(0),
     coordinates,
     "last-click": lastClick,
     commit,
@@ -199,7 +227,7 @@ export function maskActions(app) {
 const TOOL_HINTS = {
   click: "Left click on the object, right click off it.",
   box: "Drag a box around the object.",
-  brush: "Paint the object; the right button erases.",
-  eraser: "Erase; the right button paints.",
+  brush: "Paint the object; the right button erases. [ and ] change the size.",
+  eraser: "Erase; the right button paints. [ and ] change the size.",
   polygon: "Click corner by corner; Enter or a click on the first corner closes.",
 };

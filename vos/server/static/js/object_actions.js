@@ -34,7 +34,7 @@ export function objectActions(app) {
   function select(id) {
     if (!state.objects.has(id)) return;
     if (state.polygon.length) store.set({ polygon: [] });
-    store.set({ object: id });
+    store.set({ object: id, drag: null });
     announce(`${titleOf(state, id)} is selected.`);
   }
 
@@ -68,9 +68,10 @@ export function objectActions(app) {
     );
     if (!values) return;
     const { other, first, last } = values;
-    await send([{ kind: "swap", video: state.video, a: state.object, b: other, first, last }], "swap");
+    const { object } = state;
+    if (!(await send([{ kind: "swap", video: state.video, a: object, b: other, first, last }], "swap"))) return;
     announce(
-      `Swapped ${titleOf(state, state.object)} and ${titleOf(state, other)} in ${rangeText({ first, last })}.`,
+      `Swapped ${titleOf(state, object)} and ${titleOf(state, other)} in ${rangeText({ first, last })}.`,
     );
   }
 
@@ -109,16 +110,16 @@ export function objectActions(app) {
       color: null,
     };
     const moved = { kind: "move", video: state.video, from: object, to: id, ...values };
-    await send([made, moved], "split");
-    announce(`Object ${id} has ${rangeText(values)} of ${titleOf(state, object)}.`);
+    if (await send([made, moved], "split"))
+      announce(`Object ${id} has ${rangeText(values)} of ${titleOf(state, object)}.`);
   }
 
   async function removeObject() {
     const id = state.object;
     if (!state.objects.has(id)) return;
     const name = titleOf(state, id);
-    await send([{ kind: "remove", object: id }], `remove ${name}`);
-    announce(`Removed ${name}. Undo brings it back.`);
+    if (await send([{ kind: "remove", object: id }], `remove ${name}`))
+      announce(`Removed ${name}. Undo brings it back.`);
   }
 
   return {

@@ -1,6 +1,7 @@
 // The fixed parts of the page: buttons, position, job, messages.
 
 import { byId, count } from "./dom.js";
+import { CHANGING } from "./keys.js";
 import { JOBS } from "./live.js";
 
 /**
@@ -149,12 +150,6 @@ export function fillPage({ store, run, bindings, keyText, editing, drafts, setVi
   store.on(["message", "notice"], renderTexts);
   renderTexts();
 }
-
-/** Buttons that change the project. */
-const CHANGING = new Set([
-  ...["redo", "track", "track-all", "import", "new-object", "fill-holes", "coordinates", "absent", "accept"],
-  ...["accept-to-here", "reject", "reopen", "accept-confident", "hide-range", "commit", "add-video"],
-]);
 
 const shortcut = (key) =>
   key.replace("Ctrl", "Control").replace(/\+([a-z])$/, (_, letter) => `+${letter.toUpperCase()}`);

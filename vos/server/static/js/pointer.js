@@ -14,6 +14,9 @@ export function listenToPointer({ store, viewer, editing, pick }) {
   /** @type {{x: number, y: number} | null} */
   let panning = null;
 
+  /** Whether something is drawn by the pointer, and not by keys. */
+  const isDragging = () => store.state.drag && !store.state.drag.isByKey;
+
   /** Tool -> what pressing, moving and releasing do. */
   const tools = {
     click: {
@@ -61,7 +64,7 @@ export function listenToPointer({ store, viewer, editing, pick }) {
       return event.preventDefault();
     }
     if (event.ctrlKey || event.metaKey) return pick(event);
-    store.set({ crosshair: null });
+    store.set({ crosshair: null, drag: null });
     return tools[store.state.tool].press(event, viewer.toImage(event));
   });
 
@@ -70,15 +73,17 @@ export function listenToPointer({ store, viewer, editing, pick }) {
     if (panning) {
       viewer.pan(event.clientX - panning.x, event.clientY - panning.y);
       panning = { x: event.clientX, y: event.clientY };
-    } else if (store.state.drag) {
+    } else if (isDragging()) {
       tools[store.state.tool].move(event, viewer.toImage(event));
     }
   });
 
   overlay.addEventListener("pointerup", () => {
-    if (store.state.drag) tools[store.state.tool].release();
+    if (isDragging()) {
+      tools[store.state.tool].release();
+      store.set({ drag: null });
+    }
     panning = null;
-    store.set({ drag: null });
   });
   overlay.addEventListener("pointercancel", () => {
     panning = null;

@@ -29,7 +29,7 @@ export function reviewActions(app) {
   }
 
   async function review(verdict, spans, text) {
-    if (!spans.length) return announce(`There is nothing to ${text}.`);
+    if (!spans.length) return void announce(`There is nothing to ${text}.`);
     const events = spans.map(({ objects, first, last }) => ({
       kind: "review",
       video: state.video,
@@ -38,11 +38,11 @@ export function reviewActions(app) {
       last,
       state: verdict,
     }));
-    await send(events, text);
+    if (!(await send(events, text))) return;
     store.set({ selection: null, marking: null, visited: true });
     const first = Math.min(...spans.map((span) => span.first));
     const last = Math.max(...spans.map((span) => span.last));
-    return announce(`${VERDICTS[verdict]} ${rangeText({ first, last })}.`);
+    announce(`${VERDICTS[verdict]} ${rangeText({ first, last })}.`);
   }
 
   /** What a review is about is what was on screen when it was asked for. */
@@ -69,8 +69,8 @@ export function reviewActions(app) {
   async function acceptConfident() {
     const values = await ask({
       title: "Accept what is certain",
-      text: "Tracked masks whose doubt is below this are accepted; they are not tracked again.",
-      fields: [{ name: "below", label: "Doubt below (0 to 1)", type: "text", value: "0.1" }],
+      text: "Tracked masks whose doubt is below this are accepted, and not tracked again. Where it was measured, 3 of 100 masks below 0.05 had J < 0.75, and 5 of 100 below 0.1: look at a few frames of every object first.",
+      fields: [{ name: "below", label: "Doubt below (0 to 1)", type: "text", value: "0.05" }],
       submit: "Accept",
       check: ({ below }) =>
         Number(below) > 0 && Number(below) <= 1 ? null : "Give a number above 0, at most 1.",

@@ -35,8 +35,10 @@ const RETRY = 1000; // ms
  * @param {(action: Action, events: any[]) => Promise<boolean>} options.onConflict
  *   Others changed the same: whether to go ahead all the same.
  * @param {(action: Action, message: string) => void} options.onRefused
+ * @param {() => void} options.onNotDone  Called after an action was refused or given up.
  */
-export function createSync({ projectId, store, onSend, onAppended, foreignSince, onConflict, onRefused }) {
+export function createSync(options) {
+  const { projectId, store, onSend, onAppended, foreignSince, onConflict, onRefused, onNotDone } = options;
   const storage = `vos.actions.${projectId}`;
   /** @type {Action[]} */
   const waiting = JSON.parse(sessionStorage.getItem(storage) ?? "[]");
@@ -87,6 +89,7 @@ export function createSync({ projectId, store, onSend, onAppended, foreignSince,
       const action = waiting.shift();
       changed();
       if (answer) onAppended(answer);
+      else onNotDone();
       callers.get(action.id)?.resolve(answer);
       callers.delete(action.id);
     }

@@ -1,6 +1,7 @@
-// The timeline: a row per object with the state of every frame, and the queue's frames above.
+// The timeline: a row per object with the state of every frame; above them the queue's frames, and who is to work on
+// which frames.
 
-import { byId, count } from "./dom.js";
+import { byId, count, fitted } from "./dom.js";
 import { ACCEPTED, ANCHOR, REJECTED, STALE, STATE_TEXT, UNKNOWN } from "./strip.js";
 
 const NARROWEST = 30; // frames that fill the width at the highest zoom
@@ -24,8 +25,11 @@ export function createTimeline({ store, color, drafts, goTo, select }) {
 
   const numFrames = () => store.state.videos.get(store.state.video)?.frames ?? 1;
   const rows = () => store.state.visibleObjects;
+  /** @returns {[number, number, string][]} first and last frame, and who is to work on them */
+  const assigned = () => store.state.assigned[store.state.video] ?? [];
   const rem = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
-  const rulerHeight = () => Math.round(1.5 * rem());
+  const tickHeight = () => Math.round(1.5 * rem());
+  const rulerHeight = () => tickHeight() + (assigned().length ? Math.round(1.2 * rem()) : 0);
   const rowHeight = () => Math.round(1.6 * rem());
   const xOf = (frame) => ((frame - range.first) / range.span) * slider.clientWidth;
   const frameAt = (event) => {
@@ -43,6 +47,9 @@ export function createTimeline({ store, color, drafts, goTo, select }) {
     const span = Math.min(numFrames(), Math.max(Math.min(NARROWEST, numFrames()), range.span * factor));
     moveTo(center - ((center - range.first) / range.span) * span, span);
   }
+
+  /** Around the frame on screen. */
+  const zoomHere = (factor) => zoom(factor, store.state.frame);
 
   function moveTo(first, span = range.span) {
     range = { first: Math.min(numFrames() - span, Math.max(0, first)), span };
@@ -92,11 +99,25 @@ export function createTimeline({ store, color, drafts, goTo, select }) {
     context.beginPath();
     for (let tick = Math.ceil(range.first / step) * step; tick < range.first + range.span; tick += step) {
       const x = Math.round(xOf(tick)) + 0.5;
-      context.moveTo(x, rulerHeight() - 5);
-      context.lineTo(x, rulerHeight());
-      context.fillText(String(tick), x + 3, rulerHeight() - 5);
+      context.moveTo(x, tickHeight() - 5);
+      context.lineTo(x, tickHeight());
+      context.fillText(String(tick), x + 3, tickHeight() - 5);
     }
     context.stroke();
+    for (const entry of assigned()) paintAssigned(entry, width, theme);
+  }
+
+  /** A band with a name, which stays in sight while a part of the band is. */
+  function paintAssigned([first, last, name], width, theme) {
+    const [x0, x1] = [Math.max(0, xOf(first)), Math.min(width, xOf(last + 1))];
+    if (x1 <= x0) return;
+    const [top, height] = [tickHeight() + 1, rulerHeight() - tickHeight() - 2];
+    context.fillStyle = theme.line;
+    context.fillRect(x0, top, x1 - x0, height);
+    context.fillStyle = theme.ink;
+    context.fillRect(x0, top, 1, height);
+    context.fillRect(x1 - 1, top, 1, height);
+    context.fillText(fitted(context, name, x1 - x0 - 10), x0 + 5, top + height - 0.3 * rem());
   }
 
   function paintRow(id, top, width, theme) {
@@ -259,7 +280,13 @@ export function createTimeline({ store, color, drafts, goTo, select }) {
     );
     slider.setAttribute("aria-valuemax", String(numFrames() - 1));
     slider.setAttribute("aria-valuenow", String(frame));
-    const text = [`frame ${frame} of ${numFrames()}`, count(states.length, "object"), ...states].join(", ");
+    const here = assigned().filter(([first, last]) => first <= frame && frame <= last);
+    const text = [
+      `frame ${frame} of ${numFrames()}`,
+      ...here.map(([, , name]) => `assigned to ${name}`),
+      count(states.length, "object"),
+      ...states,
+    ].join(", ");
     slider.setAttribute("aria-valuetext", text);
   }
 
@@ -312,10 +339,11 @@ export function createTimeline({ store, color, drafts, goTo, select }) {
       "palette",
       "theme",
       "drafts",
+      "assigned",
     ],
     draw,
   );
-  return { draw };
+  return { zoom: zoomHere, showAll: reset };
 }
 
 /** A round number of frames between ticks. */

@@ -224,9 +224,10 @@ export function createViewer({ store, pictures, masks, drafts, color, nameOf }) 
       context.globalAlpha = 1;
       Object.assign(context, { lineCap: "butt", lineJoin: "miter" });
     }
-    if (polygon.length) paintPolygon(polygon, pointer, unit);
-    if (pointer && (tool === "brush" || tool === "eraser")) {
-      circle(pointer[0], pointer[1], brush / 2, unit, tool === "eraser" ? [4 * unit, 3 * unit] : []);
+    if (polygon.length) paintPolygon(polygon, crosshair ?? pointer, unit);
+    const tip = crosshair ?? pointer;
+    if (tip && (tool === "brush" || tool === "eraser")) {
+      circle(tip[0], tip[1], brush / 2, unit, tool === "eraser" ? [4 * unit, 3 * unit] : []);
     }
     if (crosshair) paintCrosshair(crosshair, unit);
   }
