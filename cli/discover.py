@@ -133,7 +133,7 @@ def discover(
     method = {"questions": questions, "tiles": tiles, "regularisation": regularisation, "seed": seed}
     settings = override(
         DiscoverRunSettings(),
-        load_config(config),
+        load_config(config, "discover"),
         {**flags, "weights": detector_weights, "discover": {**method, "refine": refine}},
     )
     images = () if is_address(source) or not (found := find_source(source)).is_images else found.paths

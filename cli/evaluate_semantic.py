@@ -55,7 +55,7 @@ def evaluate_semantic(
     from vos.runs.semantic import semantic_recipe
     from vos.settings import override
 
-    recipe = override(semantic_recipe(dataset), load_config(config))
+    recipe = override(semantic_recipe(dataset), load_config(config, "evaluate-semantic"))
     report = score(root, recipe, model=matcher_settings(model), one_shot_runs=one_shot).to_dict()
     if as_json:
         print_json(report)

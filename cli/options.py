@@ -224,17 +224,21 @@ DEFAULT_MODEL = "auto"
 """Of commands that track what the user prompts, where no model is named."""
 
 
-def load_config(config: str | None) -> dict[str, Any]:
+def load_config(config: str | None, command: str = "track") -> dict[str, Any]:
     """The overrides of ``--config``: a file, or a recipe of ours by name.
 
+    Args:
+        config: what was given.
+        command: a key of :data:`vos.runs.recipes.COMMANDS`; commands that track have the settings of track.
+
     Raises:
-        SettingsError: naming the recipes there are.
+        SettingsError: naming the recipes there are, or the command that the recipe is for.
     """
     if config is None:
         return {}
-    from vos.settings import named_recipe
+    from vos.runs.recipes import recipe_for
 
-    return named_recipe(config)
+    return recipe_for(command, config)
 
 
 def default_model(recipe: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:

@@ -75,8 +75,8 @@ def persam_settings(config: str | None, recipe: str | None, flags: dict[str, Any
     from vos.runs.persam_settings import PersamRunSettings
     from vos.settings import override
 
-    named = load_config(None if recipe is None else f"persam-{recipe.removeprefix('persam-')}")
-    return override(PersamRunSettings(), named, load_config(config), flags)
+    named = load_config(None if recipe is None else f"persam-{recipe.removeprefix('persam-')}", "persam")
+    return override(PersamRunSettings(), named, load_config(config, "persam"), flags)
 
 
 @click.command()

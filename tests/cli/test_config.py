@@ -79,12 +79,27 @@ def test_every_bundled_recipe_is_checked() -> None:
     assert sorted(recipe for recipe, _ in checked.args[1]) == recipe_names()
 
 
+def test_what_a_variant_changes(tmp_path: Path) -> None:
+    """A variant of a tracker is one of its settings: shown, and kept in what is shown."""
+    shown = CliRunner().invoke(cli, ["config", "show", "--recipe", "parity"]).stdout
+    assert "  # The default is robust.\n  variant: as-published\n" in shown
+    (tmp_path / "mine.yaml").write_text(shown)
+    checked = CliRunner().invoke(cli, ["config", "check", str(tmp_path / "mine.yaml")])
+    assert (checked.exit_code, "tracker.variant: as-published (default: robust)" in checked.stdout) == (
+        0,
+        True,
+    )
+
+
 def test_a_recipe_of_another_command() -> None:
     """The error names the command whose settings they are."""
     result = CliRunner().invoke(cli, ["config", "check", "semantic-coco", "--command", "track"])
     assert result.exit_code == 2
-    assert result.stderr.startswith("vos: in a recipe for vos track: unknown setting 'vocabulary'; ")
-    assert result.stderr.endswith("; these seem to be settings of vos evaluate-semantic\n")
+    told = "vos: recipe semantic-coco has settings of vos evaluate-semantic, and not of vos track\n"
+    assert result.stderr == told
+    for command in (["demo"], ["track", "clip.mp4", "--box", "1:1,1,9,9"]):
+        refused = CliRunner().invoke(cli, [*command, "-o", "out", "--recipe", "semantic-coco"])
+        assert (refused.exit_code, refused.stderr) == (2, told)
 
 
 def test_a_tracker_that_a_recipe_is_not_for() -> None:

@@ -85,3 +85,15 @@ def test_what_is_wrong_is_refused(tmp_path: Path) -> None:
         read_recipe("trac")
     with pytest.raises(ModelError, match="samm"):
         read_recipe("track", model="samm")
+
+
+@pytest.mark.parametrize("model", [name for name, entry in TRACKERS.items() if entry.variants])
+def test_variants_are_those_that_the_tracker_has(model: str) -> None:
+    """Each has settings of its own; without one they are those of the first."""
+    kinds = [type(tracker_settings(model, {"variant": variant})) for variant in TRACKERS[model].variants]
+    assert len(set(kinds)) == len(kinds)
+    assert type(tracker_settings(model, {})) is kinds[0]
+    for variant in TRACKERS[model].variants:
+        settings = read_recipe("track", model=model)
+        (shown,) = [s for s in settings if s.path == ("tracker", "variant")]
+        assert variant in shown.help

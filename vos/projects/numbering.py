@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .events import MAX_PROJECT_OBJECT, Event
+from .events import KINDS, MAX_PROJECT_OBJECT, Event
 
 Numbers = Mapping[int, int]
 """Number in an event -> number of the object."""
@@ -54,7 +54,7 @@ def renumbered(ordered: Sequence[Event]) -> tuple[Sequence[Event], tuple[Renumbe
         if event.id in number_of:
             seen = {**seen, event.payload["object"]: event}
         moved = {k: number_of[a.id] for k, a in seen.items() if number_of.get(a.id, k) != k}
-        result.append(_with_numbers(event, moved) if moved else event)
+        result.append(_with_numbers(event, moved) if moved and event.kind in KINDS else event)
     return result, changed
 
 
@@ -75,7 +75,8 @@ class _Claims:
     def seen_by(self, event: Event) -> Mapping[int, Event]:
         """Number -> the event that added the object which the writer of ``event`` means by it."""
         # A tracking job means what it saw when it began, not when its results were written.
-        known = event.payload.get("view") or {**event.seen, event.writer: event.number - 1}
+        view = event.payload.get("view") if event.kind == "tracked" else None
+        known = view or {**event.seen, event.writer: event.number - 1}
         key = tuple(
             (writer, bisect_right(numbers, known.get(writer, 0)))
             for writer, numbers in self._by_writer.items()

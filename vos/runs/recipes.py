@@ -21,7 +21,7 @@ import yaml
 from ..errors import SettingsError
 from ..registry import load, unknown
 from ..settings import named_recipe, override
-from ..trackers.registry import split_model, tracker_settings
+from ..trackers.registry import TRACKERS, split_model, tracker_settings
 from .auto import AUTO
 
 COMMANDS = {
@@ -66,15 +66,13 @@ def read_recipe(command: str, recipe: str | Path | None = None, model: str | Non
     if command not in COMMANDS:
         raise unknown(SettingsError, "command with recipes", command, sorted(COMMANDS))
     default = load(COMMANDS[command])()
-    given = {} if recipe is None else named_recipe(recipe)
+    given = {} if recipe is None else recipe_for(command, recipe)
     if model is not None:
         given = {**given, "model": model}
     try:
         chosen = override(default, given)
     except SettingsError as error:
-        other = _command_of(given, command)
-        theirs = f"; these seem to be settings of vos {other}" if other != command else ""
-        raise SettingsError(f"in a recipe for vos {command}: {error}{theirs}") from error
+        raise SettingsError(f"in a recipe for vos {command}: {error}") from error
     settings = list(_settings(chosen, default, ()))
     if not hasattr(default, "tracker") or chosen.model == AUTO:  # whose tracker is not known yet
         return settings
@@ -84,7 +82,24 @@ def read_recipe(command: str, recipe: str | Path | None = None, model: str | Non
     plain = tracker_settings(tracker, variant)
     place = next(n for n, setting in enumerate(settings) if setting.path == ("tracker",))
     nested = list(_settings(own, plain, ("tracker",)))
+    if variants := TRACKERS[tracker].variants:
+        help = f"One of {', '.join(variants)}, each with settings of its own."
+        value = variant.get("variant", variants[0])
+        nested.insert(0, Setting(("tracker", "variant"), value, variants[0], help))
     return [*settings[:place], *_group("tracker", settings[place].help, nested), *settings[place + 1 :]]
+
+
+def recipe_for(command: str, recipe: str | Path) -> dict[str, Any]:
+    """The overrides in a recipe for a command, see :func:`vos.settings.named_recipe`.
+
+    Raises:
+        SettingsError: an unknown recipe, or one of another command: more of its settings are of that one.
+    """
+    given = named_recipe(recipe)
+    other = _command_of(given, command)
+    if other != command:
+        raise SettingsError(f"recipe {recipe} has settings of vos {other}, and not of vos {command}")
+    return given
 
 
 def recipe_command(recipe: str | Path) -> str:

@@ -47,6 +47,8 @@ class TrackerEntry:
     """Whether ``tune`` is one of its settings."""
     memory: bool = False
     """Whether it has a memory of its own: settings ``memory``, ``max_batch``, ``fill_holes``."""
+    variants: tuple[str, ...] = ()
+    """Values of its setting ``variant``, each with other settings beside it; the first is the default."""
     options: dict[str, Any] = field(default_factory=dict)
     """Fixed arguments of the builder."""
     half: bool = False
@@ -109,6 +111,7 @@ TRACKERS: dict[str, TrackerEntry] = {
         "PerSAM over any backbone",
         "backbone",
         tunable=True,
+        variants=("robust", "as-published"),
     ),
     **{
         f"sam2.1-{size}": _memory(f"sam2.1-{size}", f"SAM 2.1 {size}", quality, (frame, _OBJECT))

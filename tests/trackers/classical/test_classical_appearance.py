@@ -37,6 +37,18 @@ def model() -> Appearance:
     return fit([ReferenceFrame(IMAGE, LABELS, 1.0)], (1, 2), QUICK)
 
 
+def test_more_objects_than_8_bits_count() -> None:
+    """With 260 objects the examples that are kept for the online update are of all of them, in order."""
+    labels = np.zeros((60, 80), np.uint16)
+    ids = tuple(range(1000, 1260))
+    for number, object_id in enumerate(ids):
+        row, column = divmod(number, 26)
+        labels[6 * row : 6 * row + 4, 3 * column : 3 * column + 3] = object_id
+    quick = AppearanceSettings(views=1, samples=6000, iterations=1, batch=8)
+    classes = fit([ReferenceFrame(IMAGE, labels, 1.0)], ids, quick).examples.classes
+    assert set(np.unique(classes).tolist()) == set(range(261))
+
+
 def test_fill_removes_the_object() -> None:
     """Where an object was, the filled image has colours of its surroundings."""
     image = np.full((60, 60, 3), 50, np.uint8)
