@@ -184,7 +184,8 @@ def test_the_list_of_keys(annotator: Annotator) -> None:
 
 def test_text_can_be_read(annotator: Annotator) -> None:
     """Contrast of at least 4.5 to 1 (WCAG 2.2, 1.4.3), light and dark, and targets of at least 24 pixels."""
-    page = annotator.page
+    page = annotator.press("n").page
+    page.wait_for_selector("#objects input")
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         for fore, back in [("ink", "panel"), ("faint", "panel"), ("doubt", "panel"), ("on-accent", "accent")]:
@@ -201,7 +202,8 @@ def test_text_can_be_read(annotator: Annotator) -> None:
             assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (scheme, fore, back)
     heights = page.evaluate(
         "[...document.querySelectorAll('button, select, input')].filter((b) => b.checkVisibility())"
-        ".map((b) => b.getBoundingClientRect().height)"
+        ".map((b) => (b.closest('label.target, .checks label') ?? b).getBoundingClientRect())"
+        ".map(({ width, height }) => Math.min(width, height))"
     )
     assert min(heights) >= 24
 
