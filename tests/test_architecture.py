@@ -70,9 +70,10 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation": NOUNS | {"settings"},
     "backbones": NOUNS | {"settings"},
     "trackers": NOUNS | {"settings", "backbones"},
-    "detectors": NOUNS | {"settings", "backbones", "testing", "evaluation.semantic"},
+    "detectors": NOUNS | {"settings", "backbones", "scenes", "evaluation.semantic"},
     "prompting": NOUNS | {"settings", "video", "backbones", "detectors", "trackers"},
-    "testing": NOUNS | {"settings", "backbones", "trackers"},
+    "scenes": NOUNS,
+    "testing": NOUNS | {"settings", "backbones", "scenes", "trackers"},
     "runs": LIBRARY - {"runs", "projects", "server", "testing"},
     "projects": LIBRARY - {"projects", "server", "testing"},
     "server": LIBRARY - {"server", "testing"},
@@ -93,6 +94,7 @@ WITHOUT_TORCH = (
     "evaluation",
     "runs",
     "projects",
+    "scenes",
     "server",
 )
 

@@ -9,10 +9,31 @@ trap 'rm -rf "$work"' EXIT
 
 "$python" -m build --quiet --outdir "$work/dist" "$root"
 "$python" -m twine check --strict "$work"/dist/*
-"$python" -m venv "$work/env"
-"$work/env/bin/python" -m pip install --quiet --disable-pip-version-check "$work"/dist/*.whl
-
+# Nothing of the checkout may be seen from here on: pip would take it for an installed package.
 cd "$work"
+unset PYTHONPATH
+"$python" -m venv env
+pip() { env/bin/python -m pip --disable-pip-version-check "$@"; }
+newest_cpu() { pip index versions "$1" 2>/dev/null | grep -o '[0-9.]*+cpu' | head -n 1; }
+
+# As docs/faq.md has it: PyTorch's CPU build is installed first, and the wheel keeps it.
+cpu=$(newest_cpu torch) || cpu=
+if [ -n "$cpu" ]; then
+  pip install --quiet "torch==$cpu" torchvision
+else
+  echo "wheel: the configured package sources have no CPU build of torch; its test is skipped"
+fi
+pip install --quiet dist/*.whl
+
+if [ -n "$cpu" ]; then
+  kept=$(env/bin/python -c 'import torch; print(torch.__version__)')
+  test "$kept" = "$cpu" || { echo "wheel: torch $kept has replaced the CPU build $cpu"; exit 1; }
+  if pip list 2>/dev/null | grep '^nvidia-'; then
+    echo "wheel: these CUDA packages were installed beside the CPU build of torch"
+    exit 1
+  fi
+  echo "wheel: torch $kept is kept"
+fi
 env/bin/vos --version
 env/bin/vos demo -o "$work/out" --quick --quiet
 test -s "$work/out/run.json"

@@ -23,8 +23,8 @@ from vos.detectors.synthetic.world import world_scene
 from vos.detectors.vl_sam import vlm
 from vos.detectors.vl_sam.vlm import VisionLanguageModel
 from vos.evaluation import region_similarity
+from vos.scenes.shapes import line, shuttle
 from vos.testing import Scene, Shape, scene, write_images
-from vos.testing.shapes import line, shuttle
 
 COUNT = 12
 NAMES = {1: "star", 2: "ball"}

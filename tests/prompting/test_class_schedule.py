@@ -17,9 +17,9 @@ from scripted_detector import ScriptedDetector
 from vos.errors import InterruptedRunError, PromptError
 from vos.prompting.class_names import ClassNames, ClassSettings
 from vos.runs import Progress, TrackSettings, track_video
+from vos.scenes.shapes import Path as Way
+from vos.scenes.shapes import line
 from vos.testing import Scene, ScriptedBackbone, ScriptedTracker, Shape, scene
-from vos.testing.shapes import Path as Way
-from vos.testing.shapes import line
 from vos.video.selection import Video
 
 COUNT = 24

@@ -16,8 +16,8 @@ from vos.evaluation import region_similarity
 from vos.prompting.reference import ReferenceImage, References, ReferenceSettings, load_references
 from vos.prompting.reference_detector import ReferenceDetector
 from vos.runs import TrackSettings, track_video
+from vos.scenes.shapes import line
 from vos.testing import Scene, ScriptedTracker, Shape, scene, write_images
-from vos.testing.shapes import line
 from vos.video import open_video
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from vos.arrays import Image, Mask
 from vos.errors import InputError, MediaError
-from vos.testing.shapes import OUTLINES
-from vos.testing.texture import texture, window
+from vos.scenes.shapes import OUTLINES
+from vos.scenes.texture import texture, window
 
 SETS = {"ccp": "person", "coco_by": "instances"}
 """Folder of the training data -> what its labels are. Their terms allow weights that are shipped."""

@@ -5,19 +5,15 @@
     from vos.testing import ScriptedTracker, scene
 
     clip = scene("occlusion", num_frames=30, size=(121, 163), seed=3)
-    clip.frames[0].image        # (121, 163, 3) uint8
-    clip.labels[0]              # (121, 163) uint8, exact
     tracker = ScriptedTracker(clip)
 
-Everything is drawn with NumPy from a seed, so a scene is the same on every machine. No torch is imported
-until :class:`ScriptedBackbone` is used or a checkpoint is written.
+Scenes are those of :mod:`vos.scenes`. No torch is imported until :class:`ScriptedBackbone` is used or a
+checkpoint is written.
 """
 
+from ..scenes import OUTLINES, SCENES, Scene, Shape, line, loop, scene, shuttle, stream
 from .files import write_images, write_labels, write_video
-from .kinds import KINDS
-from .scene import Scene, scene, stream
 from .scripted import DecodeCall, ScriptedBackbone, ScriptedTracker
-from .shapes import OUTLINES, Shape, line, loop, shuttle
 from .tiny_interactive import tiny_interactive_checkpoint
 from .tiny_nano import tiny_nano_checkpoint
 from .tiny_sam import tiny_sam_checkpoint, write_sam_checkpoint
@@ -53,6 +49,3 @@ __all__ = [
     "write_sam_checkpoint",
     "write_video",
 ]
-
-SCENES = tuple(KINDS)
-"""Names of the ready-made scenes: one for every difficulty a tracker meets."""

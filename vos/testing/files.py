@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .scene import Scene
+from ..scenes import Scene
 
 
 def write_images(scene: Scene, folder: str | Path, suffix: str = ".png") -> list[Path]:

@@ -13,9 +13,9 @@ from ..frame import Frame
 from ..ops.iou import mask_iou
 from ..prompts import Prompt, Target
 from ..results import FrameResult, Labels, object_ids
+from ..scenes import Scene
 from ..trackers.base import TrackerInfo
 from ..trackers.mask_tracker import MaskPrompts, MaskTracker, check_size
-from .scene import Scene
 
 if TYPE_CHECKING:
     from ..backbones.base import Candidates, FrameFeatures, Guidance

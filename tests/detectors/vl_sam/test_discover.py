@@ -19,8 +19,8 @@ from vos.detectors.vl_sam.tiles import views
 from vos.detectors.vl_sam.vlm import QUESTION, AnswerAttention
 from vos.frame import Frame
 from vos.ops.boxes import tight_box
+from vos.scenes.shapes import line
 from vos.testing import Scene, ScriptedBackbone, Shape, scene
-from vos.testing.shapes import line
 
 from ..tiny_vlm import tiny_llava
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -169,6 +171,20 @@ def test_the_cascade_feeds_back_mask_then_box():
     assert second.box is None
     assert third.box.tolist() == [20, 12, 29, 19]
     assert found.quality == pytest.approx(0.8)
+    assert found.mask.sum() == 80
+
+
+class OncePerPoint(TwoBlobs):
+    """Finds nothing once it is prompted with a box."""
+
+    def decode(self, features, prompts, *, guidance=None, multimask=True):
+        found = super().decode(features, prompts)
+        return found if prompts[0].box is None else replace(found, logits=-found.logits.abs())
+
+
+def test_a_pass_that_finds_nothing_changes_nothing():
+    """The mask of the second pass stays where the third, with its box, has none."""
+    found = cascade(OncePerPoint(), FEATURES, point_pair(two_blob_map()))
     assert found.mask.sum() == 80
 
 

@@ -125,10 +125,15 @@ class Annotator:
 
     def overlay(self, size: tuple[int, int]) -> NDArray[np.bool_]:
         """(H, W): where something is drawn over the frame. Labels of objects are switched off meanwhile."""
-        height, width = size
         self._labels(False)
-        text = self.page.evaluate(OPAQUE, [width, height])
+        found = self.drawn(size)
         self._labels(True)
+        return found
+
+    def drawn(self, size: tuple[int, int]) -> NDArray[np.bool_]:
+        """(H, W): where something is drawn over the frame, labels of objects included."""
+        height, width = size
+        text = self.page.evaluate(OPAQUE, [width, height])
         return np.frombuffer(text.encode(), np.uint8).reshape(height, width) == ord("1")
 
     def barcode(self) -> int:

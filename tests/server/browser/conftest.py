@@ -26,11 +26,11 @@ import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from vos.projects import Engine, Project
+from vos.scenes.shapes import line
 from vos.server.app import create_app
 from vos.server.security import Gate
 from vos.server.workspace import Options, Workspace
 from vos.testing import Scene, ScriptedBackbone, ScriptedTracker, Shape, scene, write_images
-from vos.testing.shapes import line
 
 from .annotator import Annotator
 from .barcode import with_barcode

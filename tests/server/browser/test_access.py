@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from vos.testing import Scene
 
 from .annotator import Annotator
-from .conftest import CLIP, FRAMES, Server
+from .conftest import CLIP, FRAMES, SIZE, Server
 
 NAMES = """() => [...document.querySelectorAll("button, a[href], input, select, canvas, [role]")]
   .filter((element) => element.checkVisibility() && element.getAttribute("aria-hidden") !== "true")
@@ -106,6 +106,41 @@ def test_the_timeline_is_zoomed_by_keys(annotator: Annotator) -> None:
     annotator.wait_until_shown(FRAMES - 1)
 
 
+def test_numbers_select_the_object_of_that_number(annotator: Annotator) -> None:
+    """Also where others are gone."""
+    page = annotator.page
+    annotator.press("n", "n", "n", "2", "Shift+Delete")
+    annotator.wait_for("Removed object 2")
+    page.wait_for_selector("#objects tr:has-text('object 2')", state="detached")
+    annotator.press("2")
+    annotator.wait_for("There is no object 2")
+    annotator.press("3")
+    annotator.wait_for("object 3 is selected")
+    expect(page.locator("#objects tr[aria-selected=true]")).to_contain_text("object 3")
+
+
+def test_keys_work_beside_the_slider_of_the_brush(annotator: Annotator) -> None:
+    """Arrows move it while it has the focus from the keyboard, all other keys act."""
+    page = annotator.press("p").page
+    page.focus("#brush")
+    before = int(page.input_value("#brush"))
+    annotator.press("ArrowRight")
+    assert int(page.input_value("#brush")) == before + 1
+    annotator.press("f").wait_until_shown(1)
+    page.click("#brush", position={"x": 5, "y": 8})
+    assert int(page.input_value("#brush")) < before
+    annotator.press("ArrowRight").wait_until_shown(2)
+
+
+def test_space_ticks_a_box(annotator: Annotator) -> None:
+    annotator.press("n")
+    box = annotator.page.locator("input[aria-label='Show object 1']")
+    box.focus()
+    annotator.press("Space")
+    expect(box).not_to_be_checked()
+    expect(annotator.page.locator("#play")).to_have_text("▶ Play")
+
+
 def test_keys_do_nothing_while_somebody_types(annotator: Annotator, server: Server) -> None:
     annotator.press("n")
     annotator.wait_for("Object 1 is new")
@@ -149,7 +184,8 @@ def test_the_list_of_keys(annotator: Annotator) -> None:
 
 def test_text_can_be_read(annotator: Annotator) -> None:
     """Contrast of at least 4.5 to 1 (WCAG 2.2, 1.4.3), light and dark, and targets of at least 24 pixels."""
-    page = annotator.page
+    page = annotator.press("n").page
+    page.wait_for_selector("#objects input")
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         for fore, back in [("ink", "panel"), ("faint", "panel"), ("doubt", "panel"), ("on-accent", "accent")]:
@@ -165,8 +201,9 @@ def test_text_can_be_read(annotator: Annotator) -> None:
             lighter, darker = sorted((luminance(colour) for colour in colours), reverse=True)
             assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (scheme, fore, back)
     heights = page.evaluate(
-        "[...document.querySelectorAll('button, select')].filter((b) => b.checkVisibility())"
-        ".map((b) => b.getBoundingClientRect().height)"
+        "[...document.querySelectorAll('button, select, input')].filter((b) => b.checkVisibility())"
+        ".map((b) => (b.closest('label.target, .checks label') ?? b).getBoundingClientRect())"
+        ".map(({ width, height }) => Math.min(width, height))"
     )
     assert min(heights) >= 24
 
@@ -176,6 +213,19 @@ def luminance(colour: list[float]) -> float:
     shares = [value / 255 for value in colour[:3]]
     linear = [s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_a_long_name_is_shortened(annotator: Annotator, server: Server) -> None:
+    """Its label is as wide as the object, and covers nothing else."""
+    annotator.mark(60, 70)
+    annotator.page.fill("#object-name", "the large orange ball that rolls to the right and never comes back")
+    annotator.page.press("#object-name", "Enter")
+    annotator.wait_for("Changed object 1")
+    annotator.page.wait_for_selector("#objects >> text=the large orange ball")
+    annotator.page.wait_for_timeout(100)
+    seen = annotator.drawn(SIZE)
+    assert seen[43, 38:80].all(), "the label"
+    assert not seen[:, 90:].any()
 
 
 def test_everything_fits_the_screen(annotator: Annotator) -> None:

@@ -281,6 +281,10 @@ def test_objects_are_renamed_swapped_split_and_merged(
     page.click("#object-editor >> text=Split…")
     page.click("dialog button[type=submit]")
     annotator.wait_for("Object 3 has frames 30 to 71 of box")
+    annotator.press("Control+z")
+    annotator.wait_for("Undone: split, frames 30 to 71")
+    annotator.press("Control+Shift+Z")
+    annotator.wait_for("Done again: split, frames 30 to 71")
     assert shown(server, 29, 2).any()
     assert not shown(server, 35, 2).any()
     assert iou(shown(server, 35, 3), truth.labels[35] == 2) == 1
@@ -292,6 +296,9 @@ def test_objects_are_renamed_swapped_split_and_merged(
     annotator.wait_for("Merging is done")
     assert server.project.state.visible == (1, 2)
     assert iou(shown(server, 35, 2), truth.labels[35] == 2) == 1
+    annotator.press("Control+z")
+    annotator.wait_for("Undone: merging of two objects")
+    assert server.project.state.visible == (1, 2, 3)
 
 
 def shown(server: Server, frame: int, object_id: int) -> np.ndarray:

@@ -140,6 +140,23 @@ def test_a_project_has_several_videos(
     assert annotator.overlay(SIZE)[70, 60]
 
 
+def test_a_project_without_videos(tmp_path: Path, clip: Path, open_page: Callable[..., Annotator]) -> None:
+    """It says what to do, whatever is pressed, and shows the first video that is added."""
+    empty = Project.create(tmp_path / "empty", annotator="anna")
+    with serving(empty, Options()) as address:
+        annotator = open_page(address)
+        page = annotator.page
+        page.wait_for_selector("#notice:has-text('vos project add PROJECT VIDEO')")
+        for binding in page.evaluate("import('/js/keys.js').then(({ BINDINGS }) => BINDINGS)"):
+            if binding["id"] != "help":
+                annotator.press(*(key.replace("Ctrl", "Control") for key in binding["keys"]))
+        annotator.wait_for("no video yet")
+        box = page.locator("#timeline-canvas").bounding_box()
+        assert box is not None
+        page.mouse.click(box["x"] + 50, box["y"] + 5)
+        annotator.page.close()
+
+
 def test_a_read_only_page_changes_nothing(project: Project, open_page: Callable[..., Annotator]) -> None:
     """It shows everything, and says why nothing can be drawn."""
     project.close()

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vos.scenes.shapes import line, loop
 from vos.testing import Scene, Shape, scene, write_images
-from vos.testing.shapes import line, loop
 
 from .annotator import Annotator
 from .conftest import FRAMES, Server

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vos.evaluation import region_similarity
 from vos.frame import Frame
 from vos.prompts import Prompt, Target
-from vos.testing.texture import texture, window
+from vos.scenes.texture import texture, window
 from vos.trackers.classical.occlusion import (
     OcclusionSettings,
     hidden_margin,

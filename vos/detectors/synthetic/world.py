@@ -3,7 +3,7 @@
 Textured shapes lie, a little turned, or move on textured ground among nameless clutter. Every shape has a
 name ("red circle"), every ground too ("grass"), and every pixel its exact class. Each kind of shape wears
 a pattern of its own (squares are checked, triangles striped, ...), so that a very small network learns the
-kinds in minutes, and learns to see them all over their area. The drawing is that of :mod:`vos.testing`;
+kinds in minutes, and learns to see them all over their area. The drawing is that of :mod:`vos.scenes`;
 this module says what there is and what it is called.
 """
 
@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...testing import Scene, Shape, scene
-from ...testing.shapes import Path as Motion
-from ...testing.shapes import Plane, line, shuttle
-from ...testing.texture import random_generator, sample, texture
+from ...scenes import Scene, Shape, scene
+from ...scenes.shapes import Path as Motion
+from ...scenes.shapes import Plane, line, shuttle
+from ...scenes.texture import random_generator, sample, texture
 from ..attention.text_prompts import Vocabulary, load_vocabulary
 
 Colour = tuple[int, int, int]
@@ -39,7 +39,7 @@ SHAPES: dict[str, tuple[str, str]] = {
     "ring": ("hoop", "ring"),
     "cross": ("plus", "cross"),
 }
-"""Name -> (a second word for it, outline in :mod:`vos.testing`)."""
+"""Name -> (a second word for it, outline in :mod:`vos.scenes`)."""
 GROUNDS: dict[str, Colour] = {
     "grass": (88, 128, 76),
     "sand": (176, 156, 120),

@@ -74,7 +74,10 @@ def find_instances(
 
 
 def cascade(backbone: Backbone, features: FrameFeatures, pair: PointPair) -> MapInstance:
-    """Refinement A: points, then points with the first mask's logits, then with its box as well."""
+    """Refinement A: points, then points with the first mask's logits, then with its box as well.
+
+    Where a pass finds nothing, the mask of the pass before it stays.
+    """
     prompts = [pair.prompt()]
     found = keep_best(backbone.decode(features, prompts))
     for use_box in (False, True):

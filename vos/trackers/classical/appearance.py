@@ -60,7 +60,7 @@ class AppearanceSettings:
     near: float = 0.3
     """Half of the background pixels are drawn within this distance of an object, in object sizes."""
     iterations: int = 600
-    """Steps of the fit to the reference frames; 400 lose a point (``docs/engine.md``)."""
+    """Steps of the fit to the reference frames; 400 lose a point (``docs/engine-experiments.md``)."""
     batch: int = 512
     """Examples per step and object, of at most :data:`CROWD` objects. For one object four times as many are
     no better, given the same steps and a learning rate that suits them; for several they are."""

@@ -24,7 +24,7 @@ from .unary import FusionSettings
 @dataclass(frozen=True)
 class ClassicalSettings:
     """Settings of the classical tracker; nothing is chosen per video. What each is worth:
-    ``docs/engine.md``."""
+    ``docs/engine-experiments.md``."""
 
     RENAMED: ClassVar = {
         "max_given": "max_references",

@@ -44,7 +44,7 @@ class TuneSettings:
     RENAMED: ClassVar = {"rate": "learning_rate"}
 
     steps: int = 120
-    """Steps of the fit; 200 with twice the views were worse (``docs/nano.md``)."""
+    """Steps of the fit; 200 with twice the views were worse (``docs/nano-experiments.md``)."""
     examples: int = 24
     """Augmented views; each is encoded once, and used again with other perturbed masks."""
     batch: int = 4
@@ -52,7 +52,7 @@ class TuneSettings:
     side: int = 224
     """Views are cut to squares of this many pixels around an object."""
     learning_rate: float = 2e-4
-    """Of the fit; twice as much loses a point, 0.001 is worse everywhere (``docs/nano.md``)."""
+    """Of the fit; twice as much loses a point, 0.001 is worse everywhere (``docs/nano-experiments.md``)."""
     perturbation: tuple[float, float] = (0.05, 0.5)
     """Least and greatest strength of the mask perturbation."""
     seed: int = 0

@@ -3,8 +3,8 @@
 import * as api from "./api.js";
 
 const SETTLED = 150; // ms a frame is shown before it is prepared for clicks
-const EMPTY =
-  "The project has no video yet: add one with vos project add-video, or start vos annotate on a video.";
+export const NO_VIDEO =
+  "The project has no video yet: add one by vos project add PROJECT VIDEO, or start vos annotate on a video.";
 
 /** @param {any} app  See `main.js`. */
 export function createFrames(app) {
@@ -15,7 +15,7 @@ export function createFrames(app) {
 
   /** @param {string} key @param {number} [frame] */
   function openVideo(key, frame = 0) {
-    if (!key) return store.set({ notice: EMPTY });
+    if (!key) return store.set({ notice: NO_VIDEO });
     app.pictures.clear();
     app.masks.clear();
     store.set({
@@ -37,6 +37,7 @@ export function createFrames(app) {
 
   /** @param {number} frame @param {number} [direction] */
   function goTo(frame, direction) {
+    if (!video()) return;
     const next = Math.min(video().frames - 1, Math.max(0, frame));
     if (next !== state.frame && state.polygon.length) store.set({ polygon: [] });
     if (next !== state.frame) store.set({ drag: null });

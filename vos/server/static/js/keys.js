@@ -29,7 +29,7 @@ export const BINDINGS = [
     ["mark", ["m"], "Start, end a range of frames"],
   ]),
   ...section("Objects", [
-    ["object-1", ["1"], "Select object 1 (2 to 9: the others)"],
+    ["object-1", ["1"], "Select object 1 (2 to 9 likewise)"],
     ["new-object", ["n"], "New object"],
     ["next-object", ["w"], "Next object"],
     ["rename", ["F2"], "Rename the object"],
@@ -49,8 +49,8 @@ export const BINDINGS = [
     ["cursor-right", ["Ctrl+ArrowRight"], "Move the crosshair right"],
     ["cursor-up", ["Ctrl+ArrowUp"], "Move the crosshair up"],
     ["cursor-down", ["Ctrl+ArrowDown"], "Move the crosshair down"],
-    ["click-on", ["i"], "At the crosshair: click on, begin or end a stroke or a box, add a corner"],
-    ["click-off", ["u"], "At the crosshair: click off, begin or end a stroke that erases, take a corner back"],
+    ["click-on", ["i"], "Left button at the crosshair: click, stroke, box, corner"],
+    ["click-off", ["u"], "Right button at the crosshair"],
     ["coordinates", ["Shift+I"], "Type points or a box"],
     ["last-click", ["Backspace"], "Take back the last click"],
     ["commit", ["Enter"], "Keep the mask: it becomes a correction"],
@@ -92,6 +92,9 @@ export const CHANGING = new Set([
   ...["track", "track-all", "accept", "accept-to-here", "accept-confident", "reject", "reopen", "hide-range"],
   ...["undo", "redo", "import", "add-video"],
 ]);
+
+/** Actions that make sense in a project without videos. */
+export const WITHOUT_VIDEO = new Set(["add-video", "settings", "help", "undo", "redo"]);
 
 const NAMES = {
   ArrowLeft: "←",
@@ -149,8 +152,9 @@ export function listenToKeys(current, run) {
     const target = /** @type {HTMLElement} */ (event.target);
     if (event.isComposing || document.querySelector("dialog[open]") || isTyping(target)) return;
     const combination = combinationOf(event);
-    // Space and Enter belong to the control that has the focus.
-    if (["Space", "Enter"].includes(combination) && target.closest("button, a, summary, select")) return;
+    // Space and Enter belong to the control that has the focus, and so do those that move a slider.
+    if (["Space", "Enter"].includes(combination) && target.closest("button, a, summary, select, input")) return;
+    if (target.matches("input[type=range]") && SLIDER.test(combination)) return;
     const id = actionOf(current(), combination);
     if (id) {
       event.preventDefault();
@@ -161,7 +165,10 @@ export function listenToKeys(current, run) {
 
 /** @param {HTMLElement} target */
 const isTyping = (target) =>
-  target.matches("select, textarea, input:not([type=checkbox], [type=radio], [type=color])");
+  target.matches("select, textarea, input:not([type=checkbox], [type=radio], [type=color], [type=range])");
+
+/** Keys of an `input` that is a slider. */
+const SLIDER = /^(Shift\+)?(Arrow|Home|End|Page)/;
 
 /**
  * @param {Binding[]} known

@@ -60,13 +60,25 @@ export function createLive(app) {
       features: answer.features,
     });
     answer.jobs.forEach(jobChanged);
+    if (!state.video && answer.videos.length) app.frames?.openVideo(answer.videos[0].key);
     if (!state.objects.has(state.object) && ids.length) store.set({ object: ids[0] });
   }
 
-  const refreshProject = latest(async () => takeProject(await api.getProject()));
-  const refreshQueue = latest(async () => store.set({ queue: await api.getQueue(state.video, state.order) }));
+  const refreshProject = latest(async () => {
+    let answer;
+    // An answer from before an own action would take back what is shown of it in advance.
+    do {
+      await app.sync.settled();
+      answer = await api.getProject();
+    } while (answer.counter < state.counter || app.sync.isBusy());
+    takeProject(answer);
+  });
+  const refreshQueue = latest(async () => {
+    if (state.video) store.set({ queue: await api.getQueue(state.video, state.order) });
+  });
   const refreshStrip = latest(async () => {
     const key = state.video;
+    if (!key) return;
     const answer = await api.getStrip(key);
     if (key === state.video) store.set({ strip: readStrip(answer) });
   });
@@ -80,7 +92,7 @@ export function createLive(app) {
 
   function refreshAll() {
     app.masks.expire();
-    app.masks.want(state.frame);
+    if (state.video) app.masks.want(state.frame);
     refreshStrip();
     refreshQueue();
   }
@@ -139,7 +151,7 @@ export function createLive(app) {
     store.set({ counter: Math.max(state.counter, counter), history: history ?? state.history });
     const ranges = changed ? changed[state.video] : null;
     if (ranges !== undefined) app.masks.expire(ranges);
-    app.masks.want(state.frame);
+    if (state.video) app.masks.want(state.frame);
     refreshStrip();
     refreshQueue();
     if (list.some(({ kind }) => kind !== "anchor" && kind !== "tracked")) refreshProject();

@@ -4,8 +4,8 @@ import * as api from "./api.js";
 import { createActions } from "./actions.js";
 import { createDrafts } from "./drafts.js";
 import { createEditing } from "./editing.js";
-import { createFrames } from "./frames.js";
-import { CHANGING, bindings, keyText, listenToKeys } from "./keys.js";
+import { NO_VIDEO, createFrames } from "./frames.js";
+import { CHANGING, WITHOUT_VIDEO, bindings, keyText, listenToKeys } from "./keys.js";
 import { createLive, noticeOf } from "./live.js";
 import { createMasks } from "./masks.js";
 import { createObjects } from "./objects.js";
@@ -171,6 +171,7 @@ function run(project) {
   function act(id, event) {
     if (state.readOnly && CHANGING.has(id))
       return announce("The project is open read-only: nothing can be changed.");
+    if (!state.video && !WITHOUT_VIDEO.has(id)) return announce(NO_VIDEO);
     return Promise.resolve(app.actions[id]?.(event)).catch((error) => announce(error.message));
   }
 

@@ -38,6 +38,11 @@ export function objectActions(app) {
     announce(`${titleOf(state, id)} is selected.`);
   }
 
+  function selectNumber(id) {
+    if (state.objects.has(id)) select(id);
+    else announce(`There is no object ${id}.`);
+  }
+
   function nextObject() {
     const ids = state.visibleObjects;
     if (ids.length) select(ids[(ids.indexOf(state.object) + 1) % ids.length]);
@@ -124,7 +129,7 @@ export function objectActions(app) {
 
   return {
     ...Object.fromEntries(
-      Array.from({ length: 9 }, (_, k) => [`object-${k + 1}`, () => select(state.visibleObjects[k] ?? -1)]),
+      Array.from({ length: 9 }, (_, k) => [`object-${k + 1}`, () => selectNumber(k + 1)]),
     ),
     select,
     "new-object": newObject,

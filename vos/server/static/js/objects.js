@@ -72,18 +72,22 @@ export function createObjects({ store, masks, drafts, color, select, change, run
       el(
         "td",
         {},
-        el("input", {
-          type: "checkbox",
-          checked: isShown,
-          "data-focus": `show-${id}`,
-          "aria-label": `Show ${name}`,
-          onchange: () => {
-            const next = new Set(hidden);
-            if (isShown) next.add(id);
-            else next.delete(id);
-            store.set({ hidden: next });
-          },
-        }),
+        el(
+          "label",
+          { className: "target" },
+          el("input", {
+            type: "checkbox",
+            checked: isShown,
+            "data-focus": `show-${id}`,
+            "aria-label": `Show ${name}`,
+            onchange: () => {
+              const next = new Set(hidden);
+              if (isShown) next.add(id);
+              else next.delete(id);
+              store.set({ hidden: next });
+            },
+          }),
+        ),
       ),
     );
   }

@@ -37,6 +37,7 @@ export function fillPage({ store, run, bindings, keyText, editing, drafts, setVi
   byId("video").addEventListener("change", (event) => setVideo?.(event.target.value));
   byId("job-cancel").addEventListener("click", (event) => cancelJob?.(event.target.dataset.job));
   byId("brush").addEventListener("input", (event) => store.set({ brush: Number(event.target.value) }));
+  byId("brush").addEventListener("pointerup", () => byId("overlay").focus({ preventScroll: true }));
 
   function renderButtons() {
     const { tool, readOnly, history, brush } = state;

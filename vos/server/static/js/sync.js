@@ -129,7 +129,7 @@ export function createSync(options) {
   const settled = () => Promise.all([...callers.values()].map(({ done }) => done));
 
   store.set({ waiting: waiting.length });
-  return { send, flush, settled };
+  return { send, flush, settled, isBusy: () => callers.size > 0 };
 }
 
 /** @param {MaskToSend} mask */

@@ -4,9 +4,10 @@ import { contours, measure, runsOf } from "./runs.js";
 import { stepMask } from "./drafts.js";
 import { channels, inkOn } from "./palette.js";
 import { REJECTED, STALE } from "./strip.js";
-import { byId } from "./dom.js";
+import { byId, fitted } from "./dom.js";
 
 const FILL = 100; // opacity of masks, of 255
+const LABEL = 8; // widest label of a small object, in units of its letters' height
 const SHARP = 2; // magnification from which pixels are shown as squares
 
 /**
@@ -195,10 +196,11 @@ export function createViewer({ store, pictures, masks, drafts, color, nameOf }) 
     context.stroke(path);
   }
 
-  function label(id, [x0, y0]) {
+  function label(id, [x0, y0, x1]) {
     const size = rem(0.85) / view.scale;
-    const text = `${id} ${nameOf(id)}`.trim();
     context.font = `600 ${size}px system-ui, sans-serif`;
+    // A long name must not cover the neighbours.
+    const text = fitted(context, `${id} ${nameOf(id)}`.trim(), Math.max(x1 + 1 - x0, LABEL * size) - size * 0.7);
     const width = context.measureText(text).width + size * 0.7;
     const top = Math.max(0, y0 - size * 1.45);
     const left = Math.min(Math.max(0, x0), Math.max(0, video().width - width));

@@ -9,18 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vos.testing import (
-    OUTLINES,
-    SCENES,
-    Shape,
-    line,
-    scene,
-    shuttle,
-    stream,
-    write_images,
-    write_labels,
-    write_video,
-)
+from vos.scenes import OUTLINES, SCENES, Shape, line, scene, shuttle, stream
+from vos.testing import write_images, write_labels, write_video
 
 PLAIN = {"colour": (240, 10, 10), "contrast": 0.0}
 

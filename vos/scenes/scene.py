@@ -67,7 +67,7 @@ def scene(
     """A synthetic video with exact truth, always the same for the same arguments.
 
     Args:
-        what: a name in :data:`~vos.testing.SCENES`, or the shapes, back to front.
+        what: a name in :data:`~vos.scenes.SCENES`, or the shapes, back to front.
         num_frames: T.
         size: (height, width) in pixels, any numbers from 1 on, odd ones too.
         seed: of textures, colours and noise, and of the small variations of a named scene.
@@ -80,7 +80,7 @@ def scene(
         ValueError: for an unknown name, fewer than one frame, or an empty image.
 
     Example:
-        >>> from vos.testing import scene
+        >>> from vos.scenes import scene
         >>> clip = scene("crossing", num_frames=12)
         >>> clip.labels.shape, clip.ids
         ((12, 120, 160), (1, 2))
