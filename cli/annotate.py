@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from .completion import backbones, complete, trackers
 from .options import verbosity
 from .project_options import annotator_option
 
@@ -23,12 +24,18 @@ MISSING = "vos annotate needs the packages starlette and uvicorn: pip install 'v
 )
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 @click.option("--read-only", is_flag=True, help="Do not allow changes.")
-@click.option("--model", metavar="NAME", help="Tracker of the project from now on: classical, nano, ...")
+@click.option(
+    "--model",
+    metavar="NAME",
+    shell_complete=complete(trackers),
+    help="Tracker of the project from now on: classical, nano, ...",
+)
 @click.option(
     "--backbone",
     default="interactive",
     show_default=True,
     metavar="NAME",
+    shell_complete=complete(backbones),
     help="Backbone that makes masks of clicks: interactive, classical, nano, mobile-sam, ...",
 )
 @click.option("--device", default="cpu", show_default=True, metavar="DEVICE", help="Device of the backbone.")

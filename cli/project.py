@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,7 @@ def new(
     **engine: Any,
 ) -> None:
     """Make a project for VIDEO, with the objects prompted, if any."""
+    from vos.errors import VosError
     from vos.projects import Project, ProjectSettings
     from vos.projects.prompting import anchor_targets
     from vos.video import open_video
@@ -64,9 +66,15 @@ def new(
     with open_video(source) as video:
         targets = prompts.load(video) if prompts else []
     settings = with_engine(ProjectSettings(), engine)
-    with Project.create(output, annotator=annotator, settings=settings) as created:
-        entry = created.add_video(source)
-        anchors = anchor_targets(created, entry.key, targets)
+    was_there = output.exists()
+    try:
+        with Project.create(output, annotator=annotator, settings=settings) as created:
+            entry = created.add_video(source)
+            anchors = anchor_targets(created, entry.key, targets)
+    except VosError:
+        if not was_there:  # the same command can be given again once the prompts are right
+            shutil.rmtree(output, ignore_errors=True)
+        raise
     if not quiet:
         click.echo(
             f"{output}: video {entry.key}, {entry.frames} frames of {entry.width}x{entry.height}, "

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from .completion import complete, written_formats
 from .format_options import (
     cutout_options,
     export_arguments,
@@ -26,7 +27,14 @@ from .project_options import annotator_option, project_folder, video_option
 @click.command("export")
 @project_folder
 @click.option(
-    "-f", "--format", "formats", multiple=True, required=True, metavar="FORMAT", help="See `vos formats`."
+    "-f",
+    "--format",
+    "formats",
+    multiple=True,
+    required=True,
+    metavar="FORMAT",
+    shell_complete=complete(written_formats),
+    help="See `vos formats`.",
 )
 @output_folder
 @video_option

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from .completion import complete, read_formats
 from .format_options import frame_names, parse_selection, selection_options, tell
 from .options import json_flag, print_json, verbosity
 from .project_options import annotator_option, project_folder, video_option
@@ -15,7 +16,13 @@ from .project_options import annotator_option, project_folder, video_option
 @project_folder
 @click.argument("file", type=click.Path(path_type=Path))
 @video_option
-@click.option("--format", "source_format", metavar="FORMAT", help="Format of FILE; detected unless given.")
+@click.option(
+    "--format",
+    "source_format",
+    metavar="FORMAT",
+    shell_complete=complete(read_formats),
+    help="Format of FILE; detected unless given.",
+)
 @click.option("--pick", metavar="NAME", help="Which video, where FILE holds several.")
 @selection_options
 @click.option(

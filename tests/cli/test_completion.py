@@ -11,9 +11,6 @@ import pytest
 from click.shell_completion import ShellComplete
 from vos_cli.main import cli
 
-NOT_YET = {"annotate", "project"}
-"""Commands whose own options are not completed."""
-
 
 def completions(*arguments: str) -> dict[str, str]:
     """Value -> type of what is offered for the last argument."""
@@ -89,7 +86,7 @@ def test_every_open_vocabulary_is_completed() -> None:
                 assert parameter._custom_shell_complete is not None, f"{path}: {parameter.name}"
         if isinstance(command, click.Group):
             context = click.Context(command)
-            for name in set(command.list_commands(context)) - NOT_YET:
+            for name in set(command.list_commands(context)):
                 child = command.get_command(context, name)
                 assert child is not None
                 check(child, f"{path} {name}")

@@ -309,3 +309,15 @@ def test_bad_input_is_one_line(clip: Path, tmp_path: Path) -> None:
     assert "choose new ids (--ids new)" in vos(*wrong, code=2).output
     vos(*wrong, "--ids", "new")
     assert "write u<NUMBER" in vos("review", output, "--accept", "all", code=2).output
+
+
+def test_a_project_whose_prompts_are_refused_leaves_nothing(clip: Path, tmp_path: Path) -> None:
+    """Neither a folder, nor what was in one that was there."""
+    images, project = clip / "images", tmp_path / "project"
+    message = vos("project", "new", images, "--box", "300:5,5,20,20", "-o", project, code=2).output
+    assert "object 300" in message
+    assert not project.exists()
+    vos("project", "new", images, "-m", clip / "labels" / "00000.png", "-o", project)
+    before = sorted(project.rglob("*"))
+    vos("project", "new", images, "--box", "300:5,5,20,20", "-o", project, code=2)
+    assert sorted(project.rglob("*")) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -225,6 +226,8 @@ def test_a_run_is_imported_as_what_it_is(
     job = run_job("import", upload=upload(client, data.getvalue(), "run.zip"), ids="same")
     assert job["state"] == "done", job
     assert (job["result"]["given"], job["result"]["tracked"]) == (1, FRAMES - 1)
+    (record,) = [event.payload for event in project.events() if event.kind == "import"]
+    assert record["digests"] == {"run.zip": hashlib.sha256(data.getvalue()).hexdigest()}
     track = project.state.track(CLIP, 1)
     assert list(track.anchors) == [2]
     assert {track.state(frame) for frame in range(FRAMES) if frame != 2} == {"tracked"}

@@ -16,6 +16,7 @@ from ..formats.records import FrameRecord, ObjectMask
 from ..names import plain_name
 from ..ops.rle import pack_mask
 from ..projects import Project, ProjectVideo
+from ..projects.digests import digests_of
 from ..projects.importing import import_annotations
 from .jobs import BackgroundJob
 from .sandbox import in_sandbox
@@ -45,7 +46,14 @@ def import_upload(workspace: Workspace, job: BackgroundJob) -> dict[str, Any]:
         {int(k): plain_name(name) for k, name in summary[what].items()} for what in ("names", "categories")
     )
     annotations = Annotations(records, names=names, categories=categories)
-    found = import_annotations(project, video.key, annotations, ids=request.get("ids"), source=upload.name)
+    found = import_annotations(
+        project,
+        video.key,
+        annotations,
+        ids=request.get("ids"),
+        source=upload.name,
+        digests=digests_of(upload),
+    )
     return {
         "events": len(found.events),
         "given": found.given,
