@@ -228,6 +228,36 @@ def test_import_of_a_run(clip: Path, tmp_path: Path) -> None:
     assert summary["objects"] == [3, 4]
 
 
+def test_an_import_of_tracked_masks_alone_is_undone(clip: Path, tmp_path: Path) -> None:
+    """And not the action before it; its masks come back with it."""
+    run, project = tmp_path / "run", tmp_path / "project"
+    (run / "masks").mkdir(parents=True)
+    labels = np.zeros((60, 80), np.uint8)
+    labels[10:30, 10:40] = 1
+    for index in range(6):
+        Image.fromarray(labels).save(run / "masks" / f"{index:05d}.png")
+    frames = [
+        {"index": i, "name": f"{i:05d}", "objects": {"1": {"score": 0.4, "source": "tracked"}}}
+        for i in range(6)
+    ]
+    (run / "run.json").write_text(json.dumps({"frames": frames}))
+    vos("project", "new", clip / "images", "-m", clip / "labels" / "00000.png", "-o", project)
+
+    def areas() -> list[int]:
+        with Project.open(project, read_only=True) as opened:
+            return [int((opened.frame("images", index).labels == 1).sum()) for index in range(6)]
+
+    given = areas()
+    summary = json.loads(vos("project", "import", project, run, "--ids", "same", "--json").stdout)
+    assert summary == {"given": 0, "tracked": 5, "objects": [1]}
+    imported = areas()
+    assert imported == [given[0], *[600] * 5]
+    vos("project", "undo", project)
+    assert areas() == given
+    vos("project", "redo", project)
+    assert areas() == imported
+
+
 def test_undo_and_redo(clip: Path, tmp_path: Path) -> None:
     """The annotator's own last action, or any one event."""
     project = tmp_path / "project"

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from .events import Draft, Event
 
-ACTIONS = frozenset({"object", "remove", "anchor", "unanchor", "review", "swap", "move", "hide", "assign"})
+ACTIONS = frozenset(
+    {"object", "remove", "anchor", "unanchor", "review", "swap", "move", "hide", "assign", "import"}
+)
 """What people do. Results of tracking go and come back with the anchors that they were tracked from."""
 
 

@@ -120,15 +120,24 @@ def import_annotations(
         for (k, f), digest in given.items()
     ]
     import_record = {"what": "masks", "from": source, "digests": dict(digests or {})}
-    events = project.append([*drafts, Draft("import", import_record)])
-    results = [
-        draft
-        for theirs, masks in sorted(tracked.items())
-        for draft in _results(project, entry, own[theirs], masks)
-    ]
-    if results:
-        events += project.append(results)
-    count = sum(draft.payload["last"] - draft.payload["first"] + 1 for draft in results)
+
+    def results(wanted: set[int]) -> list[Draft]:
+        return [
+            draft
+            for theirs, masks in sorted(tracked.items())
+            if theirs in wanted
+            for draft in _results(project, entry, own[theirs], masks)
+        ]
+
+    # Results go with the anchors or the object that they came with when these are undone; others with the
+    # import itself.
+    with_it = {k for k in tracked if own[k] in known and not any(k == other for other, _ in given)}
+    found_results = results(with_it)
+    events = project.append([*drafts, Draft("import", import_record), *found_results])
+    if more := results(set(tracked) - with_it):
+        events += project.append(more)
+        found_results += more
+    count = sum(draft.payload["last"] - draft.payload["first"] + 1 for draft in found_results)
     return Imported(tuple(events), len(given), count, tuple(sorted(own.values())))
 
 

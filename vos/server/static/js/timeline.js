@@ -2,9 +2,8 @@
 // which frames.
 
 import { byId, count, fitted } from "./dom.js";
+import { moved, tickStep, zoomed } from "./frame_range.js";
 import { ACCEPTED, ANCHOR, REJECTED, STALE, STATE_TEXT, UNKNOWN } from "./strip.js";
-
-const NARROWEST = 30; // frames that fill the width at the highest zoom
 
 /**
  * @param {object} app
@@ -18,7 +17,7 @@ export function createTimeline({ store, color, drafts, goTo, select }) {
   const slider = byId("timeline");
   const canvas = byId("timeline-canvas");
   const context = canvas.getContext("2d");
-  let range = { first: 0, span: 1 }; // frames at the left edge, and across the width
+  let range = { first: 0, span: 1 };
   /** @type {{kind: "scrub" | "range", start: number, x: number} | null} */
   let dragging = null;
   let isScheduled = false;
@@ -44,15 +43,15 @@ export function createTimeline({ store, color, drafts, goTo, select }) {
   }
 
   function zoom(factor, center) {
-    const span = Math.min(numFrames(), Math.max(Math.min(NARROWEST, numFrames()), range.span * factor));
-    moveTo(center - ((center - range.first) / range.span) * span, span);
+    range = zoomed(range, factor, center, numFrames());
+    draw();
   }
 
   /** Around the frame on screen. */
   const zoomHere = (factor) => zoom(factor, store.state.frame);
 
-  function moveTo(first, span = range.span) {
-    range = { first: Math.min(numFrames() - span, Math.max(0, first)), span };
+  function moveTo(first) {
+    range = moved(range, first, numFrames());
     draw();
   }
 
@@ -344,11 +343,4 @@ export function createTimeline({ store, color, drafts, goTo, select }) {
     draw,
   );
   return { zoom: zoomHere, showAll: reset };
-}
-
-/** A round number of frames between ticks. */
-function tickStep(span, ticks) {
-  const least = span / Math.max(1, ticks);
-  const power = 10 ** Math.floor(Math.log10(Math.max(1, least)));
-  return Math.max(1, [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= least) ?? power);
 }
