@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...arrays import Floats
 from ...backbones.classical.descriptors import Descriptors, describe, to_lab
 from ...ops.crop import Crop, choose_crop
 from ...ops.overlap import argmax_rows
@@ -33,8 +34,6 @@ from .shape import Shape, middle
 from .shape_prediction import PredictedShape, predict_shapes, shape_unary, support, update_shape
 from .state import ClassicalState, LabelProbabilities, ObjectState, PastFrame
 from .unary import PreviousAppearance, appearance_unary, motion_unary
-
-Floats = NDArray[np.float32]
 
 
 def advance(
