@@ -78,6 +78,58 @@ test("a mask that was begun after one was dropped is kept for redo", () => {
   assert.equal(lastPoint(drafts, here()), 2);
 });
 
+test("the steps of a mask that was begun in another frame after one was dropped there are undone first", () => {
+  const { drafts, click, here } = setUp();
+  const first = click(1, 5);
+  drafts.drop(first);
+  const second = click(2, 5);
+  click(3, 5);
+  assert.deepEqual(drafts.undo(here(6)), { kind: "step", draft: second });
+  assert.equal(lastPoint(drafts, here(5)), 2);
+  click(9, 6);
+  assert.equal(lastPoint(drafts, here(5)), 2, "what has steps is kept, whatever is done elsewhere");
+  drafts.undo(here(6));
+  drafts.undo(here(6));
+  assert.deepEqual(drafts.undo(here(6)), { kind: "drop", draft: first });
+  drafts.redo(here(6));
+  drafts.redo(here(6));
+  assert.equal(here(5), second);
+  assert.equal(lastPoint(drafts, second), 2);
+});
+
+test("a mask that was begun since stays where one that was taken away is wanted again", () => {
+  for (const wantAgain of [
+    (drafts, draft) => drafts.drop(draft),
+    (drafts, draft) => {
+      drafts.remove(draft);
+      return () => drafts.restore(draft);
+    },
+  ]) {
+    const { drafts, click, here } = setUp();
+    const first = click(1);
+    const again = wantAgain(drafts, first);
+    const second = click(2);
+    again();
+    assert.equal(here(), second);
+    assert.equal(drafts.undo(here()).kind, "step");
+    assert.deepEqual(drafts.undo(here()), { kind: "drop", draft: first });
+    assert.equal(here(), first);
+    drafts.redo(here());
+    drafts.redo(here());
+    assert.equal(here(), second);
+    assert.equal(lastPoint(drafts, second), 2);
+  }
+});
+
+test("what was kept and refused is unfinished again", () => {
+  const { drafts, click, here } = setUp();
+  const draft = click(1);
+  drafts.remove(draft);
+  drafts.restore(draft);
+  assert.equal(here(), draft);
+  assert.equal(drafts.canRestore(), false);
+});
+
 test("dropping can be taken back as if it had not been", () => {
   const { drafts, click, here } = setUp();
   const takeBack = drafts.drop(click(1));

@@ -1,7 +1,8 @@
 // Unfinished masks: what has been clicked and drawn in a frame and is not kept yet.
 //
-// Each has a history of its own steps, and survives a reload of the page. Undo and redo go through steps, dropped
-// masks and the project's actions in one order, that of time.
+// Each has a history of its own steps, and survives a reload of the page. Undo goes through the steps here first,
+// then through dropped masks and the project's actions from the latest back; redo goes the same way in reverse. None
+// of it takes the place of a mask that has steps.
 
 import { unpackMask } from "./api.js";
 
@@ -120,15 +121,17 @@ export function createDrafts({ projectId, counter, depth, onChange, storage = se
     changed();
   }
 
+  /** Has again what was taken away. If another one was begun there since, undo brings this one back after it. */
   function restore(draft) {
-    drafts.set(keyOf(draft), draft);
+    if (drafts.has(keyOf(draft))) dropped.push({ draft, depth: depth() });
+    else drafts.set(keyOf(draft), draft);
     changed();
   }
 
   /**
    * Takes away what nobody wants; undo brings it back.
    * @param {Draft} draft
-   * @returns {() => void} has it as if that had not been
+   * @returns {() => void} has it as if that had not been; it stays dropped if another one was begun there since
    */
   function drop(draft) {
     const entry = { draft, depth: depth() };
@@ -136,29 +139,36 @@ export function createDrafts({ projectId, counter, depth, onChange, storage = se
     undone = [];
     remove(draft);
     return () => {
-      if (!dropped.includes(entry)) return;
+      if (!dropped.includes(entry) || drafts.has(keyOf(draft))) return;
       dropped.splice(dropped.indexOf(entry), 1);
       restore(draft);
     };
   }
 
   /**
-   * Undoes a step of the unfinished mask here, or the latest dropping; null if it is the project's turn.
+   * Undoes a step of the unfinished mask here, or the latest dropping, or a step of what was begun in its place
+   * since; null if it is the project's turn.
    * @param {Draft | undefined} here
    * @returns {Travelled | null}
    */
   function undo(here) {
-    if (here && here.at > 0) {
-      here.at--;
-      undone.push({ kind: "step", draft: here });
-      changed();
-      return { kind: "step", draft: here };
-    }
+    if (here?.at > 0) return undoStep(here);
     if (!canRestore()) return null;
-    const { draft } = dropped.pop();
-    undone.push({ kind: "drop", draft, replaced: drafts.get(keyOf(draft)) });
-    restore(draft);
+    const { draft } = dropped.at(-1);
+    const replaced = drafts.get(keyOf(draft));
+    if (replaced?.at > 0) return undoStep(replaced);
+    dropped.pop();
+    undone.push({ kind: "drop", draft, replaced });
+    drafts.set(keyOf(draft), draft);
+    changed();
     return { kind: "drop", draft };
+  }
+
+  function undoStep(draft) {
+    draft.at--;
+    undone.push({ kind: "step", draft });
+    changed();
+    return { kind: "step", draft };
   }
 
   /** Whether the latest dropping came after all actions of the project that can be undone. */
