@@ -349,7 +349,14 @@ def address(workspace: Workspace) -> Iterator[tuple[str, Gate]]:
     listener.listen()
     gate = Gate(listener.getsockname()[1])
     app = create_app(workspace, gate)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on", http=TimedProtocol))
+    config = uvicorn.Config(
+        app,
+        log_level="error",
+        lifespan="on",
+        http=TimedProtocol,
+        timeout_keep_alive=3600,  # uvicorn's own limit between requests: ours is shorter
+    )
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     yield f"127.0.0.1:{gate.port}", gate
