@@ -503,7 +503,7 @@ def test_the_printed_address_can_be_opened(
         server.should_exit = True
         thread.join()
 
-    monkeypatch.setattr("vos.server.launching._Server.run", run)
+    monkeypatch.setattr("vos.server.launching.Server.run", run)
     try:
         serve(project, Place(host, allow_remote=True), Options(), announce=told.append)
     except OutputError:

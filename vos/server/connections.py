@@ -13,8 +13,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 REQUEST_TIME = 10.0
 """Seconds for the head of a request, from the beginning of the connection or the end of the last answer."""
 READING_TIME = 60.0
-"""Seconds in which a part of a waiting answer has to be taken. The system takes megabytes before they are read, and
-more only when much of that is gone, so that this is long enough for slow lines."""
+"""Seconds in which a part of a waiting answer has to be taken. The system takes megabytes before they are
+read, and more only when much of that is gone, so that this is long enough for slow lines."""
 
 
 class TimedProtocol(H11Protocol):

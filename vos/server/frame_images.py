@@ -226,6 +226,13 @@ class FrameImages:
             return done
         return self._want(index, None)
 
+    def cancel(self) -> None:
+        """Cancel the images that are waited for; frames for prompts are decoded still."""
+        with self._changed:
+            for wanted in self._waiting:
+                if wanted.width is not None:
+                    wanted.future.cancel()
+
     def close(self) -> None:
         """End the thread; what is waited for is cancelled."""
         with self._changed:

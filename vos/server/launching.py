@@ -136,10 +136,15 @@ def _holds(project: Project, source: str) -> bool:
     return any(os.path.realpath(root / video.path) == wanted for video in project.videos.values())
 
 
-class _Server(uvicorn.Server):
-    """Ends the streams of events first: they would be waited for."""
+class Server(uvicorn.Server):
+    """Ends the streams of events and the waiting for images first: they would be waited for."""
 
     workspace: Workspace
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn."""
+        self.workspace.cancel_images()
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """See uvicorn."""
@@ -191,7 +196,7 @@ def serve(
         limit_concurrency=CONNECTIONS,
         timeout_graceful_shutdown=GRACE,
     )
-    server = _Server(config)
+    server = Server(config)
     server.workspace = workspace
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

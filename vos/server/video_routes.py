@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,29 @@ def _index(request: Request, video: ProjectVideo) -> int:
     return index
 
 
+async def _wait_for(request: Request, future: Future[Any]) -> Any:
+    """What a future gives. It is cancelled if the client goes: nothing is begun for nobody.
+
+    Raises:
+        Refusal: 503 if it was cancelled, as when the server stops.
+    """
+    waiting = asyncio.wrap_future(future)
+    going = asyncio.create_task(_gone(request))
+    try:
+        await asyncio.wait({waiting, going}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        going.cancel()
+        waiting.cancel()  # nothing, where it is done
+    if waiting.cancelled():
+        raise Refusal(503, "busy", "nobody waits for this any more, or the server stops")
+    return waiting.result()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
 async def jpeg(request: Request) -> Response:
     """A frame as JPEG."""
     video = video_of(request)
@@ -72,7 +96,7 @@ async def jpeg(request: Request) -> Response:
         if found is None or data is None:
             return Response(status_code=204)
         return Response(data, media_type="image/jpeg", headers={"X-Vos-Frame": str(found[0])})
-    data = await asyncio.wrap_future(images.jpeg(index, width))
+    data = await _wait_for(request, images.jpeg(index, width))
     # Loading a model takes most of the processor for a while: not before there is something to see.
     asyncio.get_running_loop().call_later(WARM_UP_AFTER, workspace_of(request).prompt_worker.warm_up)
     caching = FOREVER if digest is not None else "no-store"
@@ -137,7 +161,7 @@ async def prepare(request: Request) -> Response:
     index = _frame_in(content, video)
     future = workspace.prompt_worker.prepare((video.key, index), lambda: _load(workspace, video.key, index))
     try:
-        await asyncio.wrap_future(future)
+        await _wait_for(request, future)
     except SupersededError:
         return JSONResponse({"ready": False})
     return JSONResponse({"ready": True})
@@ -172,7 +196,7 @@ async def decode(request: Request) -> Response:
         number=content["seq"] or 0,
     )
     try:
-        answer = await asyncio.wrap_future(future)
+        answer = await _wait_for(request, future)
     except SupersededError:
         return JSONResponse({"seq": content["seq"], "superseded": True})
     described = await run_in_threadpool(_describe, answer.mask)

@@ -95,6 +95,12 @@ class Workspace:
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
+    def cancel_images(self) -> None:
+        """Cancel the images that are waited for."""
+        with self._lock:
+            for images in self._frame_images.values():
+                images.cancel()
+
     def frame_images(self, key: str) -> FrameImages:
         """The images of a video.
 
