@@ -237,7 +237,7 @@ def test_a_type_of_arrays_is_named_once() -> None:
         for node in _aliases(path)
         if node.id in shared
     }
-    assert own <= WITH_OWN_ARRAYS
+    assert own == set()
 
 
 def _aliases(path: Path) -> Iterator[ast.Name]:
@@ -245,13 +245,6 @@ def _aliases(path: Path) -> Iterator[ast.Name]:
     for node in tree(path).body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript):
             yield from (name for name in node.targets if isinstance(name, ast.Name))
-
-
-WITH_OWN_ARRAYS = {
-    f"vos/trackers/{name}.py: Floats"
-    for name in ("nano/tracker", "classical/step", "classical/frame_context")
-}
-"""To be imported there, too."""
 
 
 def loaded_by(code: str) -> set[str]:

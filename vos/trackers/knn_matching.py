@@ -30,12 +30,18 @@ def knn_similarity(grid: Tensor, remembered: Tensor) -> Tensor:
 
     All columns have unit length. -1 everywhere if nothing is remembered.
     """
+    if remembered.shape[1] == 0:
+        return grid.new_full(grid.shape[1:], -1.0)
+    return nearest_cosines(grid, remembered).mean(dim=0)
+
+
+def nearest_cosines(grid: Tensor, remembered: Tensor) -> Tensor:
+    """(n, h, w) cosines of each cell with its n nearest of (C, m), the nearest first; n is at most
+    :data:`NEAREST`."""
     channels, height, width = grid.shape
-    count = remembered.shape[1]
-    if count == 0:
-        return grid.new_full((height, width), -1.0)
     cosines = grid.reshape(channels, -1).T @ remembered.to(grid)
-    return cosines.topk(min(NEAREST, count), dim=1).values.mean(dim=1).reshape(height, width)
+    nearest = cosines.topk(min(NEAREST, remembered.shape[1]), dim=1).values
+    return nearest.T.reshape(-1, height, width)
 
 
 def soft_assignment(similarities: Tensor, temperature: float) -> Tensor:

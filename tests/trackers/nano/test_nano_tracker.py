@@ -22,11 +22,12 @@ from vos.results import FrameResult
 from vos.runs.state import dump_state, load_state
 from vos.testing import Scene, scene, tiny_nano_checkpoint
 from vos.trackers.base import Tracker
-from vos.trackers.classical.appearance import AppearanceSettings, ReferenceFrame
-from vos.trackers.classical.frame_context import FrameContext
+from vos.trackers.classical.appearance import AppearanceSettings
+from vos.trackers.classical.frame_context import FrameContext, PreviousFrame
 from vos.trackers.classical.tracker import ClassicalSettings, ClassicalTracker
 from vos.trackers.nano.cues import ENGINE_CUES, made_up_cues
-from vos.trackers.nano.tracker import NanoSettings, NanoTracker, collapsed, padded, shared_out, smaller
+from vos.trackers.nano.network_input import padded
+from vos.trackers.nano.tracker import NanoSettings, NanoTracker, collapsed, shared_out
 from vos.trackers.nano.tuning import Reference, TuneSettings, tune
 from vos.trackers.registry import build_tracker
 
@@ -154,6 +155,27 @@ def test_a_memory_holds_the_given_frame_and_the_one_before() -> None:
     assert not torch.equal(seen[-1], seen[1])
 
 
+def test_every_frame_is_encoded_once() -> None:
+    """The pyramid of the frame before is kept; after loading it is computed once more, and is the same."""
+    clip, encoded = _clip("moving"), []
+    backbone = _backbone(config=WITH_MEMORY)
+    torch.nn.init.normal_(backbone.network.decoder.masks.weight, std=0.2)
+    backbone.network.encoder.register_forward_pre_hook(lambda _, given: encoded.append(len(given[0])))
+    tracker = NanoTracker(backbone, NanoSettings(classical=ENGINE, pixels=2000))
+    tracker.start(clip.frames[0], clip.targets(0))
+    tracker.step(clip.frames[1])
+    del encoded[:]
+    saved = load_state(dump_state(tracker.save()))
+    labels = tracker.step(clip.frames[2]).labels
+    assert encoded == [1]
+    tracker.step(clip.frames[3])
+    assert encoded == [1, 1]
+    tracker.load(saved)
+    again = tracker.step(clip.frames[2]).labels
+    assert encoded[2:4] == [1, 1]
+    np.testing.assert_array_equal(again, labels)
+
+
 def test_what_the_engine_has_lost_is_looked_for_by_memory_alone() -> None:
     """The network is shown none of the engine's cues about an object that collapsed, and has its way."""
     clip, seen = _clip("moving"), []
@@ -256,18 +278,6 @@ def test_nothing_to_tune_on() -> None:
     assert tune(backbone, (reference,), (1,), TUNING) is backbone
 
 
-def test_pictures_are_brought_to_size() -> None:
-    """Smaller where they are too large, never larger; padded to multiples of 32 by their border."""
-    assert smaller((100, 200), 5000) == (50, 100)
-    assert smaller((30, 40), 5000) == (30, 40)
-    picture = np.random.default_rng(0).integers(0, 256, (33, 64, 3), dtype=np.uint8)
-    whole, size = padded(picture)
-    assert whole.shape == (64, 64, 3)
-    assert size == (33, 64)
-    np.testing.assert_array_equal(whole[:33], picture)
-    np.testing.assert_array_equal(whole[50], picture[32])
-
-
 def test_built_by_name(checkpoint: Path) -> None:
     """Settings and --tune arrive; what it cannot do is refused."""
     tracker = build_tracker("nano", checkpoint=str(checkpoint), settings={"strength": 0.5}, tune=True)
@@ -300,7 +310,7 @@ def test_an_object_has_collapsed_by_its_area_in_the_frame(scale: float) -> None:
         probabilities=probabilities,
         ids=(1, 2),
         crop=Crop(0, 0, 40, 40, side, side),
-        previous=ReferenceFrame(np.zeros((40, 40, 3), np.uint8), before, scale),
+        previous=PreviousFrame(np.zeros((40, 40, 3), np.uint8), before, Crop(0, 0, 40, 40, side, side)),
     )
     assert collapsed(context, 0.6).tolist() == [True, False]
     assert collapsed(context, 0.4).tolist() == [False, False]

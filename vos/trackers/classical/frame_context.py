@@ -8,11 +8,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...arrays import Floats
 from ...ops.crop import Crop
+from ...results import Labels
 from ..flow_warping import WarpedMasks
 from .appearance import ReferenceFrame
 
-Floats = NDArray[np.float32]
+
+@dataclass(frozen=True, eq=False)
+class PreviousFrame:
+    """The frame before, with its labels."""
+
+    image: NDArray[np.uint8]
+    """(H, W, 3) uint8 RGB."""
+    labels: Labels
+    """(H, W)."""
+    crop: Crop
+    """In which it was segmented."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +43,7 @@ class FrameContext:
     """(1 + K, h, w) float32 log-probabilities by appearance."""
     references: tuple[ReferenceFrame, ...]
     """The frames with prompted masks, the first one first."""
-    previous: ReferenceFrame | None = None
-    """The previous frame with its labels."""
+    previous: PreviousFrame | None = None
 
 
 Refiner = Callable[[FrameContext], Floats]

@@ -9,16 +9,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...arrays import Floats
 from ...backbones.classical.descriptors import Descriptors, describe, to_lab
 from ...ops.crop import Crop, choose_crop
 from ...ops.overlap import argmax_rows
 from ...results import VOID, Labels, label_dtype
 from ..flow_warping import WarpedMasks, fuse, warp_masks
-from .appearance import ReferenceFrame, log_probabilities
+from .appearance import log_probabilities
 from .components import filter_components
 from .confidence import Confidence, Signals, grown_reference, measure
 from .emergence import with_emerging
-from .frame_context import FrameContext, Refiner
+from .frame_context import FrameContext, PreviousFrame, Refiner
 from .local_colours import local_colours
 from .lookalikes import likeness
 from .mean_field import mean_field
@@ -33,8 +34,6 @@ from .shape import Shape, middle
 from .shape_prediction import PredictedShape, predict_shapes, shape_unary, support, update_shape
 from .state import ClassicalState, LabelProbabilities, ObjectState, PastFrame
 from .unary import PreviousAppearance, appearance_unary, motion_unary
-
-Floats = NDArray[np.float32]
 
 
 def advance(
@@ -77,7 +76,9 @@ def advance(
     )
     probabilities = mean_field(scores, lab, settings.crf)
     if refiner is not None:
-        previous = ReferenceFrame(state.image, state.labels, crop.scale)
+        known = state.previous_appearance
+        before = crop_of(state.labels, settings) if known is None else known.crop
+        previous = PreviousFrame(state.image, state.labels, before)
         probabilities = refiner(
             FrameContext(
                 crop, cropped, state.appearance.ids, probabilities, warped, appearance_log_prob,
@@ -91,9 +92,9 @@ def advance(
     online = _online_update(state, warped, descriptors, small, appearance, settings)
     labels = np.zeros_like(state.labels)
     labels[crop.y0 : crop.y1, crop.x0 : crop.x1] = crop.enlarge_labels(probabilities, state.appearance.ids)
-    before = _with_grown_references(state.objects, small, lab, crop.scale)
+    compared = _with_grown_references(state.objects, small, lab, crop.scale)
     both = (np.exp(reference_log_prob), appearance / appearance.sum(axis=0))
-    signals = _signals(before, probabilities, warped, both, lab, crop.scale)
+    signals = _signals(compared, probabilities, warped, both, lab, crop.scale)
     objects = tuple(
         _next_state(
             one,
@@ -102,7 +103,7 @@ def advance(
             0.0 if measured is None else confidence(measured),
             settings,
         )
-        for k, (one, measured, found) in enumerate(zip(before, signals, predicted, strict=True), start=1)
+        for k, (one, measured, found) in enumerate(zip(compared, signals, predicted, strict=True), start=1)
     )
     longest = max([gap for gap in settings.gaps if gap > 1], default=1)
     past = (*state.past, PastFrame(state.image, state.labels))

@@ -17,12 +17,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
-from ...backbones.grid_mask import grid_mask
+from ...arrays import Floats
 from ...backbones.nano.backbone import NanoBackbone, build_nano
-from ...backbones.nano.cues import APPEARANCE, CUES, MASK, MASK_LOGIT, SIMILAR
-from ...backbones.nano.network import STRIDE, NanoNetwork, Pyramid, read_memory, similarity_cue
+from ...backbones.nano.cues import APPEARANCE, CUES, MASK, SIMILAR, WARPED
+from ...backbones.nano.network import Pyramid, read_memory
 from ...settings import override
 from ..base import TrackerInfo
 from ..classical.appearance import ReferenceFrame
@@ -31,13 +30,13 @@ from ..classical.frame_context import FrameContext
 from ..classical.novelty import NoveltySettings
 from ..classical.step import crop_of
 from ..classical.tracker import ClassicalSettings, ClassicalTracker
-from ..knn_matching import knn_similarity, sample_columns
 from .cues import ENGINE_CUES, against_rivals, changed, engine_cues
 from .cues import LEAST as CUE_LEAST
+from .frame_memory import Remembered, memory_of, remember
+from .network_input import padded, resized, smaller
+from .similarity import recollect, similarity_planes
 from .tuning import Reference, TuneSettings, tune
-
-Floats = NDArray[np.float32]
-
+from .windows import WindowSettings, decoded, object_window
 
 NONE = 0.1
 """Weight of the network's own assignment where the classical tracker has no object."""
@@ -57,6 +56,7 @@ class NanoSettings:
     the network relies on them too much."""
     pixels: int = 80_000
     """Pixels of the network's input; larger ones than in training help little."""
+    windows: WindowSettings = field(default_factory=WindowSettings)
     collapse: float = 0.25
     """An object whose area in the classical tracker's mask falls below this share of the previous one is
     segmented from the network's memory alone."""
@@ -86,29 +86,13 @@ class _Known:
     """What follows from the reference frames: it is recomputed when they change, and is no state."""
 
     given: tuple[ReferenceFrame, ...]
-    remembered: tuple[tuple[Tensor, Tensor], ...]
-    """Per object: feature columns (C, m) of it and of all else."""
+    remembered: tuple[Tensor, ...]
+    """Feature columns (C, m) of the background and of every object."""
     network: NanoBackbone
     memory: Remembered | None
     """What the network's memory holds of the reference frames."""
     areas: NDArray[np.float64]
     """(K,) least area of every object in the reference frames that show it, in pixels of the frame."""
-
-
-@dataclass(frozen=True, eq=False)
-class Remembered:
-    """Cells of remembered frames."""
-
-    keys: Tensor
-    """(1, D, M)"""
-    values: Tensor
-    """(K, V, M): of every object."""
-
-    def with_more(self, other: Remembered) -> Remembered:
-        """The cells of both."""
-        return Remembered(
-            torch.cat([self.keys, other.keys], dim=2), torch.cat([self.values, other.values], dim=2)
-        )
 
 
 class NanoRefiner:
@@ -119,6 +103,8 @@ class NanoRefiner:
         self.backbone = backbone
         self.settings = settings
         self._known: _Known | None = None
+        self._newest: tuple[NanoBackbone, NDArray[np.uint8], Pyramid] | None = None
+        """What was encoded last: the next frame remembers it. No state, for it can be encoded again."""
 
     def __call__(self, context: FrameContext) -> Floats:
         """(1 + K, h, w) float32 probabilities."""
@@ -133,35 +119,35 @@ class NanoRefiner:
         """(K, h, w) float32: the network's residual of the logits of the classical tracker's (K, 3, h, w)
         cues."""
         size = context.cropped.shape[:2]
-        small = smaller(size, self.settings.pixels)
-        shown, inner = padded(_resized(context.cropped, small))
         backbone, network = known.network, known.network.network
+        shown, inner = self._shown(context.cropped)
+        memory = self._memory_with(context, known)
+        pyramid = self._encoded(backbone, shown)
+        self._newest = (backbone, shown, pyramid)
         memory_read = None
-        if network.memory is None or known.memory is None or context.previous is None:
-            pyramid = network.encoder(backbone.to_input(shown[None]))
-        else:  # the frame before in the same window, so that nothing has to be kept of it
-            earlier, _ = padded(_resized(context.crop.cut(context.previous.image), small))
-            both = network.encoder(backbone.to_input(np.stack([shown, earlier])))
-            pyramid, past = image_of(both, 0), image_of(both, 1)
-            masks = [context.crop.cut_mask(context.previous.labels, k) for k in context.ids]
-            last = remember(network, past, [_resized(mask, small) for mask in masks])
-            memory = known.memory.with_more(last)
+        if memory is not None:
+            assert network.memory is not None
             memory_read = read_memory(network.memory.keys(pyramid), memory.keys, memory.values)
         cues = torch.zeros(len(own), len(CUES), *shown.shape[:2])
-        for k, planes in enumerate(own):
-            for channel, plane in zip(ENGINE_CUES, planes, strict=True):
-                cues[k, channel, : inner[0], : inner[1]] = torch.from_numpy(_resized(plane, small))
+        for k, known_of_it in enumerate(own):
+            for channel, plane in zip(ENGINE_CUES, known_of_it, strict=True):
+                cues[k, channel, : inner[0], : inner[1]] = torch.from_numpy(resized(plane, inner))
+        places = [
+            object_window(
+                one[[MASK, WARPED], : inner[0], : inner[1]].numpy(), shown.shape, self.settings.windows
+            )
+            for one in cues
+        ]
         cues = cues.to(backbone.device)
         cues[:, APPEARANCE] *= self.settings.appearance
         lost = collapsed(context, self.settings.collapse) & (memory_read is not None)
         cues[torch.from_numpy(lost)] = 0
         cues[:, SIMILAR] = similarity_planes(pyramid, known.remembered, shown.shape[:2])
-        logits, _ = network.decoder(pyramid, cues.to(backbone.dtype), memory_read)
-        # A mask is not ambiguous: all candidates are trained to refine it, and their mean is more stable.
-        mean = logits.float().mean(dim=1)
-        # A lost object has no mask in its cues: the residual is all of its logits.
-        change = (mean - MASK_LOGIT * cues[:, MASK])[:, : inner[0], : inner[1]].cpu().numpy()
-        change = np.stack([cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR) for plane in change])
+        for k in np.flatnonzero(lost).tolist():  # it may be anywhere
+            places[k] = None
+        small = decoded(network, pyramid, cues.to(backbone.dtype), memory_read, places)
+        planes = small[:, : inner[0], : inner[1]].cpu().numpy()
+        change = np.stack([cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR) for plane in planes])
         if lost.any():
             areas = (change > 0).sum(axis=(1, 2)) / context.crop.scale**2
             found = lost & (areas >= self.settings.found * known.areas)
@@ -169,6 +155,32 @@ class NanoRefiner:
             # A few cells that resemble an object which is out of sight are not the object.
             change[lost & ~found] = 0
         return change
+
+    def _shown(self, cropped: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+        """What the network sees of a crop, continued to multiples of 32, and the (h, w) that show it."""
+        return padded(resized(cropped, smaller(cropped.shape[:2], self.settings.pixels)))
+
+    def _encoded(self, backbone: NanoBackbone, shown: NDArray[np.uint8]) -> Pyramid:
+        """The pyramid of an image, which is known if it is the one encoded for the frame before."""
+        if (
+            self._newest is not None
+            and self._newest[0] is backbone
+            and np.array_equal(self._newest[1], shown)
+        ):
+            return self._newest[2]
+        pyramid: Pyramid = backbone.network.encoder(backbone.to_input(shown[None]))
+        return pyramid
+
+    def _memory_with(self, context: FrameContext, known: _Known) -> Remembered | None:
+        """The memory of the reference frames and of the frame before; None for a network without one."""
+        before = context.previous
+        if known.memory is None or before is None:
+            return None
+        shown, inner = self._shown(before.crop.cut(before.image))
+        masks = [resized(before.crop.cut_mask(before.labels, k), inner) for k in context.ids]
+        return known.memory.with_more(
+            remember(known.network.network, self._encoded(known.network, shown), masks)
+        )
 
     def _learned(self, context: FrameContext) -> _Known:
         """What is known of the objects, from the reference frames."""
@@ -215,50 +227,6 @@ def least_areas(references: Sequence[ReferenceFrame], ids: Sequence[int]) -> NDA
     return np.where(np.isfinite(least), least, 0.0)
 
 
-def remember(network: NanoNetwork, pyramid: Pyramid, masks: Sequence[Floats]) -> Remembered:
-    """The cells of one frame.
-
-    Args:
-        network: one with a memory.
-        pyramid: of the frame, padded at the right and below.
-        masks: K of (h, w) float32 in 0..1, not padded.
-    """
-    assert network.memory is not None
-    keys = network.memory.keys(pyramid)
-    height, width = (2 * side for side in pyramid.levels[0].shape[-2:])
-    planes = torch.zeros(len(masks), 2, height, width, device=keys.device, dtype=keys.dtype)
-    total = np.sum(masks, axis=0)
-    for plane, mask in zip(planes, masks, strict=True):
-        rows, columns = mask.shape
-        plane[0, :rows, :columns] = torch.from_numpy(mask)
-        plane[1, :rows, :columns] = torch.from_numpy(np.clip(total - mask, 0, 1))
-    values = network.memory.values(pyramid, planes)
-    return Remembered(keys.flatten(2), values.flatten(2))
-
-
-@torch.inference_mode()
-def memory_of(
-    backbone: NanoBackbone, references: tuple[Reference, ...], ids: tuple[int, ...]
-) -> Remembered | None:
-    """The cells of all references; None for a network without a memory."""
-    if backbone.network.memory is None:
-        return None
-    memory = None
-    for reference in references:
-        cropped, _ = padded(reference.cropped)
-        pyramid = backbone.network.encoder(backbone.to_input(cropped[None]))
-        masks = [(reference.labels == k).astype(np.float32) for k in ids]
-        cells = remember(backbone.network, pyramid, masks)
-        memory = cells if memory is None else memory.with_more(cells)
-    return memory
-
-
-def image_of(pyramid: Pyramid, number: int) -> Pyramid:
-    """One image of a pyramid of several."""
-    rows = slice(number, number + 1)
-    return Pyramid(tuple(level[rows] for level in pyramid.levels), pyramid.columns[rows])
-
-
 def as_refined(given: ReferenceFrame, settings: NanoSettings) -> Reference:
     """A reference frame in the window, and at the size, in which a frame like it is refined."""
     crop = crop_of(given.labels, settings.classical)
@@ -266,68 +234,7 @@ def as_refined(given: ReferenceFrame, settings: NanoSettings) -> Reference:
     size = smaller(cropped.shape[:2], settings.pixels)
     part = np.ascontiguousarray(given.labels[crop.y0 : crop.y1, crop.x0 : crop.x1])
     labels = cv2.resize(part, size[::-1], interpolation=cv2.INTER_NEAREST)
-    return Reference(_resized(cropped, size), labels)
-
-
-@torch.inference_mode()
-def recollect(
-    backbone: NanoBackbone, references: tuple[Reference, ...], ids: tuple[int, ...], limit: int
-) -> tuple[tuple[Tensor, Tensor], ...]:
-    """Per object its unit feature columns (C, m) in the references, and those of all else there."""
-    on: list[list[Tensor]] = [[] for _ in ids]
-    off: list[list[Tensor]] = [[] for _ in ids]
-    for reference in references:
-        cropped, (height, width) = padded(reference.cropped)
-        columns = backbone.network.encoder(backbone.to_input(cropped[None])).columns[0]
-        grid = F.normalize(columns.float(), dim=0)
-        cells = (grid.shape[1], grid.shape[2])
-        for k, object_id in enumerate(ids):
-            here, rest = torch.zeros(2, *cropped.shape[:2], dtype=torch.bool)
-            here[:height, :width] = torch.from_numpy(reference.labels == object_id)
-            rest[:height, :width] = torch.from_numpy(reference.labels != object_id)
-            covered = grid_mask(here, cells)
-            on[k].append(sample_columns(grid, covered.to(grid.device), limit))
-            off[k].append(
-                sample_columns(grid, (grid_mask(rest, cells) & ~covered).to(grid.device), 4 * limit)
-            )
-    return tuple((torch.cat(a, dim=1), torch.cat(b, dim=1)) for a, b in zip(on, off, strict=True))
-
-
-def similarity_planes(
-    pyramid: Pyramid, remembered: tuple[tuple[Tensor, Tensor], ...], size: tuple[int, ...]
-) -> Tensor:
-    """(K, h, w) cue: similarity of each cell to each object minus that to the rest; 0 if either is
-    unknown."""
-    grid = F.normalize(pyramid.columns[0].float(), dim=0)
-    planes = []
-    for on, off in remembered:
-        if on.shape[1] and off.shape[1]:
-            difference = knn_similarity(grid, on) - knn_similarity(grid, off)
-            planes.append(similarity_cue(difference, (size[0], size[1])))
-        else:
-            planes.append(grid.new_zeros(size[0], size[1]))
-    return torch.stack(planes)
-
-
-def smaller(size: tuple[int, ...], pixels: int) -> tuple[int, int]:
-    """(h, w) of an image of ``size`` brought to at most about ``pixels``."""
-    scale = min(1.0, float(np.sqrt(pixels / (size[0] * size[1]))))
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
-def _resized(values: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-    """(H, W) or (H, W, C) values averaged to ``size``."""
-    if values.shape[:2] == size:
-        return values
-    return np.asarray(cv2.resize(values, size[::-1], interpolation=cv2.INTER_AREA))
-
-
-def padded(cropped: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """An image continued at the right and below to multiples of 32, and its own (h, w)."""
-    height, width = cropped.shape[:2]
-    down, right = -height % STRIDE, -width % STRIDE
-    whole = cv2.copyMakeBorder(cropped, 0, down, 0, right, cv2.BORDER_REPLICATE)
-    return whole, (height, width)
+    return Reference(resized(cropped, size), labels)
 
 
 class NanoTracker(ClassicalTracker):
