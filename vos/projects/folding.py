@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from .events import Event
+from .events import Draft, Event
 from .numbering import renumbered
 from .spans import Span, SpanMap, gaps
 from .state import (
@@ -59,6 +59,27 @@ def extend(state: State, events: Sequence[Event]) -> State | None:
     for event in events:
         state = apply(state, event)
     return state
+
+
+def foretell(
+    state: State, writer: str, counter: int, view: Mapping[str, int], drafts: Sequence[Draft]
+) -> State:
+    """The state after these drafts, with the ids that their events will have if they are appended next.
+
+    Args:
+        state: that of ``counter`` and ``view``.
+        writer: who appends them.
+        drafts: no ``undo`` and no ``tracked`` events.
+    """
+    number = view.get(writer, 0)
+    seen = {name: count for name, count in view.items() if name != writer}
+    events = [
+        Event(writer, number + row, counter + row, draft.kind, draft.payload, seen=seen)
+        for row, draft in enumerate(drafts, start=1)
+    ]
+    after = extend(state, events)
+    assert after is not None
+    return after
 
 
 def apply(state: State, event: Event) -> State:

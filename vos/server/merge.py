@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..distribution import own_version
 from ..errors import InputError
 from ..ops.rle import pack_mask
-from ..projects import Draft, Event, FrameState, Project, ProjectVideo, State
-from ..projects.folding import extend
-from ..projects.importing import ENGINE
-from ..projects.recording import job_signals, tracked_draft
-from ..projects.signals import ColourObserver
-from ..trackers.intervals import Joined, PackedMask
+from ..projects import Draft, FrameState, Project, ProjectVideo, State
+from ..projects.folding import foretell
+from ..projects.recording import import_drafts
+from ..projects.shown import shown_mask
+from ..trackers.intervals import PackedMask
 from .jobs import BackgroundJob
 from .revisions import joined
 from .workspace import Workspace
@@ -78,12 +75,11 @@ def merge_objects(workspace: Workspace, job: BackgroundJob) -> dict[str, Any]:
             payload = {"video": key, "frame": frame, "object": taker, "mask": project.put_mask(key, mask)}
             drafts.append(Draft("anchor", {**payload, "origin": "accepted"}))
         unions += found.unions
-    after = _with(state, project.writer, counter, view, drafts)
+    after = foretell(state, project.writer, counter, view, drafts)
     for key, found in merged.items():
         stale = after.track(key, taker).stale
         masks = {f: m for f, m in found.tracked.items() if f not in found.same or stale.get(f)}
-        for draft in _results(project, after, project.videos[key], taker, masks):
-            drafts.append(replace(draft, payload={**draft.payload, "view": view}))
+        drafts += import_drafts(project, after, view, project.videos[key], taker, masks)
     events = project.append(drafts, expect=counter)
     return {"events": len(events), "unions": unions}
 
@@ -101,8 +97,11 @@ def _merge_frame(
     theirs, ours = (state.track(video.key, object_id).state(frame) for object_id in (giver, taker))
     if theirs in NOTHING or (ours in LOCKED and theirs not in LOCKED):
         return
-    given = project.shown(video.key, frame, giver)
-    own = None if ours in NOTHING else project.shown(video.key, frame, taker)
+    given, shown = (
+        shown_mask(state, project.blobs, video.key, frame, object_id, video.size)
+        for object_id in (giver, taker)
+    )
+    own = None if ours in NOTHING else shown
     assert given is not None
     is_more = own is None or bool((given.mask & ~own.mask).any())
     is_all = own is None or (is_more and not (own.mask & ~given.mask).any())
@@ -121,34 +120,3 @@ def _merge_frame(
             found.same.add(frame)
     if is_more and not is_all:
         found.unions += 1
-
-
-def _with(state: State, writer: str, counter: int, view: Mapping[str, int], drafts: Sequence[Draft]) -> State:
-    """The state after the drafts, if they are what is appended next: their events are those to come."""
-    number = view.get(writer, 0)
-    seen = {name: count for name, count in view.items() if name != writer}
-    events = [
-        Event(writer, number + row, counter + row, draft.kind, draft.payload, seen=seen)
-        for row, draft in enumerate(drafts, start=1)
-    ]
-    after = extend(state, events)
-    assert after is not None
-    return after
-
-
-def _results(
-    project: Project, state: State, video: ProjectVideo, object_id: int, masks: Mapping[int, PackedMask]
-) -> Iterator[Draft]:
-    """``tracked`` events of unions, whole runs of frames between locked ones each."""
-    engine = {"name": ENGINE, "version": own_version()}
-    for interval in state.track(video.key, object_id).intervals:
-        inside = [frame for frame in masks if interval.first <= frame <= interval.last]
-        for first, last in joined((frame, frame) for frame in inside):
-            run = tuple(masks[frame] for frame in range(first, last + 1))
-            union = Joined(first, run, None, (), (True,) * len(run))
-            signals = job_signals(project, state, video, object_id, union, {True: ColourObserver()})
-            sides = {object_id: interval.sides}
-            draft = tracked_draft(
-                project, video.key, first, last, {object_id: union}, sides, {object_id: signals}
-            )
-            yield replace(draft, payload={**draft.payload, "engine": engine})
