@@ -222,7 +222,7 @@ def _tell_undone(opened: Project, events: Sequence[Event], what: str, *, quiet: 
     known = {event.id: event for event in opened.events()}
     for event in events:
         undone = known[event.payload["of"]]
-        if undone.kind == "undo":
+        while undone.kind == "undo":
             undone = known[undone.payload["of"]]
         if not quiet:
             click.echo(f"{what}ne: {undone.kind} ({undone.id})")

@@ -266,7 +266,9 @@ def test_undo_and_redo(clip: Path, tmp_path: Path) -> None:
     ben = ("--annotator", "ben")
     assert vos("project", "undo", project, *ben).output == "nothing to undo\n"
     assert vos("project", "undo", project, "--event", "anna:4", *ben).output == "undone: anchor (anna:4)\n"
+    assert vos("project", "redo", project, *ben).output == "redone: anchor (anna:4)\n"
     assert vos("project", "redo", project, *ben).output == "nothing to redo\n"
+    assert vos("project", "undo", project, *ben).output == "undone: anchor (anna:4)\n"
     assert (
         vos("project", "undo", project, "--annotator", "anna").output.splitlines()[0]
         == "undone: object (anna:1)"
