@@ -127,6 +127,27 @@ def test_an_old_counter_is_a_conflict(folder: Path) -> None:
         assert project.state.visible == (2, 3)
 
 
+def test_what_is_read_late_is_a_conflict_too(folder: Path) -> None:
+    """What another annotator did long ago gives an object another number, whatever its Lamport counter."""
+    with (
+        Project.open(folder / "project", annotator="anna") as anna,
+        Project.open(folder / "project", annotator="ben") as ben,
+    ):
+        for _ in range(3):
+            anna.anchor(CLIP, 0, 1, square(1, 1))
+        assert anna.add_object("cat") == 3
+        counter = anna.counter
+        assert ben.add_object("tree") == 3
+        (late,) = anna.refresh()
+        assert anna.state.objects[3].name == "tree"
+        assert late.counter < counter < anna.counter
+        with pytest.raises(ConflictError) as caught:
+            anna.append([Draft("remove", {"object": 3})], expect=counter)
+        assert caught.value.events == [late] == anna.events(counter)
+        assert caught.value.counter == anna.counter
+        assert anna.state.visible == (1, 2, 3, 4)
+
+
 def test_others_are_read_while_they_write(folder: Path) -> None:
     """Two annotators in one folder."""
     with (
