@@ -82,7 +82,7 @@ def join_objects(
             payload = {"video": key, "frame": frame, "object": taker, "mask": project.put_mask(key, mask)}
             drafts.append(Draft("anchor", {**payload, "origin": "accepted"}))
         unions += found.unions
-    after = foretell(state, project.writer, counter, view, drafts)
+    after = foretell(state, view, project.writer, drafts)
     for key, found in decisions.items():
         stale = after.track(key, taker).stale
         masks = {f: m for f, m in found.tracked.items() if f not in found.same or stale.get(f)}
