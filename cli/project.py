@@ -12,6 +12,7 @@ import click
 from .options import counted, engine_options, json_flag, print_json, verbosity
 from .project_export import export
 from .project_import import import_
+from .project_join import join
 from .project_options import annotator_option, project_folder, video_option, with_engine
 from .prompt_options import GivenPrompts, prompt_options
 
@@ -401,3 +402,4 @@ def prompts(folder: Path, video: str | None, output: Path, quiet: bool) -> None:
 
 project.add_command(export)
 project.add_command(import_)
+project.add_command(join)

@@ -258,6 +258,29 @@ def test_an_import_of_tracked_masks_alone_is_undone(clip: Path, tmp_path: Path) 
     assert areas() == imported
 
 
+def test_two_objects_are_joined(clip: Path, tmp_path: Path) -> None:
+    """The object that stays has the pixels of both; undo parts them; objects that cannot be are named."""
+    project = tmp_path / "project"
+    labels = np.asarray(Image.open(clip / "labels" / "00000.png"))
+    vos("project", "new", clip / "images", "-m", clip / "labels" / "00000.png", "-o", project)
+
+    def shown() -> np.ndarray:
+        with Project.open(project, read_only=True) as opened:
+            return opened.frame("images", 0).labels
+
+    np.testing.assert_array_equal(shown(), labels)
+    joined = json.loads(vos("project", "join", project, "--object", 2, "--into", 1, "--json").stdout)
+    assert joined == {"object": 1, "removed": 2, "unions": 1}
+    np.testing.assert_array_equal(shown(), labels > 0)
+    vos("project", "undo", project)
+    np.testing.assert_array_equal(shown(), labels)
+    told = vos("project", "join", project, "--object", 1, "--into", 2).output
+    assert "object 1 is part of object 2 now: 1 frame with masks of both" in told
+    np.testing.assert_array_equal(shown(), np.where(labels > 0, 2, 0))
+    assert "no object 1" in vos("project", "join", project, "--object", 1, "--into", 2, code=2).output
+    assert "itself" in vos("project", "join", project, "--object", 2, "--into", 2, code=2).output
+
+
 def test_undo_and_redo(clip: Path, tmp_path: Path) -> None:
     """The annotator's own last action, or any one event."""
     project = tmp_path / "project"
