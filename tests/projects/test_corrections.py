@@ -244,6 +244,15 @@ def test_stopping_leaves_the_project_as_it_was(project: Project) -> None:
     assert len(pending_jobs(project)) == 2
 
 
+def test_a_project_open_read_only_takes_no_masks(project: Project) -> None:
+    """Nothing is said to be stored that is not."""
+    with (
+        Project.open(project.folder, read_only=True) as reader,
+        pytest.raises(InputError, match="nothing can be changed"),
+    ):
+        reader.put_mask(CLIP, square(9, 9))
+
+
 def test_bad_input_is_refused(project: Project) -> None:
     """In one line that names the value and what is allowed."""
     with pytest.raises(InputError, match=r"frame 12.*0 to 11"):
