@@ -372,6 +372,9 @@ def test_a_project_whose_prompts_are_refused_leaves_nothing(clip: Path, tmp_path
     message = vos("project", "new", images, "--box", "300:5,5,20,20", "-o", project, code=2).output
     assert "object 300" in message
     assert not project.exists()
+    project.mkdir()
+    vos("project", "new", images, "--box", "300:5,5,20,20", "-o", project, code=2)
+    assert list(project.iterdir()) == []
     vos("project", "new", images, "-m", clip / "labels" / "00000.png", "-o", project)
     before = sorted(project.rglob("*"))
     vos("project", "new", images, "--box", "300:5,5,20,20", "-o", project, code=2)
