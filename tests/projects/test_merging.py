@@ -27,6 +27,7 @@ from vos.projects import (
     review_queue,
     track_project,
 )
+from vos.projects.events import VERSION, Event
 from vos.projects.folding import fold
 from vos.projects.tracking import run_job
 from vos.testing import scene, write_images
@@ -194,6 +195,34 @@ def test_check_finds_damaged_and_missing_masks(folder: Path) -> None:
     with Project.open(folder / "project", annotator="anna") as project:
         project.undo(re.search(r"--event ([\w:]+)", missing)[1])  # type: ignore[index]
     assert len(check(folder / "project").problems) == len(problems) - 1
+
+
+def test_check_finds_what_is_shown_of_undone_tracking(folder: Path) -> None:
+    """Accepted masks stay when their tracking is undone; undoing the review ends that."""
+    root = folder / "project"
+    with Project.open(root, annotator="anna") as project:
+        (tracked,) = [event for event in project.events() if event.kind == "tracked"]
+        review = project.review(CLIP, 4, 6, "accepted", [1])
+        project.undo(tracked.id)
+        assert project.frame(CLIP, 5).mask(1).any()
+    assert check(root).problems == ()
+    for path in root.glob("blobs/*/*.rle"):
+        path.unlink()
+    problems = check(root).problems
+    assert problems
+    assert all("is missing" in problem and f"--event {review.id})" in problem for problem in problems)
+    with Project.open(root, annotator="anna") as project:
+        project.undo(review.id)
+        project.frame(CLIP, 5)
+    assert check(root).problems == ()
+
+
+def test_check_passes_over_events_of_later_versions(folder: Path) -> None:
+    """Whatever their fields mean."""
+    event = Event("carl", 1, 99, "magic", {"video": CLIP, "frame": "3"}, "", {}, (0, 1), VERSION + 1)
+    (folder / "project" / "journal" / "carl.jsonl").write_bytes(event.line())
+    found = check(folder / "project")
+    assert (found.problems, found.events) == ((), 1 + check(folder / "copy").events)
 
 
 def test_check_finds_events_beyond_the_video(folder: Path) -> None:

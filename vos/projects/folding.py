@@ -61,20 +61,20 @@ def extend(state: State, events: Sequence[Event]) -> State | None:
     return state
 
 
-def foretell(
-    state: State, writer: str, counter: int, view: Mapping[str, int], drafts: Sequence[Draft]
-) -> State:
+def foretell(state: State, view: Mapping[str, int], writer: str, drafts: Sequence[Draft]) -> State:
     """The state after these drafts, with the ids that their events will have if they are appended next.
 
     Args:
-        state: that of ``counter`` and ``view``.
-        writer: who appends them.
+        state: what the events add up to.
+        view: writer -> number of these events.
+        writer: who appends the drafts.
         drafts: no ``undo`` and no ``tracked`` events.
     """
     number = view.get(writer, 0)
     seen = {name: count for name, count in view.items() if name != writer}
+    # Their counters only order masks that overlap, which nobody asks of a state to come.
     events = [
-        Event(writer, number + row, counter + row, draft.kind, draft.payload, seen=seen)
+        Event(writer, number + row, row, draft.kind, draft.payload, seen=seen)
         for row, draft in enumerate(drafts, start=1)
     ]
     after = extend(state, events)

@@ -123,7 +123,7 @@ def import_annotations(
             drafts.append(Draft("anchor", {**payload, "origin": "imported"}))
         drafts.append(import_record)
         # All is one action, so that undo takes all of it back.
-        after = foretell(state, project.writer, counter, view, drafts)
+        after = foretell(state, view, project.writer, drafts)
         results = [
             draft
             for k, masks in sorted(tracked.items())

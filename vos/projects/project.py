@@ -326,8 +326,9 @@ class Project:
         """Store a mask, to be named by an ``anchor`` event; its digest.
 
         Raises:
-            InputError: if it is not as large as the frames.
+            InputError: if it is not as large as the frames, or the project is open read-only.
         """
+        self._log.check_open()
         check_mask(mask, self.video(video))
         return self.blobs.put_mask(mask)
 
