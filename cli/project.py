@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,8 @@ import click
 from .options import counted, engine_options, json_flag, print_json, verbosity
 from .project_export import export
 from .project_import import import_
-from .project_options import annotator_option, project_folder, video_option, with_engine
+from .project_join import join
+from .project_options import annotator_option, new_folder, project_folder, video_option, with_engine
 from .prompt_options import GivenPrompts, prompt_options
 
 if TYPE_CHECKING:
@@ -58,7 +58,6 @@ def new(
     **engine: Any,
 ) -> None:
     """Make a project for VIDEO, with the objects prompted, if any."""
-    from vos.errors import VosError
     from vos.projects import Project, ProjectSettings
     from vos.projects.prompting import anchor_targets
     from vos.video import open_video
@@ -66,15 +65,9 @@ def new(
     with open_video(source) as video:
         targets = prompts.load(video) if prompts else []
     settings = with_engine(ProjectSettings(), engine)
-    was_there = output.exists()
-    try:
-        with Project.create(output, annotator=annotator, settings=settings) as created:
-            entry = created.add_video(source)
-            anchors = anchor_targets(created, entry.key, targets)
-    except VosError:
-        if not was_there:  # the same command can be given again once the prompts are right
-            shutil.rmtree(output, ignore_errors=True)
-        raise
+    with new_folder(output), Project.create(output, annotator=annotator, settings=settings) as created:
+        entry = created.add_video(source)
+        anchors = anchor_targets(created, entry.key, targets)
     if not quiet:
         click.echo(
             f"{output}: video {entry.key}, {entry.frames} frames of {entry.width}x{entry.height}, "
@@ -222,7 +215,7 @@ def _tell_undone(opened: Project, events: Sequence[Event], what: str, *, quiet: 
     known = {event.id: event for event in opened.events()}
     for event in events:
         undone = known[event.payload["of"]]
-        if undone.kind == "undo":
+        while undone.kind == "undo":
             undone = known[undone.payload["of"]]
         if not quiet:
             click.echo(f"{what}ne: {undone.kind} ({undone.id})")
@@ -401,3 +394,4 @@ def prompts(folder: Path, video: str | None, output: Path, quiet: bool) -> None:
 
 project.add_command(export)
 project.add_command(import_)
+project.add_command(join)

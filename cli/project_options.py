@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -33,6 +35,22 @@ def video_option(command: F) -> F:
     return click.option("--video", metavar="KEY", help="Video of the project; needed if it has several.")(
         command
     )
+
+
+@contextlib.contextmanager
+def new_folder(folder: Path) -> Iterator[None]:
+    """What fails leaves a new or empty folder as it was, so that the same command can be given again."""
+    was_there = folder.exists()
+    is_free = not was_there or (folder.is_dir() and not any(folder.iterdir()))
+    try:
+        yield
+    except BaseException:
+        if is_free:
+            for path in folder.glob("*"):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            if not was_there:
+                shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def with_engine(settings: ProjectSettings, given: dict[str, Any]) -> ProjectSettings:

@@ -38,9 +38,11 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
     (lambda: Prompt(points=(1, 2), labels=[1]), r"points must be \(P, 2\)"),
     (lambda: Prompt(points=[(1, 2)]), "points and labels go together"),
     (lambda: Prompt(points=[(1, 2)], labels=[2]), r"labels must be 0 or 1, got \[2\]"),
+    (lambda: Prompt(points=[(1, 2)], labels=[0.5]), r"labels must be 0 or 1, got \[0.5\]"),
     (lambda: Prompt(mask=LABELS), r"mask must be \(H, W\) bool, got .* uint8.*labels == id"),
     (lambda: Target(255, Prompt(box=(1, 2, 3, 4))), "255 void"),
     (lambda: Target("1", Prompt(box=(1, 2, 3, 4))), "object id '1' is not a whole number"),
+    (lambda: Target(True, Prompt(box=(1, 2, 3, 4))), "object id True is not a whole number"),
     (lambda: Target(1, (1, 2, 3, 4)), r"must be a vos.Prompt, got tuple"),
     (lambda: Target(1, Prompt(box=(1, 2, 3, 4)), -1), "frame_index must be >= 0"),
     (lambda: mask_targets(np.array([[0, 0.5]])), r"whole numbers, got \(1, 2\) float64.*mask > 0.5"),
@@ -72,14 +74,34 @@ def test_tuples_are_prompts_as_flags_are() -> None:
     assert targets[0].prompt.points.tolist() == [[3, 4], [5, 6]]
     assert targets[0].prompt.labels.tolist() == [1, 0]
     assert targets[1].prompt.box.tolist() == [1, 2, 8, 9]
-    (single,) = vos.load_prompts(boxes="3:1,2,8,9")
-    assert (single.object_id, single.prompt.box.tolist()) == (3, [1, 2, 8, 9])
+    for alone in ("3:1,2,8,9", (3, 1, 2, 8, 9), [3, 1, 2, 8, 9], np.array([3, 1, 2, 8, 9])):
+        (single,) = vos.load_prompts(boxes=alone)
+        assert (single.object_id, single.prompt.box.tolist()) == (3, [1, 2, 8, 9])
+    (single,) = vos.load_prompts(points=(3, 4, 5))
+    assert (single.object_id, single.prompt.points.tolist()) == (3, [[4, 5]])
 
 
 def test_one_target_is_a_list_of_one() -> None:
     """As a caller with one object writes it; any iterable will do."""
     assert check_targets_given(TARGETS[0]) == TARGETS
     assert check_targets_given(iter(TARGETS)) == TARGETS
+
+
+def test_ids_are_plain_numbers() -> None:
+    """So that they can be written; those of NumPy are taken."""
+    for target in (*mask_targets(LABELS, ids=np.unique(LABELS)[1:]), *mask_targets(LABELS)):
+        assert type(target.object_id) is int
+
+
+def test_void_of_16_bits_is_no_object() -> None:
+    """As 255 is none."""
+    wide = LABELS.astype(np.uint16)
+    wide[0], wide[1] = 65535, 255
+    given = LABELS.copy()
+    given[:2] = 0
+    for target, expected in zip(mask_targets(wide), mask_targets(given), strict=True):
+        assert target.object_id == expected.object_id
+        assert np.array_equal(target.prompt.mask, expected.prompt.mask)
 
 
 def test_a_boolean_map_is_one_object() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from vos.errors import PromptError
 from vos.frame import Frame
 from vos.ops.overlap import paint
 from vos.prompts import Prompt, Target
@@ -38,7 +39,7 @@ def test_object_ids_are_1_to_65534_without_255(bad: int) -> None:
     """0 is background and 255 void; neither can be an object."""
     with pytest.raises(ValueError, match=str(bad)):
         FrameResult(0, LABELS, {bad: 1.0})
-    with pytest.raises(ValueError, match=str(bad)):
+    with pytest.raises(PromptError, match=str(bad)):
         Target(bad, Prompt(box=np.zeros(4, np.float32)))
 
 
@@ -103,5 +104,5 @@ def test_a_prompt_says_something_and_its_parts_fit() -> None:
         {"mask": np.zeros((2, 2))},
         {"low_res": np.zeros(4, np.float32)},
     ):
-        with pytest.raises(ValueError, match=r"."):
+        with pytest.raises(PromptError, match=r"."):
             Prompt(**bad)

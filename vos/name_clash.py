@@ -11,8 +11,9 @@ def warn_of_mixed_files(folder: str) -> None:
 
     One look at the disk takes microseconds; asking which distributions are installed, as
     :func:`vos.distribution.refuse_other_vos` does for the command line, loads modules for milliseconds.
+    A shell that completes names is told nothing: it would print it into the line.
     """
-    if os.path.exists(os.path.join(folder, "vos.py")):
+    if "_VOS_COMPLETE" not in os.environ and os.path.exists(os.path.join(folder, "vos.py")):
         warnings.warn(
             f"{folder} holds files of two projects: vos.py is of the VOSpace client, which is called vos on "
             "the package index (this is vos-toolkit); use an environment of its own for one of them",

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import PromptError
-from .results import MAX_OBJECT_ID, Labels, Source, check_object_ids, object_ids
+from .results import MAX_OBJECT_ID, VOID_16, Labels, Source, check_object_ids, object_ids
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +53,7 @@ class Prompt:
                 )
             if not np.isin(self.labels, (0, 1)).all():
                 raise PromptError(f"labels must be 0 or 1, got {sorted(set(self.labels.tolist()))}")
+            object.__setattr__(self, "labels", self.labels.astype(np.int64))
         if self.box is not None and self.box.shape != (4,):
             raise PromptError(f"box must be (4,), x0, y0, x1, y1, got {self.box.shape}")
         if self.mask is not None and (self.mask.ndim != 2 or self.mask.dtype != np.bool_):
@@ -64,7 +65,7 @@ class Prompt:
             raise PromptError(f"low_res must be (h, w), got {self.low_res.shape}")
 
 
-_KINDS = {"points": np.float32, "labels": np.int64, "box": np.float32, "mask": None, "low_res": np.float32}
+_KINDS = {"points": np.float32, "labels": None, "box": np.float32, "mask": None, "low_res": np.float32}
 """Field of a prompt -> what its numbers become where they are not in an array; None: as they are."""
 
 
@@ -107,8 +108,9 @@ class Target:
 
     def __post_init__(self) -> None:
         try:
-            if not isinstance(self.object_id, Integral):
+            if not isinstance(self.object_id, Integral) or isinstance(self.object_id, bool):
                 raise ValueError(f"object id {self.object_id!r} is not a whole number")
+            object.__setattr__(self, "object_id", int(self.object_id))
             check_object_ids([self.object_id])
         except ValueError as error:
             raise PromptError(str(error)) from None
@@ -154,7 +156,8 @@ def mask_targets(labels: Labels, ids: Iterable[int] | None = None, frame_index: 
     """One target per object of an (H, W) label map, its prompt the object's mask.
 
     Args:
-        labels: 0 background, 255 void, else an object id; whole numbers, or bool for one object, id 1.
+        labels: 0 background, 255 and 65535 void, else an object id; whole numbers, or bool for one object,
+            id 1.
         ids: the objects; those that occur in ``labels`` unless given. One that covers no pixel is known from
             this frame on, and not visible in it.
         frame_index: the frame that the label map belongs to.
@@ -169,6 +172,8 @@ def mask_targets(labels: Labels, ids: Iterable[int] | None = None, frame_index: 
             "logits cut at 0.5 or 0 first (mask > 0.5), of a stack of masks give each object an id"
         )
     labels = labels.astype(np.uint8) if labels.dtype == np.bool_ else labels
+    if labels.dtype.itemsize > 1:
+        labels = np.where(labels == VOID_16, 0, labels)
     if labels.size and not 0 <= labels.min() <= labels.max() <= MAX_OBJECT_ID:
         raise PromptError(
             f"the ids of a label map are 0..{MAX_OBJECT_ID}, got {labels.min()}..{labels.max()}"

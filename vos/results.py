@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 BACKGROUND = 0
 VOID = 255
+VOID_16 = 65535
+"""The same in label maps of 16 bits that other programs write; here they have :data:`VOID`."""
 MAX_OBJECT_ID = 65534
 """Object ids are 1..65534 without 255: 0 is background and 255 void, in 8-bit and in 16-bit label maps."""
 MAX_OBJECTS = 254

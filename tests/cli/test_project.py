@@ -258,6 +258,29 @@ def test_an_import_of_tracked_masks_alone_is_undone(clip: Path, tmp_path: Path) 
     assert areas() == imported
 
 
+def test_two_objects_are_joined(clip: Path, tmp_path: Path) -> None:
+    """The object that stays has the pixels of both; undo parts them; objects that cannot be are named."""
+    project = tmp_path / "project"
+    labels = np.asarray(Image.open(clip / "labels" / "00000.png"))
+    vos("project", "new", clip / "images", "-m", clip / "labels" / "00000.png", "-o", project)
+
+    def shown() -> np.ndarray:
+        with Project.open(project, read_only=True) as opened:
+            return opened.frame("images", 0).labels
+
+    np.testing.assert_array_equal(shown(), labels)
+    joined = json.loads(vos("project", "join", project, "--object", 2, "--into", 1, "--json").stdout)
+    assert joined == {"object": 1, "removed": 2, "unions": 1}
+    np.testing.assert_array_equal(shown(), labels > 0)
+    vos("project", "undo", project)
+    np.testing.assert_array_equal(shown(), labels)
+    told = vos("project", "join", project, "--object", 1, "--into", 2).output
+    assert "object 1 is part of object 2 now: 1 frame with masks of both" in told
+    np.testing.assert_array_equal(shown(), np.where(labels > 0, 2, 0))
+    assert "no object 1" in vos("project", "join", project, "--object", 1, "--into", 2, code=2).output
+    assert "itself" in vos("project", "join", project, "--object", 2, "--into", 2, code=2).output
+
+
 def test_undo_and_redo(clip: Path, tmp_path: Path) -> None:
     """The annotator's own last action, or any one event."""
     project = tmp_path / "project"
@@ -266,7 +289,9 @@ def test_undo_and_redo(clip: Path, tmp_path: Path) -> None:
     ben = ("--annotator", "ben")
     assert vos("project", "undo", project, *ben).output == "nothing to undo\n"
     assert vos("project", "undo", project, "--event", "anna:4", *ben).output == "undone: anchor (anna:4)\n"
+    assert vos("project", "redo", project, *ben).output == "redone: anchor (anna:4)\n"
     assert vos("project", "redo", project, *ben).output == "nothing to redo\n"
+    assert vos("project", "undo", project, *ben).output == "undone: anchor (anna:4)\n"
     assert (
         vos("project", "undo", project, "--annotator", "anna").output.splitlines()[0]
         == "undone: object (anna:1)"
@@ -347,6 +372,9 @@ def test_a_project_whose_prompts_are_refused_leaves_nothing(clip: Path, tmp_path
     message = vos("project", "new", images, "--box", "300:5,5,20,20", "-o", project, code=2).output
     assert "object 300" in message
     assert not project.exists()
+    project.mkdir()
+    vos("project", "new", images, "--box", "300:5,5,20,20", "-o", project, code=2)
+    assert list(project.iterdir()) == []
     vos("project", "new", images, "-m", clip / "labels" / "00000.png", "-o", project)
     before = sorted(project.rglob("*"))
     vos("project", "new", images, "--box", "300:5,5,20,20", "-o", project, code=2)

@@ -116,6 +116,7 @@ def test_resize(tmp_path: Path) -> None:
         "program": "vos",
         "input": {"path": "a.mp4", "width": 60, "height": 40},
         "settings": {"size": None},
+        "calibrated": ["tracked"],
     }
     (tmp_path / "run" / "run.json").write_text(json.dumps({**record, "frames": []}))
     vos("resize", source, "120x80", "-o", tmp_path / "large")
@@ -124,6 +125,7 @@ def test_resize(tmp_path: Path) -> None:
     assert (large[::2, ::2] != labels).mean() < 0.02
     again = json.loads((tmp_path / "large" / "run.json").read_text())
     assert (again["input"]["width"], again["settings"]["size"]) == (120, [120, 80])
+    assert again["calibrated"] == ["tracked"]
     vos("resize", tmp_path / "large", 40, "-o", tmp_path / "back")
     assert (masks_in(tmp_path / "back")[0] != labels).mean() < 0.005
     assert "factor" in vos("resize", source, "100x100", "-o", tmp_path / "no", code=2)

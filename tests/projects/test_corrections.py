@@ -97,6 +97,24 @@ def test_undo_of_an_anchor_restores_what_was_shown(project: Project) -> None:
     assert masks(project, 1) == before
 
 
+def test_redo_brings_back_whatever_was_undone(project: Project) -> None:
+    """Also tracking, one of several events, and an action that begins with undoing."""
+    before = masks(project, 1)
+    (tracking,) = [event.id for event in project.events() if event.kind == "tracked"]
+    project.undo(tracking)
+    assert set(masks(project, 1)[1:]) == {None}
+    project.redo()
+    assert masks(project, 1) == before
+    draft = Draft("anchor", {"video": CLIP, "frame": 4, "object": 1, "mask": None})
+    project.undo(project.append([draft, replace(draft, payload={**draft.payload, "frame": 5})])[1].id)
+    assert states(project, 1)[4:6] == "Xs"
+    project.redo()
+    assert states(project, 1)[4:6] == "XX"
+    project.undo(tracking)
+    both = project.append([Draft("undo", {"of": project.events()[-1].id}), draft])
+    assert project.history.done[-1] == tuple(event.id for event in both)
+
+
 def test_masks_outlive_the_undo_of_their_objects_making(project: Project) -> None:
     """The object is there without its name."""
     project.add_object("three")
@@ -224,6 +242,15 @@ def test_stopping_leaves_the_project_as_it_was(project: Project) -> None:
         track_project(project, engine=drifting(), progress=stop)
     assert project.counter == counter
     assert len(pending_jobs(project)) == 2
+
+
+def test_a_project_open_read_only_takes_no_masks(project: Project) -> None:
+    """Nothing is said to be stored that is not."""
+    with (
+        Project.open(project.folder, read_only=True) as reader,
+        pytest.raises(InputError, match="nothing can be changed"),
+    ):
+        reader.put_mask(CLIP, square(9, 9))
 
 
 def test_bad_input_is_refused(project: Project) -> None:

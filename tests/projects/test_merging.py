@@ -27,6 +27,7 @@ from vos.projects import (
     review_queue,
     track_project,
 )
+from vos.projects.events import VERSION, Event
 from vos.projects.folding import fold
 from vos.projects.tracking import run_job
 from vos.testing import scene, write_images
@@ -127,6 +128,27 @@ def test_an_old_counter_is_a_conflict(folder: Path) -> None:
         assert project.state.visible == (2, 3)
 
 
+def test_what_is_read_late_is_a_conflict_too(folder: Path) -> None:
+    """What another annotator did long ago gives an object another number, whatever its Lamport counter."""
+    with (
+        Project.open(folder / "project", annotator="anna") as anna,
+        Project.open(folder / "project", annotator="ben") as ben,
+    ):
+        for _ in range(3):
+            anna.anchor(CLIP, 0, 1, square(1, 1))
+        assert anna.add_object("cat") == 3
+        counter = anna.counter
+        assert ben.add_object("tree") == 3
+        (late,) = anna.refresh()
+        assert anna.state.objects[3].name == "tree"
+        assert late.counter < counter < anna.counter
+        with pytest.raises(ConflictError) as caught:
+            anna.append([Draft("remove", {"object": 3})], expect=counter)
+        assert caught.value.events == [late] == anna.events(counter)
+        assert caught.value.counter == anna.counter
+        assert anna.state.visible == (1, 2, 3, 4)
+
+
 def test_others_are_read_while_they_write(folder: Path) -> None:
     """Two annotators in one folder."""
     with (
@@ -173,6 +195,34 @@ def test_check_finds_damaged_and_missing_masks(folder: Path) -> None:
     with Project.open(folder / "project", annotator="anna") as project:
         project.undo(re.search(r"--event ([\w:]+)", missing)[1])  # type: ignore[index]
     assert len(check(folder / "project").problems) == len(problems) - 1
+
+
+def test_check_finds_what_is_shown_of_undone_tracking(folder: Path) -> None:
+    """Accepted masks stay when their tracking is undone; undoing the review ends that."""
+    root = folder / "project"
+    with Project.open(root, annotator="anna") as project:
+        (tracked,) = [event for event in project.events() if event.kind == "tracked"]
+        review = project.review(CLIP, 4, 6, "accepted", [1])
+        project.undo(tracked.id)
+        assert project.frame(CLIP, 5).mask(1).any()
+    assert check(root).problems == ()
+    for path in root.glob("blobs/*/*.rle"):
+        path.unlink()
+    problems = check(root).problems
+    assert problems
+    assert all("is missing" in problem and f"--event {review.id})" in problem for problem in problems)
+    with Project.open(root, annotator="anna") as project:
+        project.undo(review.id)
+        project.frame(CLIP, 5)
+    assert check(root).problems == ()
+
+
+def test_check_passes_over_events_of_later_versions(folder: Path) -> None:
+    """Whatever their fields mean."""
+    event = Event("carl", 1, 99, "magic", {"video": CLIP, "frame": "3"}, "", {}, (0, 1), VERSION + 1)
+    (folder / "project" / "journal" / "carl.jsonl").write_bytes(event.line())
+    found = check(folder / "project")
+    assert (found.problems, found.events) == ((), 1 + check(folder / "copy").events)
 
 
 def test_check_finds_events_beyond_the_video(folder: Path) -> None:

@@ -104,6 +104,27 @@ def test_a_thin_object_beside_a_high_id_is_no_soft_edge(tmp_path: Path) -> None:
     check(save(tmp_path / "m.png", wide), wide)
 
 
+@pytest.mark.parametrize(("high", "thin"), [(900, 300), (1000, 500), (60000, 30000), (500, 260)])
+def test_a_column_beside_a_high_id_is_no_soft_edge(tmp_path: Path, high: int, thin: int) -> None:
+    """It may be an object or a rim, so it is refused; it is never taken for grey."""
+    wide = np.zeros((40, 60), np.uint16)
+    wide[5:35, 10:40], wide[5:35, 40] = high, thin
+    path = save(tmp_path / "m.png", wide)
+    with pytest.raises(PromptError, match="--mask-values"):
+        read_masks(path)
+    assert sorted(read_masks(path, MaskValues.INDEX)) == sorted((high, thin))
+
+
+@pytest.mark.parametrize("white", [1023, 4095, 16383])
+def test_white_of_other_depths_is_told_from_ids_by_a_flag(tmp_path: Path, white: int) -> None:
+    """A file of 10, 12 or 14 bits in 16: its white is as likely as an id."""
+    path = save(tmp_path / "m.png", np.where(LABELS == 7, white, 0).astype(np.uint16))
+    with pytest.raises(PromptError, match=f"value {white} alone.*binary.*index"):
+        read_masks(path)
+    assert sorted(read_masks(path, MaskValues.INDEX)) == [white]
+    assert sorted(read_masks(path, MaskValues.BINARY)) == [1]
+
+
 def test_masks_of_results_are_prompts(tmp_path: Path) -> None:
     """What is written for ids above 254 can be given again."""
     (tmp_path / "m.png").write_bytes(encode_index_png(WIDE))

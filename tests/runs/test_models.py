@@ -33,6 +33,8 @@ class Decoding(ScriptedTracker):
         (TrackSettings(model="classical", key_every=1), ["tracked", "decoded"]),
         (TrackSettings(model="classical", key_every=3), ["decoded"]),
         (TrackSettings(model="nano", checkpoint="other.safetensors"), ["decoded"]),
+        (TrackSettings(model="nano", tune=True), ["decoded"]),
+        (TrackSettings(model="classical", tracker={"appearance": {"seed": 1}}), ["decoded"]),
         (TrackSettings(model="persam"), ["decoded"]),
     ],
 )

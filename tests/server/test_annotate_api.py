@@ -176,6 +176,7 @@ def test_an_old_counter_is_a_conflict_that_names_what_came_between(client: TestC
     ("event", "words"),
     [
         ({"kind": "tracked"}, "cannot be sent"),
+        ({"kind": "import", "what": "masks"}, "cannot be sent"),
         ({"kind": "nothing"}, "cannot be sent"),
         ({"object": 1}, "'kind'"),
         (1, "'kind'"),
@@ -193,6 +194,15 @@ def test_events_that_cannot_be_are_refused(client: TestClient, event: Any, words
     assert answer.status_code == 400
     assert words in answer.json()["error"]["message"]
     assert client.get("/api/project").json()["counter"] == 2
+
+
+def test_a_last_event_that_is_no_number_is_ignored(client: TestClient) -> None:
+    """However many digits it has: what counts is the query then."""
+    answer = client.get("/api/events?after=x", headers={"Last-Event-ID": "9" * 5000})
+    assert (answer.status_code, answer.json()["error"]["message"]) == (
+        400,
+        "after=x: a whole number is needed",
+    )
 
 
 def test_track_review_and_correct(client: TestClient, project: Project, truth: Scene, run_job: Run) -> None:

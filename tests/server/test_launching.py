@@ -131,7 +131,7 @@ def test_read_only_changes_no_settings(clip: Path, monkeypatch: pytest.MonkeyPat
     assert file.read_bytes() == before
 
 
-def test_where_no_project_can_be_made(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_no_project_can_be_made(clip: Path) -> None:
     """The message says how to make it elsewhere."""
     (clip.parent / "clip.vosproject").write_text("in the way")
     with pytest.raises(OutputError, match=rf"vos project new {clip} -o FOLDER; vos annotate FOLDER"):

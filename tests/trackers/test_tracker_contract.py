@@ -102,6 +102,34 @@ def test_a_step_that_is_not_committed_changes_nothing(name: str, build: Build, c
 
 
 @every_engine
+def test_a_high_id_comes_back_after_another_object_was_corrected(name: str, build: Build) -> None:
+    """While it is out of sight the visible ids fit 8 bits; it keeps its own all the same."""
+    rng = np.random.default_rng(0)
+    ground = rng.integers(90, 130, (64, 85, 3)).astype(np.uint8)
+    one, other = np.zeros((2, 64, 85), bool)
+    one[10:34, 8:30], other[26:56, 50:78] = True, True
+
+    def frame(index: int, hidden: bool = False) -> Frame:
+        image = ground.copy()
+        image[one] = (220, 30, 30)
+        if not hidden:
+            image[other] = (30, 40, 220)
+        return Frame(index, image, f"{index:05d}")
+
+    labels = np.where(one, 1, np.where(other, 300, 0)).astype(np.uint16)
+    tracker = build(name)
+    tracker.start(frame(0), mask_targets(labels))
+    found = [tracker.step(frame(index, hidden=True)) for index in (1, 2)]
+    found.append(tracker.step(frame(3, hidden=True), mask_targets(one)))
+    found += [tracker.step(frame(index)) for index in (4, 5)]
+    for result in found:
+        assert set(np.unique(result.labels)) <= {0, 1, 300}
+    if name in KNOWING:
+        assert not (found[2].labels == 300).any()
+        assert region_similarity(found[-1].labels == 300, other) > 0.8
+
+
+@every_engine
 def test_a_removed_object_is_gone(name: str, build: Build) -> None:
     """The other objects keep their ids; the removed one has no pixel and is not known any more."""
     clip = scene("crossing", num_frames=4, size=SIZE, seed=2)

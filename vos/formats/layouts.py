@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ..files import visible
-from ..results import MAX_OBJECTS, VOID, object_ids
+from ..results import MAX_OBJECTS, VOID, VOID_16, object_ids
 from .index_png import COMPRESSION, encode_index_png
 from .reading import Annotations, Request, choose_sequence, frame_numbers, load_labels, natural_key
 from .records import FrameRecord, Join, ObjectMask, RecordedVideo, RecordWriter
@@ -142,7 +142,7 @@ Values = Callable[[np.ndarray], np.ndarray]
 
 def without_void(labels: np.ndarray) -> np.ndarray:
     """Pixels marked void as background."""
-    return np.where(labels == VOID, 0, labels).astype(labels.dtype)
+    return np.where((labels == VOID) | (labels == VOID_16), 0, labels).astype(labels.dtype)
 
 
 def foreground(labels: np.ndarray) -> np.ndarray:

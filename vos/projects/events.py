@@ -87,14 +87,20 @@ class Event:
 
 
 class ConflictError(InputError):
-    """Others appended events first; nothing was appended. :attr:`events` are theirs."""
+    """Others appended events first; nothing was appended. :attr:`events` are theirs.
 
-    def __init__(self, events: Sequence[Event]) -> None:
+    Args:
+        events: that came in between.
+        counter: of the project now.
+    """
+
+    def __init__(self, events: Sequence[Event], counter: int) -> None:
         kinds = ", ".join(sorted({event.kind for event in events}))
         super().__init__(
             f"{len(events)} events were appended in between ({kinds}): look at them, and try again"
         )
         self.events = list(events)
+        self.counter = counter
 
 
 def parse_line(line: bytes) -> Event:

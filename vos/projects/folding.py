@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from .events import Event
+from .events import Draft, Event
 from .numbering import renumbered
 from .spans import Span, SpanMap, gaps
 from .state import (
@@ -59,6 +59,27 @@ def extend(state: State, events: Sequence[Event]) -> State | None:
     for event in events:
         state = apply(state, event)
     return state
+
+
+def foretell(state: State, view: Mapping[str, int], writer: str, drafts: Sequence[Draft]) -> State:
+    """The state after these drafts, with the ids that their events will have if they are appended next.
+
+    Args:
+        state: what the events add up to.
+        view: writer -> number of these events.
+        writer: who appends the drafts.
+        drafts: no ``undo`` and no ``tracked`` events.
+    """
+    number = view.get(writer, 0)
+    seen = {name: count for name, count in view.items() if name != writer}
+    # Their counters only order masks that overlap, which nobody asks of a state to come.
+    events = [
+        Event(writer, number + row, row, draft.kind, draft.payload, seen=seen)
+        for row, draft in enumerate(drafts, start=1)
+    ]
+    after = extend(state, events)
+    assert after is not None
+    return after
 
 
 def apply(state: State, event: Event) -> State:

@@ -30,18 +30,19 @@ def history(events: Iterable[Event]) -> History:
     target: dict[tuple[str, ...], tuple[str, ...]] = {}
     for batch in _batches(events):
         ids = tuple(event.id for event in batch)
-        if batch[0].kind in ACTIONS:
+        if all(event.kind == "undo" for event in batch):
+            of = tuple(event.payload["of"] for event in batch)
+            if of in undone:
+                undone.remove(of)
+                done.append(target.get(of, ids))
+            else:
+                if of in done:
+                    done.remove(of)
+                    target[ids] = of
+                undone.append(ids)
+        elif batch[0].kind in ACTIONS or batch[0].kind == "undo":
             done.append(ids)
             undone.clear()
-        elif batch[0].kind == "undo":
-            of = tuple(event.payload["of"] for event in batch)
-            if of in done:
-                done.remove(of)
-                undone.append(ids)
-                target[ids] = of
-            elif of in undone:
-                undone.remove(of)
-                done.append(target[of])
     return History(tuple(done), tuple(undone))
 
 

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..distribution import own_version
 from ..errors import InputError
 from ..formats.reading import Annotations
-from ..trackers.intervals import Joined, PackedMask
-from .events import MAX_PROJECT_OBJECT, Draft, Event
-from .recording import job_signals, tracked_draft
-from .signals import ColourObserver
+from ..trackers.intervals import PackedMask
+from .events import MAX_PROJECT_OBJECT, ConflictError, Draft, Event
+from .folding import foretell
+from .recording import import_drafts
+from .signals import SignalValues
+from .state import State
 
 if TYPE_CHECKING:
     from .project import Project
-    from .project_file import ProjectVideo
 
 IDS = ("same", "new")
 """Whether an id of a file is the object of that id in the project, or one of its own."""
-ENGINE = "import"
-"""What masks are recorded with that another program, or another run, tracked."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +35,12 @@ class Imported:
     """Ids in the project."""
 
 
-def match_ids(project: Project, theirs: Iterable[int], how: str | None = None) -> dict[int, int]:
+def match_ids(state: State, theirs: Iterable[int], how: str | None = None) -> dict[int, int]:
     """Id in a file -> id in the project.
 
     Args:
+        state: of the project.
+        theirs: ids in the file.
         how: one of :data:`IDS`; None refuses ids that the project has already.
 
     Raises:
@@ -49,7 +49,7 @@ def match_ids(project: Project, theirs: Iterable[int], how: str | None = None) -
     if how not in (None, *IDS):
         raise InputError(f"ids {how!r}: choose one of {', '.join(IDS)}")
     theirs = list(theirs)
-    known = project.state.objects
+    known = state.objects
     taken = [object_id for object_id in theirs if object_id in known]
     if how is None and taken:
         raise InputError(
@@ -64,7 +64,7 @@ def match_ids(project: Project, theirs: Iterable[int], how: str | None = None) -
                 "(--ids new)"
             )
         return {object_id: object_id for object_id in theirs}
-    free = project.state.free_ids
+    free = state.free_ids
     if len(free) < len(theirs):
         raise InputError(f"the file has {len(theirs)} objects, the project has room for {len(free)}")
     return dict(zip(theirs, free, strict=False))
@@ -107,69 +107,45 @@ def import_annotations(
                     mask = record.mask(found) if found.area else None
                     digest = None if mask is None else project.put_mask(entry.key, mask)
                     given[found.object_id, record.index] = digest
-    own = match_ids(project, sorted({*tracked, *(object_id for object_id, _ in given)}), ids)
+    began = project.state
+    own = match_ids(began, sorted({*tracked, *(object_id for object_id, _ in given)}), ids)
     if not own:
         raise InputError(f"{source or 'the file'} holds no masks")
-    known = project.state.objects
-    drafts = [_object(annotations, theirs, k) for theirs, k in own.items() if k not in known]
-    drafts += [
-        Draft(
-            "anchor",
-            {"video": entry.key, "frame": f, "object": own[k], "mask": digest, "origin": "imported"},
-        )
-        for (k, f), digest in given.items()
-    ]
-    import_record = {"what": "masks", "from": source, "digests": dict(digests or {})}
-
-    def results(wanted: set[int]) -> list[Draft]:
-        return [
+    import_record = Draft("import", {"what": "masks", "from": source, "digests": dict(digests or {})})
+    known: dict[Hashable, SignalValues] = {}
+    while True:
+        counter = project.counter
+        state, view = project.snapshot()
+        own = _kept_apart(own, began, state)
+        drafts = [_object(annotations, k, own[k]) for k in own if own[k] not in state.objects]
+        for (k, frame), digest in given.items():
+            payload = {"video": entry.key, "frame": frame, "object": own[k], "mask": digest}
+            drafts.append(Draft("anchor", {**payload, "origin": "imported"}))
+        drafts.append(import_record)
+        # All is one action, so that undo takes all of it back.
+        after = foretell(state, view, project.writer, drafts)
+        results = [
             draft
-            for theirs, masks in sorted(tracked.items())
-            if theirs in wanted
-            for draft in _results(project, entry, own[theirs], masks)
+            for k, masks in sorted(tracked.items())
+            for draft in import_drafts(project, after, view, entry, own[k], masks, known)
         ]
+        try:
+            events = project.append([*drafts, *results], expect=counter)
+        except ConflictError:
+            continue  # little is left to do: the signals are known, except where masks have changed
+        count = sum(draft.payload["last"] - draft.payload["first"] + 1 for draft in results)
+        return Imported(tuple(events), len(given), count, tuple(sorted(own.values())))
 
-    # Results go with the anchors or the object that they came with when these are undone; others with the
-    # import itself.
-    with_it = {k for k in tracked if own[k] in known and not any(k == other for other, _ in given)}
-    found_results = results(with_it)
-    events = project.append([*drafts, Draft("import", import_record), *found_results])
-    if more := results(set(tracked) - with_it):
-        events += project.append(more)
-        found_results += more
-    count = sum(draft.payload["last"] - draft.payload["first"] + 1 for draft in found_results)
-    return Imported(tuple(events), len(given), count, tuple(sorted(own.values())))
+
+def _kept_apart(own: Mapping[int, int], began: State, state: State) -> dict[int, int]:
+    """The ids, with others for new objects whose ids have been taken since the import began."""
+    free = [k for k in state.free_ids if k not in own.values()]
+    taken = [k for k in own if own[k] not in began.objects and own[k] in state.objects]
+    if len(free) < len(taken):
+        raise InputError(f"{len(taken)} more objects are needed, the project has room for {len(free)}")
+    return {**own, **dict(zip(taken, free, strict=False))}
 
 
 def _object(annotations: Annotations, theirs: int, object_id: int) -> Draft:
     name, category = annotations.names.get(theirs, ""), annotations.categories.get(theirs, "")
     return Draft("object", {"object": object_id, "name": name, "category": category})
-
-
-def _results(
-    project: Project, video: ProjectVideo, object_id: int, masks: Mapping[int, PackedMask]
-) -> Iterator[Draft]:
-    """``tracked`` events of the masks between locked frames, whole runs of frames each."""
-    state, view = project.snapshot()
-    record = {"name": ENGINE, "version": own_version()}
-    for interval in state.track(video.key, object_id).intervals:
-        for run in _runs([f for f in range(interval.first, interval.last + 1) if f in masks]):
-            packed = tuple(masks[frame] for frame in run)
-            joined = Joined(run[0], packed, None, (), (True,) * len(run))
-            observers = {True: ColourObserver()}
-            signals = {object_id: job_signals(project, state, video, object_id, joined, observers)}
-            sides = {object_id: interval.sides}
-            draft = tracked_draft(project, video.key, run[0], run[-1], {object_id: joined}, sides, signals)
-            yield replace(draft, payload={**draft.payload, "engine": record, "view": view})
-
-
-def _runs(frames: Sequence[int]) -> Iterator[list[int]]:
-    """The longest runs of consecutive frames."""
-    run: list[int] = []
-    for frame in frames:
-        if run and frame != run[-1] + 1:
-            yield run
-            run = []
-        run.append(frame)
-    if run:
-        yield run

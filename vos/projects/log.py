@@ -31,10 +31,13 @@ class EventLog:
         self.writer = writer
         self._events: dict[str, list[Event]] = {}
         self._sizes: dict[str, int] = {}
+        self._arrived: list[Event] = []
+        """All events, in the order in which they were appended or read here."""
         self._journal: JournalWriter | None = None
         if not read_only:
             self._journal = JournalWriter(self.folder / f"{writer}{SUFFIX}")
             self._events[writer] = list(self._journal.events)
+            self._arrived += self._journal.events
         self.cut = self._journal.cut if self._journal else 0
         """Bytes of an event that an earlier process was killed in the middle of writing, now cut off."""
         if self.cut:
@@ -63,8 +66,8 @@ class EventLog:
 
     @property
     def counter(self) -> int:
-        """Of the latest event, 0 without events."""
-        return max((events[-1].counter for events in self._events.values() if events), default=0)
+        """Number of events known here."""
+        return len(self._arrived)
 
     @property
     def view(self) -> dict[str, int]:
@@ -77,9 +80,8 @@ class EventLog:
         return self._events.get(self.writer, ())
 
     def events(self, after: int = 0) -> list[Event]:
-        """The events with a counter above ``after``, in the total order."""
-        found = [event for events in self._events.values() for event in events if event.counter > after]
-        return sorted(found, key=lambda event: event.order)
+        """The events that came after the first ``after`` that were known here, in the total order."""
+        return sorted(self._arrived[max(after, 0) :], key=lambda event: event.order)
 
     def refresh(self) -> list[Event]:
         """Read what others have appended since; the new events."""
@@ -94,6 +96,7 @@ class EventLog:
                 continue
             reading = read_journal(path, start, len(known))
             known.extend(reading.events)
+            self._arrived.extend(reading.events)
             self._sizes[name] = reading.size
             new.extend(reading.events)
         return new
@@ -108,7 +111,8 @@ class EventLog:
         self.check_open()
         assert self._journal is not None
         seen = {name: count for name, count in self.view.items() if name != self.writer}
-        own, counter, time = self._events.setdefault(self.writer, []), self.counter, now()
+        own, time = self._events.setdefault(self.writer, []), now()
+        counter = max((events[-1].counter for events in self._events.values() if events), default=0)
         events = [
             Event(
                 self.writer,
@@ -124,4 +128,5 @@ class EventLog:
         ]
         self._journal.append(events)
         own.extend(events)
+        self._arrived.extend(events)
         return events

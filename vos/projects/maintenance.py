@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .blobs import BLOBS, MASK, PIECE, BlobStore
-from .events import Event
+from .events import KINDS, Event
 from .folding import fold
 from .journal import journal_paths, read_journal
 from .project_file import ProjectFile
+from .state import State
 
 KEPT_SECONDS = 24 * 3600
 """Unused blobs younger than this are kept: an event that refers to them may be on its way."""
@@ -66,6 +67,7 @@ def check(folder: str | os.PathLike[str]) -> Check:
     needed = {
         name: event.id for event in events if event.id not in state.undone for name in references(event)
     }
+    needed |= _pinned(state)
     problems += [
         f"{blobs.folder / name[:2] / name} is missing: copy it from another copy of the project, or undo "
         f"what needs it (vos project undo {folder} --event {event})"
@@ -76,10 +78,25 @@ def check(folder: str | os.PathLike[str]) -> Check:
     return Check(len(events), len(present), tuple(problems), unused)
 
 
+def _pinned(state: State) -> dict[str, str]:
+    """File names of blobs that are shown only for their masks were accepted -> id of the review.
+
+    Accepted masks stay when their tracking is undone.
+    """
+    return {
+        name: review.value.event
+        for track in state.tracks.values()
+        for review in track.reviews
+        for result in track.results.within(review.first, review.last)
+        if result.value.event in state.undone and result.value.event in state.tracked
+        for name in references(state.tracked[result.value.event])
+    }
+
+
 def _wrong_frames(event: Event, file: ProjectFile) -> Iterator[str]:
     """What is wrong with the video and the frames that an event is about."""
     key = event.payload.get("video")
-    if key is None:
+    if key is None or event.kind not in KINDS:
         return
     if key not in file.videos:
         yield f"event {event.id} is about the video {key!r}, which is not in the project"

@@ -213,7 +213,7 @@ class Project:
 
     @property
     def counter(self) -> int:
-        """Of the latest event, 0 without events; see :meth:`append`."""
+        """Number of events known here, which each that is appended or read raises; see :meth:`append`."""
         with self._lock:
             return self._log.counter
 
@@ -229,14 +229,14 @@ class Project:
             return self.state, self.view
 
     def events(self, after: int = 0) -> list[Event]:
-        """The events with a counter above ``after``, in the total order."""
+        """The events that came since :attr:`counter` was ``after``, in the total order."""
         with self._lock:
             return self._log.events(after)
 
     def subscribe(self, listener: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
         """Have ``listener`` called with events as they are appended or read; the answer ends that.
 
-        It is called in the thread that appends, which waits for it.
+        It is called in the thread that appends, which waits for it, in the order in which events come.
         """
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
@@ -248,7 +248,7 @@ class Project:
             new = self._log.refresh()
             if new or has_changed:
                 self._state = None
-        self._tell(new)
+            self._tell(new)
         return new
 
     def append(self, drafts: Sequence[Draft], expect: int | None = None) -> list[Event]:
@@ -268,11 +268,11 @@ class Project:
         """
         with self._lock:
             if expect is not None and expect != self.counter:
-                raise ConflictError(self.events(expect))
+                raise ConflictError(self.events(expect), self.counter)
             events = self._log.append(complete(drafts, self))
             if self._state is not None:
                 self._state = extend(self._state, events)
-        self._tell(events)
+            self._tell(events)
         return events
 
     # What annotators do
@@ -326,8 +326,9 @@ class Project:
         """Store a mask, to be named by an ``anchor`` event; its digest.
 
         Raises:
-            InputError: if it is not as large as the frames.
+            InputError: if it is not as large as the frames, or the project is open read-only.
         """
+        self._log.check_open()
         check_mask(mask, self.video(video))
         return self.blobs.put_mask(mask)
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..distribution import own_version
 from ..ops.rle import unpack_mask
-from ..trackers.intervals import Joined
+from ..trackers.intervals import Joined, PackedMask
 from .blobs import TrackedMask
 from .events import Draft
 from .shown import shown_mask
 from .signals import ColourObserver, SignalValues, disagreement_signal, mask_signals, merged
+from .spans import Span, SpanMap
 from .state import Sides, State
 
 if TYPE_CHECKING:
     from .project import Project
     from .project_file import ProjectVideo
+
+IMPORT = "import"
+"""What masks are recorded with that are to be reviewed, and that no tracker of the project made."""
 
 
 def tracked_draft(
@@ -54,6 +60,42 @@ def tracked_draft(
             },
         },
     )
+
+
+def import_drafts(
+    project: Project,
+    state: State,
+    view: Mapping[str, int],
+    video: ProjectVideo,
+    object_id: int,
+    masks: Mapping[int, PackedMask],
+    known: dict[Hashable, SignalValues] | None = None,
+) -> Iterator[Draft]:
+    """``tracked`` events of masks by frame that no tracker of the project made.
+
+    One for each run of frames between locked ones of ``state``, which stay as they are.
+
+    Args:
+        view: what ``state`` was made of, for the record.
+        known: signals that were measured before; what is measured now is added.
+    """
+    known = {} if known is None else known
+    engine = {"name": IMPORT, "version": own_version()}
+    track = state.track(video.key, object_id)
+    for interval in track.intervals:
+        inside = [frame for frame in masks if interval.first <= frame <= interval.last]
+        for run in SpanMap.of(Span(frame, frame, True) for frame in inside):
+            first, last = run.first, run.last
+            packed = tuple(masks[frame] for frame in range(first, last + 1))
+            joined = Joined(first, packed, None, (), (True,) * len(packed))
+            anchor = track.anchors.get(first - 1)
+            key = object_id, first, last, (anchor.mask,) if anchor else track.results.get(first - 1)
+            if key not in known:
+                observers = {True: ColourObserver()}
+                known[key] = job_signals(project, state, video, object_id, joined, observers)
+            sides, signals = {object_id: interval.sides}, {object_id: known[key]}
+            draft = tracked_draft(project, video.key, first, last, {object_id: joined}, sides, signals)
+            yield replace(draft, payload={**draft.payload, "engine": engine, "view": dict(view)})
 
 
 def job_signals(

@@ -15,9 +15,8 @@ from ..trackers.intervals import Joined, Pass, join
 from .engine import Engine, engine_of, recorded_engine
 from .events import Draft, Event
 from .folding import fold
-from .importing import ENGINE as IMPORTED
 from .jobs import Job
-from .recording import job_signals, tracked_draft
+from .recording import IMPORT, job_signals, tracked_draft
 from .shown import resolve, shown_mask
 from .signals import ColourObserver
 from .state import FrameState, State
@@ -58,7 +57,7 @@ def replay(
     events = [
         event
         for event in project.events()
-        if event.kind == "tracked" and event.payload["engine"]["name"] != IMPORTED
+        if event.kind == "tracked" and event.payload["engine"]["name"] != IMPORT
     ]
     engines: dict[str, Engine] = {}
     outcomes = []

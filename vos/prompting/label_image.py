@@ -39,7 +39,7 @@ class StoredMask:
     brightness: NDArray[np.float32]
     """(H, W) 0..1; white is 1."""
     white: int
-    """The value that stands for white: 255, or the highest of the file's 9 to 16 bits."""
+    """The value that would be white: 255, or the highest of as many bits, 9 to 16, as the values need."""
     lossy: str | None = None
     """The format's name, where it may be compressed with loss."""
     zero_is_background: bool = True

@@ -12,9 +12,10 @@ a palette whose entry 0 is not black, anything else                   refused
 colours, all of the DAVIS palette                                     index: the entries of these colours
 other colours                                                         refused
 one value besides 0, and that is white (255, or 65535)                binary
-a white area whose rim has greys in between                           soft: above one half is the object
+a white area whose rim has greys in between (three with over 8 bits)  soft: above one half is the object
 ids with rims of other ids, as smoothing or dithering leaves them     refused
 255 beside ids above it                                               refused
+one value besides 0, and that is white of 10, 12 or 14 bits           refused
 anything else                                                         index: 255 and 65535 are void
 ====================================================================  =====================================
 """
@@ -30,11 +31,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import PromptError
-from ..results import VOID
+from ..results import VOID, VOID_16
 from .label_image import StoredMask
 
-WHITE_16 = 65535
-"""White in 16 bits; void beside ids, as 255 is."""
+OTHER_WHITES = {1023: 10, 4095: 12, 16383: 14}
+"""White of files of so many bits, or an object's id."""
+GREYS = 3
+"""Values between black and white that a soft edge has at least where there are more than 8 bits: ids are as
+large there, and may lie beside each other."""
 NEAR = 0.15
 """Brightness up to this is black but for compression, and from 1 - ``NEAR`` on white."""
 RIM_SHARE = 0.6
@@ -105,8 +109,8 @@ def _choose(stored: StoredMask, path: Path) -> MaskValues:
     if stored.kind == "colours":
         return MaskValues.INDEX
     found = np.unique(stored.values)
-    ids = found[~np.isin(found, (0, VOID, WHITE_16))]
-    white = VOID if stored.white == VOID else WHITE_16
+    ids = found[~np.isin(found, (0, VOID, VOID_16))]
+    white = VOID if stored.white == VOID else VOID_16
     # White beside greys may be the object they are the rim of; beside a palette or low ids it is void.
     void = stored.kind == "palette" or bool((ids <= NEAR * white).all())
     values = np.where(stored.values == white, 0, stored.values) if void else stored.values
@@ -116,8 +120,15 @@ def _choose(stored: StoredMask, path: Path) -> MaskValues:
     )
     if not stored.zero_is_background:
         return _choose_without_black_entry(stored, soft, path)
-    if found[found != 0].tolist() == [white]:
+    rest = found[found != 0].tolist()
+    if rest == [white]:
         return MaskValues.BINARY
+    if len(rest) == 1 and rest[0] in OTHER_WHITES and stored.kind == "grey":
+        raise PromptError(
+            f"{path} has the value {rest[0]} alone, which is white of {OTHER_WHITES[rest[0]]} bits, or an "
+            "object's id: --mask-values binary takes what is not black as object 1, --mask-values index "
+            f"takes it as object {rest[0]}"
+        )
     if soft:
         return MaskValues.SOFT
     if rims and (len(rims) >= 2 or 2 * len(rims) >= len(ids)):
@@ -172,7 +183,7 @@ def _rims(values: NDArray[np.int64], between: bool) -> list[int]:
     counts = np.bincount(values.ravel())
     shares = np.bincount(values.ravel(), weights=along.ravel()) / np.maximum(counts, 1)
     found = np.flatnonzero((counts > 0) & (shares >= RIM_SHARE)).tolist()
-    return [value for value in found if value not in (0, VOID, WHITE_16) and value not in with_block]
+    return [value for value in found if value not in (0, VOID, VOID_16) and value not in with_block]
 
 
 def _has_grey(rims: list[int], white: int) -> bool:
@@ -183,6 +194,8 @@ def _has_grey(rims: list[int], white: int) -> bool:
 def _is_soft_white(stored: StoredMask) -> bool:
     """Whether all areas are nearly black or nearly white, some white, with something in between."""
     levels = stored.brightness
+    if stored.white > VOID and (levels.max() < 1 or len(np.unique(levels)) < GREYS + 2):
+        return False
     block = np.ones((3, 3), np.uint8)
     inner = cv2.dilate(levels, block) == cv2.erode(levels, block)
     areas = np.unique(levels[inner])
@@ -201,6 +214,6 @@ def _without_void(values: NDArray[np.int64]) -> NDArray[np.int64]:
     """Ids with 255 and 65535 as background, or as object 1 if there is nothing else: then it means white."""
     found = np.unique(values)
     rest = found[found != 0]
-    if len(rest) == 1 and rest[0] in (VOID, WHITE_16):
+    if len(rest) == 1 and rest[0] in (VOID, VOID_16):
         return (values != 0).astype(np.int64)
-    return np.where(np.isin(values, (VOID, WHITE_16)), 0, values)
+    return np.where(np.isin(values, (VOID, VOID_16)), 0, values)

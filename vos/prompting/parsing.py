@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from numbers import Number
 from typing import Any, Protocol
 
 import numpy as np
@@ -114,8 +115,10 @@ def load_prompts(
 
 
 def _each(values: Given) -> Sequence[Any]:
-    """What was given, one text or path alone as a list."""
-    return [values] if isinstance(values, str | os.PathLike) else values
+    """What was given, one text, path or object id with its numbers alone as a list."""
+    if isinstance(values, str | os.PathLike):
+        return [values]
+    return [values] if len(values) > 1 and isinstance(values[0], Number) else values
 
 
 def _targets_of(value: Any, source: TargetSource, frame: int, options: dict[str, Any]) -> list[Target]:

@@ -214,7 +214,11 @@ def write_edited(
         raise InputError(f"{output} is there already: choose another place")
     record = next((p for p in (source / RECORD, source.parent / RECORD) if p.is_file()), None)
     kept = {} if record is None else load_json(record)
-    header = {key: kept[key] for key in ("program", "version", "settings", "input", "edits") if key in kept}
+    header = {
+        key: kept[key]
+        for key in ("program", "version", "settings", "calibrated", "input", "edits")
+        if key in kept
+    }
     if size is not None and isinstance(header.get("input"), dict):
         height, width = size
         header["input"] = header["input"] | {"width": width, "height": height}

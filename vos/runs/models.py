@@ -72,14 +72,15 @@ def calibrated_sources(settings: TrackSettings, tracker: Tracker, backbone: Back
     """Sources (:class:`~vos.results.Source`) of masks whose confidence was fitted to J, for ``run.json``.
 
     Args:
-        settings: of the run, ``model`` chosen. Its models belong to the packaged weights, and to frames that
-            the tracker has seen: not to those filled between key frames.
+        settings: of the run, ``model`` chosen. Its models belong to the packaged weights and the default
+            settings of the tracker, and to frames that it has seen: not to those filled between key frames.
         tracker: as it is without a backbone that decodes prompts for it.
         backbone: decodes points and boxes, in place of the tracker's own.
     """
     packaged = settings.checkpoint is None
     name, _ = split_model(settings.model, settings.backbone)
-    tracks = packaged and TRACKERS[name].calibrated and (settings.key_every or 1) == 1
+    as_fitted = packaged and not settings.tune and not settings.tracker
+    tracks = as_fitted and TRACKERS[name].calibrated and (settings.key_every or 1) == 1
     backbone = backbone or tracker.info.backbone
     # Without one the interactive backbone decodes, for which models were fitted.
     fitted = backbone is None or (packaged and getattr(backbone, "quality_models", None) is not None)

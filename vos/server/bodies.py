@@ -95,6 +95,11 @@ _NAMES = {
 }
 
 
+def is_number(text: str) -> bool:
+    """Whether it is a whole number of at most nine digits."""
+    return text.isascii() and text.isdecimal() and len(text) < 10
+
+
 def query_number(request: Request, name: str, default: int | None = None) -> int:
     """A whole number of the query.
 
@@ -104,7 +109,7 @@ def query_number(request: Request, name: str, default: int | None = None) -> int
     text = request.query_params.get(name)
     if text is None and default is not None:
         return default
-    if text is None or not (text.isascii() and text.isdecimal() and len(text) < 10):
+    if text is None or not is_number(text):
         raise Refusal(400, "usage", f"{name}={text or ''}: a whole number is needed")
     return int(text)
 

@@ -54,8 +54,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _conflict(request: Request, error: Exception) -> Response:
     assert isinstance(error, ConflictError)
     events = [describe_event(event) for event in error.events]
-    counter = max((event.counter for event in error.events), default=0)
-    return failure(409, "conflict", str(error), counter=counter, events=events)
+    return failure(409, "conflict", str(error), counter=error.counter, events=events)
 
 
 async def _known(request: Request, error: Exception) -> Response:

@@ -2,153 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..distribution import own_version
-from ..errors import InputError
-from ..ops.rle import pack_mask
-from ..projects import Draft, Event, FrameState, Project, ProjectVideo, State
-from ..projects.folding import extend
-from ..projects.importing import ENGINE
-from ..projects.recording import job_signals, tracked_draft
-from ..projects.signals import ColourObserver
-from ..trackers.intervals import Joined, PackedMask
+from ..projects.joining import join_objects
 from .jobs import BackgroundJob
-from .revisions import joined
 from .workspace import Workspace
-
-LOCKED = (FrameState.ANCHOR, FrameState.ACCEPTED)
-NOTHING = (FrameState.UNKNOWN, FrameState.REJECTED)
-"""States of frames of which no mask is kept."""
-
-
-@dataclass
-class MergedFrames:
-    """What becomes of the frames of one video; those that are not named stay as the receiving object has
-    them."""
-
-    moved: list[int] = field(default_factory=list)
-    """The other object's mask takes the place of what is there, locked if it was."""
-    anchored: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
-    """Frame -> union of two locked masks."""
-    tracked: dict[int, PackedMask] = field(default_factory=dict)
-    """Frame -> mask that nobody has confirmed, or not all of it."""
-    same: set[int] = field(default_factory=set)
-    """The frames of these in which the receiving object has this mask already."""
-    unions: int = 0
-    """Frames in which both objects have a part of their own."""
 
 
 def merge_objects(workspace: Workspace, job: BackgroundJob) -> dict[str, Any]:
-    """Everything of one object becomes another's, as one action.
-
-    Rejected masks are left out. A locked frame of the receiving object stays as it is, unless the other
-    object's is locked as well: then their union becomes an anchor. Other unions, and tracked masks of the
-    other object, are results of tracking, to be reviewed.
-    """
-    project = workspace.project
-    counter = project.counter
-    state, view = project.snapshot()
+    """See :func:`vos.projects.joining.join_objects`."""
     giver, taker = job.request["from"], job.request["into"]
-    for object_id in (giver, taker):
-        if object_id not in state.visible:
-            raise InputError(f"there is no object {object_id}; the project has {list(state.visible)}")
-    if giver == taker:
-        raise InputError(f"object {giver} cannot be merged with itself: name two objects")
-    total = sum(video.frames for video in project.videos.values())
-    done = unions = 0
-    # Undo takes back what was appended together if it begins with what people do, which results are not.
-    drafts = [Draft("remove", {"object": giver})]
-    merged: dict[str, MergedFrames] = {}
-    for key, video in project.videos.items():
-        found = merged[key] = MergedFrames()
-        for frame in range(video.frames):
-            done += 1
-            job.report(done, total, f"merging {giver} into {taker}", key, frame)
-            _merge_frame(project, state, video, frame, giver, taker, found)
-        for first, last in joined((frame, frame) for frame in found.moved):
-            payload = {"video": key, "from": giver, "to": taker, "first": first, "last": last}
-            drafts.append(Draft("move", payload))
-        for frame, mask in found.anchored.items():
-            payload = {"video": key, "frame": frame, "object": taker, "mask": project.put_mask(key, mask)}
-            drafts.append(Draft("anchor", {**payload, "origin": "accepted"}))
-        unions += found.unions
-    after = _with(state, project.writer, counter, view, drafts)
-    for key, found in merged.items():
-        stale = after.track(key, taker).stale
-        masks = {f: m for f, m in found.tracked.items() if f not in found.same or stale.get(f)}
-        for draft in _results(project, after, project.videos[key], taker, masks):
-            drafts.append(replace(draft, payload={**draft.payload, "view": view}))
-    events = project.append(drafts, expect=counter)
-    return {"events": len(events), "unions": unions}
 
+    def report(done: int, total: int, video: str, frame: int) -> None:
+        job.report(done, total, f"merging {giver} into {taker}", video, frame)
 
-def _merge_frame(
-    project: Project,
-    state: State,
-    video: ProjectVideo,
-    frame: int,
-    giver: int,
-    taker: int,
-    found: MergedFrames,
-) -> None:
-    """Decide about a frame."""
-    theirs, ours = (state.track(video.key, object_id).state(frame) for object_id in (giver, taker))
-    if theirs in NOTHING or (ours in LOCKED and theirs not in LOCKED):
-        return
-    given = project.shown(video.key, frame, giver)
-    own = None if ours in NOTHING else project.shown(video.key, frame, taker)
-    assert given is not None
-    is_more = own is None or bool((given.mask & ~own.mask).any())
-    is_all = own is None or (is_more and not (own.mask & ~given.mask).any())
-    if is_all and theirs != FrameState.TRACKED:
-        found.moved.append(frame)
-        return
-    union = given.mask if own is None else given.mask | own.mask
-    if ours in LOCKED:
-        if is_more:
-            found.anchored[frame] = union
-    elif is_more or ours == FrameState.TRACKED:
-        sure = [given] if is_all else [entry for entry in (given, own) if entry and entry.mask.any()]
-        confidence = min((entry.confidence for entry in sure), default=given.confidence)
-        found.tracked[frame] = PackedMask(pack_mask(union), confidence)
-        if not is_more:
-            found.same.add(frame)
-    if is_more and not is_all:
-        found.unions += 1
-
-
-def _with(state: State, writer: str, counter: int, view: Mapping[str, int], drafts: Sequence[Draft]) -> State:
-    """The state after the drafts, if they are what is appended next: their events are those to come."""
-    number = view.get(writer, 0)
-    seen = {name: count for name, count in view.items() if name != writer}
-    events = [
-        Event(writer, number + row, counter + row, draft.kind, draft.payload, seen=seen)
-        for row, draft in enumerate(drafts, start=1)
-    ]
-    after = extend(state, events)
-    assert after is not None
-    return after
-
-
-def _results(
-    project: Project, state: State, video: ProjectVideo, object_id: int, masks: Mapping[int, PackedMask]
-) -> Iterator[Draft]:
-    """``tracked`` events of unions, whole runs of frames between locked ones each."""
-    engine = {"name": ENGINE, "version": own_version()}
-    for interval in state.track(video.key, object_id).intervals:
-        inside = [frame for frame in masks if interval.first <= frame <= interval.last]
-        for first, last in joined((frame, frame) for frame in inside):
-            run = tuple(masks[frame] for frame in range(first, last + 1))
-            union = Joined(first, run, None, (), (True,) * len(run))
-            signals = job_signals(project, state, video, object_id, union, {True: ColourObserver()})
-            sides = {object_id: interval.sides}
-            draft = tracked_draft(
-                project, video.key, first, last, {object_id: union}, sides, {object_id: signals}
-            )
-            yield replace(draft, payload={**draft.payload, "engine": engine})
+    found = join_objects(workspace.project, giver, taker, progress=report)
+    return {"events": len(found.events), "unions": found.unions}

@@ -15,7 +15,7 @@ from ..formats.registry import FORMATS
 from ..projects import Draft, Event, accept_confident, review_queue
 from ..projects.history import ACTIONS
 from . import uploads
-from .bodies import LIST, NUMBER, TEXT, WHOLE, query_number, read_json
+from .bodies import LIST, NUMBER, TEXT, WHOLE, is_number, query_number, read_json
 from .failures import Refusal
 from .feed import describe_event
 from .jobs import FIELDS
@@ -23,7 +23,7 @@ from .keys import read_keys
 from .security import Gate
 from .workspace import Workspace
 
-ALLOWED = (*sorted(ACTIONS), "undo")
+ALLOWED = (*sorted(ACTIONS - {"import"}), "undo")
 """Kinds of events that pages may append; the others are the work of jobs."""
 MOST_ITEMS = 1000
 
@@ -129,7 +129,7 @@ async def event_stream(request: Request) -> Response:
     """What happens from now on, after what happened since the counter that the page knows."""
     workspace = workspace_of(request)
     last = request.headers.get("last-event-id", "")
-    after = int(last) if last.isascii() and last.isdecimal() else query_number(request, "after", 0)
+    after = int(last) if is_number(last) else query_number(request, "after", 0)
 
     async def stream() -> AsyncIterator[bytes]:
         with workspace.feed.subscription() as queue:

@@ -183,8 +183,8 @@ class Workspace:
 
     def since(self, counter: int) -> list[bytes]:
         """The messages that a page needs which has seen the events up to ``counter``."""
-        events = self.project.events(counter)
-        messages = [self._message(events, None)] if events else []
+        known, events = self.project.counter, self.project.events(counter)
+        messages = [message(*self._content(events, None, known))] if events else []
         return [*messages, *(message("job", job) for job in self.jobs.describe())]
 
     def refresh(self) -> None:
@@ -201,10 +201,11 @@ class Workspace:
         with self._lock:
             before, self._told = self._told, self.project.state
             changed = changed_ranges(before, self._told)
-        self.feed.publish(*self._content(events, changed))
+        self.feed.publish(*self._content(events, changed, self.project.counter))
 
-    def _content(self, events: Sequence[Event], changed: Any) -> tuple[str, dict[str, Any], int]:
-        counter = max(event.counter for event in events)
+    def _content(
+        self, events: Sequence[Event], changed: Any, counter: int
+    ) -> tuple[str, dict[str, Any], int]:
         content = {
             "counter": counter,
             "events": [describe_event(event) for event in events],
@@ -213,9 +214,6 @@ class Workspace:
             "pending": self.pending(),
         }
         return "event", content, counter
-
-    def _message(self, events: Sequence[Event], changed: Any) -> bytes:
-        return message(*self._content(events, changed))
 
 
 def _describe_object(info: Any) -> dict[str, Any]:

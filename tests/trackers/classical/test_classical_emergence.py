@@ -12,7 +12,10 @@ from vos.results import VOID
 from vos.runs.state import dump_state, load_state
 from vos.testing import Scene, Shape, line, scene
 from vos.trackers.classical.appearance import AppearanceSettings
+from vos.trackers.classical.confidence import reference_statistics
 from vos.trackers.classical.emergence import EmergenceSettings, Emerging, emerging, with_emerging
+from vos.trackers.classical.state import ObjectState
+from vos.trackers.classical.step import _with_grown_references
 from vos.trackers.classical.tracker import ClassicalSettings, ClassicalTracker
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -144,3 +147,23 @@ def test_colours_decide_near_the_object_only() -> None:
     assert found[:, 30, 32] == pytest.approx([-SETTINGS.limit, 0]), "a frame without background"
     assert with_emerging(sure, [None], SimpleNamespace(masks=mask), lab, SETTINGS) is sure
     assert with_emerging(sure, [one], SimpleNamespace(masks=0 * mask), lab, SETTINGS) is sure
+
+
+def test_the_reference_grows_with_what_comes_out_only() -> None:
+    """Beside another object more of it comes out; alone it has come out, and what it grows by is a leak."""
+    lab = np.zeros((60, 80, 3), np.float32)
+    strip, whole, leak = np.zeros((3, 60, 80), bool)
+    strip[20:40, 36:40], whole[20:40, 20:40], leak[5:55, 5:40] = True, True, True
+    given = reference_statistics(strip, lab, 1.0, 1.0)
+    colours = Emerging(*(np.zeros((1, 3), np.float32) for _ in range(3)))
+    one = ObjectState(2, 1.0, 0, 80.0, given, emerging=colours)
+
+    def grown(mask: np.ndarray, others: slice) -> float:
+        classes = np.zeros((60, 80), np.int64)
+        classes[20:40, others] = 2
+        classes[mask] = 1
+        (found,) = _with_grown_references([one], classes, lab, 1.0)
+        return found.reference.area
+
+    assert grown(whole, slice(40, 60)) == whole.sum()
+    assert grown(leak, slice(50, 60)) == strip.sum()

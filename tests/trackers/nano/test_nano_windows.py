@@ -84,3 +84,13 @@ def test_decoded_part_by_part() -> None:
     assert found[1][rows, columns].abs().mean() > 0.01
     without = decoded(network, pyramid, cues, None, [None, window, None])
     assert not torch.equal(without[1], found[1])
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"room": -1.0}, {"room": np.nan}, {"room": np.inf}, {"min_room": -1}, {"max_share": 1.1}]
+)
+def test_impossible_windows(wrong: dict[str, float]) -> None:
+    """They name the setting."""
+    (name,) = wrong
+    with pytest.raises(ValueError, match=name):
+        WindowSettings(**wrong)

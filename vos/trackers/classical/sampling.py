@@ -65,7 +65,7 @@ def draw_with_region_errors(
 
     Args:
         labels: (H, W) ids, VOID where nothing is known.
-        looks: (1 + K, H, W) float32 probabilities by appearance; row 0 is the background.
+        appearance: (1 + K, H, W) float32 probabilities by appearance; row 0 is the background.
         away: least distance from the objects, in object sizes: nearer ones may belong to it after all.
     """
     distance, size = distance_to_objects(labels)

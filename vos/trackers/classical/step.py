@@ -90,7 +90,8 @@ def advance(
 
     small = argmax_rows(probabilities)
     online = _online_update(state, warped, descriptors, small, appearance, settings)
-    labels = np.zeros_like(state.labels)
+    # Not the dtype of the labels before: an object with a high id may have been out of sight.
+    labels = np.zeros(state.labels.shape, label_dtype(state.appearance.ids))
     labels[crop.y0 : crop.y1, crop.x0 : crop.x1] = crop.enlarge_labels(probabilities, state.appearance.ids)
     compared = _with_grown_references(state.objects, small, lab, crop.scale)
     both = (np.exp(reference_log_prob), appearance / appearance.sum(axis=0))
@@ -264,13 +265,19 @@ def _online_update(
 def _with_grown_references(
     objects: Sequence[ObjectState], found: NDArray[np.integer], lab: Floats, scale: float
 ) -> tuple[ObjectState, ...]:
-    """The objects, those that come out with what has come out of them; ``found`` are the classes (h, w)."""
-    return tuple(
-        replace(one, reference=grown_reference(one.reference, found == k, lab, scale))
-        if one.emerging is not None
-        else one
-        for k, one in enumerate(objects, start=1)
-    )
+    """The objects, those that come out with what has come out of them; ``found`` are the classes (h, w).
+
+    One that touches no other object has come out: what it grows by then is a leak.
+    """
+
+    def grown(one: ObjectState, k: int) -> ObjectState:
+        mask = found == k
+        around = cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+        if not (around & (found > 0) & ~mask).any():
+            return one
+        return replace(one, reference=grown_reference(one.reference, mask, lab, scale))
+
+    return tuple(one if one.emerging is None else grown(one, k) for k, one in enumerate(objects, start=1))
 
 
 def _signals(

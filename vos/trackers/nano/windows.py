@@ -7,6 +7,7 @@ objects of schoolgirls take four fifths of the time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,6 +37,14 @@ class WindowSettings:
     """and the least, in pixels of the network's input."""
     max_share: float = 0.6
     """If that is more than this share of the crop, the decoder looks at all of it."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.room < math.inf:
+            raise ValueError(f"room must be 0 or more, got {self.room}")
+        if self.min_room < 0:
+            raise ValueError(f"min_room must be 0 or more, got {self.min_room}")
+        if not 0 <= self.max_share <= 1:
+            raise ValueError(f"max_share must be in 0..1, got {self.max_share}")
 
 
 def object_window(cues: Floats, size: tuple[int, ...], settings: WindowSettings) -> Window | None:

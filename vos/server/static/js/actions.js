@@ -88,8 +88,8 @@ function viewActions(app) {
 
   /** Says what was done to the project, and shows where. */
   function travelledProject(direction, events) {
-    const of = (list) => list.map((event) => app.live.eventById(event?.of));
-    const action = (direction === "undo" ? of(events) : of(of(events))).filter(Boolean);
+    const original = (event) => (event?.kind === "undo" ? original(app.live.eventById(event.of)) : event);
+    const action = events.map(original).filter(Boolean);
     const [what, place] = describeAction(action);
     const frame = place?.frame ?? place?.first;
     if (frame !== undefined) app.frames.visit({ video: place.video, frame });

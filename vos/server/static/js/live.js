@@ -22,6 +22,8 @@ export function createLive(app) {
   const state = store.state;
   /** @type {Map<string, any>} events by id */
   const events = new Map();
+  /** @type {Map<string, number>} id of an event -> counter when this page heard of it */
+  const heard = new Map();
   /** @type {Set<string>} ids of the events that this page appended */
   const own = new Set();
 
@@ -135,19 +137,22 @@ export function createLive(app) {
     }
   }
 
-  function remember(list) {
-    for (const event of list) events.set(event.id, event);
+  function remember(list, counter) {
+    for (const event of list) {
+      if (!events.has(event.id)) heard.set(event.id, counter);
+      events.set(event.id, event);
+    }
   }
 
   /** The answer to own events: the stream tells the rest. */
   function appended(answer) {
-    remember(answer.events);
+    remember(answer.events, answer.counter);
     for (const event of answer.events) own.add(event.id);
     store.set({ counter: Math.max(state.counter, answer.counter), history: answer.history ?? state.history });
   }
 
   function eventsCame({ counter, events: list, changed, history }) {
-    remember(list);
+    remember(list, counter);
     store.set({ counter: Math.max(state.counter, counter), history: history ?? state.history });
     const ranges = changed ? changed[state.video] : null;
     if (ranges !== undefined) app.masks.expire(ranges);
@@ -233,7 +238,8 @@ export function createLive(app) {
     conflict,
     startJob,
     cancelJob,
-    foreignSince: (counter) => [...events.values()].filter(({ id, c }) => c > counter && !own.has(id)),
+    foreignSince: (counter) =>
+      [...events.values()].filter(({ id }) => heard.get(id) > counter && !own.has(id)),
     eventById: (id) => events.get(id),
   };
 }
