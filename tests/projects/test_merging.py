@@ -147,6 +147,12 @@ def test_what_is_read_late_is_a_conflict_too(folder: Path) -> None:
         assert caught.value.events == [late] == anna.events(counter)
         assert caught.value.counter == anna.counter
         assert anna.state.visible == (1, 2, 3, 4)
+        (cat,) = (one.event for one in anna.state.renumbered)
+        anna.append([Draft("remove", {"object": 3}, {3: cat})], expect=anna.counter)
+        assert anna.state.visible == (1, 2, 3)
+        assert anna.state.objects[3].name == "tree"
+        with pytest.raises(InputError, match="event 'anna:99' added no object"):
+            anna.append([Draft("remove", {"object": 3}, {3: "anna:99"})])
 
 
 def test_others_are_read_while_they_write(folder: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from vos.distribution import own_version
-from vos.projects import Draft, Project, track_project
+from vos.projects import Draft, Event, Project, track_project
 from vos.server.runs import MEDIA_TYPE, decode_frames, encode_frame, join_frames, mask_from_json, mask_to_json
 from vos.server.workspace import Workspace
 from vos.testing import Scene, ScriptedBackbone
@@ -80,6 +80,7 @@ def test_the_project_as_pages_see_it(client: TestClient, project: Project) -> No
         "category": "",
         "color": None,
         "removed": False,
+        "event": "anna:1",
     }
     assert found["next_object"] == 3
     assert found["settings"] == {"model": "classical", "memory": 4}
@@ -194,6 +195,29 @@ def test_events_that_cannot_be_are_refused(client: TestClient, event: Any, words
     assert answer.status_code == 400
     assert words in answer.json()["error"]["message"]
     assert client.get("/api/project").json()["counter"] == 2
+
+
+def test_events_follow_an_object_that_gets_another_id(client: TestClient, project: Project) -> None:
+    """Its event is named with it; somebody else's object of the same id is left alone."""
+    for name in ("dog", "cat"):
+        send(client, {"kind": "object", "object": 1, "name": name})
+    added = send(client, {"kind": "object", "object": 3, "name": "cat"})
+    late = Event("ben", 1, 3, "object", {"object": 3, "name": "tree"}, seen={project.writer: 2})
+    (project.folder / "journal" / "ben.jsonl").write_bytes(late.line())
+    project.refresh()
+    event = {"kind": "object", "object": 3, "color": "#ff0000"}
+    more = {"objects": {"3": added["events"][0]["id"]}}
+    answer = client.post("/api/events", json={"events": [event], "expect": added["counter"], **more})
+    assert answer.status_code == 409
+    (sent,) = send(client, event, expect=answer.json()["counter"], **more)["events"]
+    assert sent["object"] == 4
+    found = client.get("/api/project").json()["objects"][2:]
+    assert [(e["object"], e["name"], e["color"], e["event"]) for e in found] == [
+        (3, "tree", None, "ben:1"),
+        (4, "cat", "#ff0000", added["events"][0]["id"]),
+    ]
+    wrong = client.post("/api/events", json={"events": [event], "objects": {"x": 1}})
+    assert (wrong.status_code, wrong.json()["error"]["kind"]) == (400, "usage")
 
 
 def test_a_last_event_that_is_no_number_is_ignored(client: TestClient) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..names import check_name
 from .events import Draft, check_draft
+from .numbering import with_current_numbers
 from .spans import SpanMap
 from .state import Result
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 def complete(drafts: Sequence[Draft], project: Project) -> list[Draft]:
     """The drafts, checked against the project; what is accepted names the results that are shown.
 
+    Objects get the numbers that they have now.
+
     Raises:
         InputError: for an unknown video, frame, object, mask or event, or a malformed draft.
     """
@@ -32,6 +35,7 @@ def complete(drafts: Sequence[Draft], project: Project) -> list[Draft]:
     completed = []
     for draft in drafts:
         check_draft(draft)
+        draft = with_current_numbers(draft, project.state.added)
         if draft.kind == "object":
             objects.add(draft.payload["object"])
             _check_names(draft)

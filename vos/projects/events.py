@@ -40,6 +40,9 @@ class Draft:
 
     kind: str
     payload: Mapping[str, Any] = dataclass_field(default_factory=dict)
+    objects: Mapping[int, str] = dataclass_field(default_factory=dict)
+    """Object in the payload -> id of the event that added the one that is meant, which may have another
+    number by now; what is left out has the number of now."""
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def apply(state: State, event: Event) -> State:
     if event.kind == "tracked":
         state = replace(state, tracked={**state.tracked, event.id: event})
     if event.kind == "object":
-        state = replace(state, used_ids=state.used_ids | {event.payload["object"]})
+        state = replace(state, added={event.payload["object"]: event.id, **state.added})
     known = event.payload.get("video") is None or event.payload["video"] in state.frames
     effect = _EFFECTS.get(event.kind)
     return effect(state, event) if effect and known and event.id not in state.undone else state

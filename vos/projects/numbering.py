@@ -10,10 +10,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from .events import KINDS, MAX_PROJECT_OBJECT, Event
+from ..errors import InputError
+from .events import KINDS, MAX_PROJECT_OBJECT, Draft, Event
 
+E = TypeVar("E", Event, Draft)
 Numbers = Mapping[int, int]
 """Number in an event -> number of the object."""
 
@@ -56,6 +58,23 @@ def renumbered(ordered: Sequence[Event]) -> tuple[Sequence[Event], tuple[Renumbe
         moved = {k: number_of[a.id] for k, a in seen.items() if number_of.get(a.id, k) != k}
         result.append(_with_numbers(event, moved) if moved and event.kind in KINDS else event)
     return result, changed
+
+
+def with_current_numbers(draft: Draft, added: Mapping[int, str]) -> Draft:
+    """A checked draft about the objects that its writer means, under the numbers that they have.
+
+    Args:
+        added: number -> id of the event that added the object.
+
+    Raises:
+        InputError: for an event that added no object.
+    """
+    number_of = {event: number for number, event in added.items()}
+    for event in draft.objects.values():
+        if event not in number_of:
+            raise InputError(f"event {event!r} added no object; those of the project: {', '.join(number_of)}")
+    moved = {number: number_of[event] for number, event in draft.objects.items()}
+    return _with_numbers(draft, moved)
 
 
 class _Claims:
@@ -130,7 +149,7 @@ _NAMES_OF_KIND: dict[str, dict[str, Callable[[Any, Numbers], Any]]] = {
 """Field of a payload -> what changes the objects in it."""
 
 
-def _with_numbers(event: Event, numbers: Numbers) -> Event:
+def _with_numbers(event: E, numbers: Numbers) -> E:
     names = _NAMES | _NAMES_OF_KIND.get(event.kind, {})
     changed = {name: names[name](value, numbers) for name, value in event.payload.items() if name in names}
     return replace(event, payload={**event.payload, **changed})

@@ -215,8 +215,8 @@ class State:
     """By video, frame and object."""
     verdicts: Mapping[tuple[str, str, int], SpanMap[Verdict]] = field(default_factory=dict)
     """By writer, video and object: anchors given and frames accepted."""
-    used_ids: frozenset[int] = frozenset()
-    """Ids of the objects that were ever added: what was undone can be redone."""
+    added: Mapping[int, str] = field(default_factory=dict)
+    """Id of an object -> that of the event that added it, also where that was undone: it can be redone."""
     renumbered: tuple[Renumbered, ...] = ()
     """Objects that have another number than they were added with: somebody else had used it."""
     tracked: Mapping[str, Event] = field(default_factory=dict)
@@ -232,7 +232,7 @@ class State:
     @property
     def free_ids(self) -> tuple[int, ...]:
         """Ids that no object has had yet, not even one whose making was undone, ascending."""
-        taken = {*self.objects, *self.used_ids}
+        taken = {*self.objects, *self.added}
         return tuple(k for k in range(1, MAX_PROJECT_OBJECT + 1) if k not in taken)
 
     def track(self, video: str, object_id: int) -> Track:

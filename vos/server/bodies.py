@@ -83,7 +83,7 @@ async def read_json(request: Request, fields: Mapping[str, tuple[type, ...]]) ->
     return {name: content.get(name) for name in fields}
 
 
-TEXT, WHOLE, FLAG, LIST = (str,), (int,), (bool,), (list,)
+TEXT, WHOLE, FLAG, LIST, OBJECT = (str,), (int,), (bool,), (list,), (dict,)
 NUMBER = (float, int)
 _NAMES = {
     str: "text",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -15,7 +16,7 @@ from ..formats.registry import FORMATS
 from ..projects import Draft, Event, accept_confident, review_queue
 from ..projects.history import ACTIONS
 from . import uploads
-from .bodies import LIST, NUMBER, TEXT, WHOLE, is_number, query_number, read_json
+from .bodies import LIST, NUMBER, OBJECT, TEXT, WHOLE, is_number, query_number, read_json
 from .failures import Refusal
 from .feed import describe_event
 from .jobs import FIELDS
@@ -94,8 +95,9 @@ async def shutdown(request: Request) -> Response:
 async def append_events(request: Request) -> Response:
     """Append what a page did, all or none."""
     workspace = _writable(request)
-    content = await read_json(request, {"events": LIST, "expect": WHOLE})
-    drafts = [_draft(entry, workspace) for entry in content["events"] or ()]
+    content = await read_json(request, {"events": LIST, "expect": WHOLE, "objects": OBJECT})
+    objects = _meant(content["objects"] or {})
+    drafts = [replace(_draft(entry, workspace), objects=objects) for entry in content["events"] or ()]
     events = await run_in_threadpool(workspace.project.append, drafts, content["expect"])
     return _appended(workspace, events)
 
@@ -225,6 +227,12 @@ def _writable(request: Request) -> Workspace:
     if workspace.project.read_only:
         raise Refusal(403, "read-only", "the project is open read-only: nothing can be changed")
     return workspace
+
+
+def _meant(entry: dict[str, Any]) -> dict[int, str]:
+    if not all(is_number(number) and isinstance(event, str) for number, event in entry.items()):
+        raise InputError("'objects' must hold ids of objects, and the ids of the events that added them")
+    return {int(number): event for number, event in entry.items()}
 
 
 def _draft(entry: Any, workspace: Workspace) -> Draft:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..distribution import own_version
 from ..errors import MediaError, VosError
-from ..projects import Event, Project, ProjectVideo, State
+from ..projects import Event, ObjectInfo, Project, ProjectVideo, State
 from ..trackers.registry import TRACKERS
 from .feed import Feed, describe_event, message
 from .frame_images import FrameImages, JpegStore, is_writable, store_folder
@@ -120,7 +120,7 @@ class Workspace:
         """The project, for pages: see ``GET /api/project``."""
         project = self.project
         counter, state = project.counter, project.state  # what comes in between is sent twice, not missed
-        objects = [_describe_object(info) for info in state.objects.values()]
+        objects = [_describe_object(info, state) for info in state.objects.values()]
         return {
             "id": project.id,
             "name": project.folder.resolve().name.removesuffix(SUFFIX),
@@ -216,9 +216,9 @@ class Workspace:
         return "event", content, counter
 
 
-def _describe_object(info: Any) -> dict[str, Any]:
+def _describe_object(info: ObjectInfo, state: State) -> dict[str, Any]:
     entry = asdict(info)
-    return {"object": entry.pop("object_id"), **entry}
+    return {"object": entry.pop("object_id"), **entry, "event": state.added.get(info.object_id)}
 
 
 def _remove_old_sessions(cache: Path) -> None:

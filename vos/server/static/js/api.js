@@ -59,7 +59,7 @@ export const getKeys = async () => (await get("keys")).keys ?? {};
 export const getStrip = (video) => get(`${videoPath(video)}/strip`);
 export const getQueue = (video, order) => get(`queue?video=${encodeURIComponent(video)}&order=${order}`);
 export const getFiles = (path) => get(`files?path=${encodeURIComponent(path)}`);
-export const appendEvents = (events, expect) => post("events", { events, expect });
+export const appendEvents = (events, expect, objects) => post("events", { events, expect, objects });
 export const undo = () => post("undo", {});
 export const redo = () => post("redo", {});
 export const accept = (video, below) => post("accept", { video, below });

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { ask } from "./dialogs.js";
 import { count } from "./dom.js";
+import { moveDrafts, movedNumbers } from "./numbers.js";
 import { readStrip } from "./strip.js";
 
 const RETRY = 1500; // ms
@@ -44,6 +45,7 @@ export function createLive(app) {
     const objects = answer.objects.map(({ object, ...rest }) => ({ id: object, ...rest }));
     const visible = objects.filter(({ removed }) => !removed);
     const ids = visible.map(({ id }) => id).sort((a, b) => a - b);
+    followNumbers(objects);
     store.set({
       name: answer.name,
       readOnly: answer.read_only,
@@ -64,6 +66,16 @@ export function createLive(app) {
     answer.jobs.forEach(jobChanged);
     if (!state.video && answer.videos.length) app.frames?.openVideo(answer.videos[0].key);
     if (!state.objects.has(state.object) && ids.length) store.set({ object: ids[0] });
+  }
+
+  /** What is unfinished and what is selected stays with its object where that has another number now. */
+  function followNumbers(objects) {
+    const moved = movedNumbers(state.objects.values(), objects);
+    if (!moved.size) return;
+    moveDrafts(app.drafts, moved);
+    const names = [...moved].map(([id, now]) => `${id} is object ${now} now`).join(", ");
+    announce(`Somebody else had added an object under the same number: object ${names}.`);
+    if (moved.has(state.object)) store.set({ object: moved.get(state.object) });
   }
 
   const refreshProject = latest(async () => {

@@ -19,6 +19,8 @@ import { encodeFrame } from "./runs.js";
  * @property {any[]} events  Appended together; an event's `mask` may be `{"sent": index into masks}`.
  * @property {MaskToSend[]} masks
  * @property {number | null} since  Counter when the user began; null: the latest one will do.
+ * @property {Record<number, string>} objects  Id of an object in the events -> id of the event that added the
+ *   one that the user means: somebody else's may have its number by the time the action is sent.
  * @property {string} text  For people.
  * @property {number} [id]
  */
@@ -58,13 +60,16 @@ export function createSync(options) {
    */
   function send(action) {
     onSend();
-    const whole = { masks: [], since: null, ...action, id: ++lastId };
+    const objects = meant(action.events, (id) => store.state.objects.get(id)?.event);
+    const whole = { masks: [], since: null, objects, ...action, id: ++lastId };
     waiting.push(whole);
     changed();
-    const { promise, resolve } = Promise.withResolvers();
-    callers.set(whole.id, { done: promise, resolve });
+    /** @type {(answer: any) => void} */
+    let resolve;
+    const done = new Promise((settle) => (resolve = settle));
+    callers.set(whole.id, { done, resolve });
     flush();
-    return promise;
+    return done;
   }
 
   async function flush() {
@@ -87,6 +92,7 @@ export function createSync(options) {
         answer = null;
       }
       const action = waiting.shift();
+      if (answer) wasAdded(answer.events);
       changed();
       if (answer) onAppended(answer);
       else onNotDone();
@@ -94,6 +100,14 @@ export function createSync(options) {
       callers.delete(action.id);
     }
     isSending = false;
+  }
+
+  /** Actions that were about objects without an event yet are about those that have one now. */
+  function wasAdded(events) {
+    const added = new Map();
+    for (const { kind, object, id } of events) if (kind === "object") added.set(object, id);
+    for (const action of waiting)
+      action.objects = { ...meant(action.events, (id) => added.get(id)), ...action.objects };
   }
 
   /** @param {Action} action */
@@ -111,14 +125,14 @@ export function createSync(options) {
     let expect = store.state.counter;
     for (;;) {
       try {
-        const answer = await appendEvents(events, expect);
+        const answer = await appendEvents(events, expect, action.objects ?? {});
         store.set({ isOnline: true });
         return answer;
       } catch (error) {
         if (!(error instanceof ApiError) || error.status !== 409) throw error;
         const between = error.answer.events;
         // The answer to an earlier try may have been lost on its way.
-        if (isSame(between.slice(-events.length), events)) return { ...error.answer, error: undefined };
+        if (isSame(between.slice(-events.length), events)) return { counter: error.answer.counter, events: between.slice(-events.length) };
         if (touched(between) && !(await onConflict(action, between))) return null;
         expect = error.answer.counter;
       }
@@ -152,6 +166,17 @@ function isSame(appended, sent) {
     appended.length === sent.length &&
     sent.every((event, k) => Object.keys(event).every((name) => isEqual(event[name], appended[k][name])))
   );
+}
+
+/**
+ * The objects that events are about.
+ * @param {any[]} events
+ * @param {(id: number) => string | undefined} eventOf  Which event added an object.
+ * @returns {Record<number, string>}
+ */
+function meant(events, eventOf) {
+  const ids = events.flatMap((event) => idsOf(event) ?? []);
+  return Object.fromEntries(ids.map((id) => [id, eventOf(id)]).filter(([, event]) => event));
 }
 
 /** Whether two events are about the same object in the same frames, or about the same name or colour. */
