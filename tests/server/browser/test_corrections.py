@@ -10,6 +10,7 @@ import pytest
 
 from vos.errors import InputError
 from vos.projects import Draft, Project
+from vos.projects.events import Event
 from vos.testing import Scene
 
 from .annotator import Annotator, iou, is_drawn
@@ -332,6 +333,23 @@ def test_other_pages_see_what_happens(
     assert anchored(server, 0)[RECTANGLE].all()
     kept = [event for event in server.project.events() if event.kind == "anchor"]
     assert len(kept) == 3, "nothing was lost"
+
+
+def test_an_unfinished_mask_stays_with_its_object(annotator: Annotator, server: Server) -> None:
+    """Somebody else's object, read late, has the number that it was begun under."""
+    annotator.mark(60, 70).press("n")
+    draw_rectangle(annotator)
+    annotator.page.wait_for_selector("#objects >> text=object 2")
+    project = server.project
+    tree = Event("ben", 1, 1, "object", {"object": 2, "name": "tree"})
+    (project.folder / "journal" / "ben.jsonl").write_bytes(tree.line())
+    project.refresh()
+    annotator.wait_for("object 2 is object 3 now")
+    annotator.press("Enter")
+    annotator.wait_for("Kept: correction of object 3")
+    assert shown(server, 0, 3)[RECTANGLE].all()
+    assert project.state.objects[2].name == "tree"
+    assert project.shown(CLIP, 0, 2) is None
 
 
 def test_what_the_server_refuses_is_not_reported_as_done(
