@@ -156,3 +156,23 @@ def test_drafts_are_checked() -> None:
         check_draft(Draft("remove", {"object": 255}))
     with pytest.raises(InputError, match="unknown field 'sise'"):
         check_draft(Draft("remove", {"object": 1, "sise": 3}))
+
+
+def test_a_damaged_journal_keeps_none_of_the_new_events(tmp_path: Path) -> None:
+    """Events are read from all journals or from none, so that what is shown and what is known agree."""
+    with new_project(tmp_path) as anna:
+        folder, before = anna.folder, anna.counter
+        for writer in ("ben", "carl"):
+            with Project.open(folder, annotator=writer) as other:
+                other.add_object(writer)
+                other.add_object(f"{writer} 2")
+        journal = folder / JOURNALS / "carl.jsonl"
+        whole = journal.read_bytes()
+        journal.write_bytes(b"x" + whole[1:])
+        with pytest.raises(JournalError):
+            anna.refresh()
+        assert anna.counter == before
+        assert anna.events(before) == []
+        journal.write_bytes(whole)
+        assert {event.writer for event in anna.refresh()} == {"ben", "carl"}
+        assert {"ben", "carl"} <= {found.name for found in anna.state.objects.values()}

@@ -99,9 +99,8 @@ class ConflictError(InputError):
 
     def __init__(self, events: Sequence[Event], counter: int) -> None:
         kinds = ", ".join(sorted({event.kind for event in events}))
-        super().__init__(
-            f"{len(events)} events were appended in between ({kinds}): look at them, and try again"
-        )
+        what = "an event was" if len(events) == 1 else f"{len(events)} events were"
+        super().__init__(f"{what} appended in between ({kinds}): look at what changed, and try again")
         self.events = list(events)
         self.counter = counter
 

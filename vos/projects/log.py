@@ -84,22 +84,21 @@ class EventLog:
         return sorted(self._arrived[max(after, 0) :], key=lambda event: event.order)
 
     def refresh(self) -> list[Event]:
-        """Read what others have appended since; the new events."""
-        new: list[Event] = []
+        """Read what others have appended since; the new events. Of a damaged journal nothing is taken, nor of
+        the others."""
+        found = []
         for path in journal_paths(self.folder.parent):
             name = path.name.removesuffix(SUFFIX)
             if self._journal is not None and name == self.writer:
                 continue
-            known = self._events.setdefault(name, [])
             start = self._sizes.get(name, 0)
-            if path.stat().st_size == start:
-                continue
-            reading = read_journal(path, start, len(known))
-            known.extend(reading.events)
+            if path.stat().st_size != start:
+                found.append((name, read_journal(path, start, len(self._events.get(name, ())))))
+        for name, reading in found:
+            self._events.setdefault(name, []).extend(reading.events)
             self._arrived.extend(reading.events)
             self._sizes[name] = reading.size
-            new.extend(reading.events)
-        return new
+        return [event for _, reading in found for event in reading.events]
 
     def append(self, drafts: Sequence[Draft]) -> list[Event]:
         """Append events, all or none; they are on the disk when this returns.

@@ -1,8 +1,6 @@
 """Images of a video as JPEG: decoded in runs by one thread, and kept on the disk.
 
-Entering a video in its middle costs up to a whole group of images, the next frame very little. So the
-decoder continues from where it is if the wanted frame is near, runs ahead when nothing is wanted, and decodes
-a stretch before a frame when the frames are asked for backwards.
+Entering a video in its middle costs up to a group of images: the decoder goes on where it is, and runs ahead.
 """
 
 from __future__ import annotations
@@ -38,8 +36,7 @@ NEAR = 24
 AHEAD = 50
 """Frames that are decoded ahead when nothing is wanted."""
 COARSE = 300
-"""Images all over the video that are made when there is nothing else to do, to be shown while a jump is
-decoded; of frames that are cheap to enter, and :data:`COARSE_WIDTH` wide."""
+"""Images of frames that are cheap to enter, made when idle, to be shown while a jump is decoded."""
 COARSE_WIDTH = WIDTHS[0]
 FRAME_BYTES = 128 << 20
 """Decoded frames kept in memory, for the prompts."""
