@@ -339,8 +339,9 @@ def test_an_unfinished_mask_stays_with_its_object(annotator: Annotator, server: 
     """Somebody else's object, read late, has the number that it was begun under."""
     annotator.mark(60, 70).press("n")
     draw_rectangle(annotator)
-    annotator.page.wait_for_selector("#objects >> text=object 2")
     project = server.project
+    annotator.page.wait_for_function("() => document.querySelector('#saved').textContent.endsWith('Saved')")
+    assert 2 in project.state.objects
     tree = Event("ben", 1, 1, "object", {"object": 2, "name": "tree"})
     (project.folder / "journal" / "ben.jsonl").write_bytes(tree.line())
     project.refresh()

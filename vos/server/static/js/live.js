@@ -160,7 +160,18 @@ export function createLive(app) {
   function appended(answer) {
     remember(answer.events, answer.counter);
     for (const event of answer.events) own.add(event.id);
+    wereAdded(answer.events);
     store.set({ counter: Math.max(state.counter, answer.counter), history: answer.history ?? state.history });
+  }
+
+  /** Objects that were shown before the server knew them have an event now, by which they are followed. */
+  function wereAdded(events) {
+    const objects = new Map(state.objects);
+    for (const { kind, object, id } of events) {
+      const known = objects.get(object);
+      if (kind === "object" && known && !known.event) objects.set(object, { ...known, event: id });
+    }
+    store.set({ objects });
   }
 
   function eventsCame({ counter, events: list, changed, history }) {
