@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from .completion import complete, written_formats
 from .format_options import (
     cutout_options,
     digest,
     export_arguments,
     export_options,
     format_option_flag,
+    formats_option,
     naming_options,
     parse_names,
     parse_selection,
@@ -28,16 +28,7 @@ from .options import json_flag, output_folder, url_option, verbosity
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option(
-    "-f",
-    "--format",
-    "formats",
-    multiple=True,
-    required=True,
-    metavar="FORMAT",
-    shell_complete=complete(written_formats),
-    help="See `vos formats`.",
-)
+@formats_option
 @output_folder
 @naming_options
 @selection_options

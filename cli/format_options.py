@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .completion import complete, written_formats
 from .options import counted, print_json
 
 if TYPE_CHECKING:
@@ -42,6 +43,20 @@ def selection_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+def formats_option(command: F) -> F:
+    """``-f FORMAT``, repeatable. The command gets ``formats``."""
+    return click.option(
+        "-f",
+        "--format",
+        "formats",
+        multiple=True,
+        required=True,
+        metavar="FORMAT",
+        shell_complete=complete(written_formats),
+        help="See `vos formats`.",
+    )(command)
 
 
 def format_option_flag(command: F) -> F:

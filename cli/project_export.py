@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from .completion import complete, written_formats
 from .format_options import (
     cutout_options,
     export_arguments,
     export_options,
     format_option_flag,
+    formats_option,
     parse_selection,
     parse_settings,
     report_exports,
@@ -26,16 +26,7 @@ from .project_options import annotator_option, project_folder, video_option
 
 @click.command("export")
 @project_folder
-@click.option(
-    "-f",
-    "--format",
-    "formats",
-    multiple=True,
-    required=True,
-    metavar="FORMAT",
-    shell_complete=complete(written_formats),
-    help="See `vos formats`.",
-)
+@formats_option
 @output_folder
 @video_option
 @click.option(

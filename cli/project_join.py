@@ -21,7 +21,7 @@ def join(folder: Path, giver: int, taker: int, annotator: str | None, as_json: b
     """Join two objects of PROJECT that are one; `vos project undo` parts them.
 
     Each frame gets the masks of both, but one in which the object that stays is corrected or accepted keeps
-    it, unless the other is as well. Rejected masks are left out. What nobody confirmed is to be reviewed.
+    it, unless the other is as well. Rejected masks are left out. Unconfirmed masks are to be reviewed.
 
     \b
     vos project join P --object 3 --into 1

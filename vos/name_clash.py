@@ -11,7 +11,7 @@ def warn_of_mixed_files(folder: str) -> None:
 
     One look at the disk takes microseconds; asking which distributions are installed, as
     :func:`vos.distribution.refuse_other_vos` does for the command line, loads modules for milliseconds.
-    A shell that completes names is told nothing: it would print it into the line.
+    There is no warning while a shell completes names: it would be printed into the line.
     """
     if "_VOS_COMPLETE" not in os.environ and os.path.exists(os.path.join(folder, "vos.py")):
         warnings.warn(

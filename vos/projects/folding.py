@@ -72,7 +72,7 @@ def foretell(state: State, view: Mapping[str, int], writer: str, drafts: Sequenc
     """
     number = view.get(writer, 0)
     seen = {name: count for name, count in view.items() if name != writer}
-    # Their counters only order masks that overlap, which nobody asks of a state to come.
+    # Their counters only order masks that overlap, which is not needed of a state to come.
     events = [
         Event(writer, number + row, row, draft.kind, draft.payload, seen=seen)
         for row, draft in enumerate(drafts, start=1)
