@@ -21,7 +21,8 @@ from vos.testing import Scene, scene, tiny_sam3_folder
 from vos.trackers.base import ALL_PROMPTS, Tracker
 from vos.trackers.memory.loading import load_network
 from vos.trackers.memory.network import MemoryNetwork
-from vos.trackers.memory.preprocess import to_image, to_mask
+from vos.trackers.memory.policies import POLICIES
+from vos.trackers.memory.preprocess import to_image, to_mask, to_points
 from vos.trackers.memory.session import Prediction, Session
 from vos.trackers.memory.tracker import MemorySettings, MemoryTracker
 from vos.trackers.registry import build_tracker
@@ -192,6 +193,30 @@ def test_a_click_on_a_tracked_object_refines_what_was_tracked(network: MemoryNet
     tracker.start(clip.frames[0], [mask(1, clip)])
     refined = tracker.step(clip.frames[1], [click(1, 20, 20), click(2, 20, 20)])
     assert not np.array_equal(row(refined, 1), row(refined, 2))
+
+
+@pytest.mark.parametrize("memory", ["sam2", "long"])
+def test_a_click_refines_as_if_nothing_was_forgotten(
+    memory: str, network: MemoryNetwork, clip: Scene
+) -> None:
+    """The tracked logits, and every memory that the frame attended, are there for it; then they are not."""
+    settings = MemorySettings(memory=memory, clear_around=False, fill_holes=0)
+    tracker, policy = MemoryTracker(network, settings), POLICIES[memory](7, 16)
+    session = Session(network, policy, bounded=False, clear_around=False)
+    tracker.start(clip.frames[0], [mask(1, clip)])
+    features = network.encode_image(clip.frames[0].image)
+    session.prompt_mask(0, features, 1, to_mask(clip.labels[0] == 1, network.image_size))
+    session.commit(0, features)
+    for frame in clip.frames[1:]:
+        given = [click(1, 20, 20)] if frame.index == 8 else []
+        result = tracker.step(frame, given)
+        features = network.encode_image(frame.image)
+        wanted = session.track(frame.index, features, 1)[1]
+        for target in given:
+            xy, labels = to_points(target.prompt, SIZE, network.image_size)
+            wanted = session.prompt_points(frame.index, features, 1, xy, labels)
+            session.commit(frame.index, features)
+        assert np.allclose(row(result, 1), to_image(low_res(wanted), SIZE)[0].sigmoid(), atol=1e-5)
 
 
 def test_the_first_prompt_and_the_nearest_are_kept(network: MemoryNetwork, clip: Scene) -> None:
