@@ -234,7 +234,7 @@ class Session:
             track.bank = self._forget(track.bank, t)
 
     def _forget(self, bank: Bank, t: int) -> Bank:
-        """The bank and its rivals with what frames after ``t`` can attend; as it is if ``t`` was not passed."""
+        """The bank and its rivals with what frames after ``t`` can attend; all if ``t`` was not passed."""
         if t not in bank.passed:
             return bank
         kept = bank.copy()
