@@ -72,7 +72,7 @@ class MemoryFrame:
     tokens: Tensor
     """(T, M)."""
     row: int
-    """Of the temporal encoding."""
+    """Of the temporal encoding; negative ones count from the last."""
     weight: float = 1.0
     """Its keys are multiplied by this."""
 
