@@ -219,6 +219,24 @@ def test_a_click_refines_as_if_nothing_was_forgotten(
         assert np.allclose(row(result, 1), to_image(low_res(wanted), SIZE)[0].sigmoid(), atol=1e-5)
 
 
+@pytest.mark.parametrize("sticky", [True, False])
+def test_refining_a_first_frame_that_was_passed(sticky: bool, network: MemoryNetwork, clip: Scene) -> None:
+    """It is answered anew; as published, what is remembered stays, and is not remembered twice."""
+    session = Session(network, sticky=sticky, bounded=False, clear_around=False)
+    features = network.encode_image(clip.frames[0].image)
+    xy, labels = torch.tensor([[90.0, 90.0]]), torch.ones(1, dtype=torch.long)
+    first = session.prompt_points(0, features, 1, xy, labels).entry
+    session.commit(0, features)
+    session.track(0, features, 1)
+    second = session.prompt_points(0, features, 1, xy + 30, labels, append=True).entry
+    session.commit(0, features)
+    bank = session.tracks[1].bank
+    assert first.low_res is not None
+    assert not torch.equal(second.low_res, first.low_res)  # type: ignore[arg-type]
+    assert torch.equal(bank.conditioning[0].pointer, (second if sticky else first).pointer)
+    assert bank.tracked == {}
+
+
 def test_the_first_prompt_and_the_nearest_are_kept(network: MemoryNetwork, clip: Scene) -> None:
     """However many corrections there are, the bank holds as many as it says."""
     tracker = MemoryTracker(network, MemorySettings(max_conditioning=3))
