@@ -38,6 +38,9 @@ class Frame:
     nearby: Callable[[], Sequence[NDArray[np.uint8]]] | None = None
     """Reads images of the same video near this frame in time, the nearest first, for what motion tells of the
     objects; None where there is no video to read from, as in a live source."""
+    is_damaged: bool = False
+    """Whether data of this frame was damaged, or of one that it is predicted from: the decoder made up parts
+    of the image."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.index, Integral) or self.index < 0:

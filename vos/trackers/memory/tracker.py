@@ -146,6 +146,27 @@ class MemoryTracker:
         self._state = state
         return self._result(frame, answers, prompts, ())
 
+    def start_from(self, references: Sequence[tuple[Frame, Sequence[Target]]]) -> FrameResult:
+        """See :class:`~vos.trackers.intervals.StartsFromSeveral`: frames are as far apart in time as their
+        indices are.
+
+        Objects that the last frame does not show are ignored.
+        """
+        frame, prompts = references[-1]
+        result = self.start(frame, prompts)
+        state = self._state
+        assert state is not None
+        known = {target.object_id for target in prompts}
+        session = state.session.copy()
+        for other, targets in references[:-1]:
+            check_size(other, state.size)
+            features = self.network.encode_image(other.image)
+            there = TrackerState(session, other.index - frame.index, 0, other.index, state.size)
+            self._prompt(there, other, features, [t for t in targets if t.object_id in known])
+            session.commit(there.t, features)
+        self._state = _replace_session(state, session)
+        return result
+
     def step(self, frame: Frame, prompts: Sequence[Target] = (), *, commit: bool = True) -> FrameResult:
         """See :class:`~vos.trackers.base.Tracker`."""
         if self._state is None:
