@@ -160,7 +160,8 @@ def test_dam_attends_recent_visible_frames_and_those_with_distractors() -> None:
     made = bank(list(range(1, 28)), f25=entry(25, -1.0), f15=entry(15, -1.0))
     made.state = {"added": [8, 27]}
     frames, pointers = attended(DamPolicy(), made, 28)
-    assert frames == [(8, PROMPTED_ROW), (0, PROMPTED_ROW), (5, 3), (10, 2), (20, 1), (26, 0)]  # 27 was added, and is the last
+    # 27 was added, and is the last.
+    assert frames == [(8, PROMPTED_ROW), (0, PROMPTED_ROW), (5, 3), (10, 2), (20, 1), (26, 0)]
     assert pointers == [(8, 20), (0, 28), *((k, 28 - k) for k in range(27, 12, -1) if k not in (25, 15))]
     made.state = {"added": [22, 27]}
     _, pointers = attended(DamPolicy(), made, 28)
