@@ -24,7 +24,7 @@ from ..errors import InputError, MediaError
 from ..files import make_folder, write_bytes_atomic, write_text_atomic
 from ..formats.index_png import encode_index_png
 from ..video.images import read_image
-from .fingerprint import versions
+from .fingerprint import fingerprint_file, versions
 from .folder import PROGRAM, Layout, claim, earlier_run
 from .image_run import ImageRun, check_names
 from .matcher import MatcherSettings, build_matcher, encode_names
@@ -114,6 +114,7 @@ def segment_files(
         | ({"layers": AUTO} if best_layers else {}),
         "layers": settings.layers or matcher.default_layers,
         "model": {**dataclasses.asdict(model), "multi_prompt": multi_prompt},
+        **({} if model.tuned is None else {"tuned": fingerprint_file(model.tuned)}),
         "classes": list(names),
         "input": {"images": [path.stem for path in images]},
         "outputs": {name: os.path.relpath(path, layout.folder) for name, path in layout.paths.items()},

@@ -190,6 +190,6 @@ def test_corrections_start_anew(sam: SamBackbone) -> None:
 
 def test_settings_check_themselves() -> None:
     """Values out of range are refused as settings."""
-    for change in ({"top_k": 0}, {"foreground": 256}):
+    for change in ({"top_k": 0}, {"foreground": 256}, {"tune_steps": 0}, {"learning_rate": -1.0}):
         with pytest.raises(SettingsError, match="must be"):
             override(PublishedPersamSettings(), change)

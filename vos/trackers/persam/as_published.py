@@ -58,6 +58,11 @@ class PublishedPersamSettings:
             raise ValueError(f"top_k must be at least 1, got {self.top_k}")
         if not 0 <= self.foreground <= 255:
             raise ValueError(f"foreground must be in 0..255, got {self.foreground}")
+        if self.tune_steps < 1 or self.learning_rate <= 0:
+            raise ValueError(
+                "tune_steps must be at least 1 and learning_rate must be positive, got "
+                f"{self.tune_steps} and {self.learning_rate}"
+            )
 
     @property
     def points(self) -> int:
