@@ -57,9 +57,12 @@ def test_a_prompt_replaces_what_was_tracked_and_ends_the_competition() -> None:
 
 
 def test_a_bounded_bank_keeps_no_logits_of_tracked_frames() -> None:
+    """They are there for prompts of the same frame, and are forgotten before the next."""
     for bounded in (True, False):
         made = Bank(bounded=bounded)
         made.track(1, entry(1), -1)
+        assert made.tracked[1].low_res is not None
+        made.forget(1, memories={1}, pointers={1})
         assert (made.tracked[1].low_res is None) is bounded
         assert made.passed == {1: -1}
 
