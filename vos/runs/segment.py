@@ -108,17 +108,18 @@ def segment_files(
     if is_ranked:
         ranking = scores_of(matcher, encoded, usable, batch_size=settings.batch_size).ranking
         settings = dataclasses.replace(settings, layers=ranking[:2])
-    identity = {
+    identity: dict[str, Any] = {
         "version": own_version(),
         "settings": {**dataclasses.asdict(settings), "batch_size": None}
         | ({"layers": AUTO} if best_layers else {}),
         "layers": settings.layers or matcher.default_layers,
         "model": {**dataclasses.asdict(model), "multi_prompt": multi_prompt},
-        **({} if model.tuned is None else {"tuned": fingerprint_file(model.tuned)}),
         "classes": list(names),
         "input": {"images": [path.stem for path in images]},
         "outputs": {name: os.path.relpath(path, layout.folder) for name, path in layout.paths.items()},
     }
+    if model.tuned is not None:
+        identity["tuned"] = fingerprint_file(model.tuned)
     with claim(layout, identity, resume=resume, overwrite=overwrite, inputs=images) as folder:
         items = ImageRun(folder, images, results="labels", pngs="labels", parts=("total",), progress=progress)
         with items.guarded():
