@@ -294,6 +294,7 @@ def test_folder_of_sequences(tmp_path: Path) -> None:
 def test_glob_without_match(tmp_path: Path) -> None:
     """A glob that matches nothing is named."""
     assert refusal(tmp_path / "*.png") == f"nothing matches {tmp_path}/*.png"
+    assert refusal("") == "no video is named: the path is empty"
 
 
 def test_glob_of_several_videos(tmp_path: Path) -> None:

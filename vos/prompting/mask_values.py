@@ -64,6 +64,16 @@ class MaskValues(StrEnum):
     """Whatever is brighter than one half is object 1."""
 
 
+def mask_values_of(text: str) -> MaskValues:
+    """The reading of that name; PromptError with all names for another one."""
+    try:
+        return MaskValues(text)
+    except ValueError:
+        raise PromptError(
+            f"mask values {text!r} are unknown; choose one of {', '.join(MaskValues)}"
+        ) from None
+
+
 FLAGS = (
     "--mask-values soft takes what is brighter than one half as one object, "
     "--mask-values binary all that is not black, --mask-values index the stored numbers as ids"

@@ -73,6 +73,8 @@ def find_source(
         MediaError: if there is nothing there that can be a video, saying what was found instead.
     """
     text = os.fspath(source)
+    if not text:  # as of an unset variable of a shell: a path of nothing would be the folder one is in
+        raise MediaError("no video is named: the path is empty")
     path = Path(text)
     try:
         if path.is_dir():

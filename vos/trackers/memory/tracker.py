@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import InputError, PromptError, SettingsError
-from ...frame import Frame
+from ...frame import Frame, check_frame
 from ...ops.overlap import label_lookup
-from ...prompts import Target
+from ...prompts import Target, check_targets_given, list_of_targets
 from ...results import FrameResult, Labels, Source
 from ..base import ALL_PROMPTS, TrackerInfo
 from ..mask_tracker import MaskPrompts, check_size, mask_prompts
@@ -136,6 +136,8 @@ class MemoryTracker:
 
     def start(self, frame: Frame, prompts: Sequence[Target]) -> FrameResult:
         """See :class:`~vos.trackers.base.Tracker`."""
+        check_frame(frame)
+        prompts = check_targets_given(prompts)
         self._state = self._preview = None
         state = TrackerState(self._new_session(), 0, 0, frame.index, frame.size)
         features = self.network.encode_image(frame.image)
@@ -169,6 +171,8 @@ class MemoryTracker:
         """See :class:`~vos.trackers.base.Tracker`."""
         if self._state is None:
             raise InputError("step() before start(): the tracker needs a first frame with prompts")
+        check_frame(frame)
+        prompts = list_of_targets(prompts)
         check_size(frame, self._state.size)
         preview = self._preview
         if preview is None or preview.frame is not frame:
