@@ -98,9 +98,8 @@ def _of_inverted(image: Image.Image) -> StoredMask:
     pixels = np.asarray(image).astype(np.int64)
     highest = {"1": 1, "L": VOID}.get(image.mode)
     stored = grey_mask(pixels if highest is None else highest - pixels)
-    return replace(
-        stored, brightness=1 - stored.values / np.float32(highest or stored.white), white_is_zero=True
-    )
+    shown = (1 - stored.values / (highest or stored.white)).astype(np.float32)
+    return replace(stored, brightness=shown, white_is_zero=True)
 
 
 def _of_palette(image: Image.Image) -> StoredMask:
