@@ -40,6 +40,7 @@ from .unary import PreviousAppearance, appearance_unary, motion_unary
 class _View:
     """The new frame in the crop around its K objects, beside the masks of the frames before."""
 
+    image: NDArray[np.uint8]
     crop: Crop
     cropped: NDArray[np.uint8]
     """(h, w, 3) uint8 RGB, the crop at working resolution."""
@@ -91,7 +92,7 @@ def advance(
     if refiner is not None:
         probabilities = refiner(_context(state, view, terms, probabilities, settings))
     probabilities = _whole_regions(state, view, terms, probabilities, settings)
-    return _next_state(state, image, view, terms, probabilities, settings, confidence)
+    return _next_state(state, view, terms, probabilities, settings, confidence)
 
 
 def _view_of(state: ClassicalState, image: NDArray[np.uint8], settings: ClassicalSettings) -> _View:
@@ -102,7 +103,7 @@ def _view_of(state: ClassicalState, image: NDArray[np.uint8], settings: Classica
     usual = [o.usual_area * crop.scale**2 for o in state.objects]
     cropped = crop.cut(image)
     lab = to_lab(cropped)
-    return _View(crop, cropped, lab, usual, _warped(state, crop, cropped, lab, settings))
+    return _View(image, crop, cropped, lab, usual, _warped(state, crop, cropped, lab, settings))
 
 
 def _terms_of(state: ClassicalState, view: _View, settings: ClassicalSettings) -> _Terms:
@@ -131,15 +132,9 @@ def _context(
     known = state.previous_appearance
     before = crop_of(state.labels, settings) if known is None else known.crop
     return FrameContext(
-        view.crop,
-        view.cropped,
-        state.appearance.ids,
-        probabilities,
-        view.warped,
-        terms.appearance_log_prob,
-        state.references,
-        PreviousFrame(state.image, state.labels, before),
-    )
+        view.image, view.crop, view.cropped, state.appearance.ids, probabilities, view.warped,
+        terms.appearance_log_prob, state.references, PreviousFrame(state.image, state.labels, before),
+    )  # fmt: skip
 
 
 def _whole_regions(
@@ -153,7 +148,6 @@ def _whole_regions(
 
 def _next_state(
     state: ClassicalState,
-    image: NDArray[np.uint8],
     view: _View,
     terms: _Terms,
     probabilities: Floats,
@@ -185,7 +179,7 @@ def _next_state(
     return replace(
         state,
         past=past[max(0, len(past) - longest + 1) :],
-        image=image,
+        image=view.image,
         labels=labels,
         objects=objects,
         online=online,
