@@ -50,7 +50,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "files": {"errors"},
     "json_report": {"files"},
-    "frame": set(),
+    "frame": {"errors"},
     "lazy": set(),
     "name_clash": set(),
     "names": {"errors"},

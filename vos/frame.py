@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
     """One decoded frame.
 
+    The frame has a copy of the image, unless that is read-only: what is drawn on the array that was given, or
+    read into it next, does not reach the tracker.
+
     Raises:
-        ValueError: if the image is not (H, W, 3) uint8 or the index is negative.
+        InputError: if the image is not (H, W, 3) uint8, or the index not a whole number from 0 on.
     """
 
     index: int
@@ -32,12 +38,15 @@ class Frame:
     nearby: Callable[[], Sequence[NDArray[np.uint8]]] | None = None
     """Reads images of the same video near this frame in time, the nearest first, for what motion tells of the
     objects; None where there is no video to read from, as in a live source."""
+    is_damaged: bool = False
+    """Whether data of this frame was damaged, or of one that it is predicted from: the decoder made up parts
+    of the image."""
 
     def __post_init__(self) -> None:
-        if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
-            raise ValueError(f"image must be (H, W, 3) uint8, got {self.image.shape} {self.image.dtype}")
-        if self.index < 0:
-            raise ValueError(f"index must be >= 0, got {self.index}")
+        if not isinstance(self.index, Integral) or self.index < 0:
+            raise InputError(f"the index of a frame must be a whole number from 0 on, got {self.index!r:.60}")
+        object.__setattr__(self, "index", int(self.index))
+        object.__setattr__(self, "image", _own_image(self.image))
         if not self.name:
             object.__setattr__(self, "name", f"{self.index:05d}")
 
@@ -49,6 +58,57 @@ class Frame:
     def __repr__(self) -> str:
         height, width = self.size
         return f"Frame(index={self.index}, name={self.name!r}, size={width}x{height}, time={self.time})"
+
+
+def check_frame(frame: Any) -> None:
+    """Refuse what is given in place of a frame.
+
+    Raises:
+        InputError: naming what was given.
+    """
+    if not isinstance(frame, Frame):
+        raise InputError(f"need a vos.Frame, got {type(frame).__name__}; vos.Frame(index, image) makes one")
+
+
+def _own_image(image: Any) -> NDArray[np.uint8]:
+    """A contiguous copy of an image, or the image itself where nobody can write to it.
+
+    Raises:
+        InputError: for what is no (H, W, 3) uint8 image; the message says how to make one of the usual kinds.
+    """
+    try:
+        own = np.array(image, order="C") if _may_change(image) else image
+    except (TypeError, ValueError):
+        own = np.empty(0, object)
+    if own.dtype.kind not in "biuf":
+        raise InputError(f"image must be (H, W, 3) uint8, got {image!r:.60}; vos.open_video reads files")
+    if own.ndim == 3 and own.shape[2] == 3 and own.dtype == np.uint8 and own.size:
+        return own
+    raise InputError(f"image must be (H, W, 3) uint8, got {own.shape} {own.dtype}{_advice(own)}")
+
+
+def _may_change(image: Any) -> bool:
+    return not isinstance(image, np.ndarray) or image.flags.writeable
+
+
+def no_image(size: tuple[int, ...]) -> NDArray[np.uint8]:
+    """A black image of ``size`` (H, W) that takes no memory, for a frame whose pixels nobody looks at."""
+    return np.broadcast_to(np.zeros(3, np.uint8), (*size, 3))
+
+
+def _advice(image: NDArray[Any]) -> str:
+    """What makes an image of an array of another kind; nothing where that is anyone's guess."""
+    if image.ndim == 3 and image.shape[2] != 3 and image.shape[0] == 3:
+        return "; np.moveaxis(image, 0, -1) puts the channels last"
+    if image.ndim == 3 and image.shape[2] == 4:
+        return "; image[..., :3] leaves alpha out"
+    if image.ndim == 2:
+        return "; np.stack([image] * 3, axis=-1) makes RGB of grey"
+    if image.dtype.kind == "f":
+        return "; (255 * image).round().astype(np.uint8) makes it of 0..1"
+    if image.dtype == np.uint16:
+        return "; (image >> 8).astype(np.uint8) makes it of 16 bits"
+    return ""
 
 
 class Turn(NamedTuple):

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import PromptError
-from .results import MAX_OBJECT_ID, VOID_16, Labels, Source, check_object_ids, object_ids
+from .results import MAX_OBJECT_ID, VOID, VOID_16, Labels, Source, check_object_ids, object_ids
 
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
     """A prompt in pixels of the original image; at least one part is present.
 
-    Lists and tuples of numbers become arrays: ``Prompt(box=(120, 80, 310, 400))``.
+    Lists and tuples of numbers become arrays, and arrays of other types those below:
+    ``Prompt(box=(120, 80, 310, 400))``. Only a mask has to be boolean: numbers could be ids or probabilities.
 
     Raises:
         PromptError: if nothing is given or a part has the wrong shape.
@@ -43,13 +44,11 @@ class Prompt:
         if (self.points is None) != (self.labels is None):
             raise PromptError("points and labels go together: a label is 1 on the object and 0 off it")
         if self.points is not None and self.labels is not None:
-            if (
-                self.points.ndim != 2
-                or self.points.shape[1] != 2
-                or self.labels.shape != self.points.shape[:1]
-            ):
+            if self.points.ndim != 2 or self.points.shape[1] != 2 or not len(self.points):
+                raise PromptError(f"points must be (P, 2), one or more, got {self.points.shape}")
+            if self.labels.shape != self.points.shape[:1]:
                 raise PromptError(
-                    f"points must be (P, 2) and labels (P,), got {self.points.shape}, {self.labels.shape}"
+                    f"labels must be ({len(self.points)},), one per point, got {self.labels.shape}"
                 )
             if not np.isin(self.labels, (0, 1)).all():
                 raise PromptError(f"labels must be 0 or 1, got {sorted(set(self.labels.tolist()))}")
@@ -66,11 +65,11 @@ class Prompt:
 
 
 _KINDS = {"points": np.float32, "labels": None, "box": np.float32, "mask": None, "low_res": np.float32}
-"""Field of a prompt -> what its numbers become where they are not in an array; None: as they are."""
+"""Field of a prompt -> what its numbers become; None: as they are."""
 
 
 def _array(name: str, value: Any, kind: type[np.generic] | None) -> NDArray[Any] | None:
-    """The numbers of a field as an array; an array stays what it is.
+    """The numbers of a field as an array of type ``kind``.
 
     Raises:
         PromptError: for what holds no numbers.
@@ -78,12 +77,12 @@ def _array(name: str, value: Any, kind: type[np.generic] | None) -> NDArray[Any]
     if value is None:
         return None
     try:
-        array = value if isinstance(value, np.ndarray) else np.asarray(value, kind)
+        array = np.asarray(value)
     except (TypeError, ValueError):
         array = np.empty(0, object)
     if array.dtype.kind not in "biuf":
         raise PromptError(f"{name} must be numbers, got {value!r:.60}")
-    return array
+    return array if kind is None else array.astype(kind, copy=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +90,7 @@ class Target:
     """An object to track, as prompted at one frame.
 
     Raises:
-        PromptError: for an id, frame index or confidence out of range.
+        PromptError: for an id, frame index or confidence out of range, or anything of another type.
     """
 
     object_id: int
@@ -116,17 +115,33 @@ class Target:
             raise PromptError(str(error)) from None
         if not isinstance(self.prompt, Prompt):
             raise PromptError(f"prompt must be a vos.Prompt, got {type(self.prompt).__name__}")
-        if self.frame_index < 0:
-            raise PromptError(f"frame_index must be >= 0, got {self.frame_index}")
-        if not 0 <= self.confidence <= 1:
-            raise PromptError(f"confidence must be in 0..1, got {self.confidence}")
+        if not isinstance(self.frame_index, Integral) or self.frame_index < 0:
+            raise PromptError(f"frame_index must be a whole number >= 0, got {self.frame_index!r}")
+        object.__setattr__(self, "frame_index", int(self.frame_index))
+        if self.source not in tuple(Source):
+            raise PromptError(f"source must be one of {', '.join(Source)}, got {self.source!r}")
+        object.__setattr__(self, "source", Source(self.source))
+        if not isinstance(self.confidence, Real) or not 0 <= self.confidence <= 1:
+            raise PromptError(f"confidence must be in 0..1, got {self.confidence!r}")
 
 
 def check_targets_given(prompts: Any) -> list[Target]:
     """The targets that a caller gave to be tracked or segmented, one alone as a list.
 
     Raises:
-        PromptError: for anything else, or none; the message names the function that makes targets of it.
+        PromptError: without any, and as :func:`list_of_targets`.
+    """
+    targets = list_of_targets(prompts)
+    if not targets:
+        raise PromptError("no object to track: give a mask, a point, a box or a prompt file")
+    return targets
+
+
+def list_of_targets(prompts: Any) -> list[Target]:
+    """The targets that a caller gave, one alone as a list; it may be empty.
+
+    Raises:
+        PromptError: for anything else; the message names the function that makes targets of it.
     """
     if isinstance(prompts, Target):
         return [prompts]
@@ -147,25 +162,28 @@ def check_targets_given(prompts: Any) -> list[Target]:
                 f"prompts must be a list of vos.Target, one of them is {target!r:.60}; vos.load_prompts "
                 "makes them of files, points and boxes, vos.mask_targets of a label map"
             )
-    if not targets:
-        raise PromptError("no object to track: give a mask, a point, a box or a prompt file")
     return targets
 
 
-def mask_targets(labels: Labels, ids: Iterable[int] | None = None, frame_index: int = 0) -> list[Target]:
+def mask_targets(
+    labels: Labels, ids: int | Iterable[int] | None = None, frame_index: int = 0
+) -> list[Target]:
     """One target per object of an (H, W) label map, its prompt the object's mask.
 
     Args:
         labels: 0 background, 255 and 65535 void, else an object id; whole numbers, or bool for one object,
             id 1.
-        ids: the objects; those that occur in ``labels`` unless given. One that covers no pixel is known from
-            this frame on, and not visible in it.
+        ids: the objects, or one; those that occur in ``labels`` unless given. One that covers no pixel gets
+            an empty mask, which :func:`vos.track` and :func:`vos.track_video` refuse.
         frame_index: the frame that the label map belongs to.
 
     Raises:
-        PromptError: for an array of another shape or type, or ids out of range.
+        PromptError: for an array of another shape or type, ids out of range, or a map of void alone.
     """
-    labels = np.asarray(labels)
+    try:
+        labels = np.asarray(labels)
+    except ValueError:  # rows of different lengths
+        labels = np.empty(0, object)
     if labels.ndim != 2 or labels.dtype.kind not in "biu":
         raise PromptError(
             f"a label map is (H, W) whole numbers, got {labels.shape} {labels.dtype}; of probabilities or "
@@ -178,5 +196,18 @@ def mask_targets(labels: Labels, ids: Iterable[int] | None = None, frame_index: 
         raise PromptError(
             f"the ids of a label map are 0..{MAX_OBJECT_ID}, got {labels.min()}..{labels.max()}"
         )
-    wanted = object_ids(labels) if ids is None else ids
+    if ids is None:
+        ids = _ids_in(labels)
+    wanted = [int(ids)] if isinstance(ids, int | np.integer) else ids
     return [Target(k, Prompt(mask=labels == k), frame_index) for k in wanted]
+
+
+def _ids_in(labels: Labels) -> tuple[int, ...]:
+    """The ids of a label map; PromptError for one that is a mask of 0 and 255."""
+    ids = object_ids(labels)
+    if not ids and (labels == VOID).any():
+        raise PromptError(
+            "the label map shows no object: its only value besides 0 is 255, which is void; of a mask of "
+            "0 and 255 take mask > 0"
+        )
+    return ids

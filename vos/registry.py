@@ -25,6 +25,6 @@ def load(reference: str) -> Any:
 def unknown(error: type[VosError], kind: str, name: str, known: Iterable[str]) -> VosError:
     """The error for a name that is not in a table: the nearest names, then all of them."""
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=2)
+    near = difflib.get_close_matches(str(name), names, n=2)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     return error(f"unknown {kind} {name!r}; {hint}choose one of {', '.join(names)}")

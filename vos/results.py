@@ -63,6 +63,7 @@ class FrameResult:
         source: Source | Mapping[int, Source] = Source.TRACKED,
         probabilities: Probabilities | Callable[[], Probabilities] | None = None,
     ) -> None:
+        labels = np.asarray(labels)
         if labels.ndim != 2 or labels.dtype not in (np.uint8, np.uint16):
             raise ValueError(f"labels must be (H, W) uint8 or uint16, got {labels.shape} {labels.dtype}")
         self.frame_index = frame_index
@@ -71,8 +72,8 @@ class FrameResult:
         check_object_ids(self.confidence)
         self.ids: tuple[int, ...] = tuple(sorted(self.confidence))
         """Ids of all objects known at this frame, ascending."""
-        if isinstance(source, Source):
-            source = dict.fromkeys(self.ids, source)
+        if isinstance(source, str):
+            source = dict.fromkeys(self.ids, Source(source))
         self.source: Mapping[int, Source] = dict(source)
         if set(self.source) != set(self.ids):
             raise ValueError(f"source has ids {sorted(self.source)}, confidence has {list(self.ids)}")

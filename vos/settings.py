@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -127,7 +128,8 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
             if len(arguments) == len(value):
                 return tuple(_convert(v, a, name) for v, a in zip(value, arguments, strict=True))
     elif hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        if math.isfinite(value):
+            return float(value)
     elif hint is Any or (isinstance(hint, type) and type(value) is hint):
         return value
     wanted = (
@@ -135,6 +137,8 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
         if origin is typing.Literal
         else "a list"
         if origin is tuple
+        else "a finite number"
+        if hint is float
         else getattr(hint, "__name__", str(hint))
     )
     raise SettingsError(f"setting {name!r} must be {wanted}, got {shown(value)}")

@@ -102,11 +102,13 @@ def test_refine_feeds_back_logits_and_box(use_box: bool) -> None:
     assert (first.box is not None) is use_box
     if first.box is not None:
         assert first.box.tolist() == [1, 1, 4, 2]
-    # An empty mask is no prompt: the object is prompted as at first.
-    assert second.low_res is None
+    # An empty mask has no box: where one is needed, the object is prompted as at first.
+    assert (second.low_res is None) is use_box
     assert second.box is None
-    # Where refinement finds nothing, the mask before stays.
+    # Where refinement finds nothing, the mask before stays, unless that is a result as well.
     assert refined.boxes() == [(1, 1, 4, 2), (1, 1, 4, 2)]
+    accepted = refine(backbone, features, [_point(), _point()], previous, use_box=use_box, accept_empty=True)
+    assert accepted.boxes() == [None, (1, 1, 4, 2)]
 
 
 def test_feed_back_leaves_the_prompt_alone() -> None:

@@ -268,6 +268,34 @@ def test_tune_and_use(run: Run, pictures: Path, tmp_path: Path) -> None:
     assert before != now
 
 
+@pytest.mark.parametrize("rate", ["nan", "inf", "0", "-0.1", "10"])
+def test_a_learning_rate_out_of_range(run: Run, pictures: Path, tmp_path: Path, rate: str) -> None:
+    """It is refused; weights that are not numbers are never written."""
+    support = f"{pictures / 'scene0.png'}:{pictures / 'masks' / 'circle0.png'}:red circle"
+    result = run("tune", "--support", support, f"--learning-rate={rate}", "-o", tmp_path / "t")
+    assert (result.exit_code, "learning_rate" in result.stderr) == (2, True), result.stderr
+    assert not (tmp_path / "t").exists()
+
+
+def test_segment_resumes_with_the_same_tuned_weights_only(run: Run, pictures: Path, tmp_path: Path) -> None:
+    """Label maps of two models are not mixed because their files have one name."""
+    support = f"{pictures / 'scene0.png'}:{pictures / 'masks' / 'circle0.png'}:red circle"
+    tuned, photos = tmp_path / "tuned.safetensors", tmp_path / "photos"
+    photos.mkdir()
+    shutil.copy(pictures / "scene0.png", photos)
+    (photos / "scene1.png").write_bytes(b"")
+    arguments = ("segment", photos, *NAMES, "--no-crf", "--tuned", tuned, "-o", tmp_path / "out")
+    run("tune", "--support", support, "--passes", 1, "-o", tuned)
+    assert run(*arguments).exit_code == 5
+    shutil.copy(pictures / "scene1.png", photos)
+    first = tuned.rename(tmp_path / "first.safetensors")
+    run("tune", "--support", support, "--passes", 2, "-o", tuned)
+    result = run(*arguments, "--resume")
+    assert (result.exit_code, "tuned.sha256" in result.stderr) == (2, True), result.stderr
+    first.replace(tuned)
+    assert run(*arguments, "--resume").exit_code == 0
+
+
 def test_supports_that_cannot_be_used(run: Run, pictures: Path, tmp_path: Path) -> None:
     """A malformed support, and a mask that marks nothing."""
     result = run("tune", "--support", "a.png:b.png", "-o", tmp_path / "t")
@@ -276,6 +304,13 @@ def test_supports_that_cannot_be_used(run: Run, pictures: Path, tmp_path: Path) 
     support = f"{pictures / 'scene0.png'}:{tmp_path / 'empty.png'}:red circle"
     result = run("tune", "--support", support, "-o", tmp_path / "t")
     assert (result.exit_code, "is empty" in result.stderr) == (2, True)
+    dot = np.full((96, 96), 255, np.uint8)
+    dot[1, 1] = 1
+    Image.fromarray(dot).save(tmp_path / "dot.png")
+    support = f"{pictures / 'scene0.png'}:{tmp_path / 'dot.png'}:red circle"
+    result = run("tune", "--support", support, "-o", tmp_path / "t")
+    assert (result.exit_code, "no pixel of its images has a known class" in result.stderr) == (2, True)
+    assert not (tmp_path / "t").exists()
 
 
 def large_scene(seed: int, shown: tuple[str, ...]) -> WorldScene:

@@ -218,9 +218,9 @@ def test_a_backbone_that_refines_itself_is_asked_once() -> None:
 
 def test_mistakes_of_the_caller() -> None:
     """No targets, targets of another frame, no backbone where one is needed."""
-    with pytest.raises(ValueError, match="need targets of frame 0"):
+    with pytest.raises(PromptError, match="no object to track"):
         decoded(FRAME, [], None)
-    with pytest.raises(ValueError, match="need targets of frame 0"):
+    with pytest.raises(PromptError, match="of object 1 is for frame 3, and the frame is 0: give"):
         decoded(FRAME, [Target(1, Prompt(mask=TRUTH == 1), frame_index=3)], None)
     with pytest.raises(ValueError, match=r"need a backbone: objects \[1\]"):
         decoded(FRAME, [point(1, 1, 1)], None)

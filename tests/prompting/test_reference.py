@@ -69,6 +69,13 @@ def test_files_and_frames(here: Path, frames: Path, clip: Scene) -> None:
     assert np.array_equal(found.views[2].mask, clip.labels[-1] == 2)
 
 
+def test_one_reference_is_a_list_of_one(here: Path) -> None:
+    """A path is not its letters."""
+    assert load_references("mug.png", Path("star_mask.png")).names == ("mug",)
+    with pytest.raises(PromptError, match="mask values 'grey' are unknown; choose one of auto"):
+        load_references("mug.png", "star_mask.png", mask_values="grey")
+
+
 @pytest.mark.parametrize(
     ("references", "masks", "message"),
     [

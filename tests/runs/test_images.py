@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from detectors.tiny_vlm import tiny_llava
@@ -10,7 +12,7 @@ import vos
 from vos.backbones.registry import build_backbone
 from vos.detectors.base import Detection
 from vos.detectors.vl_sam.discovery import DiscoverSettings, discover
-from vos.errors import SettingsError
+from vos.errors import InputError, SettingsError
 from vos.testing import ScriptedBackbone, scene
 
 CLIP = scene("crossing", num_frames=2, size=(64, 96), seed=1)
@@ -62,6 +64,39 @@ def test_persam_finds_the_target_in_another_image() -> None:
     truth = CLIP.labels[1] == 1
     assert (found.mask(1) & truth).sum() > 0.9 * truth.sum()
     assert found.source == {1: vos.Source.DETECTED}
+
+
+FLOATS = CLIP.frames[0].image / 255
+BUILT = ScriptedBackbone(CLIP, stride=4)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: vos.segment_image(FLOATS, CLIP.targets(0)), r"float64; \(255"),
+        (lambda: vos.detect(FLOATS, "red", detector=Detector(), backbone=BUILT), r"float64; \(255"),
+        (lambda: vos.detect(CLIP.frames[0].image, [], detector=Detector()), "no class is named"),
+        (lambda: vos.detect(CLIP.frames[0].image, ["a", "a"], detector=Detector()), "named twice"),
+        (lambda: vos.persam(FLOATS, CLIP.labels[0] == 1, backbone=BUILT), r"float64; \(255"),
+        (lambda: vos.persam(CLIP.frames[0].image, CLIP.labels[0], backbone=BUILT), "mask must be .* bool"),
+        (
+            lambda: vos.persam(CLIP.frames[0].image, CLIP.labels[0] == 1, backbone=BUILT)(FLOATS),
+            r"float64; \(255",
+        ),
+        (
+            lambda: vos.segment_image(CLIP.frames[0].image, CLIP.targets(0), backbone=BUILT, device="cuda"),
+            "device: for a backbone that is given by its name",
+        ),
+        (
+            lambda: vos.detect(CLIP.frames[0].image, "red", detector=Detector(), weights="x"),
+            "weights: for a detector that is given by its name",
+        ),
+    ],
+)
+def test_natural_mistakes(call: Callable[[], object], message: str) -> None:
+    """An image of floats, a label map for a mask, options of what is built already."""
+    with pytest.raises(InputError, match=message):
+        call()
 
 
 def test_discover_names_what_it_finds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ import pytest
 import vos
 from vos.errors import MediaError
 from vos.testing import ScriptedBackbone, ScriptedTracker, scene, write_images
+from vos.trackers.base import ALL_PROMPTS, TrackerInfo
+from vos.video import Video
 
 CLIP = scene("crossing", num_frames=6, size=(48, 65), seed=1)
 
@@ -89,3 +92,83 @@ def test_a_tracker_by_name_takes_every_prompt() -> None:
     assert tracker.info.accepts == {"mask", "points", "box"}
     with pytest.raises(vos.VosError, match="did you mean classical"):
         vos.load_tracker("clasical")
+
+
+IMAGES = [frame.image for frame in CLIP.frames]
+TARGETS = vos.mask_targets(CLIP.labels[0])
+
+
+@pytest.mark.parametrize(
+    ("video", "options", "message"),
+    [
+        (None, {}, r"video must be a path, an open video or images, got None"),
+        (3, {}, r"got 3"),
+        (IMAGES[0], {}, r"must be \(T, H, W, 3\), got an array \(48, 65, 3\); of one image give \[image\]"),
+        (["a.png"], {}, r"image must be \(H, W, 3\) uint8, got 'a.png'; vos.open_video reads files"),
+        (IMAGES, {"tracker": None}, r"must be a name, or what vos.load_tracker gives, got None"),
+        (IMAGES, {"tracker": ScriptedTracker}, r"what vos.load_tracker gives, got <class"),
+        (
+            IMAGES,
+            {"tracker": ScriptedTracker(CLIP), "device": "cuda"},
+            r"device: for a tracker that is given by",
+        ),
+        (IMAGES, {"settings": [1]}, r"settings must be a mapping of names to values, got \[1\]"),
+        (
+            [*IMAGES[:2], IMAGES[2][:40]],
+            {"tracker": ScriptedTracker(CLIP)},
+            r"is 65x40 pixels, the masks are 65x48",
+        ),
+    ],
+)
+def test_natural_mistakes(video: Any, options: dict[str, Any], message: str) -> None:
+    """Each is one of our errors, with what was given."""
+    with pytest.raises(vos.VosError, match=message):
+        list(vos.track(video, TARGETS, **options))
+
+
+def test_mistakes_are_told_at_the_call() -> None:
+    """Those that can be seen before a frame is read."""
+    with pytest.raises(vos.VosError, match="unknown model 'clasical'; did you mean classical"):
+        vos.track(IMAGES, TARGETS, tracker="clasical")
+    with pytest.raises(vos.VosError, match="no object to track"):
+        vos.track(IMAGES, [])
+
+
+def test_prompts_outside_the_frame() -> None:
+    """They are refused whichever tracker they are for."""
+
+    class TakesAll(ScriptedTracker):
+        info = TrackerInfo(None, accepts=ALL_PROMPTS)
+
+    outside = vos.load_prompts(points=["1:300,3"])
+    with pytest.raises(vos.VosError, match=r"the point 300,3 of object 1 in frame 0 is outside the image"):
+        next(vos.track(IMAGES, outside, tracker=TakesAll(CLIP)))
+
+
+def test_frames_backward() -> None:
+    """Frames may come in the order of falling indices, and every prompt is reached."""
+    prompts = vos.mask_targets(CLIP.labels[5], frame_index=5)
+    results = list(vos.track(CLIP.frames[::-1], prompts, tracker=ScriptedTracker(CLIP)))
+    assert [result.frame_index for result in results] == [5, 4, 3, 2, 1, 0]
+
+
+def test_a_loop_that_is_left_closes_the_file(tmp_path: Path) -> None:
+    """Whether the consumer breaks or fails."""
+    write_images(CLIP, tmp_path / "frames")
+    closed: list[bool] = []
+
+    class Watched(Video):
+        def close(self) -> None:
+            closed.append(True)
+            super().close()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vos.video, "Video", Watched)
+        for _ in vos.track(tmp_path / "frames", TARGETS, tracker=ScriptedTracker(CLIP)):
+            break
+        assert closed == [True]
+        results = vos.track(tmp_path / "frames", TARGETS, tracker=ScriptedTracker(CLIP))
+        next(results)
+        assert closed == [True]
+        results.close()
+        assert closed == [True, True]

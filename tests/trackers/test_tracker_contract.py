@@ -20,6 +20,7 @@ from vos.frame import Frame
 from vos.prompts import mask_targets
 from vos.results import FrameResult, Source
 from vos.runs.state import dump_state, load_state
+from vos.runs.stream import with_all_prompts
 from vos.testing import Scene, scene
 from vos.trackers.base import Tracker
 from vos.trackers.registry import MODELS, build_tracker
@@ -99,6 +100,47 @@ def test_a_step_that_is_not_committed_changes_nothing(name: str, build: Build, c
     preview = tracker.step(clip.frames[2], clip.targets(2), commit=False)
     assert np.array_equal(preview.labels, clip.labels[2])
     assert same(tracker.step(clip.frames[2]), other.step(clip.frames[2]))
+
+
+@every_engine
+def test_the_caller_may_write_to_its_arrays(name: str, build: Build, clip: Scene) -> None:
+    """A loop that reads every image into one array, and draws on what it gave and got, changes nothing."""
+
+    def followed(*, careless: bool) -> list[np.ndarray]:
+        tracker, buffer, found = with_all_prompts(build(name)), np.empty((*SIZE, 3), np.uint8), []
+        for frame in clip.frames:
+            np.copyto(buffer, frame.image)
+            shown = Frame(frame.index, buffer if careless else frame.image)
+            result = tracker.step(shown) if found else tracker.start(shown, clip.targets(0))
+            found += [result.labels.copy(), result.probabilities.copy()]
+            if careless:
+                for array in (buffer, result.labels, result.probabilities):
+                    array[...] = 1
+        return found
+
+    for one, other in zip(followed(careless=True), followed(careless=False), strict=True):
+        assert np.array_equal(one, other)
+
+
+@every_engine
+def test_natural_mistakes(name: str, build: Build, clip: Scene) -> None:
+    """An image in place of a frame, a label map in place of prompts: said, and the state is as it was."""
+    tracker = with_all_prompts(build(name))
+    frame, image, labels = clip.frames[1], clip.frames[1].image, clip.labels[1]
+    with pytest.raises(InputError, match=r"need a vos\.Frame, got ndarray"):
+        tracker.start(image, clip.targets(0))
+    with pytest.raises(InputError, match="no object to track"):
+        tracker.start(frame, [])
+    tracker.start(clip.frames[0], clip.targets(0))
+    before = dump_state(tracker.save())
+    with pytest.raises(InputError, match=r"need a vos\.Frame, got ndarray"):
+        tracker.step(image)
+    with pytest.raises(InputError, match=r"got an array .* vos\.mask_targets"):
+        tracker.step(frame, labels)
+    with pytest.raises(InputError, match=r"must be a list of vos\.Target, got None"):
+        tracker.step(frame, None)
+    assert dump_state(tracker.save()) == before
+    assert tracker.step(frame, clip.targets(1)[0]).frame_index == 1
 
 
 @every_engine

@@ -76,9 +76,10 @@ def test_printf_pattern_is_answered_with_a_glob(tmp_path: Path) -> None:
     assert f"'{tmp_path}/frame_*.jpg'" in refusal(tmp_path / "frame_%05d.jpg")
 
 
-def test_zero_bytes(tmp_path: Path) -> None:
-    """An empty file is called empty."""
-    path = tmp_path / "a.mp4"
+@pytest.mark.parametrize("name", ["a.mp4", "a.y4m"])
+def test_zero_bytes(tmp_path: Path, name: str) -> None:
+    """An empty file is called empty, whatever FFmpeg says of one of its kind."""
+    path = tmp_path / name
     path.touch()
     assert refusal(path) == f"cannot read {path}: the file is empty (0 bytes)"
 
@@ -119,6 +120,13 @@ def test_cover_picture_is_no_video(tmp_path: Path) -> None:
     """Music with a cover is not a video of one frame."""
     path = write_sound(tmp_path / "a.mp4", cover=True)
     assert refusal(path) == f"{path} has no video, only audio and a cover image"
+
+
+def test_index_cut_off_in_part(tmp_path: Path, clip: Clip) -> None:
+    """ "End of file" is no reason: what is missing is counted."""
+    path = tmp_path / "cut.mp4"
+    path.write_bytes(clip("b_frames.mp4").read_bytes()[:-200])
+    assert "the file is cut short, 200 bytes are missing at its end" in refusal(path)
 
 
 def test_index_missing_at_the_end(tmp_path: Path, clip: Clip) -> None:
@@ -286,6 +294,7 @@ def test_folder_of_sequences(tmp_path: Path) -> None:
 def test_glob_without_match(tmp_path: Path) -> None:
     """A glob that matches nothing is named."""
     assert refusal(tmp_path / "*.png") == f"nothing matches {tmp_path}/*.png"
+    assert refusal("") == "no video is named: the path is empty"
 
 
 def test_glob_of_several_videos(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_backwards_holds_little(clip: Clip, monkeypatch: pytest.MonkeyPatch) -> 
 
     def measured(wanted: range) -> list[tuple[int, av.VideoFrame]]:
         pictures = block(wanted)
-        held.append(sum(plane.buffer_size for _, picture in pictures for plane in picture.planes))
+        held.append(sum(plane.buffer_size for _, picture, _ in pictures for plane in picture.planes))
         return pictures
 
     monkeypatch.setattr(reader, "_block", measured)

@@ -105,7 +105,7 @@ def _arrays(context: FrameContext) -> dict[str, NDArray]:
     crop, warped = context.crop, context.warped
     return {
         "crop": np.array([crop.y0, crop.x0, crop.y1, crop.x1, crop.height, crop.width]),
-        "cropped": context.cropped,
+        "image": context.image,
         "probabilities": context.probabilities,
         "mask": warped.masks[0].astype(np.float16),
         "consistency": warped.consistencies[0].astype(np.float16),
@@ -122,9 +122,11 @@ def _context(arrays: dict[str, NDArray], references: tuple[ReferenceFrame, ...])
     warped = WarpedMasks(
         masks, (consistency,), (float(arrays["quality"]),), Correspondence(columns, rows, consistency)
     )
+    crop = Crop(*(int(v) for v in arrays["crop"]))
     return FrameContext(
-        Crop(*(int(v) for v in arrays["crop"])),
-        arrays["cropped"],
+        arrays["image"],
+        crop,
+        crop.cut(arrays["image"]),
         (1,),
         arrays["probabilities"],
         warped,

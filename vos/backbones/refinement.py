@@ -97,17 +97,19 @@ def refine(
     *,
     use_box: bool = True,
     choose: Keep = keep_best,
+    accept_empty: bool = False,
 ) -> RefinementPass:
     """Decode ``prompts`` again with what ``previous`` kept as mask prompt and, with ``use_box``, its box.
 
-    An object with an empty mask so far is prompted as at first; where refinement finds nothing, the
-    previous mask stays.
+    An object whose mask is empty, so that it has no box, is prompted as at first. Where refinement finds
+    nothing the previous mask stays, unless ``accept_empty``.
     """
     around = [
-        feed_back(prompt, low_res, box if use_box else None) if box else prompt
+        feed_back(prompt, low_res, box if use_box else None) if box or not use_box else prompt
         for prompt, low_res, box in zip(prompts, previous.low_res, previous.boxes(), strict=True)
     ]
-    return or_else(choose(backbone.decode(features, around)), previous)
+    found = choose(backbone.decode(features, around))
+    return found if accept_empty else or_else(found, previous)
 
 
 def feed_back(prompt: Prompt, low_res: Tensor, box: Box | None) -> Prompt:

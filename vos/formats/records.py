@@ -21,7 +21,7 @@ import numpy as np
 
 from ..errors import FormatError, MediaError
 from ..files import replacing, replacing_folder
-from ..frame import Frame
+from ..frame import Frame, no_image
 from ..ops.boxes import Box
 from ..ops.rle import (
     Counts,
@@ -130,8 +130,7 @@ class FrameRecord:
 
     def frame(self) -> Frame:
         """A frame without its image: black, of no memory."""
-        blank = np.broadcast_to(np.zeros(3, np.uint8), (*self.size, 3))
-        return Frame(self.index, blank, self.name, self.time, self.file_name)
+        return Frame(self.index, no_image(self.size), self.name, self.time, self.file_name)
 
     @classmethod
     def of(cls, frame: Frame, result: FrameResult) -> FrameRecord:

@@ -68,11 +68,21 @@ def check_mask_size(
             f"{message}: they are stored as {columns}x{rows} and {turn} when read, and the mask was drawn on "
             "the stored pixels. Give --turn-masks to rotate it as well, or draw it on the upright image"
         )
+    if (rows, columns) == (width, height):
+        raise PromptError(
+            f"{message}: it lies on its side. Turn it by 90 degrees, one way or the other, or draw it on the "
+            "image as it is read"
+        )
+    is_scaled = abs(columns * height - rows * width) <= max(width, height)  # but for rounding
     is_video = against.startswith("the frames")
     turned = f" ({turn} when read)" if turn != UPRIGHT else ""
     raise PromptError(
         f"{message}{turned}; make the mask {width}x{height} (nearest neighbour)"
-        + ("" if turned or not is_video else f", or read the video with --size {columns}x{rows}")
+        + (
+            ""
+            if turned or not is_video or not is_scaled
+            else f", or read the video with --size {columns}x{rows}"
+        )
     )
 
 
@@ -89,6 +99,11 @@ def _check_points(points: NDArray[np.float32], size: tuple[int, int], where: str
 def _check_box(box: NDArray[np.float32], size: tuple[int, int], target: Target, where: str) -> None:
     height, width = size
     x0, y0, x1, y1 = (float(v) for v in box)
+    if x1 < x0 or y1 < y0:
+        raise PromptError(
+            f"the box {x0:g},{y0:g},{x1:g},{y1:g} of {where} is inverted: {x0:g},{y0:g} must be its "
+            "upper left corner"
+        )
     # One pixel of grace: many tools give the exclusive end.
     if min(x0, y0) >= 0 and x1 <= width and y1 <= height and x0 <= width - 1 and y0 <= height - 1:
         return
@@ -101,7 +116,7 @@ def _check_box(box: NDArray[np.float32], size: tuple[int, int], target: Target, 
 def _inside(x0: float, y0: float, x1: float, y1: float, size: tuple[int, int], object_id: int) -> str:
     """The part of the box in the image, as something to try; nothing if there is hardly any."""
     right, bottom = min(x1, size[1] - 1), min(y1, size[0] - 1)
-    if right < x0 or bottom < y0:
+    if not (x0 <= right and y0 <= bottom):  # nan, too
         return ""
     return f"; did you mean {object_id}:{x0:g},{y0:g},{right:g},{bottom:g}?"
 

@@ -14,11 +14,11 @@ from ..arrays import Floats, Masks
 from ..backbones.expected_quality import expected_quality
 from ..backbones.in_video import encode_frame
 from ..errors import PromptError
-from ..frame import Frame
+from ..frame import Frame, check_frame
 from ..ops.boxes import box_iou, tight_box
 from ..ops.iou import mask_iou
 from ..ops.overlap import nested_logits_to_labels, paint_small_on_top
-from ..prompts import Prompt, Target
+from ..prompts import Prompt, Target, check_targets_given, list_of_targets
 from ..results import FrameResult, Labels, Source
 from ..trackers.base import ALL_PROMPTS, Tracker, TrackerInfo
 from .checks import check_targets, is_only_negative
@@ -71,12 +71,16 @@ def decode_prompts(
             segmented from nothing.
 
     Raises:
-        PromptError: if a target does not fit the frame, or is not found in it.
-        ValueError: without targets, with targets of another frame, or without a backbone that is needed.
+        PromptError: without targets, or if one is for another frame, does not fit it, or is not found in it.
+        ValueError: without a backbone that is needed.
     """
-    targets = merge_targets(targets)
-    if not targets or any(target.frame_index != frame.index for target in targets):
-        raise ValueError(f"need targets of frame {frame.index}, got {[t.frame_index for t in targets]}")
+    targets = merge_targets(check_targets_given(targets))
+    for target in targets:
+        if target.frame_index != frame.index:
+            raise PromptError(
+                f"the prompt of object {target.object_id} is for frame {target.frame_index}, and the frame "
+                f"is {frame.index}: give the prompt that frame_index, or its frame"
+            )
     check_targets(targets, frame.size)
     to_decode = [target for target in targets if needs_backbone(target)]
     given = [target for target in targets if not needs_backbone(target)]
@@ -133,10 +137,13 @@ class PromptDecodingTracker:
 
     def start(self, frame: Frame, prompts: Sequence[Target]) -> FrameResult:
         """See :class:`~vos.trackers.base.Tracker`."""
-        return self._tracker.start(frame, self._decoded(frame, prompts, None))
+        check_frame(frame)
+        return self._tracker.start(frame, self._decoded(frame, check_targets_given(prompts), None))
 
     def step(self, frame: Frame, prompts: Sequence[Target] = (), *, commit: bool = True) -> FrameResult:
         """See :class:`~vos.trackers.base.Tracker`; points and boxes correct their object's tracked mask."""
+        check_frame(frame)
+        prompts = list_of_targets(prompts)
         if not prompts:
             return self._tracker.step(frame, commit=commit)
         refines = any(needs_backbone(t) for t in prompts)

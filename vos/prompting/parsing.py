@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
-from numbers import Number
+from collections.abc import Iterable, Iterator, Sequence
+from numbers import Integral, Number
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,7 +23,7 @@ from ..registry import load
 from . import checks
 from .checks import check_targets, refuse_only_negative
 from .decoding import decode_prompts, needs_backbone
-from .mask_values import MaskValues
+from .mask_values import MaskValues, mask_values_of
 from .merge import merge_targets
 from .registry import TARGET_SOURCES, TargetSource
 
@@ -35,7 +35,7 @@ __all__ = [
     "needs_backbone",
 ]
 
-Given = str | os.PathLike[str] | Sequence[str | os.PathLike[str] | Sequence[Any]]
+Given = str | os.PathLike[str] | Iterable[str | os.PathLike[str] | Sequence[Any]]
 """Prompts of one kind; one alone need not be in a list."""
 
 logger = logging.getLogger(__name__)
@@ -85,15 +85,19 @@ def load_prompts(
     sources = {source.parameter: source for source in TARGET_SOURCES.values()}
     if unknown := sorted(set(named) - set(sources)):
         raise TypeError(f"load_prompts() got an unexpected keyword argument {unknown[0]!r}")
-    given = [(sources[name], value) for name, values in named.items() for value in _each(values)]
+    given = [(sources[name], value) for name, values in named.items() for value in _each(name, values)]
     if not given:
         raise PromptError(
             "no object to track: give a mask (-m first.png), a point (--point 1:x,y), "
             "a box (--box 1:x0,y0,x1,y1), a prompt file (--prompts prompts.json) or a class (--class dog)"
         )
-    values = _mask_values(mask_values)
+    if video is not None and not isinstance(getattr(video, "info", None), VideoInfo):
+        raise PromptError(f"video must be what vos.open_video gives, got {video!r:.60}")
+    values = mask_values_of(mask_values)
     if frame is None:
         frame = 0 if video is None else next((first.index for first in video), 0)
+    if not isinstance(frame, Integral):
+        raise PromptError(f"frame {frame!r:.60} is not a whole number")
     if frame < 0:
         raise PromptError(f"frame {frame} is negative; frames are counted from 0")
     targets: list[Target] = []
@@ -114,11 +118,18 @@ def load_prompts(
     return targets
 
 
-def _each(values: Given) -> Sequence[Any]:
-    """What was given, one text, path or object id with its numbers alone as a list."""
+def _each(name: str, values: Given) -> Sequence[Any]:
+    """What was given, one text, path or object id with its numbers alone as a list.
+
+    Raises:
+        PromptError: for what is none of these.
+    """
     if isinstance(values, str | os.PathLike):
         return [values]
-    return [values] if len(values) > 1 and isinstance(values[0], Number) else values
+    if not isinstance(values, Iterable):
+        raise PromptError(f"{name} must be a list, got {values!r:.60}")
+    each = list(values)
+    return [each] if len(each) > 1 and isinstance(each[0], Number) else each
 
 
 def _targets_of(value: Any, source: TargetSource, frame: int, options: dict[str, Any]) -> list[Target]:
@@ -148,12 +159,3 @@ def _targets_of(value: Any, source: TargetSource, frame: int, options: dict[str,
     except PromptError as error:
         raise PromptError(f"{source.parameter} holds {value!r:.60}; give {form}: {error}") from None
     return found
-
-
-def _mask_values(text: str) -> MaskValues:
-    try:
-        return MaskValues(text)
-    except ValueError:
-        raise PromptError(
-            f"mask values {text!r} are unknown; choose one of {', '.join(MaskValues)}"
-        ) from None

@@ -16,7 +16,7 @@ from ..frame import UPRIGHT
 from ..video.images import image_turn, read_image
 from .checks import check_mask_size
 from .mask import read_masks
-from .mask_values import MaskValues
+from .mask_values import MaskValues, mask_values_of
 
 if TYPE_CHECKING:
     from ..frame import Turn
@@ -74,8 +74,8 @@ class References:
 
 
 def load_references(
-    references: Sequence[str | os.PathLike[str] | int],
-    masks: Sequence[str | os.PathLike[str]],
+    references: str | os.PathLike[str] | int | Sequence[str | os.PathLike[str] | int],
+    masks: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     video: Video | None = None,
     mask_values: MaskValues | str = MaskValues.AUTO,
@@ -87,7 +87,7 @@ def load_references(
     of the same thing; so two masks of 0 and 255 show one thing from two sides.
 
     Args:
-        references: image files, or indices of frames of ``video``.
+        references: image files, or indices of frames of ``video``; or one.
         masks: as many mask files, one for each reference, in the same order.
         video: what frames are read from.
         mask_values: how mask files are read, see :class:`~vos.prompting.mask_values.MaskValues`.
@@ -98,6 +98,9 @@ def load_references(
             than its image, or a reference is neither a file nor a frame, or both.
         MediaError: for an image that cannot be read.
     """
+    references = [references] if isinstance(references, str | os.PathLike | int) else references
+    masks = [masks] if isinstance(masks, str | os.PathLike) else masks
+    values = mask_values_of(mask_values)
     if len(references) != len(masks):
         raise PromptError(
             f"every --reference needs a --reference-mask, in the same order; given are {len(references)} of "
@@ -107,7 +110,7 @@ def load_references(
     views: list[ReferenceImage] = []
     for reference, path in zip(references, masks, strict=True):
         image, stem, source, turn = _read(reference, video)
-        for number, mask in read_masks(Path(path), MaskValues(mask_values)).items():
+        for number, mask in read_masks(Path(path), values).items():
             if turn_masks:
                 mask = np.ascontiguousarray(turn.apply(mask))
             what, against = f"the reference mask {path}", f"the pixels of {source} as read are"

@@ -18,7 +18,7 @@ from ..formats.reading import Annotations, load_json
 from ..formats.records import FrameRecord
 from ..formats.registry import build_writer
 from ..formats.run_record import RunWriter
-from ..frame import Frame
+from ..frame import Frame, no_image
 from ..results import FrameResult, Labels, Source, check_object_ids, label_dtype, object_ids
 
 Change = Callable[[int, Labels], Labels]
@@ -151,9 +151,8 @@ def resized(annotations: Annotations, size: tuple[int, int]) -> Annotations:
             height, width = result.labels.shape
             factor((height, width), size)
             labels = _resized(result.labels, size)
-            blank = np.broadcast_to(np.zeros(3, np.uint8), (*size, 3))
             found = FrameResult(frame.index, labels, result.confidence, source=result.source)
-            yield FrameRecord.of(replace(frame, image=blank), found)
+            yield FrameRecord.of(replace(frame, image=no_image(size)), found)
 
     return replace(annotations, records=records)
 

@@ -48,6 +48,7 @@ def identity_of(
         "height": info.height,
         "fps": info.fps,
     }
+    tuned = settings.classes.tuned if isinstance(targets, ClassNames) else None
     names = (*settings.outputs, *([STATES] if settings.keep_states else []), "run")
     made = {name: os.path.relpath(layout.paths[name], layout.folder) for name in names}
     return {
@@ -55,6 +56,7 @@ def identity_of(
         "settings": dataclasses.asdict(settings),
         "engine": _as_dict(tracker.info.settings),
         "weights": fingerprint_weights(settings.model, settings.checkpoint),
+        **({} if tuned is None else {"tuned": fingerprint_file(tuned)}),
         "input": source,
         "targets": describe_targets(targets),
         "outputs": made,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..errors import OutputError, PromptError
+from ..errors import MediaError, OutputError, PromptError
 from ..files import make_folder
 from ..formats.base import VideoFacts, safe_name
 from ..formats.with_frames import audio_source
@@ -21,6 +21,7 @@ from ..results import FrameResult
 from ..trackers.key_frames import KeyFrames
 from ..trackers.propagate import PromptsAt, propagate
 from ..video.ahead import read_ahead
+from ..video.losses import describe_damaged
 from .backward import BackwardStore, merge
 from .extension import Extension, KeptStates, earlier_result
 from .fingerprint import InputWatch, versions
@@ -52,6 +53,8 @@ class _State:
     last_index: int = -1
     """Index of the last frame of the forward stage that is done."""
     objects: list[int] = field(default_factory=list)
+    damaged: list[int] = field(default_factory=list)
+    """Indices of the frames with images that the decoder made up in part."""
     seconds: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(("read", "track", "write", "total"), 0.0)
     )
@@ -227,6 +230,8 @@ class FrameRun(Run):
         start = self.wanted.start + self._frames_to_skip() * self.wanted.step
         total = self.video.estimate_frames()
         for frame, segmentation in self._tracked(self.video.frames(start), self._forward_prompts):
+            if frame.is_damaged:
+                self._note_damaged(frame)
             with self.timed("write"):
                 if self.backward is not None and frame.index < self.prompting.last_start():
                     before = self.backward.read(frame)
@@ -238,6 +243,16 @@ class FrameRun(Run):
             self._advance(total)
         self.state.complete = True
         self._save_checkpoint()
+
+    def _note_damaged(self, frame: Frame) -> None:
+        """Keep a damaged frame in mind; MediaError with ``strict``."""
+        if self.settings.strict:
+            raise MediaError(
+                f"frame {frame.index} of {self.video.paths[0]} is damaged; without --strict it is tracked"
+            )
+        if not self.state.damaged:
+            logger.warning("frame %d of %s is damaged, and maybe more", frame.index, self.video.paths[0])
+        self.state.damaged.append(frame.index)
 
     def _frames_to_skip(self) -> int:
         """Frames of this stage that need not be read: those that are done, but for the last key frame."""
@@ -322,7 +337,8 @@ class FrameRun(Run):
         """Put the final files in place, ``run.json`` last, and clear away the rest."""
         self.watch.check_file()
         state = self.state
-        warnings = [*self.video.losses(), *self.prompting.warnings(state.last_index)]
+        losses = [*self.video.losses(), *([describe_damaged(state.damaged)] if state.damaged else [])]
+        warnings = [*losses, *self.prompting.warnings(state.last_index)]
         for warning in self.prompting.warnings(state.last_index):
             logger.warning(warning)
         with self.timed("write"):
@@ -344,6 +360,7 @@ class FrameRun(Run):
             "folders": self.outputs.folders()
             | ({STATES: self.kept.names()} if self.settings.keep_states else {}),
             "warnings": [*warnings, *notes],
+            "losses": losses,
             "timings": self.timings(),
         }
         make_folder(record.path.parent)

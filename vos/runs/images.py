@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..arrays import Image
 from ..backbones.registry import build_backbone
 from ..detectors.registry import build_detector
+from ..errors import SettingsError
 from ..frame import Frame
 from ..ops.overlap import paint, paint_by
 from ..prompting.decoding import decode_prompts
@@ -35,11 +36,13 @@ def segment_image(
         **options: of the backbone's builder: ``checkpoint``, ``device``, ``dtype``.
 
     Raises:
+        InputError: for an image of another shape or type.
         PromptError: if a prompt does not fit the image, or nothing is found for it.
         ModelError: for an unknown backbone, or weights that are missing or unusable.
     """
+    _refuse_options(options, backbone, "backbone")
     model = build_backbone(backbone, **options) if isinstance(backbone, str) else backbone
-    frame = Frame(0, image, "00000")
+    frame = Frame(0, image)
     return _result(decode_prompts(frame, check_targets_given(prompts), model))
 
 
@@ -61,16 +64,18 @@ def detect(
         **options: of the detector: ``weights``, ``tuned``, ``min_score``, ``device``.
 
     Raises:
-        PromptError: for a name that the detector cannot know.
+        InputError: for an image of another shape or type.
+        PromptError: without names, or for one that the detector cannot know.
         ModelError: for an unknown detector or backbone, or weights that are missing or unusable.
     """
-    from ..prompting.class_names import class_instances, label_instances
+    from ..prompting.class_names import ClassNames, class_instances, label_instances
 
-    names = [names] if isinstance(names, str) else names
+    wanted = ClassNames((names,) if isinstance(names, str) else tuple(names)).names
+    frame = Frame(0, image)
+    _refuse_options(options, detector, "detector")
     detector = build_detector(detector, **options) if isinstance(detector, str) else detector
     model = build_backbone(backbone) if isinstance(backbone, str) else backbone
-    frame = Frame(0, image, "00000")
-    instances = class_instances(frame, names, detector, model)
+    instances = class_instances(frame, wanted, detector, model)
     if not instances:
         return FrameResult(0, np.zeros(frame.size, np.uint8)), {}
     ids = list(range(1, len(instances) + 1))
@@ -110,6 +115,7 @@ def discover(
     chosen = override(DiscoverRunSettings(), given)
     model = build_discoverer_of(chosen) if isinstance(detector, str) else detector
     masking = build_backbone_of(chosen) if isinstance(backbone, str) else backbone
+    image = Frame(0, image).image
     found = find(image, model, masking, chosen.discover)
     if not found:
         return FrameResult(0, np.zeros(image.shape[:2], np.uint8)), {}
@@ -139,7 +145,9 @@ def persam(
         **settings: of :class:`~vos.runs.persam_settings.PersamRunSettings`, such as ``tune`` or ``objects``.
 
     Raises:
-        PromptError: if the mask covers no cell of the backbone's feature grid.
+        PromptError: if the mask is not boolean, of another size than the image, or covers no cell of the
+            backbone's feature grid.
+        InputError: for images of another shape or type, in the function that is returned too.
         SettingsError: for an unknown setting, or one of the wrong type.
         ModelError: as of :func:`segment_image`.
     """
@@ -150,8 +158,15 @@ def persam(
     name = backbone if isinstance(backbone, str) else "classical"
     chosen = override(PersamRunSettings(), {"model": name, **settings})
     model = build_backbone_of(chosen) if isinstance(backbone, str) else backbone
-    find = learn_target_in(image, mask, chosen, model)
-    return lambda other: find(0, other)
+    reference = Frame(0, image).image
+    find = learn_target_in(reference, _mask(Prompt(mask=mask)), chosen, model)
+    return lambda other: find(0, Frame(0, other).image)
+
+
+def _refuse_options(options: Mapping[str, Any], model: object, kind: str) -> None:
+    """SettingsError for options of a model that is built already."""
+    if options and not isinstance(model, str):
+        raise SettingsError(f"{', '.join(options)}: for a {kind} that is given by its name")
 
 
 def _result(targets: Sequence[Target]) -> FrameResult:

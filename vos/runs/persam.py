@@ -27,7 +27,7 @@ from ..files import make_folder, write_bytes_atomic, write_text_atomic
 from ..formats.coco import CocoWriter
 from ..formats.drawing import draw_overlay
 from ..formats.index_png import encode_index_png
-from ..frame import Frame
+from ..frame import Frame, no_image
 from ..names import check_name
 from ..results import FrameResult
 from .fingerprint import fingerprint_file, fingerprint_weights, versions
@@ -222,8 +222,8 @@ class _Run:
             for entry in entries:
                 labels = read_label_png(self.layout.paths["masks"] / f"{entry['name']}.png")
                 scores = {int(number): o["score"] for number, o in entry["objects"].items()}
-                no_pixels = np.zeros((0, 0, 3), dtype=np.uint8)  # annotations are made of labels alone
-                frame = Frame(entry["index"], no_pixels, entry["name"])
+                # Annotations are made of labels alone.
+                frame = Frame(entry["index"], no_image(labels.shape), entry["name"])
                 writer.write(frame, FrameResult(entry["index"], labels, scores))
 
 

@@ -24,7 +24,7 @@ from ..errors import InputError, MediaError
 from ..files import make_folder, write_bytes_atomic, write_text_atomic
 from ..formats.index_png import encode_index_png
 from ..video.images import read_image
-from .fingerprint import versions
+from .fingerprint import fingerprint_file, versions
 from .folder import PROGRAM, Layout, claim, earlier_run
 from .image_run import ImageRun, check_names
 from .matcher import MatcherSettings, build_matcher, encode_names
@@ -108,7 +108,7 @@ def segment_files(
     if is_ranked:
         ranking = scores_of(matcher, encoded, usable, batch_size=settings.batch_size).ranking
         settings = dataclasses.replace(settings, layers=ranking[:2])
-    identity = {
+    identity: dict[str, Any] = {
         "version": own_version(),
         "settings": {**dataclasses.asdict(settings), "batch_size": None}
         | ({"layers": AUTO} if best_layers else {}),
@@ -118,6 +118,8 @@ def segment_files(
         "input": {"images": [path.stem for path in images]},
         "outputs": {name: os.path.relpath(path, layout.folder) for name, path in layout.paths.items()},
     }
+    if model.tuned is not None:
+        identity["tuned"] = fingerprint_file(model.tuned)
     with claim(layout, identity, resume=resume, overwrite=overwrite, inputs=images) as folder:
         items = ImageRun(folder, images, results="labels", pngs="labels", parts=("total",), progress=progress)
         with items.guarded():

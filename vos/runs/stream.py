@@ -12,14 +12,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MediaError, PromptError
+from ..errors import InputError, MediaError, ModelError, PromptError, SettingsError
 from ..frame import Frame
+from ..prompting.checks import check_targets
 from ..prompting.schedule import UserPrompts
 from ..prompts import Target
 from ..results import FrameResult
@@ -48,8 +49,9 @@ def load_tracker(
     ::
 
         tracker = vos.load_tracker("classical")
-        result = tracker.start(vos.Frame(0, image, "0"), prompts)
-        result = tracker.step(vos.Frame(1, next_image, "1"))
+        result = tracker.start(vos.Frame(0, image), prompts)
+        result = tracker.step(vos.Frame(1, next_image))
+        result = tracker.step(vos.Frame(2, image_after), vos.mask_targets(corrected, frame_index=2))
 
     Args:
         name: a key of :data:`vos.trackers.registry.TRACKERS`.
@@ -86,7 +88,7 @@ def track(
     *,
     tracker: str | Tracker = "classical",
     **options: Any,
-) -> Iterator[FrameResult]:
+) -> Generator[FrameResult]:
     """Track objects forward through a video; one frame is in memory at a time.
 
     An object is tracked from the first frame it is prompted in; later prompts for it are corrections. Frames
@@ -95,35 +97,66 @@ def track(
 
     Args:
         video: a path as for :func:`vos.open_video`, an open video, or any iterable of frames or
-            (H, W, 3) uint8 RGB images, numbered from 0 as they come.
+            (H, W, 3) uint8 RGB images, numbered from 0 as they come, such as a (T, H, W, 3) array.
         prompts: at least one; see :func:`vos.load_prompts` and :func:`vos.mask_targets`.
         tracker: a name, or a tracker from :func:`load_tracker`.
-        **options: of :func:`load_tracker`.
+        **options: of :func:`load_tracker`, where ``tracker`` is a name.
 
-    Yields:
-        The result of every frame, in order.
+    Returns:
+        An iterator over the results of all frames, in order. A path is opened with the first one, and closed
+        with the last one or when the iterator is closed or dropped.
 
     Raises:
-        PromptError: without prompts, for prompts that do not fit their frame, or once the video has ended
-            before the frame of a prompt.
-        MediaError: if the video cannot be read, or has no frame.
+        PromptError: without prompts; while iterating, for prompts that do not fit their frame, or once the
+            video has ended before the frame of a prompt.
         ModelError, SettingsError: as of :func:`load_tracker`.
+        MediaError: while iterating, if the video cannot be read, or has no frame.
+        InputError: for images of another shape or type, or of a size that changes.
     """
     schedule = UserPrompts(prompts)
-    engine = load_tracker(tracker, **options) if isinstance(tracker, str) else with_all_prompts(tracker)
+    engine = _tracker_of(tracker, options)
     if isinstance(video, (str, os.PathLike)):
-        from ..video import open_video
+        return _track_path(video, schedule, engine)
+    if not isinstance(video, Iterable):
+        raise InputError(f"video must be a path, an open video or images, got {video!r:.60}")
+    shape = getattr(video, "shape", None)  # of an array, or a tensor
+    if shape is not None and len(shape) != 4:
+        raise InputError(
+            f"video must be (T, H, W, 3), got an array {tuple(shape)}; of one image give [image]"
+        )
+    return _track(_numbered(video), schedule, engine)
 
-        with open_video(video) as opened:
-            yield from _track(opened, schedule, engine)
-    else:
-        yield from _track(_numbered(video), schedule, engine)
+
+def _tracker_of(tracker: str | Tracker, options: Mapping[str, Any]) -> Tracker:
+    if isinstance(tracker, str):
+        return load_tracker(tracker, **options)
+    if not isinstance(tracker, Tracker) or isinstance(tracker, type):
+        raise ModelError(f"tracker must be a name, or what vos.load_tracker gives, got {tracker!r:.60}")
+    if options:
+        raise SettingsError(
+            f"{', '.join(options)}: for a tracker that is given by its name; give vos.load_tracker these"
+        )
+    return with_all_prompts(tracker)
 
 
-def _track(frames: Iterable[Frame], schedule: UserPrompts, tracker: Tracker) -> Iterator[FrameResult]:
+def _track_path(
+    path: str | os.PathLike[str], schedule: UserPrompts, tracker: Tracker
+) -> Generator[FrameResult]:
+    from ..video import open_video
+
+    with open_video(path) as video:
+        yield from _track(video, schedule, tracker)
+
+
+def _track(frames: Iterable[Frame], schedule: UserPrompts, tracker: Tracker) -> Generator[FrameResult]:
+    def prompts(frame: Frame) -> Sequence[Target]:
+        given = schedule.forward(frame)
+        check_targets(given, frame.size)
+        return given
+
     last = -1
-    for frame, result in propagate(frames, tracker, schedule.forward):
-        last = frame.index
+    for frame, result in propagate(frames, tracker, prompts):
+        last = max(last, frame.index)
         yield result
     if last < 0:
         raise MediaError("there are no frames to track in: what was given as the video is empty")
@@ -132,6 +165,6 @@ def _track(frames: Iterable[Frame], schedule: UserPrompts, tracker: Tracker) -> 
         raise PromptError(missed[0])
 
 
-def _numbered(images: Iterable[Frame | NDArray[np.uint8]]) -> Iterator[Frame]:
+def _numbered(images: Images) -> Iterator[Frame]:
     for index, image in enumerate(images):
-        yield image if isinstance(image, Frame) else Frame(index, image, f"{index:05d}")
+        yield image if isinstance(image, Frame) else Frame(index, image)

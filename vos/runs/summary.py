@@ -34,6 +34,8 @@ class TrackSummary:
     seconds: dict[str, float]
     """Wall-clock seconds ``read``, ``track``, ``write`` and ``total``, over all parts of a stopped run."""
     warnings: tuple[str, ...]
+    losses: tuple[str, ...] = ()
+    """Those of the warnings that say what is lost of a damaged video."""
     names: dict[int, str] = field(default_factory=dict)
     """Names of the objects that have one, by id."""
 
@@ -65,5 +67,6 @@ class TrackSummary:
             objects=tuple(record["counts"]["objects"]),
             seconds=dict(record["timings"]),
             warnings=tuple(record["warnings"]),
+            losses=tuple(record.get("losses", ())),
             names={int(object_id): name for object_id, name in record.get("names", {}).items()},
         )

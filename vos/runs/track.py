@@ -97,7 +97,7 @@ def track_video(
         return backbone or matching_backbone_of(engine)
 
     prompting = _schedule(targets, settings, detector, make_backbone, matching_backbone)
-    losses = _checked_losses(video, settings)
+    _check_losses(video, settings)
     wanted = _wanted(video, settings)
     _check_frame_names(video)
     prompting.check(wanted)
@@ -120,8 +120,8 @@ def track_video(
                 video, wanted, prompting, engine, settings, folder, identity, watch, calibrated, progress
             )
             summary = run.go()
-    if losses:
-        damage = _damaged(video, losses)
+    if summary.losses:
+        damage = _damaged(video, summary.losses)
         raise PartialResultError(
             f"all {summary.frames} frames that can be read are done, with results in {layout.folder}, but "
             f"{damage}"
@@ -152,14 +152,13 @@ def _check_frame_names(video: Video) -> None:
             check_name(path.stem, "frame name", room=len(".png"))
 
 
-def _checked_losses(video: Video, settings: TrackSettings) -> Sequence[str]:
-    """The damage of the video, after a warning; or MediaError with ``strict``."""
+def _check_losses(video: Video, settings: TrackSettings) -> None:
+    """Warn of the damage of the video; MediaError with ``strict``."""
     losses = video.losses()
     if losses and settings.strict:
         raise MediaError(f"{_damaged(video, losses)}; without --strict the readable frames are tracked")
     for loss in losses:
         logger.warning("%s: %s", video.paths[0], loss)
-    return losses
 
 
 def _damaged(video: Video, losses: Sequence[str]) -> str:

@@ -62,7 +62,8 @@ def tune_files(
         on_step: called after every step with its number, from 1, and its loss.
 
     Raises:
-        InputError: without supports, or if an image and its mask differ in size.
+        InputError: without supports, if an image and its mask differ in size, or if nothing of them is left
+            at the size that the model reads.
         PromptError: an empty mask, or names that the model cannot use.
         SettingsError: for a layer the model does not have.
         ModelError: if the model's weights are missing.

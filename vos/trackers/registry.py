@@ -243,6 +243,8 @@ def check_tracker(
     options: dict[str, Any] = {"device": device, "dtype": dtype, "checkpoint": checkpoint, **entry.options}
     if over is not None:
         options["backbone"] = over
+    if not isinstance(settings, Mapping | None):
+        raise SettingsError(f"settings must be a mapping of names to values, got {settings!r:.60}")
     given = {**(settings or {}), **({"tune": True} if tune else {})}
     if given:  # the defaults need no check, and reading them takes the tracker's packages
         tracker_settings(name, given)

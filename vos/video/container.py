@@ -254,7 +254,7 @@ def _ticks(time: int | None) -> int:
 
 def _why_not(path: Path, error: Exception) -> str:
     """The reason why FFmpeg cannot open a file."""
-    if isinstance(error, av.InvalidDataError):
+    if isinstance(error, av.InvalidDataError | av.EOFError | av.ArgumentError):
         if path.stat().st_size == 0:
             return "the file is empty (0 bytes)"
         missing = missing_bytes(path)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .container import NO_TIME, Packets, decode, is_cover, open_container, video_stream
 from .facts import CountedBy, Probe
+from .losses import describe_damaged
 from .pixels import display_matrix, orientation_of
 from .pyav_reader import PyAVReader
 
@@ -28,7 +29,7 @@ def probe_file(text: str, path: Path, *, count: bool) -> Probe:
     packets = reader.packets
     image = next(decode(path))
     orientation = orientation_of(image)
-    num_frames, counted_by, damage = _count(reader, count)
+    num_frames, counted_by, damage, damaged = _count(reader, count)
     shown = np.sort(packets.pts[(packets.pts != NO_TIME) & ~packets.is_hidden])
     with open_container(path) as container:
         stream = video_stream(container, path)
@@ -44,7 +45,7 @@ def probe_file(text: str, path: Path, *, count: bool) -> Probe:
         ]
         if lasting is not None and declared is not None and contradicts:
             unusual.append(f"the header says {declared:.3f} s, but the frames last {lasting:.3f} s")
-        unusual += [f"damaged: {loss}" for loss in reader.losses()]
+        unusual += [f"damaged: {loss}" for loss in (*reader.losses(), *damaged)]
         if damage:
             unusual.append(f"damaged after about {num_frames} frames: {damage}")
         elif stream.frames not in (0, num_frames) and not packets.is_hidden.any():
@@ -85,14 +86,15 @@ def is_variable(pts: NDArray[np.int64]) -> bool | None:
     return bool(steps.max() - steps.min() > max(2, 0.01 * float(np.median(steps))))
 
 
-def _count(reader: PyAVReader, decode_all: bool) -> tuple[int, CountedBy, str | None]:
-    """Number of frames, how it is known, and what damage was met."""
+def _count(reader: PyAVReader, decode_all: bool) -> tuple[int, CountedBy, str | None, list[str]]:
+    """Number of frames, how it is known, what ends it too early, and what is said of damaged frames."""
     if decode_all:
         timeline = reader.decoded_timeline()
-        return len(timeline), "decoding", timeline.damage
+        damaged = [describe_damaged(timeline.damaged)] if timeline.damaged else []
+        return len(timeline), "decoding", timeline.damage, damaged
     if reader.why_not_exact is None:
-        return len(reader.timeline), "packets", reader.timeline.damage
-    return int((~reader.packets.is_hidden).sum()), "estimate", reader.packets.damage
+        return len(reader.timeline), "packets", reader.timeline.damage, []
+    return int((~reader.packets.is_hidden).sum()), "estimate", reader.packets.damage, []
 
 
 def segments_of(packets: Packets) -> list[NDArray[np.intp]]:
@@ -100,15 +102,19 @@ def segments_of(packets: Packets) -> list[NDArray[np.intp]]:
     times = np.where(packets.dts != NO_TIME, packets.dts, packets.pts)
     known = np.flatnonzero(times != NO_TIME)
     # Packets come in order of decoding, so even where images are reordered these times only increase.
-    if (packets.dts == NO_TIME).sum() > 1:
-        return [known]
-    return np.split(known, np.flatnonzero(np.diff(times[known]) < 0) + 1)
+    if (packets.dts == NO_TIME).sum() <= 1:
+        return np.split(known, np.flatnonzero(np.diff(times[known]) < 0) + 1)
+    # Without times of decoding: a keyframe is shown after all that was stored before it.
+    known = np.flatnonzero(packets.pts != NO_TIME)
+    pts = packets.pts[known]
+    goes_back = pts[1:] <= np.maximum.accumulate(pts)[:-1]
+    return np.split(known, np.flatnonzero(packets.is_key[known][1:] & goes_back) + 1)
 
 
 def duration_of(packets: Packets, reader: PyAVReader) -> float | None:
     """Seconds that the shown frames last by their own times, the last as long as usual; None if unknown."""
     if reader.guesses_times:
-        return None
+        return _counted_duration(packets, reader.info.fps)
     ticks = 0
     for segment in segments_of(packets):
         kept = segment[(packets.pts[segment] != NO_TIME) & ~packets.is_hidden[segment]]
@@ -117,6 +123,14 @@ def duration_of(packets: Packets, reader: PyAVReader) -> float | None:
             return None
         ticks += int(pts[-1] - pts[0] + np.median(np.diff(pts)))
     return reader.seconds(ticks) if ticks else None
+
+
+def _counted_duration(packets: Packets, fps: float | None) -> float | None:
+    """Seconds of a file whose packets are numbered and have no times: frames that were left out count."""
+    numbers = np.unique(packets.dts[packets.dts != NO_TIME])
+    if fps is None or len(numbers) < 2:
+        return None
+    return float((numbers[-1] - numbers[0]) / np.median(np.diff(numbers)) + 1) / fps
 
 
 def disagree(declared: float, lasting: float) -> bool:

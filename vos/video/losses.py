@@ -1,13 +1,13 @@
 """What is missing in the middle of a damaged file, which FFmpeg passes over in silence.
 
-Evidence is what the container says of itself: elements of a Matroska file that do not fit into each other,
-packets of a transport stream that are missing by their count. Gaps in the times alone are none: many cameras
-drop frames.
+Evidence is what the container says of itself: elements of a file that do not fit into each other, packets of
+a transport stream that are missing by their count; and the marks of the decoder on images it made up. Gaps
+in the times alone are none: many cameras drop frames.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .container import NO_TIME, Packets
+from .structure import structural_damage
 
 _EBML = b"\x1a\x45\xdf\xa3"
 _SEGMENT = 0x18538067
@@ -45,7 +46,8 @@ def find_losses(path: Path, packets: Packets, seconds: Callable[[int], float | N
     Raises:
         OSError: if the file cannot be read.
     """
-    found = [f"the data is damaged at byte {offset}" for offset in damaged_elements(path)]
+    found = structural_damage(path)
+    found += [f"the data is damaged at byte {offset}" for offset in damaged_elements(path)]
     corrupt = _corrupt_packets(packets)
     if len(corrupt):
         found.append(f"{len(corrupt)} packet(s) are incomplete, the first that of about frame {corrupt[0]}")
@@ -54,6 +56,16 @@ def find_losses(path: Path, packets: Packets, seconds: Callable[[int], float | N
     if len(found) > SHOWN:
         found[SHOWN:] = [f"and {len(found) - SHOWN} more places"]
     return (*found, *_gaps(packets, seconds))
+
+
+def describe_damaged(frames: Sequence[int]) -> str:
+    """A sentence on frames of which the decoder made up parts: ``3 frame(s) are damaged: 4 to 5, 9``."""
+    numbers = np.array(frames, dtype=np.int64)
+    parts = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
+    ranges = [f"{part[0]} to {part[-1]}" if len(part) > 1 else f"{part[0]}" for part in parts]
+    if len(ranges) > SHOWN:
+        ranges[SHOWN:] = ["..."]
+    return f"{len(numbers)} frame(s) are damaged, with parts made up from others: {', '.join(ranges)}"
 
 
 def _corrupt_packets(packets: Packets) -> NDArray[np.intp]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 
@@ -22,6 +24,8 @@ _SKIP_BY_DECODING = 250
 """A start before this frame is reached by decoding up to it; going through the file first pays only later."""
 _BLOCK_BYTES = 64 * 2**20
 """Decoded images held at once while reading backwards."""
+_FINE_CLOCK = 1000
+"""Ticks per second from which on a clock does not count frames."""
 _GUESSED_TIMES = frozenset(("avi",))
 """Files without presentation times, for which FFmpeg makes some up."""
 
@@ -39,6 +43,8 @@ class PyAVReader:
     def __init__(self, path: Path) -> None:
         self.paths = (path,)
         self._path = path
+        self._num_decoded: int | None = None
+        """Number of frames, once the file was read to its end."""
         with open_container(path) as container:
             stream = video_stream(container, path)
             self.container_name: str = container.format.name
@@ -73,7 +79,11 @@ class PyAVReader:
 
     def losses(self) -> tuple[str, ...]:
         """See :meth:`vos.video.Video.losses`."""
-        return self._losses
+        if self._num_decoded is None or self.why_not_exact is not None:
+            return self._losses
+        if self._num_decoded >= len(self.packets):
+            return self._losses
+        return (*self._losses, f"only {self._num_decoded} of its {len(self.packets)} frames can be decoded")
 
     def entries(self) -> list[int]:
         """See :meth:`vos.video.Video.entries`."""
@@ -98,7 +108,7 @@ class PyAVReader:
     def why_not_exact(self) -> str | None:
         """Why frames cannot be numbered without decoding; None where they can."""
         reason = why_not_exact(self.packets, self.container_name, self.codec_name)
-        if reason is None and self.losses():
+        if reason is None and self._losses:
             reason = "it is damaged"
         if reason is None and self._first_pts != self.packets.pts[0]:
             reason = "its first frames cannot be decoded"
@@ -114,13 +124,16 @@ class PyAVReader:
     def decoded_timeline(self) -> Timeline:
         """The timeline from decoding everything: what reading will give, whatever the file says."""
         times: list[int | None] = []
+        damaged = []
         damage = None
         try:
-            for av_frame in decode(self._path):
+            for number, av_frame, is_damaged in _with_damage(enumerate(decode(self._path))):
                 times.append(av_frame.pts if self._time_base else None)
+                if is_damaged:
+                    damaged.append(number)
         except Damage as error:
             damage = str(error)
-        return timeline_of_frames(times, self.packets, damage)
+        return replace(timeline_of_frames(times, self.packets, damage), damaged=tuple(damaged))
 
     def seconds(self, pts: int | None) -> float | None:
         """A time of the stream in seconds; None where it is unknown or made up."""
@@ -132,13 +145,14 @@ class PyAVReader:
         to_rgb = ToRGB(self._path)
         number = -1
         try:
-            for number, av_frame in self._decode_from(wanted.start):
+            for number, av_frame, is_damaged in _with_damage(self._decode_from(wanted.start)):
                 if number in wanted:
-                    yield self._frame(number, av_frame, to_rgb)
+                    yield self._frame(number, av_frame, to_rgb, is_damaged)
                 if number >= wanted[-1]:
                     return
         except Damage as damage:
             raise self._damaged(number + 1, damage) from damage
+        self._num_decoded = number + 1
 
     def _read_backwards(self, wanted: range) -> Iterator[Frame]:
         """The frames of ``wanted``, which is ascending, last to first.
@@ -156,7 +170,8 @@ class PyAVReader:
             av_frames = self._block(wanted[cut:])
             wanted = wanted[:cut]
             while av_frames:
-                yield self._frame(*av_frames.pop(), to_rgb)
+                number, av_frame, is_damaged = av_frames.pop()
+                yield self._frame(number, av_frame, to_rgb, is_damaged)
         if beyond and self.timeline.damage:
             raise self._damaged(len(self.timeline), self.timeline.damage)
 
@@ -173,8 +188,8 @@ class PyAVReader:
                 self.timeline = self.timeline.without_entries()
         yield from enumerate(decode(self._path))
 
-    def _block(self, wanted: range) -> list[tuple[int, av.VideoFrame]]:
-        """The images of ``wanted``, ascending, with their numbers."""
+    def _block(self, wanted: range) -> list[_NumberedFrame]:
+        """The images of ``wanted``, ascending."""
         entry = self.timeline.entry_before(wanted[-1])
         try:
             return self._decode_block(wanted, entry)
@@ -188,13 +203,13 @@ class PyAVReader:
                 "Re-encode it, for example with: ffmpeg -i IN -c:v libx264 -crf 12 OUT.mp4"
             ) from error
 
-    def _decode_block(self, wanted: range, entry: Entry) -> list[tuple[int, av.VideoFrame]]:
+    def _decode_block(self, wanted: range, entry: Entry) -> list[_NumberedFrame]:
         number = entry.frame
         av_frames = []
         try:
-            for number, av_frame in self._enter(entry, check_until=wanted[-1]):
+            for number, av_frame, is_damaged in _with_damage(self._enter(entry, check_until=wanted[-1])):
                 if number in wanted:
-                    av_frames.append((number, av_frame))
+                    av_frames.append(_NumberedFrame(number, av_frame, is_damaged))
                 if number >= wanted[-1]:
                     return av_frames
         except Damage as damage:
@@ -239,7 +254,7 @@ class PyAVReader:
             raise MediaError(f"no frame of {self._path} can be decoded ({self.codec_name})")
         return av_frame
 
-    def _frame(self, number: int, av_frame: av.VideoFrame, to_rgb: ToRGB) -> Frame:
+    def _frame(self, number: int, av_frame: av.VideoFrame, to_rgb: ToRGB, is_damaged: bool) -> Frame:
         image = to_rgb(av_frame)
         height, width = image.shape[:2]
         if (width, height) != (self.info.width, self.info.height):
@@ -247,10 +262,24 @@ class PyAVReader:
                 f"frame {number} of {self._path} is {width}x{height}, the first is "
                 f"{self.info.width}x{self.info.height}; a video has one size. Cut it there, or re-encode it"
             )
-        return Frame(number, image, f"{number:05d}", self.seconds(av_frame.pts))
+        return Frame(number, image, f"{number:05d}", self.seconds(av_frame.pts), is_damaged=is_damaged)
 
     def _damaged(self, number: int, reason: object) -> MediaError:
         return MediaError(f"{self._path} cannot be read at frame {number} and after it: {reason}")
+
+
+class _NumberedFrame(NamedTuple):
+    number: int
+    av_frame: av.VideoFrame
+    is_damaged: bool
+
+
+def _with_damage(numbered: Iterator[tuple[int, av.VideoFrame]]) -> Iterator[_NumberedFrame]:
+    """Images with whether they are damaged: damage goes on in what is predicted from it, up to a keyframe."""
+    is_damaged = False
+    for number, av_frame in numbered:
+        is_damaged = av_frame.is_corrupt or (is_damaged and not av_frame.key_frame)
+        yield _NumberedFrame(number, av_frame, is_damaged)
 
 
 class _UnexpectedFrameError(Exception):
@@ -268,7 +297,14 @@ def _frame_rate(stream: av.VideoStream) -> float | None:
         rate = stream.guessed_rate
         if rate == 25:  # FFmpeg's word for "unknown"
             return None
-    return float(rate) if rate else None
+    if rate and _is_tick_rate(rate, stream):
+        rate = stream.guessed_rate
+    return float(rate) if rate and not _is_tick_rate(rate, stream) else None
+
+
+def _is_tick_rate(rate: Fraction, stream: av.VideoStream) -> bool:
+    """Whether a rate is one frame per tick of a fine clock: FFmpeg knows none."""
+    return rate > _FINE_CLOCK and stream.time_base is not None and rate * stream.time_base == 1
 
 
 def _estimated_frames(container: av.container.InputContainer, stream: av.VideoStream) -> int | None:

@@ -40,6 +40,8 @@ class Timeline:
     """Ascending; the first is the beginning of the file."""
     damage: str | None = None
     """What is wrong at the end of the file, if anything."""
+    damaged: tuple[int, ...] = ()
+    """Frames of which the decoder made up parts, as far as they have been decoded."""
 
     def __len__(self) -> int:
         return len(self.pts)

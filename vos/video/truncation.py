@@ -10,7 +10,7 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
-_BOX_TYPES = frozenset(
+BOX_TYPES = frozenset(
     b"ftyp moov mdat moof free skip wide uuid udta meta sidx ssix styp pdin mfra emsg".split()
 )
 """Top-level boxes of ISO base media files (MP4, MOV)."""
@@ -29,7 +29,7 @@ def missing_bytes(path: Path) -> int:
     with path.open("rb") as file:
         start = file.read(12)
         length = file.seek(0, 2)
-        if start[4:8] in _BOX_TYPES:
+        if start[4:8] in BOX_TYPES:
             end = _end_of_boxes(file, length)
         elif start[:4] == b"RIFF":
             end = _end_of_riff(start)
@@ -47,7 +47,7 @@ def _end_of_boxes(file: BinaryIO, length: int) -> int:
     while position < length:
         file.seek(position)
         header = file.read(16)
-        if len(header) < 8 or header[4:8] not in _BOX_TYPES:
+        if len(header) < 8 or header[4:8] not in BOX_TYPES:
             break  # something appended after the last box
         size = int.from_bytes(header[:4], "big")
         if size == 1:

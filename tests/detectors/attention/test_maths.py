@@ -27,6 +27,14 @@ def test_token_relevance_drops_padding_and_the_class_token():
     assert token_relevance(scores, torch.tensor([[1, 0]])).tolist() == [[1.0, -1.0]]
 
 
+def test_token_relevance_adds_up_in_float32():
+    """Scores in half precision, as under autocast, do not make half-precision sums."""
+    scores = torch.tensor([2048.0, 1.0, 1.0], dtype=torch.float16).reshape(1, 1, 3, 1).expand(1, 1, 3, 2)
+    relevance = token_relevance(scores, torch.ones(1, 3, dtype=torch.long))
+    assert relevance.dtype == torch.float32
+    assert relevance.item() == 2050
+
+
 def test_the_gate_counts_padding_positions():
     """The best position decides, wherever it is: the reference's quirk."""
     logits = torch.tensor([[[0.0, 0.0], [0.0, 20.0]]])

@@ -11,7 +11,7 @@ import torch
 from vos.backbones.base import Candidates, FrameFeatures
 from vos.detectors.points import enlarge_map, largest_component, min_max, point_pair
 from vos.detectors.vl_sam.instances import RefineSettings, cascade, find_instances
-from vos.detectors.vl_sam.noun_phrases import parse_objects, singular, token_span
+from vos.detectors.vl_sam.noun_phrases import parse_objects, singular, token_pieces, token_span
 from vos.detectors.vl_sam.tiles import views
 from vos.prompts import Prompt
 
@@ -52,6 +52,16 @@ def test_names_know_where_they_are_said():
 def test_singular(plural, one):
     """Endings, irregular nouns, and words that only look like plurals."""
     assert singular(plural) == one
+
+
+def test_pieces_of_a_character_of_several_tokens():
+    """Until it is whole a replacement character per byte is in its place: names after it stay right."""
+    prefixes = ["A", "A ", "A \ufffd", "A \ufffd\ufffd", "A \ufffd\ufffd\ufffd", "A \U0001f436"]
+    prefixes += ["A \U0001f436 dog", "A \U0001f436 dog."]
+    pieces = token_pieces(prefixes)
+    assert pieces == ("A", " ", "", "", "", "\U0001f436", " dog", ".")
+    (name,) = parse_objects("".join(pieces))
+    assert token_span(pieces, name.start, name.stop) == (6, 7)
 
 
 def test_token_spans():

@@ -43,7 +43,10 @@ def test_conditioning_frames_that_are_attended(t: int, keep_first: bool, attende
 
 
 def test_a_bounded_bank_keeps_the_prompts_it_will_attend() -> None:
-    assert list(bank(range(0, 60, 10), max_conditioning=3).conditioning) == [0, 40, 50]
+    """The newest is never the one to go."""
+    for most, kept in ((3, [0, 40, 50]), (2, [0, 50]), (1, [50])):
+        assert list(bank(range(0, 60, 10), max_conditioning=most).conditioning) == kept
+        assert list(bank(range(0, -60, -10), max_conditioning=most).conditioning) == [-k for k in kept]
     assert len(bank(range(0, 60, 10), max_conditioning=3, bounded=False).conditioning) == 6
     assert bank(range(5, 9)).first == 5
 
@@ -57,9 +60,12 @@ def test_a_prompt_replaces_what_was_tracked_and_ends_the_competition() -> None:
 
 
 def test_a_bounded_bank_keeps_no_logits_of_tracked_frames() -> None:
+    """They are there for prompts of the same frame, and are forgotten before the next."""
     for bounded in (True, False):
         made = Bank(bounded=bounded)
         made.track(1, entry(1), -1)
+        assert made.tracked[1].low_res is not None
+        made.forget(1, memories={1}, pointers={1})
         assert (made.tracked[1].low_res is None) is bounded
         assert made.passed == {1: -1}
 

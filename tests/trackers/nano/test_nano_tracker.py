@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -56,6 +57,18 @@ def _backbone(opinion: float = 0.0, config: NanoConfig = TINY) -> NanoBackbone:
     return NanoBackbone(network)
 
 
+def _watch(backbone: NanoBackbone, see: Callable[..., object]) -> None:
+    """Calls ``see`` with what the tracker gives the decoder, each time."""
+    decoder = backbone.network.decoder
+    residual = decoder.residual
+
+    def watched(*given: Any) -> torch.Tensor:
+        see(*given)
+        return residual(*given)
+
+    decoder.residual = watched  # type: ignore[method-assign]
+
+
 def _follow(tracker: Tracker, clip: Scene) -> list[FrameResult]:
     tracker.start(clip.frames[0], clip.targets(0))
     return [tracker.step(frame) for frame in clip.frames[1:]]
@@ -99,7 +112,7 @@ def test_looks_are_told_as_far_as_they_are_trusted(appearance: float) -> None:
     clip, seen = _clip("moving"), []
     for told in (appearance, 1.0):
         backbone = _backbone()
-        backbone.network.decoder.register_forward_pre_hook(lambda _, given: seen.append(given[1].clone()))
+        _watch(backbone, lambda pyramid, cues, memory_read: seen.append(cues.clone()))
         _follow(NanoTracker(backbone, NanoSettings(classical=ENGINE, appearance=told)), clip)
     some, full = seen[: len(seen) // 2], seen[len(seen) // 2 :]
     assert full[0][:, APPEARANCE].abs().max() > 0.5
@@ -135,7 +148,7 @@ def test_a_memory_holds_the_given_frame_and_the_one_before() -> None:
     def fresh() -> NanoTracker:
         backbone = _backbone(config=WITH_MEMORY)
         torch.nn.init.normal_(backbone.network.decoder.masks.weight, std=0.2)
-        backbone.network.decoder.register_forward_pre_hook(lambda _, given: seen.append(given[2].clone()))
+        _watch(backbone, lambda pyramid, cues, memory_read: seen.append(memory_read.clone()))
         return NanoTracker(backbone, NanoSettings(classical=ENGINE, pixels=2000))
 
     whole = _follow(fresh(), clip)
@@ -180,7 +193,7 @@ def test_what_the_engine_has_lost_is_looked_for_by_memory_alone() -> None:
     """The network is shown none of the engine's cues about an object that collapsed, and has its way."""
     clip, seen = _clip("moving"), []
     backbone = _backbone(2.0, WITH_MEMORY)
-    backbone.network.decoder.register_forward_pre_hook(lambda _, given: seen.append(given[1].clone()))
+    _watch(backbone, lambda pyramid, cues, memory_read: seen.append(cues.clone()))
     tracker = NanoTracker(backbone, NanoSettings(classical=ENGINE))
     tracker.start(clip.frames[0], clip.targets(0))
     tracker.step(clip.frames[1])
@@ -203,12 +216,12 @@ def test_what_the_engine_has_lost_is_looked_for_by_memory_alone() -> None:
     # A network that gives 2 everywhere: nothing of the classical tracker is left in it.
     np.testing.assert_allclose(found[1], 1 / (1 + np.exp(-2.0)), atol=0.01)
 
-    def a_few_cells(module: Any, given: Any, output: tuple[torch.Tensor, torch.Tensor]) -> Any:
-        few = torch.full_like(output[0], -8.0)
+    def a_few_cells(pyramid: Any, cues: torch.Tensor, memory_read: Any) -> torch.Tensor:
+        few = torch.full_like(cues[:, 0], -8.0)
         few[..., :3, :3] = 2.0
-        return few, output[1]
+        return few
 
-    backbone.network.decoder.register_forward_hook(a_few_cells)
+    backbone.network.decoder.residual = a_few_cells  # type: ignore[method-assign]
     assert refiner(lost)[1].max() < 0.01, "they are taken for the object"
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from vos.backbones.base import Candidates, FrameFeatures
 from vos.backbones.registry import build_backbone
 from vos.backbones.sam.backbone import SamBackbone
 from vos.errors import PromptError, SettingsError
+from vos.prompts import Prompt
 from vos.settings import override
 from vos.testing import ScriptedBackbone, Shape, line, scene
 from vos.trackers.persam.feature_geometry import AlignedGeometry, ContrastGeometry, ReferenceGeometry
@@ -72,6 +76,46 @@ def test_every_pass_keeps_what_it_should(
         assert kept.candidates.scores.shape == (1, 3)
         assert float(kept.scores) == float(kept.candidates.scores.max())
     assert np.array_equal(found.mask, kept.logits[0].numpy() > 0)
+
+
+class BlindAt:
+    """``sam``, which sees nothing in the call of that number, from 0, and remembers all prompts."""
+
+    def __init__(self, sam: SamBackbone, call: int) -> None:
+        self.sam = sam
+        self.call = call
+        self.prompts: list[Prompt] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.sam, name)
+
+    def decode(self, features: FrameFeatures, prompts: Sequence[Prompt], **options: Any) -> Candidates:
+        found = self.sam.decode(features, prompts, **options)
+        low = 1e3 * (len(self.prompts) == self.call)
+        self.prompts += prompts
+        return Candidates(found.logits - low, found.low_res - low, found.scores)
+
+
+def test_an_empty_first_mask_is_fed_back(sam: SamBackbone, image: np.ndarray, mask: np.ndarray) -> None:
+    """PerSAM's second pass needs no box, so the logits of the first are its prompt, whatever they show."""
+    blind = BlindAt(sam, 0)
+    features = sam.encode(image)
+    found = find_target(blind, features, learn_target(sam, features, mask))
+    assert not found.passes[0].masks.any()
+    np.testing.assert_array_equal(blind.prompts[1].low_res, found.passes[0].low_res[0])
+
+
+@pytest.mark.parametrize("tune", [False, True])
+def test_an_empty_last_mask_is_the_published_result(
+    sam: SamBackbone, image: np.ndarray, mask: np.ndarray, tune: bool
+) -> None:
+    """The published program writes it; the aligned view keeps the mask before."""
+    settings, features = PersamSettings(tune=tune, tune_steps=5), sam.encode(image)
+    for view in (ReferenceGeometry(sam, 255), AlignedGeometry()):
+        target = learn_target(sam, features, mask, settings, view)
+        found = find_target(BlindAt(sam, 2), features, target, settings, view)
+        assert found.passes[1].masks.any()
+        assert bool(found.mask.any()) is isinstance(view, AlignedGeometry)
 
 
 @pytest.mark.parametrize(

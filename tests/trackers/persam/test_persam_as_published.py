@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -83,6 +85,26 @@ def test_nothing_is_found_once_all_are_lost(sam: SamBackbone) -> None:
     result = tracker.step(_frame(1))
     assert not result.labels.any()
     assert result.confidence == {2: 0.0, 5: 0.0, 9: 0.0}
+
+
+@pytest.mark.parametrize("tune", [False, True])
+def test_an_empty_mask_of_the_last_call_is_its_result(
+    sam: SamBackbone, monkeypatch: pytest.MonkeyPatch, tune: bool
+) -> None:
+    """An object of which the third call shows nothing has vanished; the second call's mask is not its own."""
+    tracker = PublishedPersamTracker(sam, PublishedPersamSettings(tune=tune, tune_steps=2))
+    state = tracker.learned(sam.encode(_frame(0).image), THREE, (2, 5, 9))
+    decode, calls = sam.decode, iter((0.0, 0.0, 1e3))
+
+    def blind_at_last(*args: Any, **options: Any) -> Candidates:
+        found, low = decode(*args, **options), next(calls)
+        return Candidates(found.logits - low, found.low_res - low, found.scores)
+
+    monkeypatch.setattr(sam, "decode", blind_at_last)
+    slots = tracker.follow(sam.encode(_frame(1).image), state)
+    assert slots is not None
+    assert slots.passes[1].masks.any()
+    assert not merge(slots, state.targets, SIZE).any()
 
 
 def test_areas_are_compared_modulo_256() -> None:
@@ -168,6 +190,6 @@ def test_corrections_start_anew(sam: SamBackbone) -> None:
 
 def test_settings_check_themselves() -> None:
     """Values out of range are refused as settings."""
-    for change in ({"top_k": 0}, {"foreground": 256}):
+    for change in ({"top_k": 0}, {"foreground": 256}, {"tune_steps": 0}, {"learning_rate": -1.0}):
         with pytest.raises(SettingsError, match="must be"):
             override(PublishedPersamSettings(), change)

@@ -22,6 +22,7 @@ from ...ops.monotone_logistic import load_models
 from ...prompts import Prompt
 from ..base import Candidates, FrameFeatures, Guidance, LazyCandidates
 from ..expected_quality import Models
+from ..folding import with_folded_norms
 from ..sam.backbone import check_device, check_dtype
 from ..weights.checkpoints import load_state
 from ..weights.location import locate_packaged
@@ -57,13 +58,14 @@ class NanoBackbone:
     def __init__(
         self, network: NanoNetwork, *, device: str = "cpu", dtype: str = "float32", pixels: int = PIXELS
     ) -> None:
-        """``pixels`` bounds the network's input.
+        """``network`` is what is trained further; ``pixels`` bounds its input.
 
         Raises:
             ModelError: if the device or dtype is not known or not there.
         """
         self.device, self.dtype = check_device(device), check_dtype(dtype)
-        self.network = network.to(self.device, self.dtype).eval()
+        self.trainable = network.eval()
+        self.network = with_folded_norms(network).to(self.device, self.dtype)
         self.network.to(memory_format=torch.channels_last)
         self.pixels = pixels
 

@@ -70,8 +70,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) to the same."""
-        inner = F.relu(self.first_norm(self.first(x)))
-        return F.relu(x + self.second_norm(self.second(inner)))
+        inner = F.relu(self.first_norm(self.first(x)), inplace=True)
+        return F.relu(self.second_norm(self.second(inner)).add_(x), inplace=True)
 
 
 class Down(nn.Module):
@@ -85,7 +85,7 @@ class Down(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) to (B, C', h / 2, w / 2)."""
-        result: Tensor = self.blocks(F.relu(self.norm(self.conv(x))))
+        result: Tensor = self.blocks(F.relu(self.norm(self.conv(x)), inplace=True))
         return result
 
 
@@ -147,10 +147,31 @@ class Decoder(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Logits (N, K, h, w) and predicted IoUs as logits (N, K), from cues (N, C, h, w).
 
-        The pyramid is of one image, or of N. ``recalled`` (N, V, h / 16, w / 16) was read from the memory.
+        The pyramid is of one image, or of N. ``memory_read`` (N, V, h / 16, w / 16) was read from the memory.
         """
+        change, x, deepest = self._decode(pyramid, cues, memory_read)
+        logits = MASK_LOGIT * cues[:, MASK : MASK + 1] + resized_like(change, cues)
+        return logits, self._quality(x, deepest, logits)
+
+    def residual(self, pyramid: Pyramid, cues: Tensor, memory_read: Tensor | None = None) -> Tensor:
+        """Change (N, h, w) of the logits of the ``mask`` cue, the mean of all candidates.
+
+        Arguments as in forward, but ``cues`` may be the first of them alone: the others are unknown.
+
+        A tracker's mask is not ambiguous: all candidates are trained to refine it, and their mean is more
+        stable than the best of them.
+        """
+        change, _, _ = self._decode(pyramid, cues, memory_read)
+        return resized_like(change.mean(dim=1, keepdim=True), cues)[:, 0]
+
+    def _decode(
+        self, pyramid: Pyramid, cues: Tensor, memory_read: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Change of the logits (N, K, h / 2, w / 2), features (N, C, h / 4, w / 4), and the mean (N, C') of
+        the deepest ones."""
         two, four, *coarser = pyramid.levels
-        x = self.read_block(F.relu(self.read_norm(self.read(cues)) + four))
+        read = F.conv2d(cues, self.read.weight[:, : cues.shape[1]], self.read.bias, self.read.stride)
+        x = self.read_block(F.relu(self.read_norm(read) + four))
         passed = [x]
         for down, level in zip(self.down, coarser, strict=True):
             x = down(x) + level
@@ -160,9 +181,7 @@ class Decoder(nn.Module):
         deepest = x.mean(dim=(2, 3))
         for up, join, skip in zip(self.up, self.join, passed[-2::-1], strict=True):
             x = join(skip + resized_like(up(x), skip))
-        change = self.masks(F.relu(resized_like(self.fine(x), two) + two))
-        logits = MASK_LOGIT * cues[:, MASK : MASK + 1] + resized_like(change, cues)
-        return logits, self._quality(x, deepest, logits)
+        return self.masks(F.relu(resized_like(self.fine(x), two) + two)), x, deepest
 
     def _quality(self, x: Tensor, deepest: Tensor, logits: Tensor) -> Tensor:
         """(N, K) logits of the predicted IoU: from what lies under each mask, and from the whole."""

@@ -16,10 +16,13 @@ Spans = Sequence[tuple[int, int]]
 def token_relevance(scores: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
     """a (..., P, K-1) of scores (..., P, H, T, K) and a padding mask (P, T): steps 2 and 3.
 
-    Maximum over heads, key 0 (the class token) dropped, sum over the real tokens, [CLS] and [SEP] too.
+    Maximum over heads, key 0 (the class token) dropped, sum over the real tokens, [CLS] and [SEP] too, in
+    float32 at least.
     """
     strongest = scores.amax(dim=-3)[..., 1:]
-    return (strongest * attention_mask[..., None].to(strongest.dtype)).sum(dim=-2)
+    # On a processor, autocast leaves sums in half precision.
+    exact = torch.promote_types(strongest.dtype, torch.float32)
+    return (strongest * attention_mask[..., None].to(strongest.dtype)).sum(dim=-2, dtype=exact)
 
 
 def prompt_softmax(relevance: torch.Tensor) -> torch.Tensor:

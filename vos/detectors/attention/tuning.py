@@ -41,6 +41,13 @@ class TuningSettings:
     def __post_init__(self) -> None:
         if self.passes < 1 or self.images_per_step < 1:
             raise ValueError("passes and images_per_step must be at least 1")
+        if not 0 < self.learning_rate <= 1:
+            raise ValueError(f"learning_rate must be above 0 and at most 1, got {self.learning_rate}")
+        if self.weight_decay < 0 or self.background_weight < 0:
+            raise ValueError(
+                f"weight_decay and background_weight must be 0 or more, got {self.weight_decay} and "
+                f"{self.background_weight}"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +99,7 @@ def tune(
     ``on_step`` is called after each step with its number, from 1, and its loss.
 
     Raises:
-        InputError: if there is no support.
+        InputError: if there is no support, or the supports of a step show nothing.
         SettingsError: for a layer the model does not have.
     """
     if not supports:
@@ -111,6 +118,12 @@ def tune(
                 batch = supports[start : start + settings.images_per_step]
                 optimiser.zero_grad()
                 loss = tuning_loss(matcher, encoded, batch, layers, settings.background_weight)
+                if not bool(loss.isfinite()):
+                    raise InputError(
+                        f"the loss of step {len(losses) + 1} is {loss.item()}: no pixel of its images has a "
+                        "known class at the size that the model reads; give larger masks, or fewer unknown "
+                        "pixels"
+                    )
                 loss.backward()
                 optimiser.step()
                 losses.append(loss.item())

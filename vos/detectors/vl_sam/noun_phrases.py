@@ -7,6 +7,7 @@ it to be right on the plain sentences that language models write about images, a
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -52,6 +53,24 @@ def singular(word: str) -> str:
     if word.endswith(("ches", "shes", "sses", "xes", "zes", "oes")):
         return word[:-2]
     return word[:-1] if word.endswith("s") else word
+
+
+def token_pieces(prefixes: Sequence[str]) -> tuple[str, ...]:
+    """The part of a text that each of its A tokens spells; the parts join to the text.
+
+    A character of several tokens, such as an emoji, belongs to the last of them: until then tokenizers write
+    replacement characters in its place, often more than one.
+
+    Args:
+        prefixes: the texts of the first 1, 2, ..., A tokens.
+    """
+    text = prefixes[-1]
+    spelled = (
+        sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(prefix, text, strict=False)))
+        for prefix in prefixes
+    )
+    bounds = [0, *itertools.accumulate(spelled, max)]
+    return tuple(text[start:stop] for start, stop in itertools.pairwise(bounds))
 
 
 def token_span(pieces: Sequence[str], start: int, stop: int) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from ...errors import ModelError, PromptError
 from ..points import enlarge_map
 from .attention_capture import capturing
 from .attention_flow import FlowStream, Regularisation, object_map
-from .noun_phrases import ObjectName, parse_objects, token_span
+from .noun_phrases import ObjectName, parse_objects, token_pieces, token_span
 
 CHECKPOINT = "llava-hf/llava-1.5-7b-hf"
 """Where no other is named, this one is looked for in the local cache."""
@@ -173,10 +173,9 @@ class VisionLanguageModel:
         chosen = torch.tensor(list(answer), device=logits.device)
         likely = logits[0, :-1].float().softmax(dim=-1).gather(1, chosen[:, None])[:, 0]
         ends = [self.decode(answer[: i + 1]) for i in range(len(answer))]
-        pieces = tuple(b[len(a) :] for a, b in zip(["", *ends], ends, strict=False))
         return AnswerAttention(
             text=ends[-1],
-            pieces=pieces,
+            pieces=token_pieces(ends),
             probabilities=likely.cpu().numpy(),
             rows=stream.rows(range(prompt_length, prompt_length + len(answer))),
             grid=grid,

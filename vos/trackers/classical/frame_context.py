@@ -31,6 +31,8 @@ class PreviousFrame:
 class FrameContext:
     """One frame in the crop around the objects, with the tracker's terms for it."""
 
+    image: NDArray[np.uint8]
+    """(H, W, 3) uint8 RGB."""
     crop: Crop
     cropped: NDArray[np.uint8]
     """(h, w, 3) uint8 RGB, the crop at working resolution."""

@@ -81,7 +81,7 @@ def advance(
         previous = PreviousFrame(state.image, state.labels, before)
         probabilities = refiner(
             FrameContext(
-                crop, cropped, state.appearance.ids, probabilities, warped, appearance_log_prob,
+                image, crop, cropped, state.appearance.ids, probabilities, warped, appearance_log_prob,
                 state.references, previous,
             )
         )  # fmt: skip

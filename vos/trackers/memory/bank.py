@@ -91,13 +91,13 @@ class Bank:
         if self.first is None:
             self.first = t
         if self.bounded and self.max_conditioning is not None:
-            kept = self.attended_conditioning(t, self.conditioning)
-            self.conditioning = {k: v for k, v in self.conditioning.items() if k in kept}
+            # The new one in any case: of few, the first and the one before it would leave it no place.
+            kept = dict.fromkeys([t, *self.attended_conditioning(t, self.conditioning)])
+            some = list(kept)[: self.max_conditioning]
+            self.conditioning = {k: v for k, v in self.conditioning.items() if k in some}
 
     def track(self, t: int, entry: MemoryEntry, direction: int) -> None:
         """Remember a frame without a prompt."""
-        if self.bounded:
-            entry = dataclasses.replace(entry, low_res=None)
         self.tracked[t] = entry
         self.passed[t] = direction
 
@@ -136,7 +136,8 @@ class Bank:
         return list(chosen)[: self.max_conditioning]
 
     def forget(self, t: int, memories: Collection[int], pointers: Collection[int]) -> None:
-        """Drop, where the bank is bounded, what no frame after the one at ``t`` can attend.
+        """Drop, where the bank is bounded, what no frame after the one at ``t`` can attend, and the logits of
+        tracked frames, which a prompt of the same frame refines.
 
         Args:
             t: time of the newest frame.
@@ -145,10 +146,10 @@ class Bank:
         """
         if not self.bounded:
             return
-        kept = {k: entry for k, entry in self.tracked.items() if k in memories or k in pointers}
         self.tracked = {
-            k: entry if k in memories or entry.memory is None else dataclasses.replace(entry, memory=None)
-            for k, entry in kept.items()
+            k: dataclasses.replace(e, low_res=None, memory=e.memory if k in memories else None)
+            for k, e in self.tracked.items()
+            if k in memories or k in pointers
         }
         self.passed = {k: d for k, d in self.passed.items() if k in self.conditioning or k == t}
 

@@ -54,6 +54,12 @@ class HeldBackTracker(MemoryTracker):
         self._hold(frame)
         return result
 
+    def start_from(self, references: Sequence[tuple[Frame, Sequence[Target]]]) -> FrameResult:
+        """See :class:`~vos.trackers.intervals.StartsFromSeveral`."""
+        result = super().start_from(references)
+        self._hold(references[-1][0])
+        return result
+
     def step(self, frame: Frame, prompts: Sequence[Target] = (), *, commit: bool = True) -> FrameResult:
         """See :class:`~vos.trackers.base.Tracker`."""
         result = super().step(frame, prompts, commit=commit)

@@ -214,7 +214,7 @@ class Session:
         return None
 
     def commit(self, t: int, features: Features) -> None:
-        """Make memories of the prompts of the frame at ``t``, and remember them."""
+        """Make memories of the prompts of the frame at ``t``, and forget what no later frame can attend."""
         waiting = [track for track in self.tracks.values() if t in track.pending]
         for some in _chunks(waiting, self.max_batch):
             entries = [track.pending[t].entry for track in some]
@@ -225,11 +225,22 @@ class Session:
                 corrected = t in track.bank.passed
                 if answer.conditioning:
                     track.bank.condition(t, entry)
-                else:
+                elif t not in track.bank.conditioning:  # whose first answer stays, as published
                     track.bank.tracked[t] = entry
                 track.points = {k: p for k, p in track.points.items() if k == t or not self.bounded}
                 if corrected and self.clear_around:
                     track.bank.clear_around(t, self.network.num_memories)
+        for track in self.tracks.values():
+            track.bank = self._forget(track.bank, t)
+
+    def _forget(self, bank: Bank, t: int) -> Bank:
+        """The bank and its rivals with what frames after ``t`` can attend; all if ``t`` was not passed."""
+        if t not in bank.passed:
+            return bank
+        kept = bank.copy()
+        kept.rivals = tuple(self._forget(rival, t) for rival in bank.rivals)
+        kept.forget(t, *self.policy.needed(kept, t, kept.passed[t]))
+        return kept
 
     def track(
         self, t: int, features: Features, direction: int, ids: Iterable[int] | None = None
@@ -245,7 +256,6 @@ class Session:
             bank = self.tracks[k].bank
             if t in bank.conditioning:
                 bank.pass_through(t, direction)
-                bank.forget(t, *self.policy.needed(bank, t, direction))
                 found[k] = Prediction(bank.conditioning[t], True)
             elif bank.conditioning and self.policy.hypotheses > 1:
                 found[k] = self._track_hypotheses(t, features, direction, k)
@@ -272,7 +282,6 @@ class Session:
             entry = self._filled(dataclasses.replace(entries[n], memory=memories[n]))
             banks[n].track(t, entry, direction)
             self.policy.remember(banks[n], t, direction, decoded.low_res[n], chosen[n][0])
-            banks[n].forget(t, *self.policy.needed(banks[n], t, direction))
             answers[k] = Prediction(entry, False, False, decoded.low_res[n], decoded.quality[n], attended)
         return answers
 
@@ -304,7 +313,6 @@ class Session:
                 child.track(t, entries[-1], direction)
                 if self.hold_back:
                     child.note(t, entries[-1], self.hold_back)
-                child.forget(t, *self.policy.needed(child, t, direction))
                 children.append(child)
         self.tracks[object_id].bank = dataclasses.replace(children[0], rivals=tuple(children[1:]))
         parent = chosen[0][0]

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import InputError, PromptError, SettingsError
-from ...frame import Frame
+from ...frame import Frame, check_frame
 from ...ops.overlap import label_lookup
-from ...prompts import Target
+from ...prompts import Target, check_targets_given, list_of_targets
 from ...results import FrameResult, Labels, Source
 from ..base import ALL_PROMPTS, TrackerInfo
 from ..mask_tracker import MaskPrompts, check_size, mask_prompts
@@ -136,6 +136,8 @@ class MemoryTracker:
 
     def start(self, frame: Frame, prompts: Sequence[Target]) -> FrameResult:
         """See :class:`~vos.trackers.base.Tracker`."""
+        check_frame(frame)
+        prompts = check_targets_given(prompts)
         self._state = self._preview = None
         state = TrackerState(self._new_session(), 0, 0, frame.index, frame.size)
         features = self.network.encode_image(frame.image)
@@ -144,10 +146,33 @@ class MemoryTracker:
         self._state = state
         return self._result(frame, answers, prompts, ())
 
+    def start_from(self, references: Sequence[tuple[Frame, Sequence[Target]]]) -> FrameResult:
+        """See :class:`~vos.trackers.intervals.StartsFromSeveral`: frames are as far apart in time as their
+        indices are.
+
+        Objects that the last frame does not show are ignored.
+        """
+        frame, prompts = references[-1]
+        result = self.start(frame, prompts)
+        state = self._state
+        assert state is not None
+        known = {target.object_id for target in prompts}
+        session = state.session.copy()
+        for other, targets in references[:-1]:
+            check_size(other, state.size)
+            features = self.network.encode_image(other.image)
+            there = TrackerState(session, other.index - frame.index, 0, other.index, state.size)
+            self._prompt(there, other, features, [t for t in targets if t.object_id in known])
+            session.commit(there.t, features)
+        self._state = _replace_session(state, session)
+        return result
+
     def step(self, frame: Frame, prompts: Sequence[Target] = (), *, commit: bool = True) -> FrameResult:
         """See :class:`~vos.trackers.base.Tracker`."""
         if self._state is None:
             raise InputError("step() before start(): the tracker needs a first frame with prompts")
+        check_frame(frame)
+        prompts = list_of_targets(prompts)
         check_size(frame, self._state.size)
         preview = self._preview
         if preview is None or preview.frame is not frame:

@@ -49,7 +49,7 @@ def remember(network: NanoNetwork, pyramid: Pyramid, masks: Sequence[Floats]) ->
         rows, columns = mask.shape
         plane[0, :rows, :columns] = torch.from_numpy(mask)
         plane[1, :rows, :columns] = torch.from_numpy(np.clip(total - mask, 0, 1))
-    values = network.memory.values(pyramid, planes)
+    values = network.memory.values(pyramid, planes.contiguous(memory_format=torch.channels_last))
     return Remembered(keys.flatten(2), values.flatten(2))
 
 

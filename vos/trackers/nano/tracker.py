@@ -20,13 +20,15 @@ from torch import Tensor
 
 from ...arrays import Floats
 from ...backbones.nano.backbone import NanoBackbone, build_nano
-from ...backbones.nano.cues import APPEARANCE, CUES, MASK, SIMILAR, WARPED
+from ...backbones.nano.cues import APPEARANCE, MASK, SIMILAR, WARPED
 from ...backbones.nano.network import Pyramid, read_memory
+from ...ops.crop import Crop
+from ...ops.overlap import argmax_rows
 from ...settings import override
 from ..base import TrackerInfo
 from ..classical.appearance import ReferenceFrame
 from ..classical.confidence import Confidence, fitted_confidence
-from ..classical.frame_context import FrameContext
+from ..classical.frame_context import FrameContext, PreviousFrame
 from ..classical.novelty import NoveltySettings
 from ..classical.step import crop_of
 from ..classical.tracker import ClassicalSettings, ClassicalTracker
@@ -95,6 +97,19 @@ class _Known:
     """(K,) least area of every object in the reference frames that show it, in pixels of the frame."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Encoded:
+    """The crop of a frame, as the network has encoded it."""
+
+    backbone: NanoBackbone
+    image: NDArray[np.uint8]
+    """(H, W, 3) uint8 RGB, the whole frame."""
+    crop: Crop
+    pyramid: Pyramid
+    inner: tuple[int, int]
+    """Rows and columns of the network's input that show the crop."""
+
+
 class NanoRefiner:
     """A :data:`~vos.trackers.classical.frame_context.Refiner`: the classical tracker's probabilities, refined
     by the network."""
@@ -103,7 +118,7 @@ class NanoRefiner:
         self.backbone = backbone
         self.settings = settings
         self._known: _Known | None = None
-        self._newest: tuple[NanoBackbone, NDArray[np.uint8], Pyramid] | None = None
+        self._newest: _Encoded | None = None
         """What was encoded last: the next frame remembers it. No state, for it can be encoded again."""
 
     def __call__(self, context: FrameContext) -> Floats:
@@ -120,15 +135,15 @@ class NanoRefiner:
         cues."""
         size = context.cropped.shape[:2]
         backbone, network = known.network, known.network.network
-        shown, inner = self._shown(context.cropped)
         memory = self._memory_with(context, known)
-        pyramid = self._encoded(backbone, shown)
-        self._newest = (backbone, shown, pyramid)
+        shown, inner = self._shown(context.cropped)
+        pyramid = backbone.network.encoder(backbone.to_input(shown[None]))
+        self._newest = _Encoded(backbone, context.image, context.crop, pyramid, inner)
         memory_read = None
         if memory is not None:
             assert network.memory is not None
             memory_read = read_memory(network.memory.keys(pyramid), memory.keys, memory.values)
-        cues = torch.zeros(len(own), len(CUES), *shown.shape[:2])
+        cues = torch.zeros(len(own), SIMILAR + 1, *shown.shape[:2])  # of a tracker no other cue is known
         for k, known_of_it in enumerate(own):
             for channel, plane in zip(ENGINE_CUES, known_of_it, strict=True):
                 cues[k, channel, : inner[0], : inner[1]] = torch.from_numpy(resized(plane, inner))
@@ -160,27 +175,28 @@ class NanoRefiner:
         """What the network sees of a crop, continued to multiples of 32, and the (h, w) that show it."""
         return padded(resized(cropped, smaller(cropped.shape[:2], self.settings.pixels)))
 
-    def _encoded(self, backbone: NanoBackbone, shown: NDArray[np.uint8]) -> Pyramid:
-        """The pyramid of an image, which is known if it is the one encoded for the frame before."""
+    def _encoded_before(self, backbone: NanoBackbone, before: PreviousFrame) -> _Encoded:
+        """The frame before, which is known if it was the last to be encoded."""
+        newest = self._newest
         if (
-            self._newest is not None
-            and self._newest[0] is backbone
-            and np.array_equal(self._newest[1], shown)
+            newest is not None
+            and newest.backbone is backbone
+            and newest.image is before.image
+            and newest.crop == before.crop
         ):
-            return self._newest[2]
-        pyramid: Pyramid = backbone.network.encoder(backbone.to_input(shown[None]))
-        return pyramid
+            return newest
+        shown, inner = self._shown(before.crop.cut(before.image))
+        pyramid = backbone.network.encoder(backbone.to_input(shown[None]))
+        return _Encoded(backbone, before.image, before.crop, pyramid, inner)
 
     def _memory_with(self, context: FrameContext, known: _Known) -> Remembered | None:
         """The memory of the reference frames and of the frame before; None for a network without one."""
         before = context.previous
         if known.memory is None or before is None:
             return None
-        shown, inner = self._shown(before.crop.cut(before.image))
-        masks = [resized(before.crop.cut_mask(before.labels, k), inner) for k in context.ids]
-        return known.memory.with_more(
-            remember(known.network.network, self._encoded(known.network, shown), masks)
-        )
+        encoded = self._encoded_before(known.network, before)
+        masks = [resized(before.crop.cut_mask(before.labels, k), encoded.inner) for k in context.ids]
+        return known.memory.with_more(remember(known.network.network, encoded.pyramid, masks))
 
     def _learned(self, context: FrameContext) -> _Known:
         """What is known of the objects, from the reference frames."""
@@ -210,9 +226,8 @@ def shared_out(refined: Floats, probabilities: Floats) -> Floats:
 
 def collapsed(context: FrameContext, least: float) -> NDArray[np.bool_]:
     """(K,) bool: objects whose area is less than ``least`` of that in the previous frame."""
-    areas = np.bincount(context.probabilities.argmax(axis=0).ravel(), minlength=len(context.probabilities))[
-        1:
-    ]
+    rows = argmax_rows(context.probabilities)
+    areas = np.bincount(rows.ravel(), minlength=len(context.probabilities))[1:]
     if context.previous is None:
         return np.zeros(len(context.ids), bool)
     before = np.array([np.count_nonzero(context.previous.labels == k) for k in context.ids])

@@ -83,10 +83,10 @@ def tune(
     images, masks = _examples(references, ids, rng, settings)
     if not images:
         return backbone
-    network = copy.deepcopy(backbone.network).float().eval()
-    tuned = NanoBackbone(network, device=str(backbone.device), pixels=backbone.pixels)
+    network = copy.deepcopy(backbone.trainable).to(backbone.device, torch.float32).eval()
+    network.to(memory_format=torch.channels_last)
     with torch.no_grad():
-        pyramid = network.encoder(tuned.to_input(np.stack(images)))
+        pyramid = network.encoder(backbone.to_input(np.stack(images)).float())
     parts = _small_part(network)
     optimiser = torch.optim.AdamW(parts, lr=settings.learning_rate, weight_decay=0.0)
     for _ in range(settings.steps):
@@ -94,14 +94,14 @@ def tune(
         cues = np.zeros((len(chosen), len(CUES), settings.side, settings.side), np.float32)
         for row, i in enumerate(chosen):
             cues[row, list(ENGINE_CUES)] = made_up_cues(masks[i], images[i], rng, settings.perturbation)
-        truth = torch.from_numpy(np.stack([masks[i] for i in chosen])).float().to(tuned.device)
-        logits, _ = network.decoder(_rows(pyramid, chosen), torch.from_numpy(cues).to(tuned.device))
+        truth = torch.from_numpy(np.stack([masks[i] for i in chosen])).float().to(backbone.device)
+        logits, _ = network.decoder(_rows(pyramid, chosen), torch.from_numpy(cues).to(backbone.device))
         loss = mask_loss(logits, truth[:, None].expand_as(logits)).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
     return NanoBackbone(
-        network, device=str(backbone.device), dtype=_name(backbone.dtype), pixels=tuned.pixels
+        network, device=str(backbone.device), dtype=_name(backbone.dtype), pixels=backbone.pixels
     )
 
 

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from ...arrays import Floats
-from ...backbones.nano.cues import MASK, MASK_LOGIT
 from ...backbones.nano.network import STRIDE, NanoNetwork, Pyramid
 from ...ops.boxes import tight_box
 
@@ -75,19 +74,18 @@ def decoded(
     memory_read: Tensor | None,
     places: Sequence[Window | None],
 ) -> Tensor:
-    """(K, h, w) float32 change of the logits of (K, C, h, w) cues; 0 outside of each object's window."""
+    """(K, h, w) float32 change of the logits of (K, C, h, w) cues, 0 outside of each object's window; the C
+    cues are the first of all."""
 
     def change(pyramid: Pyramid, cues: Tensor, memory_read: Tensor | None) -> Tensor:
-        logits, _ = network.decoder(pyramid, cues, memory_read)
-        # A mask is not ambiguous: all candidates are trained to refine it, and their mean is more stable.
-        # A lost object has no mask in its cues: the residual is all of its logits.
-        result: Tensor = logits.float().mean(dim=1) - MASK_LOGIT * cues[:, MASK].float()
-        return result
+        cues = cues.contiguous(memory_format=torch.channels_last)  # a fifth of the time less
+        return network.decoder.residual(pyramid, cues, memory_read).float()
 
     result = torch.zeros(len(cues), *cues.shape[2:], device=cues.device)
     whole = [k for k, place in enumerate(places) if place is None]
     if whole:
-        result[whole] = change(pyramid, cues[whole], None if memory_read is None else memory_read[whole])
+        read = None if memory_read is None else memory_read[whole]
+        result[whole] = change(pyramid, cues[whole], read)
     for k, place in enumerate(places):
         if place is not None:
             part = part_of(pyramid, place)

@@ -3,7 +3,8 @@
 This engine is for comparing with published numbers. What it copies knowingly: targets come from the first
 frame alone; "largest" compares areas modulo 256; when an object vanishes the later ones move up a slot and
 carry on with another object's target, for good; a target too small for the grid has NaN for a vector.
-Where the scripts would crash, on an empty mask, it continues as :mod:`.refine` does.
+Where the scripts would crash, for want of a box around an empty mask, it continues as
+:func:`vos.backbones.refinement.refine` does; an empty mask of the last call is its result.
 """
 
 from __future__ import annotations
@@ -57,6 +58,11 @@ class PublishedPersamSettings:
             raise ValueError(f"top_k must be at least 1, got {self.top_k}")
         if not 0 <= self.foreground <= 255:
             raise ValueError(f"foreground must be in 0..255, got {self.foreground}")
+        if self.tune_steps < 1 or self.learning_rate <= 0:
+            raise ValueError(
+                "tune_steps must be at least 1 and learning_rate must be positive, got "
+                f"{self.tune_steps} and {self.learning_rate}"
+            )
 
     @property
     def points(self) -> int:
@@ -225,7 +231,7 @@ class PublishedPersamTracker(MaskTracker[PublishedPersamState]):
             first = keep(candidates, _largest_modulo_256(candidates))
             fed = [feed_back(p, z, None) for p, z in zip(points, first.low_res, strict=True)]
             second = keep_best(decode(fed))
-        third = refine(self.backbone, features, points, second)
+        third = refine(self.backbone, features, points, second, accept_empty=True)
         similarity, priors = (torch.stack(maps) for maps in list(zip(*seen, strict=True))[1:])
         return Slots(similarity, priors, prompts, (first, second, third))
 

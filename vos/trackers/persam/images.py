@@ -17,7 +17,7 @@ from ...backbones.refinement import RefinementPass, keep_best, keep_mix, refine
 from ...backbones.scale_weights import ScaleWeights, fit_scale_weights
 from ...errors import PromptError
 from ...prompts import Prompt
-from .feature_geometry import AlignedGeometry, FeatureGeometry
+from .feature_geometry import AlignedGeometry, FeatureGeometry, ReferenceGeometry
 from .location_prior import negative_points, positive_points
 from .target_embedding import TargetEmbedding, embed_target
 
@@ -158,7 +158,11 @@ def find_target(
     for step in range(settings.refinement):
         # PerSAM's second pass has no box yet; PerSAM-F has one from the start.
         use_box = step > 0 or target.fit is not None
-        passes.append(refine(backbone, features, [prompt], passes[-1], use_box=use_box))
+        # No box is made of the last mask, so the published program has no trouble if it is empty.
+        as_published = isinstance(view, ReferenceGeometry) and step == settings.refinement - 1
+        passes.append(
+            refine(backbone, features, [prompt], passes[-1], use_box=use_box, accept_empty=as_published)
+        )
     return TargetMatch(similarity, prior, prompt, guidance, tuple(passes))
 
 

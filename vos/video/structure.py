@@ -1,0 +1,98 @@
+"""Damage that shows in how an MP4, MOV or GIF file is built, which FFmpeg passes over in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from .truncation import BOX_TYPES
+
+_GIF = (b"GIF87a", b"GIF89a")
+_EXTENSION, _IMAGE, _TRAILER, _PADDING = b"!", b",", b";", b"\0"
+_CHUNK = 1 << 20
+_MEDIA = (b"moof", b"moov")
+"""Boxes that say which frames there are; one behind unreadable data is a part of the video that is lost."""
+
+
+def structural_damage(path: Path) -> list[str]:
+    """Sentences on what is lost of an MP4, MOV or GIF file; none for other files.
+
+    Raises:
+        OSError: if the file cannot be read.
+    """
+    with path.open("rb") as file:
+        start = file.read(12)
+        length = file.seek(0, 2)
+        if start[:6] in _GIF:
+            return list(_gif_damage(file, length))
+        if start[4:8] in BOX_TYPES:
+            return list(_box_damage(file, length))
+    return []
+
+
+def _box_damage(file: BinaryIO, length: int) -> Iterator[str]:
+    """Fragments behind something that is no box, and recordings that were appended (ISO 14496-12, 4.2)."""
+    position, has_index = 0, False
+    while position < length:
+        file.seek(position)
+        header = file.read(16)
+        kind = header[4:8]
+        size = int.from_bytes(header[:4], "big")
+        if size == 1:
+            size = int.from_bytes(header[8:16], "big")
+        if kind not in BOX_TYPES and _finds_media(file, position + 1):
+            yield f"the data is damaged at byte {position}"
+        if kind not in BOX_TYPES or size < 8:  # something appended, or a last box without a length
+            return
+        if has_index and kind in (b"ftyp", b"moov"):
+            yield (
+                f"another recording begins at byte {position}, which is not read, or not in full; join "
+                "recordings with the concat demuxer of FFmpeg"
+            )
+            return
+        has_index = has_index or kind == b"moov"
+        position += size
+
+
+def _finds_media(file: BinaryIO, position: int) -> bool:
+    """Whether a box of :data:`_MEDIA` begins at ``position`` or after it, as far as its type tells."""
+    file.seek(position)
+    before = b""
+    while chunk := file.read(_CHUNK):
+        if any(kind in before + chunk for kind in _MEDIA):
+            return True
+        before = chunk[-3:]
+    return False
+
+
+def _gif_damage(file: BinaryIO, length: int) -> Iterator[str]:
+    """A file that ends before its trailer, or a block of no known kind (GIF89a, appendix A)."""
+    file.seek(10)
+    file.seek(13 + _table_bytes(file.read(1)))
+    while True:
+        position = file.tell()
+        kind = file.read(1)
+        if kind in (_TRAILER, b"") or position > length:
+            break
+        if kind == _PADDING:  # some programs leave it between blocks
+            continue
+        if kind == _EXTENSION:
+            file.seek(1, 1)
+        elif kind == _IMAGE:
+            file.seek(8, 1)
+            file.seek(_table_bytes(file.read(1)) + 1, 1)
+        else:
+            yield f"the data is damaged at byte {position}"
+            return
+        while size := file.read(1)[:1]:
+            if size == b"\0":
+                break
+            file.seek(size[0], 1)
+    if kind != _TRAILER:
+        yield "the file is cut short: it has no end mark"
+
+
+def _table_bytes(flags: bytes) -> int:
+    """Length of the colour table that the flags of a screen or an image announce."""
+    return 3 << ((flags[0] & 7) + 1) if flags and flags[0] & 0x80 else 0
