@@ -51,6 +51,7 @@ def track_video(
     overwrite: bool = False,
     progress: Callable[[Progress], None] | None = None,
     tracker: Tracker | None = None,
+    build: Callable[[TrackSettings], Tracker] = build_tracker_of,
     backbone: Backbone | None = None,
     detector: Detector | None = None,
 ) -> TrackSummary:
@@ -70,6 +71,7 @@ def track_video(
         overwrite: replace what an earlier run left in ``output`` when the new results are complete.
         progress: called after every frame.
         tracker: used in place of the one that ``settings.model`` names.
+        build: gives the tracker that the settings name, such as one that is loaded already.
         backbone: turns points and boxes into masks, in place of the tracker's own.
         detector: finds class names, in place of the one that ``settings.classes`` name.
 
@@ -89,7 +91,7 @@ def track_video(
         objects = len({target.object_id for target in targets})
     settings, choice = settle(settings, layout, objects=objects, resume=resume)
 
-    models = _Models(settings, tracker, backbone)
+    models = _Models(settings, tracker, build, backbone)
     prompting = _schedule(targets, settings, detector, models)
     _check_losses(video, settings)
     wanted = _wanted(video, settings)
@@ -113,10 +115,11 @@ def track_video(
             )
             summary = run.go()
     if summary.losses:
+        damage = _damaged(video, summary.losses)
         raise PartialResultError(
             f"all {summary.frames} frames that can be read are done, with results in {layout.folder}, but "
-            f"{_damaged(video, summary.losses)}"
-        )
+            f"{damage}"
+        ) from MediaError(damage)
     return summary
 
 
@@ -137,14 +140,21 @@ class _Models:
     """The tracker of a run and the backbones beside it, each built once, when it is first asked for: until
     then a run can be refused without the weights."""
 
-    def __init__(self, settings: TrackSettings, tracker: Tracker | None, backbone: Backbone | None) -> None:
+    def __init__(
+        self,
+        settings: TrackSettings,
+        tracker: Tracker | None,
+        build: Callable[[TrackSettings], Tracker],
+        backbone: Backbone | None,
+    ) -> None:
         self._settings = settings
         self._tracker_given = tracker
+        self._build = build
         self._backbone_given = backbone
 
     @cached_property
     def _tracker(self) -> Tracker:
-        return self._tracker_given or build_tracker_of(self._settings)
+        return self._tracker_given or self._build(self._settings)
 
     @cached_property
     def _backbone(self) -> Backbone:
