@@ -280,3 +280,14 @@ def test_the_mask_decoder_is_configured_in_its_own_class(
     detect(to_transformers(state), "")
     Architecture.from_config(json.loads((folder / "config.json").read_text()), "folder")
     assert given == [transformers.Sam2VideoMaskDecoderConfig] * 2
+
+
+@pytest.mark.parametrize("part", ["num_maskmem", "vision_config", "mask_decoder_config"])
+def test_a_configuration_with_a_value_of_another_kind(part: str, folder: Path) -> None:
+    """One line that names the file, whatever transformers makes of the value."""
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {part: "seven"}))
+    with pytest.raises(ModelError, match=r"config.json cannot be used: ") as caught:
+        load_network("sam2.1-tiny", folder)
+    assert "\n" not in str(caught.value)
+    assert part in str(caught.value)
