@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vos.errors import SettingsError
 from vos.projects import Engine, Project, ProjectSettings, pending_jobs, replay, track_project
 from vos.projects import passes as passes_module
+from vos.projects.engine import engine_of
 from vos.projects.passes import PASSES
 from vos.projects.tracking import TrackProgress
+from vos.testing import tiny_sam2_checkpoint
 
 from .drifting import CLIP, FRAMES, DriftingTracker, new_project, square
 
@@ -255,3 +258,13 @@ def test_those_that_were_not_used_for_longest_go(tmp_path: Path, monkeypatch: py
         os.utime(path, (age, age))
     passes_module.PassCache(tmp_path, {})._sweep()
     assert sorted(path.stem for path in tmp_path.iterdir()) == ["middle", "new"]
+
+
+def test_a_tracker_whose_results_come_late_is_refused(tmp_path: Path) -> None:
+    """A pass keeps each frame's result at once, and continues from the state after the last of them."""
+    weights = tiny_sam2_checkpoint(tmp_path / "tiny.pt")
+    late = {"memory": "long", "hold_back": 2}
+    settings = ProjectSettings(model="sam2.1-tiny", checkpoint=str(weights), tracker=late)
+    with pytest.raises(SettingsError, match="2 frames late"):
+        engine_of(settings)
+    assert engine_of(replace(settings, tracker={"memory": "long"})).record["name"] == "sam2.1-tiny"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..distribution import own_version
+from ..errors import SettingsError
 from ..runs.fingerprint import fingerprint_weights
 from ..runs.models import build_tracker_of
 from ..runs.settings import TrackSettings
@@ -35,13 +36,18 @@ def engine_of(settings: ProjectSettings) -> Engine:
 
     Raises:
         ModelError: unknown, or its weights are missing.
-        SettingsError: a tracker setting is unknown or wrong.
+        SettingsError: a tracker setting is unknown or wrong, or has results come late.
     """
     options = {
         key: value for key, value in dataclasses.asdict(settings).items() if key not in ("memory", "fill")
     }
     run = override(TrackSettings(), options)
     tracker = build_tracker_of(run)
+    if delay := tracker.info.delay:
+        raise SettingsError(
+            f"results come {delay} frames late (hold_back), and projects keep those of each frame at once: "
+            "set hold_back to 0 in the settings of project.json"
+        )
     model, backbone = split_model(settings.model, settings.backbone)
     weights = fingerprint_weights(backbone or model, settings.checkpoint)
     record = {

@@ -14,6 +14,7 @@ from vos.prompting.class_names import ClassNames
 from vos.runs import Progress, TrackSettings, track_video
 from vos.testing import Scene, scene, write_images
 from vos.trackers.memory import session
+from vos.trackers.memory.held_back import HeldBackTracker
 from vos.trackers.memory.policy import presence
 from vos.trackers.propagate import propagate
 from vos.trackers.registry import build_tracker
@@ -104,6 +105,18 @@ def test_a_stopped_run_goes_on(checkpoint: Path, clip: Scene, tmp_path: Path, st
     for index in range(COUNT):
         name = f"masks/{index:05d}.png"
         assert (tmp_path / "stopped" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_what_is_known_of_several_frames_is_saved(checkpoint: Path, clip: Scene) -> None:
+    """With the first result that is final."""
+    tracker = build_tracker(
+        "sam2.1-tiny", checkpoint=str(checkpoint), settings={"memory": "long", "hold_back": LATE}
+    )
+    assert isinstance(tracker, HeldBackTracker)
+    tracker.start_from([(clip.frames[k], clip.targets(k)) for k in (4, 0)])
+    assert tracker.save() == {}
+    assert tracker.settle(0) is not None
+    assert sorted(tracker.save()["objects"][1]["conditioning"]) == [0, 4]
 
 
 def test_where_it_makes_no_sense(checkpoint: Path, clip: Scene, tmp_path: Path) -> None:

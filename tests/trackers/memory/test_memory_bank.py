@@ -43,7 +43,10 @@ def test_conditioning_frames_that_are_attended(t: int, keep_first: bool, attende
 
 
 def test_a_bounded_bank_keeps_the_prompts_it_will_attend() -> None:
-    assert list(bank(range(0, 60, 10), max_conditioning=3).conditioning) == [0, 40, 50]
+    """The newest is never the one to go."""
+    for most, kept in ((3, [0, 40, 50]), (2, [0, 50]), (1, [50])):
+        assert list(bank(range(0, 60, 10), max_conditioning=most).conditioning) == kept
+        assert list(bank(range(0, -60, -10), max_conditioning=most).conditioning) == [-k for k in kept]
     assert len(bank(range(0, 60, 10), max_conditioning=3, bounded=False).conditioning) == 6
     assert bank(range(5, 9)).first == 5
 

@@ -19,7 +19,7 @@ from vos.trackers.memory.motion import BoxFilter, corner_iou, mask_box
 from vos.trackers.memory.names import to_transformers
 from vos.trackers.memory.network import MemoryNetwork
 from vos.trackers.memory.policies import POLICIES
-from vos.trackers.memory.policy import Policy, Sam2Policy
+from vos.trackers.memory.policy import PROMPTED_ROW, Policy, Sam2Policy
 from vos.trackers.memory.preprocess import to_mask
 from vos.trackers.memory.sam3_policy import Sam3Policy
 from vos.trackers.memory.samurai_policy import SamuraiPolicy
@@ -53,8 +53,17 @@ def attended(policy: Policy, made: Bank, t: int, direction: int = 1) -> tuple[li
 def test_sam2_attends_the_prompt_and_the_last_six() -> None:
     """The newest frame has row 0; pointers reach back 15 frames."""
     frames, pointers = attended(Sam2Policy(), bank(list(range(1, 20))), 20)
-    assert frames == [(0, 6), (14, 5), (15, 4), (16, 3), (17, 2), (18, 1), (19, 0)]
+    assert frames == [(0, PROMPTED_ROW), (14, 5), (15, 4), (16, 3), (17, 2), (18, 1), (19, 0)]
     assert pointers == [(0, 20), *((20 - k, k) for k in range(1, 16))]
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_fewer_memories_have_the_rows_they_were_trained_with(name: str) -> None:
+    """The prompt's is the last of the network's table, the last frame's the first."""
+    frames, _ = attended(POLICIES[name](3, 16), bank(list(range(1, 9))), 9)
+    assert frames[0] == (0, PROMPTED_ROW)
+    assert frames[-1] == (8, 0)
+    assert PROMPTED_ROW == -1
 
 
 def test_sam2_backward_mirrors_forward() -> None:
@@ -62,7 +71,7 @@ def test_sam2_backward_mirrors_forward() -> None:
     made = bank([29, 28, 27], first=30)
     made.condition(10, entry(10))
     frames, pointers = attended(Sam2Policy(), made, 26, -1)
-    assert frames == [(30, 6), (10, 6), (29, 2), (28, 1), (27, 0)]
+    assert frames == [(30, PROMPTED_ROW), (10, PROMPTED_ROW), (29, 2), (28, 1), (27, 0)]
     assert pointers == [(30, 4), (27, 1), (28, 2), (29, 3)]
 
 
@@ -76,7 +85,7 @@ def test_prompts_that_are_not_attended_count_as_ordinary_frames() -> None:
     made.keep_first = False
     assert made.attended_conditioning(9, made.conditioning) == [8, 12]
     frames, _ = attended(Sam2Policy(), made, 9)
-    assert frames == [(8, 6), (12, 6), (4, 4)]
+    assert frames == [(8, PROMPTED_ROW), (12, PROMPTED_ROW), (4, 4)]
 
 
 @pytest.mark.parametrize("name", sorted(POLICIES))
@@ -107,7 +116,7 @@ def test_samurai_takes_good_frames() -> None:
     }
     made = bank(list(range(1, 10)), **bad)
     frames, pointers = attended(SamuraiPolicy(), made, 10)
-    assert frames == [(0, 6), (2, 4), (4, 3), (7, 2), (8, 1), (9, 0)]
+    assert frames == [(0, PROMPTED_ROW), (2, 4), (4, 3), (7, 2), (8, 1), (9, 0)]
     assert [t for t, _ in pointers] == [0, 9, 8, 7, 6, 5, 4, 3, 2, 1]
 
 
@@ -115,7 +124,7 @@ def test_sam3_takes_sure_frames_and_ranks_their_pointers() -> None:
     """Pointers are numbered by rank among the selected frames, the oldest of which has none."""
     made = bank([1, 2, 3, 4, 5], f3=entry(3, -1.0), f4=entry(4, quality=0.0))
     frames, pointers = attended(Sam3Policy(), made, 6)
-    assert frames == [(0, 6), (1, 2), (2, 1), (5, 0)]
+    assert frames == [(0, PROMPTED_ROW), (1, 2), (2, 1), (5, 0)]
     assert pointers == [(0, 6), (5, 1), (2, 2)]
 
 
@@ -151,7 +160,8 @@ def test_dam_attends_recent_visible_frames_and_those_with_distractors() -> None:
     made = bank(list(range(1, 28)), f25=entry(25, -1.0), f15=entry(15, -1.0))
     made.state = {"added": [8, 27]}
     frames, pointers = attended(DamPolicy(), made, 28)
-    assert frames == [(8, 6), (0, 6), (5, 3), (10, 2), (20, 1), (26, 0)]  # 27 was added, and is the last
+    # 27 was added, and is the last.
+    assert frames == [(8, PROMPTED_ROW), (0, PROMPTED_ROW), (5, 3), (10, 2), (20, 1), (26, 0)]
     assert pointers == [(8, 20), (0, 28), *((k, 28 - k) for k in range(27, 12, -1) if k not in (25, 15))]
     made.state = {"added": [22, 27]}
     _, pointers = attended(DamPolicy(), made, 28)
@@ -202,7 +212,7 @@ def test_long_attends_good_frames_and_weighs_them_by_their_score() -> None:
     bad = {"f2": entry(2, -1.0), "f3": entry(3, quality=0.05), "f6": entry(6, -2.0)}
     made = bank(list(range(1, 7)), **bad, f4=entry(4, 9.0), f5=entry(5, 1.0))
     frames, pointers = attended(LongPolicy(), made, 7)
-    assert frames == [(0, 6), (1, 3), (4, 2), (5, 1), (6, 0)]
+    assert frames == [(0, PROMPTED_ROW), (1, 3), (4, 2), (5, 1), (6, 0)]
     assert pointers == [(0, 7), (6, 1), (5, 2), (4, 3)], "by rank, without the oldest"
     found = LongPolicy().select(made, 7, 1)
     assert [f.weight for f in found.frames] == pytest.approx([1.05, 1.0, 1.025, 0.975, 0.95])

@@ -91,8 +91,10 @@ class Bank:
         if self.first is None:
             self.first = t
         if self.bounded and self.max_conditioning is not None:
-            kept = self.attended_conditioning(t, self.conditioning)
-            self.conditioning = {k: v for k, v in self.conditioning.items() if k in kept}
+            # The new one in any case: of few, the first and the one before it would leave it no place.
+            kept = dict.fromkeys([t, *self.attended_conditioning(t, self.conditioning)])
+            some = list(kept)[: self.max_conditioning]
+            self.conditioning = {k: v for k, v in self.conditioning.items() if k in some}
 
     def track(self, t: int, entry: MemoryEntry, direction: int) -> None:
         """Remember a frame without a prompt."""

@@ -13,7 +13,7 @@ from ...ops.boxes import box_iou
 from .bank import Bank
 from .motion import mask_box
 from .network import Attended, MemoryPointer
-from .policy import Sam2Policy, memory
+from .policy import PROMPTED_ROW, Sam2Policy, memory
 
 
 class DamPolicy(Sam2Policy):
@@ -37,7 +37,7 @@ class DamPolicy(Sam2Policy):
         entries = bank.conditioning | bank.tracked
         resolving = {*times, *bank.state.get("added", [])}
         recent = self._recent(bank, t, direction, resolving)[: self.num_memories - len(times)]
-        frames = [memory(entries[k], self.num_memories - 1) for k in times]
+        frames = [memory(entries[k], PROMPTED_ROW) for k in times]
         rows = [(entries[k], row) for row, k in enumerate(recent)]
         frames += [memory(entry, row) for entry, row in reversed(rows)]
         past = [k for k in times if direction * (t - k) >= 0]

@@ -72,7 +72,7 @@ class MemoryFrame:
     tokens: Tensor
     """(T, M)."""
     row: int
-    """Of the temporal encoding."""
+    """Of the temporal encoding; negative ones count from the last."""
     weight: float = 1.0
     """Its keys are multiplied by this."""
 
@@ -343,8 +343,10 @@ class MemoryNetwork:
     def _tokens(self, memory: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
         """(N, T, M) tokens and position encodings of (N, M, g, g) memories; EdgeTAM compresses them."""
         if hasattr(self.model, "spatial_perceiver"):
-            position = position.expand(len(memory), -1, -1, -1)
-            tokens, encoding = self.model.spatial_perceiver(memory, position.to(memory.dtype))
+            position = position[:1].to(memory.dtype)
+            # One by one: transformers' module refuses several at once.
+            each = [self.model.spatial_perceiver(one[None], position) for one in memory]
+            tokens, encoding = (torch.cat(parts) for parts in zip(*each, strict=True))
             return tokens, encoding
         return memory.flatten(2).transpose(1, 2), position.flatten(2).transpose(1, 2)
 

@@ -14,6 +14,9 @@ from torch import Tensor
 from .bank import POINTER_REACH, Bank, MemoryEntry
 from .network import Attended, MemoryFrame, MemoryPointer
 
+PROMPTED_ROW = -1
+"""Row of the temporal encoding of frames with a prompt: the last, however few memories are attended."""
+
 
 class Policy(Protocol):
     """A memory policy; what it remembers of an object is in the bank's ``state``."""
@@ -86,7 +89,7 @@ class Sam2Policy:
         )
 
     def _conditioning_frames(self, bank: Bank, chosen: Sequence[int]) -> list[MemoryFrame]:
-        return [memory(bank.conditioning[k], self.num_memories - 1) for k in chosen]
+        return [memory(bank.conditioning[k], PROMPTED_ROW) for k in chosen]
 
     def _recent_pointers(
         self, entries: Mapping[int, MemoryEntry], t: int, direction: int

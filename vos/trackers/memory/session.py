@@ -225,7 +225,7 @@ class Session:
                 corrected = t in track.bank.passed
                 if answer.conditioning:
                     track.bank.condition(t, entry)
-                else:
+                elif t not in track.bank.conditioning:  # whose first answer stays, as published
                     track.bank.tracked[t] = entry
                 track.points = {k: p for k, p in track.points.items() if k == t or not self.bounded}
                 if corrected and self.clear_around:
