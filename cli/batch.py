@@ -111,6 +111,8 @@ def check(
     settings = take_settings(flags)
     if write_weights is not None and not probe:
         raise SettingsError("--write-weights counts frames, which --no-probe does not: leave one out")
+    if write_weights is not None:
+        refuse_place(write_weights, manifest)
     lines: list[str] = []
     found, problems = check_manifest(
         manifest, settings, probe=probe, weigh=lambda task, weight: lines.append(with_weight(task, weight))
@@ -127,6 +129,19 @@ def check(
             temporary.write_text("".join(lines), encoding="utf-8")
     if not (quiet or as_json):
         click.echo(f"{len(found)} tasks, no problems")
+
+
+def refuse_place(path: Path, manifest: str) -> None:
+    """SettingsError where the lines of a manifest cannot be written to ``path`` as JSON lines."""
+    from vos.errors import SettingsError
+
+    if path.suffix.lower() in (".csv", ".gz"):
+        raise SettingsError(f"--write-weights {path}: the lines are JSON; name the file .jsonl")
+    if path.parent.resolve() != Path(manifest).parent.resolve():
+        raise SettingsError(
+            f"--write-weights {path}: paths in the lines are relative to the folder of {manifest}; give a "
+            "file in that folder"
+        )
 
 
 @batch.command()

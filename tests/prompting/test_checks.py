@@ -94,9 +94,35 @@ def test_the_hint_names_the_rotation(tmp_path: Path) -> None:
 def test_only_frames_of_a_video_can_be_resized() -> None:
     """--size is of no use for a reference image, whatever its folder is called."""
     with pytest.raises(PromptError, match=r"make the mask 40x30 \(nearest neighbour\)$"):
-        check_mask_size((10, 20), (30, 40), "the mask m.png", "the pixels of frames/0.png as read are")
-    with pytest.raises(PromptError, match="or read the video with --size 20x10"):
+        check_mask_size((15, 20), (30, 40), "the mask m.png", "the pixels of frames/0.png as read are")
+    with pytest.raises(PromptError, match="or read the video with --size 20x15"):
+        check_mask_size((15, 20), (30, 40), "the mask of object 1", "the frames as read are")
+
+
+def test_frames_are_not_to_be_distorted() -> None:
+    """A mask of another shape is no reason to squeeze the video, nor to scale one that lies on its side."""
+    with pytest.raises(PromptError, match=r"make the mask 40x30 \(nearest neighbour\)$"):
         check_mask_size((10, 20), (30, 40), "the mask of object 1", "the frames as read are")
+    with pytest.raises(PromptError, match=r"30x40 pixels, but .* 40x30: it lies on its side. Turn it by 90"):
+        check_mask_size((40, 30), (30, 40), "the mask of object 1", "the frames as read are")
+
+
+@pytest.mark.parametrize("name", ["m.png", "m.tif"])
+@pytest.mark.parametrize("orientation", TURNS)
+def test_the_orientation_of_a_mask_is_applied(
+    tmp_path: Path, name: str, orientation: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As that of a frame: both are read as they are shown, and so is said."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = np.ascontiguousarray(stored(MASK, Turn(*TURNS[orientation]))).astype(np.uint8) * 255
+    options = {"tiffinfo": exif} if name == "m.tif" else {"exif": exif}
+    Image.fromarray(pixels).save(tmp_path / name, **options)
+    with caplog.at_level(logging.INFO, "vos"):
+        (target,) = load_prompts(masks=[tmp_path / name])
+    assert target.prompt.mask is not None
+    assert (target.prompt.mask == MASK).all()
+    assert f"{name} is turned as its EXIF orientation ({orientation}) says" in caplog.text
 
 
 def test_an_upright_mask_is_taken_as_it_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

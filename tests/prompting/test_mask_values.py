@@ -108,6 +108,7 @@ REFUSED = {
     "high ids resized": resized(Image.fromarray(LABELS * 60), Resampling.BILINEAR),
     "low ids resized": resized(Image.fromarray(LABELS * 5), Resampling.BILINEAR),
     "no background": Image.fromarray(LABELS + 1),
+    "ids 1 and 2 resized": resized(Image.fromarray(LABELS), Resampling.BILINEAR),
 }
 
 
@@ -122,6 +123,69 @@ def test_two_likely_readings_are_refused(tmp_path: Path, kind: str) -> None:
     assert sorted(by_index) == sorted(set(np.unique(stored).tolist()) - {0, 255})
     assert all((mask == (stored == number)).all() for number, mask in by_index.items())
     assert list(read_masks(tmp_path / "m.png", MaskValues.BINARY)) == [1]
+
+
+@pytest.mark.parametrize("greys", [(128, 255), (255, 128), (85, 255)])
+def test_white_beside_grey_is_void_or_an_object(tmp_path: Path, greys: tuple[int, int]) -> None:
+    """Two objects drawn in grey and white: the white one does not vanish as void."""
+    Image.fromarray(np.array([0, *greys], np.uint8)[LABELS]).save(tmp_path / "m.png")
+    with pytest.raises(PromptError, match=f"has 255 beside {min(greys)}: it is void .* or one more object"):
+        read_masks(tmp_path / "m.png")
+    assert list(read_masks(tmp_path / "m.png", MaskValues.INDEX)) == [min(greys)]
+
+
+@pytest.mark.parametrize(
+    ("values", "mode"), [(DISC, "1"), (DISC.astype(np.uint8) * 255, "L"), (DISC * np.uint16(65535), "I;16")]
+)
+def test_a_tiff_that_stores_white_as_0(tmp_path: Path, values: np.ndarray, mode: str) -> None:
+    """Shown and stored pixels are opposites; some write True and False like this. A fax is read as shown."""
+    image = Image.fromarray(values)
+    assert image.mode == mode
+    image.save(tmp_path / "black.tif", tiffinfo={262: 1})
+    data = bytearray((tmp_path / "black.tif").read_bytes())
+    at = data.index(bytes([6, 1, 3, 0, 1, 0, 0, 0, 1]))  # the tag, a short, one of them: 1
+    data[at + 8] = 0
+    path = tmp_path / "white.tif"
+    path.write_bytes(data)
+    inside, outside = int(DISC.sum()), int((~DISC).sum())
+    with pytest.raises(
+        PromptError, match=f"{outside} px are white as it is shown, and {inside} px are not 0"
+    ):
+        read_masks(path)
+    assert (next(iter(read_masks(path, MaskValues.INDEX).values())) == DISC).all()
+    assert (read_masks(path, MaskValues.SOFT)[1] == ~DISC).all()
+    if mode == "1":
+        image.save(tmp_path / "fax.tif", compression="group4")
+        assert (read_masks(tmp_path / "fax.tif")[1] == DISC).all()
+
+
+def test_channels_of_a_tiff_are_refused(tmp_path: Path) -> None:
+    """Pillow reads the first of two and says nothing."""
+    image = Image.fromarray(np.stack([DISC, OTHER], axis=-1).astype(np.uint8) * 255, "LA")
+    image.save(tmp_path / "m.tif")
+    data = (tmp_path / "m.tif").read_bytes()
+    at = data.index(bytes([0x52, 1, 3, 0, 1, 0, 0, 0, 2]))  # ExtraSamples: alpha
+    (tmp_path / "m.tif").write_bytes(data[: at + 8] + b"\0" + data[at + 9 :])
+    with pytest.raises(PromptError, match="holds 2 channels, which may be objects"):
+        read_masks(tmp_path / "m.tif")
+
+
+@pytest.mark.parametrize("value", [-1, 65536, 2**40])
+@pytest.mark.parametrize("name", ["m.npy", "m.tif"])
+def test_numbers_that_are_no_ids(tmp_path: Path, name: str, value: int) -> None:
+    """They are named before anything as large as the number is made."""
+    values = np.where(DISC, value, 0)
+    if name == "m.npy":
+        np.save(tmp_path / name, values)
+        np.save(tmp_path / "u.npy", np.where(DISC, np.uint64(2**63 + 5), 0))
+        with pytest.raises(PromptError, match="out of range"):
+            read_masks(tmp_path / "u.npy")
+    elif abs(value) < 2**31:
+        Image.fromarray(values.astype(np.int32)).save(tmp_path / name)
+    else:
+        return
+    with pytest.raises(PromptError, match=f"object id {value} in .*{name}: out of range"):
+        read_masks(tmp_path / name)
 
 
 def test_void_is_told_from_white(tmp_path: Path) -> None:

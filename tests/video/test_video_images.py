@@ -237,7 +237,8 @@ def test_photographs_with_a_second_picture_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_applied(tmp_path: Path, orientation: int) -> None:
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_exif_orientation_is_applied(tmp_path: Path, name: str, orientation: int) -> None:
     """Photographs stand upright, as in any viewer, and the size follows."""
     upright = noise(4, 6, 3)
     undo = {
@@ -253,7 +254,7 @@ def test_exif_orientation_is_applied(tmp_path: Path, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = np.ascontiguousarray(undo[orientation](upright))
-    save(tmp_path / "a.png", stored, exif=exif)
+    save(tmp_path / name, stored, **{"tiffinfo" if name == "a.tif" else "exif": exif})
     video = open_video(tmp_path)
     assert (video.info.width, video.info.height) == (6, 4)
     assert np.array_equal(next(iter(video)).image, upright)

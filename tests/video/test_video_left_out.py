@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -108,6 +109,43 @@ def test_12_bits_in_16(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
         open_video(write_12_bits(tmp_path / "plain.tif", values, None))
     assert "all but black" in caplog.text
     assert "become 0 to 2 of 255" in caplog.text
+
+
+def test_12_bits_of_colour_in_16(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Pillow reads the upper 8 bits of colours, and says nothing; black of 8 bits is black."""
+    values = np.arange(48 * 64 * 3).reshape(48, 64, 3) % 3000
+    with caplog.at_level(logging.WARNING, "vos"):
+        cv2.imwrite(str(tmp_path / "deep.png"), values.astype(np.uint16))
+        open_video(tmp_path / "deep.png")
+        assert "become 0 to 11 of 255" in caplog.text
+        caplog.clear()
+        for name in ("black.png", "black.tif", "black.jpg"):
+            Image.fromarray(np.zeros((16, 160, 3), np.uint8)).save(tmp_path / name)
+            open_video(tmp_path / name)
+        assert not caplog.records
+
+
+@pytest.mark.parametrize("names", [("0.1", "0.15", "0.2"), ("-2", "-1", "0")])
+def test_names_that_are_numbers_have_one_order(tmp_path: Path, clip: Scene, names: tuple[str, ...]) -> None:
+    """Fractions of different lengths and negative numbers: digit by digit they go another way."""
+    for path, name in zip(write_images(clip, tmp_path), names, strict=True):
+        path.rename(tmp_path / f"{name}.png")
+    with pytest.raises(MediaError, match=r"can be ordered two ways: .* rename them"):
+        open_video(tmp_path)
+    for name, other in zip(names, ("1.10", "1.20", "2.05"), strict=True):
+        (tmp_path / f"{name}.png").rename(tmp_path / f"{other}.png")
+    assert [f.name for f in open_video(tmp_path)] == ["1.10", "1.20", "2.05"]
+
+
+def test_brackets_with_two_readings(tmp_path: Path, clip: Scene) -> None:
+    """A folder that [ ] matches as a set of characters, and one that has them in its name."""
+    write_images(clip, tmp_path / "take[1]")
+    pattern = f"{tmp_path}/take[1]/*.png"
+    assert len(list(open_video(pattern))) == 3
+    write_images(clip, tmp_path / "take1")
+    with pytest.raises(MediaError, match=r"can be read two ways: .*take1/.*take\[1\]/.*Give the folder"):
+        open_video(pattern)
+    assert len(list(open_video(f"{tmp_path}/take[[]1]/*.png"))) == 3
 
 
 LISTS = {

@@ -68,11 +68,21 @@ def check_mask_size(
             f"{message}: they are stored as {columns}x{rows} and {turn} when read, and the mask was drawn on "
             "the stored pixels. Give --turn-masks to rotate it as well, or draw it on the upright image"
         )
+    if (rows, columns) == (width, height):
+        raise PromptError(
+            f"{message}: it lies on its side. Turn it by 90 degrees, one way or the other, or draw it on the "
+            "image as it is read"
+        )
+    is_scaled = abs(columns * height - rows * width) <= max(width, height)  # but for rounding
     is_video = against.startswith("the frames")
     turned = f" ({turn} when read)" if turn != UPRIGHT else ""
     raise PromptError(
         f"{message}{turned}; make the mask {width}x{height} (nearest neighbour)"
-        + ("" if turned or not is_video else f", or read the video with --size {columns}x{rows}")
+        + (
+            ""
+            if turned or not is_video or not is_scaled
+            else f", or read the video with --size {columns}x{rows}"
+        )
     )
 
 

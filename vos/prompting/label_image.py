@@ -5,16 +5,19 @@ What they mean is decided in :mod:`vos.prompting.mask_values`, and only there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import io
+import logging
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import PromptError
 from ..limits import check_pixels
+from ..notices import NOTICE
 from ..results import VOID, davis_palette
 
 IMAGE_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".jpg", ".jpeg", ".webp")
@@ -25,8 +28,15 @@ GREY_MODES = frozenset({"1", "L", "I", "I;16", "I;16B", "I;16L"})
 """Pillow's names of one channel of whole numbers."""
 NEARLY_GREY = 8
 """Channels that differ by no more than this are a grey image whose colour was compressed."""
+_EXIF_ORIENTATION = 0x0112
+_COMPRESSION, _FAX = 259, (2, 3, 4)
+_SAMPLES = 277
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
+"""Tags of TIFF."""
 DARK = 16
 """A colour whose channels are all at most this is black."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +58,8 @@ class StoredMask:
     """Whether every colour that occurs is a grey."""
     strange: str | None = None
     """Which colours are not those of the DAVIS palette, for a message."""
+    white_is_zero: bool = False
+    """A TIFF that stores white as 0: ``values`` are as stored, ``brightness`` as shown."""
 
 
 def read_stored_mask(path: Path) -> StoredMask:
@@ -56,7 +68,7 @@ def read_stored_mask(path: Path) -> StoredMask:
     Raises:
         PromptError: if the file is damaged, has several pages, is partly transparent, or holds fractions.
     """
-    image = _open(path)
+    image, white_is_zero = _open(path)
     lossy = image.format if image.format in LOSSY else None
     if image.mode in ("PA", "LA", "RGBA"):
         image = _without_alpha(image, path)
@@ -69,6 +81,8 @@ def read_stored_mask(path: Path) -> StoredMask:
             f"{path} has pixels of kind {image.mode!r}; "
             "a mask is an index PNG (0 background, 1, 2, ... objects) or a 0/255 image"
         )
+    if white_is_zero:
+        return _of_inverted(image)
     return grey_mask(np.asarray(image).astype(np.int64) * (VOID if image.mode == "1" else 1), lossy)
 
 
@@ -77,6 +91,15 @@ def grey_mask(values: NDArray[np.int64], lossy: str | None = None) -> StoredMask
     highest = int(values.max(initial=0))
     white = VOID if highest <= VOID else (1 << highest.bit_length()) - 1
     return StoredMask("grey", values, (values / white).astype(np.float32), white, lossy)
+
+
+def _of_inverted(image: Image.Image) -> StoredMask:
+    """A grey TIFF whose 0 is white. Pillow shows it as it is meant where it has up to 8 bits."""
+    pixels = np.asarray(image).astype(np.int64)
+    highest = {"1": 1, "L": VOID}.get(image.mode)
+    stored = grey_mask(pixels if highest is None else highest - pixels)
+    shown = (1 - stored.values / (highest or stored.white)).astype(np.float32)
+    return replace(stored, brightness=shown, white_is_zero=True)
 
 
 def _of_palette(image: Image.Image) -> StoredMask:
@@ -128,9 +151,11 @@ def _brightness(colours: NDArray) -> NDArray[np.float32]:
     return brightest
 
 
-def _open(path: Path) -> Image.Image:
+def _open(path: Path) -> tuple[Image.Image, bool]:
+    """The image as it is shown, and whether it is a TIFF that stores white as 0."""
     try:
-        with Image.open(path) as image:
+        # From memory: by its path Pillow maps a TIFF, and mixes up the rows of one with an orientation.
+        with Image.open(io.BytesIO(path.read_bytes())) as image:
             pages = 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
             if pages > 1:
                 raise PromptError(
@@ -139,8 +164,18 @@ def _open(path: Path) -> Image.Image:
                     "folder (1.png, 2.png, ...) and give the folder"
                 )
             _check_pixels(image, path)
+            samples = getattr(image, "tag_v2", {}).get(_SAMPLES, 1)
+            if samples > len(image.getbands()):
+                raise PromptError(
+                    f"{path} holds {samples} channels, which may be objects, and only "
+                    f"{len(image.getbands())} would be read; save each object as an image in a folder "
+                    "(1.png, 2.png, ...) and give the folder"
+                )
+            orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+            white_is_zero = _stores_white_as_zero(image)
             image.load()
-            return image
+            upright = ImageOps.exif_transpose(image)
+            upright.format = image.format
     except UnidentifiedImageError as error:
         raise PromptError(
             f"{path} is not an image; a mask is a PNG, a .npy file or a folder of PNGs"
@@ -149,6 +184,15 @@ def _open(path: Path) -> Image.Image:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything for a damaged file
         raise PromptError(f"cannot read the mask {path}: {error}; the file seems to be damaged") from error
+    if orientation in range(2, 9):
+        logger.log(NOTICE, "%s is turned as its EXIF orientation (%d) says, as frames are", path, orientation)
+    return upright, white_is_zero
+
+
+def _stores_white_as_zero(image: Image.Image) -> bool:
+    """Fax compression aside, whose programs agree on it; others write it for arrays of True and False."""
+    tags = getattr(image, "tag_v2", {})
+    return tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO and tags.get(_COMPRESSION) not in _FAX
 
 
 def _check_pixels(image: Image.Image, path: Path) -> None:

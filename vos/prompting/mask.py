@@ -111,8 +111,8 @@ def _read_array(path: Path, values: MaskValues) -> tuple[MasksById, str]:
     if array.ndim == 2:
         if array.dtype == np.bool_:
             return _split(MaskReading(array.astype(np.int64), "from True and False"), path)
-        if array.size and array.min() < 0:
-            object_id(int(array.min()), f"in {path}")
+        if array.dtype.kind == "u":
+            array = np.minimum(array, np.uint64(np.iinfo(np.int64).max))
         return _split(interpret(grey_mask(array.astype(np.int64)), path, values), path)
     if array.ndim != 3 or not _is_binary(array):
         raise PromptError(f"{path} has shape {array.shape} and dtype {array.dtype}, but a mask is {allowed}")

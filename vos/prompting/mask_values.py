@@ -6,6 +6,8 @@ The rules, in order; the first that fits decides (docs/prompts.md has the same t
 the pixels                                                            are read as
 ====================================================================  =====================================
 lossy format (JPEG, ...)                                              refused
+a TIFF that stores white as 0                                         refused
+a number that is no id and no void                                    refused
 a palette whose entry 0 is not black, black and white only            binary: white is the object
 a palette whose entry 0 is not black, greys with a soft edge          soft
 a palette whose entry 0 is not black, anything else                   refused
@@ -14,7 +16,7 @@ other colours                                                         refused
 one value besides 0, and that is white (255, or 65535)                binary
 a white area whose rim has greys in between (three with over 8 bits)  soft: above one half is the object
 ids with rims of other ids, as smoothing or dithering leaves them     refused
-255 beside ids above it                                               refused
+255 beside ids above it, or beside greys alone                        refused
 one value besides 0, and that is white of 10, 12 or 14 bits           refused
 anything else                                                         index: 255 and 65535 are void
 ====================================================================  =====================================
@@ -33,6 +35,7 @@ from numpy.typing import NDArray
 from ..errors import PromptError
 from ..results import VOID, VOID_16
 from .label_image import StoredMask
+from .syntax import object_id
 
 OTHER_WHITES = {1023: 10, 4095: 12, 16383: 14}
 """White of files of so many bits, or an object's id."""
@@ -43,6 +46,9 @@ NEAR = 0.15
 """Brightness up to this is black but for compression, and from 1 - ``NEAR`` on white."""
 RIM_SHARE = 0.6
 """An id without a 3x3 block of its own is a rim if at least this share of its pixels lies along others."""
+
+SHORT_EDGE = 8
+"""Pixels at the edge of an object that is too small to tell what lies along it."""
 
 
 class MaskValues(StrEnum):
@@ -118,7 +124,16 @@ def _choose(stored: StoredMask, path: Path) -> MaskValues:
         )
     if stored.kind == "colours":
         return MaskValues.INDEX
+    if stored.white_is_zero:
+        shown, set_ = int((stored.brightness > 0.5).sum()), int((stored.values > 0).sum())
+        raise PromptError(
+            f"{path} is a TIFF that stores white as 0 (WhiteIsZero): {shown} px are white as it is shown, "
+            f"and {set_} px are not 0 as it is stored. --mask-values soft takes what is shown brighter than "
+            "one half as one object, --mask-values index the stored numbers as ids"
+        )
     found = np.unique(stored.values)
+    if len(found) and not 0 <= found[0] <= found[-1] <= VOID_16:
+        object_id(int(found[0] if found[0] < 0 else found[-1]), f"in {path}")
     ids = found[~np.isin(found, (0, VOID, VOID_16))]
     white = VOID if stored.white == VOID else VOID_16
     # White beside greys may be the object they are the rim of; beside a palette or low ids it is void.
@@ -145,6 +160,17 @@ def _choose(stored: StoredMask, path: Path) -> MaskValues:
         raise PromptError(
             f"{path} has {len(ids)} ids, and {len(rims)} of them are only rims of others, such as {rims[0]}: "
             f"it seems to be smoothed, resized or dithered. Draw it again without smoothing; or {FLAGS}"
+        )
+    outline = None if rims else _outlined(values)
+    if outline is not None:
+        raise PromptError(
+            f"{path} has id {outline} with a line of lower ids along its edge, as rounding leaves it: it "
+            f"seems to be smoothed or resized. Draw it again without smoothing; or {FLAGS}"
+        )
+    if white == VOID and len(ids) and VOID in found and (ids > NEAR * VOID).all():
+        raise PromptError(
+            f"{path} has {VOID} beside {', '.join(map(str, ids[:5]))}: it is void (no label), or one more "
+            "object in white. Give that object another id; or --mask-values index reads it as void"
         )
     if not (found == 0).any() and len(ids) > 1:
         raise PromptError(
@@ -194,6 +220,26 @@ def _rims(values: NDArray[np.int64], between: bool) -> list[int]:
     shares = np.bincount(values.ravel(), weights=along.ravel()) / np.maximum(counts, 1)
     found = np.flatnonzero((counts > 0) & (shares >= RIM_SHARE)).tolist()
     return [value for value in found if value not in (0, VOID, VOID_16) and value not in with_block]
+
+
+def _outlined(values: NDArray[np.int64]) -> int | None:
+    """An id along most of whose edge there are pixels of lower ids that are in no 3x3 block of their own."""
+    pixels = values.astype(np.float32)
+    block = np.ones((3, 3), np.uint8)
+    highest, lowest = cv2.dilate(pixels, block), cv2.erode(pixels, block)
+    in_block = cv2.dilate((highest == lowest).astype(np.uint8), block) > 0
+    line = ~in_block & (lowest < pixels) & (values > 0)
+    padded, padded_line = np.pad(values, 1), np.pad(line, 1)
+    height, width = values.shape
+    beside = np.zeros(values.shape, np.bool_)
+    for row, column in np.ndindex(3, 3):
+        window = np.s_[row : row + height, column : column + width]
+        beside |= padded_line[window] & (padded[window] < values)
+    edge = (lowest < pixels) & in_block
+    counts = np.bincount(values[edge])
+    shares = np.bincount(values[edge & beside], minlength=len(counts)) / np.maximum(counts, 1)
+    found = np.flatnonzero((counts >= SHORT_EDGE) & (shares >= RIM_SHARE))
+    return int(found[0]) if len(found) else None
 
 
 def _has_grey(rims: list[int], white: int) -> bool:

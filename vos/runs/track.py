@@ -52,6 +52,7 @@ def track_video(
     overwrite: bool = False,
     progress: Callable[[Progress], None] | None = None,
     tracker: Tracker | None = None,
+    build: Callable[[TrackSettings], Tracker] = build_tracker_of,
     backbone: Backbone | None = None,
     detector: Detector | None = None,
 ) -> TrackSummary:
@@ -71,6 +72,7 @@ def track_video(
         overwrite: replace what an earlier run left in ``output`` when the new results are complete.
         progress: called after every frame.
         tracker: used in place of the one that ``settings.model`` names.
+        build: gives the tracker that the settings name, such as one that is loaded already.
         backbone: turns points and boxes into masks, in place of the tracker's own.
         detector: finds class names, in place of the one that ``settings.classes`` name.
 
@@ -99,7 +101,7 @@ def track_video(
     wanted = _wanted(video, settings)
     _check_frame_names(video)
     prompting.check(wanted)
-    engine = tracker or build_tracker_of(settings)
+    engine = tracker or build(settings)
     calibrated = [] if tracker else calibrated_sources(settings, engine, backbone)
     if engine.info.accepts != ALL_PROMPTS:
         engine = PromptDecodingTracker(engine, make_backbone)
@@ -119,10 +121,11 @@ def track_video(
             )
             summary = run.go()
     if summary.losses:
+        damage = _damaged(video, summary.losses)
         raise PartialResultError(
             f"all {summary.frames} frames that can be read are done, with results in {layout.folder}, but "
-            f"{_damaged(video, summary.losses)}"
-        )
+            f"{damage}"
+        ) from MediaError(damage)
     return summary
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from .facts import Probe
-from .images import ImageReader, first_shift
+from .images import ImageReader, first_shift, stored_size
 from .source import IMAGE_KINDS
 
 
@@ -22,7 +22,7 @@ def probe_images(text: str, paths: tuple[Path, ...], *, check: bool) -> Probe:
             pass
     with Image.open(paths[0]) as image:
         mode = image.mode
-        stored_width, stored_height = image.size
+        stored_width, stored_height = stored_size(image)
     width, height = reader.info.width, reader.info.height
     deep = mode.startswith("I")
     return Probe(

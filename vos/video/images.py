@@ -27,7 +27,9 @@ _EXIF_TURNS = {
     7: Turn(90, True),
     8: Turn(270),
 }
+_TIFF_SIZE = (256, 257)
 _MAX_SAMPLE_VALUE = 281
+"""Tags of TIFF."""
 _DARK_LEVELS = 16
 """An image of 16 bits whose values fill no more than so many of 256 levels is all but black."""
 
@@ -66,7 +68,7 @@ class ImageReader:
         )
         self._shift = first_shift(self.paths[0])
         first = read_image(self.paths[0], shift=self._shift)
-        if self._shift is not None and first.max() < _DARK_LEVELS:
+        if first.max() < _DARK_LEVELS and has_16_bits(self.paths[0]):
             logger.warning(
                 "the frames are all but black: the 16-bit values of %s become 0 to %d of 255. The file "
                 "does not record how many bits are used (TIFF tag MaxSampleValue), so the upper 8 of 16 "
@@ -118,11 +120,18 @@ def image_size(path: Path) -> tuple[int, int]:
     """
     try:
         with Image.open(path) as image:
-            width, height = check_pixels(*image.size)
+            width, height = check_pixels(*stored_size(image))
             sideways = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
     except Exception as error:
         raise _unreadable(path, error) from error
     return (height, width) if sideways else (width, height)
+
+
+def stored_size(image: Image.Image) -> tuple[int, int]:
+    """(width, height) before EXIF orientation; that of an open TIFF is turned already by Pillow."""
+    tags = getattr(image, "tag_v2", {})
+    width, height = (tags.get(tag, side) for tag, side in zip(_TIFF_SIZE, image.size, strict=True))
+    return width, height
 
 
 def read_bytes(path: Path) -> bytes:
@@ -189,6 +198,16 @@ def first_shift(path: Path) -> int | None:
     try:
         with Image.open(path) as image:
             return _unused_bits(image) if image.mode.startswith("I") else None
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def has_16_bits(path: Path) -> bool:
+    """Whether an image has 16 bits per value, also where Pillow reads the upper 8 alone, as of colours."""
+    try:
+        with Image.open(path) as image:
+            modes = [tile.args[0] if isinstance(tile.args, tuple) else tile.args for tile in image.tile]
+            return image.mode.startswith("I") or any(";16" in str(mode) for mode in modes)
     except Exception as error:
         raise _unreadable(path, error) from error
 

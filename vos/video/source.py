@@ -44,6 +44,7 @@ _LIKE_IMAGES = frozenset(
     )
 )
 """Images that are not read, by their extensions: where a folder holds some, a warning says so."""
+_SIGNED = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _HINT_DEPTH = 3
 _HINT_FOLDERS = 200
 
@@ -167,14 +168,25 @@ def warn_of_lost_images(found: Sequence[Path], where: str) -> None:
 
 
 def _from_glob(pattern: str, leave_out: Collection[str | os.PathLike[str]]) -> VideoSource:
-    matches = [Path(match) for match in glob.glob(pattern, recursive=True)]
-    if not matches and "[" in pattern:  # [ ] is a set of characters in a glob, and usual in names of folders
-        matches = [Path(match) for match in glob.glob(pattern.replace("[", "[[]"), recursive=True)]
+    matches = _matches(pattern)
+    if "[" in pattern:  # [ ] is a set of characters in a glob, and usual in names of folders
+        literal = _matches(pattern.replace("[", "[[]"))
+        if matches and literal:
+            raise MediaError(
+                f"{pattern} can be read two ways: with [ ] as one of the characters in it, it matches "
+                f"{matches[0]}; taken by the letter, {literal[0]}. Give the folder instead, or write [[] for "
+                "[, and ? for the characters"
+            )
+        matches = matches or literal
     warn_of_lost_images(matches, pattern)
     files = _without([path for path in matches if path.is_file()], leave_out, pattern)
     images = [path for path in files if path.suffix.lower() in IMAGE_KINDS]
     if not matches:
-        hint = "; in a glob [ ] stands for one of the characters in it" if "[" in pattern else ""
+        hint = (
+            "; in a glob [ ] stands for one of the characters in it, and [[] for the bracket itself"
+            if "[" in pattern
+            else ""
+        )
         raise MediaError(f"nothing matches {pattern}{hint}")
     if images and len(images) == len(files):
         return VideoSource(pattern, _checked(images, pattern, "{}"), is_images=True)
@@ -185,6 +197,10 @@ def _from_glob(pattern: str, leave_out: Collection[str | os.PathLike[str]]) -> V
             f"{pattern} matches {len(matches)} folders and no file; did you mean {pattern}/*.jpg?"
         )
     raise MediaError(f"{pattern} matches {_kinds(files)}; give one video file, or images of one kind")
+
+
+def _matches(pattern: str) -> list[Path]:
+    return [Path(match) for match in glob.glob(pattern, recursive=True)]
 
 
 def _checked(images: Sequence[Path], where: str, narrower: str) -> tuple[Path, ...]:
@@ -200,6 +216,7 @@ def _checked(images: Sequence[Path], where: str, narrower: str) -> tuple[Path, .
             f"{where} mixes images of several kinds: {_kinds(images)}; choose one with a glob, {hint}"
         )
     ordered = natural_order(images)
+    _refuse_other_order(ordered, where)
     seen: dict[str, Path] = {}
     for image in ordered:
         if image.stem in seen:
@@ -209,6 +226,20 @@ def _checked(images: Sequence[Path], where: str, narrower: str) -> tuple[Path, .
             )
         seen[image.stem] = image
     return tuple(ordered)
+
+
+def _refuse_other_order(ordered: Sequence[Path], where: str) -> None:
+    """MediaError where all names are numbers with a sign or a fraction, and their values go another way."""
+    if not all(_SIGNED.fullmatch(image.stem) for image in ordered):
+        return
+    by_value = sorted(ordered, key=lambda image: float(image.stem))
+    for image, other in zip(ordered, by_value, strict=True):
+        if float(image.stem) != float(other.stem):
+            raise MediaError(
+                f"the names in {where} are numbers, and can be ordered two ways: {other.name} before "
+                f"{image.name} by their values, or after it digit by digit; rename them with as many digits "
+                "each, such as 00000, 00001"
+            )
 
 
 def _kinds(files: Iterable[Path]) -> str:
