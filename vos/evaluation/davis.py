@@ -182,7 +182,7 @@ def _refuse_lossy(folder: Path, present: set[str], sequence: DavisSequence) -> N
 
 
 def _refuse_shifted(folder: Path, present: set[str], expected: Sequence[str]) -> None:
-    """EvaluationError where the masks are those of all frames, with numbers one higher than the annotations."""
+    """EvaluationError where there are masks of all frames, with numbers one higher than the annotations."""
     stems = [Path(name).stem for name in expected]
     if not all(stem.isdecimal() for stem in stems):
         return
