@@ -97,6 +97,24 @@ def test_classes_keep_their_numbers(tmp_path: Path) -> None:
     assert (seen[1, 1], seen[2, 1], seen[2, 3]) == ("dog", "ant", "zebra")
 
 
+def test_names_of_the_video_that_is_read(tmp_path: Path) -> None:
+    """Object 1 of another video has another name."""
+    for sequence, name in (("one", "dog"), ("two", "cat")):
+        add(tmp_path / "out", "coco-video", sequence, names={1: name})
+    for sequence, name in (("one", "dog"), ("two", "cat")):
+        found = formats.read(tmp_path / "out" / "coco-video.json", sequence=sequence)
+        assert found.names[1] == name
+
+
+def test_classes_of_yolo_are_yaml(tmp_path: Path) -> None:
+    """Names that JSON would write with surrogate pairs are the same for a reader of YAML."""
+    names = ["\U0001f415", 'a "b"\u2028\n: c', "null", "x" * 300]
+    for name in names:
+        add(tmp_path / "out", "yolo", f"s{names.index(name)}", names=dict.fromkeys((1, 2, 3, 254), name))
+    data = yaml.safe_load((tmp_path / "out" / "data.yaml").read_text())
+    assert sorted(data["names"].values()) == sorted(names)
+
+
 def test_a_split_of_its_own(tmp_path: Path) -> None:
     """Training and validation videos in one YOLO data set."""
     add(tmp_path / "out", "yolo", "one", options={"split": "train"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -123,6 +124,46 @@ def test_several_videos(tmp_path: Path) -> None:
     assert np.array_equal(labels_by_index(formats.read(path, sequence="b"))[0] == 1, square(1, 1, 3, 3))
 
 
+def test_videos_of_one_folder(tmp_path: Path) -> None:
+    """Where the first folder is that of several videos, they go by the whole one."""
+    videos = [
+        {"id": n, "width": 30, "height": 20, "length": 1, "file_names": [f"train/{name}/0.jpg"]}
+        for n, name in ((1, "a"), (2, "b"))
+    ]
+    rle = coco_rle(encode_counts(square(1, 1, 3, 3)), (20, 30))
+    annotations = [{"id": 4, "video_id": 1, "category_id": 1, "segmentations": [rle]}]
+    path = tmp_path / "vis.json"
+    path.write_text(json.dumps({"videos": videos, "annotations": annotations}))
+    with pytest.raises(FormatError, match=r"2 videos to choose from \(train/a, train/b\)"):
+        formats.read(path)
+    assert [result.ids for _, result in formats.read(path, sequence="train/a")] == [(4,)]
+
+
+def test_coco_images_of_one_name(tmp_path: Path) -> None:
+    """Images of two folders that have one name would replace each other: they are refused."""
+    path = coco_file(tmp_path / "a.json", [])
+    content = json.loads(path.read_text())
+    for image, folder in zip(content["images"], "ab", strict=True):
+        image["file_name"] = f"{folder}/0001.png"
+    path.write_text(json.dumps(content))
+    with pytest.raises(FormatError, match="two frames '0001'"):
+        formats.write(formats.read(path), tmp_path / "out", "masks")
+
+
+def test_coco_paths_of_windows_and_sources_of_others(tmp_path: Path) -> None:
+    """The last part of a path is the name; what another program calls a source is not ours."""
+    rle = coco_rle(encode_counts(square(1, 1, 5, 5)), (20, 30))
+    annotation = {"id": 1, "image_id": 13, "category_id": 5, "segmentation": rle, "source": "manual"}
+    path = coco_file(tmp_path / "a.json", [annotation])
+    content = json.loads(path.read_text())
+    for image in content["images"]:
+        image["file_name"] = "C:\\shots\\" + image["file_name"].rpartition("/")[2]
+    path.write_text(json.dumps(content))
+    assert [frame.name for frame, _ in formats.read(path)] == ["img_0003", "img_0007"]
+    (record, _) = formats.read(path).records()
+    assert [found.source for found in record.objects] == [None]
+
+
 CVAT = """<annotations>
 <meta><job><original_size><width>30</width><height>20</height></original_size></job></meta>
 <track id="0" label="dog" source="manual">
@@ -221,6 +262,30 @@ def test_label_studio_regions(tmp_path: Path) -> None:
     assert set(found.categories.values()) == {"dog"}
 
 
+def test_label_studio_corrections_replace_predictions(tmp_path: Path) -> None:
+    """What an annotator made of a prediction counts, and not the prediction beside it."""
+
+    def of(number: int, mask: np.ndarray, region_id: str) -> dict:
+        value = {"format": "rle", "rle": encode_brush(mask)}
+        meta = {"meta": {"text": [f"object {number}"]}}
+        return (
+            label_studio_task(0, region("brushlabels", value, region_id))["annotations"][0]["result"][0]
+            | meta
+        )
+
+    drawn, guessed, other = square(4, 5, 6, 7), square(4, 5, 9, 12), square(20, 2, 25, 6)
+    path = tmp_path / "tasks.json"
+    for predictions, parent, areas in (
+        ([{"id": 7, "result": [of(1, guessed, "a"), of(2, other, "b")]}], None, {1: 9, 2: 30}),
+        ([{"id": 7, "result": [of(1, guessed, "a"), of(2, other, "b")]}], 7, {1: 9}),
+        ([7], 7, {1: 9}),
+    ):
+        annotation = {"id": 1, "parent_prediction": parent, "result": [of(1, drawn, "c")]}
+        task = label_studio_task(0) | {"annotations": [annotation], "predictions": predictions}
+        path.write_text(json.dumps([task]))
+        assert [result.areas() for _, result in formats.read(path)] == [areas]
+
+
 def test_label_studio_video_is_interpolated(tmp_path: Path) -> None:
     """Between two keyframes of an enabled stretch a box moves evenly; where it is disabled there is none."""
     keys = [
@@ -257,6 +322,20 @@ def test_yolo_without_ids(tmp_path: Path) -> None:
     joined = formats.read(tmp_path, options={"link": "iou"})
     assert {k for _, result in joined for k in result.ids} == {1}
     assert joined.categories[1] == "dog"
+
+
+def test_yolo_scores_are_no_ids(tmp_path: Path) -> None:
+    """Predictions end their lines with a confidence; ids are whole numbers."""
+    outlines = "0.1 0.1 0.3 0.1 0.3 0.3", "0.6 0.6 0.9 0.6 0.9 0.9"
+    (tmp_path / "labels").mkdir()
+    for ends, ids, scores in (
+        (("0.91", "1"), (1, 2), [0.91, 1.0]),
+        (("7", "3"), (3, 7), [1.0, 1.0]),
+    ):
+        lines = [f"0 {outline} {end}\n" for outline, end in zip(outlines, ends, strict=True)]
+        (tmp_path / "labels" / "a_0.txt").write_text("".join(lines))
+        ((_, result),) = formats.read(tmp_path, "yolo", size=(20, 30))
+        assert (result.ids, list(result.confidence.values())) == (ids, scores)
 
 
 def test_yolo_needs_a_size(tmp_path: Path) -> None:
@@ -343,9 +422,18 @@ def test_davis_void_and_single_foreground(tmp_path: Path) -> None:
     """255 is void beside ids; a folder of 0/255 masks is one object."""
     labels = np.zeros((9, 9), np.uint8)
     labels[:3], labels[5:] = 2, 255
-    for name, values in (("void", labels), ("binary", np.where(labels == 255, 255, 0).astype(np.uint8))):
+    only_void = np.where(labels == 255, 255, 0).astype(np.uint8)
+    for name, values in (("void", labels), ("binary", only_void)):
         (tmp_path / name).mkdir()
         Image.fromarray(values).save(tmp_path / name / "00003.png")
+        Image.fromarray(only_void).save(tmp_path / name / "00001.png")
+        folder = tmp_path / "set" / "Annotations" / "480p" / name
+        shutil.copytree(tmp_path / name, folder)
+        in_set = labels_by_index(formats.read(tmp_path / "set", sequence=name))
+        alone = labels_by_index(formats.read(tmp_path / name))
+        assert sorted(in_set) == sorted(alone) == [1, 3]
+        assert all(np.array_equal(in_set[k], alone[k]) for k in alone)
+        assert np.array_equal(alone[1] == 1, (only_void > 0) & (name == "binary"))
     assert np.array_equal(
         labels_by_index(formats.read(tmp_path / "void"))[3], np.where(labels == 255, 0, labels)
     )
@@ -378,3 +466,16 @@ def test_shards_with_objects_by_id(tmp_path: Path) -> None:
     assert (found.sequence, frame.index, frame.name, frame.time) == ("clip", 7, "00007", 0.5)
     assert result.confidence == {4: 0.25}
     assert np.array_equal(result.labels == 4, square(1, 1, 5, 5))
+
+
+def test_soft_masks_are_told(tmp_path: Path) -> None:
+    """Greys around white are read as ids, and it is said; ids beside void are not soft."""
+    soft = np.zeros((20, 30), np.uint8)
+    soft[2:16, 2:20] = 255
+    ids = soft.copy()
+    ids[1, 2:20] = 3
+    soft[1, 2:20] = np.arange(18) * 10 + 10
+    for name, values, notes in (("soft", soft, 1), ("ids", ids, 0)):
+        (tmp_path / name).mkdir()
+        Image.fromarray(values).save(tmp_path / name / "00000.png")
+        assert len(formats.read(tmp_path / name).notes) == notes

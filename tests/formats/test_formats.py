@@ -300,6 +300,7 @@ def test_overlay_settings_are_checked(values: dict[str, float]) -> None:
         ({}, {"001", "003"}),
         ({1: "big dog", 3: "000"}, {"big_dog", "000"}),
         ({1: "dog", 2: "late", 3: "dog"}, {"001", "002", "003"}),
+        ({1: "3"}, {"001", "003"}),
     ],
 )
 def test_a_png_per_object(tmp_path: Path, names: dict[int, str], folders: set[str]) -> None:
@@ -313,12 +314,10 @@ def test_a_png_per_object(tmp_path: Path, names: dict[int, str], folders: set[st
             writer.write(frame, FrameResult(index, labels[index], {1: 1.0, 3: 1.0}))
     found = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png")}
     assert found == {f"{folder}/img{index}.png" for folder in folders for index in range(2)}
-    for number, folder in ((1, names.get(1, "001")), (3, names.get(3, "003"))):
-        place = (
-            tmp_path
-            / "out"
-            / (folder.replace(" ", "_") if len(set(names.values())) == len(names) else f"{number:03d}")
-        )
+    by_id = "001" in folders
+    for number in (1, 3):
+        folder = f"{number:03d}" if by_id else names.get(number, "003").replace(" ", "_")
+        place = tmp_path / "out" / folder
         for index in range(2):
             mask = np.array(Image.open(place / f"img{index}.png"))
             assert np.array_equal(mask, (labels[index] == number).astype(np.uint8))

@@ -39,6 +39,26 @@ def test_by_the_name_of_the_image() -> None:
     assert sorted(labels_by_index(found)) == [1]
 
 
+def test_by_the_end_of_a_name() -> None:
+    """What programs put before the name of an image does not hide it; two frames of one image are refused."""
+    video = ["img_0001", "img_0002", "img_0003"]
+    given = annotations_of(hard_clip(2), stems=["clip_img_0002", "3f2a-img_0003"])
+    found = formats.match_to_video(given, video, SIZE)
+    assert [(frame.index, frame.name) for frame, _ in found] == [(1, "img_0002"), (2, "img_0003")]
+    twice = annotations_of(hard_clip(2), stems=["one_img_0002", "two_img_0002"])
+    with pytest.raises(FormatError, match="'one_img_0002' and 'two_img_0002' are both frame 'img_0002'"):
+        formats.match_to_video(twice, video, SIZE)
+
+
+def test_yolo_labels_of_images_counted_from_one(tmp_path: Path) -> None:
+    """Frames come back to the images they were of, although their numbers are not the indices."""
+    video = [f"img_{n:04d}" for n in range(1, 5)]
+    given = annotations_of(hard_clip(3), stems=video[:3], suffix=".png")
+    formats.write(given, tmp_path / "yolo", "yolo", options={"track_ids": True})
+    found = formats.match_to_video(formats.read(tmp_path / "yolo", size=SIZE), video, SIZE)
+    assert [(frame.index, frame.name) for frame, _ in found] == list(enumerate(video[:3]))
+
+
 def test_by_index_and_missing_frames() -> None:
     """Other names are matched by index; a frame that is not there is an error, or left out."""
     given = annotations_of(hard_clip(4), stems=["p", "q", "r", "s"])

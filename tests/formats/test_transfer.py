@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,6 +95,45 @@ def test_images_of_a_folder(suffix: str, tmp_path: Path) -> None:
     assert placed[0].samefile(paths[0]) == (suffix == ".jpg")
 
 
+def test_images_of_masks_that_count_from_one(tmp_path: Path) -> None:
+    """A mask goes with the image of its name, although its number is the index of another."""
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "masks").mkdir()
+    for number in range(1, 5):
+        image = Image.new("RGB", (37, 29), (50 * number,) * 3)
+        image.save(tmp_path / "frames" / f"img_{number:04d}.png")
+    for number in (2, 3):
+        mask = Image.fromarray(np.full((29, 37), number, np.uint8))
+        mask.save(tmp_path / "masks" / f"img_{number:04d}.png")
+    with open_video(tmp_path / "frames") as video:
+        formats.write(
+            formats.read(tmp_path / "masks"), tmp_path / "out", "davis", sequence="s", images=Images(video)
+        )
+    for index in (1, 2):
+        name = f"480p/s/{index:05d}"
+        image = Image.open(tmp_path / "out" / "JPEGImages" / f"{name}.jpg")
+        mask = Image.open(tmp_path / "out" / "Annotations" / f"{name}.png")
+        assert np.abs(np.asarray(image).astype(int) - 50 * (index + 1)).max() < 3
+        assert (np.asarray(mask) == index + 1).all()
+
+
+def test_images_are_as_large_as_masks(tmp_path: Path) -> None:
+    """A file that is stored turned is written upright; images of another size are refused."""
+    (tmp_path / "frames").mkdir()
+    image = Image.fromarray(np.arange(20 * 30 * 3, dtype=np.uint32).astype(np.uint8).reshape(20, 30, 3))
+    turned = image.getexif()
+    turned[0x0112] = 6  # a quarter
+    image.save(tmp_path / "frames" / "00000.jpg", exif=turned)
+    with open_video(tmp_path / "frames") as video:
+        upright, stored = (annotations_of([np.ones(size, np.uint8)]) for size in ((30, 20), (20, 30)))
+        formats.write(upright, tmp_path / "upright", "davis", images=Images(video))
+        with pytest.raises(InputError, match="masks are 30x20, frames of the video 20x30"):
+            formats.write(stored, tmp_path / "stored", "davis", images=Images(video))
+    with Image.open(tmp_path / "upright/JPEGImages/480p/clip/00000.jpg") as written:
+        assert written.size == (20, 30)
+        assert not written.getexif().get(0x0112)
+
+
 def test_images_are_refused_where_there_is_no_place(tmp_path: Path) -> None:
     """A format without images says so, and nothing is written."""
     clip = scene("crossing", num_frames=2, size=(30, 40))
@@ -100,7 +141,7 @@ def test_images_are_refused_where_there_is_no_place(tmp_path: Path) -> None:
     given = annotations_of(list(clip.labels))
     with open_video(tmp_path / "frames") as video, pytest.raises(InputError, match="hold no images"):
         formats.export(given, tmp_path / "out", ["coco"], images=Images(video))
-    with open_video(tmp_path / "frames") as video, pytest.raises(InputError, match="has no frame 2"):
+    with open_video(tmp_path / "frames") as video, pytest.raises(InputError, match="for 2 of 5 masks"):
         formats.write(annotations_of(hard_clip()), tmp_path / "out", "yolo", images=Images(video))
     assert not (tmp_path / "out").exists()
 
@@ -158,6 +199,85 @@ def test_select() -> None:
     found = labels_by_index(formats.select(given, start=1, end=4, stride=2, objects=[1, 3]))
     assert sorted(found) == [1, 3]
     assert np.array_equal(found[1], np.where(np.isin(hard_clip()[1], [1, 3]), hard_clip()[1], 0))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({"objects": [1, 9]}, "no object 9; the ids are 1, 2, 3, 254"),
+        ({"start": 7}, "frames 0 to 4"),
+    ],
+)
+def test_select_nothing(chosen: dict[str, Any], message: str, tmp_path: Path) -> None:
+    """An object or frames that are not there are an error, and nothing is written."""
+    with pytest.raises(InputError, match=message):
+        formats.write(formats.select(annotations_of(hard_clip()), **chosen), tmp_path / "a.json", "coco")
+    assert not list(tmp_path.iterdir())
+
+
+def test_select_boxes(tmp_path: Path) -> None:
+    """Boxes without masks are chosen as masks are."""
+    formats.write(annotations_of(hard_clip()), tmp_path / "a.csv", "csv")
+    found = formats.select(formats.read(tmp_path / "a.csv"), start=1, end=3, objects=[1])
+    assert [(box.frame_index, box.object_id) for box in found.boxes] == [(1, 1), (2, 1)]
+
+
+def test_rows_of_absent_objects(tmp_path: Path) -> None:
+    """From its first frame on an object has a row in every frame, although masks say nothing of absence."""
+    formats.write(annotations_of(hard_clip()), tmp_path / "a.csv", "csv")
+    rows = list(csv.DictReader((tmp_path / "a.csv").open()))
+    assert [(r["frame"], r["visible"]) for r in rows if r["id"] == "2"] == [
+        (str(n), str(int(n < 3))) for n in range(5)
+    ]
+    assert {r["area"] for r in rows if r["visible"] == "0"} == {""}
+
+
+@pytest.mark.parametrize("every", [1, 4])
+@pytest.mark.parametrize("count", [9, 10, 12, 13])
+def test_sav_json_keeps_indices(count: int, every: int, tmp_path: Path) -> None:
+    """The frames that were written come back with their numbers, as every fourth where a file has none."""
+    given = annotations_of([hard_clip()[n % 3] for n in range(count)])
+    path = tmp_path / "a.json"
+    formats.write(given, path, "sav-json", options={"every": every})
+    expected = list(range(0, count, every))
+    assert sorted(labels_by_index(formats.read(path))) == expected
+    content = json.loads(path.read_text())
+    del content["frame_indices"]
+    path.write_text(json.dumps(content))
+    assert sorted(labels_by_index(formats.read(path))) == expected
+
+
+def test_sav_json_of_some_frames(tmp_path: Path) -> None:
+    """Frames that do not begin with the first keep their numbers, and it is said what others will read."""
+    given = formats.select(annotations_of(hard_clip()), start=2)
+    written = formats.write(given, tmp_path / "a.json", "sav-json")
+    assert sorted(labels_by_index(formats.read(tmp_path / "a.json"))) == [2, 3, 4]
+    assert written.notes[0].startswith("frames were left out")
+
+
+@pytest.mark.parametrize("name", ["voc", "label-studio", "label-studio-video", "cvat-video", "cvat-images"])
+def test_names_that_xml_cannot_hold(name: str, tmp_path: Path) -> None:
+    """Are refused, and nothing is written."""
+    with pytest.raises(FormatError, match="holds characters XML cannot have"):
+        formats.write(annotations_of(hard_clip(), names={2: "a\x01"}), tmp_path / "out", name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_that_voc_changes_are_told(tmp_path: Path) -> None:
+    """Its list of classes has no colons and no line breaks."""
+    written = formats.write(annotations_of(hard_clip(), names={1: "dog: big"}), tmp_path / "voc", "voc")
+    assert written.notes == ("class 'dog: big' is called 'dog big': labelmap.txt can hold no more",)
+
+
+@pytest.mark.parametrize("times", [[0.0, 0.04, 0.3], [0.0, 0.04, 0.08]])
+def test_variable_rates_do_not_go_with_label_studio(times: list[float], tmp_path: Path) -> None:
+    """It counts frames by a rate: where theirs are not ours, it is said."""
+    given = annotations_of(hard_clip(3))
+    records = [replace(r, time=time) for r, time in zip(given.records(), times, strict=True)]
+    written = formats.write(
+        replace(given, records=lambda: iter(records)), tmp_path / "out", "label-studio-video"
+    )
+    assert any("no constant rate" in note for note in written.notes) == (times[2] == 0.3)
 
 
 def test_given_masks_are_marked(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis.extra import numpy as hnp
+from scipy.sparse.csgraph import minimum_spanning_tree
 
 from vos.ops.polygons import at_least_three, closed_path, fill, fill_parity, rings
 
@@ -39,6 +41,24 @@ def test_one_path_around_holes_is_exact() -> None:
         path = closed_path([outer, *holes])
         assert np.array_equal(fill([path], mask.shape), mask)
         assert np.array_equal(fill([np.floor(path + 0.25)], mask.shape), mask)
+
+
+def test_the_nearest_ring_is_next() -> None:
+    """All bridges together are as short as they can be, whatever the order of the rings."""
+    rng = np.random.default_rng(5)
+    mask = np.zeros((90, 120), bool)
+    mask[5:85, 5:115] = True
+    mask[rng.integers(7, 83, 60), rng.integers(7, 113, 60)] = False
+    pieces = [ring for outer, holes in rings(mask) for ring in (outer, *holes)]
+    around = [_length(pieces[0]), *(_length(np.concatenate([p, p[:1]])) for p in pieces[1:])]
+    bridges = (_length(closed_path(pieces)) - sum(around)) / 2
+    apart = [[np.hypot(*(a[:, None] - b[None]).T).min() for a in pieces] for b in pieces]
+    least = minimum_spanning_tree(np.array(apart) + 1).sum() - (len(pieces) - 1)  # an edge of 0 would be none
+    assert bridges == pytest.approx(least)
+
+
+def _length(path: np.ndarray) -> float:
+    return float(np.hypot(*np.diff(path, axis=0).T).sum())
 
 
 def test_bridges_between_pieces_are_one_pixel_wide() -> None:

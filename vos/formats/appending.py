@@ -87,6 +87,11 @@ def join_tables(earlier: Path, new: Path) -> None:
     new.write_text("".join([head, *before, *after]), encoding="utf-8", newline="")
 
 
+def yaml_text(text: str) -> str:
+    """Text for a YAML file, on one line and in ASCII: unlike JSON's, its escapes have no surrogate pairs."""
+    return str(yaml.dump(text, default_style='"', width=1 << 30)).strip()
+
+
 def join_yolo_data(earlier: Path, new: Path) -> None:
     """``data.yaml``: the classes of both, and the splits that there are."""
     one, other = (yaml.safe_load(load_text(path)) for path in (earlier, new))
@@ -98,7 +103,7 @@ def join_yolo_data(earlier: Path, new: Path) -> None:
     folders = {key: f"images/{key if key in splits else splits[0]}" for key in ("train", "val")}
     folders |= {key: f"images/{key}" for key in splits}
     lines = ["path: .", *(f"{key}: {folder}" for key, folder in folders.items()), "names:"]
-    lines += [f"  {number}: {dumps(name)}" for number, name in sorted(names.items())]
+    lines += [f"  {number}: {yaml_text(name)}" for number, name in sorted(names.items())]
     new.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
 
 

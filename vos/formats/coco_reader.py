@@ -11,12 +11,15 @@ import numpy as np
 from ..ops.boxes import Box, inclusive_box
 from ..ops.polygons import fill
 from ..ops.rle import Counts, check_size, encode_counts, parse_coco_rle
+from ..results import Source
 from .reading import (
     Annotations,
     BoxPrompt,
     IdMap,
     Request,
+    base_name,
     choose_sequence,
+    distinct_names,
     frame_numbers,
     load_json,
     merged,
@@ -31,7 +34,7 @@ def read_coco(path: Path, request: Request) -> Annotations:
     data = load_json(path)
     if not isinstance(data, dict):
         raise ValueError("it holds a list: results without images; give the file with images and annotations")
-    images, sequence, fps = _images_of_video(data, request, path)
+    images, sequence, fps, tracks = _parts_of_video(data, request, path)
     annotations: dict[Any, list[dict[str, Any]]] = {image["id"]: [] for image in images}
     known = {image["id"] for image in data["images"]}
     for annotation in data["annotations"]:
@@ -40,27 +43,23 @@ def read_coco(path: Path, request: Request) -> Annotations:
         if annotation["image_id"] in annotations:
             annotations[annotation["image_id"]].append(annotation)
     chosen = [a for image in images for a in annotations[image["id"]]]
-    ids = IdMap(
-        [*(t.get("object_id", t["id"]) for t in data.get("tracks", ()) if "id" in t), *map(_identity, chosen)]
-    )
-    names, categories = _names(data, chosen, ids)
+    ids = IdMap([*(t.get("object_id", t["id"]) for t in tracks), *map(_identity, chosen)])
+    names, categories = _names(data, tracks, chosen, ids)
     notes = ids.notes()
     if chosen and not any(_has_track(a) for a in chosen):
         notes.append("no annotation has a track id: every annotation is an object of its own")
-    stems = [Path(str(image["file_name"])).stem for image in images]
+    stems = [Path(base_name(image["file_name"])).stem for image in images]
     numbers = _numbers(images, stems)
 
     def records() -> Iterator[FrameRecord]:
         for image, number, stem in zip(images, numbers, stems, strict=True):
             size = check_size([image["height"], image["width"]])
             masks = [
-                ObjectMask(
-                    ids[_identity(a)], counts, a.get("score"), a.get("source"), int(a.get("z_order", 0))
-                )
+                ObjectMask(ids[_identity(a)], counts, a.get("score"), _source(a), int(a.get("z_order", 0)))
                 for a in annotations[image["id"]]
                 if (counts := _counts(a, size)) is not None
             ]
-            file_name = str(image["file_name"]).rsplit("/", 1)[-1]
+            file_name = base_name(image["file_name"])
             yield FrameRecord(number, stem, size, merged(masks, size), file_name, image.get("time"))
 
     boxes = [
@@ -72,16 +71,25 @@ def read_coco(path: Path, request: Request) -> Annotations:
     return Annotations(records, sequence, names, categories, fps, boxes, notes, ids.changed)
 
 
-def _images_of_video(
+def _parts_of_video(
     data: dict[str, Any], request: Request, path: Path
-) -> tuple[list[dict[str, Any]], str, float | None]:
+) -> tuple[list[dict[str, Any]], str, float | None, list[dict[str, Any]]]:
+    """Images, name, rate and tracks of the video that is asked for."""
     images = data["images"]
-    videos = {str(video.get("name", video["id"])): video for video in data.get("videos") or ()}
+    tracks = [track for track in data.get("tracks") or () if "id" in track]
+    videos = distinct_names(
+        data.get("videos") or (), lambda v: str(v.get("name", v["id"])), lambda v: str(v["id"])
+    )
     if not videos:
-        return images, path.stem, None
+        return images, path.stem, None, tracks
     sequence = choose_sequence(list(videos), request.sequence)
-    video = videos[sequence]
-    return [i for i in images if i.get("video_id") == video["id"]], sequence, video.get("fps")
+    number = videos[sequence]["id"]
+    return (
+        [image for image in images if image.get("video_id") == number],
+        sequence,
+        videos[sequence].get("fps"),
+        [track for track in tracks if track.get("video_id", number) == number],
+    )
 
 
 def _numbers(images: list[dict[str, Any]], stems: list[str]) -> list[int]:
@@ -117,8 +125,14 @@ def _identity(annotation: dict[str, Any]) -> Any:
     return annotation["id"]
 
 
+def _source(annotation: dict[str, Any]) -> str | None:
+    """Where a mask comes from, in our words; those of other programs say nothing to us."""
+    source = annotation.get("source")
+    return source if source in list(Source) else None
+
+
 def _names(
-    data: dict[str, Any], annotations: list[dict[str, Any]], ids: IdMap
+    data: dict[str, Any], tracks: list[dict[str, Any]], annotations: list[dict[str, Any]], ids: IdMap
 ) -> tuple[dict[int, str], dict[int, str]]:
     """Names and categories of objects: a category that is only the name, or none, is left out."""
     listed = {category["id"]: str(category["name"]) for category in data.get("categories", ())}
@@ -126,8 +140,8 @@ def _names(
         ids[_identity(a)]: listed[a["category_id"]] for a in annotations if a.get("category_id") in listed
     }
     names: dict[int, str] = {}
-    for track in data.get("tracks", ()):
-        if "name" in track and "id" in track:
+    for track in tracks:
+        if "name" in track:
             object_id = ids[track.get("object_id", track["id"])]
             names[object_id] = str(track["name"])
             if track.get("category_id") in listed:

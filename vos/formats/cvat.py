@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +11,13 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
-from ..errors import FormatError
 from ..ops.polygons import fill, rings
 from ..ops.rle import check_size, decode_row_runs, encode_counts, row_runs
 from .outlines import OutlineOptions
-from .reading import Annotations, BoxPrompt, IdMap, Request, load_xml, merged
+from .reading import Annotations, BoxPrompt, IdMap, Request, base_name, load_xml, merged
 from .records import FrameRecord, ObjectMask, RecordedVideo, RecordWriter
+from .xml_text import check_xml_names, check_xml_text
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
-"""Characters that XML cannot hold."""
 _ATTRIBUTE = "track_id"
 
 
@@ -40,12 +37,7 @@ class _CvatWriter(RecordWriter):
 
     def assemble(self, video: RecordedVideo, out: Path) -> None:
         """Head, shapes, end."""
-        for object_id in video.ids:
-            for text in (video.name(object_id), video.category(object_id)):
-                if _CONTROL.search(text):
-                    raise FormatError(
-                        f"the name {text!r} of object {object_id} holds characters XML cannot have"
-                    )
+        check_xml_names(video)
         with out.open("w", encoding="utf-8", newline="\n") as file:
             file.write('<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n')
             self._write_meta(file, video)
@@ -186,8 +178,7 @@ class CvatImagesWriter(_CvatWriter):
     def _write_shapes(self, file: TextIO, video: RecordedVideo) -> None:
         for record in video.frames():
             height, width = record.size
-            if _CONTROL.search(record.image_name):
-                raise FormatError(f"the image name {record.image_name!r} holds characters XML cannot have")
+            check_xml_text(record.image_name, "image name")
             name = _quoted(record.image_name)
             file.write(f'<image id="{record.index}" name={name} width="{width}" height="{height}">\n')
             for found in record.visible:
@@ -310,7 +301,7 @@ def _frames(images: list[Element]) -> dict[int, tuple[str, str | None, tuple[int
     """Index -> name, file name, size of every image."""
     frames: dict[int, tuple[str, str | None, tuple[int, int] | None]] = {}
     for image in images:
-        file_name = image.attrib["name"].rsplit("/", 1)[-1]
+        file_name = base_name(image.attrib["name"])
         size = check_size([int(image.attrib["height"]), int(image.attrib["width"])])
         if int(image.attrib["id"]) in frames:
             raise ValueError(f"the image id {image.attrib['id']} occurs twice")

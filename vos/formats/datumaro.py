@@ -13,7 +13,7 @@ from ..files import visible
 from ..ops.boxes import inclusive_box
 from ..ops.polygons import fill
 from ..ops.rle import check_size, encode_counts, parse_coco_rle
-from .reading import Annotations, BoxPrompt, IdMap, Request, frame_numbers, load_json, merged
+from .reading import Annotations, BoxPrompt, IdMap, Request, base_name, frame_numbers, load_json, merged
 from .records import FrameRecord, ObjectMask, RecordedVideo, RecordWriter, dumps
 
 _IMAGES = 2
@@ -93,7 +93,7 @@ def read_datumaro(path: Path, request: Request) -> Annotations:
     data = load_json(file)
     labels = [str(label["name"]) for label in data["categories"].get("label", {}).get("labels", ())]
     items = data["items"]
-    stems = [str(item["id"]).rsplit("/", 1)[-1] for item in items]
+    stems = [base_name(item["id"]) for item in items]
     frames = [item.get("attr", {}).get("frame") for item in items]
     numbers = frames if all(type(n) is int for n in frames) else frame_numbers(stems)
     keys = [[_identity(a, n) for a in item["annotations"]] for n, item in enumerate(items)]
@@ -122,7 +122,7 @@ def read_datumaro(path: Path, request: Request) -> Annotations:
                 for key, annotation in zip(keys[n], item["annotations"], strict=True)
                 if (counts := _counts(annotation, height_width)) is not None
             ]
-            image = str(item.get("image", {}).get("path") or "").rsplit("/", 1)[-1] or None
+            image = base_name(item.get("image", {}).get("path") or "") or None
             yield FrameRecord(numbers[n], stems[n], height_width, merged(masks, height_width), image)
 
     return Annotations(records, file.stem, {}, categories, None, boxes, ids.notes(), ids.changed)

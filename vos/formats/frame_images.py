@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+from PIL import Image
 
 from ..errors import InputError
 from ..frame import Frame
-from .with_frames import ImageSource
+from .with_frames import ImageSource, check_frame_size
 
 JPEG_QUALITY = 95
+_ORIENTATION, _UPRIGHT = 0x0112, 1
+"""The tag of EXIF, and its value of images that are stored as they are shown."""
 
 
 @dataclass(frozen=True)
@@ -29,34 +32,57 @@ class Images:
     """``.jpg`` or ``.png``; None: as the user's image files have, else ``.jpg``."""
 
 
-def write_images(root: Path, targets: Mapping[int, Path], images: Images) -> None:
+@dataclass(frozen=True)
+class ImagePlace:
+    """Where the image of a frame belongs."""
+
+    path: Path
+    """Below the root."""
+    size: tuple[int, int]
+    """(height, width) of the frame's masks, which the image must have."""
+
+
+def write_images(root: Path, targets: Mapping[int, ImagePlace], images: Images) -> None:
     """Write the images of frames below ``root``.
+
+    Image files are taken as they are, unless readers that do not turn them would see other than the masks do.
 
     Args:
         root: the folder.
-        targets: frame index -> path below ``root``.
+        targets: frame index -> its place.
         images: where they come from.
 
     Raises:
-        InputError: the video lacks a frame.
+        InputError: the video lacks a frame, or its frames are of another size than the masks.
     """
     missing = dict(targets)
-    for folder in {root / target.parent for target in targets.values()}:
+    for folder in {root / target.path.parent for target in targets.values()}:
         folder.mkdir(parents=True, exist_ok=True)
     video = images.video
     if video.is_images:
         for index, target in targets.items():
-            if index < len(video.paths) and video.paths[index].suffix == target.suffix:
-                _place_file(video.paths[index], root / target, link=images.link)
+            if index < len(video.paths) and _fits(video.paths[index], target):
+                _place_file(video.paths[index], root / target.path, link=images.link)
                 del missing[index]
     if missing:
         for frame in video:
             if frame.index in missing:
-                _encode(frame, root / missing.pop(frame.index))
+                target = missing.pop(frame.index)
+                check_frame_size(frame, target.size)
+                _encode(frame, root / target.path)
                 if not missing:
                     break
     if missing:
         raise InputError(f"the video has no frame {min(missing)}: are the masks of this video?")
+
+
+def _fits(file: Path, target: ImagePlace) -> bool:
+    """Whether an image file shows the frame as it is stored."""
+    if file.suffix != target.path.suffix:
+        return False
+    with Image.open(file) as image:
+        turn = image.getexif().get(_ORIENTATION, _UPRIGHT)
+        return (image.height, image.width) == target.size and turn == _UPRIGHT
 
 
 def _place_file(source: Path, target: Path, *, link: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -36,7 +37,9 @@ def match_to_video(
     """The annotations with the frames and the size of a video.
 
     Frames are matched by name where the video has all names, or more of the names than of the indices; else
-    by index. Masks of another size are scaled by nearest neighbour if both sides differ by the same factor.
+    by index. Where programs put the video's name or a number before that of an image, as in
+    ``clip_img_0001``, the end counts. Masks of another size are scaled by nearest neighbour if both sides
+    differ by the same factor.
 
     Args:
         annotations: of any origin.
@@ -46,7 +49,7 @@ def match_to_video(
         skip_missing: leave out frames that the video does not have.
 
     Raises:
-        FormatError: a frame is not there, or the size is another.
+        FormatError: a frame is not there, two are the same, or the size is another.
     """
     index_of = {name: index for index, name in enumerate(names)}
     heads: list[tuple[int, str, str | None]] = []
@@ -54,6 +57,7 @@ def match_to_video(
     for record in annotations.records():
         heads.append((record.index, record.name, record.file_name))
         sizes[record.size] = None
+    count = len(heads)
     heads += [(prompt.frame_index, prompt.frame_name, None) for prompt in annotations.boxes]
     by_name = [_by_name(name, file_name, index_of) for _, name, file_name in heads]
     by_index = [index if index < len(names) else None for index, _, _ in heads]
@@ -66,6 +70,13 @@ def match_to_video(
             f"frame {name!r} (index {index}) is not in the video, which has {len(names)} frames: "
             "give --skip-missing to leave such frames out"
         )
+    taken: dict[int, str] = {}
+    for (_, name, _), found in zip(heads[:count], chosen[:count], strict=True):
+        if found is not None and taken.setdefault(found, name) != name:
+            raise FormatError(
+                f"frames {taken[found]!r} and {name!r} are both frame {names[found]!r} of the video: "
+                "if they are of several videos, give each a file of its own"
+            )
     place = {(index, name): found for (index, name, _), found in zip(heads, chosen, strict=True)}
     notes = list(annotations.notes)
     if None in chosen:
@@ -97,8 +108,9 @@ def match_to_video(
 
 
 def _by_name(name: str, file_name: str | None, index_of: Mapping[str, int]) -> int | None:
-    found = index_of.get(name)
-    return index_of.get(Path(file_name).stem) if found is None and file_name else found
+    stem = Path(file_name).stem if file_name else name
+    ends = (stem[mark.end() :] for mark in re.finditer("[_-]", stem))
+    return next((index_of[text] for text in (name, stem, *ends) if text in index_of), None)
 
 
 def factor(size: tuple[int, int], wanted: tuple[int, int]) -> Fraction:

@@ -18,8 +18,9 @@ from ..ops.brush import decode_brush, encode_brush
 from ..ops.polygons import fill
 from ..ops.rle import check_size, encode_counts
 from .layouts import encode_grey_png
-from .reading import Annotations, BoxPrompt, IdMap, Request, frame_numbers, load_json, merged
+from .reading import Annotations, BoxPrompt, IdMap, Request, base_name, frame_numbers, load_json, merged
 from .records import FrameRecord, ObjectMask, RecordedVideo, RecordWriter, dumps
+from .xml_text import check_xml_names
 
 _ID = re.compile(r"object (\S+?)(?:: (.*))?", re.DOTALL)
 """What our regions say in ``meta.text``: the id, and the name where there is one."""
@@ -43,6 +44,7 @@ class LabelStudioWriter(RecordWriter):
 
     def assemble(self, video: RecordedVideo, out: Path) -> None:
         """One task a line."""
+        check_xml_names(video)
         with (out / "tasks.json").open("w", encoding="ascii", newline="\n") as file:
             file.write("[")
             separator = "\n"
@@ -107,7 +109,7 @@ def read_label_studio(path: Path, request: Request) -> Annotations:
     tasks = load_json(path / "tasks.json" if path.is_dir() else path)
     if not isinstance(tasks, list) or not all("image" in task["data"] for task in tasks):
         raise ValueError("it is not a list of tasks with an image each")
-    names = [str(task["data"]["image"]).replace("?d=", "/").rsplit("/", 1)[-1] for task in tasks]
+    names = [base_name(str(task["data"]["image"]).replace("?d=", "/")) for task in tasks]
     stems = [Path(name).stem for name in names]
     frames = [task["data"].get("frame") for task in tasks]
     numbers = frames if all(type(n) is int for n in frames) else frame_numbers(stems)
@@ -158,14 +160,24 @@ def read_label_studio(path: Path, request: Request) -> Annotations:
 
 
 def _regions(task: dict[str, Any]) -> list[dict[str, Any]]:
-    """All regions of a task's annotations and predictions that we can read."""
-    found = []
-    for origin in ("annotations", "predictions"):
-        for group in task.get(origin) or ():
-            if group.get("was_cancelled"):
-                continue
-            found += [r | {"origin": origin} for r in group.get("result", ()) if r.get("type") in _KINDS]
-    return found
+    """All regions of a task's annotations and predictions that we can read.
+
+    What an annotator made of a prediction replaces it, and of an object in both, the annotation counts.
+    """
+    drawn = [group for group in task.get("annotations") or () if not group.get("was_cancelled")]
+    replaced = {group.get("parent_prediction") for group in drawn} - {None}
+    # Label Studio also exports predictions by their numbers alone.
+    guessed = [
+        g for g in task.get("predictions") or () if isinstance(g, dict) and g.get("id") not in replaced
+    ]
+    found = [r | {"origin": "annotations"} for r in _readable(drawn)]
+    known = {_identity(region, 0) for region in found}
+    more = [r | {"origin": "predictions"} for r in _readable(guessed)]
+    return found + [region for region in more if _identity(region, 0) not in known]
+
+
+def _readable(groups: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [r for group in groups for r in group.get("result", ()) if r.get("type") in _KINDS]
 
 
 _KINDS = ("brushlabels", "bitmasklabels", "polygonlabels", "rectanglelabels")

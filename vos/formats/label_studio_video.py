@@ -14,6 +14,7 @@ from ..ops.polygons import rings
 from .outlines import OutlineOptions
 from .reading import Annotations, BoxPrompt, IdMap, Request, choose_sequence, load_json
 from .records import FrameRecord, ObjectMask, RecordedVideo, RecordWriter, dumps
+from .xml_text import check_xml_names
 
 _DEFAULT_RATE = 25.0
 
@@ -36,9 +37,15 @@ class LabelStudioVideoWriter(RecordWriter):
 
     def assemble(self, video: RecordedVideo, out: Path) -> None:
         """One region per object, one object after the other."""
+        check_xml_names(video)
         fps = video.fps or _DEFAULT_RATE
         if video.fps is None:
             self.notes.append(f"the frame rate is not known; {fps:g} frames per second are written")
+        if any(_is_off(record, fps) for record in video.frames()):
+            self.notes.append(
+                f"the video has no constant rate: Label Studio counts frames at {fps:g} per second, so its "
+                "boxes will be beside the objects"
+            )
         length = max(video.indices, default=-1) + 1
         data = {"video": f"{self.options.url}{video.sequence}"}
         with (out / "tasks.json").open("w", encoding="ascii", newline="\n") as file:
@@ -127,6 +134,11 @@ class LabelStudioVideoWriter(RecordWriter):
             "width": round(100 * (x1 - x0 + 1) / width, 6),
             "height": round(100 * (y1 - y0 + 1) / height, 6),
         }
+
+
+def _is_off(record: FrameRecord, fps: float) -> bool:
+    """Whether the frame is shown half a frame or more from where a constant rate would show it."""
+    return record.time is not None and abs(record.time * fps - record.index) >= 0.5
 
 
 def read_label_studio_video(path: Path, request: Request) -> Annotations:

@@ -22,6 +22,7 @@ from .reading import (
     BoxPrompt,
     IdMap,
     Request,
+    base_name,
     frame_numbers,
     load_json,
     merged,
@@ -128,7 +129,7 @@ def read_labelme(path: Path, request: Request) -> Annotations:
                 for place, shape in enumerate(content["shapes"])
                 if (mask := _mask(shape, size, file)) is not None
             ]
-            image = str(content.get("imagePath") or "").replace("\\", "/").rsplit("/", 1)[-1] or None
+            image = base_name(content.get("imagePath") or "") or None
             yield FrameRecord(number, file.stem, size, merged(masks, size), image)
 
     boxes = [BoxPrompt(numbers[n], files[n].stem, ids[key], _box(shape)) for n, key, shape in rectangles]

@@ -151,7 +151,7 @@ def foreground(labels: np.ndarray) -> np.ndarray:
 
 
 def read_png_folder(
-    folder: Path, sequence: str, *, first: int = 0, values: Values = without_void
+    folder: Path, sequence: str, *, first: int = 0, values: Values | None = None
 ) -> Annotations:
     """The masks of one folder.
 
@@ -159,7 +159,8 @@ def read_png_folder(
         folder: with a PNG per frame.
         sequence: its name.
         first: number of the first frame, where names are numbers.
-        values: applied to every label map.
+        values: applied to every label map; None: a folder of 0 and 255 alone has one object, in any other
+            255 is void, also in frames that have nothing else.
 
     Raises:
         ValueError: there is no PNG.
@@ -167,6 +168,12 @@ def read_png_folder(
     paths = sorted(visible(folder.glob("*.png")), key=lambda p: natural_key(p.stem))
     if not paths:
         raise ValueError(f"there are no PNG files in {folder}")
+    notes: list[str] = []
+    if values is None:
+        telling = next((labels for p in paths if not _is_black_and_white(labels := _load(p))), None)
+        values = foreground if telling is None else without_void
+        if telling is not None and _looks_soft(telling):
+            notes.append("masks of many greys around white look like soft edges, but are read as object ids")
     numbers = frame_numbers([p.stem for p in paths])
     offset = first if numbers[0] >= first and paths[0].stem[-1:].isdigit() else 0
 
@@ -181,7 +188,22 @@ def read_png_folder(
                 )
             yield record_of_labels(labels, number - offset, path.stem)
 
-    return Annotations(records, sequence)
+    return Annotations(records, sequence, notes=notes)
+
+
+def _is_black_and_white(labels: np.ndarray) -> bool:
+    """Whether there is nothing but 0 and 255."""
+    return bool(((labels == 0) | (labels == VOID)).all())
+
+
+_GREYS = 16
+"""Values besides black and white that a soft edge has at least; fewer are more likely ids."""
+
+
+def _looks_soft(labels: np.ndarray) -> bool:
+    """Whether a mask is white with a rim of greys, as the opacity of one object is."""
+    ids = object_ids(labels)
+    return len(ids) >= _GREYS and int(np.isin(labels, ids).sum()) < int((labels == VOID).sum())
 
 
 def _load(path: Path) -> np.ndarray:
@@ -208,9 +230,7 @@ def object_ids_of(labels: np.ndarray) -> tuple[int, ...]:
     return ids
 
 
-def read_layout(
-    path: Path, request: Request, *, first: int = 0, values: Values = without_void
-) -> Annotations:
+def read_layout(path: Path, request: Request, *, first: int = 0, values: Values | None = None) -> Annotations:
     """One sequence of a data set that is laid out in folders."""
     if not path.is_dir():
         raise ValueError("it is not a folder")

@@ -31,7 +31,7 @@ def read_masks(path: Path, request: Request) -> Annotations:
     if not record_path.is_file():
         if (path / ".work").is_dir():
             raise ValueError("it is a run that is not finished: finish it with --resume first")
-        return read_png_folder(path, path.resolve().name, values=_one_or_many)
+        return read_png_folder(path, path.resolve().name)
     run = load_json(record_path)
     folder = record_path.parent / str(run.get("outputs", {}).get("masks", "masks"))
     found = read_png_folder(folder, _sequence(run, record_path), values=without_void)
@@ -70,10 +70,3 @@ def _as_recorded(record: FrameRecord, frame: dict[str, Any]) -> FrameRecord:
         objects=tuple(objects),
         file_name=frame.get("file_name"),
     )
-
-
-def _one_or_many(labels: np.ndarray) -> np.ndarray:
-    """0/255 is one object; else void is left out."""
-    if labels.max(initial=0) == 255 and ((labels == 0) | (labels == 255)).all():
-        return (labels > 0).astype(np.uint8)
-    return without_void(labels)

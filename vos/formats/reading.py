@@ -9,7 +9,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder
@@ -146,20 +145,18 @@ def _reason(error: BaseException) -> str:
     return text or type(error).__name__
 
 
-def guarded(annotations: Annotations, path: Path, title: str) -> Annotations:
-    """The annotations, with what goes wrong in the middle of them reported as :func:`reading` does."""
+def base_name(path: object) -> str:
+    """The last part of a path in a file, which may be of Windows."""
+    return re.split(r"[/\\]", str(path))[-1]
 
-    def records() -> Iterator[FrameRecord]:
-        with reading(path, title):
-            frames = annotations.records()
-        while True:
-            with reading(path, title):
-                record = next(frames, None)
-            if record is None:
-                return
-            yield record
 
-    return replace(annotations, records=records, guard=partial(reading, path, title))
+def distinct_names(videos: Sequence[Any], *ways: Callable[[Any], str]) -> dict[str, Any]:
+    """Videos by name: by the first of the ways that gives no two of them the same name, else by number."""
+    for way in ways:
+        found = {way(video): video for video in videos}
+        if len(found) == len(videos):
+            return found
+    return {str(number): video for number, video in enumerate(videos, 1)}
 
 
 def load_text(path: Path) -> str:
@@ -248,7 +245,7 @@ def load_image_size(path: Path) -> tuple[int, int]:
 
 def natural_key(text: str) -> list[Any]:
     """Sorts ``frame10`` behind ``frame9``."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.findall(r"\d+|\D+", text)]
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.findall(r"\d+|\D+", text)]
 
 
 def frame_numbers(names: Sequence[str]) -> list[int]:

@@ -66,7 +66,7 @@ class ObjectMasksWriter(RecordWriter):
     """``<object>/<frame>.png``: 0 and 1, for every object and frame, named as they are.
 
     It is what a result for SA-V looks like. Objects without a name go by their id, of three digits, and so do
-    all where two have the same name.
+    all where two have the same name, or the name of one is the number of another.
     """
 
     is_folder = True
@@ -75,7 +75,7 @@ class ObjectMasksWriter(RecordWriter):
         """One folder per object, those that are never visible too."""
         ids = sorted({*video.ids, *self.facts.names})
         folders = {k: out / safe_name(self.facts.names.get(k, f"{k:03d}")) for k in ids}
-        if len(set(folders.values())) < len(folders):
+        if len({_plain_number(folder.name) for folder in folders.values()}) < len(folders):
             self.notes.append("two objects have the same name: folders are named by ids")
             folders = {k: out / f"{k:03d}" for k in ids}
         for folder in folders.values():
@@ -103,10 +103,15 @@ def read_object_masks(path: Path, request: Request) -> Annotations:
     return found
 
 
+def _plain_number(folder: str) -> str:
+    """The name of an object's folder as its reader takes it: ``007`` is object 7."""
+    return folder.lstrip("0") or "0"
+
+
 def _read_objects(root: Path, sequence: str) -> Annotations:
     """A folder with a folder of binary PNGs per object."""
     folders = sorted((p for p in visible(root.iterdir()) if p.is_dir()), key=lambda p: natural_key(p.name))
-    plain = {p.name: p.name.lstrip("0") or "0" for p in folders}
+    plain = {p.name: _plain_number(p.name) for p in folders}
     ids = IdMap(plain.values())
     stems = sorted({p.stem for folder in folders for p in visible(folder.glob("*.png"))}, key=natural_key)
     if not stems:
@@ -154,6 +159,7 @@ class SavJsonWriter(RecordWriter):
         every = self.options.every
         statistics = [_Statistics() for _ in video.ids]
         edited, count, last = 0, 0, 0.0
+        kept = [index for index in video.indices if index % every == 0]
         for record in video.frames():
             if record.index % every:
                 continue
@@ -165,6 +171,11 @@ class SavJsonWriter(RecordWriter):
             last = record.time if record.time is not None else record.index / (video.fps or 24)
         if count < len(video.indices):
             self.losses["frames"] = len(video.indices) - count
+        if kept != list(range(0, len(kept) * every, every)):
+            self.notes.append(
+                "frames were left out: the masks are in order, and readers that take the second one for "
+                f"frame {every} of the video find others"
+            )
         if every != _RATE:
             self.notes.append(f"every={every}: the published viewer takes every {_RATE}th frame of the video")
         given = any(facts.given for facts in statistics)
@@ -178,6 +189,7 @@ class SavJsonWriter(RecordWriter):
             "video_resolution": float(height * width),
             "video_environment": "",
             "video_split": self.options.split,
+            "frame_indices": kept,
         }
         areas = [facts.mean_area for facts in statistics]
         footer: dict[str, Any] = {
@@ -242,19 +254,27 @@ def _bucket(area: float) -> str:
     return "small" if area < _SMALL else "medium" if area < _MEDIUM else "large"
 
 
+def _indices(data: dict[str, Any]) -> range:
+    """Of the frames of a file that does not say: every fourth of the video, where that makes as many."""
+    frames, count = int(data["video_frame_count"]), len(data["masklet"])
+    steps = (_RATE, 1, round(frames / count) if count else 1)
+    step = next((n for n in steps if n and -(-frames // n) == count), 1)
+    return range(0, count * step, step)
+
+
 def read_sav_json(path: Path, request: Request) -> Annotations:
-    """Masklets; their ids are ours where they are in range. Frame k of the file is frame k * every."""
+    """Masklets; their ids are ours where they are in range. Frame k of the file is frame k * 4, as SA-V has
+    it, or k times another step where the number of frames says so; our own files hold the indices."""
     data = load_json(path)
     masklets, listed = data["masklet"], data["masklet_id"]
     ids = IdMap(int(value) for value in listed)
-    frames = int(data["video_frame_count"])
-    step = max(1, round(frames / len(masklets))) if masklets else 1
-    if masklets and -(-frames // step) != len(masklets):
-        step = 1
+    indices = [int(n) for n in data.get("frame_indices") or _indices(data)]
+    if len(indices) != len(masklets):
+        raise ValueError(f"it has {len(indices)} frame indices for {len(masklets)} frames")
     size = (int(data["video_height"]), int(data["video_width"]))
 
     def records() -> Iterator[FrameRecord]:
-        for place, masks in enumerate(masklets):
+        for place, (index, masks) in enumerate(zip(indices, masklets, strict=True)):
             if len(masks) != len(listed):
                 raise ValueError(f"frame {place} has {len(masks)} masks for {len(listed)} objects")
             objects = [
@@ -263,7 +283,7 @@ def read_sav_json(path: Path, request: Request) -> Annotations:
                 if counts_area(counts := parse_coco_rle(mask, size))
             ]
             objects.sort(key=lambda found: found.object_id)
-            yield FrameRecord(place * step, f"{place * step:05d}", size, tuple(objects))
+            yield FrameRecord(index, f"{index:05d}", size, tuple(objects))
 
     sequence = str(data.get("video_id") or path.stem)
     return Annotations(records, sequence, notes=ids.notes(), ids=ids.changed)

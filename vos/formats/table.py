@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
 from ..ops.rle import check_counts, check_size, counts_centroid, decompress
 from .appending import join_tables
 from .reading import Annotations, BoxPrompt, IdMap, Request, choose_sequence, load_text
@@ -36,8 +38,13 @@ _BATCH = 4096
 
 
 def _rows(video: RecordedVideo) -> Iterator[tuple[FrameRecord, ObjectMask, dict[str, Any]]]:
+    known: set[int] = set()
     for record in video.frames():
-        for found in record.objects:
+        objects = {found.object_id: found for found in record.objects}
+        known |= set(objects)
+        nothing = np.array([record.size[0] * record.size[1]], dtype=np.int64)
+        for object_id in sorted(known):
+            found = objects.get(object_id) or ObjectMask(object_id, nothing)
             row: dict[str, Any] = dict.fromkeys(COLUMNS)
             row |= {
                 "sequence": video.sequence,
@@ -48,7 +55,7 @@ def _rows(video: RecordedVideo) -> Iterator[tuple[FrameRecord, ObjectMask, dict[
                 "label": video.category(found.object_id),
                 "visible": int(found.area > 0),
                 "score": found.confidence,
-                "state": "anchor" if found.is_given else "tracked",
+                "state": None if object_id not in objects else "anchor" if found.is_given else "tracked",
             }
             centre = counts_centroid(found.counts, record.size[0])
             if centre is not None:
@@ -79,6 +86,9 @@ def read_csv(path: Path, request: Request) -> Annotations:
     missing = [c for c in ("frame", "id", "x", "y", "width", "height") if not rows or c not in rows[0]]
     if missing:
         raise ValueError(f"it has no column {missing[0]!r}" if rows else "it has no rows")
+    short = next((n for n, row in enumerate(rows, 1) if None in row.values()), None)
+    if short is not None:
+        raise ValueError(f"row {short} has fewer fields than there are columns")
     sequence = choose_sequence(
         list(dict.fromkeys(r.get("sequence") or "video" for r in rows)), request.sequence
     )

@@ -15,13 +15,14 @@ from ..frame import Frame
 from ..results import FrameResult
 from .archives import annotations_in, is_archive, unpack
 from .base import VideoFacts, Writer, renamed_note, safe_name
-from .frame_images import Images, write_images
+from .checking import guarded
+from .frame_images import ImagePlace, Images, write_images
 from .guessing import guess_format
 from .options import check_options, refuse_soft
-from .reading import Annotations, Request, guarded, reading
+from .reading import Annotations, Request, reading
 from .records import UNNAMED, FrameRecord, RecordWriter
 from .registry import build_writer, find_format, reader_function, writer_class, writers
-from .with_frames import ImageSource, audio_source, with_frames
+from .with_frames import ImageSource, audio_source, in_order_of_images, with_frames
 
 PIECE = 50
 """Frames between two points at which what is written so far is put on disk."""
@@ -140,6 +141,8 @@ def write(
     )
     if found.names_video and facts.sequence != name:
         annotations = replace(annotations, notes=[*annotations.notes, renamed_note(name)])
+    if images is not None and images.video.is_images:
+        annotations = in_order_of_images(annotations, images.video.paths)
     if images is not None and images.suffix is not None:
         annotations = _with_suffix(annotations, images.suffix)
     pairs = with_frames(annotations, frames) if found.needs_frames and frames is not None else annotations
@@ -200,11 +203,11 @@ def _drive(
     pairs: Iterable[tuple[Frame, FrameResult]],
     writer: Writer,
     place: Callable[[FrameRecord], Path | None] | None,
-) -> tuple[int, tuple[int, ...], dict[int, Path]]:
+) -> tuple[int, tuple[int, ...], dict[int, ImagePlace]]:
     """All frames through the writer; number of frames, ids, and where the images of frames belong."""
     count = 0
     ids: set[int] = set()
-    targets: dict[int, Path] = {}
+    targets: dict[int, ImagePlace] = {}
     with writer:
         for frame, result in pairs:
             writer.write(frame, result)
@@ -216,7 +219,7 @@ def _drive(
                 size = (result.labels.shape[0], result.labels.shape[1])
                 target = place(FrameRecord(frame.index, frame.name, size, (), frame.file_name, frame.time))
                 if target is not None:
-                    targets[frame.index] = target
+                    targets[frame.index] = ImagePlace(target, size)
     return count, tuple(sorted(ids)), targets
 
 
@@ -256,13 +259,31 @@ def select(
         annotations: to choose from.
         start, end, stride: frame indices ``start``, ``start + stride``, ... before ``end``.
         objects: ids to keep; None keeps all.
+
+    Raises:
+        InputError: there is no such object, or no such frame; raised when the frames have been gone through.
     """
     wanted = range(start, 1 << 62 if end is None else end, stride)
+    boxes = annotations.boxes
 
     def records() -> Iterator[FrameRecord]:
+        ids = {box.object_id for box in boxes}
+        indices = {box.frame_index for box in boxes}
         for record in annotations.records():
+            ids.update(found.object_id for found in record.objects)
+            indices.add(record.index)
             if record.index in wanted:
                 kept = tuple(o for o in record.objects if objects is None or o.object_id in objects)
                 yield replace(record, objects=kept)
+        unknown = sorted(set(objects or ()) - ids)
+        if unknown:
+            raise InputError(
+                f"there is no object {unknown[0]}; the ids are {', '.join(map(str, sorted(ids))) or 'none'}"
+            )
+        if indices and not any(index in wanted for index in indices):
+            raise InputError(f"no frame is chosen; there are frames {min(indices)} to {max(indices)}")
 
-    return replace(annotations, records=records)
+    chosen = [
+        box for box in boxes if box.frame_index in wanted and (objects is None or box.object_id in objects)
+    ]
+    return replace(annotations, records=records, boxes=chosen)

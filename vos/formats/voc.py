@@ -18,6 +18,7 @@ from ..results import MAX_OBJECTS, VOID, davis_palette
 from .layouts import encode_png, read_png_folder, record_of_labels, without_void
 from .reading import Annotations, Request, frame_numbers, load_labels, load_text, natural_key
 from .records import FrameRecord, RecordedVideo, RecordWriter
+from .xml_text import check_xml_names, check_xml_text
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class VocWriter(RecordWriter):
 
     def assemble(self, video: RecordedVideo, out: Path) -> None:
         """Two images and an XML per frame."""
+        check_xml_names(video)
         numbers = self.classes = video.categories()
         if not all(1 <= number <= MAX_OBJECTS for number in numbers.values()):
             raise FormatError(
@@ -59,6 +61,7 @@ class VocWriter(RecordWriter):
             table[object_id] = numbers[video.category(object_id)]
         stems, lost = [], 0
         for record in video.frames():
+            check_xml_text(record.name, "frame name")
             labels, _ = record.labels()
             classes = table[labels]
             if self.options.border:
@@ -79,7 +82,10 @@ class VocWriter(RecordWriter):
         lines = ["# label:color_rgb:parts:actions", "background:0,0,0::"]
         for name, number in numbers.items():
             colour = ",".join(str(int(v)) for v in davis_palette()[number])
-            lines.append(f"{' '.join(name.replace(':', ' ').split())}:{colour}::")
+            shown = " ".join(name.replace(":", " ").split())
+            if shown != name:
+                self.notes.append(f"class {name!r} is called {shown!r}: labelmap.txt can hold no more")
+            lines.append(f"{shown}:{colour}::")
         (out / "labelmap.txt").write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
         if self.options.border:
             self.losses["border_pixels"] = lost
@@ -114,7 +120,7 @@ def read_voc(path: Path, request: Request) -> Annotations:
     objects, classes = path / "SegmentationObject", path / "SegmentationClass"
     names = _class_names(path)
     if not objects.is_dir():
-        found = read_png_folder(classes, path.resolve().name)
+        found = read_png_folder(classes, path.resolve().name, values=without_void)
         found.categories |= {number: name for number, name in names.items() if number}
         found.notes.append("there is no SegmentationObject: every class is an object")
         return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -40,7 +40,7 @@ def with_frames(annotations: Annotations, images: ImageSource) -> Iterator[tuple
         InputError: the video lacks a frame, or its frames are of another size than the masks.
     """
     if images.is_images:
-        annotations = _by_name(annotations, [path.stem for path in images.paths])
+        annotations = in_order_of_images(annotations, images.paths)
     frames: Iterator[Frame] | None = None
     for blank, result in annotations:
         if frames is None:
@@ -48,14 +48,22 @@ def with_frames(annotations: Annotations, images: ImageSource) -> Iterator[tuple
         frame = next((frame for frame in frames if frame.index >= blank.index), None)
         if frame is None or frame.index != blank.index:
             raise InputError(f"the video has no frame {blank.index}: are the masks of this video?")
-        if frame.size != result.labels.shape:
-            height, width = result.labels.shape
-            raise InputError(
-                f"masks are {width}x{height}, frames of the video {frame.size[1]}x{frame.size[0]}: "
-                "give the video that the masks are of, at their size"
-            )
+        check_frame_size(frame, (result.labels.shape[0], result.labels.shape[1]))
         time = frame.time if blank.time is None else blank.time
         yield replace(blank, image=np.ascontiguousarray(frame.image), time=time), result
+
+
+def check_frame_size(frame: Frame, size: tuple[int, int]) -> None:
+    """Refuse a frame of another size than the (height, width) of its masks.
+
+    Raises:
+        InputError: naming both.
+    """
+    if frame.size != size:
+        raise InputError(
+            f"masks are {size[1]}x{size[0]}, frames of the video {frame.size[1]}x{frame.size[0]}: "
+            "give the video that the masks are of, at their size"
+        )
 
 
 def audio_source(images: ImageSource) -> Path | None:
@@ -64,9 +72,13 @@ def audio_source(images: ImageSource) -> Path | None:
     return path if not images.is_images and len(images.paths) == 1 and path.is_file() else None
 
 
-def _by_name(annotations: Annotations, names: list[str]) -> Annotations:
-    """The annotations with the index that the image of a frame's name has, where all names are there."""
-    place = {name: index for index, name in enumerate(names)}
+def in_order_of_images(annotations: Annotations, paths: Sequence[Path]) -> Annotations:
+    """The annotations with the index that the image of a frame's name has, where all names are there.
+
+    Raises:
+        InputError: some of the names are there, and some are not.
+    """
+    place = {path.stem: index for index, path in enumerate(paths)}
     found = [record.name in place for record in annotations.records()]
     if not all(found):
         if any(found):

@@ -18,7 +18,7 @@ from ..files import visible
 from ..ops.boxes import Box, inclusive_box
 from ..ops.polygons import Ring, at_least_three, closed_path, fill, rings
 from ..ops.rle import encode_counts
-from .appending import join_lines, join_yolo_data
+from .appending import join_lines, join_yolo_data, yaml_text
 from .linking import link_by_iou
 from .outlines import OutlineOptions
 from .reading import (
@@ -32,7 +32,7 @@ from .reading import (
     merged,
     natural_key,
 )
-from .records import FrameRecord, Join, ObjectMask, RecordedVideo, RecordWriter, dumps
+from .records import FrameRecord, Join, ObjectMask, RecordedVideo, RecordWriter
 
 _INSIDE = 0.25
 _MANY_WRONG = 0.02
@@ -128,7 +128,7 @@ class YoloWriter(RecordWriter):
         split = self.options.split
         folders = {"train": f"images/{split}", "val": f"images/{split}"} | {split: f"images/{split}"}
         lines = ["path: .", *(f"{key}: {folder}" for key, folder in folders.items()), "names:"]
-        lines += [f"  {number}: {dumps(name)}" for name, number in numbers.items()]
+        lines += [f"  {number}: {yaml_text(name)}" for name, number in numbers.items()]
         return "\n".join(lines if numbers else [*lines[:-1], "names: {}"]) + "\n"
 
     def _report(self, video: RecordedVideo, total: Mapping[int, int], duplicates: int) -> None:
@@ -149,7 +149,7 @@ class YoloWriter(RecordWriter):
 
 
 def read_yolo(path: Path, request: Request) -> Annotations:
-    """Outlines and boxes of every label file; ids where the lines end with one.
+    """Outlines and boxes of every label file; ids where the lines end with one, or scores, as predictions do.
 
     Without ids every line is an object of its own, unless the option ``link=iou`` joins those that overlap in
     neighbouring frames.
@@ -160,6 +160,9 @@ def read_yolo(path: Path, request: Request) -> Annotations:
     numbers = frame_numbers([stem[len(prefix) :] for stem in stems])
     names = _class_names(path)
     parsed = [_Label(file, names) for file in files]
+    has_scores = any(label.has_fractions for label in parsed)
+    for label in parsed:
+        label.interpret(has_scores=has_scores)
     has_ids = any(label.has_ids for label in parsed)
     ids = IdMap(identity for n, label in enumerate(parsed) for identity in label.identities(n))
     categories: dict[int, str] = {}
@@ -177,9 +180,13 @@ def read_yolo(path: Path, request: Request) -> Annotations:
         for n, (label, size) in enumerate(zip(parsed, sizes, strict=True)):
             masks = [
                 ObjectMask(
-                    ids[identity], encode_counts(fill([np.floor(values.reshape(-1, 2) * size[::-1])], size))
+                    ids[identity],
+                    encode_counts(fill([np.floor(values.reshape(-1, 2) * size[::-1])], size)),
+                    score,
                 )
-                for identity, values in zip(label.identities(n), label.values, strict=True)
+                for identity, values, score in zip(
+                    label.identities(n), label.values, label.scores, strict=True
+                )
                 if len(values) > 4
             ]
             name = stems[n][len(prefix) :]
@@ -213,6 +220,8 @@ class _Label:
         self.classes: list[int] = []
         self.values: list[np.ndarray] = []
         self.ids: list[int | None] = []
+        self.scores: list[float | None] = []
+        self._last: list[float | None] = []
         for number, line in enumerate(load_text(file).splitlines(), 1):
             parts = line.split()
             if not parts:
@@ -221,9 +230,7 @@ class _Label:
                 kind, values = int(parts[0]), [float(part) for part in parts[1:]]
             except ValueError:
                 raise ValueError(f"line {number} of {file.name} is not a class and numbers") from None
-            identity = None
-            if len(values) % 2 and len(values) >= 5:
-                identity = int(values.pop())
+            last = values.pop() if len(values) % 2 and len(values) >= 5 else None
             if len(values) not in (4,) and (len(values) < 6 or len(values) % 2):
                 raise ValueError(f"line {number} of {file.name} has {len(values)} coordinates")
             array = np.array(values)
@@ -231,7 +238,18 @@ class _Label:
                 raise ValueError(f"line {number} of {file.name} has a coordinate outside 0..1")
             self.classes.append(kind)
             self.values.append(array)
-            self.ids.append(identity)
+            self._last.append(last)
+
+    @property
+    def has_fractions(self) -> bool:
+        """Whether a line ends with a number that is no id."""
+        return any(last is not None and not last.is_integer() for last in self._last)
+
+    def interpret(self, *, has_scores: bool) -> None:
+        """Take the numbers that lines end with for scores or for ids."""
+        nothing = [None] * len(self._last)
+        self.scores = self._last if has_scores else list(nothing)
+        self.ids = list(nothing) if has_scores else [None if n is None else int(n) for n in self._last]
 
     @property
     def has_ids(self) -> bool:

@@ -9,7 +9,16 @@ from typing import Any, ClassVar
 
 from ..ops.rle import coco_box, coco_rle, parse_coco_rle
 from .appending import join_video_annotations
-from .reading import Annotations, IdMap, Request, choose_sequence, frame_numbers, load_json
+from .reading import (
+    Annotations,
+    IdMap,
+    Request,
+    base_name,
+    choose_sequence,
+    distinct_names,
+    frame_numbers,
+    load_json,
+)
 from .records import FrameRecord, Join, ObjectMask, RecordedVideo, RecordWriter, dumps, write_lines
 
 
@@ -101,11 +110,11 @@ def read_youtube_vis(path: Path, request: Request) -> Annotations:
     data = load_json(path)
     if not isinstance(data, dict) or "videos" not in data:
         raise ValueError("it has no videos; results without their ground truth name no frames")
-    names = {_name(video): video for video in data["videos"]}
-    sequence = choose_sequence(list(names), request.sequence)
-    video = names[sequence]
+    videos = distinct_names(data["videos"], _name, _folder, lambda video: str(video["id"]))
+    sequence = choose_sequence(list(videos), request.sequence)
+    video = videos[sequence]
     size = (int(video["height"]), int(video["width"]))
-    stems = [Path(str(name)).stem for name in video["file_names"]]
+    stems = [Path(base_name(name)).stem for name in video["file_names"]]
     numbers = [int(n) for n in video.get("frame_indices", frame_numbers(stems))]
     annotations = [a for a in data.get("annotations") or [] if a["video_id"] == video["id"]]
     annotations.sort(key=lambda annotation: int(annotation["id"]))
@@ -126,7 +135,7 @@ def read_youtube_vis(path: Path, request: Request) -> Annotations:
                 if a["segmentations"][place] is not None
             ]
             objects.sort(key=lambda found: found.object_id)
-            file_name = str(video["file_names"][place]).rsplit("/", 1)[-1]
+            file_name = base_name(video["file_names"][place])
             yield FrameRecord(number, stem, size, tuple(objects), file_name)
 
     categories = {
@@ -138,3 +147,8 @@ def read_youtube_vis(path: Path, request: Request) -> Annotations:
 def _name(video: dict[str, Any]) -> str:
     first = str(video["file_names"][0]) if video["file_names"] else ""
     return first.split("/", maxsplit=1)[0] if "/" in first else str(video.get("name", video["id"]))
+
+
+def _folder(video: dict[str, Any]) -> str:
+    """The whole folder of the first image, where its first part is that of several videos."""
+    return str(video["file_names"][0]).rpartition("/")[0] if video["file_names"] else str(video["id"])

@@ -6,7 +6,7 @@ border gives the pixels back. A hole is a ring, too: through the object's pixels
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -54,28 +54,36 @@ def closed_path(pieces: Sequence[Ring]) -> Ring:
 
     Bridges to holes run inside the object; bridges between pieces add a line one pixel wide.
     """
-    path = np.asarray(pieces[0])
-    waiting = list(pieces[1:])
-    best = [_nearest(path, ring) for ring in waiting]
-    while waiting:
-        n = min(range(len(waiting)), key=lambda k: best[k][0])
-        ring = waiting.pop(n)
-        _, start, own = best.pop(n)
+    path = ring = np.asarray(pieces[0])
+    low = np.array([piece.min(axis=0) for piece in pieces])
+    high = np.array([piece.max(axis=0) for piece in pieces])
+    distance = np.full(len(pieces), np.inf)
+    pair: list[tuple[Ring, int]] = [(ring[0], 0)] * len(pieces)
+    waiting = np.arange(1, len(pieces))
+    while waiting.size:
+        # Only the new part can be nearer, and only to rings whose box is.
+        gap = np.maximum(np.maximum(low[waiting] - ring.max(axis=0), ring.min(axis=0) - high[waiting]), 0)
+        near = waiting[np.hypot(*gap.T) < distance[waiting]]
+        for k, found in zip(near.tolist(), _nearest(ring, [pieces[k] for k in near]), strict=True):
+            if found[0] < distance[k]:
+                distance[k], pair[k] = found[0], found[1:]
+        n = int(waiting[np.argmin(distance[waiting])])
+        waiting = waiting[waiting != n]
+        ring, (start, own) = pieces[n], pair[n]
         at = int(np.flatnonzero((path == start).all(axis=1))[0])
-        turn = np.concatenate([ring[own:], ring[: own + 1]])
-        path = np.concatenate([path[: at + 1], turn, path[at:]])
-        for k, other in enumerate(waiting):  # only the new part can be nearer
-            best[k] = min(best[k], _nearest(ring, other), key=lambda item: item[0])
+        path = np.concatenate([path[: at + 1], ring[own:], ring[: own + 1], path[at:]])
     return path
 
 
-def _nearest(path: Ring, ring: Ring) -> tuple[float, Ring, int]:
-    """Distance, point of the path and row of the ring's point of the nearest pair."""
+def _nearest(path: Ring, rings: Sequence[Ring]) -> Iterator[tuple[float, Ring, int]]:
+    """Distance, point of the path and row of the ring's point of the nearest pair, for every ring."""
     from scipy.spatial import cKDTree  # takes long to import
 
-    distance, row = cKDTree(path).query(ring)
-    own = int(np.argmin(distance))
-    return float(distance[own]), path[int(row[own])], own
+    tree = cKDTree(path)
+    for ring in rings:
+        distance, row = tree.query(ring)
+        own = int(np.argmin(distance))
+        yield float(distance[own]), path[int(row[own])], own
 
 
 def fill(paths: Sequence[NDArray[np.floating] | Ring], size: tuple[int, int]) -> NDArray[np.bool_]:
