@@ -25,7 +25,7 @@ from .batch_options import (
 )
 from .batch_progress import observer, show_outcome
 from .batch_submit import submit
-from .options import json_flag, print_json, verbosity
+from .options import counted, json_flag, print_json, verbosity
 
 
 @click.group()
@@ -111,6 +111,8 @@ def check(
     settings = take_settings(flags)
     if write_weights is not None and not probe:
         raise SettingsError("--write-weights counts frames, which --no-probe does not: leave one out")
+    if write_weights is not None:
+        refuse_place(write_weights, manifest)
     lines: list[str] = []
     found, problems = check_manifest(
         manifest, settings, probe=probe, weigh=lambda task, weight: lines.append(with_weight(task, weight))
@@ -127,6 +129,19 @@ def check(
             temporary.write_text("".join(lines), encoding="utf-8")
     if not (quiet or as_json):
         click.echo(f"{len(found)} tasks, no problems")
+
+
+def refuse_place(path: Path, manifest: str) -> None:
+    """SettingsError where the lines of a manifest cannot be written to ``path`` as JSON lines."""
+    from vos.errors import SettingsError
+
+    if path.suffix.lower() in (".csv", ".gz"):
+        raise SettingsError(f"--write-weights {path}: the lines are JSON; name the file .jsonl")
+    if path.parent.resolve() != Path(manifest).parent.resolve():
+        raise SettingsError(
+            f"--write-weights {path}: paths in the lines are relative to the folder of {manifest}; give a "
+            "file in that folder"
+        )
 
 
 @batch.command()
@@ -304,4 +319,4 @@ def retry(output: str, endpoint_url: str | None, kinds: tuple[str, ...], quiet: 
     store, _ = open_batch(output, None, endpoint_url)
     cleared = reports.retry(store, kinds)
     if not quiet:
-        click.echo(f"{len(cleared)} tasks cleared")
+        click.echo(f"{counted(len(cleared), 'task')} cleared")

@@ -292,8 +292,12 @@ def open_batch(output: str, manifest: str | None, endpoint_url: str | None) -> t
         raise OutputError(f"{output} holds no batch: vos batch run MANIFEST -o {output} begins one")
     if manifest is not None:
         return store, read_manifest(manifest, endpoint_url=endpoint_url)
+    path = batch["manifest"]["path"]
     try:
-        return store, read_manifest(batch["manifest"]["path"], endpoint_url=endpoint_url)
+        found = read_manifest(path, endpoint_url=endpoint_url)
     except SettingsError as error:
         click.echo(f"vos: {error}; only tasks that were begun are counted", err=True)
         return store, None
+    if found.digest != batch["manifest"].get("sha256"):
+        click.echo(f"vos: {path} has changed since the batch was last run with it", err=True)
+    return store, found

@@ -51,7 +51,7 @@ def test_from_run_to_report(tmp_path: Path) -> None:
     done = vos("run", manifest, "-o", out, "--metrics", tmp_path / "m.prom", "--progress", "none")
     assert done.exit_code == 5
     assert done.stdout == "4 tasks done (4 here), 1 failed, 0 with other workers, 0 waiting\n"
-    assert "1 tasks failed (x)" in done.stderr
+    assert "1 task failed (x)" in done.stderr
     assert 'vos_batch_tasks{state="done"} 4' in (tmp_path / "m.prom").read_text()
 
     status = vos("status", out, "--json")
@@ -74,7 +74,7 @@ def test_from_run_to_report(tmp_path: Path) -> None:
     assert json.loads(files["coco.json"].read_text())["videos"] == []
 
     assert vos("retry", out, "--kind", "oom").stdout == "0 tasks cleared\n"
-    assert vos("retry", out, "--kind", "media").stdout == "1 tasks cleared\n"
+    assert vos("retry", out, "--kind", "media").stdout == "1 task cleared\n"
     assert vos("retry", out, "--kind", "mdia").exit_code == 2
 
 
@@ -120,8 +120,11 @@ def test_the_share(
         return BatchOutcome(0, 0, (), 0, 0)
 
     monkeypatch.setattr("vos.runs.batch.run_batch", run_batch)
-    assert vos("run", tmp_path / "m.jsonl", "-o", tmp_path / "out", *options).exit_code == 0
+    done = vos("run", tmp_path / "m.jsonl", "-o", tmp_path / "out", *options)
+    assert done.exit_code == 0
     assert seen == [shard]
+    is_detected = bool(environment) and options in ([], ["--shard", "auto"])
+    assert (f"only shard {shard} of the tasks is done here" in done.stderr) == is_detected
 
 
 @pytest.mark.parametrize(
@@ -150,16 +153,20 @@ def test_refused(tmp_path: Path, options: list[str], message: str) -> None:
 
 def test_check(clips: Path, tmp_path: Path) -> None:
     """Problems with their lines and exit code 2; or weights."""
-    good = vos("check", clips, "--write-weights", tmp_path / "weighted.jsonl")
+    path = clips.with_name("weighted.jsonl")
+    good = vos("check", clips, "--write-weights", path)
     assert (good.exit_code, good.stdout) == (0, "3 tasks, no problems\n")
-    weighted = [json.loads(line) for line in (tmp_path / "weighted.jsonl").read_text().splitlines()]
+    weighted = [json.loads(line) for line in path.read_text().splitlines()]
     assert [line["weight"] for line in weighted] == [20.0] * 3
     bad = write_manifest(tmp_path / "bad.jsonl", [*many(1), {"vdieo": "x"}])
     found = vos("check", bad, "--json")
     assert found.exit_code == 2
     assert [problem["line"] for problem in json.loads(found.stdout)["problems"]] == [1, 2]
     assert vos("check", bad, "--no-probe").stderr.count("bad.jsonl, line") == 1
-    assert vos("check", clips, "--no-probe", "--write-weights", tmp_path / "x").exit_code == 2
+    assert vos("check", clips, "--no-probe", "--write-weights", path).exit_code == 2
+    elsewhere = vos("check", clips, "--write-weights", tmp_path / "weighted.jsonl")
+    assert (elsewhere.exit_code, "relative to the folder of" in elsewhere.stderr) == (2, True)
+    assert "name the file .jsonl" in vos("check", clips, "--write-weights", clips.with_name("w.csv")).stderr
 
 
 def test_estimate(clips: Path, tmp_path: Path) -> None:
@@ -199,3 +206,20 @@ def test_a_batch_without_its_manifest(tmp_path: Path) -> None:
     status = vos("status", tmp_path / "out")
     assert "2 done" in status.stdout
     assert "only tasks that were begun" in status.stderr
+
+
+def test_the_manifest_of_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is found from any folder, not another one of its name; and it is told when it has changed."""
+    manifest = write_manifest(tmp_path / "m.jsonl", many(2))
+    monkeypatch.chdir(tmp_path)
+    vos("run", "m.jsonl", "-o", "out", "-q")
+    (tmp_path / "other").mkdir()
+    write_manifest(tmp_path / "other" / "m.jsonl", many(5))
+    monkeypatch.chdir(tmp_path / "other")
+    status = vos("status", tmp_path / "out")
+    assert status.stdout.startswith("2 done, 0 running, 0 stale, 0 failed, 0 waiting")
+    assert not status.stderr
+    write_manifest(manifest, many(3))
+    status = vos("status", tmp_path / "out")
+    assert "1 waiting" in status.stdout
+    assert "has changed since" in status.stderr

@@ -119,6 +119,9 @@ def test_bad_input(data: Path) -> None:
     (data / "root/meta.json").write_text("[]")
     with pytest.raises(EvaluationError, match="cannot read categories"):
         evaluate_vos(data / "found", data / "root", "youtube-vos", seen=["cat"])
+    (data / "root/meta.json").write_text('{"videos": {"v": {"objects": {"1": {"category": "cat"}}}}}')
+    with pytest.raises(EvaluationError, match="no category of object 2 of v"):
+        evaluate_vos(data / "found", data / "root", "youtube-vos", seen=["cat"])
     path = data / "found/v/00005.png"
     path.rename(path.with_suffix(".jpg"))
     with pytest.raises(EvaluationError, match=r"00005\.jpg is compressed with loss"):

@@ -136,6 +136,12 @@ def evaluate_vos(
         tracks += score(folder / name, Path(results) / name, protocol, categories.get(name, {}))
     if not tracks:
         raise EvaluationError(f"no object in {folder} has a frame to score after its first")
+    unknown = next((track for track in tracks if categories and track.category is None), None)
+    if unknown is not None:
+        raise EvaluationError(
+            f"{Path(root) / META} has no category of object {unknown.object} of {unknown.video}, which G "
+            "needs: add it, or leave out the seen categories"
+        )
     return VosReport(layout, tuple(tracks), None if not categories else frozenset(seen or ()))
 
 

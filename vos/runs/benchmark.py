@@ -286,7 +286,7 @@ def _track(job: _Job, tracker: Tracker, progress: Callable[[Progress], None] | N
             resume=job.resume,
             overwrite=job.overwrite,
             progress=progress,
-            tracker=tracker,
+            build=lambda settings: tracker,
         )
 
 

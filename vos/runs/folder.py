@@ -35,7 +35,7 @@ from .replace import clear_replacement, outputs_of, plan_swap, swap
 from .state import dump_state, load_state
 from .work_folder import CHECKPOINT, JOB, LOCK, MARKER, NEW, SWAP, WRITTEN, remove_if_empty
 
-__all__ = ["PROGRAM", "Layout", "RunFolder", "claim", "differences", "earlier_run", "is_taken"]
+__all__ = ["PROGRAM", "Layout", "RunFolder", "claim", "differences", "earlier_run", "is_stopped", "is_taken"]
 
 SHOWN = 5
 """So many differences are named when a run cannot be resumed."""
@@ -174,6 +174,11 @@ def claim(
 def is_taken(layout: Layout) -> bool:
     """Whether a finished or a stopped run is there."""
     return layout.record.exists() or _is_started(layout)
+
+
+def is_stopped(layout: Layout) -> bool:
+    """Whether a run was stopped there, one that replaces a finished run included."""
+    return _is_started(layout) and ((layout.replacement.work / JOB).exists() or not layout.record.exists())
 
 
 def earlier_run(layout: Layout) -> dict[str, Any]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +103,7 @@ def test_bad_lines(line: dict[str, Any], message: str) -> None:
             "line 2: it is not JSON.*ends in the middle",
         ),
         (GOOD + "[1]\n", "line 2: must be an object"),
+        (GOOD + f'"{"é" * 60}"\n', "line 2: must be an object"),
         (
             '{"video": "a.mp4", "points": "1:3,4"}\n{"video": "b/A.avi", "points": "1:3,4"}\n',
             "line 2.*of line 1",
@@ -124,6 +127,14 @@ def test_bad_files(tmp_path: Path, text: str, message: str) -> None:
     [
         ("m.jsonl.gz", b"not gzip", "cannot read the manifest"),
         ("m.jsonl.gz", gzip.compress(b'{"video": "a.mp4"}\n' * 50, mtime=0)[:-9], "cannot read the manifest"),
+        (
+            "m.jsonl.gz",
+            gzip.compress(GOOD.encode() * 50, mtime=0)[:10] + b"\xff" * 30,
+            "cannot read the manifest",
+        ),
+        ("m.csv", b"video,mask,mask\na.mp4,1.png,2.png\n", "column 'mask' is there twice"),
+        ("m.csv", b"video,points,stride\na.mp4,1:3;4,x\n", "line 2: stride"),
+        ("m.csv", b'video,points,stride\n\n"a\nb.mp4",1:3,1\nc.mp4,1:3,x\n', "line 5: stride"),
         ("m.csv", b"video,colour\na.mp4,red\n", "column 'colour' is not known"),
         ("m.csv", b"video,meta\na.mp4,red\n", "column 'meta' is for JSON lines"),
         ("m.csv", b"video,points\na.mp4\n", "number of cells"),
@@ -137,6 +148,33 @@ def test_bad_containers(tmp_path: Path, name: str, content: bytes, message: str)
     (tmp_path / name).write_bytes(content)
     with pytest.raises(SettingsError, match=message):
         read_manifest(tmp_path / name)
+
+
+def test_marks_of_the_encoding(tmp_path: Path) -> None:
+    """Before a comment as well."""
+    path = tmp_path / "m.jsonl"
+    path.write_text("\ufeff# a comment\n" + GOOD, encoding="utf-8")
+    assert read_manifest(path).ids == ["a"]
+
+
+def test_a_manifest_that_is_edited_while_it_is_used(tmp_path: Path) -> None:
+    """Tasks stay those that were read."""
+    path = write_manifest(tmp_path / "m.jsonl", many(2000))
+    manifest = read_manifest(path)
+    with path.open("r+") as file:
+        file.write("".join(reversed(path.read_text().splitlines(keepends=True))))
+    assert manifest.task("v00000").video == "v0.mp4"
+    assert manifest.task("v01500").id == "v01500"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe(tmp_path: Path) -> None:
+    """Such as <(...) of a shell: it can be read once."""
+    os.mkfifo(tmp_path / "m.jsonl")
+    writer = threading.Thread(target=(tmp_path / "m.jsonl").write_text, args=(GOOD,))
+    writer.start()
+    assert read_manifest(tmp_path / "m.jsonl").task("a").video == "a.mp4"
+    writer.join()
 
 
 def test_a_missing_manifest(tmp_path: Path) -> None:

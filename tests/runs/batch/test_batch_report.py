@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ import pytest
 from batch_fakes import FRAMES, FakeClock, drift_task, many, record_of, simulated, write_manifest
 
 from vos.errors import OutputError
+from vos.pool import Report
 from vos.runs import TrackSettings
 from vos.runs.batch import BatchOptions, read_manifest, run_batch
+from vos.runs.batch.attempt import Attempt, Record
 from vos.runs.batch.layout import done_name, dump, fail_name, lease_name
 from vos.runs.batch.leases import Leases
 from vos.runs.batch.local_store import LocalStore
@@ -74,6 +77,22 @@ def test_report(mixed: LocalStore, manifest: Any) -> None:
     rows = list(csv.DictReader(io.StringIO(table_csv(report))))
     assert [row["state"] for row in rows] == ["done"] * 3 + ["waiting"] * 2 + ["failed", "waiting"]
     assert rows[1]["frames"] == "20"
+
+
+def test_a_task_is_given_up_by_the_retries_of_its_worker(tmp_path: Path) -> None:
+    """Status and report say what the worker says."""
+
+    def crash(attempt: Attempt, report: Report) -> Record:
+        raise ZeroDivisionError
+
+    manifest = read_manifest(write_manifest(tmp_path / "m.jsonl", many(1)))
+    assert run_batch(manifest, tmp_path / "out", options=BatchOptions(retries=0), run=crash).failed
+    store = LocalStore(tmp_path / "out")
+    assert status_of(store, manifest).counts["failed"] == 1
+    assert report_of(store, manifest)["failures"][0]["tasks"] == ["v00000"]
+    (fail,) = (tmp_path / "out").glob("state/*/*.fail.1.json")
+    fail.write_text(json.dumps({**json.loads(fail.read_text()), "given_up": False}))
+    assert status_of(store, manifest).counts["waiting"] == 1
 
 
 def test_retry(mixed: LocalStore) -> None:
@@ -137,6 +156,22 @@ def test_tar_shards(tracked: LocalStore, tmp_path: Path) -> None:
         assert member.read() == tracked.read("tasks/7b/clip0/masks/00003.png")
     small = write_shards(tracked, report, tmp_path / "c", max_bytes=5000)
     assert len(small) > 6
+    (tmp_path / "c" / "masks-other.tar").touch()
+    fewer = write_shards(tracked, report, tmp_path / "c")
+    assert {*(tmp_path / "c").iterdir()} == {*fewer, tmp_path / "c" / "masks-other.tar"}
+
+
+def test_masks_that_are_missing(
+    tracked: LocalStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Are told once for their task."""
+    copy = tmp_path / "copy"
+    shutil.copytree(tracked.root, copy)
+    shutil.rmtree(copy / "tasks/7b/clip0/masks")
+    write_shards(LocalStore(copy), report_of(LocalStore(copy)), tmp_path / "shards")
+    assert [r.getMessage() for r in caplog.records] == [
+        f"task clip0 has no masks of {FRAMES} frames, such as 00000: they are left out"
+    ]
 
 
 def test_names_with_dots(tracked: LocalStore, tmp_path: Path) -> None:

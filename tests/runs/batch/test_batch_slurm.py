@@ -115,8 +115,11 @@ def test_an_array_does_the_batch(clips: Path, tmp_path: Path, slurm: Path) -> No
     assert '"done": 6' in (slurm / "report.json").read_text()
 
 
-def test_the_warning_is_passed_on(tmp_path: Path) -> None:
-    """USR1 to the batch shell reaches the worker; the shell waits for it and asks to be requeued."""
+@pytest.mark.parametrize("knows", ["worker=$!", "sleep 0.5; worker=$!"], ids=["soon", "late"])
+def test_the_warning_is_passed_on(tmp_path: Path, knows: str) -> None:
+    """USR1 to the batch shell reaches the worker, even if the shell does not know it yet; the shell waits for
+    it and asks to be requeued.
+    """
     program = tmp_path / "vos"
     log = tmp_path / "log"
     program.write_text(
@@ -128,7 +131,8 @@ def test_the_warning_is_passed_on(tmp_path: Path) -> None:
     for path in (program, requeue):
         path.chmod(stat.S_IRWXU)
     environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "SLURM_JOB_ID": "7"}
-    shell = subprocess.Popen(["bash", "-c", render(SlurmJob("m", "o"))], env=environment)
+    script = render(SlurmJob("m", "o")).replace("worker=$!", knows)
+    shell = subprocess.Popen(["bash", "-c", script], env=environment)
     while not log.exists() or "started" not in log.read_text():
         time.sleep(0.02)
     shell.send_signal(signal.SIGUSR1)

@@ -25,7 +25,7 @@ from vos.errors import (
     PartialResultError,
     SettingsError,
 )
-from vos.pool import Report, StopTask, ThreadPool
+from vos.pool import PoolEvent, Report, StopTask, ThreadPool
 from vos.runs import TrackSettings
 from vos.runs.batch import BatchOptions, BatchOutcome, Shard, plan, raise_for, run_batch, tally, worker
 from vos.runs.batch.attempt import Attempt, Record, run_attempt
@@ -131,7 +131,7 @@ def test_failures(
     assert store.exists(fail_name("v00003", attempts))
     assert not store.exists(fail_name("v00003", attempts + 1))
     assert not store.exists(done_name("v00003"))
-    with pytest.raises(PartialResultError, match="1 tasks failed"):
+    with pytest.raises(PartialResultError, match="1 task failed"):
         raise_for(outcome)
     assert batch(failing(error, 0)).failed == ("v00003",)  # remembered
 
@@ -207,6 +207,42 @@ def test_a_changed_line_is_refused(
     with pytest.raises(OutputError, match=r"v00007 .* is done, but as another task"):
         batch()
     assert batch(overwrite=True) == BatchOutcome(8, 1, (), 0, 0)
+
+
+def test_results_stay_until_they_are_replaced(
+    batch: Callable[..., BatchOutcome], manifest: Path, store: LocalStore
+) -> None:
+    """A worker that is stopped loses no task that was done; one that cannot be replaced is not done."""
+    batch()
+    write_manifest(manifest, [{**line, "stride": 2} for line in many(8)])
+    seen: list[bool] = []
+
+    def run(attempt: Attempt, report: Report) -> Record:
+        seen.append(all(store.exists(done_name(f"v{k:05d}")) for k in range(8)))
+        os.kill(os.getpid(), signal.SIGTERM)
+        while True:
+            report(Progress("forward", 1, 10))
+
+    assert batch(run, overwrite=True).reason == "signal"
+    assert seen == [True]
+    assert sum(store.exists(done_name(f"v{k:05d}")) for k in range(8)) == 8
+    outcome = batch(failing(MediaError("cut")), overwrite=True)
+    assert (outcome.done_here, outcome.failed) == (7, ("v00003",))
+    assert not store.exists(done_name("v00003"))
+
+
+def test_a_video_that_is_gone_stays_done(
+    batch: Callable[..., BatchOutcome], manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It need not be kept, and does not keep others from being done."""
+    batch()
+
+    def gone(task: Any, attempt: Attempt, known: Any = None) -> Any:
+        raise MediaError("there is no file")
+
+    monkeypatch.setattr(plan, "current_identity", gone)
+    write_manifest(manifest, many(9))
+    assert batch() == BatchOutcome(9, 1, (), 0, 0)
 
 
 def test_other_settings_are_refused(manifest: Path, tmp_path: Path) -> None:
@@ -307,6 +343,40 @@ def test_signals(batch: Callable[..., BatchOutcome], store: LocalStore, number: 
     else:
         raise_for(outcome)
     assert batch() == BatchOutcome(8, 8, (), 0, 0)
+
+
+def test_a_signal_while_done_tasks_are_compared(
+    batch: Callable[..., BatchOutcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is answered before all of them are."""
+    batch()
+    compared = []
+
+    def identity(task: Any, attempt: Attempt, known: Any = None) -> tuple[str, dict[str, Any]]:
+        compared.append(task.id)
+        os.kill(os.getpid(), signal.SIGINT)
+        found = simulated_identity(attempt)
+        return found["key"], found
+
+    monkeypatch.setattr(plan, "current_identity", identity)
+    outcome = batch()
+    assert (outcome.reason, outcome.done, outcome.waiting) == ("signal", 1, 7)
+    assert len(compared) == 1
+
+
+def test_a_process_that_a_signal_to_all_ends(batch: Callable[..., BatchOutcome], store: LocalStore) -> None:
+    """Ctrl-C in a terminal reaches workers that are just starting: that is no failure of their tasks."""
+
+    class Dying(ThreadPool):
+        def wait(self, timeout: float) -> list[PoolEvent]:
+            os.kill(os.getpid(), signal.SIGINT)
+            key = next(iter(self._running))
+            del self._running[key]
+            return [PoolEvent(key, "died", -signal.SIGINT)]
+
+    outcome = batch(pool=Dying(partial(run_attempt, run=endless)))
+    assert (outcome.reason, outcome.failed, outcome.waiting) == ("signal", (), 8)
+    assert not any(".fail." in name for name in store.names_below("state"))
 
 
 def test_a_second_signal_stops_at_once(batch: Callable[..., BatchOutcome]) -> None:

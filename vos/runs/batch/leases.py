@@ -63,9 +63,9 @@ class Leases:
         self.skew = skew
         self.clock = clock
 
-    def take(self, task_id: str) -> Lease | None:
-        """The task, unless it is done or another worker has it."""
-        if self.store.exists(done_name(task_id)):
+    def take(self, task_id: str, *, again: bool = False) -> Lease | None:
+        """The task, unless another worker has it, or it is done and not to be done ``again``."""
+        if not again and self.store.exists(done_name(task_id)):
             return None
         generation = 1
         while (data := self.store.read(lease_name(task_id, generation))) is not None:
@@ -75,7 +75,7 @@ class Leases:
         if not self.store.create(lease_name(task_id, generation), self._content(self.clock() + self.seconds)):
             return None
         lease = Lease(task_id, generation)
-        if self.store.exists(done_name(task_id)):  # finished between the two looks
+        if not again and self.store.exists(done_name(task_id)):  # finished between the two looks
             self.release(lease)
             return None
         return lease

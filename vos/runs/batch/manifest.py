@@ -5,6 +5,7 @@ Lines are read one by one, and of a manifest only ids, weights and the places of
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import csv
 import gzip
@@ -14,6 +15,7 @@ import json
 import operator
 import os
 import tempfile
+import zlib
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -166,13 +168,14 @@ def open_manifest(path: str | os.PathLike[str], *, endpoint_url: str | None = No
             source: IO[bytes] = io.BytesIO(file_system(text, endpoint_url).cat_file(text))
         else:
             source = Path(text).open("rb")  # noqa: SIM115
-        if text.endswith(".gz"):
-            source = _spooled(gzip.GzipFile(fileobj=source))
+        with source:
+            # A copy: lines are looked up while tasks run, whatever becomes of the file by then.
+            lines = _spooled(gzip.GzipFile(fileobj=source) if text.endswith(".gz") else source)
         if name.lower().endswith(".csv"):
-            source = _from_csv(source, text)
-    except (OSError, EOFError) as error:
+            lines = _from_csv(lines, text)
+    except (OSError, EOFError, zlib.error) as error:
         raise SettingsError(f"cannot read the manifest {text}: {error}") from error
-    return Manifest(text, source)
+    return Manifest(text, lines)
 
 
 def check_manifest(
@@ -258,18 +261,18 @@ def _probe(task: Task, folder: str, settings: TrackSettings) -> float:
 
 def _parse_line(raw: bytes, number: int, path: str) -> dict[str, Any] | None:
     """The object of a line; None for an empty one and a comment."""
-    text = raw.strip()
+    text = raw.removeprefix(codecs.BOM_UTF8).strip()
     if not text or text.startswith(b"#"):
         return None
     try:
-        line = parse_json(text.decode("utf-8-sig"))
+        line = parse_json(text.decode())
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}, line {number}: not UTF-8: {error}") from error
     except ValueError as error:
         cut = "" if raw.endswith(b"\n") else "; the file ends in the middle of this line"
         raise SettingsError(f"{path}, line {number}: {error}{cut}") from error
     if not isinstance(line, dict):
-        raise SettingsError(f"{path}, line {number}: must be an object, got {text[:40].decode()!r}")
+        raise SettingsError(f"{path}, line {number}: must be an object, got {line!r:.40}")
     return line
 
 
@@ -303,12 +306,18 @@ def _from_csv(source: IO[bytes], path: str) -> IO[bytes]:
         columns = rows.fieldnames or ()
     except (UnicodeDecodeError, csv.Error) as error:
         raise SettingsError(f"{path}, line 1: {error}") from error
+    twice = next((name for name in columns if columns.count(name) > 1), None)
+    if twice is not None:
+        raise SettingsError(
+            f"{path}: the column {twice!r} is there twice: give several values in one cell, separated by ;"
+        )
     unknown = [name for name in columns if name not in FLAT]
     if unknown:
         nested = [name for name in unknown if name in CHECKS]
         hint = "is for JSON lines only" if nested else f"is not known; known: {', '.join(sorted(FLAT))}"
         raise SettingsError(f"{path}: the column {(nested or unknown)[0]!r} {hint}")
     spool: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+    written = 0
     try:
         for row in rows:
             if None in row or None in row.values():
@@ -316,7 +325,9 @@ def _from_csv(source: IO[bytes], path: str) -> IO[bytes]:
                     f"{path}, line {rows.line_num}: the number of cells is not that of the header"
                 )
             line = {name: _cell(name, value) for name, value in row.items() if value}
-            spool.write(json.dumps(line).encode() + b"\n")
+            # On the line that the row ends on, so that messages have its number.
+            spool.write(b"\n" * (rows.line_num - 1 - written) + json.dumps(line).encode() + b"\n")
+            written = rows.line_num
     except (UnicodeDecodeError, csv.Error) as error:
         raise SettingsError(f"{path}, line {rows.line_num}: {error}") from error
     spool.seek(0)

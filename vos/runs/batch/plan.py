@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import random
 
-from ...errors import OutputError, SettingsError
+from ...errors import MediaError, OutputError, PromptError, SettingsError
 from ..folder import differences
 from .attempt import Attempt
 from .layout import done_name, fail_name, parse, parse_marker
@@ -14,6 +15,8 @@ from .shards import deal_by_weight, split_share
 from .staging import current_identity
 from .store import Store
 from .task import Task
+
+logger = logging.getLogger(__name__)
 
 SHOWN = 5
 """Differences that a message lists."""
@@ -52,11 +55,13 @@ def _heaviest_first(manifest: Manifest, ids: list[str], generator: random.Random
 
 
 def is_done(store: Store, task: Task, attempt: Attempt, *, overwrite: bool) -> bool:
-    """Whether the done marker is of the task as it is now; with ``overwrite`` another one is removed.
+    """Whether the done marker is of the task as it is now.
+
+    A task whose video or prompts cannot be read any more stays done: they may be removed once they are not
+    needed.
 
     Raises:
         OutputError: it is of another task, and ``overwrite`` was not given; the message says what differs.
-        VosError: the video or a prompt cannot be read.
     """
     data = store.read(done_name(task.id))
     marker = parse_marker(data)
@@ -65,7 +70,11 @@ def is_done(store: Store, task: Task, attempt: Attempt, *, overwrite: bool) -> b
             store.remove(done_name(task.id))
         return False
     before = marker["identity"]
-    key, now = current_identity(task, attempt, before["video"])
+    try:
+        key, now = current_identity(task, attempt, before["video"])
+    except (MediaError, PromptError) as error:
+        logger.warning("task %s is done, and is not compared with its video and prompts: %s", task.id, error)
+        return True
     if key == marker["key"]:
         return True
     if not overwrite:
@@ -74,7 +83,6 @@ def is_done(store: Store, task: Task, attempt: Attempt, *, overwrite: bool) -> b
             f"task {task.id} in {store.root} is done, but as another task: {'; '.join(found[:SHOWN])}. "
             "Give --overwrite to do such tasks again, or another -o"
         )
-    store.remove(done_name(task.id))
     return False
 
 

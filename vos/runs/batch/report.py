@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .failures import is_final
+from .failures import FINAL
 from .layout import TaskFiles, done_name, fail_name, lease_name, number_of, parse, parse_marker, survey
 from .leases import SKEW_SECONDS, Clock
 from .manifest import Manifest
@@ -47,15 +47,12 @@ class Status:
         }
 
 
-def status_of(
-    store: Store, manifest: Manifest | None = None, *, retries: int = 2, clock: Clock = time.time
-) -> Status:
+def status_of(store: Store, manifest: Manifest | None = None, *, clock: Clock = time.time) -> Status:
     """How far a batch is, now.
 
     Args:
         store: the batch.
         manifest: its tasks; without it those that were never begun do not count.
-        retries: as given to the workers.
         clock: for leases.
     """
     files = survey(store)
@@ -66,7 +63,7 @@ def status_of(
         if task_id in markers:
             states[task_id] = "done"
         else:
-            states[task_id] = _state(store, task_id, files.get(task_id, TaskFiles()), retries, clock)
+            states[task_id] = _state(store, task_id, files.get(task_id, TaskFiles()), clock)
     counts = Counter(states.values())
     speeds = [m["seconds"]["total"] / m["frames"] for m in markers.values() if m["frames"]]
     return Status(
@@ -78,13 +75,12 @@ def status_of(
     )
 
 
-def _state(store: Store, task_id: str, files: TaskFiles, retries: int, clock: Clock) -> str:
+def _state(store: Store, task_id: str, files: TaskFiles, clock: Clock) -> str:
     lease = parse(store.read(lease_name(task_id, files.lease))) if files.lease else None
     expires = number_of(lease or {}, "expires")
     if lease is not None and expires + SKEW_SECONDS >= clock():
         return "running"
-    kinds = [str(fail.get("kind")) for fail in _fails(store, task_id, files)]
-    if is_final(kinds, retries):
+    if _is_given_up(_fails(store, task_id, files)):
         return "failed"
     return "stale" if expires else "waiting"
 
@@ -108,13 +104,17 @@ def _fails(store: Store, task_id: str, files: TaskFiles) -> list[dict[str, Any]]
     return [parse(store.read(fail_name(task_id, number))) or {} for number in files.fails]
 
 
-def report_of(store: Store, manifest: Manifest | None = None, *, retries: int = 2) -> dict[str, Any]:
+def _is_given_up(fails: list[dict[str, Any]]) -> bool:
+    """Whether the worker of the last attempt gave the task up, by the retries that it was allowed."""
+    return bool(fails) and bool(fails[-1].get("given_up", fails[-1].get("kind") in FINAL))
+
+
+def report_of(store: Store, manifest: Manifest | None = None) -> dict[str, Any]:
     """A report on all tasks, sorted by id: equal batches give equal reports.
 
     Args:
         store: the batch.
         manifest: its tasks; with it the report names the tasks of the batch that it does not have.
-        retries: as given to the workers.
     """
     files = survey(store)
     listed = set(files) if manifest is None else set(manifest.ids)
@@ -126,7 +126,7 @@ def report_of(store: Store, manifest: Manifest | None = None, *, retries: int = 
         marker = markers.get(task_id)
         fails = _fails(store, task_id, files.get(task_id, TaskFiles()))
         kinds = [str(fail.get("kind")) for fail in fails]
-        state = "done" if marker else "failed" if is_final(kinds, retries) else "waiting"
+        state = "done" if marker else "failed" if _is_given_up(fails) else "waiting"
         rows.append(_row(task_id, state, marker, kinds))
         if state == "failed":
             failures.append((task_id, kinds[-1], str(fails[-1].get("message", ""))))

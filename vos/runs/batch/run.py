@@ -21,7 +21,7 @@ from .leases import Clock
 from .manifest import Manifest, read_manifest
 from .options import BatchOptions
 from .remote_store import RemoteStore
-from .store import Store, open_store
+from .store import Store, is_url, open_store
 from .tally import BatchOutcome
 from .tracking import track_task
 from .worker import Observer, Worker
@@ -88,8 +88,9 @@ def raise_for(outcome: BatchOutcome) -> None:
         raise PartialResultError(f"the worker stopped: {outcome.message}; the same command resumes")
     if outcome.failed:
         shown = ", ".join(outcome.failed[:5]) + (", ..." if len(outcome.failed) > 5 else "")
+        count = len(outcome.failed)
         raise PartialResultError(
-            f"{len(outcome.failed)} tasks failed ({shown}); vos batch report lists the reasons, and vos "
+            f"{count} task{'s' * (count != 1)} failed ({shown}); vos batch report lists the reasons, and vos "
             f"batch retry clears them for the next run"
         )
 
@@ -135,9 +136,11 @@ def process_pool(
 
 def _open_batch(store: Store, manifest: Manifest, settings: TrackSettings, *, overwrite: bool) -> None:
     """Make ``batch.json``, or compare with what the first worker wrote."""
+    # Absolute: the other commands look for it from wherever they are started.
+    path = manifest.path if is_url(manifest.path) else os.path.abspath(manifest.path)
     mine: dict[str, Any] = {
         "schema": SCHEMA,
-        "manifest": {"path": manifest.path, "sha256": manifest.digest, "tasks": len(manifest)},
+        "manifest": {"path": path, "sha256": manifest.digest, "tasks": len(manifest)},
         "settings": json.loads(json.dumps(dataclasses.asdict(settings))),
     }
     if store.create(BATCH, dump(mine)):

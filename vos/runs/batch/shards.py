@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...errors import SettingsError
+from ...notices import NOTICE
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,8 @@ def detect_shard(environment: Mapping[str, str]) -> Shard | None:
             shard = find(_Reader(environment))
             if shard is not None:
                 found = {name: environment[name] for name in (*names, "VOS_SHARDS") if name in environment}
-                logger.info("shard %s from %s", shard, " ".join(f"{k}={v}" for k, v in found.items()))
+                text = " ".join(f"{k}={v}" for k, v in found.items())
+                logger.log(NOTICE, "only shard %s of the tasks is done here, from %s", shard, text)
                 return shard
     return None
 

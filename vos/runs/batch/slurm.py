@@ -66,6 +66,7 @@ trap 'warned=1; [ -z "$worker" ] || kill -USR1 "$worker"' USR1
 trap '[ -z "$worker" ] && exit 143; kill -TERM "$worker"' TERM
 {command} &
 worker=$!
+[ "$warned" = 0 ] || kill -USR1 "$worker"  # warned before the shell knew its worker
 # A trap ends the first wait; the second one waits for the worker to stop.
 wait "$worker"
 code=$?

@@ -4,28 +4,38 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...distribution import own_version
+from ...errors import BusyError, OutputError
 from ...files import make_folder
 from ...pool import Report
 from ...process import peak_memory
+from ...prompting.class_names import ClassNames
+from ...prompting.resize import resized_targets
+from ...prompts import Target
 from ...video import open_video
+from ...video.sizes import parse_size
+from ..folder import is_stopped
+from ..layout import Layout
 from ..models import build_tracker_of
 from ..settings import TrackSettings
+from ..summary import TrackSummary
 from ..track import track_video
 from .attempt import Attempt, Record
 from .layout import task_folder
 from .local_store import file_digest, files_below
 from .pack import pack_masks
 from .remote_store import RemoteStore
-from .staging import fetch_stopped, keep_stopped, staged
+from .staging import TaskPlace, fetch_stopped, keep_stopped, staged
 from .store import open_store
-from .task import identity_of_task, key_of, settings_of, targets_of, video_identity
+from .task import Task, identity_of_task, key_of, settings_of, targets_of, video_identity
 
 if TYPE_CHECKING:
     from ...trackers.base import Tracker
+    from ...video import Video
 
 
 def track_task(attempt: Attempt, report: Report) -> Record:
@@ -35,8 +45,9 @@ def track_task(attempt: Attempt, report: Report) -> Record:
         VosError: see :func:`vos.track_video`.
     """
     start = time.perf_counter()
-    task = attempt.task if attempt.size is None else dataclasses.replace(attempt.task, size=attempt.size)
-    settings = settings_of(task, attempt.settings)
+    task = attempt.task
+    given = settings_of(task, attempt.settings)
+    settings = given if attempt.size is None else dataclasses.replace(given, size=parse_size(attempt.size))
     store = open_store(attempt.output, endpoint_url=attempt.endpoint_url)
     with staged(attempt, task) as place:
         known = place.facts
@@ -44,22 +55,17 @@ def track_task(attempt: Attempt, report: Report) -> Record:
         make_folder(local.parent)
         if isinstance(store, RemoteStore) and attempt.upload_checkpoints:
             fetch_stopped(store, task.id, local)
-        overwrite = attempt.overwrite or attempt.size is not None
         try:
             with open_video(place.video, **settings.reading()) as video:
                 source = known or video_identity(video.paths, video.is_images, None)
-                identity = identity_of_task(task, place.folder, settings, source)
-                targets = targets_of(task, place.folder, video, settings.start)
-                summary = track_video(
-                    video,
-                    targets,
-                    local,
-                    settings,
-                    resume=not overwrite,
-                    overwrite=overwrite,
-                    progress=report,
-                    tracker=loaded_tracker(settings),
-                )
+                # Of the size that the line has, so that the task is the same one in the next run.
+                identity = identity_of_task(task, place.folder, given, source)
+                if settings is given:
+                    targets = targets_of(task, place.folder, video, settings.start)
+                else:
+                    targets = _resized_targets(task, place, given, video)
+                overwrite = attempt.overwrite or attempt.size is not None
+                summary = _track(video, targets, local, settings, overwrite=overwrite, report=report)
         except BaseException:
             if isinstance(store, RemoteStore) and attempt.upload_checkpoints and local.exists():
                 keep_stopped(store, task.id, local)
@@ -86,6 +92,44 @@ def track_task(attempt: Attempt, report: Report) -> Record:
             version=own_version(),
             size=attempt.size,
         )
+
+
+def _resized_targets(
+    task: Task, place: TaskPlace, given: TrackSettings, video: Video
+) -> list[Target] | ClassNames:
+    """What to track in ``video``: prompts are in pixels of the size that ``given`` has."""
+    with open_video(place.video, **given.reading()) as full:
+        before = full.info.height, full.info.width
+        targets = targets_of(task, place.folder, full, given.start)
+    if isinstance(targets, ClassNames):
+        return targets
+    return resized_targets(targets, before, (video.info.height, video.info.width))
+
+
+def _track(
+    video: Video,
+    targets: list[Target] | ClassNames,
+    folder: Path,
+    settings: TrackSettings,
+    *,
+    overwrite: bool,
+    report: Report,
+) -> TrackSummary:
+    """Track into ``folder``, resuming what was stopped there.
+
+    With ``overwrite``, what is there of another run is replaced once the new results are complete; a
+    replacement that was stopped is resumed.
+    """
+    run = partial(track_video, video, targets, folder, settings, progress=report, build=loaded_tracker)
+    if not overwrite or is_stopped(Layout.of_video(folder)):
+        try:
+            return run(resume=True)
+        except BusyError:
+            raise
+        except OutputError:
+            if not overwrite:
+                raise
+    return run(overwrite=True)
 
 
 _loaded: dict[str, Tracker] = {}

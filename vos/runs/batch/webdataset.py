@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,6 +13,8 @@ from .layout import parse
 from .pack import PACKED, packed_masks
 from .samples import MASK, Sample, add_member, key_of_frame, sample_of
 from .store import Store
+
+logger = logging.getLogger(__name__)
 
 MAX_BYTES = 10**9
 MAX_SAMPLES = 10_000
@@ -50,6 +53,10 @@ def write_shards(
         with replacing(path) as temporary, temporary.open("wb") as file:
             pending = _fill(file, pending, samples, max_bytes, max_samples)
         paths.append(path)
+    for old in folder.glob("masks-*.tar"):  # of an earlier report that had more of them
+        number = old.stem.removeprefix("masks-")
+        if number.isdecimal() and int(number) >= len(paths):
+            old.unlink()
     return paths
 
 
@@ -79,9 +86,17 @@ def _samples(store: Store, row: Mapping[str, Any]) -> Iterator[Sample]:
     record = parse(store.read(f"{row['place']}/run.json"))
     data = store.read(f"{row['place']}/{PACKED}")
     packed = {} if data is None else dict(packed_masks(data))
+    missing = []
     for frame in () if record is None else record["frames"]:
         mask = packed.get(key_of_frame(row["id"], frame["name"]) + MASK)
         if mask is None:
             mask = store.read(f"{row['place']}/masks/{frame['name']}.png")
-        if mask is not None:
+        if mask is None:
+            missing.append(frame["name"])
+        else:
             yield sample_of(row["id"], frame, mask)
+    if missing:
+        logger.warning(
+            "task %s has no masks of %d frames, such as %s: they are left out",
+            *(row["id"], len(missing), missing[0]),
+        )

@@ -89,6 +89,8 @@ class Worker:
         self._todo: deque[str] = deque()
         self._later: list[tuple[float, str]] = []
         self._running: dict[str, _Running] = {}
+        self._again: set[str] = set()
+        """Tasks with results that are to be replaced; these stay until the new ones are complete."""
         self._tally = Tally()
         self._reason: str | None = None
         self._message = ""
@@ -104,7 +106,7 @@ class Worker:
         """
         with stop_signals() as flag:
             try:
-                self._plan()
+                self._plan(flag)
                 self._work(flag)
                 return self._outcome()
             finally:
@@ -128,7 +130,9 @@ class Worker:
         if not self._running and (self._reason is not None or not (self._todo or self._later)):
             self._observe("tick", "", self._counts())
             return False
-        for event in self.pool.wait(POLL_SECONDS):
+        events = self.pool.wait(POLL_SECONDS)
+        self._check_stop(flag)  # first: a signal to all processes ends those that are just starting
+        for event in events:
             self._handle(event)
         self._renew()
         self._observe("tick", "", self._counts())
@@ -136,14 +140,20 @@ class Worker:
 
     # What there is to do
 
-    def _plan(self) -> None:
+    def _plan(self, flag: StopFlag) -> None:
         """The tasks of the share that are neither done nor given up, in the order they are taken."""
         states = survey(self.store)
         for task_id in share_of(self.manifest, self.options, self._random):
+            if flag.is_set:  # comparing many large videos takes long
+                self._todo.append(task_id)
+                continue
             state = states.get(task_id)
-            if state is not None and state.done and self._is_done(task_id):
-                self._tally.done.add(task_id)
-            elif state is None or not state.fails or not self._is_given_up(task_id):
+            if state is not None and state.done:
+                if self._is_done(task_id):
+                    self._tally.done.add(task_id)
+                    continue
+                self._again.add(task_id)
+            if state is None or not state.fails or not self._is_given_up(task_id):
                 self._todo.append(task_id)
 
     def _is_done(self, task_id: str) -> bool:
@@ -185,9 +195,12 @@ class Worker:
     def _take(self, task_id: str) -> None:
         if self._is_given_up(task_id):
             return
-        lease = self.leases.take(task_id)
+        if task_id in self._again and self._is_done(task_id):  # another worker has replaced its results
+            self._again.discard(task_id)
+        again = task_id in self._again
+        lease = self.leases.take(task_id, again=again)
         if lease is None:
-            if self.store.exists(done_name(task_id)):
+            if not again and self.store.exists(done_name(task_id)):
                 self._tally.elsewhere.discard(task_id)
                 self._tally.done.add(task_id)
             elif self.options.wait:
@@ -248,6 +261,7 @@ class Worker:
         }
         self.store.write(done_name(task_id), dump(marker))
         self.leases.release(running.lease)
+        self._again.discard(task_id)
         self._tally.done.add(task_id)
         self._tally.done_here += 1
         if record.frames:
@@ -261,10 +275,13 @@ class Worker:
         self._log(kind if kind in UNCOUNTED else "failed", task_id, kind=kind, message=failure.message)
         if not running.is_lost:
             if kind not in UNCOUNTED:
-                self.store.create(
-                    fail_name(task_id, running.attempt),
-                    dump({**failure.as_dict(), "attempt": running.attempt, "worker": self.name}),
-                )
+                kinds = [*kinds_of(self.store, task_id), kind]
+                facts = {
+                    "attempt": running.attempt,
+                    "worker": self.name,
+                    "given_up": is_final(kinds, self.options.retries),
+                }
+                self.store.create(fail_name(task_id, running.attempt), dump({**failure.as_dict(), **facts}))
             self.leases.release(running.lease)
         if kind in UNCOUNTED:
             self._observe("stopped", task_id, {"kind": kind})
@@ -274,6 +291,8 @@ class Worker:
             self._stop("io", failure.message)
         if kind in FINAL or self._is_given_up(task_id):
             self._tally.failed[task_id] = kind
+            if task_id in self._again:  # what is there is of another task
+                self.store.remove(done_name(task_id))
             self._observe("failed", task_id, {"kind": kind, "message": failure.message})
             logger.warning("task %s failed (%s): %s", task_id, kind, failure.message)
             too_many = self._tally.too_many_failures(self.options)
