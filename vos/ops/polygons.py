@@ -129,12 +129,11 @@ def fill_centres(paths: Sequence[NDArray[np.floating]], size: tuple[int, int]) -
     for path in paths:
         start = _limited(path).reshape(-1, 2)
         end = np.roll(start, -1, axis=0)
+        rows = np.clip(np.ceil(np.stack([start[:, 1], end[:, 1]]) - 0.5), 0, height).astype(np.int64)
+        first, last = rows.min(axis=0), rows.max(axis=0)
+        top, bottom = int(first.min()), int(last.max())
         # Pixels of a row are inside behind an odd number of edges.
-        crossed = np.zeros((height, width + 1), dtype=bool)
-        first, last = (
-            np.clip(np.ceil(y - 0.5), 0, height).astype(np.int64)
-            for y in (np.minimum(start[:, 1], end[:, 1]), np.maximum(start[:, 1], end[:, 1]))
-        )
+        crossed = np.zeros((bottom - top, width + 1), dtype=bool)
         ends = np.cumsum(last - first)
         for low in range(0, int(ends[-1]), _AT_ONCE):
             place = np.arange(low, min(low + _AT_ONCE, int(ends[-1])))
@@ -143,8 +142,8 @@ def fill_centres(paths: Sequence[NDArray[np.floating]], size: tuple[int, int]) -
             (x, y), (to_x, to_y) = start[edge].T, end[edge].T
             at = x + (row + 0.5 - y) * (to_x - x) / (to_y - y)
             column = np.clip(np.ceil(at - 0.5), 0, width).astype(np.int64)
-            np.logical_xor.at(crossed, (row, column), True)
-        mask |= np.logical_xor.accumulate(crossed, axis=1)[:, :width]
+            np.logical_xor.at(crossed, (row - top, column), True)
+        mask[top:bottom] |= np.logical_xor.accumulate(crossed, axis=1)[:, :width]
     return mask
 
 
