@@ -66,6 +66,10 @@ def evaluate_davis(
         metrics: names in :data:`vos.evaluation.registry.METRICS`, measured besides J and F.
         jobs: threads; None is one per core. The numbers do not depend on it.
 
+    Returns:
+        The scores as fractions: ``global_scores()``, ``sequence_scores()``, and ``objects`` with those of
+        every frame.
+
     Raises:
         EvaluationError: results and ground truth do not fit together, with the name of the file; or a metric
             is unknown.
