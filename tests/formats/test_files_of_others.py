@@ -486,14 +486,16 @@ def test_shards_with_objects_by_id(tmp_path: Path) -> None:
     assert np.array_equal(result.labels == 4, square(1, 1, 5, 5))
 
 
-def test_soft_masks_are_told(tmp_path: Path) -> None:
-    """Greys around white are read as ids, and it is said; ids beside void are not soft."""
+def test_soft_masks_are_refused(tmp_path: Path) -> None:
+    """Greys around white are no ids; ids beside void are not soft."""
     soft = np.zeros((20, 30), np.uint8)
     soft[2:16, 2:20] = 255
     ids = soft.copy()
     ids[1, 2:20] = 3
     soft[1, 2:20] = np.arange(18) * 10 + 10
-    for name, values, notes in (("soft", soft, 1), ("ids", ids, 0)):
+    for name, values in (("soft", soft), ("ids", ids)):
         (tmp_path / name).mkdir()
         Image.fromarray(values).save(tmp_path / name / "00000.png")
-        assert len(formats.read(tmp_path / name).notes) == notes
+    with pytest.raises(FormatError, match="18 greys at the edge of white"):
+        formats.read(tmp_path / "soft")
+    assert not formats.read(tmp_path / "ids").notes
