@@ -20,7 +20,7 @@ KEY_BLOCK = 512
 HEADROOM = 8.0
 """Weights may be larger than 1 by this power of e before all are scaled down: 16 bits hold their sum then."""
 MANY_KEYS = 1024
-"""From so many keys on, blocks may be faster than torch's kernel."""
+"""From this many keys on, blocks may be faster than torch's kernel."""
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -68,7 +68,7 @@ def batch(manifest: Path, tmp_path: Path) -> Callable[..., BatchOutcome]:
 
 
 def failing(error: BaseException, times: int = 10**6, task_id: str = "v00003") -> Any:
-    """A way to do tasks in which one of them fails so many times."""
+    """A way to do tasks in which one of them fails this many times."""
     left = [times]
 
     def run(attempt: Attempt, report: Report) -> Record:
