@@ -221,7 +221,7 @@ def _efficienttam(state: State, variant: str, where: str) -> Architecture:
         "efficienttam",
         plain.name,
         EFFICIENTTAM,
-        efficienttam_config(plain, sizes, plain.image_size // kind.shrink),
+        efficienttam_config(sizes, plain.image_size // kind.shrink),
         {"plain": plain, "pooling": kind.pooling},
         variant,
     )
