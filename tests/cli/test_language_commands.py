@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -242,6 +243,19 @@ def test_automatic_layers_are_the_first_two(run: Run, pictures: Path, tmp_path: 
     rows = json.loads(run("rank-layers", pictures, *NAMES, "--json").stdout)["layers"]
     run("segment", pictures, *NAMES, "--no-crf", "--layers", "auto", "-o", tmp_path)
     used = json.loads((tmp_path / "classes.json").read_text())["layers"]
+    assert used == [row["layer"] for row in rows[:2]]
+
+
+def test_layers_are_ranked_without_synonyms(run: Run, pictures: Path, tmp_path: Path) -> None:
+    """The layers are those of ``rank-layers`` with ``--multi-prompt`` too."""
+    model = ("--detector", "synthetic", "--class", "red circle")
+    images = [pictures / f"scene{i}.png" for i in range(3)]
+    cli_run = partial(CliRunner().invoke, cli)
+    ranked = cli_run(["rank-layers", *map(str, images), *model, "--json"])
+    rows = json.loads(ranked.stdout)["layers"]
+    options = ("--multi-prompt", "--no-crf", "--layers", "auto", "-o", str(tmp_path / "out"))
+    assert cli_run(["segment", *map(str, images), *model, *options]).exit_code == 0
+    used = json.loads((tmp_path / "out" / "classes.json").read_text())["layers"]
     assert used == [row["layer"] for row in rows[:2]]
 
 
