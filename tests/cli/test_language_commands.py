@@ -318,6 +318,12 @@ def test_supports_that_cannot_be_used(run: Run, pictures: Path, tmp_path: Path) 
     support = f"{pictures / 'scene0.png'}:{tmp_path / 'empty.png'}:red circle"
     result = run("tune", "--support", support, "-o", tmp_path / "t")
     assert (result.exit_code, "is empty" in result.stderr) == (2, True)
+    white = np.zeros((96, 96), np.uint8)
+    white[20:60, 20:60] = 255
+    Image.fromarray(white).save(tmp_path / "white.png")
+    support = f"{pictures / 'scene0.png'}:{tmp_path / 'white.png'}:red circle"
+    result = run("tune", "--support", support, "-o", tmp_path / "t")
+    assert (result.exit_code, "255, which means unknown here" in result.stderr) == (2, True)
     dot = np.full((96, 96), 255, np.uint8)
     dot[1, 1] = 1
     Image.fromarray(dot).save(tmp_path / "dot.png")
