@@ -131,7 +131,7 @@ def test_failures(
     assert store.exists(fail_name("v00003", attempts))
     assert not store.exists(fail_name("v00003", attempts + 1))
     assert not store.exists(done_name("v00003"))
-    with pytest.raises(PartialResultError, match="1 tasks failed"):
+    with pytest.raises(PartialResultError, match="1 task failed"):
         raise_for(outcome)
     assert batch(failing(error, 0)).failed == ("v00003",)  # remembered
 
