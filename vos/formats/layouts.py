@@ -169,7 +169,6 @@ def read_png_folder(
     paths = sorted(visible(folder.glob("*.png")), key=lambda p: natural_key(p.stem))
     if not paths:
         raise ValueError(f"there are no PNG files in {folder}")
-    notes: list[str] = []
     if values is None:
         telling = next((labels for p in paths if not _is_black_and_white(labels := _load(p))), None)
         values = foreground if telling is None else without_void
@@ -189,7 +188,7 @@ def read_png_folder(
                 )
             yield record_of_labels(labels, number - offset, path.stem)
 
-    return Annotations(records, sequence, notes=notes)
+    return Annotations(records, sequence)
 
 
 def _is_black_and_white(labels: np.ndarray) -> bool:
