@@ -26,7 +26,7 @@ from .prompt_options import GivenPrompts, prompt_options
     "--seconds",
     metavar="S",
     type=click.FloatRange(min=0, min_open=True),
-    help="Stop after this many seconds.",
+    help="Stop after S seconds.",
 )
 @click.option("--allow-url", is_flag=True, help="Accept a URL as SOURCE, such as rtsp://...")
 @click.option(
