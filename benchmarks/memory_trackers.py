@@ -66,7 +66,7 @@ def _edgetam() -> Any:
 def _efficienttam(size: str, pooling: str | None = None) -> Any:
     plain = next(trunk for trunk in PLAIN if trunk.name == size)
     switches = ("enable_occlusion_spatial_embedding", "enable_temporal_pos_encoding_for_object_pointers")
-    config = efficienttam_config(plain, dict.fromkeys(switches, False), plain.image_size)
+    config = efficienttam_config(dict.fromkeys(switches, False), plain.image_size)
     return EfficientTamVideoModel(config, plain, pooling)
 
 

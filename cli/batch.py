@@ -25,7 +25,7 @@ from .batch_options import (
 )
 from .batch_progress import observer, show_outcome
 from .batch_submit import submit
-from .options import json_flag, print_json, verbosity
+from .options import counted, json_flag, print_json, verbosity
 
 
 @click.group()
@@ -319,4 +319,4 @@ def retry(output: str, endpoint_url: str | None, kinds: tuple[str, ...], quiet: 
     store, _ = open_batch(output, None, endpoint_url)
     cleared = reports.retry(store, kinds)
     if not quiet:
-        click.echo(f"{len(cleared)} tasks cleared")
+        click.echo(f"{counted(len(cleared), 'task')} cleared")

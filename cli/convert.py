@@ -98,12 +98,12 @@ def convert(
         options=options,
         overwrite=overwrite,
     )
-    notes = list(result.notes)
+    lines = describe_losses(result)
     if annotations.boxes:
-        notes.append(
-            f"{len(annotations.boxes)} boxes without masks were left out; `vos import` makes prompts of them"
+        lines.append(
+            f"boxes without masks, left out: {len(annotations.boxes)}; `vos import` makes prompts of them"
         )
-    tell(describe_losses(notes, result.losses), quiet=quiet)
+    tell(lines, quiet=quiet)
     if as_json:
         print_json(result.as_dict())
     elif not quiet:

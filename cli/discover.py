@@ -53,6 +53,9 @@ DISCOVERERS = {name: LANGUAGE_MODELS[name] for name in language_models("generati
     shell_complete=complete(backbones),
     help="Backbone that turns points into masks, as in vos track.  [default: classical]",
 )
+@click.option(
+    "--checkpoint", metavar="FILE", help="File with the backbone's weights.  [default: the weights cache]"
+)
 @click.option("--device", metavar="NAME", help="cpu (default), cuda, cuda:1, mps.")
 @click.option(
     "--regularisation",

@@ -187,7 +187,7 @@ def extent(result: Any) -> str:
 def report_exports(written: Sequence[Written], *, as_json: bool, quiet: bool) -> None:
     """Say what was written, and what was lost."""
     for result in written:
-        tell(describe_losses([f"{result.format}: {n}" for n in result.notes], result.losses), quiet=quiet)
+        tell(describe_losses(result), quiet=quiet)
     if as_json:
         print_json([result.as_dict() for result in written])
     elif not quiet:
@@ -292,14 +292,25 @@ def frame_names(video: Video) -> tuple[list[str], list[str] | None]:
     return [f"{index:05d}" for index in range(video.count_frames())], None
 
 
-def describe_losses(notes: Sequence[str], losses: Mapping[str, Any]) -> list[str]:
-    """Lines about what was lost, for stderr."""
-    lines = list(notes)
-    for name, value in losses.items():
+LOSSES = {
+    "wrong_pixels": "pixels that differ from the masks",
+    "overlapping_pixels": "pixels that several objects claim, each given to one of them",
+    "border_pixels": "pixels given to the void line",
+    "objects_joined": "objects that became one",
+    "frames": "frames left out",
+    "masks": "in place of masks",
+}
+"""Key of :attr:`vos.formats.Written.losses` -> what it counts, for people."""
+
+
+def describe_losses(written: Written) -> list[str]:
+    """Lines about what a format could not keep, for stderr."""
+    lines = list(written.notes)
+    for key, value in written.losses.items():
         if isinstance(value, Mapping):
             value = ", ".join(f"{n} of object {k}" for k, n in value.items())
-        lines.append(f"lost: {name.replace('_', ' ')}: {value}")
-    return lines
+        lines.append(f"{LOSSES.get(key, key.replace('_', ' '))}: {value}")
+    return [f"{written.format}: {line}" for line in lines]
 
 
 def tell(lines: Sequence[str], *, quiet: bool) -> None:

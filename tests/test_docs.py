@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import itertools
 import json
 import re
 import subprocess
 import sys
 import types
+from enum import Enum
 from pathlib import Path
 
 import numpy as np
 import pytest
 from vos_cli.main import NO_READER
 
+import vos
 from vos import errors
 from vos.errors import VosError
 from vos.formats.format import Format
@@ -107,6 +110,21 @@ def test_the_tracker_in_the_documentation() -> None:
     assert np.array_equal(joined.mask(2), clip.labels[1] == 2)
     tracker.remove(1)
     assert tracker.step(clip.frames[2]).ids == (2,)
+
+
+@pytest.mark.parametrize("name", sorted(set(vos.__all__) - {"formats", "TrackSettings"}))
+def test_help_explains_every_parameter(name: str) -> None:
+    """What ``help`` shows of a public function or class names each of its parameters; settings are explained
+    by ``vos config show``."""
+    public = getattr(vos, name)
+    text = inspect.getdoc(public)
+    assert text
+    if issubclass(type(public), type) and (
+        issubclass(public, Exception | Enum) or hasattr(public, "_is_protocol")
+    ):
+        return
+    missing = [p for p in inspect.signature(public).parameters if not re.search(rf"\b{p}(, \w+)*: ", text)]
+    assert missing == []
 
 
 ROOT = DOCS.parent

@@ -20,27 +20,30 @@ class Frame:
     The frame has a copy of the image, unless that is read-only: what is drawn on the array that was given, or
     read into it next, does not reach the tracker.
 
+    Args:
+        index: position in presentation order, from 0, counted over the frames of the whole video.
+        image: (H, W, 3) uint8, RGB.
+        name: output stem, unique in the video: the image's own stem in a folder; else, and if it is left
+            empty, the index in at least five digits, ``00000`` for frame 0.
+        time: presentation time in seconds, None where the source has none.
+        file_name: name of the image file with its suffix, in a folder of images; None for a frame of a
+            video file.
+        nearby: reads images of the same video near this frame in time, the nearest first, for what motion
+            tells of the objects; None where there is no video to read from, as in a live source.
+        is_damaged: whether data of this frame was damaged, or of one that it is predicted from: the decoder
+            made up parts of the image.
+
     Raises:
         InputError: if the image is not (H, W, 3) uint8, or the index not a whole number from 0 on.
     """
 
     index: int
-    """Position in presentation order, from 0, counted over the frames of the whole video."""
     image: NDArray[np.uint8]
-    """(H, W, 3) uint8, RGB."""
     name: str = ""
-    """Output stem, unique in the video: the image's own stem in a folder; else, and if it is left empty, the
-    index in at least five digits, ``00000`` for frame 0."""
     time: float | None = None
-    """Presentation time in seconds, None where the source has none."""
     file_name: str | None = None
-    """Name of the image file with its suffix, in a folder of images; None for a frame of a video file."""
     nearby: Callable[[], Sequence[NDArray[np.uint8]]] | None = None
-    """Reads images of the same video near this frame in time, the nearest first, for what motion tells of the
-    objects; None where there is no video to read from, as in a live source."""
     is_damaged: bool = False
-    """Whether data of this frame was damaged, or of one that it is predicted from: the decoder made up parts
-    of the image."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.index, Integral) or self.index < 0:
@@ -135,11 +138,18 @@ UPRIGHT = Turn()
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What is known of a video before it is read. ``None`` means unknown, never a guess."""
+    """What is known of a video before it is read. ``None`` means unknown, never a guess.
+
+    Args:
+        width: of the frames, in pixels.
+        height: likewise.
+        fps: frames per second.
+        num_frames: how many there are.
+        turn: how the stored images are turned when they are read (display matrix, EXIF); that of the first.
+    """
 
     width: int
     height: int
     fps: float | None
     num_frames: int | None
     turn: Turn = UPRIGHT
-    """How the stored images are turned when they are read (display matrix, EXIF); that of the first."""

@@ -21,20 +21,22 @@ class Prompt:
     Lists and tuples of numbers become arrays, and arrays of other types those below:
     ``Prompt(box=(120, 80, 310, 400))``. Only a mask has to be boolean: numbers could be ids or probabilities.
 
+    Args:
+        points: (P, 2) float32, (x, y).
+        labels: (P,) int64: 1 on the object, 0 off it. Present exactly when ``points`` is.
+        box: (4,) float32, x0, y0, x1, y1 with inclusive pixel indices.
+        mask: (H, W) bool at the size of the image.
+        low_res: (h, w) float32 logits of an earlier decoder pass, on the decoder's own grid.
+
     Raises:
         PromptError: if nothing is given or a part has the wrong shape.
     """
 
     points: NDArray[np.float32] | None = None
-    """(P, 2) float32, (x, y)."""
     labels: NDArray[np.int64] | None = None
-    """(P,) int64: 1 on the object, 0 off it. Present exactly when ``points`` is."""
     box: NDArray[np.float32] | None = None
-    """(4,) float32, x0, y0, x1, y1 with inclusive pixel indices."""
     mask: NDArray[np.bool_] | None = None
-    """(H, W) bool at the size of the image."""
     low_res: NDArray[np.float32] | None = None
-    """(h, w) float32 logits of an earlier decoder pass, on the decoder's own grid."""
 
     def __post_init__(self) -> None:
         for name, kind in _KINDS.items():
@@ -89,21 +91,24 @@ def _array(name: str, value: Any, kind: type[np.generic] | None) -> NDArray[Any]
 class Target:
     """An object to track, as prompted at one frame.
 
+    Args:
+        object_id: 1..65534, and not 255.
+        prompt: points, a box or a mask.
+        frame_index: the frame the prompt belongs to.
+        name: a name for people, such as the class.
+        source: where the prompt comes from.
+        confidence: expected J of the prompt's mask, 0..1: 1 if the user gave it.
+
     Raises:
         PromptError: for an id, frame index or confidence out of range, or anything of another type.
     """
 
     object_id: int
-    """1..65534, and not 255."""
     prompt: Prompt
     frame_index: int = 0
-    """The frame the prompt belongs to."""
     name: str | None = None
-    """A name for people, such as the class."""
     source: Source = Source.USER
-    """Where the prompt comes from."""
     confidence: float = 1.0
-    """Expected J of the prompt's mask, 0..1: 1 if the user gave it."""
 
     def __post_init__(self) -> None:
         try:

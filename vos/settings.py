@@ -104,9 +104,14 @@ def _override(defaults: T, layers: tuple[Mapping[str, Any], ...], where: str) ->
             else:
                 changes[key] = _convert(value, hints[key], name)
     try:
-        return dataclasses.replace(defaults, **changes)  # type: ignore[type-var]
+        changed = dataclasses.replace(defaults, **changes)  # type: ignore[type-var]
     except ValueError as error:  # a dataclass that checks itself
         raise SettingsError(str(error)) from error
+    for key, value in changes.items():  # after its own checks, which know the range
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, float) and not math.isfinite(number):
+                raise SettingsError(f"setting {f'{where}{key}'!r} must be a finite number, got {number}")
+    return changed
 
 
 def _convert(value: Any, hint: Any, name: str) -> Any:
@@ -128,8 +133,7 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
             if len(arguments) == len(value):
                 return tuple(_convert(v, a, name) for v, a in zip(value, arguments, strict=True))
     elif hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        if math.isfinite(value):
-            return float(value)
+        return float(value)
     elif hint is Any or (isinstance(hint, type) and type(value) is hint):
         return value
     wanted = (
@@ -137,8 +141,6 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
         if origin is typing.Literal
         else "a list"
         if origin is tuple
-        else "a finite number"
-        if hint is float
         else getattr(hint, "__name__", str(hint))
     )
     raise SettingsError(f"setting {name!r} must be {wanted}, got {shown(value)}")

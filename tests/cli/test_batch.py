@@ -51,7 +51,7 @@ def test_from_run_to_report(tmp_path: Path) -> None:
     done = vos("run", manifest, "-o", out, "--metrics", tmp_path / "m.prom", "--progress", "none")
     assert done.exit_code == 5
     assert done.stdout == "4 tasks done (4 here), 1 failed, 0 with other workers, 0 waiting\n"
-    assert "1 tasks failed (x)" in done.stderr
+    assert "1 task failed (x)" in done.stderr
     assert 'vos_batch_tasks{state="done"} 4' in (tmp_path / "m.prom").read_text()
 
     status = vos("status", out, "--json")
@@ -74,7 +74,7 @@ def test_from_run_to_report(tmp_path: Path) -> None:
     assert json.loads(files["coco.json"].read_text())["videos"] == []
 
     assert vos("retry", out, "--kind", "oom").stdout == "0 tasks cleared\n"
-    assert vos("retry", out, "--kind", "media").stdout == "1 tasks cleared\n"
+    assert vos("retry", out, "--kind", "media").stdout == "1 task cleared\n"
     assert vos("retry", out, "--kind", "mdia").exit_code == 2
 
 

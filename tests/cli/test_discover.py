@@ -18,7 +18,7 @@ from vos_cli.main import cli
 
 from vos.detectors.vl_sam.vlm import VisionLanguageModel
 from vos.formats.discoveries import image_entry, write_discoveries
-from vos.testing import scene, write_images, write_video
+from vos.testing import scene, tiny_sam_checkpoint, write_images, write_video
 
 SAID = "a red car , two dogs ."
 SIZE = (64, 90)
@@ -274,6 +274,33 @@ def test_images_from_python(given: Path, tmp_path: Path) -> None:
         discover_images([path, path], tmp_path, settings)
 
 
+def test_the_weights_of_the_backbone(given: Path, built: list[dict[str, Any]], tmp_path: Path) -> None:
+    """Masks come from the checkpoint named, and a run resumes with the same weights only."""
+    weights, photos, out = tmp_path / "sam.pth", tmp_path / "photos", tmp_path / "out"
+    tiny_sam_checkpoint(weights)
+    shutil.copytree(given / "images", photos)
+    whole = (photos / "00000.png").read_bytes()
+    (photos / "00000.png").write_bytes(b"")
+    command = (
+        "discover",
+        photos,
+        "--model",
+        "sam-vit-b",
+        "--checkpoint",
+        weights,
+        "--no-overlays",
+        "-o",
+        out,
+    )
+    assert run(*command).exit_code == 5
+    (photos / "00000.png").write_bytes(whole)
+    tiny_sam_checkpoint(weights, seed=1)
+    result = run(*command, "--resume")
+    assert (result.exit_code, "weights.sha256" in result.stderr) == (2, True), result.stderr
+    tiny_sam_checkpoint(weights)
+    assert run(*command, "--resume").exit_code == 0
+
+
 def test_no_image_that_can_be_read(built: list[dict[str, Any]], tmp_path: Path) -> None:
     """Bad media, and nothing is left behind."""
     for name in "ab":
@@ -321,6 +348,8 @@ def test_saved_weights_and_missing_ones(given: Path, tmp_path: Path, monkeypatch
     ("mistake", "code", "message"),
     [
         (("--threshold", "nan"), 2, "threshold must be above 0 and at most 1, got nan"),
+        (("--seed", "99999999999999999999"), 2, "seed must be 0 or more and below 2^32"),
+        (("--checkpoint", "sam.pth"), 2, "model classical has no weights to read from a checkpoint"),
         (("--device", "gpu"), 4, "cannot use device 'gpu'"),
         (("--device", "cuda:99"), 4, "try cpu, cuda or mps"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,19 @@ def test_export_and_import(clip: Scene, tmp_path: Path) -> None:
     summary = vos("import", xml, "--video", tmp_path / "frames", "-o", back, "--json")
     assert json.loads(summary.output)["categories"] == {"1": "dog", "2": "cat"}
     assert all(np.array_equal(a, b) for a, b in zip(masks_in(back / "masks"), clip.labels, strict=True))
+
+
+def test_losses_are_told_by_format(clip: Scene, tmp_path: Path) -> None:
+    """What a format cannot keep, in words and after its name; nothing of one that keeps all."""
+    formats = [f"-f{name}" for name in ("coco", "csv", "davis2016", "yolo")]
+    options = ("-O", "epsilon=3", "-O", "every=2")
+    told = vos("export", tmp_path / "masks", *formats, *options, "-o", tmp_path / "out").stderr
+    lines = [line for line in told.splitlines() if "pieces" not in line]
+    assert lines[0] == "vos: csv: in place of masks: boxes only"
+    assert lines[1:3] == ["vos: davis2016: frames left out: 2", "vos: davis2016: objects that became one: 2"]
+    assert re.fullmatch(
+        r"vos: yolo: pixels that differ from the masks: \d+ of object 1, \d+ of object 2", lines[3]
+    )
 
 
 def test_convert(clip: Scene, tmp_path: Path) -> None:
@@ -147,7 +161,10 @@ def test_damaged_file(clip: Scene, tmp_path: Path) -> None:
 def test_losses_are_told_on_stderr(clip: Scene, tmp_path: Path) -> None:
     """What was lost stands on stderr, unless -q."""
     path = tmp_path / "16"
-    assert "objects joined: 2" in vos("convert", tmp_path / "masks", "--to", "davis2016", "-o", path).stderr
+    assert (
+        "objects that became one: 2"
+        in vos("convert", tmp_path / "masks", "--to", "davis2016", "-o", path).stderr
+    )
     assert not vos("convert", tmp_path / "masks", "--to", "davis2016", "-q", "-o", tmp_path / "q").stderr
 
 

@@ -111,6 +111,10 @@ def broken(content: dict[str, Any], what: str) -> dict[str, Any]:
         content["annotations"][0]["segmentation"]["size"] = [20, 120]
     elif what == "form":
         del content["images"]
+    elif what == "another image":
+        content["annotations"][0]["image_id"] = str(content["images"][0]["id"])
+    elif what == "one id for two":
+        content["images"].append({**content["images"][0], "file_name": "other.png"})
     elif what == "no image":
         del content["annotations"][0]["image_id"]
     return content
@@ -124,6 +128,8 @@ def broken(content: dict[str, Any], what: str) -> dict[str, Any]:
         ("strangers", "no image in common"),
         ("size", "120x20 pixels"),
         ("form", "not a COCO file"),
+        ("another image", "annotation 1 .* is of image '0', which the file does not list"),
+        ("one id for two", "two images have the id 0"),
         ("no image", r"not a COCO file.*image_id"),
     ],
 )

@@ -37,6 +37,8 @@ def davis(root: Path, *names: str, listed: bytes | None = None) -> Path:
     [
         "\ufeffbear\r\ndog\r\n".encode(),
         "bear\r\ndog\r\n".encode("utf-16"),
+        b"bear/\n./dog\n",
+        b"bear 82\ndog 60 2\n",
         b"\\JPEGImages\\480p\\bear\\00000.jpg \\x\\00000.png\r\n/x/dog/00000.jpg /y\r\n",
     ],
 )
@@ -44,6 +46,14 @@ def test_lists_as_windows_saves_them(tmp_path: Path, listed: bytes) -> None:
     """Byte order marks, UTF-16, backslashes."""
     found = read_davis_set(davis(tmp_path, "bear", "dog", listed=listed), "2017/val")
     assert [sequence.name for sequence in found.sequences] == ["bear", "dog"]
+
+
+def test_one_sequence_a_line(tmp_path: Path) -> None:
+    """Two names on a line are not read as the first of them, and a name may have a space in it."""
+    with pytest.raises(EvaluationError, match=r"no annotations .* in .*/bear dog, which the set lists"):
+        read_davis_set(davis(tmp_path / "two", "bear", "dog", listed=b"bear dog\n"), "2017/val")
+    found = read_davis_set(davis(tmp_path / "space", "big bear"), "2017/val")
+    assert [sequence.name for sequence in found.sequences] == ["big bear"]
 
 
 def test_a_list_in_another_encoding(tmp_path: Path) -> None:
@@ -82,6 +92,23 @@ def test_the_folder_of_one_sequence_is_not_that_of_the_results(tmp_path: Path) -
     (results / "bear").symlink_to(tmp_path / "masks")
     with pytest.raises(EvaluationError, match=r"pass the parent folder, and name masks after its sequence"):
         evaluate_davis(tmp_path, root, "2017/val")
+
+
+def test_results_numbered_from_1(tmp_path: Path) -> None:
+    """Each mask would be compared with that of the next frame; one frame more, or one less, is no shift."""
+    root = davis(tmp_path / "davis", "bear")
+    truth = root / "Annotations" / "480p" / "bear"
+    folder = tmp_path / "results" / "bear"
+    folder.mkdir(parents=True)
+    for number in (1, 2, 3):
+        (folder / f"{number:05d}.png").write_bytes((truth / "00000.png").read_bytes())
+    with pytest.raises(EvaluationError, match=r"holds 00001.png to 00003.png, and .* 00000.png to 00002.png"):
+        evaluate_davis(folder.parent, root, "2017/val")
+    (folder / "00000.png").write_bytes((truth / "00000.png").read_bytes())
+    assert evaluate_davis(folder.parent, root, "2017/val").table()
+    for number in (0, 3):
+        (folder / f"{number:05d}.png").unlink()
+    assert evaluate_davis(folder.parent, root, "2017/val").table()
 
 
 def test_files_that_systems_put_beside_ours(tmp_path: Path) -> None:

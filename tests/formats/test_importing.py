@@ -59,6 +59,46 @@ def test_yolo_labels_of_images_counted_from_one(tmp_path: Path) -> None:
     assert [(frame.index, frame.name) for frame, _ in found] == list(enumerate(video[:3]))
 
 
+def test_frames_numbered_from_1(tmp_path: Path) -> None:
+    """Each would be taken for the next frame, and the last left out; fewer frames may begin anywhere."""
+    names = [f"{number:05d}" for number in range(4)]
+
+    def masks(name: str, *numbers: int) -> formats.Annotations:
+        folder = tmp_path / name
+        folder.mkdir()
+        for number in numbers:
+            Image.fromarray(np.ones(SIZE, np.uint8)).save(folder / f"{number}.png")
+        return formats.read(folder)
+
+    given = masks("all", 1, 2, 3, 4)
+    for skip_missing in (False, True):
+        with pytest.raises(FormatError, match="numbered 1 to 4, those of the video 0 to 3"):
+            formats.match_to_video(given, names, SIZE, skip_missing=skip_missing)
+    found = formats.match_to_video(masks("some", 1, 2, 3), names, SIZE)
+    assert sorted(labels_by_index(found)) == [1, 2, 3]
+    by_name = formats.match_to_video(masks("named", 1, 2, 3, 4), ["1", "2", "3", "4"], SIZE)
+    assert sorted(labels_by_index(by_name)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("kind", ["grey and white", "soft"])
+def test_white_beside_greys_of_unknown_origin(tmp_path: Path, kind: str) -> None:
+    """An object in white does not vanish as void, nor is its soft edge many objects; DAVIS says what is."""
+    values = np.zeros((40, 60), np.uint8)
+    values[10:30, 10:30] = 255
+    if kind == "soft":
+        for edge, grey in enumerate((20, 120, 200)):
+            values[7 + edge, 10:30] = values[10:30, 7 + edge] = grey
+    else:
+        values[10:30, 40:50] = 128
+    Image.fromarray(values).save(tmp_path / "00000.png")
+    with pytest.raises(
+        FormatError, match="greys at the edge of white" if kind == "soft" else "255 beside 128"
+    ):
+        formats.read(tmp_path)
+    (labels,) = labels_by_index(formats.read(tmp_path, format="davis")).values()
+    assert (labels == np.where(values == 255, 0, values)).all()
+
+
 def test_by_index_and_missing_frames() -> None:
     """Other names are matched by index; a frame that is not there is an error, or left out."""
     given = annotations_of(hard_clip(4), stems=["p", "q", "r", "s"])

@@ -146,6 +146,20 @@ def test_persam_names_the_rotation_too(tmp_path: Path) -> None:
     learn_reference(PersamReference(image, mask, turn_mask=True), settings, backbone)
 
 
+def test_fractions_of_the_image_are_refused(tmp_path: Path) -> None:
+    """Coordinates of detectors that count from 0 to 1 would all be in the first pixel."""
+    Image.fromarray(UPRIGHT).save(tmp_path / "p.png")
+    video = open_video(tmp_path / "p.png")
+    height, width = UPRIGHT.shape[:2]
+    with pytest.raises(
+        PromptError, match=f"not fractions of the image; did you mean {width // 2},{height // 4}"
+    ):
+        load_prompts(points=["1:0.5,0.25"], video=video)
+    with pytest.raises(PromptError, match=f"did you mean 1:0,{height // 2},{width // 2},{height}"):
+        load_prompts(boxes=["1:0,0.5,0.5,1"], video=video)
+    assert load_prompts(points=["1:0,1", "1:0.5,3"], boxes=["2:0,0,1,1"], video=video)
+
+
 def point(label: int, frame: int = 0) -> Target:
     """Object 1 by one point."""
     return Target(1, Prompt(points=np.array([[5, 5]], np.float32), labels=np.array([label])), frame)

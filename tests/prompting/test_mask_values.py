@@ -267,6 +267,20 @@ def test_masks_of_one_object_in_many_frames_are_refused(tmp_path: Path, names: s
         parse_mask(str(given), 0)
 
 
+def test_two_masks_of_one_object_are_refused(tmp_path: Path) -> None:
+    """Two that are all but equal; an object may lie on another."""
+    for name, second in (
+        ("frames", np.roll(DISC, 1, axis=1)),
+        ("objects", np.hypot(ROWS - 60, COLUMNS - 50) < 16),
+    ):
+        (tmp_path / name).mkdir()
+        Image.fromarray(DISC).save(tmp_path / name / "1.png")
+        Image.fromarray(second).save(tmp_path / name / "2.png")
+    with pytest.raises(PromptError, match="one object in many frames"):
+        parse_mask(str(tmp_path / "frames"), 0)
+    assert len(parse_mask(str(tmp_path / "objects"), 0)) == 2
+
+
 def test_what_was_understood_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Number of objects, their sizes, and which values they come from."""
     halved().save(tmp_path / "soft.png")

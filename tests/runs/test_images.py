@@ -43,6 +43,16 @@ def test_detect_takes_one_name() -> None:
     assert names == {1: "red"}
 
 
+def test_detect_leaves_out_low_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for detectors that leave that to whoever reads their scores."""
+    monkeypatch.setattr("vos.runs.images.build_detector", lambda name, **options: Detector())
+    for least, count in ((0.7, 2), (0.9, 0)):
+        result, _ = vos.detect(
+            CLIP.frames[0].image, ["red", "blue"], backbone=ScriptedBackbone(CLIP), min_score=least
+        )
+        assert len(result.ids) == count
+
+
 def test_detect_of_nothing() -> None:
     """No instance is an empty result, not an error."""
 

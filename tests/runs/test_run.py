@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from run_fakes import DriftingTracker, SceneReader, files, target
 
-from vos.errors import OutputError, PromptError
+from vos.errors import InputError, OutputError, PromptError
+from vos.frame import Frame
 from vos.prompts import Prompt, Target
 from vos.results import FrameResult
 from vos.runs import Progress, TrackSettings, track_video
@@ -105,6 +107,36 @@ def test_nobody_to_follow(video: Video, tmp_path: Path) -> None:
     with pytest.raises(PromptError, match="no object to track"):
         track_video(video, [], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"video": "clip.mp4"}, "video must be what vos.open_video gives, got 'clip.mp4'"),
+        ({"settings": {"model": "nano"}}, "settings must be vos.TrackSettings, got {'model': 'nano'}"),
+        ({"tracker": "nano"}, "must be what vos.load_tracker gives, got 'nano'; vos.TrackSettings"),
+        ({"targets": np.ones((4, 4), np.uint8)}, "got an array .* vos.mask_targets"),
+        ({"output": ""}, "no output folder is named"),
+    ],
+)
+def test_natural_mistakes(
+    changes: dict[str, Any], message: str, video: Video, clip: Scene, tmp_path: Path, settings: TrackSettings
+) -> None:
+    """What stands for an argument in place of it."""
+    given = {"video": video, "targets": clip.targets(0), "output": tmp_path / "out", "settings": settings}
+    with pytest.raises(InputError, match=message):
+        track_video(**{**given, **changes})
+    assert not (tmp_path / "out").exists()
+
+
+def test_targets_that_come_one_by_one(
+    video: Video, clip: Scene, tmp_path: Path, settings: TrackSettings
+) -> None:
+    """An iterator of targets is read once."""
+    summary = track_video(
+        video, iter(clip.targets(0)), tmp_path / "out", settings, tracker=ScriptedTracker(clip)
+    )
+    assert summary.objects == clip.ids
 
 
 @pytest.mark.parametrize(
@@ -308,8 +340,12 @@ def test_strange_files_are_never_touched(video: Video, clip: Scene, tmp_path: Pa
 def test_an_empty_folder_is_kept(video: Video, clip: Scene, tmp_path: Path) -> None:
     """A run that fails before its first frame leaves an existing folder, empty as it was."""
     (tmp_path / "out").mkdir()
-    broken = ScriptedTracker(clip)
-    broken.start = None  # type: ignore[method-assign, assignment]
-    with pytest.raises(TypeError):
+
+    class Broken(ScriptedTracker):
+        def start(self, frame: Frame, prompts: Sequence[Target]) -> FrameResult:
+            raise RuntimeError("broken")
+
+    broken = Broken(clip)
+    with pytest.raises(RuntimeError, match="broken"):
         track_video(video, [target(clip, 1)], tmp_path / "out", tracker=broken)
     assert list((tmp_path / "out").iterdir()) == []

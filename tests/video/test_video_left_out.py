@@ -176,6 +176,7 @@ def test_playlists_are_refused(tmp_path: Path, name: str) -> None:
     [
         ("rtsp://cam.local/stream", "is an address, and only files, folders and globs"),
         ("https://example.org/clip.mp4", "is an address"),
+        ("file:///home/me/my%20clip.mp4", "give the file by its path: /home/me/my clip.mp4$"),
         ("udp:@239.0.0.1:1234", "is an address"),
         ("0", "cameras are not read"),
         ("C:clip.mp4", "there is no file or folder"),

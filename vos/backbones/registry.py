@@ -84,6 +84,19 @@ def has_weights(name: str) -> bool:
     return BACKBONES[backbone_name(name)].weights != "none"
 
 
+def check_checkpoint(name: str, checkpoint: str | None) -> None:
+    """Raise ValueError if there is a ``checkpoint`` for a backbone without weights.
+
+    Raises:
+        ModelError: for an unknown name.
+    """
+    if checkpoint is not None and not has_weights(name):
+        raise ValueError(
+            f"model {name} has no weights to read from a checkpoint; name the checkpoint's model, such as "
+            "mobile-sam or sam-vit-b"
+        )
+
+
 def build_backbone(name: str, **options: Any) -> Backbone:
     """The backbone of that name.
 

@@ -66,6 +66,10 @@ def evaluate_davis(
         metrics: names in :data:`vos.evaluation.registry.METRICS`, measured besides J and F.
         jobs: threads; None is one per core. The numbers do not depend on it.
 
+    Returns:
+        The scores as fractions: ``global_scores()``, ``sequence_scores()``, and ``objects`` with those of
+        every frame.
+
     Raises:
         EvaluationError: results and ground truth do not fit together, with the name of the file; or a metric
             is unknown.
@@ -150,6 +154,7 @@ def _plan(results: Path, sequence: DavisSequence, davis: DavisSet) -> _Plan:
             f"results are <folder>/<sequence>/<frame>.png{_parent_hint(results, sequence)}"
         ) from error
     _refuse_lossy(folder, present, sequence)
+    _refuse_shifted(folder, present, [path.name for path in sequence.annotations])
     missing = [name for i in frames if (name := sequence.annotations[i].name) not in present]
     if missing:
         raise EvaluationError(
@@ -178,6 +183,20 @@ def _refuse_lossy(folder: Path, present: set[str], sequence: DavisSequence) -> N
                     f"{folder / name} is compressed with loss, which changes ids near edges: not scored; "
                     "write the masks as PNG from their source"
                 )
+
+
+def _refuse_shifted(folder: Path, present: set[str], expected: Sequence[str]) -> None:
+    """EvaluationError where there are masks of all frames, with numbers one higher than the annotations."""
+    stems = [Path(name).stem for name in expected]
+    if not all(stem.isdecimal() for stem in stems):
+        return
+    shifted = [f"{int(stem) + 1:0{len(stem)}d}.png" for stem in stems]
+    if {name for name in present if name.endswith(".png") and not name.startswith(".")} == set(shifted):
+        raise EvaluationError(
+            f"{folder} holds {shifted[0]} to {shifted[-1]}, and the annotations are {expected[0]} to "
+            f"{expected[-1]}: every mask would be compared with that of the next frame; rename the masks as "
+            "the annotations"
+        )
 
 
 def _first_ids(plan: _Plan, davis: DavisSet) -> frozenset[int]:

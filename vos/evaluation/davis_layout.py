@@ -99,13 +99,20 @@ def _sequence_names(root: Path, subset: str) -> list[str]:
         raise _unknown_set(image_sets, subset) from None
     except ValueError as error:
         raise EvaluationError(f"cannot read the list {image_sets / subset}.txt: {error}") from None
-    # A name, or as in the first release "/JPEGImages/480p/bear/00000.jpg /Annotations/480p/bear/00000.png".
-    entries = [line.split()[0] for line in lines if line.strip()]
-    entries = [entry.replace("\\", "/") for entry in entries]
-    names = [PurePosixPath(entry).parent.name if "/" in entry else entry for entry in entries]
+    names = [_listed_name(line.strip()) for line in lines if line.strip()]
     if not names:
         raise EvaluationError(f"{image_sets / subset}.txt lists no sequence")
     return [check_name(name, "sequence name") for name in dict.fromkeys(names)]
+
+
+def _listed_name(line: str) -> str:
+    """The sequence of a line: a name, perhaps with numbers behind it or as ``ls -d */`` writes it, or as in
+    the first release ``/JPEGImages/480p/bear/00000.jpg /Annotations/480p/bear/00000.png``."""
+    line = line.replace("\\", "/")
+    if "/" in line.rstrip("/").removeprefix("./"):
+        return PurePosixPath(line.split()[0]).parent.name
+    name, *numbers = line.split()
+    return (name if all(map(str.isdigit, numbers)) else line).rstrip("/").removeprefix("./")
 
 
 def _shipped_names(name: str) -> list[str]:

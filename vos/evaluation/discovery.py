@@ -104,7 +104,12 @@ def evaluate_discovery(
     ]
     detections: list[dict[str, Any]] = []
     for entry in found["annotations"]:
-        image_id = same.get(entry["image_id"])
+        if entry["image_id"] not in same:
+            raise EvaluationError(
+                f"annotation {shown(entry.get('id'))} of {results} is of image {shown(entry['image_id'])}, "
+                "which the file does not list"
+            )
+        image_id = same[entry["image_id"]]
         if image_id is None:
             continue
         try:
@@ -173,8 +178,12 @@ def _load(path: str | os.PathLike[str]) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise EvaluationError(f"cannot read {path}: {error}") from error
     try:
+        seen: set[int | str] = set()
         for image in content["images"]:
             _key(image["id"])
+            if image["id"] in seen:
+                raise ValueError(f"two images have the id {shown(image['id'])}")
+            seen.add(image["id"])
             PurePosixPath(image["file_name"])
             check_size([image["height"], image["width"]])
         for entry in content["annotations"]:

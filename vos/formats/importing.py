@@ -64,6 +64,11 @@ def match_to_video(
     named, counted = (sum(found is not None for found in way) for way in (by_name, by_index))
     use_names = named == len(heads) or named > counted
     chosen = by_name if use_names else by_index
+    if not use_names and {index for index, _, _ in heads} == set(range(1, len(names) + 1)):
+        raise FormatError(
+            f"the frames are numbered 1 to {len(names)}, those of the video 0 to {len(names) - 1}: each "
+            "would be taken for the next one; number them from 0"
+        )
     if None in chosen and not skip_missing:
         index, name, _ = heads[chosen.index(None)]
         raise FormatError(

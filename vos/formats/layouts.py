@@ -151,7 +151,7 @@ def foreground(labels: np.ndarray) -> np.ndarray:
 
 
 def read_png_folder(
-    folder: Path, sequence: str, *, first: int = 0, values: Values | None = None
+    folder: Path, sequence: str, *, first: int = 0, values: Values | None = None, any_origin: bool = False
 ) -> Annotations:
     """The masks of one folder.
 
@@ -161,19 +161,19 @@ def read_png_folder(
         first: number of the first frame, where names are numbers.
         values: applied to every label map; None: a folder of 0 and 255 alone has one object, in any other
             255 is void, also in frames that have nothing else.
+        any_origin: no data set says what white beside greys is: refuse it.
 
     Raises:
-        ValueError: there is no PNG.
+        ValueError: there is no PNG, or the values have two likely readings.
     """
     paths = sorted(visible(folder.glob("*.png")), key=lambda p: natural_key(p.stem))
     if not paths:
         raise ValueError(f"there are no PNG files in {folder}")
-    notes: list[str] = []
     if values is None:
         telling = next((labels for p in paths if not _is_black_and_white(labels := _load(p))), None)
         values = foreground if telling is None else without_void
-        if telling is not None and _looks_soft(telling):
-            notes.append("masks of many greys around white look like soft edges, but are read as object ids")
+        if telling is not None and any_origin:
+            _refuse_grey_and_white(telling)
     numbers = frame_numbers([p.stem for p in paths])
     offset = first if numbers[0] >= first and paths[0].stem[-1:].isdigit() else 0
 
@@ -188,7 +188,7 @@ def read_png_folder(
                 )
             yield record_of_labels(labels, number - offset, path.stem)
 
-    return Annotations(records, sequence, notes=notes)
+    return Annotations(records, sequence)
 
 
 def _is_black_and_white(labels: np.ndarray) -> bool:
@@ -196,14 +196,32 @@ def _is_black_and_white(labels: np.ndarray) -> bool:
     return bool(((labels == 0) | (labels == VOID)).all())
 
 
-_GREYS = 16
-"""Values besides black and white that a soft edge has at least; fewer are more likely ids."""
+_GREYS = 3
+"""Values besides black and white that a soft edge has at least."""
+_DARK = 38
+"""Ids up to this are numbered from 1 and not greys that were chosen to be seen."""
 
 
-def _looks_soft(labels: np.ndarray) -> bool:
-    """Whether a mask is white with a rim of greys, as the opacity of one object is."""
-    ids = object_ids(labels)
-    return len(ids) >= _GREYS and int(np.isin(labels, ids).sum()) < int((labels == VOID).sum())
+def _refuse_grey_and_white(labels: np.ndarray) -> None:
+    """ValueError where white is more likely an object than void, or greys are its soft edge."""
+    ids, (height, width) = object_ids(labels), labels.shape
+    if not ids or not (labels == VOID).any():
+        return
+    inner = np.ones((max(height - 2, 0), max(width - 2, 0)), np.bool_)
+    for row, column in np.ndindex(3, 3):
+        inner &= labels[row : row + height - 2, column : column + width - 2] == labels[1:-1, 1:-1]
+    solid = set(np.unique(labels[1:-1, 1:-1][inner]).tolist())
+    remedy = "the format davis (--from davis, `vos import`: --format davis) reads 255 as void"
+    if len(ids) >= _GREYS and VOID in solid and solid.isdisjoint(ids):
+        raise ValueError(
+            f"the masks have {len(ids)} greys at the edge of white: soft edges of one object, or ids. Save "
+            f"them as 0 and 255, cut at 127; {remedy}, and all else as ids"
+        )
+    if min(ids) > _DARK and VOID in solid:
+        raise ValueError(
+            f"the masks have 255 beside {', '.join(map(str, ids[:5]))}: it is void, or one more object in "
+            f"white. Number the objects from 1; {remedy}"
+        )
 
 
 def _load(path: Path) -> np.ndarray:

@@ -31,7 +31,7 @@ def read_masks(path: Path, request: Request) -> Annotations:
     if not record_path.is_file():
         if (path / ".work").is_dir():
             raise ValueError("it is a run that is not finished: finish it with --resume first")
-        return read_png_folder(path, path.resolve().name)
+        return read_png_folder(path, path.resolve().name, any_origin=True)
     run = load_json(record_path)
     folder = record_path.parent / str(run.get("outputs", {}).get("masks", "masks"))
     found = read_png_folder(folder, _sequence(run, record_path), values=without_void)

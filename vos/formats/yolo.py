@@ -159,7 +159,7 @@ def read_yolo(path: Path, request: Request) -> Annotations:
     prefix = _common_prefix(stems)
     numbers = frame_numbers([stem[len(prefix) :] for stem in stems])
     names = _class_names(path)
-    parsed = [_Label(file, names) for file in files]
+    parsed = [_Label(file) for file in files]
     has_scores = any(label.has_fractions for label in parsed)
     for label in parsed:
         label.interpret(has_scores=has_scores)
@@ -167,7 +167,7 @@ def read_yolo(path: Path, request: Request) -> Annotations:
     ids = IdMap(identity for n, label in enumerate(parsed) for identity in label.identities(n))
     categories: dict[int, str] = {}
     boxes: list[BoxPrompt] = []
-    sizes = [_size(path, file, request) for file in files]
+    sizes = [_size(file, request) for file in files]
     for n, (label, size) in enumerate(zip(parsed, sizes, strict=True)):
         for identity, number, values in zip(label.identities(n), label.classes, label.values, strict=True):
             categories[ids[identity]] = names.get(number, f"class {number}")
@@ -216,7 +216,7 @@ def _common_prefix(stems: list[str]) -> str:
 class _Label:
     """One label file."""
 
-    def __init__(self, file: Path, names: Mapping[int, str]) -> None:
+    def __init__(self, file: Path) -> None:
         self.classes: list[int] = []
         self.values: list[np.ndarray] = []
         self.ids: list[int | None] = []
@@ -293,7 +293,7 @@ def _class_names(path: Path) -> dict[int, str]:
     return dict(enumerate(load_text(classes).splitlines())) if classes.is_file() else {}
 
 
-def _size(root: Path, file: Path, request: Request) -> tuple[int, int]:
+def _size(file: Path, request: Request) -> tuple[int, int]:
     """Of the image beside the labels, else what the caller knows."""
     parts = list(file.parts)
     if "labels" in parts:

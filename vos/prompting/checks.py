@@ -88,6 +88,12 @@ def check_mask_size(
 
 def _check_points(points: NDArray[np.float32], size: tuple[int, int], where: str) -> None:
     height, width = size
+    if _are_fractions(points):
+        x, y = points[0]
+        raise PromptError(
+            f"the point {x:g},{y:g} of {where} is in the first pixel: coordinates are pixels, not fractions "
+            f"of the image; did you mean {x * width:g},{y * height:g}?"
+        )
     for x, y in points:
         if not (0 <= x < width and 0 <= y < height):
             raise PromptError(
@@ -96,13 +102,19 @@ def _check_points(points: NDArray[np.float32], size: tuple[int, int], where: str
             )
 
 
+def _are_fractions(coordinates: NDArray[np.float32]) -> bool:
+    """Whether these are coordinates of an image whose sides are 1."""
+    return bool((coordinates % 1).any() and ((coordinates >= 0) & (coordinates <= 1)).all())
+
+
 def _check_box(box: NDArray[np.float32], size: tuple[int, int], target: Target, where: str) -> None:
     height, width = size
     x0, y0, x1, y1 = (float(v) for v in box)
-    if x1 < x0 or y1 < y0:
+    if _are_fractions(box):
         raise PromptError(
-            f"the box {x0:g},{y0:g},{x1:g},{y1:g} of {where} is inverted: {x0:g},{y0:g} must be its "
-            "upper left corner"
+            f"the box {x0:g},{y0:g},{x1:g},{y1:g} of {where} is in the first pixels: coordinates are pixels, "
+            "not fractions of the image; did you mean "
+            f"{target.object_id}:{x0 * width:g},{y0 * height:g},{x1 * width:g},{y1 * height:g}?"
         )
     # One pixel of grace: many tools give the exclusive end.
     if min(x0, y0) >= 0 and x1 <= width and y1 <= height and x0 <= width - 1 and y0 <= height - 1:

@@ -27,6 +27,8 @@ SHOWN = 5
 """So many ids are named in a message."""
 SAME_OBJECT = 0.3
 """Neighbouring masks of a sequence that share this much (IoU, median) show one object over time."""
+SAME_OF_TWO = 0.8
+"""Likewise where there are two masks only: one object may well lie on another."""
 FRAME_DIGITS = 4
 """Image names of this many digits, led by a zero, number frames."""
 
@@ -150,10 +152,10 @@ def _cut_fractions(array: NDArray, path: Path, values: MaskValues, allowed: str)
 
 def _refuse_masks_of_frames(masks: list[NDArray[np.bool_]], where: Path, remedy: str) -> None:
     """Masks of one object in many frames would become as many objects in one frame."""
-    if len(masks) < 3 or len({mask.shape for mask in masks}) > 1:
+    if len(masks) < 2 or len({mask.shape for mask in masks}) > 1:
         return
     shared = [mask_iou(a, b) for a, b in itertools.pairwise(masks)]
-    if np.median(shared) >= SAME_OBJECT:
+    if np.median(shared) >= (SAME_OF_TWO if len(masks) == 2 else SAME_OBJECT):
         raise PromptError(
             f"{where} holds {len(masks)} masks, each much like the next, so they seem to show one object in "
             f"many frames and not {len(masks)} objects in one: {remedy}"

@@ -69,7 +69,7 @@ class References:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the things, in the order in which they are shown first."""
+        """Of the objects, in the order in which they are shown first."""
         return tuple(dict.fromkeys(view.name for view in self.views))
 
 
@@ -81,10 +81,10 @@ def load_references(
     mask_values: MaskValues | str = MaskValues.AUTO,
     turn_masks: bool = False,
 ) -> References:
-    """The things that references show.
+    """The objects that reference images show.
 
-    A mask that shows several objects shows several things. Objects of the same id in several masks are views
-    of the same thing; so two masks of 0 and 255 show one thing from two sides.
+    A mask may show several. Objects of the same id in several masks are views of one object: two masks of 0
+    and 255 show it from two sides.
 
     Args:
         references: image files, or indices of frames of ``video``; or one.
@@ -106,7 +106,7 @@ def load_references(
             f"every --reference needs a --reference-mask, in the same order; given are {len(references)} of "
             f"the one and {len(masks)} of the other"
         )
-    things: dict[int, str] = {}
+    names: dict[int, str] = {}
     views: list[ReferenceImage] = []
     for reference, path in zip(references, masks, strict=True):
         image, stem, source, turn = _read(reference, video)
@@ -115,9 +115,9 @@ def load_references(
                 mask = np.ascontiguousarray(turn.apply(mask))
             what, against = f"the reference mask {path}", f"the pixels of {source} as read are"
             check_mask_size(mask.shape, image.shape[:2], what, against, turn)
-            taken = things.values()
-            things.setdefault(number, stem if stem not in taken else f"{stem} {number}")
-            views.append(ReferenceImage(things[number], image, mask, source))
+            taken = names.values()
+            names.setdefault(number, stem if stem not in taken else f"{stem} {number}")
+            views.append(ReferenceImage(names[number], image, mask, source))
     return References(tuple(views))
 
 

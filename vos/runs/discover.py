@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from ..backbones.registry import build_backbone, has_weights
+from ..backbones.registry import build_backbone, check_checkpoint, has_weights
 from ..detectors.attention.registry import build_language_model, language_models
 from ..detectors.vl_sam.discovery import DiscoverSettings, Discovery, discover
 from ..distribution import own_version
@@ -29,7 +29,7 @@ from ..frame import Frame
 from ..ops.overlap import paint
 from ..results import MAX_OBJECTS, FrameResult
 from ..video.selection import select
-from .fingerprint import fingerprint, versions
+from .fingerprint import fingerprint, fingerprint_weights, versions
 from .folder import PROGRAM, Layout, claim
 from .image_run import ImageRun, check_names
 from .runner import ItemRun
@@ -60,6 +60,8 @@ class DiscoverRunSettings:
     """Folder with its weights; None: the local cache."""
     model: str = "classical"
     """The backbone that turns points into masks: a name in :data:`vos.backbones.registry.BACKBONES`."""
+    checkpoint: str | None = None
+    """File with the backbone's weights; None: the weights cache."""
     device: str = "cpu"
     """Where both models run."""
     temperature: float = 0.8
@@ -84,6 +86,7 @@ class DiscoverRunSettings:
             )
         if self.max_new_tokens < 1:
             raise ValueError(f"max_new_tokens must be 1 or more, got {self.max_new_tokens}")
+        check_checkpoint(self.model, self.checkpoint)
 
 
 @dataclass(frozen=True)
@@ -327,6 +330,8 @@ def build_backbone_of(settings: DiscoverRunSettings) -> Backbone:
         ModelError: unknown, or its weights are missing.
     """
     options = {"device": settings.device} if has_weights(settings.model) else {}
+    if settings.checkpoint is not None:
+        options["checkpoint"] = settings.checkpoint
     return build_backbone(settings.model, **options)
 
 
@@ -354,6 +359,7 @@ def _identity(
     return {
         "version": own_version(),
         "settings": dataclasses.asdict(settings),
+        "weights": fingerprint_weights(settings.model, settings.checkpoint),
         "selection": selection,
         "input": source,
         "outputs": {name: os.path.relpath(path, layout.folder) for name, path in layout.paths.items()},

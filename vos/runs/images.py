@@ -68,14 +68,15 @@ def detect(
         PromptError: without names, or for one that the detector cannot know.
         ModelError: for an unknown detector or backbone, or weights that are missing or unusable.
     """
-    from ..prompting.class_names import ClassNames, class_instances, label_instances
+    from ..prompting.class_names import ClassNames, ClassSettings, class_instances, label_instances
 
     wanted = ClassNames((names,) if isinstance(names, str) else tuple(names)).names
     frame = Frame(0, image)
     _refuse_options(options, detector, "detector")
+    least = options.get("min_score")  # some detectors leave it to whoever reads their scores
     detector = build_detector(detector, **options) if isinstance(detector, str) else detector
     model = build_backbone(backbone) if isinstance(backbone, str) else backbone
-    instances = class_instances(frame, wanted, detector, model)
+    instances = class_instances(frame, wanted, detector, model, ClassSettings(min_score=least))
     if not instances:
         return FrameResult(0, np.zeros(frame.size, np.uint8)), {}
     ids = list(range(1, len(instances) + 1))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import OutputError
 from ..formats.registry import FORMATS, writers
 from ..names import check_name
 from .work_folder import NEW
@@ -35,7 +36,13 @@ class Layout:
 
     @classmethod
     def of_video(cls, folder: str | os.PathLike[str]) -> Layout:
-        """``vos track``: everything in one folder under the writers' own names."""
+        """``vos track``: everything in one folder under the writers' own names.
+
+        Raises:
+            OutputError: if the name of the folder is empty.
+        """
+        if folder == "":
+            raise OutputError("no output folder is named: the path is empty; . is the one you are in")
         root = Path(folder)
         names = writers(internal=True)
         paths = {name: root / FORMATS[name].default_name for name in names} | {STATES: root / ".states"}

@@ -68,15 +68,15 @@ def learn_reference(
     reference: PersamReference, settings: PersamRunSettings, backbone: Backbone
 ) -> Callable[[int, NDArray[np.uint8]], FrameResult]:
     """A function of an image's number and pixels: the target of ``reference`` in it."""
-    mask, level = _read_mask(reference, settings)
+    red = _read_mask(reference, settings)
     image = read_image(reference.image)
     turn = image_turn(reference.image)
     if reference.turn_mask:
-        mask = np.ascontiguousarray(turn.apply(mask))
+        red = np.ascontiguousarray(turn.apply(red))
     what = f"the reference mask {reference.mask}"
-    check_mask_size(mask.shape, image.shape[:2], what, f"the pixels of {reference.image} as read are", turn)
+    check_mask_size(red.shape, image.shape[:2], what, f"the pixels of {reference.image} as read are", turn)
     try:
-        return learn_target_in(image, mask, settings, backbone, level)
+        return learn_target_in(image, red > 0, settings, backbone, red)
     except PromptError as error:
         raise PromptError(f"{reference.mask}: {error}") from error
 
@@ -86,17 +86,18 @@ def learn_target_in(
     mask: NDArray[np.bool_],
     settings: PersamRunSettings,
     backbone: Backbone,
-    level: int = 255,
+    red: NDArray[np.uint8] | None = None,
 ) -> Callable[[int, NDArray[np.uint8]], FrameResult]:
     """A function of an image's number and pixels: the target of ``image`` under ``mask`` in it.
 
-    ``level`` is the red value of the mask's foreground, which the published programs look at.
+    ``red`` (H, W) is the red channel of the mask, not 0 where ``mask`` is True, which the published programs
+    look at; None: 255 there.
 
     Raises:
         PromptError: if the mask covers no cell of the feature grid, or has another size than the image.
     """
     features = backbone.encode(image)
-    view = _view(settings, backbone, features, mask, level)
+    view = _view(settings, backbone, features, mask, 255 if red is None else red)
     target: LearnedTarget = learn_target(backbone, features, mask, settings, view)
     threshold = similarity_threshold(features, mask, target, view)
     del features
@@ -124,9 +125,9 @@ def _view(
     backbone: Backbone,
     features: FrameFeatures,
     mask: NDArray[np.bool_],
-    level: int,
+    foreground: int | NDArray[np.uint8],
 ) -> FeatureGeometry:
-    """How features are read; ``level`` is the red value of the reference mask's foreground."""
+    """How features are read; ``foreground`` is the red value of the reference mask, or its red channel."""
     name = settings.view
     if name == "aligned" or mask.shape != features.image_size:  # the latter is for learn_target to refuse
         return AlignedGeometry()
@@ -141,11 +142,11 @@ def _view(
             f"the reference's view is one of SAM's padded square, which {settings.model} does not have; "
             "give --model mobile-sam, sam-vit-b, sam-vit-l or sam-vit-h"
         )
-    return ReferenceGeometry(backbone, level)
+    return ReferenceGeometry(backbone, foreground)
 
 
-def _read_mask(reference: PersamReference, settings: PersamRunSettings) -> tuple[NDArray[np.bool_], int]:
-    """(H, W) bool mask of the target, and the red value that its foreground has in the file.
+def _read_mask(reference: PersamReference, settings: PersamRunSettings) -> NDArray[np.uint8]:
+    """(H, W) uint8 red channel of the mask of the target, 255 where the view does not look at it.
 
     Raises:
         PromptError, MediaError: if it cannot be read, is empty, or shows several objects.
@@ -159,7 +160,7 @@ def _read_mask(reference: PersamReference, settings: PersamRunSettings) -> tuple
                 f"reads masks as RGB images and selects nothing below {LOWEST_RED}; save it with 128 or 255, "
                 "or leave out --recipe parity"
             )
-        return red > 0, level
+        return red
     masks = read_masks(reference.mask, reference.mask_values)
     wanted = reference.object_id
     if wanted is None and len(masks) > 1:
@@ -172,4 +173,4 @@ def _read_mask(reference: PersamReference, settings: PersamRunSettings) -> tuple
             f"{reference.mask} shows no object {wanted}, but {', '.join(map(str, list(masks)[:5]))}: "
             "choose one of these with --reference-id"
         )
-    return (next(iter(masks.values())) if wanted is None else masks[wanted]), 255
+    return (next(iter(masks.values())) if wanted is None else masks[wanted]) * np.uint8(255)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..backbones.features import OWN
-from ..backbones.registry import has_weights
+from ..backbones.registry import check_checkpoint
 from ..results import MAX_OBJECTS
 from ..trackers.persam.images import PersamSettings
 
@@ -57,8 +57,4 @@ class PersamRunSettings(PersamSettings):
                 raise ValueError(f"unknown output {name!r}; choose of {', '.join(OUTPUTS)}")
         if "masks" not in self.outputs:
             raise ValueError("outputs must have masks among them")
-        if self.checkpoint is not None and not has_weights(self.model):
-            raise ValueError(
-                f"model {self.model} has no weights to read from a checkpoint; name the checkpoint's model, "
-                "such as mobile-sam or sam-vit-b"
-            )
+        check_checkpoint(self.model, self.checkpoint)

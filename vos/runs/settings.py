@@ -15,6 +15,8 @@ from ..prompting.reference import ReferenceSettings
 class TrackSettings:
     """Settings of :func:`vos.track_video`: the words are those of the flags and of the keys of a recipe.
 
+    ``vos config show`` prints all of them with their defaults, and what each is for.
+
     Raises:
         ValueError: for a value out of range.
     """

@@ -54,7 +54,8 @@ def load_tracker(
         result = tracker.step(vos.Frame(2, image_after), vos.mask_targets(corrected, frame_index=2))
 
     Args:
-        name: a key of :data:`vos.trackers.registry.TRACKERS`.
+        name: what the flag ``--model`` takes: ``classical``, ``nano``, ``sam2.1-tiny``, ...; ``vos models
+            list`` prints those with weights.
         settings: laid over the tracker's own.
         device, dtype: where its network runs, and what it computes in.
         checkpoint: file with the network's weights, in place of the weights cache.

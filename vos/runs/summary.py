@@ -24,20 +24,28 @@ class Progress:
 
 @dataclass(frozen=True)
 class TrackSummary:
-    """What a finished run did."""
+    """What a finished run did.
+
+    Args:
+        output: folder of the results.
+        files: output's name -> path.
+        frames: how many were tracked.
+        objects: their ids.
+        seconds: wall-clock seconds ``read``, ``track``, ``write`` and ``total``, over all parts of a
+            stopped run.
+        warnings: what the run warned of.
+        losses: those of the warnings that say what is lost of a damaged video.
+        names: names of the objects that have one, by id.
+    """
 
     output: Path
     files: dict[str, str]
-    """Output's name -> path."""
     frames: int
     objects: tuple[int, ...]
     seconds: dict[str, float]
-    """Wall-clock seconds ``read``, ``track``, ``write`` and ``total``, over all parts of a stopped run."""
     warnings: tuple[str, ...]
     losses: tuple[str, ...] = ()
-    """Those of the warnings that say what is lost of a damaged video."""
     names: dict[int, str] = field(default_factory=dict)
-    """Names of the objects that have one, by id."""
 
     @property
     def seconds_per_frame(self) -> float:

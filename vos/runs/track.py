@@ -6,18 +6,19 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ..errors import MediaError, PartialResultError, SettingsError
+from ..errors import InputError, MediaError, PartialResultError, SettingsError
 from ..names import check_name
 from ..prompting.class_names import ClassNames
 from ..prompting.class_schedule import ClassPrompts
 from ..prompting.decoding import PromptDecodingTracker
 from ..prompting.reference import References
 from ..prompting.schedule import PromptSchedule, UserPrompts
-from ..prompts import Target
-from ..trackers.base import ALL_PROMPTS
+from ..prompts import Target, check_targets_given
+from ..trackers.base import ALL_PROMPTS, Tracker
+from ..video import Video
 from .auto import settle
 from .fingerprint import InputWatch, identity_of
 from .folder import Layout, claim
@@ -36,8 +37,6 @@ from .summary import Progress, TrackSummary
 if TYPE_CHECKING:
     from ..backbones.base import Backbone
     from ..detectors.base import Detector
-    from ..trackers.base import Tracker
-    from ..video import Video
 
 logger = logging.getLogger(__name__)
 
@@ -83,28 +82,22 @@ def track_video(
             in place, where frames were lost in the middle of a damaged video.
         InterruptedRunError: Ctrl-C or SIGTERM.
     """
-    settings = settings or TrackSettings()
+    settings = TrackSettings() if settings is None else settings
+    _check_arguments(video, settings, tracker)
     layout = output if isinstance(output, Layout) else Layout.of_video(output)
-    given = () if isinstance(targets, (ClassNames, References)) else targets
-    objects = len({target.object_id for target in given})
-    settings, choice = settle(settings, layout, objects=max(1, objects), resume=resume)
+    objects = 1
+    if not isinstance(targets, (ClassNames, References)):
+        targets = check_targets_given(targets)
+        objects = len({target.object_id for target in targets})
+    settings, choice = settle(settings, layout, objects=objects, resume=resume)
 
-    @cache  # a network is loaded once
-    def make_backbone() -> Backbone:  # called once there is a tracker
-        return backbone_of(engine) if backbone is None else backbone
-
-    def matching_backbone() -> Backbone:
-        return backbone or matching_backbone_of(engine)
-
-    prompting = _schedule(targets, settings, detector, make_backbone, matching_backbone)
+    models = _Models(settings, tracker, build, backbone)
+    prompting = _schedule(targets, settings, detector, models)
     _check_losses(video, settings)
     wanted = _wanted(video, settings)
     _check_frame_names(video)
     prompting.check(wanted)
-    engine = tracker or build(settings)
-    calibrated = [] if tracker else calibrated_sources(settings, engine, backbone)
-    if engine.info.accepts != ALL_PROMPTS:
-        engine = PromptDecodingTracker(engine, make_backbone)
+    engine = models.tracker_of_all_prompts()
     _refuse_delay(engine.info.delay, prompting, settings)
     watch = InputWatch(video)
     identity = identity_of(video, targets, settings, engine, layout, watch)
@@ -116,6 +109,7 @@ def track_video(
             logger.info("the run in %s was finished already", layout.folder)
             summary = TrackSummary.of_record(layout, folder.finished)
         else:
+            calibrated = models.calibrated_sources()
             run = FrameRun(
                 video, wanted, prompting, engine, settings, folder, identity, watch, calibrated, progress
             )
@@ -129,19 +123,76 @@ def track_video(
     return summary
 
 
+def _check_arguments(video: object, settings: object, tracker: object) -> None:
+    """InputError where a path, a mapping or a name is given in place of what it stands for."""
+    if not isinstance(video, Video):
+        raise InputError(f"video must be what vos.open_video gives, got {video!r:.60}")
+    if not isinstance(settings, TrackSettings):
+        raise SettingsError(f"settings must be vos.TrackSettings, got {settings!r:.60}")
+    if tracker is not None and (not isinstance(tracker, Tracker) or isinstance(tracker, type)):
+        raise SettingsError(
+            f"tracker must be what vos.load_tracker gives, got {tracker!r:.60}; "
+            "vos.TrackSettings(model=NAME) names one"
+        )
+
+
+class _Models:
+    """The tracker of a run and the backbones beside it, each built once, when it is first asked for: until
+    then a run can be refused without the weights."""
+
+    def __init__(
+        self,
+        settings: TrackSettings,
+        tracker: Tracker | None,
+        build: Callable[[TrackSettings], Tracker],
+        backbone: Backbone | None,
+    ) -> None:
+        self._settings = settings
+        self._tracker_given = tracker
+        self._build = build
+        self._backbone_given = backbone
+
+    @cached_property
+    def _tracker(self) -> Tracker:
+        return self._tracker_given or self._build(self._settings)
+
+    @cached_property
+    def _backbone(self) -> Backbone:
+        return self._backbone_given or backbone_of(self._tracker)
+
+    def backbone(self) -> Backbone:
+        """Turns points and boxes into masks."""
+        return self._backbone
+
+    def matching_backbone(self) -> Backbone:
+        """Compares objects with those of references."""
+        return self._backbone_given or matching_backbone_of(self._tracker)
+
+    def tracker_of_all_prompts(self) -> Tracker:
+        """The tracker, which takes points and boxes, too."""
+        if self._tracker.info.accepts == ALL_PROMPTS:
+            return self._tracker
+        return PromptDecodingTracker(self._tracker, self.backbone)
+
+    def calibrated_sources(self) -> list[str]:
+        """Sources of masks whose confidence was fitted to J."""
+        if self._tracker_given is not None:
+            return []
+        return calibrated_sources(self._settings, self._tracker, self._backbone_given)
+
+
 def _schedule(
     targets: Sequence[Target] | ClassNames | References,
     settings: TrackSettings,
     detector: Detector | None,
-    make_backbone: Callable[[], Backbone],
-    matching_backbone: Callable[[], Backbone],
+    models: _Models,
 ) -> PromptSchedule:
     """Which prompts the tracker gets in which frame."""
     if isinstance(targets, ClassNames):
         detector = build_detector_of(settings) if detector is None else detector
-        return ClassPrompts(targets, settings.classes, detector, make_backbone)
+        return ClassPrompts(targets, settings.classes, detector, models.backbone)
     if isinstance(targets, References):
-        return reference_prompts(targets, settings, make_backbone, matching_backbone)
+        return reference_prompts(targets, settings, models.backbone, models.matching_backbone)
     return UserPrompts(targets, backward=settings.backward)
 
 

@@ -116,7 +116,7 @@ class Timelines:
             known = self._rows.get(key)
         if known is not None and known.track is track:
             return known
-        row = Row(track, doubt(state, track), *self._measured(state, video, track))
+        row = Row(track, doubt(state, track), *self._measured(state, track))
         with self._lock:
             self._rows[key] = row
             self._rows.move_to_end(key)
@@ -124,9 +124,7 @@ class Timelines:
                 self._rows.popitem(last=False)
         return row
 
-    def _measured(
-        self, state: State, video: ProjectVideo, track: Track
-    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    def _measured(self, state: State, track: Track) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """(T,) confidence and area of the object's own mask, 0 where nothing is known."""
         confidence, area = np.zeros(track.num_frames), np.zeros(track.num_frames, np.int64)
         for span in track.results:

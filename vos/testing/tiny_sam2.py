@@ -54,7 +54,7 @@ def tiny_efficienttam_checkpoint(path: str | Path, seed: int = 0) -> Path:
 
     plain = next(trunk for trunk in PLAIN if trunk.name == "mini")
     sizes = _SMALL | {"memory_attention_feed_forward_hidden_size": 128} | _switches(False)
-    config = efficienttam_config(plain, sizes, plain.image_size)
+    config = efficienttam_config(sizes, plain.image_size)
     state = to_original(_random_state(partial(EfficientTamVideoModel, plain=plain), config, seed))
     torch.save({"model": state}, path)
     return Path(path)

@@ -21,9 +21,15 @@ def propagate(
 ) -> Iterator[tuple[Frame, FrameResult]]:
     """Yield every frame with its result, in the order of ``frames``.
 
-    Frames before the first one that has prompts are yielded as background.
-    ``started`` says that the tracker already holds the state of the frames before (a resumed run).
-    Where results become final later, frames are held until then.
+    Args:
+        frames: of one size, in order of time, forward or backward. Those before the first one that has
+            prompts are yielded as background.
+        tracker: where its results become final later (``info.delay``), frames are held until then.
+        prompts: the prompts of a frame; none for most frames.
+        started: the tracker already holds the state of the frames before (a resumed run).
+
+    Raises:
+        InputError: as of ``tracker``.
     """
     held: deque[tuple[Frame, FrameResult]] = deque()
     delay = tracker.info.delay

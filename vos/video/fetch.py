@@ -81,6 +81,9 @@ class Fetched:
 def refusal(address: str, *, allowed: bool) -> str | None:
     """Why an address is not opened; None where it is."""
     protocol, separator, _ = address.partition("://")
+    if protocol.lower() == "file":
+        path = urllib.request.url2pathname(urllib.parse.urlsplit(address).path)
+        return f"{address} is an address; give the file by its path: {path}"
     if not separator or protocol.lower() not in PROTOCOLS:
         return (
             f"{address} is an address, and only files, folders and globs of images are read, and with "

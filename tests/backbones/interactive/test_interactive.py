@@ -204,13 +204,13 @@ def test_masks_of_most_of_the_image_are_doubted_where_only_points_say_so():
     """A box says how large the object is."""
     large, small = (Answer(_logits(box), q) for box, q in (((0, 0, 120, 80), 0.8), ((20, 20, 40, 40), 0.7)))
     points = _clicks((30, 30, 1))
-    ranked = [answer.quality for answer in rank([large, small], SIZE, points)]
+    ranked = [answer.quality for answer in rank([large, small], points)]
     assert ranked == pytest.approx([0.7, 0.8 - 0.8 * (8 / 9 - 0.4)])
     both = Prompt(points=points.points, labels=points.labels, box=np.array([0, 0, 119, 79], np.float32))
     for prompt in (both, Prompt(box=both.box)):
-        assert rank([small, large], SIZE, prompt) == [large, small]
+        assert rank([small, large], prompt) == [large, small]
     empty = Answer(np.full(SIZE, -1, np.float32), 0.99)
-    assert rank([empty, small], SIZE, points)[-1].logits is empty.logits
+    assert rank([empty, small], points)[-1].logits is empty.logits
 
 
 def test_a_correction_takes_what_touches_at_a_corner():

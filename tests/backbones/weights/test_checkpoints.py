@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from vos.backbones.weights.checkpoints import load_state
+from vos.backbones.weights.checkpoints import check_entries, load_state
 from vos.errors import ModelError
 
 STATE = {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.ones(1)}
@@ -92,3 +92,20 @@ def test_what_is_no_checkpoint(tmp_path: Path) -> None:
         load_state(tmp_path / "number.pth")
     with pytest.raises(ModelError, match=r"model\.safetensors"):
         load_state(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("made", "kind"),
+    [
+        (torch.ones(1).to_sparse(), "sparse float32"),
+        (torch.ones(1, device="meta"), "missing float32"),
+        (torch.ones(1, dtype=torch.int32), "int32"),
+        (torch.ones(1, dtype=torch.complex64), "complex64"),
+        (torch.ones(1).to(torch.float8_e4m3fn), "float8_e4m3fn"),
+    ],
+)
+def test_values_that_are_no_plain_numbers(made: torch.Tensor, kind: str) -> None:
+    """Quantised weights are named, not loaded as if they were the numbers that they stand for."""
+    check_entries(STATE, STATE | {"b": torch.ones(1, dtype=torch.bfloat16)}, "file.pt", "sam")
+    with pytest.raises(ModelError, match=rf"file.pt cannot be used: b holds {kind} values"):
+        check_entries(STATE, STATE | {"b": made}, "file.pt", "sam")

@@ -78,7 +78,7 @@ def batch(manifest: Path, tmp_path: Path) -> Callable[..., BatchOutcome]:
 
 
 def failing(error: BaseException, times: int = 10**6, task_id: str = "v00003") -> Any:
-    """A way to do tasks in which one of them fails so many times."""
+    """A way to do tasks in which one of them fails this many times."""
     left = [times]
 
     def run(attempt: Attempt, report: Report) -> Record:
@@ -141,7 +141,7 @@ def test_failures(
     assert store.exists(fail_name("v00003", attempts))
     assert not store.exists(fail_name("v00003", attempts + 1))
     assert not store.exists(done_name("v00003"))
-    with pytest.raises(PartialResultError, match="1 tasks failed"):
+    with pytest.raises(PartialResultError, match="1 task failed"):
         raise_for(outcome)
     assert batch(failing(error, 0)).failed == ("v00003",)  # remembered
 

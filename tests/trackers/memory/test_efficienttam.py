@@ -75,7 +75,7 @@ def test_the_trunk_is_vitdet() -> None:
 def test_every_size_is_recognised(plain: PlainViT) -> None:
     """From the shapes alone, original names and back, nothing lost; the sizes are as published."""
     with torch.device("meta"):
-        model = EfficientTamVideoModel(efficienttam_config(plain, SWITCHES, plain.image_size), plain)
+        model = EfficientTamVideoModel(efficienttam_config(SWITCHES, plain.image_size), plain)
     expected = model.state_dict()
     original = to_original(expected)
     assert "image_encoder.neck.convs.0.norm_1.weight" in original

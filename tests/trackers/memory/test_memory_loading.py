@@ -95,6 +95,16 @@ def test_a_folder_of_the_hub(folder: Path) -> None:
     assert network.std == (0.25, 0.25, 0.25)
 
 
+@pytest.mark.parametrize("place", ["shared_image_embedding", "prompt_encoder.shared_embedding"])
+def test_positions_that_are_saved_once(place: str, folder: Path, tmp_path: Path) -> None:
+    """The network has them in two places; tied weights are saved in one."""
+    state = load_file(folder / "model.safetensors")
+    saved = state.pop(f"{place}.positional_embedding")
+    save_file(state, tmp_path / "tied.safetensors")
+    loaded = load_network("sam2.1-tiny", tmp_path / "tied.safetensors").model.state_dict()
+    assert torch.equal(loaded[f"{place}.positional_embedding"], saved)
+
+
 def test_edgetam_from_a_folder(tmp_path: Path) -> None:
     """A memory is 256 global latents, which have no place, and a grid of 4 by 4, which has."""
     pytest.importorskip("timm")
@@ -270,3 +280,14 @@ def test_the_mask_decoder_is_configured_in_its_own_class(
     detect(to_transformers(state), "")
     Architecture.from_config(json.loads((folder / "config.json").read_text()), "folder")
     assert given == [transformers.Sam2VideoMaskDecoderConfig] * 2
+
+
+@pytest.mark.parametrize("part", ["num_maskmem", "vision_config", "mask_decoder_config"])
+def test_a_configuration_with_a_value_of_another_kind(part: str, folder: Path) -> None:
+    """One line that names the file, whatever transformers makes of the value."""
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {part: "seven"}))
+    with pytest.raises(ModelError, match=r"config.json cannot be used: ") as caught:
+        load_network("sam2.1-tiny", folder)
+    assert "\n" not in str(caught.value)
+    assert part in str(caught.value)

@@ -149,6 +149,19 @@ def test_bad_references_are_refused(sam: SamBackbone, image: np.ndarray, mask: n
     assert learn_target(sam, features, dot).embedding.support == 1  # the sane view takes the nearest cell
 
 
+def test_a_reference_mask_counts_by_the_red_of_each_pixel(sam: SamBackbone, image: np.ndarray) -> None:
+    """A faint part selects no cell and a bright one does; other masks than the reference's are all bright."""
+    red = np.zeros((45, 80), dtype=np.uint8)
+    red[:, 10:40], red[:, 40:70] = 100, 255
+    features = sam.encode(image)
+    bright = ReferenceGeometry(sam, 255).cells(features, red == 255)
+    view = ReferenceGeometry(sam, red)
+    assert bright.any()
+    assert torch.equal(view.cells(features, red > 0), bright)
+    assert torch.equal(view.cells(features, red == 255), bright)
+    assert int(view.cells(features, red == 100).sum()) > 0
+
+
 def test_contrast_takes_the_background_out() -> None:
     """A target that resembles its surroundings is told from them, and a whole image has no surroundings."""
     shape = Shape(1, line((40, 40)), 20, "disc", colour=(100, 104, 84), texture_seed=4)

@@ -49,7 +49,7 @@ GIVEN_QUALITY = 0.8
 """Expected IoU of a mask that points correct, before they do."""
 LEAST_MARGIN, ROOM = 0.5, 1.7
 """A crop serves for the next point as well while the object has this share of its margin, and the crop at
-most so many times the pixels of a new one."""
+most this many times the pixels of a new one."""
 LEAST_LENGTH = 1e-12
 REGION_PIXELS = 100_000
 """Pixels of the crop around a box or a mask whose regions are joined."""
@@ -222,7 +222,7 @@ class InteractiveBackbone:
         if not placed or prompt.mask is not None or prompt.low_res is not None:
             cut = decode_one(context.cut.context, prompt, None, CANDIDATES)
             answers = [Answer(logits, float(score)) for logits, score in zip(*cut, strict=True)]
-            return rank(answers, context.whole.image_size, prompt)
+            return rank(answers, prompt)
         odds = motion_log_odds(context.flows, prompt, context.whole.image_size, self.settings.motion)
         if prompt.box is None:
             views, regions = [context.whole], context.cut.context.whole
@@ -260,7 +260,7 @@ class InteractiveBackbone:
             if label == 1:
                 around = np.concatenate([np.minimum(around[:2], point), np.maximum(around[2:], point)])
             crop = self._crop(context, self._surroundings(context, around, prompt, before.crop))
-        asked = rank(self._ask(crop, prompt, crop.values(old)), context.whole.image_size, prompt)
+        asked = rank(self._ask(crop, prompt, crop.values(old)), prompt)
         answers = [Answer(corrected(old, answer.logits, point, label), answer.quality) for answer in asked]
         if self.settings.spread is not None:
             near = self._regions(context, crop.box)

@@ -28,7 +28,7 @@ class Answer:
     """Expected IoU."""
 
 
-def rank(answers: list[Answer], size: tuple[int, int], prompt: Prompt) -> list[Answer]:
+def rank(answers: list[Answer], prompt: Prompt) -> list[Answer]:
     """The candidates, likeliest first; masks of most of the image are ranked lower."""
     if prompt.points is not None and prompt.box is None and prompt.mask is None:
         answers = [

@@ -133,7 +133,7 @@ def check_entries(
         model: what the checkpoint was recognised as, for messages.
 
     Raises:
-        ModelError: for missing or unknown entries, and entries of another shape.
+        ModelError: for missing or unknown entries, entries of another shape, and quantised ones.
     """
     missing, surplus = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
     if missing or surplus:
@@ -149,3 +149,18 @@ def check_entries(
                 f"{where} looks like {model}, but {key} has shape {tuple(state[key].shape)} where "
                 f"{tuple(tensor.shape)} is needed; choose the model that it belongs to"
             )
+        if tensor.is_floating_point() and not _is_plain(state[key]):
+            raise ModelError(
+                f"{where} cannot be used: {key} holds {_kind_of(state[key])} values where plain "
+                "floating-point ones are needed; use the publisher's file, or convert it to float32"
+            )
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    is_dense = tensor.layout == torch.strided and tensor.device.type == "cpu"
+    return is_dense and tensor.dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def _kind_of(tensor: Tensor) -> str:
+    kind = "missing " if tensor.is_meta else "sparse " if tensor.layout != torch.strided else ""
+    return kind + str(tensor.dtype).removeprefix("torch.")

@@ -46,11 +46,13 @@ class DiscoverSettings:
     """Whether non-maximum suppression is applied within a name only; off for recall, on for precision by
     class."""
     seed: int = 0
-    """Of sampling; every question of a view has a seed of its own."""
+    """Of sampling, 0 or more and below 2^32; every question of a view has a seed of its own."""
 
     def __post_init__(self) -> None:
         if self.questions < 1:
             raise ValueError(f"questions must be 1 or more, got {self.questions}")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed must be 0 or more and below 2^32, got {self.seed}")
         if not 0 < self.same_object <= 1:
             raise ValueError(f"same_object must be above 0 and at most 1, got {self.same_object}")
 

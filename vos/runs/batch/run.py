@@ -88,8 +88,9 @@ def raise_for(outcome: BatchOutcome) -> None:
         raise PartialResultError(f"the worker stopped: {outcome.message}; the same command resumes")
     if outcome.failed:
         shown = ", ".join(outcome.failed[:5]) + (", ..." if len(outcome.failed) > 5 else "")
+        count = len(outcome.failed)
         raise PartialResultError(
-            f"{len(outcome.failed)} tasks failed ({shown}); vos batch report lists the reasons, and vos "
+            f"{count} task{'s' * (count != 1)} failed ({shown}); vos batch report lists the reasons, and vos "
             f"batch retry clears them for the next run"
         )
 

@@ -13,7 +13,7 @@ from .options import BatchOptions
 LEAST_TIMEOUT = 600.0
 """Seconds that every task may take, whatever its estimate."""
 PERCENT_AFTER = 20
-"""A limit in percent counts after so many tasks."""
+"""A limit in percent counts after this many tasks."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Tally:
         failed, limit, share = len(self.failed), options.max_failures, options.max_failure_share
         total = failed + self.done_here
         if limit is not None and failed > limit:
-            return f"{failed} tasks failed, more than --max-failures {limit:g}"
+            return f"{failed} task{'s' * (failed != 1)} failed, more than --max-failures {limit:g}"
         if share is not None and total >= PERCENT_AFTER and failed > share * total:
             return f"{failed} of {total} tasks failed, more than --max-failures {share:.0%}"
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -36,6 +36,40 @@ from .state import ClassicalState, LabelProbabilities, ObjectState, PastFrame
 from .unary import PreviousAppearance, appearance_unary, motion_unary
 
 
+@dataclass(frozen=True, eq=False)
+class _View:
+    """The new frame in the crop around its K objects, beside the masks of the frames before."""
+
+    image: NDArray[np.uint8]
+    crop: Crop
+    cropped: NDArray[np.uint8]
+    """(h, w, 3) uint8 RGB, the crop at working resolution."""
+    lab: Floats
+    """(h, w, 3) float32, the same in CIELAB."""
+    usual: list[float]
+    """(K,) pixels of the crop that each object covers when nothing hides it."""
+    warped: WarpedMasks
+
+
+@dataclass(frozen=True, eq=False)
+class _Terms:
+    """The unary terms of a frame, and the parts of them that later steps read."""
+
+    descriptors: Descriptors
+    appearance_log_prob: Floats
+    """(1 + K, h, w) float32, of the classifier with its online copy."""
+    appearance: Floats
+    """(1 + K, h, w) float32, the same as probabilities."""
+    reference_log_prob: Floats
+    """(1 + K, h, w) float32, of the classifier alone."""
+    predicted: Sequence[PredictedShape | None]
+    """(K,) shapes."""
+    expected: NDArray[np.bool_]
+    """(K, h, w) where each object may be."""
+    unary: Floats
+    """(1 + K, h, w) float32 log-scores: the sum of all terms."""
+
+
 def advance(
     state: ClassicalState,
     image: NDArray[np.uint8],
@@ -52,6 +86,16 @@ def advance(
     """
     if not state.objects:
         return replace(state, image=image, soft_labels=None)
+    view = _view_of(state, image, settings)
+    terms = _terms_of(state, view, settings)
+    probabilities = mean_field(terms.unary, view.lab, settings.crf)
+    if refiner is not None:
+        probabilities = refiner(_context(state, view, terms, probabilities, settings))
+    probabilities = _whole_regions(state, view, terms, probabilities, settings)
+    return _next_state(state, view, terms, probabilities, settings, confidence)
+
+
+def _view_of(state: ClassicalState, image: NDArray[np.uint8], settings: ClassicalSettings) -> _View:
     # An object that has gone out of sight may come back anywhere.
     lost = any(_is_lost(o) for o in state.objects)
     room = hidden_margin(state.labels, state.objects, settings.occlusion)
@@ -59,80 +103,89 @@ def advance(
     usual = [o.usual_area * crop.scale**2 for o in state.objects]
     cropped = crop.cut(image)
     lab = to_lab(cropped)
-    warped = _warped(state, crop, cropped, lab, settings)
+    return _View(image, crop, cropped, lab, usual, _warped(state, crop, cropped, lab, settings))
 
-    descriptors = describe(cropped)
-    appearance_log_prob, reference_log_prob = _appearance_log_prob(state, descriptors, warped, lab, settings)
+
+def _terms_of(state: ClassicalState, view: _View, settings: ClassicalSettings) -> _Terms:
+    warped, descriptors = view.warped, describe(view.cropped)
+    appearance_log_prob, reference_log_prob = _appearance_log_prob(
+        state, descriptors, warped, view.lab, settings
+    )
     flow = warped.correspondence.flow()
     motions = object_motions(flow, warped.masks)
-    predicted = predict_shapes(state, crop, warped, motions, settings)
+    predicted = predict_shapes(state, view.crop, warped, motions, settings)
     expected = support(warped, predicted, settings.shape)
     moving = motion_scores(flow, warped.masks, motions, settings.motion)
     novel = novelty(
         descriptors, warped.masks, moving, state.appearance, state.online.recent, settings.novelty
     )
-    scores = _unary_terms(
-        state, crop, usual, warped, expected, moving, novel, predicted, appearance_log_prob, lab, settings
-    )
-    probabilities = mean_field(scores, lab, settings.crf)
-    if refiner is not None:
-        known = state.previous_appearance
-        before = crop_of(state.labels, settings) if known is None else known.crop
-        previous = PreviousFrame(state.image, state.labels, before)
-        probabilities = refiner(
-            FrameContext(
-                image, crop, cropped, state.appearance.ids, probabilities, warped, appearance_log_prob,
-                state.references, previous,
-            )
-        )  # fmt: skip
+    unary = _unary_terms(state, view, expected, moving, novel, predicted, appearance_log_prob, settings)
     appearance = np.exp(appearance_log_prob)
-    probabilities = _whole_regions(state, crop, usual, probabilities, warped, expected, appearance, settings)
+    return _Terms(
+        descriptors, appearance_log_prob, appearance, reference_log_prob, predicted, expected, unary
+    )
 
-    small = argmax_rows(probabilities)
-    online = _online_update(state, warped, descriptors, small, appearance, settings)
+
+def _context(
+    state: ClassicalState, view: _View, terms: _Terms, probabilities: Floats, settings: ClassicalSettings
+) -> FrameContext:
+    known = state.previous_appearance
+    before = crop_of(state.labels, settings) if known is None else known.crop
+    return FrameContext(
+        view.image, view.crop, view.cropped, state.appearance.ids, probabilities, view.warped,
+        terms.appearance_log_prob, state.references, PreviousFrame(state.image, state.labels, before),
+    )  # fmt: skip
+
+
+def _whole_regions(
+    state: ClassicalState, view: _View, terms: _Terms, probabilities: Floats, settings: ClassicalSettings
+) -> Floats:
+    """(1 + K, h, w) label probabilities after regions as wholes were given to one object, or removed."""
+    masks = view.warped.masks
+    owned = one_owner(probabilities, masks, state.objects, view.usual, view.crop)
+    return filter_components(owned, masks, terms.expected, terms.appearance, view.usual, settings.components)
+
+
+def _next_state(
+    state: ClassicalState,
+    view: _View,
+    terms: _Terms,
+    probabilities: Floats,
+    settings: ClassicalSettings,
+    confidence: Confidence,
+) -> ClassicalState:
+    """The state after a frame with these label probabilities (1 + K, h, w) in its crop."""
+    crop, small = view.crop, argmax_rows(probabilities)
+    online = _online_update(state, view.warped, terms.descriptors, small, terms.appearance, settings)
     # Not the dtype of the labels before: an object with a high id may have been out of sight.
     labels = np.zeros(state.labels.shape, label_dtype(state.appearance.ids))
     labels[crop.y0 : crop.y1, crop.x0 : crop.x1] = crop.enlarge_labels(probabilities, state.appearance.ids)
-    compared = _with_grown_references(state.objects, small, lab, crop.scale)
-    both = (np.exp(reference_log_prob), appearance / appearance.sum(axis=0))
-    signals = _signals(compared, probabilities, warped, both, lab, crop.scale)
+    compared = _with_grown_references(state.objects, small, view.lab, crop.scale)
+    signals = _signals(compared, probabilities, small, view, terms)
     objects = tuple(
-        _next_state(
+        _next_object(
             one,
             labels,
             update_shape(found, k, probabilities, small, crop, settings),
             0.0 if measured is None else confidence(measured),
             settings,
         )
-        for k, (one, measured, found) in enumerate(zip(compared, signals, predicted, strict=True), start=1)
+        for k, (one, measured, found) in enumerate(
+            zip(compared, signals, terms.predicted, strict=True), start=1
+        )
     )
     longest = max([gap for gap in settings.gaps if gap > 1], default=1)
     past = (*state.past, PastFrame(state.image, state.labels))
     return replace(
         state,
         past=past[max(0, len(past) - longest + 1) :],
-        image=image,
+        image=view.image,
         labels=labels,
         objects=objects,
         online=online,
-        previous_appearance=PreviousAppearance(crop, appearance_log_prob),
+        previous_appearance=PreviousAppearance(crop, terms.appearance_log_prob),
         soft_labels=LabelProbabilities(crop, probabilities),
     )
-
-
-def _whole_regions(
-    state: ClassicalState,
-    crop: Crop,
-    usual: list[float],
-    probabilities: Floats,
-    warped: WarpedMasks,
-    expected: NDArray[np.bool_],
-    appearance: Floats,
-    settings: ClassicalSettings,
-) -> Floats:
-    """(1 + K, h, w) label probabilities after regions as wholes were given to one object, or removed."""
-    owned = one_owner(probabilities, warped.masks, state.objects, usual, crop)
-    return filter_components(owned, warped.masks, expected, appearance, usual, settings.components)
 
 
 def crop_of(labels: Labels, settings: ClassicalSettings, room: int = 0, everywhere: bool = False) -> Crop:
@@ -188,30 +241,30 @@ def _is_lost(state: ObjectState) -> bool:
 
 def _unary_terms(
     state: ClassicalState,
-    crop: Crop,
-    usual: list[float],
-    warped: WarpedMasks,
+    view: _View,
     expected: NDArray[np.bool_],
     moving: Floats,
     novel: Floats,
     predicted: Sequence[PredictedShape | None],
     appearance_log_prob: Floats,
-    lab: Floats,
     settings: ClassicalSettings,
 ) -> Floats:
     """(1 + K, h, w) float32 log-scores of background and objects: the sum of all unary terms."""
+    warped = view.warped
     lost = [_is_lost(o) for o in state.objects]
-    reach = hidden_reach(warped, usual, moving, settings.occlusion)
+    reach = hidden_reach(warped, view.usual, moving, settings.occlusion)
     scores = motion_unary(warped, expected, lost, reach, settings.warping.min_quality, settings.fusion)
     looks = settings.fusion.appearance * appearance_unary(
-        appearance_log_prob, crop, state.previous_appearance, warped, settings.fusion.temporal_discount
+        appearance_log_prob, view.crop, state.previous_appearance, warped, settings.fusion.temporal_discount
     )
     scores += discounted(looks, novel, settings.novelty)
     scores[1:] += moving
     scores += shape_unary(state, predicted, scores.shape, settings.shape)
-    scores[1:] -= _reappearance(state, crop, settings)
+    scores[1:] -= _reappearance(state, view.crop, settings)
     if settings.local_colours.weight:
-        scores += settings.local_colours.weight * local_colours(_softmax(scores), lab, settings.local_colours)
+        scores += settings.local_colours.weight * local_colours(
+            _softmax(scores), view.lab, settings.local_colours
+        )
     return scores
 
 
@@ -283,32 +336,25 @@ def _with_grown_references(
 def _signals(
     objects: Sequence[ObjectState],
     probabilities: Floats,
-    warped: WarpedMasks,
-    appearance: tuple[Floats, Floats],
-    lab: Floats,
-    scale: float,
+    found: NDArray[np.integer],
+    view: _View,
+    terms: _Terms,
 ) -> list[Signals | None]:
-    """The signals of each object's mask; ``appearance``: (1 + K, h, w) of the reference and of both."""
-    labels = argmax_rows(probabilities)
+    """The signals of each object's mask; ``found`` are the classes (h, w)."""
+    reference = np.exp(terms.reference_log_prob)
+    updated = terms.appearance / terms.appearance.sum(axis=0)
+    warped = view.warped
     return [
         measure(
-            probabilities[k],
-            labels == k,
-            warped.masks[k - 1],
-            warped.qualities[k - 1],
-            warped.consistencies[k - 1],
-            appearance[0][k],
-            appearance[1][k],
-            lab,
-            scale,
-            one.frames_since + 1,
-            one.reference,
+            probabilities[k], found == k, warped.masks[k - 1], warped.qualities[k - 1],
+            warped.consistencies[k - 1], reference[k], updated[k], view.lab, view.crop.scale,
+            one.frames_since + 1, one.reference,
         )
         for k, one in enumerate(objects, start=1)
-    ]
+    ]  # fmt: skip
 
 
-def _next_state(
+def _next_object(
     state: ObjectState, labels: Labels, shape: Shape | None, score: float, settings: ClassicalSettings
 ) -> ObjectState:
     """The object after a frame: its usual area grows at once, shrinks slowly, and stays while it is lost."""

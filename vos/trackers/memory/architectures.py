@@ -142,8 +142,9 @@ class Architecture:
         try:
             make = getattr(transformers, config_class)
             config = make.from_dict(with_decoder(make, content))
-        except (TypeError, ValueError, KeyError) as error:
-            raise ModelError(f"{where}/config.json cannot be used: {str(error).splitlines()[0]}") from error
+        except Exception as error:  # releases of transformers check values each in their own way
+            reason = " ".join(str(error).split())
+            raise ModelError(f"{where}/config.json cannot be used: {reason[:200]}") from error
         if family != "sam2.1":
             return cls(family, "", model_class, config)
         trunk = config.vision_config.backbone_config
@@ -170,7 +171,7 @@ def detect(state: State, where: str, variant: str = "") -> Architecture:
         if "vision_encoder.neck.convs.0.conv_1x1.weight" in state:
             return _efficienttam(state, variant, where)
         return _sam2(state, where)
-    except (KeyError, IndexError, StopIteration) as error:
+    except (KeyError, IndexError, TypeError) as error:
         examples = ", ".join(sorted(state)[:3]) or "no entries at all"
         raise ModelError(
             f"{where} is not a checkpoint of SAM 2.1, SAM 2, EdgeTAM or EfficientTAM (no usable {error}; "
@@ -220,7 +221,7 @@ def _efficienttam(state: State, variant: str, where: str) -> Architecture:
         "efficienttam",
         plain.name,
         EFFICIENTTAM,
-        efficienttam_config(plain, sizes, plain.image_size // kind.shrink),
+        efficienttam_config(sizes, plain.image_size // kind.shrink),
         {"plain": plain, "pooling": kind.pooling},
         variant,
     )

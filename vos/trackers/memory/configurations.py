@@ -62,11 +62,10 @@ TIMM_NEEDED = (
 )
 
 
-def efficienttam_config(plain: PlainViT, sizes: Mapping[str, Any], side: int) -> Any:
+def efficienttam_config(sizes: Mapping[str, Any], side: int) -> Any:
     """``Sam2VideoConfig`` of what follows EfficientTAM's image encoder.
 
     Args:
-        plain: the trunk.
         sizes: of what follows it, by transformers' names.
         side: of the input in pixels.
     """

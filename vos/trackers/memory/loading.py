@@ -16,7 +16,7 @@ from ...backbones.weights.checkpoints import check_entries, load_state
 from ...backbones.weights.location import locate, verify
 from ...errors import ModelError
 from .architectures import MAX_POINTS, TEST_SIZES, VARIANTS, Architecture, detect
-from .names import is_original, sam3_tracker, to_transformers
+from .names import is_original, sam3_tracker, to_transformers, with_both_positions
 from .network import MemoryNetwork
 from .preprocess import IMAGENET_MEAN, IMAGENET_STD
 
@@ -71,6 +71,7 @@ def load_network(
         architecture = architecture.resized(image_size)
     if architecture.family == "sam3":
         state = sam3_tracker(state)
+    state = with_both_positions(state)
     mean, std = folder.normalisation() if folder else (IMAGENET_MEAN, IMAGENET_STD)
     return MemoryNetwork(
         build(architecture, state, where),

@@ -193,9 +193,13 @@ def to_transformers(state: State) -> dict[str, Tensor]:
     points = {match[1]: tensor for name, tensor in state.items() if (match := _POINTS.fullmatch(name))}
     if points:
         converted[_JOINED_POINTS] = torch.cat([points[key] for key in sorted(points)])
-    if _GAUSSIAN in converted:
-        converted[_GAUSSIAN_COPY] = converted[_GAUSSIAN]
-    return converted
+    return with_both_positions(converted)
+
+
+def with_both_positions(state: State) -> dict[str, Tensor]:
+    """``state`` with the position encoding in both places that transformers has for it, if it is in one."""
+    found = next((state[name] for name in (_GAUSSIAN, _GAUSSIAN_COPY) if name in state), None)
+    return {**({} if found is None else {_GAUSSIAN: found, _GAUSSIAN_COPY: found}), **state}
 
 
 def to_original(state: State) -> dict[str, Tensor]:

@@ -108,8 +108,9 @@ class ReferenceGeometry:
     """The padded square as the reference scripts see it, quirks included."""
 
     backbone: SamBackbone
-    foreground: int
-    """Red value of the foreground in the mask image: 128 for PerSeg's images, 215 for video."""
+    foreground: int | NDArray[np.uint8]
+    """Red value of the foreground in the mask image: 128 for PerSeg's images, 215 for video; or the (H, W)
+    red channel of the reference mask, whose pixels may differ."""
 
     def columns(self, features: FrameFeatures) -> Tensor:
         """(C, g, g) float32 feature columns of the padded square."""
@@ -122,8 +123,13 @@ class ReferenceGeometry:
 
     def cell_values(self, mask: NDArray[np.bool_]) -> Tensor:
         """(g, g) float32 samples of the mask, sent through the image preprocessing as an image."""
+        red = self.foreground
+        if not isinstance(red, int) and not np.array_equal(
+            mask, red > 0
+        ):  # another mask than the reference's
+            red = int(red.max(initial=0))
         image = np.zeros((*mask.shape, 3), dtype=np.uint8)
-        image[..., 0] = mask * np.uint8(self.foreground)
+        image[..., 0] = np.where(mask, red, 0)
         channel = self.backbone.preprocess(image)[0, 0]
         return grid_values(channel, self.backbone.grid)
 
