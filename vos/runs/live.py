@@ -53,7 +53,7 @@ def track_live(
         prompts: of the first frame, at least one; their ``frame_index`` is 0.
         show: called with every frame that was tracked, and its result.
         tracker, options: as of :func:`vos.track`.
-        seconds: stop after so many; None: never.
+        seconds: stop after this many; None: never.
 
     Raises:
         PromptError, ModelError, SettingsError: as of :func:`vos.track`.

@@ -203,7 +203,7 @@ class Video:
 
 
 def select(num_frames: int, start: int = 0, end: int | None = None, stride: int = 1) -> range:
-    """Which of so many frames or images :class:`Video` would select.
+    """Which of this many frames or images :class:`Video` would select.
 
     Raises:
         InputError: if nothing can be selected like this.
