@@ -63,13 +63,14 @@ def test_closing_ends_an_endless_source() -> None:
         ("rtsp://10.0.0.1/x", InputError, "only with --allow-url"),
         ("ftp://10.0.0.1/x", InputError, "its protocol is not one of"),
         ("camera:", InputError, "names no camera"),
+        (9, MediaError, "cannot open camera:9"),
         ("device:lavfi", InputError, "device:FORMAT:NAME"),
         ("device:nosuch:x", MediaError, "cannot open device:nosuch:x.*cameras count from 0"),
         ("absent.mp4", MediaError, "cannot open absent.mp4.*give a video file"),
         ("device:lavfi:anullsrc", MediaError, "has no video"),
     ],
 )
-def test_what_cannot_be_opened(name: str, error: type[Exception], text: str) -> None:
+def test_what_cannot_be_opened(name: str | int, error: type[Exception], text: str) -> None:
     """One line that says what to do."""
     with pytest.raises(error, match=text):
         open_live(name)

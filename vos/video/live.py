@@ -126,11 +126,11 @@ class LiveFrames:
                 self._news.notify()
 
 
-def open_live(source: str | os.PathLike[str], *, allow_url: bool = False) -> LiveFrames:
+def open_live(source: str | os.PathLike[str] | int, *, allow_url: bool = False) -> LiveFrames:
     """Open a camera, a file played at its own rate, or an address.
 
     Args:
-        source: ``camera:0``; ``device:FORMAT:NAME`` for any input device of FFmpeg, such as
+        source: ``camera:0``, or its number; ``device:FORMAT:NAME`` for any input device of FFmpeg, such as
             ``device:lavfi:testsrc``; a video file; or an address, such as ``rtsp://...``.
         allow_url: whether an address may be opened.
 
@@ -138,7 +138,7 @@ def open_live(source: str | os.PathLike[str], *, allow_url: bool = False) -> Liv
         InputError: an address that is not allowed or not understood, or a malformed device.
         MediaError: the source cannot be opened.
     """
-    name = os.fspath(source)
+    name = f"camera:{source}" if isinstance(source, int) else os.fspath(source)
     kind, _, rest = name.partition(":")
     url = _URL.match(name)
     options: dict[str, str] = {}
