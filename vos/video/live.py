@@ -45,8 +45,8 @@ _URL = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 class LiveFrames:
     """An iterator over the newest frames of a source; use :func:`open_live` to get one.
 
-    ``index`` of a frame counts all frames of the source, dropped ones too; ``time`` is in seconds of the
-    source's clock.
+    ``index`` of a frame counts all frames of the source, dropped ones too, from the first one that is taken:
+    that is frame 0, for which prompts are. ``time`` is in seconds of the source's clock.
     """
 
     def __init__(self, container: Any, name: str, *, paced: bool) -> None:
@@ -75,6 +75,7 @@ class LiveFrames:
         Raises:
             MediaError: the source fails, or sends nothing for some seconds.
         """
+        first: int | None = None
         while True:
             with self._news:
                 self._news.wait_for(lambda: self._newest is not None or self._ended, TIMEOUT)
@@ -85,9 +86,10 @@ class LiveFrames:
                     raise MediaError(f"cannot read {self.name} any further: {self._error}")
             if taken is None:
                 return
-            index, av_frame = taken
+            number, av_frame = taken
+            first = number if first is None else first
             image = np.ascontiguousarray(av_frame.to_ndarray(format="rgb24"))
-            yield Frame(index, image, f"{index:05d}", av_frame.time)
+            yield Frame(number - first, image, time=av_frame.time)
 
     def close(self) -> None:
         """Stop reading and close the source."""
