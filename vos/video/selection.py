@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from numbers import Integral
 from pathlib import Path
@@ -152,6 +152,15 @@ class Video:
         """
         losses = getattr(self._reader, "losses", None)  # a reader of others need not have it
         return tuple(losses()) if losses else ()
+
+    def times(self) -> Mapping[int, float | None]:
+        """``Frame.time`` of the selected frames by index, as far as it is known without the images.
+
+        Of a file this goes through it once, decoding only where that is the only way to know.
+        """
+        times = getattr(self._reader, "times", None)  # a reader of others need not have it
+        found = times() if times else ()
+        return {index: time for index, time in enumerate(found) if index in self._wanted}
 
     def close(self) -> None:
         """Let go of files and memory."""
