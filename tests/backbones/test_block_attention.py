@@ -32,6 +32,15 @@ def test_scores_that_overflow(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.equal(attention.attend(queries, keys, values)[0], values[0, 15].expand(2, -1))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_sums_of_16_bits(dtype: torch.dtype) -> None:
+    """Thousands of keys that score a little below the headroom above the first ones."""
+    queries, keys, values = torch.zeros(1, 5, 16), torch.zeros(1, 2048, 16), torch.ones(1, 2048, 3)
+    queries[..., 0], keys[:, attention.KEY_BLOCK :, 0] = 4, attention.HEADROOM - 0.5
+    attended = attention.attend(queries.to(dtype), keys.to(dtype), values.to(dtype))
+    assert torch.allclose(attended.float(), torch.ones(1, 5, 3), atol=1e-2)
+
+
 @pytest.mark.parametrize("width", [16, 4])
 def test_kernels_get_plain_tensors(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """No strides of 0 and none turned around, which cuDNN refuses for 16 bits; the result is the same."""

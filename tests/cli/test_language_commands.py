@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -245,6 +246,19 @@ def test_automatic_layers_are_the_first_two(run: Run, pictures: Path, tmp_path: 
     assert used == [row["layer"] for row in rows[:2]]
 
 
+def test_layers_are_ranked_without_synonyms(run: Run, pictures: Path, tmp_path: Path) -> None:
+    """The layers are those of ``rank-layers`` with ``--multi-prompt`` too."""
+    model = ("--detector", "synthetic", "--class", "red circle")
+    images = [pictures / f"scene{i}.png" for i in range(3)]
+    cli_run = partial(CliRunner().invoke, cli)
+    ranked = cli_run(["rank-layers", *map(str, images), *model, "--json"])
+    rows = json.loads(ranked.stdout)["layers"]
+    options = ("--multi-prompt", "--no-crf", "--layers", "auto", "-o", str(tmp_path / "out"))
+    assert cli_run(["segment", *map(str, images), *model, *options]).exit_code == 0
+    used = json.loads((tmp_path / "out" / "classes.json").read_text())["layers"]
+    assert used == [row["layer"] for row in rows[:2]]
+
+
 def test_tune_and_use(run: Run, pictures: Path, tmp_path: Path) -> None:
     """Tuning lowers the loss; the tuned file changes the maps, brings its layers, and fits its model only."""
     supports = []
@@ -304,6 +318,12 @@ def test_supports_that_cannot_be_used(run: Run, pictures: Path, tmp_path: Path) 
     support = f"{pictures / 'scene0.png'}:{tmp_path / 'empty.png'}:red circle"
     result = run("tune", "--support", support, "-o", tmp_path / "t")
     assert (result.exit_code, "is empty" in result.stderr) == (2, True)
+    white = np.zeros((96, 96), np.uint8)
+    white[20:60, 20:60] = 255
+    Image.fromarray(white).save(tmp_path / "white.png")
+    support = f"{pictures / 'scene0.png'}:{tmp_path / 'white.png'}:red circle"
+    result = run("tune", "--support", support, "-o", tmp_path / "t")
+    assert (result.exit_code, "255, which means unknown here" in result.stderr) == (2, True)
     dot = np.full((96, 96), 255, np.uint8)
     dot[1, 1] = 1
     Image.fromarray(dot).save(tmp_path / "dot.png")

@@ -19,6 +19,8 @@ from scripted_detector import ScriptedDetector
 from vos_cli.main import cli
 
 from vos.detectors import open_vocabulary
+from vos.detectors.attention.tuning import save_tuned
+from vos.detectors.synthetic.detector import load_synthetic
 from vos.detectors.synthetic.world import world_scene
 from vos.detectors.vl_sam import vlm
 from vos.detectors.vl_sam.vlm import VisionLanguageModel
@@ -108,6 +110,21 @@ def test_going_on_after_it_is_done(frames: Path, scripted: list[dict[str, object
     assert run(*command).exit_code == 2
     other = run(*command, "--resume", "--class", "ball")
     assert (other.exit_code, "classes" in other.stderr) == (2, True)
+
+
+def test_going_on_with_other_tuned_weights(tmp_path: Path) -> None:
+    """Weights that were tuned anew are others, though their file has the same name."""
+    world = world_scene(1_600_002, size=(96, 128), num_frames=2, names=("blue circle",))
+    write_images(world.scene, tmp_path / "frames")
+    matcher, tuned = load_synthetic(), tmp_path / "tuned.safetensors"
+    save_tuned(tuned, matcher, (0, 3), ("blue circle",))
+    command = (tmp_path / "frames", "--class", "blue circle", "--detector", "synthetic", "--tuned", tuned)
+    assert run(*command, "--no-overlay", "-o", tmp_path / "out").exit_code == 0
+    with torch.no_grad():
+        matcher.model.text_encoder.encoder.layer[0].crossattention.self.query.bias.add_(1)
+    save_tuned(tuned, matcher, (0, 3), ("blue circle",))
+    other = run(*command, "--no-overlay", "-o", tmp_path / "out", "--resume")
+    assert (other.exit_code, "tuned.sha256" in other.stderr) == (2, True), other.stderr
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def coco_file(path: Path, annotations: list[dict], **more: object) -> Path:
 
 def test_coco_polygons_and_union(tmp_path: Path) -> None:
     """Polygons of one annotation are one mask; frames are numbered by their names; no ids is said."""
-    polygons = [[2, 3, 8, 3, 8, 9, 2, 9], [15, 3, 20, 3, 20, 9, 15, 9]]
+    polygons = [[2, 3, 9, 3, 9, 10, 2, 10], [15, 3, 21, 3, 21, 10, 15, 10]]
     annotations = [{"id": 1, "image_id": 13, "category_id": 5, "segmentation": polygons}]
     found = formats.read(coco_file(tmp_path / "a.json", annotations))
     labels = labels_by_index(found)
@@ -45,6 +45,24 @@ def test_coco_polygons_and_union(tmp_path: Path) -> None:
     assert np.array_equal(labels[3] == 1, square(2, 3, 8, 9) | square(15, 3, 20, 9))
     assert found.names == {1: "dog"}
     assert "no annotation has a track id" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("polygon", "box"),
+    [
+        ([2, 3, 9, 3, 9, 10, 2, 10], [2, 3, 7, 7]),
+        ([2, 3, 9, 3, 9, 10, 2, 10], None),
+        ([2, 3, 8, 3, 8, 9, 2, 9], [2, 3, 7, 7]),
+        ([2.2, 3.1, 8.7, 3.1, 8.7, 9.9, 2.2, 9.9], [2.2, 3.1, 6.5, 6.8]),
+    ],
+)
+def test_coco_polygons_around_and_through_pixels(
+    polygon: list[float], box: list[float] | None, tmp_path: Path
+) -> None:
+    """COCO's go around the pixels, those of contours through them, which their box shows."""
+    annotation = {"id": 1, "image_id": 13, "category_id": 5, "track_id": 1, "segmentation": [polygon]}
+    path = coco_file(tmp_path / "a.json", [annotation | ({"bbox": box} if box else {})])
+    assert np.array_equal(labels_by_index(formats.read(path))[3] == 1, square(2, 3, 8, 9))
 
 
 def test_coco_boxes_are_prompts(tmp_path: Path) -> None:

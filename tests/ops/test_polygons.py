@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis.extra import numpy as hnp
+from pycocotools import mask as coco_mask
 from scipy.sparse.csgraph import minimum_spanning_tree
 
-from vos.ops.polygons import at_least_three, closed_path, fill, fill_parity, rings
+from vos.ops import polygons
+from vos.ops.polygons import at_least_three, closed_path, edges, fill, fill_centres, fill_parity, rings
 
 MASKS = hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24))
 
@@ -96,3 +98,28 @@ def test_coordinates_beyond_the_image_are_harmless() -> None:
     far = np.array([[-1e30, -np.inf], [1.0, -1e30], [1.0, np.inf], [-1e30, 1e30]])
     assert fill([far], (3, 4)).tolist() == [[True, True, False, False]] * 3
     assert fill([np.array([[np.nan, 0], [3, 0], [3, 2], [np.nan, 2]])], (3, 4)).all()
+
+
+@given(mask=MASKS)
+def test_edges_give_the_mask_back(mask: np.ndarray) -> None:
+    """Filled by centres, and by pycocotools, they are the mask without its holes."""
+    whole = fill([outer for outer, _ in rings(mask)], mask.shape)
+    found = edges(mask)
+    assert np.array_equal(fill_centres(found, mask.shape), whole)
+    if found:
+        encoded = coco_mask.frPyObjects([path.ravel().tolist() for path in found], *mask.shape)
+        assert np.array_equal(coco_mask.decode(coco_mask.merge(encoded)), whole)
+
+
+def test_centres_of_any_polygon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pixels whose centres are inside by crossings of a ray, beyond the image too, in pieces of any size."""
+    rng = np.random.default_rng(3)
+    for number in range(20):
+        path = rng.uniform(-10, 40, (rng.integers(3, 9), 2))
+        rows, columns = np.mgrid[:20, :30] + 0.5
+        inside = np.zeros((20, 30), bool)
+        for (x0, y0), (x1, y1) in zip(path, np.roll(path, -1, axis=0), strict=True):
+            crosses = (y0 <= rows) != (y1 <= rows)
+            inside ^= crosses & (x0 + (rows - y0) * (x1 - x0) / (y1 - y0) < columns)
+        monkeypatch.setattr(polygons, "_AT_ONCE", 1 << number)
+        assert np.array_equal(fill_centres([path], (20, 30)), inside)

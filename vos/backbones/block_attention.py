@@ -18,9 +18,10 @@ QUERY_BLOCK = 512
 """Queries of a block for each thread: with :data:`KEY_BLOCK` keys, its weights stay in a core's cache."""
 KEY_BLOCK = 512
 HEADROOM = 8.0
-"""Weights may be larger than 1 by this power of e before all are scaled down: 16 bits hold their sum then."""
+"""Weights may be larger than 1 by this power of e before all are scaled down: bfloat16 holds their sum then.
+float16 ends at 65504, so there they are never larger than 1."""
 MANY_KEYS = 1024
-"""From so many keys on, blocks may be faster than torch's kernel."""
+"""From this many keys on, blocks may be faster than torch's kernel."""
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -80,6 +81,7 @@ def _attend_block(queries: Tensor, keys: Tensor, columns: list[Tensor], bias: Te
     block of keys is taken, until scores come that are so much higher that exponentials might overflow.
     """
     lowered: Tensor | None = None
+    headroom = 0.0 if queries.dtype == torch.float16 else HEADROOM
     total = torch.zeros(len(queries), 1, device=queries.device)
     weighted = torch.zeros(len(queries), len(columns[0]), device=queries.device)
     for number, (some_keys, values) in enumerate(zip(keys.split(KEY_BLOCK), columns, strict=True)):
@@ -89,7 +91,7 @@ def _attend_block(queries: Tensor, keys: Tensor, columns: list[Tensor], bias: Te
         highest = weights.amax(dim=1, keepdim=True)
         if lowered is None:
             lowered = highest
-        elif (highest - lowered).max() > HEADROOM:
+        elif (highest - lowered).max() > headroom:
             higher = torch.maximum(lowered, highest)
             fade = (lowered - higher).exp_()
             total.mul_(fade)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from ..ops.polygons import at_least_three, fill, rings
+from ..ops.polygons import at_least_three, edges, fill_centres
 from ..ops.rle import coco_box, coco_rle
 from .appending import join_video_annotations
 from .outlines import OutlineOptions
@@ -19,7 +19,7 @@ class CocoOptions(OutlineOptions):
     """Options of both writers."""
 
     segmentation: Literal["rle", "polygon"] = "rle"
-    """``polygon``: the outer outline of every piece; holes are lost, and counted."""
+    """``polygon``: the outer outline of every piece, as pycocotools fills it; holes are lost, and counted."""
     rle: Literal["compressed", "uncompressed"] = "compressed"
     """Run lengths as COCO's string, or as a list of numbers."""
 
@@ -90,8 +90,8 @@ class CocoWriter(RecordWriter):
                 return {"size": list(record.size), "counts": found.text}
             return coco_rle(found.counts, record.size, compressed=False)
         mask = record.mask(found)
-        outlines = [outer for outer, _ in rings(mask, epsilon=self.options.epsilon)]
-        self.count_wrong(found, fill(outlines, record.size), mask)
+        outlines = edges(mask, epsilon=self.options.epsilon)
+        self.count_wrong(found, fill_centres(outlines, record.size), mask)
         return [at_least_three(outline).ravel().tolist() for outline in outlines]
 
     def _track(self, video: RecordedVideo, object_id: int, numbers: Mapping[str, int]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..ops.boxes import Box, inclusive_box
-from ..ops.polygons import fill
+from ..ops.polygons import fill, fill_centres
 from ..ops.rle import Counts, check_size, encode_counts, parse_coco_rle
 from ..results import Source
 from .reading import (
@@ -165,7 +165,17 @@ def _counts(annotation: dict[str, Any], size: tuple[int, int]) -> Counts | None:
         if len(polygon) < 6 or len(polygon) % 2:
             raise ValueError(f"a polygon of annotation {annotation.get('id')} has {len(polygon)} numbers")
         paths.append(np.array(polygon, dtype=np.float64).reshape(-1, 2))
-    return encode_counts(fill(paths, size))
+    draw = fill if _is_of_pixels(np.concatenate(paths), annotation.get("bbox")) else fill_centres
+    return encode_counts(draw(paths, size))
+
+
+def _is_of_pixels(points: np.ndarray, box: Any) -> bool:
+    """Whether polygons go through pixels and not around them: they are of whole numbers, and their box is a
+    pixel wider and higher than they are."""
+    if not isinstance(box, list) or len(box) != 4 or (points % 1).any():
+        return False
+    beyond = np.array(box[2:], dtype=np.float64) - np.ptp(points, axis=0)
+    return bool((np.abs(beyond - 1) < 0.01).all())
 
 
 def _box(values: Any) -> Box:

@@ -7,6 +7,7 @@ border gives the pixels back. A hole is a ring, too: through the object's pixels
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 Ring = NDArray[np.int32]
 """(P, 2) x, y."""
+Outline = TypeVar("Outline", Ring, NDArray[np.float64])
 
 
 def rings(mask: NDArray[np.bool_], *, epsilon: float = 0.0) -> list[tuple[Ring, list[Ring]]]:
@@ -21,7 +23,7 @@ def rings(mask: NDArray[np.bool_], *, epsilon: float = 0.0) -> list[tuple[Ring, 
 
     Args:
         mask: what to outline.
-        epsilon: 0 keeps every pixel of the outline; more simplifies by Douglas-Peucker, up to so many pixels.
+        epsilon: in pixels; 0 keeps all of the outline, more simplifies by up to this many (Douglas-Peucker).
     """
     found, tree = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     if not found:
@@ -101,12 +103,59 @@ def fill_parity(paths: Sequence[NDArray[np.floating] | Ring], size: tuple[int, i
     return canvas.astype(bool)
 
 
-def _rounded(path: NDArray) -> NDArray[np.int32]:
+def edges(mask: NDArray[np.bool_], *, epsilon: float = 0.0) -> list[NDArray[np.float64]]:
+    """The outer outlines of an (H, W) mask in coordinates in which the centre of pixel ``i`` is ``i + 0.5``.
+
+    They run between the centres of the outermost pixels and their edges, so that :func:`fill_centres`, and
+    other programs that take a pixel by its centre, find these pixels and no more.
+
+    Args:
+        mask: what to outline; holes are filled.
+        epsilon: as for :func:`rings`.
+    """
+    twice = cv2.resize(mask.astype(np.uint8), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST_EXACT)
+    found, _ = cv2.findContours(twice, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return [(_simplified(contour, 2 * epsilon) + 0.5) / 2 for contour in found]
+
+
+_AT_ONCE = 1 << 20
+"""Rows of edges that are in memory at a time."""
+
+
+def fill_centres(paths: Sequence[NDArray[np.floating]], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """(H, W) mask of the pixels whose centres (``i + 0.5``) are in a ring; of all rings together."""
+    height, width = size
+    mask = np.zeros(size, dtype=bool)
+    for path in paths:
+        start = _limited(path).reshape(-1, 2)
+        end = np.roll(start, -1, axis=0)
+        rows = np.clip(np.ceil(np.stack([start[:, 1], end[:, 1]]) - 0.5), 0, height).astype(np.int64)
+        first, last = rows.min(axis=0), rows.max(axis=0)
+        top, bottom = int(first.min()), int(last.max())
+        # Pixels of a row are inside behind an odd number of edges.
+        crossed = np.zeros((bottom - top, width + 1), dtype=bool)
+        ends = np.cumsum(last - first)
+        for low in range(0, int(ends[-1]), _AT_ONCE):
+            place = np.arange(low, min(low + _AT_ONCE, int(ends[-1])))
+            edge = np.searchsorted(ends, place, side="right")
+            row = last[edge] - (ends[edge] - place)
+            (x, y), (to_x, to_y) = start[edge].T, end[edge].T
+            at = x + (row + 0.5 - y) * (to_x - x) / (to_y - y)
+            column = np.clip(np.ceil(at - 0.5), 0, width).astype(np.int64)
+            np.logical_xor.at(crossed, (row - top, column), True)
+        mask[top:bottom] |= np.logical_xor.accumulate(crossed, axis=1)[:, :width]
+    return mask
+
+
+def _limited(path: NDArray) -> NDArray[np.float64]:
     # A coordinate beyond any image would overflow.
-    limited = np.clip(np.nan_to_num(np.asarray(path, dtype=np.float64)), -(1 << 20), 1 << 20)
-    return np.floor(limited + 0.5).astype(np.int32).reshape(-1, 1, 2)
+    return np.clip(np.nan_to_num(np.asarray(path, dtype=np.float64)), -(1 << 20), 1 << 20)
 
 
-def at_least_three(ring: Ring) -> Ring:
+def _rounded(path: NDArray) -> NDArray[np.int32]:
+    return np.floor(_limited(path) + 0.5).astype(np.int32).reshape(-1, 1, 2)
+
+
+def at_least_three(ring: Outline) -> Outline:
     """The ring, its last point repeated until there are three: what polygons of many formats must have."""
     return ring if len(ring) >= 3 else np.concatenate([ring, np.repeat(ring[-1:], 3 - len(ring), axis=0)])

@@ -106,7 +106,8 @@ def segment_files(
     matcher = build_matcher(model)
     encoded = encode_names(matcher, names, multi_prompt=multi_prompt)
     if is_ranked:
-        ranking = scores_of(matcher, encoded, usable, batch_size=settings.batch_size).ranking
+        single = encode_names(matcher, names)  # what InfoScore is defined on, with synonyms or without
+        ranking = scores_of(matcher, single, usable, batch_size=settings.batch_size).ranking
         settings = dataclasses.replace(settings, layers=ranking[:2])
     identity: dict[str, Any] = {
         "version": own_version(),

@@ -84,5 +84,9 @@ def _support(matcher: BlipMatcher, support: LabelledClass, label: int) -> Suppor
     marked = read_label_png(support.mask)
     labels = np.where(marked == VOID, VOID, np.where(marked > 0, label, 0)).astype(np.uint8)
     if not (labels == label).any():
-        raise PromptError(f"the mask {support.mask} is empty; it must mark the class in {support.image}")
+        only_unknown = " but for 255, which means unknown here" if (labels == VOID).any() else ""
+        raise PromptError(
+            f"the mask {support.mask} is empty{only_unknown}; it must mark the class in {support.image}, "
+            "with 1 for example"
+        )
     return make_support(matcher, read_image(support.image), labels)

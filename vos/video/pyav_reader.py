@@ -102,6 +102,11 @@ class PyAVReader:
         """See :meth:`vos.video.Video.entries`."""
         return [entry.frame for entry in self.timeline.entries]
 
+    def times(self) -> list[float | None]:
+        """See :meth:`vos.video.Video.times`."""
+        known = self.timeline.has_times
+        return [self.seconds(pts) if known else None for pts in self.timeline.pts.tolist()]
+
     @cached_property
     def _losses(self) -> tuple[str, ...]:
         try:

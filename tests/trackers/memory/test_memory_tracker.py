@@ -22,6 +22,7 @@ from vos.trackers.base import ALL_PROMPTS, Tracker
 from vos.trackers.memory.loading import load_network
 from vos.trackers.memory.network import MemoryNetwork
 from vos.trackers.memory.policies import POLICIES
+from vos.trackers.memory.policy import Sam2Policy
 from vos.trackers.memory.preprocess import to_image, to_mask, to_points
 from vos.trackers.memory.session import Prediction, Session
 from vos.trackers.memory.tracker import MemorySettings, MemoryTracker
@@ -217,6 +218,19 @@ def test_a_click_refines_as_if_nothing_was_forgotten(
             wanted = session.prompt_points(frame.index, features, 1, xy, labels)
             session.commit(frame.index, features)
         assert np.allclose(row(result, 1), to_image(low_res(wanted), SIZE)[0].sigmoid(), atol=1e-5)
+
+
+@pytest.mark.parametrize(("present_above", "is_there"), [(-torch.inf, True), (torch.inf, False)])
+def test_a_policy_says_when_a_prompted_object_is_there(
+    present_above: float, is_there: bool, network: MemoryNetwork, clip: Scene
+) -> None:
+    """Also where its mask is given, and the decoder makes the pointer only."""
+    policy = Sam2Policy()
+    policy.present_above = present_above
+    features = network.encode_image(clip.frames[0].image)
+    shown = to_mask(clip.labels[0] == 1, network.image_size)
+    pointer = Session(network, policy).prompt_mask(0, features, 1, shown).entry.pointer
+    assert torch.equal(pointer, network.model.no_object_pointer[0]) is not is_there
 
 
 @pytest.mark.parametrize("sticky", [True, False])

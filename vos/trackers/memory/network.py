@@ -297,13 +297,17 @@ class MemoryNetwork:
         return torch.where(present[:, None], made, self.model.no_object_pointer)
 
     @torch.inference_mode()
-    def mask_pointer(self, features: Features, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def mask_pointer(
+        self, features: Features, mask: Tensor, *, present_above: float = 0.0
+    ) -> tuple[Tensor, Tensor]:
         """(C,) pointer and (1,) quality of a mask prompt, (S, S) of 0 and 1: a decoder call makes them."""
         dense = self.model.mask_downsample(mask.to(self.device)[None, None])
         size = (self.low_res_size, self.low_res_size)
         if dense.shape[-2:] != size:
             dense = F.interpolate(dense, size, mode="bilinear", align_corners=False, antialias=True)
-        decoded = self.decode(features, features.coarse, dense=dense[:, 0], multimask=False)
+        decoded = self.decode(
+            features, features.coarse, dense=dense[:, 0], multimask=False, present_above=present_above
+        )
         pointer = self.pointers(decoded.tokens[:, 0], decoded.present)
         there = mask.any().to(self.device)
         return torch.where(there, pointer, self.model.no_object_pointer)[0], decoded.quality[0]

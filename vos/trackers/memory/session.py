@@ -82,7 +82,7 @@ class Session:
         sticky: a correction of a tracked frame makes it a conditioning frame; else it is stored like a
             tracked frame and overwritten by the next pass, as published.
         clear_around: a correction drops memories of tracked frames near it.
-        fill_holes: holes of so many low-res pixels at most are filled.
+        fill_holes: holes of this many low-res pixels at most are filled.
         max_batch: objects computed at once.
         hold_back: frames of which hypotheses remember what they said.
     """
@@ -196,7 +196,7 @@ class Session:
         """Prompt an object with a mask, (S, S) float32 of 0 and 1 in the network's square."""
         track = self.add(object_id)
         track.points.pop(t, None)
-        pointer, quality = self.network.mask_pointer(features, mask)
+        pointer, quality = self.network.mask_pointer(features, mask, present_above=self.policy.present_above)
         there = bool(mask.any())
         score = MASK_SCALE / 2 if there else -MASK_SCALE / 2
         entry = MemoryEntry(score, 1.0, pointer, None, self.network.mask_logits(mask), None, there)
