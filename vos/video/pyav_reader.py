@@ -86,10 +86,11 @@ class PyAVReader:
 
     def losses(self) -> tuple[str, ...]:
         """See :meth:`vos.video.Video.losses`."""
-        expected = None if self._num_decoded is None else self._num_expected
-        if expected is None or self._num_decoded >= expected:
+        decoded = self._num_decoded
+        expected = None if decoded is None else self._num_expected
+        if decoded is None or expected is None or decoded >= expected:
             return self._losses
-        return (*self._losses, f"only {self._num_decoded} of its {expected} frames can be decoded")
+        return (*self._losses, f"only {decoded} of its {expected} frames can be decoded")
 
     @cached_property
     def _num_expected(self) -> int | None:
