@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -214,6 +215,9 @@ def select(num_frames: int, start: int = 0, end: int | None = None, stride: int 
 
 
 def _wanted(start: int, end: int | None, stride: int) -> range:
+    for name, value in (("start", start), ("end", 0 if end is None else end), ("stride", stride)):
+        if not isinstance(value, Integral):
+            raise InputError(f"{name} must be a whole number of frames, got {value!r:.60}")
     if start < 0:
         raise InputError(f"start {start} is negative; frames are counted from 0")
     if end is not None and end <= start:
@@ -227,5 +231,5 @@ def _check_start(wanted: range, num_frames: int) -> None:
     if wanted.start >= num_frames:
         raise InputError(
             f"start {wanted.start} is after the last frame; "
-            f"the video has {num_frames} frames, 0 to {num_frames - 1}"
+            f"the video has {num_frames} frame{'s' * (num_frames != 1)}, 0 to {num_frames - 1}"
         )
