@@ -53,7 +53,7 @@ ENOUGH = 90.0
 FILES = ("rows", "passes", "json", "asset", "fit", "accepted", "minutes")
 """Options that say nothing about what was measured."""
 TRIAL_STEP = 3
-"""Every so many frames are tried."""
+"""Every this many frames are tried."""
 VIDEO = "clip"
 Chooser = Callable[[Project, Sequence, set[int], NDArray[np.float64]], int | None]
 
@@ -307,7 +307,7 @@ def main() -> None:
     parser.add_argument("--sequences", default="", help="names, by commas; default: all")
     parser.add_argument("--policies", default="queue,even,random,oracle")
     parser.add_argument("--models", default="classical")
-    parser.add_argument("--frames", type=int, default=0, help="first so many frames; 0: all")
+    parser.add_argument("--frames", type=int, default=0, help="first this many frames; 0: all")
     parser.add_argument("--size", type=int, default=0, help="shorter side in pixels; 0: as it is")
     parser.add_argument("--corrections", type=int, default=max(COUNTS))
     parser.add_argument("--memory", type=int, default=ProjectSettings().memory)

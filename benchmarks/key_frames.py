@@ -39,7 +39,7 @@ Filling = Callable[[Sequence, list[FrameResult]], Iterator[FrameResult]]
 
 
 def keys(sequence: Sequence, every: int) -> list[FrameResult]:
-    """The truth of every so many frames, and of the last."""
+    """The truth of every this many frames, and of the last."""
     last = len(sequence.truth) - 1
     indices = sorted({*range(0, last + 1, every), last})
     return [FrameResult(i, sequence.truth[i], dict.fromkeys(sequence.ids, 1.0)) for i in indices]
@@ -140,7 +140,7 @@ def main() -> None:
     parser.add_argument("--sequences", default="", help="names, by commas; default: all")
     parser.add_argument("--every", default="2,3,5,10")
     parser.add_argument("--ways", default=",".join(WAYS))
-    parser.add_argument("--frames", type=int, default=0, help="first so many frames; 0: all")
+    parser.add_argument("--frames", type=int, default=0, help="first this many frames; 0: all")
     parser.add_argument("--size", type=int, default=0, help="shorter side in pixels; 0: as it is")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--json", default=str(RESULTS / "key_frames.json"))

@@ -198,7 +198,7 @@ def main() -> None:
     parser.add_argument("--clips", default=",".join(CLIPS))
     parser.add_argument("--model", default="classical")
     parser.add_argument("--set", action="append", default=[], metavar="SETTING=VALUE")
-    parser.add_argument("--frames", type=int, default=0, help="only so many; 0: all")
+    parser.add_argument("--frames", type=int, default=0, help="only this many; 0: all")
     parser.add_argument("--pictures", type=Path, help="overlays of every fourth frame")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

@@ -282,7 +282,7 @@ def manifest_option(command: Any) -> Any:
 def open_batch(output: str, manifest: str | None, endpoint_url: str | None) -> tuple[Any, Any]:
     """Store and manifest of a batch; the manifest is None where it is not there any more."""
     from vos.errors import OutputError, SettingsError
-    from vos.runs.batch.layout import BATCH, parse_batch
+    from vos.runs.batch.layout import BATCH, manifest_path, parse_batch
     from vos.runs.batch.manifest import read_manifest
     from vos.runs.batch.store import open_store
 
@@ -292,7 +292,7 @@ def open_batch(output: str, manifest: str | None, endpoint_url: str | None) -> t
         raise OutputError(f"{output} holds no batch: vos batch run MANIFEST -o {output} begins one")
     if manifest is not None:
         return store, read_manifest(manifest, endpoint_url=endpoint_url)
-    path = batch["manifest"]["path"]
+    path = manifest_path(batch["manifest"]["path"], store.root)
     try:
         found = read_manifest(path, endpoint_url=endpoint_url)
     except SettingsError as error:

@@ -23,7 +23,10 @@ from .prompt_options import GivenPrompts, prompt_options
     help="Port of the page.  [default: any free]",
 )
 @click.option(
-    "--seconds", metavar="S", type=click.FloatRange(min=0, min_open=True), help="Stop after so many seconds."
+    "--seconds",
+    metavar="S",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Stop after S seconds.",
 )
 @click.option("--allow-url", is_flag=True, help="Accept a URL as SOURCE, such as rtsp://...")
 @click.option(

@@ -18,7 +18,8 @@ class Frame:
     """One decoded frame.
 
     The frame has a copy of the image, unless that is read-only: what is drawn on the array that was given, or
-    read into it next, does not reach the tracker.
+    read into it next, does not reach the tracker. The copy itself is not to be written to: the tracker
+    compares the next frame with it.
 
     Args:
         index: position in presentation order, from 0, counted over the frames of the whole video.

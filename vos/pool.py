@@ -162,8 +162,8 @@ class ProcessPool:
         workers: processes.
         threads: for OpenMP, OpenCV and torch in each worker.
         environments: variables of each worker in turn, such as ``CUDA_VISIBLE_DEVICES``.
-        tasks_per_process: replace a worker after so many tasks.
-        max_memory: replace a worker whose peak resident memory is above so many bytes.
+        tasks_per_process: replace a worker after this many tasks.
+        max_memory: replace a worker whose peak resident memory is above this many bytes.
     """
 
     def __init__(

@@ -209,7 +209,9 @@ def test_a_batch_without_its_manifest(tmp_path: Path) -> None:
 
 
 def test_the_manifest_of_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is found from any folder, not another one of its name; and it is told when it has changed."""
+    """It is found from any folder and where both were moved, not another one of its name; that it changed
+    is told.
+    """
     manifest = write_manifest(tmp_path / "m.jsonl", many(2))
     monkeypatch.chdir(tmp_path)
     vos("run", "m.jsonl", "-o", "out", "-q")
@@ -220,6 +222,9 @@ def test_the_manifest_of_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert status.stdout.startswith("2 done, 0 running, 0 stale, 0 failed, 0 waiting")
     assert not status.stderr
     write_manifest(manifest, many(3))
-    status = vos("status", tmp_path / "out")
+    moved = tmp_path.rename(tmp_path.with_name(tmp_path.name + " moved"))
+    (moved / "link").symlink_to(moved / "out")
+    status = vos("status", moved / "link")
+    moved.rename(tmp_path)
     assert "1 waiting" in status.stdout
     assert "has changed since" in status.stderr

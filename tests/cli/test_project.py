@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -131,6 +132,24 @@ def test_another_tracker_for_once(clip: Path, tmp_path: Path) -> None:
         assert opened.events()[-1].payload["engine"]["name"] == "persam"
         assert opened.settings.model == "classical"
     assert "up to date" in vos("project", "track", project).output
+
+
+def test_export_has_the_times_of_frames(tmp_path: Path) -> None:
+    """Those of a file of variable rate, which no rate would give."""
+    shown = [0, 1, 3, 10]
+    with av.open(str(tmp_path / "clip.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height = 64, 48
+        for pts in shown:
+            frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")
+            frame.pts = pts
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    Image.fromarray(np.eye(48, 64, dtype=np.uint8)).save(tmp_path / "mask.png")
+    vos("project", "new", tmp_path / "clip.mp4", "-m", tmp_path / "mask.png", "-o", tmp_path / "project")
+    vos("project", "export", tmp_path / "project", "-f", "coco", "-o", tmp_path / "out")
+    images = json.loads((tmp_path / "out" / "annotations.json").read_text())["images"]
+    assert [image["time"] for image in images] == [pts / 10 for pts in shown]
 
 
 def test_export(clip: Path, tmp_path: Path) -> None:

@@ -14,13 +14,14 @@ import pytest
 from annotated_clips import annotations_of, files_under, hard_clip, labels_by_index
 from PIL import Image
 
+import vos
 from vos import formats
 from vos.errors import FormatError, InputError, OutputError, SettingsError
 from vos.formats.format import FRAMES
 from vos.formats.frame_images import Images
 from vos.formats.registry import FORMATS, writers
-from vos.results import Source
-from vos.testing import scene, write_images, write_labels
+from vos.results import FrameResult, Source
+from vos.testing import ScriptedTracker, scene, write_images, write_labels
 from vos.video import open_video
 
 
@@ -396,3 +397,42 @@ def test_a_name_that_was_changed_is_told(name: str, tmp_path: Path) -> None:
         files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
         found = any("vid_o__" in str(path) or b"vid_o__" in path.read_bytes() for path in files)
         assert found == FORMATS[name].names_video
+
+
+def test_results_of_a_tracker_are_annotations(tmp_path: Path) -> None:
+    """In the order of their frames, with confidence and source, whatever order they come in."""
+    clip = scene("crossing", num_frames=3, size=(30, 40))
+    results = (clip.result(index) for index in (2, 0, 1))
+    formats.write(results, tmp_path / "a.json", "coco", names={1: "dog"})
+    found = formats.read(tmp_path / "a.json")
+    assert found.names[1] == "dog"
+    for index, (frame, result) in enumerate(found):
+        assert (frame.index, result.ids) == (index, clip.ids)
+        assert np.array_equal(result.labels, clip.labels[index])
+    formats.export(
+        vos.track(clip.frames, clip.targets(0), tracker=ScriptedTracker(clip)), tmp_path / "b", ["csv"]
+    )
+    rows = list(csv.DictReader((tmp_path / "b" / "objects.csv").open()))
+    assert [(row["frame"], row["id"], row["score"]) for row in rows[2:4]] == [
+        ("1", "1", "0.99"),
+        ("1", "2", "0.99"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("results", "message"),
+    [
+        (None, "got None"),
+        (np.zeros((4, 4), np.uint8), r"need the results of a tracker \(vos.FrameResult\), got array"),
+        ([FrameResult(1, np.zeros((4, 4), np.uint8))] * 2, "two results of frame 1"),
+        (
+            [FrameResult(k, np.zeros((4, 4 + k), np.uint8)) for k in range(2)],
+            "one size: frame 0 is 4x4, frame 1 5x4",
+        ),
+    ],
+)
+def test_what_is_no_result(results: Any, message: str, tmp_path: Path) -> None:
+    """It is named, and nothing is written."""
+    with pytest.raises(InputError, match=message):
+        formats.write(results, tmp_path / "a.json", "coco")
+    assert list(tmp_path.iterdir()) == []

@@ -6,6 +6,7 @@ import errno
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -253,6 +254,27 @@ def test_a_project_open_read_only_takes_no_masks(project: Project) -> None:
         reader.put_mask(CLIP, square(9, 9))
 
 
+def test_numbers_of_numpy_are_numbers(project: Project) -> None:
+    """Frames and objects that came out of an array."""
+    event = project.anchor(CLIP, np.int64(1), np.uint8(1), square(2, 2))
+    assert (event.payload["frame"], event.payload["object"]) == (1, 1)
+    assert type(event.payload["frame"]) is int
+
+
+@pytest.mark.parametrize(
+    ("mask", "what"),
+    [
+        ([[True]], "a list"),
+        (np.zeros((2, 2), bool), r"\(2, 2\) bool"),
+        (np.zeros((4, 4)), r"\(4, 4\) float64"),
+    ],
+)
+def test_other_masks_are_refused(project: Project, mask: Any, what: str) -> None:
+    """With what was given, and the shape that is wanted."""
+    with pytest.raises(InputError, match=rf"the mask is {what}, .* give a boolean mask of that shape"):
+        project.anchor(CLIP, 1, 1, mask)
+
+
 def test_bad_input_is_refused(project: Project) -> None:
     """In one line that names the value and what is allowed."""
     with pytest.raises(InputError, match=r"frame 12.*0 to 11"):
@@ -261,7 +283,7 @@ def test_bad_input_is_refused(project: Project) -> None:
         project.anchor(CLIP, 1, 7, square(2, 2))
     with pytest.raises(InputError, match="no video 'other'; the project has clip"):
         project.anchor("other", 1, 1, square(2, 2))
-    with pytest.raises(InputError, match="boolean mask of their size"):
+    with pytest.raises(InputError, match="boolean mask of that shape"):
         project.anchor(CLIP, 1, 1, np.zeros((3, 3), bool))
     with pytest.raises(InputError, match="two different objects"):
         project.append([Draft("swap", {"video": CLIP, "a": 1, "b": 1, "first": 0, "last": 1})])

@@ -34,7 +34,7 @@ def work(folder: Path, acknowledged: int, seed: int) -> None:
 
 
 def killed_after(folder: Path, events: int, seconds: float, seed: int) -> list[str]:
-    """Ids that a process had acknowledged before it was killed, some time after so many events."""
+    """Ids that a process had acknowledged before it was killed, some time after this many events."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:  # pragma: no cover

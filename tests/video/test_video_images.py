@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -284,5 +285,13 @@ def test_images_are_read_one_at_a_time(tmp_path: Path, monkeypatch: pytest.Monke
 def test_start_after_the_last_image_is_refused_at_once(tmp_path: Path) -> None:
     """The number of images is known, so a start beyond it fails when the folder is opened."""
     save(tmp_path / "0.png", noise(4, 4, 3))
-    with pytest.raises(InputError, match="start 1 is after the last frame; the video has 1 frames, 0 to 0"):
+    with pytest.raises(InputError, match="start 1 is after the last frame; the video has 1 frame, 0 to 0"):
         open_video(tmp_path, start=1)
+
+
+@pytest.mark.parametrize(("name", "value"), [("start", "1"), ("end", 2.5), ("stride", None)])
+def test_other_numbers_of_frames_are_refused(tmp_path: Path, name: str, value: Any) -> None:
+    """Frames are counted in whole numbers."""
+    save(tmp_path / "0.png", noise(4, 4, 3))
+    with pytest.raises(InputError, match=f"{name} must be a whole number of frames, got {value!r}"):
+        open_video(tmp_path, **{name: value})

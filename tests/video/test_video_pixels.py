@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -183,6 +184,16 @@ def test_target_size_is_at_least_a_pixel() -> None:
     assert target_size(1, 1000, 2) == (500, 1)
     with pytest.raises(InputError, match="at least one pixel"):
         target_size((0, 5), 10, 10)
+
+
+@pytest.mark.parametrize("size", [(10.5, 5), 7.5, (1, 2, 3), (), "4x5"])
+def test_other_target_sizes_are_refused(size: Any) -> None:
+    """Whole pixels, one side or two; those of NumPy are taken."""
+    with pytest.raises(
+        InputError, match=rf"size {re.escape(repr(size))} is not a size: give \(width, height\)"
+    ):
+        target_size(size, 10, 10)
+    assert target_size((np.int64(5), np.uint8(7)), 10, 10) == (5, 7)
 
 
 def test_resizing_averages_when_it_shrinks() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from video_clips import number_of
+from video_clips import CLIPS, number_of
 
 from vos.errors import MediaError
 from vos.video import open_video, pyav_reader
@@ -258,3 +258,10 @@ def test_entries_go_forward_in_the_file_and_in_time() -> None:
     assert late.entries == (Entry(0, 0), Entry(3, 3))
     back = timeline_of_packets(packets([0, 4, 1, 2, 3], keys=[0, 1, 3]))
     assert back.entries == (Entry(0, 0), Entry(4, 1))
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_times_without_images(name: str, clip: Clip) -> None:
+    """They are those of the frames, by index."""
+    with open_video(clip(name), start=3, stride=4) as video:
+        assert video.times() == {frame.index: frame.time for frame in video}

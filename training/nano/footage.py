@@ -39,7 +39,7 @@ class FootageSettings:
     """What is taken from a video."""
 
     pixels: int = 160_000
-    """Frames are brought to at most about so many."""
+    """Frames are brought to at most about this many."""
     every: int = 2
     """Frames from one that the teacher segments to the next."""
     strides: tuple[int, int] = (1, 3)

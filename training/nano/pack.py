@@ -31,7 +31,7 @@ WHOLE = 0
 """In the table of cut-outs: all labels of the map together."""
 WEBP_QUALITY = 60
 UNTRACKED_STEP = 4
-"""Of the frames in which nothing is followed, one in so many is kept."""
+"""Of the frames in which nothing is followed, one in this many is kept."""
 
 
 class Blobs:

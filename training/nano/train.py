@@ -183,7 +183,7 @@ def train(
 
 
 def _executor(workers: int) -> Executor:
-    """Who makes batches: a thread beside the training, or so many processes."""
+    """Who makes batches: a thread beside the training, or this many processes."""
     if workers == 0:
         return ThreadPoolExecutor(1)
     return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _one_thread)
@@ -266,7 +266,7 @@ def _overlap(logits: Tensor, truth: Tensor, rows: Tensor) -> float:
 
 
 class Log:
-    """A row of means every so many steps, and files every so many minutes."""
+    """A row of means every this many steps, and files every this many minutes."""
 
     def __init__(self, folder: Path, every_steps: int, every_minutes: float) -> None:
         self.folder, self.every_steps, self.every_minutes = folder, every_steps, every_minutes
@@ -358,7 +358,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default=defaults.device)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=0, help="processes that make batches; for a GPU")
-    parser.add_argument("--minutes", type=float, help="stop after so many minutes in all")
+    parser.add_argument("--minutes", type=float, help="stop after this many minutes in all")
     parser.add_argument("--every", type=float, default=5.0, help="minutes between two checkpoints")
     parser.add_argument("--log-every", type=int, default=50, help="steps between two rows of the log")
     return parser

@@ -25,7 +25,7 @@ SHARES = {"coco_by": 0.56, "ccp": 0.29, "real": 0.1, "drawn": 0.05}
 GARMENT = 0.25
 """Share of the draws from photographs of people that are one garment, and not the person."""
 TOGETHER = 1.5
-"""A person with what they ride is drawn so many times as often as either."""
+"""A person with what they ride is drawn this many times as often as either."""
 COMPANIONS = {
     *("bicycle", "motorcycle", "horse", "elephant", "skateboard", "surfboard", "snowboard", "skis", "boat"),
     *("tennis racket", "baseball bat", "baseball glove", "umbrella", "backpack", "handbag", "suitcase"),

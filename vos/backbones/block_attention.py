@@ -21,7 +21,7 @@ HEADROOM = 8.0
 """Weights may be larger than 1 by this power of e before all are scaled down: bfloat16 holds their sum then.
 float16 ends at 65504, so there they are never larger than 1."""
 MANY_KEYS = 1024
-"""From so many keys on, blocks may be faster than torch's kernel."""
+"""From this many keys on, blocks may be faster than torch's kernel."""
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None = None) -> Tensor:

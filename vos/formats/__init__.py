@@ -8,6 +8,7 @@
     for frame, result in annotations:
         ...
     formats.write(annotations, "annotations.xml", "cvat-video", names={1: "dog"})
+    formats.write(vos.track("clip.mp4", prompts), "tracked.json", "coco")
 """
 
 from __future__ import annotations

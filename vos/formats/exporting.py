@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from ..files import (
     temporary_folder_beside,
     write_text_atomic,
 )
+from ..results import FrameResult
 from .appending import join_exports
 from .frame_images import Images
 from .options import options_by_format, refuse_soft
@@ -34,7 +35,7 @@ SUMMARY = "export.json"
 
 
 def export(
-    annotations: Annotations,
+    annotations: Annotations | Iterable[FrameResult],
     output: str | os.PathLike[str],
     formats: Sequence[str],
     *,
@@ -55,7 +56,7 @@ def export(
     ``output`` that ends in ``.zip`` becomes an archive, the same bytes for the same input.
 
     Args:
-        annotations: what to write.
+        annotations: what to write, such as the results that :func:`vos.track` yields.
         output: the folder or archive to make.
         formats: names in :data:`vos.formats.registry.FORMATS`.
         names, categories, class_map, sequence, images, frames: see :func:`write`.
@@ -68,6 +69,7 @@ def export(
     Raises:
         VosError: see :func:`write`; nothing is left behind then.
     """
+    annotations = annotations if isinstance(annotations, Annotations) else Annotations.of(annotations)
     output = Path(output)
     chosen = options_by_format(list(dict.fromkeys(formats)), options or {})
     for name, given in chosen.items():

@@ -14,7 +14,7 @@ class OutlineOptions:
     """
 
     epsilon: float = 0.0
-    """Simplify outlines by up to so many pixels (Douglas-Peucker); 0 is exact."""
+    """Simplify outlines by up to this many pixels (Douglas-Peucker); 0 is exact."""
 
     def __post_init__(self) -> None:
         if self.epsilon < 0:

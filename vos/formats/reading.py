@@ -7,6 +7,7 @@ import io
 import re
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,8 +19,8 @@ import numpy as np
 from PIL import Image
 
 from ..documents import parse_json, read_text
-from ..errors import FormatError, VosError
-from ..frame import Frame
+from ..errors import FormatError, InputError, VosError
+from ..frame import Frame, no_image
 from ..limits import check_pixels
 from ..ops.boxes import Box
 from ..results import MAX_OBJECT_ID, VOID, FrameResult, Source
@@ -82,6 +83,36 @@ class Annotations:
     guard: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
     """Makes errors of what goes wrong with a frame."""
 
+    @classmethod
+    def of(cls, results: Iterable[FrameResult]) -> Annotations:
+        """The annotations in the results of a tracker, which are kept as run lengths.
+
+        Args:
+            results: one per frame, of one size, as :func:`vos.track` yields them; read once.
+
+        Raises:
+            InputError: for anything else, or two results of one frame.
+        """
+        records: dict[int, FrameRecord] = {}
+        if not isinstance(results, Iterable):
+            raise InputError(f"need the results of a tracker (vos.FrameResult), got {results!r:.60}")
+        for result in results:
+            if not isinstance(result, FrameResult):
+                raise InputError(f"need the results of a tracker (vos.FrameResult), got {result!r:.60}")
+            size = (result.labels.shape[0], result.labels.shape[1])
+            record = FrameRecord.of(Frame(result.frame_index, no_image(size)), result)
+            first = next(iter(records.values()), record)
+            if record.index in records:
+                raise InputError(f"there are two results of frame {record.index}")
+            if record.size != first.size:
+                raise InputError(
+                    f"the results are of one size: frame {first.index} is {first.size[1]}x{first.size[0]}, "
+                    f"frame {record.index} {record.size[1]}x{record.size[0]}"
+                )
+            records[record.index] = record
+        in_order = [records[index] for index in sorted(records)]
+        return cls(lambda: iter(in_order))
+
     def __iter__(self) -> Iterator[tuple[Frame, FrameResult]]:
         self.overlap = 0
         for record in self.records():
@@ -143,6 +174,13 @@ def _reason(error: BaseException) -> str:
         return f"a value is not of the kind that belongs there ({error})"
     text = " ".join(str(error).split())
     return text or type(error).__name__
+
+
+def left_out(kinds: Iterable[str]) -> list[str]:
+    """What to tell the user of shapes that are neither masks nor boxes, by the kind of each."""
+    counts = Counter(kinds)
+    listed = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+    return [f"shapes of kinds that are not read were left out: {listed}"] if counts else []
 
 
 def base_name(path: object) -> str:

@@ -89,7 +89,7 @@ def read(
 
 
 def write(
-    annotations: Annotations,
+    annotations: Annotations | Iterable[FrameResult],
     path: str | os.PathLike[str],
     format: str,
     *,
@@ -105,7 +105,7 @@ def write(
     """Write annotations in a format, all of them or nothing.
 
     Args:
-        annotations: what to write.
+        annotations: what to write, such as the results that :func:`vos.track` yields.
         path: the file or folder to make.
         format: a name in :data:`vos.formats.registry.FORMATS`.
         names, categories: laid over those of the annotations.
@@ -117,11 +117,13 @@ def write(
         overwrite: replace a file that is there; a folder is never replaced unless it is empty.
 
     Raises:
+        InputError: for anything else than annotations or results.
         SettingsError: an unknown format or option.
         OutputError: something is there already, or the place cannot be used.
         FormatError: the annotations turn out damaged, or cannot be held by the format.
     """
     found = find_format(format, writers())
+    annotations = annotations if isinstance(annotations, Annotations) else Annotations.of(annotations)
     path = Path(path)
     _refuse_existing(path, is_folder=found.is_folder, overwrite=overwrite)
     checked = check_options(format, options or {})

@@ -23,7 +23,7 @@ def rings(mask: NDArray[np.bool_], *, epsilon: float = 0.0) -> list[tuple[Ring, 
 
     Args:
         mask: what to outline.
-        epsilon: 0 keeps every pixel of the outline; more simplifies by Douglas-Peucker, up to so many pixels.
+        epsilon: in pixels; 0 keeps all of the outline, more simplifies by up to this many (Douglas-Peucker).
     """
     found, tree = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     if not found:

@@ -51,8 +51,8 @@ def choose_frames(
 
     Args:
         tracks, doubts: of the objects of one video; doubts as of :func:`vos.projects.queue.doubt`.
-        fill: intervals of at most so many frames are filled, see :class:`vos.projects.jobs.Job`.
-        count: at most so many.
+        fill: intervals of at most this many frames are filled, see :class:`vos.projects.jobs.Job`.
+        count: at most this many.
 
     Returns:
         Frames, and the errors that a correction of each mends, summed over frames and objects.
@@ -131,7 +131,7 @@ def usual_gains(locked: Bools, model: ErrorModel, fill: int) -> Doubles:
     sums = np.concatenate([[0.0], np.cumsum(errors)])
 
     def total(frames: NDArray[np.int_], ends: int) -> Doubles:
-        """Of so many frames with a locked one at one end or at both."""
+        """Of this many frames with a locked one at one end or at both."""
         if ends == 1:
             return np.asarray(sums[frames])
         half = frames // 2

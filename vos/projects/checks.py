@@ -48,10 +48,10 @@ def complete(drafts: Sequence[Draft], project: Project) -> list[Draft]:
 
 def check_mask(mask: NDArray, video: ProjectVideo) -> None:
     """InputError unless ``mask`` is boolean and as large as the frames of ``video``."""
-    if mask.shape != video.size or mask.dtype != np.bool_:
+    kind = f"{mask.shape} {mask.dtype}" if isinstance(mask, np.ndarray) else f"a {type(mask).__name__}"
+    if kind != f"{video.size} bool":
         raise InputError(
-            f"the mask is {mask.shape[::-1]} {mask.dtype}, frames of {video.key!r} are {video.size[::-1]}: "
-            "give a boolean mask of their size"
+            f"the mask is {kind}, frames of {video.key!r} are {video.size}: give a boolean mask of that shape"
         )
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from datetime import UTC, datetime
+from numbers import Integral
 from typing import Any, NamedTuple
 
 from ..errors import InputError
@@ -43,6 +44,9 @@ class Draft:
     objects: Mapping[int, str] = dataclass_field(default_factory=dict)
     """Object in the payload -> id of the event that added the one that is meant, which may have another
     number by now; what is left out has the number of now."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "payload", _plain(self.payload))
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,15 @@ class Field(NamedTuple):
     text: str
     """For people."""
     allows: Callable[[Any], bool]
+
+
+def _plain(value: Any) -> Any:
+    """``value`` with the whole numbers of NumPy, such as those of ``np.argmax``, as Python's, for JSON."""
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(entry) for key, entry in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
 def _is_int(value: Any) -> bool:

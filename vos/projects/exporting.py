@@ -37,7 +37,7 @@ def project_annotations(
     """What a project shows of a video, as it is now, for writers of formats.
 
     Args:
-        source: the video, for the names of its frames.
+        source: the video, for the names and times of its frames.
         frames: to write; None for all.
         objects: ids; None for all that are visible.
         only: a key of :data:`ONLY`; frames without any such mask are left out, unless it is ``all``.
@@ -56,6 +56,8 @@ def project_annotations(
     stems = [path.stem for path in source.paths] if source.is_images else None
     files = [path.name for path in source.paths] if source.is_images else None
 
+    times = source.times()
+
     def records() -> Iterator[FrameRecord]:
         for index in range(video.frames) if frames is None else frames:
             if progress is not None:
@@ -65,7 +67,8 @@ def project_annotations(
                 continue
             found = _objects(project, state, video, index, ids, wanted)
             name = stems[index] if stems else f"{index:05d}"
-            yield FrameRecord(index, name, video.size, found, files[index] if files else None)
+            file = files[index] if files else None
+            yield FrameRecord(index, name, video.size, found, file, times.get(index))
 
     infos = {object_id: state.objects[object_id] for object_id in ids}
     return Annotations(

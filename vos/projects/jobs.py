@@ -25,7 +25,7 @@ class Job:
     memory: tuple[int, ...] = ()
     """Frames of further anchors that the tracker is shown first, farthest first."""
     fill: int = 0
-    """An interval of at most so many frames is filled by optical flow, where both ends show its objects."""
+    """An interval of at most this many frames is filled by optical flow, where both ends show its objects."""
 
     @property
     def num_frames(self) -> int:

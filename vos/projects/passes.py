@@ -31,7 +31,7 @@ LIMIT = 512 * 2**20
 """Bytes of all that is kept; the oldest goes first."""
 SUFFIX = ".pass"
 CHECKPOINT = 10
-"""Frames after which a pass is kept: so many are lost at most where tracking is cancelled or killed."""
+"""Frames after which a pass is kept: this many are lost at most where tracking is cancelled or killed."""
 
 
 class PassCache:

@@ -47,7 +47,7 @@ class ProjectSettings:
     memory: int = 4
     """Further anchors of an object that the tracker is shown before an interval; 0 to show none."""
     fill: int = 10
-    """Intervals of at most so many frames between two masks are filled by optical flow from both ends
+    """Intervals of at most this many frames between two masks are filled by optical flow from both ends
     (:mod:`vos.trackers.flow_filling`) in place of the tracker; 0 never to."""
 
 

@@ -127,7 +127,7 @@ def review_queue(
 
     Args:
         video: only this one; None for all.
-        items: at most so many per video.
+        items: at most this many per video.
         weights: of the signals, in place of :func:`queue_weights`.
     """
     state = project.state

@@ -52,7 +52,7 @@ class TrackProgress:
     done: int
     """Frames tracked in this job, both directions counted."""
     total: int
-    """At most so many in this job."""
+    """At most this many in this job."""
 
 
 Report = Callable[[TrackProgress], None]

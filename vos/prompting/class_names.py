@@ -85,7 +85,7 @@ class ClassSettings:
     tuned: str | None = None
     """Weights that ``vos tune`` wrote for this detector."""
     instances: int | None = None
-    """At most so many objects of a class in one frame, the best ones; None: all."""
+    """At most this many objects of a class in one frame, the best ones; None: all."""
     min_score: float | None = None
     """Least score of a detection, 0..1; None: the detector's default."""
     same_object: float = 0.5

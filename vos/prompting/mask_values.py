@@ -38,7 +38,7 @@ from .label_image import StoredMask
 from .syntax import object_id
 
 OTHER_WHITES = {1023: 10, 4095: 12, 16383: 14}
-"""White of files of so many bits, or an object's id."""
+"""White of files of this many bits, or an object's id."""
 GREYS = 3
 """Values between black and white that a soft edge has at least where there are more than 8 bits: ids are as
 large there, and may lie beside each other."""

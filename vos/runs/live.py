@@ -50,10 +50,10 @@ def track_live(
 
     Args:
         source: see :func:`vos.video.live.open_live`.
-        prompts: of the first frame, at least one; their ``frame_index`` is 0.
+        prompts: of the first frame that comes, at least one; their ``frame_index`` is 0.
         show: called with every frame that was tracked, and its result.
         tracker, options: as of :func:`vos.track`.
-        seconds: stop after so many; None: never.
+        seconds: stop after this many; None: never.
 
     Raises:
         PromptError, ModelError, SettingsError: as of :func:`vos.track`.
@@ -63,10 +63,9 @@ def track_live(
     latest: list[Frame] = []
 
     def frames() -> Iterator[Frame]:
-        for number, frame in enumerate(_until(source, start, seconds)):
-            # The first frame that comes is the one of the prompts, whatever was dropped before it.
-            latest[:] = [frame if number else Frame(0, frame.image, frame.name, frame.time)]
-            yield latest[0]
+        for frame in _until(source, start, seconds):
+            latest[:] = [frame]
+            yield frame
 
     for result in track(frames(), prompts, tracker=tracker, **options):
         count += 1

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..video import Video
 
 LINES = 8
-"""About so many grid lines along the longer side."""
+"""About this many grid lines along the longer side."""
 _ROUND = (1, 2, 5)
 IMAGE_FORMATS = {".png": ".png", ".jpg": ".jpg", ".jpeg": ".jpg"}
 

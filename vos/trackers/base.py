@@ -33,7 +33,7 @@ class TrackerInfo:
     memory: str = "constant: does not grow with the number of frames"
     """What it keeps of past frames, for people."""
     delay: int = 0
-    """Results become final so many frames later. Where it is not 0 the tracker has ``settle(frame_index)``,
+    """Results become final this many frames later. Where it is not 0 the tracker has ``settle(frame_index)``,
     to be called once per frame in their order: the final result (None before the first prompt), after which
     ``save`` gives the state after that frame."""
 

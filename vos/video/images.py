@@ -31,7 +31,7 @@ _TIFF_SIZE = (256, 257)
 _MAX_SAMPLE_VALUE = 281
 """Tags of TIFF."""
 _DARK_LEVELS = 16
-"""An image of 16 bits whose values fill no more than so many of 256 levels is all but black."""
+"""An image of 16 bits whose values fill no more than this many of 256 levels is all but black."""
 
 logger = logging.getLogger(__name__)
 

@@ -45,8 +45,8 @@ _URL = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 class LiveFrames:
     """An iterator over the newest frames of a source; use :func:`open_live` to get one.
 
-    ``index`` of a frame counts all frames of the source, dropped ones too; ``time`` is in seconds of the
-    source's clock.
+    ``index`` of a frame counts all frames of the source, dropped ones too, from the first one that is taken:
+    that is frame 0, for which prompts are. ``time`` is in seconds of the source's clock.
     """
 
     def __init__(self, container: Any, name: str, *, paced: bool) -> None:
@@ -75,6 +75,7 @@ class LiveFrames:
         Raises:
             MediaError: the source fails, or sends nothing for some seconds.
         """
+        first: int | None = None
         while True:
             with self._news:
                 self._news.wait_for(lambda: self._newest is not None or self._ended, TIMEOUT)
@@ -85,9 +86,10 @@ class LiveFrames:
                     raise MediaError(f"cannot read {self.name} any further: {self._error}")
             if taken is None:
                 return
-            index, av_frame = taken
+            number, av_frame = taken
+            first = number if first is None else first
             image = np.ascontiguousarray(av_frame.to_ndarray(format="rgb24"))
-            yield Frame(index, image, f"{index:05d}", av_frame.time)
+            yield Frame(number - first, image, time=av_frame.time)
 
     def close(self) -> None:
         """Stop reading and close the source."""
@@ -126,11 +128,11 @@ class LiveFrames:
                 self._news.notify()
 
 
-def open_live(source: str | os.PathLike[str], *, allow_url: bool = False) -> LiveFrames:
+def open_live(source: str | os.PathLike[str] | int, *, allow_url: bool = False) -> LiveFrames:
     """Open a camera, a file played at its own rate, or an address.
 
     Args:
-        source: ``camera:0``; ``device:FORMAT:NAME`` for any input device of FFmpeg, such as
+        source: ``camera:0``, or its number; ``device:FORMAT:NAME`` for any input device of FFmpeg, such as
             ``device:lavfi:testsrc``; a video file; or an address, such as ``rtsp://...``.
         allow_url: whether an address may be opened.
 
@@ -138,7 +140,7 @@ def open_live(source: str | os.PathLike[str], *, allow_url: bool = False) -> Liv
         InputError: an address that is not allowed or not understood, or a malformed device.
         MediaError: the source cannot be opened.
     """
-    name = os.fspath(source)
+    name = f"camera:{source}" if isinstance(source, int) else os.fspath(source)
     kind, _, rest = name.partition(":")
     url = _URL.match(name)
     options: dict[str, str] = {}

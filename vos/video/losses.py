@@ -29,7 +29,7 @@ _CHUNK = 1 << 20
 _HEADER = 12
 """Bytes of the longest id and size of an element."""
 _GAP = 1.8
-"""A step of so many usual ones has frames missing in it."""
+"""A step of this many usual ones has frames missing in it."""
 _NEAR_JOIN = 3
 """Packets before a jump back in time whose count breaks because recordings were joined there."""
 SHOWN = 3

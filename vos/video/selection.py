@@ -6,8 +6,9 @@ import contextlib
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -152,6 +153,15 @@ class Video:
         losses = getattr(self._reader, "losses", None)  # a reader of others need not have it
         return tuple(losses()) if losses else ()
 
+    def times(self) -> Mapping[int, float | None]:
+        """``Frame.time`` of the selected frames by index, as far as it is known without the images.
+
+        Of a file this goes through it once, decoding only where that is the only way to know.
+        """
+        times = getattr(self._reader, "times", None)  # a reader of others need not have it
+        found = times() if times else ()
+        return {index: time for index, time in enumerate(found) if index in self._wanted}
+
     def close(self) -> None:
         """Let go of files and memory."""
         self._reader.close()
@@ -194,7 +204,7 @@ class Video:
 
 
 def select(num_frames: int, start: int = 0, end: int | None = None, stride: int = 1) -> range:
-    """Which of so many frames or images :class:`Video` would select.
+    """Which of this many frames or images :class:`Video` would select.
 
     Raises:
         InputError: if nothing can be selected like this.
@@ -205,6 +215,9 @@ def select(num_frames: int, start: int = 0, end: int | None = None, stride: int 
 
 
 def _wanted(start: int, end: int | None, stride: int) -> range:
+    for name, value in (("start", start), ("end", 0 if end is None else end), ("stride", stride)):
+        if not isinstance(value, Integral):
+            raise InputError(f"{name} must be a whole number of frames, got {value!r:.60}")
     if start < 0:
         raise InputError(f"start {start} is negative; frames are counted from 0")
     if end is not None and end <= start:
@@ -218,5 +231,5 @@ def _check_start(wanted: range, num_frames: int) -> None:
     if wanted.start >= num_frames:
         raise InputError(
             f"start {wanted.start} is after the last frame; "
-            f"the video has {num_frames} frames, 0 to {num_frames - 1}"
+            f"the video has {num_frames} frame{'s' * (num_frames != 1)}, 0 to {num_frames - 1}"
         )

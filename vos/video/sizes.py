@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from numbers import Integral
 
 import cv2
 import numpy as np
@@ -35,18 +37,22 @@ def target_size(size: Size | None, width: int, height: int) -> tuple[int, int]:
     """(width, height) that a ``width`` x ``height`` frame gets; one number scales the shorter side to it.
 
     Raises:
-        InputError: if a side is not positive.
+        InputError: if a side is not a whole number of pixels, or not positive.
     """
     if size is None:
         return width, height
-    sides = (size,) if isinstance(size, int) else size
+    sides = tuple(size) if isinstance(size, Sequence) else (size,)
+    if not 1 <= len(sides) <= 2 or not all(isinstance(side, Integral) for side in sides):
+        raise InputError(
+            f"size {size!r:.60} is not a size: give (width, height), or the shorter side, in whole pixels"
+        )
     if min(sides) < 1:
         raise InputError(f"size {size} is not a size: every side is at least one pixel")
-    if isinstance(size, int):
-        scale = size / min(width, height)
+    if len(sides) == 1:
+        scale = sides[0] / min(width, height)
         sides = max(1, round(width * scale)), max(1, round(height * scale))
     try:
-        return check_pixels(*sides)
+        return check_pixels(*map(int, sides))
     except ValueError as error:
         raise InputError(f"size {size}: {error}") from None
 

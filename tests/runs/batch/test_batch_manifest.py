@@ -271,6 +271,8 @@ def test_the_key_is_about_content(tmp_path: Path) -> None:
     line = {"mask": "m.png"}
     first = key(tmp_path / "a", line)
     assert key(tmp_path / "b", line) == first
+    (tmp_path / "moved.png").write_bytes(b"mask")
+    assert key(tmp_path / "b", {"mask": str(tmp_path / "moved.png")}) == first
     others = [
         key(tmp_path / "c", line, mask=b"other"),
         key(tmp_path / "d", line, video=b"other"),

@@ -50,7 +50,7 @@ def command(manifest: Path, output: Path, *options: str) -> list[str]:
 
 
 def fork(manifest: Path, output: Path, *options: str, seconds: float = 0.01) -> Child:
-    """A worker as a forked process; a frame takes so many seconds."""
+    """A worker as a forked process; a frame takes this many seconds."""
     arguments = command(manifest, output, *options)
 
     def work() -> None:

@@ -27,7 +27,17 @@ from vos.errors import (
 )
 from vos.pool import PoolEvent, Report, StopTask, ThreadPool
 from vos.runs import TrackSettings
-from vos.runs.batch import BatchOptions, BatchOutcome, Shard, plan, raise_for, run_batch, tally, worker
+from vos.runs.batch import (
+    BatchOptions,
+    BatchOutcome,
+    Shard,
+    plan,
+    raise_for,
+    read_manifest,
+    run_batch,
+    tally,
+    worker,
+)
 from vos.runs.batch.attempt import Attempt, Record, run_attempt
 from vos.runs.batch.layout import done_name, dump, fail_name, lease_name, parse
 from vos.runs.batch.leases import Leases
@@ -68,7 +78,7 @@ def batch(manifest: Path, tmp_path: Path) -> Callable[..., BatchOutcome]:
 
 
 def failing(error: BaseException, times: int = 10**6, task_id: str = "v00003") -> Any:
-    """A way to do tasks in which one of them fails so many times."""
+    """A way to do tasks in which one of them fails this many times."""
     left = [times]
 
     def run(attempt: Attempt, report: Report) -> Record:
@@ -231,6 +241,28 @@ def test_results_stay_until_they_are_replaced(
     assert not store.exists(done_name("v00003"))
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_task_that_another_worker_does_with_another_line(
+    batch: Callable[..., BatchOutcome], manifest: Path, overwrite: bool
+) -> None:
+    """It is not done, as this worker's manifest has it: it is done again, or refused."""
+    write_manifest(manifest, [{**line, "stride": 2} for line in many(2)])
+    other = read_manifest(write_manifest(manifest.with_name("other.jsonl"), many(2)))
+    seen: list[str] = []
+
+    def run(attempt: Attempt, report: Report) -> Record:
+        if not seen:
+            seen.append(attempt.task.id)
+            run_batch(other, attempt.output, options=BatchOptions(wait=False), run=simulated)
+        return simulated(attempt, report)
+
+    outcome = batch(run, overwrite=overwrite)
+    assert (outcome.done_here, outcome.failed) == ((2, ()) if overwrite else (1, ("v00001",)))
+    if not overwrite:
+        with pytest.raises(PartialResultError):
+            raise_for(outcome)
+
+
 def test_a_video_that_is_gone_stays_done(
     batch: Callable[..., BatchOutcome], manifest: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -296,7 +328,9 @@ def test_a_lost_lease_ends_the_task_without_a_word(
             clock.now += 10_000
             lease = other.take("v00005")
             assert lease is not None
-            store.write(done_name("v00005"), dump({**record_of("v00005").as_dict(), "worker": "other"}))
+            record = record_of("v00005", key=simulated_identity(attempt)["key"]).as_dict()
+            facts = {"worker": "other", "attempt": 1, "finished": clock.now}
+            store.write(done_name("v00005"), dump({**record, **facts}))
         return simulated(attempt, report)
 
     outcome = batch(run, clock=clock)

@@ -94,7 +94,7 @@ def test_what_no_later_frame_attends_is_dropped() -> None:
 
 
 def test_the_newest_frames_are_noted() -> None:
-    """One more than the limit: the frame itself, and so many before it; without memories."""
+    """One more than the limit: the frame itself, and this many before it; without memories."""
     made = Bank()
     for t in range(5):
         made.note(t, entry(t, with_memory=True), 2)

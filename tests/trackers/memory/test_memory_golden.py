@@ -112,7 +112,7 @@ def test_features(naming: str, folder: Path, load: Load) -> None:
 
 
 def _step(wanted: np.ndarray, axis: int) -> int:
-    """Stride in a map of 16 by which so many entries were recorded."""
+    """Stride in a map of 16 by which this many entries were recorded."""
     return next(step for step in range(1, 17) if len(range(0, 16, step)) == wanted.shape[axis])
 
 

@@ -126,7 +126,7 @@ def test_a_new_object_joins() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    """However long the video, so many frames are remembered and no more; the first one never changes."""
+    """However long the video, this many frames are remembered and no more; the first one never changes."""
     clip = scene("moving", num_frames=30, size=(61, 84), seed=2)
     tracker = target_tracker(
         ScriptedBackbone(clip, stride=4), recent=3, remember_every=2, confident_above=0.1

@@ -49,7 +49,7 @@ GIVEN_QUALITY = 0.8
 """Expected IoU of a mask that points correct, before they do."""
 LEAST_MARGIN, ROOM = 0.5, 1.7
 """A crop serves for the next point as well while the object has this share of its margin, and the crop at
-most so many times the pixels of a new one."""
+most this many times the pixels of a new one."""
 LEAST_LENGTH = 1e-12
 REGION_PIXELS = 100_000
 """Pixels of the crop around a box or a mask whose regions are joined."""

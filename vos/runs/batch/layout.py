@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .store import Store
+from .store import Store, is_url
 
 BATCH = "batch.json"
 SCHEMA = 1
@@ -104,6 +105,28 @@ def parse_batch(data: bytes | None) -> dict[str, Any] | None:
     if not all(isinstance(batch.get(name), dict) for name in ("settings", "manifest")):
         return None
     return batch if isinstance(batch["manifest"].get("path"), str) else None
+
+
+def manifest_place(path: str, root: str) -> str:
+    """A manifest's path as ``batch.json`` has it: relative to the batch, so that both can be moved together.
+
+    A URL stays what it is, and a file of a batch in an object store is absolute.
+    """
+    if is_url(path):
+        return path
+    folder, name = os.path.split(os.path.abspath(path))
+    whole = os.path.join(os.path.realpath(folder), name)
+    try:
+        return whole if is_url(root) else os.path.relpath(whole, os.path.realpath(root))
+    except ValueError:  # another drive
+        return whole
+
+
+def manifest_path(place: str, root: str) -> str:
+    """Where :func:`manifest_place` says that the manifest is."""
+    if is_url(place) or is_url(root):
+        return place
+    return os.path.normpath(os.path.join(os.path.realpath(root), place))
 
 
 def number_of(document: Mapping[str, Any], name: str) -> float:

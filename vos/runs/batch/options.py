@@ -34,7 +34,7 @@ class BatchOptions:
     """Seconds that running tasks have to stop."""
     size_on_oom: str | None = None
     timeout_factor: float | None = None
-    """A task may take so many times what its frames take at the median speed so far."""
+    """A task may take this many times what its frames take at the median speed so far."""
     max_failures: float | None = None
     """Stop after more failed tasks than this."""
     max_failure_share: float | None = None

@@ -16,12 +16,12 @@ from ...process import usable_cores
 from ..folder import differences
 from ..settings import TrackSettings
 from .attempt import Run, run_attempt
-from .layout import BATCH, SCHEMA, dump, parse_batch
+from .layout import BATCH, SCHEMA, dump, manifest_place, parse_batch
 from .leases import Clock
 from .manifest import Manifest, read_manifest
 from .options import BatchOptions
 from .remote_store import RemoteStore
-from .store import Store, is_url, open_store
+from .store import Store, open_store
 from .tally import BatchOutcome
 from .tracking import track_task
 from .worker import Observer, Worker
@@ -136,8 +136,7 @@ def process_pool(
 
 def _open_batch(store: Store, manifest: Manifest, settings: TrackSettings, *, overwrite: bool) -> None:
     """Make ``batch.json``, or compare with what the first worker wrote."""
-    # Absolute: the other commands look for it from wherever they are started.
-    path = manifest.path if is_url(manifest.path) else os.path.abspath(manifest.path)
+    path = manifest_place(manifest.path, store.root)
     mine: dict[str, Any] = {
         "schema": SCHEMA,
         "manifest": {"path": path, "sha256": manifest.digest, "tasks": len(manifest)},

@@ -13,7 +13,7 @@ from .options import BatchOptions
 LEAST_TIMEOUT = 600.0
 """Seconds that every task may take, whatever its estimate."""
 PERCENT_AFTER = 20
-"""A limit in percent counts after so many tasks."""
+"""A limit in percent counts after this many tasks."""
 
 
 @dataclass(frozen=True)

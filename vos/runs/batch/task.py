@@ -245,7 +245,7 @@ def files_of(task: Task, folder: str) -> dict[str, str]:
 def identity_of_task(
     task: Task, folder: str, settings: TrackSettings, video: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What makes a task what it is: settings, prompts by content, and the video.
+    """What makes a task what it is: settings, prompts by content, and the video; not where they are.
 
     Args:
         task: a line of the manifest.
@@ -264,7 +264,7 @@ def identity_of_task(
     if isinstance(task.prompts, Mapping):
         prompts["prompts"] = task.prompts
     try:
-        prompts["files"] = {name: _digest(place) for name, place in files_of(task, folder).items()}
+        prompts["files"] = [_digest(place) for place in files_of(task, folder).values()]
     except (OSError, MediaError) as error:
         raise PromptError(f"cannot read a prompt of task {task.id}: {error}") from error
     document = {"settings": dataclasses.asdict(settings), "prompts": prompts, "video": dict(video)}

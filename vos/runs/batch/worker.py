@@ -202,7 +202,7 @@ class Worker:
         if lease is None:
             if not again and self.store.exists(done_name(task_id)):
                 self._tally.elsewhere.discard(task_id)
-                self._tally.done.add(task_id)
+                self._count_done(task_id)
             elif self.options.wait:
                 self._tally.elsewhere.add(task_id)
                 self._put_back(task_id, min(RECHECK_SECONDS, self.options.lease / 4))
@@ -217,6 +217,19 @@ class Worker:
         self.pool.submit(task_id, self._attempt(task_id, lease.generation, size))
         self._log("taken", task_id, generation=lease.generation, attempt=len(kinds) + 1)
         self._observe("started", task_id, {})
+
+    def _count_done(self, task_id: str) -> None:
+        """A task that another worker has done since this one began, if it had the same line and settings."""
+        try:
+            if not (self.store.is_local or self.options.overwrite) or self._is_done(task_id):
+                self._tally.done.add(task_id)
+                return
+        except OutputError as error:
+            self._tally.failed[task_id] = "settings"
+            logger.warning("%s", error)
+            return
+        self._again.add(task_id)
+        self._put_back(task_id, 0.0)
 
     def _put_back(self, task_id: str, seconds: float) -> None:
         heapq.heappush(self._later, (time.monotonic() + seconds, task_id))

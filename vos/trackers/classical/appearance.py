@@ -38,7 +38,7 @@ CROWD = 4
 WARM_UP = 20
 """Steps in which the learning rate rises."""
 CELLS = 3
-"""A view is divided into so many rows and columns of cells, one of which is described."""
+"""A view is divided into this many rows and columns of cells, one of which is described."""
 SPARED = 0.5
 """Views of which a larger share would be described are described whole."""
 BLOCK = 4096

@@ -94,7 +94,7 @@ def box_near_objects(labels: Labels, near: float) -> Box | None:
 SHORTEST = 0.955
 """A step of one pixel in the distance transform that is used, which is a little off."""
 CLOSE = 3.0
-"""Background within so many pixels is near any object, however small."""
+"""Background within this many pixels is near any object, however small."""
 MISTAKEN = 0.7
 """Background is taken for something else where its probability is below this."""
 FEWEST = 20

@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 POINTER_REACH = 15
-"""Object pointers of so many frames before this one are attended, besides those of conditioning frames."""
+"""Object pointers of this many frames before this one are attended, besides those of conditioning frames."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Bank:
     """The memory of one object.
 
     Args:
-        max_conditioning: keep and attend so many conditioning frames; None: all.
+        max_conditioning: keep and attend this many conditioning frames; None: all.
         keep_first: the first prompt is always among them.
         bounded: forget what no later frame can attend. Unbounded banks keep everything, as the published
             program does.

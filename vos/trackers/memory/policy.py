@@ -24,9 +24,9 @@ class Policy(Protocol):
     present_above: float
     """An object is there if its score is above this."""
     multimask_points: int
-    """Prompts of at most so many points are decoded to three candidates."""
+    """Prompts of at most this many points are decoded to three candidates."""
     hypotheses: int
-    """So many banks are followed per object; where more than one, :meth:`choose` decides on prompts only."""
+    """Banks that are followed per object; where more than one, :meth:`choose` decides on prompts only."""
 
     def select(self, bank: Bank, t: int, direction: int) -> Attended:
         """What the frame at ``t`` attends; the only place that knows which memories count."""

@@ -20,7 +20,7 @@ class SamuraiPolicy(Sam2Policy):
 
     Args:
         num_memories, max_pointers: see :class:`Sam2Policy`.
-        stable_frames: the motion model has its say after so many good frames in a row.
+        stable_frames: the motion model has its say after this many good frames in a row.
         min_quality: a frame is good if the estimated IoU is above this.
         motion_weight: share of the motion model in the choice among candidates.
     """

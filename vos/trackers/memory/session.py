@@ -82,7 +82,7 @@ class Session:
         sticky: a correction of a tracked frame makes it a conditioning frame; else it is stored like a
             tracked frame and overwritten by the next pass, as published.
         clear_around: a correction drops memories of tracked frames near it.
-        fill_holes: holes of so many low-res pixels at most are filled.
+        fill_holes: holes of this many low-res pixels at most are filled.
         max_batch: objects computed at once.
         hold_back: frames of which hypotheses remember what they said.
     """

@@ -42,15 +42,15 @@ class MemorySettings:
     clear_around: bool = True
     """A correction drops the memories of tracked frames near it, which hold the error."""
     fill_holes: int = 8
-    """Holes of at most so many pixels of the low-res mask (256x256) are filled; 0: none."""
+    """Holes of at most this many pixels of the low-res mask (256x256) are filled; 0: none."""
     memory_dtype: str = "bfloat16"
     """Data type of stored memories; published is bfloat16."""
     max_batch: int | None = None
     """Objects per batch. None: 1 on a CPU, where objects are independent to the bit and larger batches save
     nothing; 8 on a GPU."""
     hold_back: int = 0
-    """With memory ``long``: results come so many frames late, from the ancestor of the hypothesis that is the
-    best by then."""
+    """With memory ``long``: results come this many frames late, from the ancestor of the hypothesis that is
+    the best by then."""
     model_size: int | None = None
     """Side in pixels that frames are resized to: less is faster, but not the published setting. None:
     as in training, 1024."""

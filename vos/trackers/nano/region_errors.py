@@ -15,7 +15,7 @@ from ...arrays import Bools, Floats
 
 PATCHES = 24
 SMALL = 40
-"""Patches are found in an image of about so many pixels a side, and drawn at full size."""
+"""Patches are found in an image of about this many pixels a side, and drawn at full size."""
 PLACE = 45.0
 """Lab distance that counts as much as a side of the image."""
 ROUNDS = 5
