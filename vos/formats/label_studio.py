@@ -18,7 +18,17 @@ from ..ops.brush import decode_brush, encode_brush
 from ..ops.polygons import fill
 from ..ops.rle import check_size, encode_counts
 from .layouts import encode_grey_png
-from .reading import Annotations, BoxPrompt, IdMap, Request, base_name, frame_numbers, load_json, merged
+from .reading import (
+    Annotations,
+    BoxPrompt,
+    IdMap,
+    Request,
+    base_name,
+    frame_numbers,
+    left_out,
+    load_json,
+    merged,
+)
 from .records import FrameRecord, ObjectMask, RecordedVideo, RecordWriter, dumps
 from .xml_text import check_xml_names
 
@@ -154,7 +164,7 @@ def read_label_studio(path: Path, request: Request) -> Annotations:
         categories,
         None,
         boxes,
-        ids.notes(),
+        ids.notes() + left_out(kind for task in tasks for kind in _other_kinds(task)),
         ids.changed,
     )
 
@@ -174,6 +184,16 @@ def _regions(task: dict[str, Any]) -> list[dict[str, Any]]:
     known = {_identity(region, 0) for region in found}
     more = [r | {"origin": "predictions"} for r in _readable(guessed)]
     return found + [region for region in more if _identity(region, 0) not in known]
+
+
+def _other_kinds(task: dict[str, Any]) -> Iterator[str]:
+    """Kinds of the shapes that annotators drew and that we cannot read."""
+    for group in task.get("annotations") or ():
+        for region in group.get("result", ()):
+            if "original_width" in region and region.get("type") not in _KINDS:
+                yield str(region.get("type"))
+            elif (region.get("value") or {}).get("rotation"):
+                yield "rotation of a rectangle"
 
 
 def _readable(groups: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
