@@ -64,7 +64,9 @@ _REASONS = {
 }
 # Errors of the body of `replacing` that can only come from writing; any other OSError there
 # (a missing input, say) is not about our output and passes unchanged.
-_WRITE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO})
+_WRITE_ERRNOS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO, errno.ENAMETOOLONG}
+)
 
 
 def output_error(path: str | os.PathLike[str], error: OSError | ValueError) -> OutputError:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from annotated_clips import annotations_of, labels_by_index
+from annotated_clips import annotations_of, hard_clip, labels_by_index
 
 from vos import formats
 from vos.errors import FormatError
@@ -29,6 +29,13 @@ def test_text(tmp_path: Path, variant: str, place: str, first: int) -> None:
     found = labels_by_index(formats.read(tmp_path / "set", "mots-txt"))
     assert sorted(found) == [0, 1, 2]
     assert all(np.array_equal(found[n], labels) for n, labels in enumerate(LABELS))
+
+
+@pytest.mark.parametrize(("fps", "written"), [(0.4, "1"), (29.97, "30"), (None, "30")])
+def test_rates_are_whole_numbers(fps: float | None, written: str, tmp_path: Path) -> None:
+    """And none is 0, as that of a slow time-lapse would be rounded."""
+    formats.write(annotations_of(hard_clip(1), fps=fps), tmp_path / "mots", "mots-txt")
+    assert f"\nframeRate={written}\n" in (tmp_path / "mots" / "clip" / "seqinfo.ini").read_text()
 
 
 def test_a_line_that_is_none(tmp_path: Path) -> None:

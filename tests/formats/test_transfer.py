@@ -216,6 +216,14 @@ def test_select_nothing(chosen: dict[str, Any], message: str, tmp_path: Path) ->
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["davis", "yolo", "mots-txt", "webdataset"])
+def test_names_that_are_too_long(name: str, tmp_path: Path) -> None:
+    """A video whose name is longer than file systems take is refused, and nothing is written."""
+    with pytest.raises(OutputError, match="the name is too long"):
+        formats.write(annotations_of(hard_clip(1)), tmp_path / "out", name, sequence="a" * 300)
+    assert not list(tmp_path.iterdir())
+
+
 def test_select_boxes(tmp_path: Path) -> None:
     """Boxes without masks are chosen as masks are."""
     formats.write(annotations_of(hard_clip()), tmp_path / "a.csv", "csv")

@@ -134,7 +134,7 @@ def _write_lists(video: RecordedVideo, out: Path, options: MotsOptions) -> None:
         "[Sequence]",
         f"name={video.sequence}",
         "imDir=img1",
-        f"frameRate={round(video.fps or 30)}",
+        f"frameRate={max(round(video.fps or 30), 1)}",
         f"seqLength={length}",
         f"imWidth={width}",
         f"imHeight={height}",
