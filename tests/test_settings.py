@@ -43,10 +43,10 @@ def test_nested_settings_are_merged_not_replaced() -> None:
 
 
 def test_yaml_values_become_the_declared_types() -> None:
-    """Lists become tuples and 1 becomes 1.0 where a float is declared."""
-    result = override(Outer(), {"size": [4, 6], "levels": [1, 2], "mode": "b"})
+    """Lists become tuples, and where a float is declared 1 becomes 1.0, and 1e-3 is no text."""
+    result = override(Outer(), {"size": [4, 6], "levels": [1, 2, "1e-3"], "mode": "b"})
     assert result.size == (4, 6)
-    assert result.levels == (1.0, 2.0)
+    assert result.levels == (1.0, 2.0, 0.001)
     assert isinstance(result.levels[0], float)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -21,6 +22,9 @@ from .errors import SettingsError
 from .notices import warn_renamed
 
 T = TypeVar("T")
+
+_EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
+"""``1e-3``, which is a number to everybody but YAML 1.1: that wants ``1.0e-3``."""
 
 
 def load_recipe(path: str | Path) -> dict[str, Any]:
@@ -132,8 +136,10 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
                 return tuple(_convert(item, arguments[0], name) for item in value)
             if len(arguments) == len(value):
                 return tuple(_convert(v, a, name) for v, a in zip(value, arguments, strict=True))
-    elif hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+    elif hint is float:
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if is_number or (isinstance(value, str) and _EXPONENT.fullmatch(value)):
+            return float(value)
     elif hint is Any or (isinstance(hint, type) and type(value) is hint):
         return value
     wanted = (

@@ -132,6 +132,22 @@ def test_segment_with_one_bad_image_of_many(
         assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+@pytest.mark.parametrize("more", [(), ("--layers", "auto")], ids=" ".join)
+def test_segment_with_an_image_that_is_too_thin(
+    run: Run, pictures: Path, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    """Nothing is left of it at the model's size: it is named, and stops no other."""
+    photos = tmp_path / "photos"
+    shutil.copytree(pictures, photos)
+    Image.new("RGB", (900, 6)).save(photos / "a.png")
+    result = run("segment", photos, *NAMES, "--no-crf", *more, "-o", tmp_path / "out")
+    assert result.exit_code == 5, result.output
+    assert f"{photos / 'a.png'}: an image of 900x6 is too long and thin" in result.stderr
+    assert len(list((tmp_path / "out" / "labels").iterdir())) == 4
+    ranked = run("rank-layers", photos, *NAMES)
+    assert (ranked.exit_code, str(photos / "a.png") in ranked.stderr) == (3, True)
+
+
 def test_segment_resumed_with_an_image_gone_bad(run: Run, pictures: Path, tmp_path: Path) -> None:
     """What was made of it before is neither listed nor left lying about."""
     photos, out = tmp_path / "photos", tmp_path / "out"

@@ -354,6 +354,11 @@ BAD: dict[str, tuple[Callable[[Path, Path], dict], int, str]] = {
     "unreadable reference": (_no_reference, 3, "broken.jpg"),
     "no cell": (_dot, 2, "covers no cell of the feature grid"),
     "faint mask": (_faint, 2, "has the red value 1"),
+    "object of a parity mask": (
+        lambda f, g: _sam(g / "tiny.pth", "--recipe", "parity", "--reference-id", "1"),
+        2,
+        "--reference-id cannot be used with --recipe parity",
+    ),
     "truncated checkpoint": (_truncated, 4, "cut.pth is truncated"),
     "NaN weights": (_nan, 4, "are NaN or infinite"),
     "no SAM": (_other, 4, "is not a SAM or MobileSAM checkpoint"),

@@ -182,6 +182,43 @@ def test_coco_paths_of_windows_and_sources_of_others(tmp_path: Path) -> None:
     assert [found.source for found in record.objects] == [None]
 
 
+def test_coco_ids_that_occur_twice(tmp_path: Path) -> None:
+    """An image or an object would be two: it is refused. Ids of annotations and of tracks are apart."""
+    rle = coco_rle(encode_counts(square(1, 1, 5, 5)), (20, 30))
+    one, two = ({"id": 2, "image_id": image, "category_id": 5, "segmentation": rle} for image in (13, 17))
+    with pytest.raises(FormatError, match="the annotation id 2 occurs twice"):
+        formats.read(coco_file(tmp_path / "a.json", [one, two]))
+    path = coco_file(tmp_path / "b.json", [one | {"id": 1, "track_id": 2}, two])
+    assert [result.ids for _, result in formats.read(path)] == [(2,), (1,)]
+    content = json.loads(path.read_text())
+    content["images"][1]["id"] = content["images"][0]["id"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(FormatError, match="the image id 17 occurs twice"):
+        formats.read(path)
+
+
+def test_shapes_that_are_left_out_are_told(tmp_path: Path) -> None:
+    """Those that are neither masks nor boxes, and what of a box is not read."""
+    shapes = [
+        {"label": "dog", "points": [[9, 9], [9, 12]], "shape_type": kind}
+        for kind in ("circle", "line", "line")
+    ]
+    content = {"shapes": shapes, "imageHeight": 20, "imageWidth": 30}
+    (tmp_path / "labelme.json").write_text(json.dumps(content))
+    rectangle = {"x": 10, "y": 25, "width": 20, "height": 50, "rotation": 30}
+    tasks = [label_studio_task(0, region("ellipselabels", {}), region("rectanglelabels", rectangle))]
+    (tmp_path / "studio.json").write_text(json.dumps(tasks))
+    (tmp_path / "cvat.xml").write_text(CVAT.replace("</annotations>", CVAT_SKELETON + "</annotations>"))
+    for file, told in (
+        ("labelme.json", "1 circle, 2 line"),
+        ("studio.json", "1 ellipselabels, 1 rotation of a rectangle"),
+        ("cvat.xml", "1 skeleton"),
+    ):
+        note = formats.read(tmp_path / file).notes[-1]
+        assert note == f"shapes of kinds that are not read were left out: {told}"
+
+
+CVAT_SKELETON = '<track id="9" label="man"><skeleton frame="0" outside="0"/></track>'
 CVAT = """<annotations>
 <meta><job><original_size><width>30</width><height>20</height></original_size></job></meta>
 <track id="0" label="dog" source="manual">
@@ -432,6 +469,10 @@ def test_mots_ignored_regions_and_frames(tmp_path: Path) -> None:
     assert {k: values.max() for k, values in labels_by_index(found).items()} == {0: 5, 2: 5}
     assert found.categories == {5: "pedestrian"}
     assert "1 masks of regions to be ignored" in found.notes[-1]
+    assert len(found.notes) == 1
+    path.write_text(f"1 2005 2 20 30 {mask}\n")
+    assert "frames are taken to count from 0" in formats.read(path).notes[0]
+    path.write_text(f"0 2005 2 20 30 {mask}\n")
     with pytest.raises(FormatError, match="counts frames from 1"):
         formats.read(path, options={"variant": "mots"})
 

@@ -71,14 +71,29 @@ def test_track_says_that_frames_are_damaged(tmp_path: Path) -> None:
     assert "is damaged; without --strict it is tracked" in result.stderr
 
 
-def test_frames_that_decoding_does_not_give_are_counted(tmp_path: Path) -> None:
-    """A file whose packets are its frames, some of which cannot be decoded at all."""
-    path = write_clip(tmp_path / "clip.mp4", 20, options={"x264-params": "slices=1"})
+@pytest.mark.parametrize(("codec", "name"), [("mpeg2video", "clip.mkv"), ("wmv2", "clip.wmv")])
+def test_frames_that_decoding_does_not_give_are_counted(tmp_path: Path, codec: str, name: str) -> None:
+    """FFmpeg passes over a picture whose header is damaged; known once the file was read to its end."""
+    path = write_clip(tmp_path / name, 20, codec=codec, gop=10)
+    with av.open(str(path)) as container:
+        packet = bytes(list(container.demux(video=0))[4])
+    overwritten(path, path.read_bytes().index(packet), 12, 0xFF)
     with open_video(path) as video:
         assert video.losses() == ()
-        reader = video._reader
-        reader._num_decoded = 19
+        assert len(list(video.frames(0, 10))) >= 9
+        assert video.losses() == ()
+        assert len(list(video)) == 19
         assert video.losses() == ("only 19 of its 20 frames can be decoded",)
+
+
+def test_a_late_start_loses_no_frame(tmp_path: Path) -> None:
+    """Packets before the first keyframe are not expected to give frames."""
+    path = write_clip(tmp_path / "clip.ts", 40, codec="mpeg2video", gop=10, b_frames=2)
+    data = path.read_bytes()
+    path.write_bytes(data[len(data) // 188 // 3 * 188 :])
+    with open_video(path) as video:
+        assert 10 < len(list(video)) < 40
+        assert video.losses() == ()
 
 
 def test_description_of_damaged_frames() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +37,30 @@ def read_coco(path: Path, request: Request) -> Annotations:
     images, sequence, fps, tracks = _parts_of_video(data, request, path)
     annotations: dict[Any, list[dict[str, Any]]] = {image["id"]: [] for image in images}
     known = {image["id"] for image in data["images"]}
+    if len(known) < len(data["images"]):
+        raise ValueError(f"the image id {_twice(i['id'] for i in data['images'])!r} occurs twice")
     for annotation in data["annotations"]:
         if annotation["image_id"] not in known:
             raise ValueError(f"an annotation is of image {annotation['image_id']!r}, which is not there")
         if annotation["image_id"] in annotations:
             annotations[annotation["image_id"]].append(annotation)
     chosen = [a for image in images for a in annotations[image["id"]]]
-    ids = IdMap([*(t.get("object_id", t["id"]) for t in tracks), *map(_identity, chosen)])
-    names, categories = _names(data, tracks, chosen, ids)
+    alone = [a for a in chosen if _track(a) is None]
+    if len({a["id"] for a in alone}) < len(alone):
+        raise ValueError(f"the annotation id {_twice(a['id'] for a in alone)!r} occurs twice")
+
+    def identity(annotation: dict[str, Any]) -> Any:
+        track = _track(annotation)
+        if track is not None:
+            return track
+        return annotation["id"] if len(alone) == len(chosen) else f"annotation {annotation['id']}"
+
+    ids = IdMap([*(t.get("object_id", t["id"]) for t in tracks), *map(identity, chosen)])
+    names, categories = _names(
+        data, tracks, {ids[identity(a)]: a for a in chosen if a.get("category_id") is not None}, ids
+    )
     notes = ids.notes()
-    if chosen and not any(_has_track(a) for a in chosen):
+    if chosen and len(alone) == len(chosen):
         notes.append("no annotation has a track id: every annotation is an object of its own")
     stems = [Path(base_name(image["file_name"])).stem for image in images]
     numbers = _numbers(images, stems)
@@ -55,7 +69,7 @@ def read_coco(path: Path, request: Request) -> Annotations:
         for image, number, stem in zip(images, numbers, stems, strict=True):
             size = check_size([image["height"], image["width"]])
             masks = [
-                ObjectMask(ids[_identity(a)], counts, a.get("score"), _source(a), int(a.get("z_order", 0)))
+                ObjectMask(ids[identity(a)], counts, a.get("score"), _source(a), int(a.get("z_order", 0)))
                 for a in annotations[image["id"]]
                 if (counts := _counts(a, size)) is not None
             ]
@@ -63,7 +77,7 @@ def read_coco(path: Path, request: Request) -> Annotations:
             yield FrameRecord(number, stem, size, merged(masks, size), file_name, image.get("time"))
 
     boxes = [
-        BoxPrompt(number, stem, ids[_identity(a)], _box(a["bbox"]))
+        BoxPrompt(number, stem, ids[identity(a)], _box(a["bbox"]))
         for image, number, stem in zip(images, numbers, stems, strict=True)
         for a in annotations[image["id"]]
         if not a.get("segmentation") and a.get("bbox")
@@ -108,21 +122,22 @@ def _numbers(images: list[dict[str, Any]], stems: list[str]) -> list[int]:
     return [numbers[n] for n in order]
 
 
-def _has_track(annotation: dict[str, Any]) -> bool:
+def _track(annotation: dict[str, Any]) -> Any:
+    """What says which object an annotation is of; None where nothing does."""
     attributes = annotation.get("attributes")
-    return any(annotation.get(key) is not None for key in ("object_id", "track_id", "instance_id")) or (
-        isinstance(attributes, dict) and attributes.get("track_id") is not None
-    )
+    places = (annotation, annotation, annotation, attributes if isinstance(attributes, dict) else {})
+    keys = ("object_id", "track_id", "instance_id", "track_id")
+    return next((p[key] for p, key in zip(places, keys, strict=True) if p.get(key) is not None), None)
 
 
-def _identity(annotation: dict[str, Any]) -> Any:
-    for key in ("object_id", "track_id", "instance_id"):
-        if annotation.get(key) is not None:
-            return annotation[key]
-    attributes = annotation.get("attributes")
-    if isinstance(attributes, dict) and attributes.get("track_id") is not None:
-        return attributes["track_id"]
-    return annotation["id"]
+def _twice(values: Iterable[Any]) -> Any:
+    """The first value that occurs for the second time."""
+    seen: set[Any] = set()
+    for value in values:
+        if value in seen:
+            break
+        seen.add(value)
+    return value
 
 
 def _source(annotation: dict[str, Any]) -> str | None:
@@ -132,12 +147,13 @@ def _source(annotation: dict[str, Any]) -> str | None:
 
 
 def _names(
-    data: dict[str, Any], tracks: list[dict[str, Any]], annotations: list[dict[str, Any]], ids: IdMap
+    data: dict[str, Any], tracks: list[dict[str, Any]], annotations: dict[int, dict[str, Any]], ids: IdMap
 ) -> tuple[dict[int, str], dict[int, str]]:
-    """Names and categories of objects: a category that is only the name, or none, is left out."""
+    """Names and categories of objects, of each of which there is an annotation; a category that is only the
+    name, or none, is left out."""
     listed = {category["id"]: str(category["name"]) for category in data.get("categories", ())}
     categories = {
-        ids[_identity(a)]: listed[a["category_id"]] for a in annotations if a.get("category_id") in listed
+        k: listed[a["category_id"]] for k, a in annotations.items() if a.get("category_id") in listed
     }
     names: dict[int, str] = {}
     for track in tracks:

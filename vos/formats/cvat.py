@@ -14,7 +14,7 @@ import numpy as np
 from ..ops.polygons import fill, rings
 from ..ops.rle import check_size, decode_row_runs, encode_counts, row_runs
 from .outlines import OutlineOptions
-from .reading import Annotations, BoxPrompt, IdMap, Request, base_name, load_xml, merged
+from .reading import Annotations, BoxPrompt, IdMap, Request, base_name, left_out, load_xml, merged
 from .records import FrameRecord, ObjectMask, RecordedVideo, RecordWriter
 from .xml_text import check_xml_names, check_xml_text
 
@@ -248,10 +248,13 @@ def read_cvat(path: Path, request: Request) -> Annotations:
     ]
     categories = {ids[key]: shape.label for shape, key in zip(shapes, keys, strict=True)}
     name = root.findtext("meta/task/name") or path.stem
-    return Annotations(records, name, {}, categories, None, boxes, ids.notes(), ids.changed)
+    others = (e.tag for parent in (*root.findall("track"), *images) for e in parent if e.tag in _NO_AREAS)
+    notes = ids.notes() + left_out(others)
+    return Annotations(records, name, {}, categories, None, boxes, notes, ids.changed)
 
 
 _KINDS = ("mask", "polygon", "box", "ellipse")
+_NO_AREAS = ("polyline", "points", "cuboid", "skeleton")
 
 
 def _shapes_of_tracks(root: Element) -> Iterator[_Shape]:

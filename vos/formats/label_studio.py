@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
@@ -18,7 +19,17 @@ from ..ops.brush import decode_brush, encode_brush
 from ..ops.polygons import fill
 from ..ops.rle import check_size, encode_counts
 from .layouts import encode_grey_png
-from .reading import Annotations, BoxPrompt, IdMap, Request, base_name, frame_numbers, load_json, merged
+from .reading import (
+    Annotations,
+    BoxPrompt,
+    IdMap,
+    Request,
+    base_name,
+    frame_numbers,
+    left_out,
+    load_json,
+    merged,
+)
 from .records import FrameRecord, ObjectMask, RecordedVideo, RecordWriter, dumps
 from .xml_text import check_xml_names
 
@@ -65,7 +76,7 @@ class LabelStudioWriter(RecordWriter):
 
     def _task(self, video: RecordedVideo, record: FrameRecord) -> dict[str, Any]:
         height, width = record.size
-        data = {"image": f"{self.options.url}{record.image_name}", "frame": record.index}
+        data = {"image": self.options.url + quote(record.image_name), "frame": record.index}
         task: dict[str, Any] = {"data": data | {"width": width, "height": height}}
         given = [self._region(video, record, found) for found in record.visible if found.is_given]
         others = [self._region(video, record, found) for found in record.visible if not found.is_given]
@@ -109,7 +120,7 @@ def read_label_studio(path: Path, request: Request) -> Annotations:
     tasks = load_json(path / "tasks.json" if path.is_dir() else path)
     if not isinstance(tasks, list) or not all("image" in task["data"] for task in tasks):
         raise ValueError("it is not a list of tasks with an image each")
-    names = [base_name(str(task["data"]["image"]).replace("?d=", "/")) for task in tasks]
+    names = [unquote(base_name(str(task["data"]["image"]).replace("?d=", "/"))) for task in tasks]
     stems = [Path(name).stem for name in names]
     frames = [task["data"].get("frame") for task in tasks]
     numbers = frames if all(type(n) is int for n in frames) else frame_numbers(stems)
@@ -154,7 +165,7 @@ def read_label_studio(path: Path, request: Request) -> Annotations:
         categories,
         None,
         boxes,
-        ids.notes(),
+        ids.notes() + left_out(kind for task in tasks for kind in _other_kinds(task)),
         ids.changed,
     )
 
@@ -174,6 +185,16 @@ def _regions(task: dict[str, Any]) -> list[dict[str, Any]]:
     known = {_identity(region, 0) for region in found}
     more = [r | {"origin": "predictions"} for r in _readable(guessed)]
     return found + [region for region in more if _identity(region, 0) not in known]
+
+
+def _other_kinds(task: dict[str, Any]) -> Iterator[str]:
+    """Kinds of the shapes that annotators drew and that we cannot read."""
+    for group in task.get("annotations") or ():
+        for region in group.get("result", ()):
+            if "original_width" in region and region.get("type") not in _KINDS:
+                yield str(region.get("type"))
+            elif (region.get("value") or {}).get("rotation"):
+                yield "rotation of a rectangle"
 
 
 def _readable(groups: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

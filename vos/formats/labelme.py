@@ -24,6 +24,7 @@ from .reading import (
     Request,
     base_name,
     frame_numbers,
+    left_out,
     load_json,
     merged,
     natural_key,
@@ -109,14 +110,19 @@ def read_labelme(path: Path, request: Request) -> Annotations:
     names: dict[Any, str] = {}
     labels: dict[Any, str] = {}
     rectangles: list[tuple[int, Any, dict[str, Any]]] = []
+    others: list[str] = []
     for n, file in enumerate(files):
         for place, shape in enumerate(_content(file)["shapes"]):
+            kind = shape.get("shape_type", "polygon")
+            if kind not in ("polygon", "mask", "rectangle"):
+                others.append(str(kind))
+                continue
             key = _identity(shape, n, place)
             keys.append(key)
             labels[key] = str(shape["label"])
             if shape.get("description"):
                 names[key] = str(shape["description"])
-            if shape.get("shape_type") == "rectangle":
+            if kind == "rectangle":
                 rectangles.append((n, key, shape))
     ids = IdMap(keys)
 
@@ -136,7 +142,8 @@ def read_labelme(path: Path, request: Request) -> Annotations:
     object_names = {ids[key]: name for key, name in names.items()}
     categories = {ids[key]: label for key, label in labels.items() if label != names.get(key)}
     sequence = path.stem if path.is_file() else path.resolve().name
-    return Annotations(records, sequence, object_names, categories, None, boxes, ids.notes(), ids.changed)
+    notes = ids.notes() + left_out(others)
+    return Annotations(records, sequence, object_names, categories, None, boxes, notes, ids.changed)
 
 
 def _content(file: Path) -> dict[str, Any]:

@@ -192,8 +192,8 @@ def read_png_folder(
 
 
 def _is_black_and_white(labels: np.ndarray) -> bool:
-    """Whether there is nothing but 0 and 255."""
-    return bool(((labels == 0) | (labels == VOID)).all())
+    """Whether there is nothing but 0 and white: 255, or 65535 in 16 bits."""
+    return bool(((labels == 0) | (labels == VOID) | (labels == VOID_16)).all())
 
 
 _GREYS = 3

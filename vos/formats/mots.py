@@ -214,17 +214,30 @@ def read_mots_text(path: Path, request: Request) -> Annotations:
             yield FrameRecord(index, f"{index:05d}", size, tuple(objects))
 
     notes = ids.notes()
+    if kitti and "variant" not in request.options and all(row[0] for row in rows) and not _is_kitti(text):
+        notes.append(
+            "frames are taken to count from 0, as in KITTI MOTS; those of MOTSChallenge, which count from 1, "
+            "are in SEQUENCE/gt/gt.txt beside SEQUENCE/seqinfo.ini"
+        )
     if len(used) < len(rows):
         notes.append(f"{len(rows) - len(used)} masks of regions to be ignored were left out")
     categories = {ids[row[1]]: _OFFICIAL[row[2]] for row in used if row[2] in _OFFICIAL}
     return Annotations(records, sequence, {}, categories, fps, [], notes, ids.changed)
 
 
+_KITTI_FOLDERS = ("instances_txt", "label_02")
+
+
+def _is_kitti(text: Path) -> bool:
+    """Whether a file lies where KITTI has its texts."""
+    return text.parent.name in _KITTI_FOLDERS
+
+
 def _text_files(path: Path) -> dict[str, Path]:
     challenge = {p.parent.parent.name: p for p in sorted(path.glob("**/gt/gt.txt"))}
     if challenge:
         return challenge
-    for name in ("instances_txt", "label_02", "."):
+    for name in (*_KITTI_FOLDERS, "."):
         found = {p.stem: p for p in visible((path / name).glob("*.txt"))}
         if found:
             return found

@@ -7,6 +7,7 @@ import io
 import re
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -173,6 +174,13 @@ def _reason(error: BaseException) -> str:
         return f"a value is not of the kind that belongs there ({error})"
     text = " ".join(str(error).split())
     return text or type(error).__name__
+
+
+def left_out(kinds: Iterable[str]) -> list[str]:
+    """What to tell the user of shapes that are neither masks nor boxes, by the kind of each."""
+    counts = Counter(kinds)
+    listed = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+    return [f"shapes of kinds that are not read were left out: {listed}"] if counts else []
 
 
 def base_name(path: object) -> str:

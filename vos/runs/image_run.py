@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +65,17 @@ class ImageRun(ItemRun):
     def _has_png(self, path: Path) -> bool:
         return self.pngs is None or (self.layout.paths[self.pngs] / f"{path.stem}.png").is_file()
 
-    def read(self, path: Path) -> tuple[NDArray[np.uint8], str] | None:
-        """(H, W, 3) uint8 RGB and the SHA-256 of the file; None, with a warning, where it cannot be read."""
+    def read(
+        self, path: Path, check: Callable[[NDArray[np.uint8], Path], None] | None = None
+    ) -> tuple[NDArray[np.uint8], str] | None:
+        """(H, W, 3) uint8 RGB and the SHA-256 of the file; None, with a warning, where it cannot be read, or
+        where ``check`` raises MediaError."""
         try:
             data = read_bytes(path)
-            return decode_image(data, path), hashlib.sha256(data).hexdigest()
+            image = decode_image(data, path)
+            if check is not None:
+                check(image, path)
+            return image, hashlib.sha256(data).hexdigest()
         except MediaError as error:
             logger.warning("%s; going on with the other images", error)
             self.failed[path] = str(error)

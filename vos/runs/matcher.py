@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..detectors.attention.blip import BlipMatcher, EncodedPrompts
 from ..detectors.attention.detector import load_matcher
+from ..detectors.attention.preprocess import place
 from ..detectors.attention.text_prompts import build_prompts, vocabulary_for
+from ..errors import MediaError
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,14 @@ def build_matcher(settings: MatcherSettings) -> BlipMatcher:
     if settings.canvas is not None:
         matcher.set_canvas(settings.canvas)
     return matcher
+
+
+def check_fits(image: NDArray[np.uint8], path: Path, matcher: BlipMatcher) -> None:
+    """Raise MediaError, naming the file, if nothing of an (H, W, 3) image is left at the model's size."""
+    try:
+        place(image.shape[0], image.shape[1], matcher.canvas)
+    except MediaError as error:
+        raise MediaError(f"{path}: {error}") from error
 
 
 def encode_names(matcher: BlipMatcher, names: Iterable[str], *, multi_prompt: bool = False) -> EncodedPrompts:

@@ -152,6 +152,12 @@ def _read_mask(reference: PersamReference, settings: PersamRunSettings) -> NDArr
         PromptError, MediaError: if it cannot be read, is empty, or shows several objects.
     """
     if settings.view == "reference":
+        if reference.object_id is not None:
+            raise PromptError(
+                "--reference-id cannot be used with --recipe parity: the published program takes all that is "
+                f"red in the mask for one target; save object {reference.object_id} of {reference.mask} "
+                "alone, with 255"
+            )
         red = read_image(reference.mask)[..., 0]
         level = int(red.max(initial=0))
         if 0 < level < LOWEST_RED:

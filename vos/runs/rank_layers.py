@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..detectors.attention.blip import BlipMatcher, EncodedPrompts
 from ..detectors.attention.infoscore import LayerScores
 from ..detectors.attention.segment import rank_layers
 from ..errors import InputError
 from ..video.images import read_image
-from .matcher import MatcherSettings, build_matcher, encode_names
+from .matcher import MatcherSettings, build_matcher, check_fits, encode_names
 
 
 def rank_layers_on(
@@ -28,7 +31,7 @@ def rank_layers_on(
         InputError: for fewer than two images.
         PromptError: for names that the model cannot use.
         ModelError: if the model's weights are missing.
-        MediaError: an image cannot be read.
+        MediaError: an image cannot be read, or is too long and thin for the model.
     """
     if len(images) < 2:
         raise InputError("InfoScore compares images: give at least two")
@@ -40,4 +43,10 @@ def scores_of(
     matcher: BlipMatcher, encoded: EncodedPrompts, images: Sequence[Path], *, batch_size: int = 1
 ) -> LayerScores:
     """The scores of a model that is loaded, on image files."""
-    return rank_layers(matcher, encoded, map(read_image, images), batch_size=batch_size)
+
+    def read(path: Path) -> NDArray[np.uint8]:
+        image = read_image(path)
+        check_fits(image, path, matcher)
+        return image
+
+    return rank_layers(matcher, encoded, map(read, images), batch_size=batch_size)

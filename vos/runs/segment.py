@@ -11,6 +11,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from ..video.images import read_image
 from .fingerprint import fingerprint_file, versions
 from .folder import PROGRAM, Layout, claim, earlier_run
 from .image_run import ImageRun, check_names
-from .matcher import MatcherSettings, build_matcher, encode_names
+from .matcher import MatcherSettings, build_matcher, check_fits, encode_names
 from .rank_layers import scores_of
 from .summary import Progress
 
@@ -102,10 +103,10 @@ def segment_files(
     if is_kept := earlier.get("settings", {}).get("layers") == AUTO:
         settings = dataclasses.replace(settings, layers=tuple(earlier["layers"]))
     is_ranked = best_layers and not is_kept
-    usable = _comparable(images) if is_ranked else []
     matcher = build_matcher(model)
     encoded = encode_names(matcher, names, multi_prompt=multi_prompt)
     if is_ranked:
+        usable = _comparable(images, matcher)
         single = encode_names(matcher, names)  # what InfoScore is defined on, with synonyms or without
         ranking = scores_of(matcher, single, usable, batch_size=settings.batch_size).ranking
         settings = dataclasses.replace(settings, layers=ranking[:2])
@@ -137,9 +138,9 @@ def segment_files(
         return SegmentSummary(final.folder, files, tuple(entry["image"] for entry in entries))
 
 
-def _comparable(images: Sequence[Path]) -> list[Path]:
+def _comparable(images: Sequence[Path], matcher: BlipMatcher) -> list[Path]:
     """The images that layers can be ranked on."""
-    usable = [path for path in images if _is_readable(path)]
+    usable = [path for path in images if _is_usable(path, matcher)]
     if len(usable) < 2:
         raise InputError(
             "layers are ranked by comparing images: give at least two that can be read, or name the layers"
@@ -160,7 +161,7 @@ def _segment(
 
     def readable() -> Iterator[NDArray[np.uint8]]:
         for path in remaining:
-            read = items.read(path)
+            read = items.read(path, check=partial(check_fits, matcher=matcher))
             if read is not None:
                 being_read.append((path, read[1]))
                 yield read[0]
@@ -210,9 +211,9 @@ def _finish(items: ImageRun, entries: list[dict[str, Any]], identity: dict[str, 
     items.folder.finish()
 
 
-def _is_readable(path: Path) -> bool:
+def _is_usable(path: Path, matcher: BlipMatcher) -> bool:
     try:
-        read_image(path)
+        check_fits(read_image(path), path, matcher)
     except MediaError:
         return False
     return True

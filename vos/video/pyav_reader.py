@@ -18,7 +18,14 @@ from .base import existing
 from .container import Damage, Packets, decode, open_container, read_packets, video_stream
 from .losses import find_losses
 from .pixels import UPRIGHT, ToRGB, orientation_of
-from .timeline import Entry, Timeline, timeline_of_frames, timeline_of_packets, why_not_exact
+from .timeline import (
+    Entry,
+    Timeline,
+    frames_expected,
+    timeline_of_frames,
+    timeline_of_packets,
+    why_not_exact,
+)
 
 _SKIP_BY_DECODING = 250
 """A start before this frame is reached by decoding up to it; going through the file first pays only later."""
@@ -79,11 +86,18 @@ class PyAVReader:
 
     def losses(self) -> tuple[str, ...]:
         """See :meth:`vos.video.Video.losses`."""
-        if self._num_decoded is None or self.why_not_exact is not None:
+        decoded = self._num_decoded
+        expected = None if decoded is None else self._num_expected
+        if decoded is None or expected is None or decoded >= expected:
             return self._losses
-        if self._num_decoded >= len(self.packets):
-            return self._losses
-        return (*self._losses, f"only {self._num_decoded} of its {len(self.packets)} frames can be decoded")
+        return (*self._losses, f"only {decoded} of its {expected} frames can be decoded")
+
+    @cached_property
+    def _num_expected(self) -> int | None:
+        """The number of frames by the packets, where they tell."""
+        if self.why_not_exact is None:
+            return len(self.packets)
+        return frames_expected(self.packets, self.codec_name)
 
     def entries(self) -> list[int]:
         """See :meth:`vos.video.Video.entries`."""

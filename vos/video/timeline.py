@@ -19,6 +19,11 @@ _ONE_FRAME_PER_PACKET = _INTRA_ONLY | {"h264", "hevc", "av1", "vp9", "ffv1"}
 """Codecs whose every packet becomes exactly one frame. Not so: VP8 has packets that are never shown, MPEG-4
 part 2 has packets that say "as before"."""
 
+_EVERY_PACKET_SHOWN = frozenset(
+    ("mpeg1video", "mpeg2video", "wmv1", "wmv2", "msmpeg4v2", "msmpeg4v3", "flv1", "h263")
+)
+"""Further codecs with a frame in every packet, in containers that do not give each a time of its own."""
+
 
 class Entry(NamedTuple):
     """A keyframe: decoding from this packet on gives this frame and all later ones."""
@@ -80,6 +85,19 @@ def why_not_exact(packets: Packets, container: str, codec: str) -> str | None:
     if packets.pts.min() != packets.pts[0]:
         return "its first frames refer to frames that are not there"
     return None
+
+
+def frames_expected(packets: Packets, codec: str) -> int | None:
+    """How many frames undamaged packets would give; None where that is not certain.
+
+    Packets before the first keyframe do not count, nor those that are shown before it.
+    """
+    if codec not in _EVERY_PACKET_SHOWN or not packets.is_key.any() or packets.is_hidden.any():
+        return None
+    if packets.is_corrupt.any() or (packets.pts == NO_TIME).any() or (np.diff(packets.dts) < 0).any():
+        return None
+    first = int(np.argmax(packets.is_key))
+    return int((packets.pts[first:] >= packets.pts[first]).sum())
 
 
 def timeline_of_packets(packets: Packets) -> Timeline:
