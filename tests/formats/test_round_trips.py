@@ -245,6 +245,16 @@ def test_user_file_names(name: str, tmp_path: Path) -> None:
     assert [frame.file_name for frame, _ in read] == ["shot-a.JPG", "shot-b.JPG"]
 
 
+def test_addresses_of_images(tmp_path: Path) -> None:
+    """Label Studio takes an address: what has a meaning there is escaped, and comes back."""
+    stems = ["shot #1 50%", "Köter & ü?"]
+    given = annotations_of(hard_clip(2), stems=stems, suffix=".png")
+    found = through("label-studio", given, tmp_path)
+    assert [(frame.name, frame.file_name) for frame, _ in found] == [(s, f"{s}.png") for s in stems]
+    tasks = json.loads((tmp_path / "label-studio" / "tasks.json").read_text())
+    assert tasks[0]["data"]["image"] == "/data/local-files/?d=shot%20%231%2050%25.png"
+
+
 def test_losses_are_counted(tmp_path: Path) -> None:
     """What a lossy format reports is what reading it shows: wrong pixels by object."""
     labels = hard_clip(1)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
@@ -75,7 +76,7 @@ class LabelStudioWriter(RecordWriter):
 
     def _task(self, video: RecordedVideo, record: FrameRecord) -> dict[str, Any]:
         height, width = record.size
-        data = {"image": f"{self.options.url}{record.image_name}", "frame": record.index}
+        data = {"image": self.options.url + quote(record.image_name), "frame": record.index}
         task: dict[str, Any] = {"data": data | {"width": width, "height": height}}
         given = [self._region(video, record, found) for found in record.visible if found.is_given]
         others = [self._region(video, record, found) for found in record.visible if not found.is_given]
@@ -119,7 +120,7 @@ def read_label_studio(path: Path, request: Request) -> Annotations:
     tasks = load_json(path / "tasks.json" if path.is_dir() else path)
     if not isinstance(tasks, list) or not all("image" in task["data"] for task in tasks):
         raise ValueError("it is not a list of tasks with an image each")
-    names = [base_name(str(task["data"]["image"]).replace("?d=", "/")) for task in tasks]
+    names = [unquote(base_name(str(task["data"]["image"]).replace("?d=", "/"))) for task in tasks]
     stems = [Path(name).stem for name in names]
     frames = [task["data"].get("frame") for task in tasks]
     numbers = frames if all(type(n) is int for n in frames) else frame_numbers(stems)
