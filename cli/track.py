@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -33,6 +33,9 @@ from .reference_options import (
     reference_options,
     take_reference_settings,
 )
+
+if TYPE_CHECKING:
+    from vos.runs import TrackSettings
 
 
 @click.command()
@@ -128,21 +131,11 @@ def track(
     vos track clip.mp4 --class dog --class "red car" --detect-every 25 -o out
     vos track clip.mp4 --reference mug.jpg --reference-mask mug.png -o out
     """
-    from vos.runs import TrackSettings, track_video
+    from vos.runs import track_video
     from vos.settings import override
-    from vos.video import open_video, parse_size
+    from vos.video import open_video
 
-    if flags["size"] is not None:
-        flags["size"] = parse_size(flags["size"])
-    classes, memory = take_class_settings(flags), take_memory_settings(flags)
-    finding, features = take_reference_settings(flags)
-    overrides = {"classes": classes, "reference": finding}
-    recipe = load_config(config)
-    own = {"keep_states": 1, **default_model(recipe, flags | features)}
-    merged = override(TrackSettings(), own, recipe, flags, overrides)
-    check_memory(merged.model, memory)
-    merged = override(merged, {"tracker": merged.tracker | memory})
-    merged = place_features(merged, features, references=bool(references))
+    merged = settings_of(config, flags, references=bool(references))
     merged = override(merged, {"options": merged.options | parse_settings(settings)})
     if overlay_palette is not None:
         merged = override(merged, {"overlay": {"palette": overlay_palette}})
@@ -172,6 +165,24 @@ def track(
         print_json(summary.as_dict())
     elif not quiet:
         click.echo(describe(summary))
+
+
+def settings_of(config: str | None, flags: dict[str, Any], *, references: bool) -> TrackSettings:
+    """The settings of a run: the defaults of the command, a recipe over them, and the flags over both."""
+    from vos.runs import TrackSettings
+    from vos.settings import override
+    from vos.video import parse_size
+
+    if flags["size"] is not None:
+        flags["size"] = parse_size(flags["size"])
+    classes, memory = take_class_settings(flags), take_memory_settings(flags)
+    finding, features = take_reference_settings(flags)
+    recipe = load_config(config)
+    own = {"keep_states": 1, **default_model(recipe, flags | features)}
+    merged = override(TrackSettings(), own, recipe, flags, {"classes": classes, "reference": finding})
+    check_memory(merged.model, memory)
+    merged = override(merged, {"tracker": merged.tracker | memory})
+    return place_features(merged, features, references=references)
 
 
 def select(

@@ -71,7 +71,7 @@ def test_images_nearby_are_read_once_and_by_those_alone_that_look_at_them() -> N
     for backbone, seen in ((Moving(), [102, 103, 1]), (Still(), [1])):
         cache = FeatureCache(backbone)
         assert encode_frame(cache, frame) is encode_frame(cache, frame)
-        assert cache.encode(IMAGES[1]) is encode_frame(cache, frame)
+        assert cache.encode(frame.image) is encode_frame(cache, frame)
         assert backbone.encoded == seen
     still = Moving()
     encode_frame(still, Frame(2, IMAGES[2], "00002"))

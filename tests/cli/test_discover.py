@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from detectors.tiny_vlm import tiny_llava
+from detectors.tiny_vlm import tiny_llava, tiny_qwen
 from PIL import Image
 from pycocotools import mask as coco_mask
 from vos_cli.main import cli
@@ -259,6 +259,21 @@ def test_one_bad_image_of_many(
     for path in (tmp_path / "whole").rglob("*.*"):
         if path.name != "run.json":
             assert (out / path.relative_to(tmp_path / "whole")).read_bytes() == path.read_bytes()
+
+
+def test_an_image_that_the_model_does_not_read(given: Path, tmp_path: Path) -> None:
+    """Qwen-VL refuses images that are 200 times as long as wide: it is named, and stops no other."""
+    model = tiny_qwen()
+    model.model.save_pretrained(tmp_path / "model")
+    model.processor.save_pretrained(tmp_path / "model")
+    (photos := tmp_path / "photos").mkdir()
+    Image.new("RGB", (900, 4)).save(photos / "a.png")
+    shutil.copy(given / "images" / "00000.png", photos)
+    result = run("discover", photos, "--detector-weights", tmp_path / "model", "-o", tmp_path / "out")
+    assert result.exit_code == 5, result.stderr
+    assert f"{photos / 'a.png'}: the model cannot read an image of 900x4 pixels" in result.stderr
+    (image,) = json.loads((tmp_path / "out" / "annotations.json").read_text())["images"]
+    assert image["file_name"] == "00000.png"
 
 
 def test_images_from_python(given: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -157,25 +157,8 @@ def run_job(
             report(frame)
     else:
         colours[True] = ColourObserver()
-
-        def run(start: PassStart, end: int) -> Pass:
-            observer = colours[start.is_forward]
-
-            def observe(frame: Frame, result: FrameResult) -> None:
-                observer(frame, result)
-                report_inside(frame.index)
-
-            def report_inside(frame: int) -> None:
-                if job.first <= frame <= job.last:
-                    report(frame)
-
-            passes = TrackerPasses(tracker, source, observe)
-            if cache is None:
-                return passes(start, end)
-            return cache.run(passes, observer, video, start, end, report_inside)
-
         joined = track_interval(
-            run,
+            _passes(job, video, tracker, source, report, cache, colours),
             job.first,
             job.last,
             job.objects,
@@ -190,6 +173,37 @@ def run_job(
     signals = {k: job_signals(project, state, video, k, joined[k], colours) for k in job.objects}
     draft = tracked_draft(project, video.key, job.first, job.last, joined, job.sides, signals)
     return replace(draft, payload={**draft.payload, "memory": list(job.memory), "filled": is_filled})
+
+
+def _passes(
+    job: Job,
+    video: ProjectVideo,
+    tracker: Tracker,
+    source: Video,
+    report: Callable[[int], None],
+    cache: PassCache | None,
+    colours: Mapping[bool, ColourObserver],
+) -> Callable[[PassStart, int], Pass]:
+    """What runs a pass of a job's tracker, or takes it from the cache; the colours of its frames are seen by
+    the observer of its direction, forward or not."""
+
+    def report_inside(frame: int) -> None:
+        if job.first <= frame <= job.last:
+            report(frame)
+
+    def run(start: PassStart, end: int) -> Pass:
+        observer = colours[start.is_forward]
+
+        def observe(frame: Frame, result: FrameResult) -> None:
+            observer(frame, result)
+            report_inside(frame.index)
+
+        passes = TrackerPasses(tracker, source, observe)
+        if cache is None:
+            return passes(start, end)
+        return cache.run(passes, observer, video, start, end, report_inside)
+
+    return run
 
 
 def _filled(

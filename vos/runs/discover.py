@@ -21,7 +21,7 @@ from ..backbones.registry import build_backbone, check_checkpoint, has_weights
 from ..detectors.attention.registry import build_language_model, language_models
 from ..detectors.vl_sam.discovery import DiscoverSettings, Discovery, discover
 from ..distribution import own_version
-from ..errors import InputError
+from ..errors import InputError, MediaError
 from ..files import make_folder, write_bytes_atomic, write_text_atomic
 from ..formats.discoveries import image_entry, write_discoveries
 from ..formats.drawing import draw_overlay
@@ -265,13 +265,20 @@ class _Run:
         overlays = self.layout.paths.get(OVERLAYS)
         for frame, digest in remaining:
             with self.items.timed("total"):
-                found = discover(
-                    frame.image,
-                    asking,
-                    masking,
-                    self.settings.discover,
-                    progress=lambda done, of: self.items.report(Progress("questions", done, of)),
-                )
+                try:
+                    found = discover(
+                        frame.image,
+                        asking,
+                        masking,
+                        self.settings.discover,
+                        progress=lambda done, of: self.items.report(Progress("questions", done, of)),
+                    )
+                except MediaError as error:  # of a shape that the model does not read
+                    if not isinstance(self.items, ImageRun):
+                        raise
+                    path = next(path for path in self.items.images if path.stem == frame.name)
+                    self.items.fail(path, MediaError(f"{path}: {error}"))
+                    continue
                 if overlays is not None:
                     self.items.folder.note(OVERLAYS, f"{frame.name}.png")
                     _draw(overlays / f"{frame.name}.png", frame, found)

@@ -77,10 +77,14 @@ class ImageRun(ItemRun):
                 check(image, path)
             return image, hashlib.sha256(data).hexdigest()
         except MediaError as error:
-            logger.warning("%s; going on with the other images", error)
-            self.failed[path] = str(error)
-            self._drop_results(path)
+            self.fail(path, error)
             return None
+
+    def fail(self, path: Path, error: MediaError) -> None:
+        """Go on without an image that cannot be used, with a warning."""
+        logger.warning("%s; going on with the other images", error)
+        self.failed[path] = str(error)
+        self._drop_results(path)
 
     def _drop_results(self, path: Path) -> None:
         """Files of an earlier run, made of what the image was then: ``run.json`` no longer lists them."""

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...backbones.weights.pretrained import load_pretrained
-from ...errors import ModelError, PromptError
+from ...errors import MediaError, ModelError, PromptError
 from ..points import enlarge_map
 from .attention_capture import capturing
 from .attention_flow import FlowStream, Regularisation, object_map
@@ -159,6 +159,7 @@ class VisionLanguageModel:
 
         Raises:
             PromptError: if there is no answer, or question and answer are longer than the model reads.
+            MediaError: if the image has a shape that the model does not read.
         """
         if not answer:
             raise PromptError("the model gave an empty answer; use another question")
@@ -208,7 +209,13 @@ class VisionLanguageModel:
         if side is not None:
             # These processors crop what is not square; stretched, the patches cover the whole image.
             pil_image = pil_image.resize((side, side), Image.Resampling.BICUBIC)
-        inputs = self.processor(images=[pil_image], text=[text], return_tensors="pt")
+        try:
+            inputs = self.processor(images=[pil_image], text=[text], return_tensors="pt")
+        except ValueError as error:  # Qwen's refuses shapes that are very long and thin
+            raise MediaError(
+                f"the model cannot read an image of {image.shape[1]}x{image.shape[0]} pixels: {error}; "
+                "crop it or leave it out"
+            ) from error
         return {name: value.to(self.model.device) for name, value in inputs.items()}
 
     def _square_side(self) -> int | None:
