@@ -38,16 +38,16 @@ class ObjectState:
     """Pixels of the frame that the object covers when nothing hides it."""
     reference: ReferenceStatistics
     """Of the object's newest prompted mask."""
-    reference_confidence: float = 1.0
-    """Confidence of its mask, prompted or tracked, in the newest frame in which any mask was prompted."""
     frames_since: int = 0
-    """Frames since its own was."""
+    """Frames since that mask."""
     trajectory: Trajectory | None = None
     """None until the object has been seen."""
     shape: Shape | None = None
     """None until then, and where the object has been out of sight since."""
     emerging: Emerging | None = None
     """None where it was in plain view in the frame in which it was prompted."""
+    reference_confidence: float = 1.0
+    """Confidence of its mask, prompted or tracked, in the newest frame in which any object was prompted."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -120,8 +120,9 @@ class ClassicalTracker(MaskTracker[ClassicalState]):
             reference = reference_statistics(inside, lab, confidence, crop.scale)
             area = float(np.count_nonzero(mask))
             objects[object_id] = ObjectState(
-                object_id, confidence, 0, area, reference, confidence,
+                object_id, confidence, 0, area, reference,
                 emerging=emerging(frame.image, labels, object_id, crop.scale, self._settings.emergence),
+                reference_confidence=confidence,
             )  # fmt: skip
         return objects
 
