@@ -125,6 +125,21 @@ def test_nothing_is_known_of_a_state_of_an_earlier_version() -> None:
     assert region_similarity(masks[2], second.step(frames[2]).mask(1)) > 0.8
 
 
+@pytest.mark.usefixtures("one_thread")
+def test_frames_that_are_larger_than_what_opencv_remaps() -> None:
+    """A panorama of 33,000 columns is tracked like any other."""
+    size = (40, 33_000)
+    image = np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)
+    mask = np.zeros(size, bool)
+    mask[8:32, 32_700:32_740] = True
+    image[mask] = (200, 50, 50)
+    tracker = ClassicalTracker()
+    tracker.start(Frame(0, image), [Target(1, Prompt(mask=mask))])
+    for index in (1, 2):
+        result = tracker.step(Frame(index, np.roll(image, 2 * index, axis=1)))
+    assert region_similarity(np.roll(mask, 4, axis=1), result.mask(1)) > 0.9
+
+
 def _half_of_a_bar(count: int) -> tuple[list[Frame], list[NDArray[np.bool_]]]:
     """A camera moves along a bar, half of which is the object: nothing but its place tells it apart."""
     ground = window(texture(1, (90, 100, 110), 25), 0, 0, (140, 420)).astype(np.uint8)

@@ -27,6 +27,8 @@ from .appearance import ReferenceFrame
 
 UNKNOWN = 10.0
 """Doubt at which nothing is known of a pixel."""
+LONGEST_REMAP = 32_000
+"""Rows or columns: ``cv2.remap`` takes no larger images."""
 CELL = 32
 """Pixels between the positions that are stored of the reference frame, where each is its own."""
 
@@ -159,10 +161,13 @@ def _seen_before(
 ) -> tuple[NDArray[np.uint8], NDArray[np.integer]]:
     """(h, w, 3) uint8 RGB and (h, w) label of every pixel in the reference frame."""
     height, width = reference.image.shape[:2]
-    scale = flow.crop.scale
+    scale = min(flow.crop.scale, LONGEST_REMAP / max(height, width))
     small = Crop(0, 0, height, width, max(1, round(height * scale)), max(1, round(width * scale)))
     x = (flow.x + np.float32(0.5)) * np.float32(small.width / width) - np.float32(0.5)
     y = (flow.y + np.float32(0.5)) * np.float32(small.height / height) - np.float32(0.5)
     colours = cv2.remap(small.cut(reference.image), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    labels = cv2.remap(reference.labels, flow.x, flow.y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-    return colours, labels
+    rows, columns = (
+        np.clip(np.rint(position), 0, side - 1).astype(np.intp)
+        for position, side in ((flow.y, height), (flow.x, width))
+    )
+    return colours, reference.labels[rows, columns]
