@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from ..errors import MediaError
-from ..frame import Frame, Turn, VideoInfo
+from ..frame import Frame, Turn, VideoInfo, own_frame
 from ..limits import check_pixels
 from .base import existing
 
@@ -82,7 +82,7 @@ class ImageReader:
         """See :meth:`vos.video.base.Reader.read`."""
         for index in existing(wanted, len(self.paths)):
             path = self.paths[index]
-            yield Frame(index, self._read(path), path.stem, file_name=path.name)
+            yield own_frame(index, self._read(path), name=path.stem, file_name=path.name)
 
     def count_frames(self) -> int:
         """Number of images."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import av
 
 from ..errors import MediaError
-from ..frame import Frame, Turn, VideoInfo
+from ..frame import Frame, Turn, VideoInfo, own_frame
 from .base import existing
 from .container import Damage, Packets, decode, open_container, read_packets, video_stream
 from .losses import find_losses
@@ -281,7 +281,7 @@ class PyAVReader:
                 f"frame {number} of {self._path} is {width}x{height}, the first is "
                 f"{self.info.width}x{self.info.height}; a video has one size. Cut it there, or re-encode it"
             )
-        return Frame(number, image, f"{number:05d}", self.seconds(av_frame.pts), is_damaged=is_damaged)
+        return own_frame(number, image, time=self.seconds(av_frame.pts), is_damaged=is_damaged)
 
     def _damaged(self, number: int, reason: object) -> MediaError:
         return MediaError(f"{self._path} cannot be read at frame {number} and after it: {reason}")
