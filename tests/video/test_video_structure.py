@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
@@ -17,6 +18,8 @@ from vos.video.structure import structural_damage
 
 Clip = Callable[[str], Path]
 FRAGMENTS = {"container_options": {"movflags": "frag_keyframe+empty_moov"}, "gop": 5}
+MOVABLE = {"container_options": {"movflags": "frag_keyframe+empty_moov+default_base_moof"}, "gop": 5}
+"""Fragments whose data is found from where they are, as those of streams."""
 
 
 def overwritten(path: Path, start: int, length: int, value: int = 0) -> Path:
@@ -129,6 +132,37 @@ def test_fragments_behind_damage(tmp_path: Path) -> None:
     second = whole.index(b"moof", whole.index(b"moof") + 4) - 4
     path.write_bytes(whole)
     assert structural_damage(overwritten(path, second, 8)) == [f"the data is damaged at byte {second}"]
+
+
+def boxes_of(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Type and bytes of the boxes of a file."""
+    while data:
+        size = int.from_bytes(data[:4], "big")
+        yield data[4:8], data[:size]
+        data = data[size:]
+
+
+def test_boxes_of_other_types_are_no_damage(tmp_path: Path) -> None:
+    """Live recordings have the time of day before every fragment, and cameras have boxes of their own."""
+    path = write_clip(tmp_path / "clip.mp4", 20, **MOVABLE)
+    more = {b"moof": struct.pack(">I4s24x", 32, b"prft")}
+    parts = [more.get(kind, b"") + box for kind, box in boxes_of(path.read_bytes())]
+    path.write_bytes(b"".join(parts) + struct.pack(">I4s24x", 32, b"sefd"))
+    assert structural_damage(path) == []
+    with open_video(path) as video:
+        assert len(list(video)) == 20
+
+
+def test_pieces_of_a_stream_with_a_header_each(tmp_path: Path) -> None:
+    """As saved from HLS or DASH: FFmpeg reads all of it, since the times go on."""
+    path = write_clip(tmp_path / "clip.mp4", 20, **MOVABLE)
+    boxes = list(boxes_of(path.read_bytes()))
+    header = b"".join(box for kind, box in boxes if kind in (b"ftyp", b"moov"))
+    pieces = [header * (kind == b"moof") + box for kind, box in boxes if kind in (b"moof", b"mdat")]
+    path.write_bytes(b"".join(pieces))
+    assert structural_damage(path) == []
+    with open_video(path) as video:
+        assert len(list(video)) == 20
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.99])
