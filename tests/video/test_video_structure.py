@@ -99,6 +99,19 @@ def test_a_late_start_loses_no_frame(tmp_path: Path) -> None:
         assert video.losses() == ()
 
 
+@pytest.mark.parametrize("codec", ["mpeg2video", "libx264"])
+def test_a_stream_that_was_cut_anywhere(tmp_path: Path, codec: str) -> None:
+    """As dashboard cameras and television recorders do: the last frame may be there in part."""
+    path = write_clip(tmp_path / "clip.ts", 40, codec=codec, gop=10, b_frames=2)
+    data = path.read_bytes()
+    count = len(data) // 188
+    for end in range(count // 2, count, max(count // 12, 1)):
+        path.write_bytes(data[: end * 188])
+        with open_video(path) as video:
+            assert not [frame.index for frame in video if frame.is_damaged]
+            assert video.losses() == ()
+
+
 def test_description_of_damaged_frames() -> None:
     """Ranges, of which some are named."""
     made_up = "frame(s) are damaged, with parts made up from others"
