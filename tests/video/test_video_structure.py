@@ -105,7 +105,7 @@ def test_a_stream_that_was_cut_anywhere(tmp_path: Path, codec: str) -> None:
     path = write_clip(tmp_path / "clip.ts", 40, codec=codec, gop=10, b_frames=2)
     data = path.read_bytes()
     count = len(data) // 188
-    for end in range(count // 2, count, max(count // 12, 1)):
+    for end in range(count // 2, count):
         path.write_bytes(data[: end * 188])
         with open_video(path) as video:
             assert not [frame.index for frame in video if frame.is_damaged]
