@@ -103,14 +103,16 @@ def _finds_media(file: BinaryIO, position: int) -> bool:
 
 
 def _gif_damage(file: BinaryIO, length: int) -> Iterator[str]:
-    """A file that ends before its trailer, or a block of no known kind (GIF89a, appendix A)."""
+    """A file that ends in a block, or a block of no known kind (GIF89a, appendix A).
+
+    Some programs leave out the trailer, so a file may end after any block.
+    """
     file.seek(10)
     file.seek(13 + _table_bytes(file.read(1)))
-    while True:
-        position = file.tell()
+    while (position := file.tell()) <= length:
         kind = file.read(1)
-        if kind in (_TRAILER, b"") or position > length:
-            break
+        if kind in (_TRAILER, b""):
+            return
         if kind == _PADDING:  # some programs leave it between blocks
             continue
         if kind == _EXTENSION:
@@ -121,12 +123,11 @@ def _gif_damage(file: BinaryIO, length: int) -> Iterator[str]:
         else:
             yield f"the data is damaged at byte {position}"
             return
-        while size := file.read(1)[:1]:
-            if size == b"\0":
-                break
+        while (size := file.read(1)) not in (b"\0", b""):
             file.seek(size[0], 1)
-    if kind != _TRAILER:
-        yield "the file is cut short: it has no end mark"
+        if not size:
+            break
+    yield "the file is cut short: it ends in the middle of an image"
 
 
 def _table_bytes(flags: bytes) -> int:
