@@ -14,7 +14,7 @@ from .options import BatchOptions
 from .shards import deal_by_weight, split_share
 from .staging import current_identity
 from .store import Store
-from .task import Task
+from .task import Task, key_of, with_listed_files
 
 logger = logging.getLogger(__name__)
 
@@ -69,13 +69,13 @@ def is_done(store: Store, task: Task, attempt: Attempt, *, overwrite: bool) -> b
         if data is not None:  # damaged: the results are checked, or made again
             store.remove(done_name(task.id))
         return False
-    before = marker["identity"]
     try:
+        before = with_listed_files(marker["identity"], task, attempt.folder)
         key, now = current_identity(task, attempt, before["video"])
     except (MediaError, PromptError) as error:
         logger.warning("task %s is done, and is not compared with its video and prompts: %s", task.id, error)
         return True
-    if key == marker["key"]:
+    if key in (marker["key"], key_of(before)):
         return True
     if not overwrite:
         found = list(differences(before, now, free=("video.mtime_ns",)))

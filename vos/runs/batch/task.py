@@ -272,6 +272,17 @@ def identity_of_task(
     return identity
 
 
+def with_listed_files(identity: Mapping[str, Any], task: Task, folder: str) -> dict[str, Any]:
+    """An identity of earlier releases, which had prompt files by their names, as :func:`identity_of_task`
+    gives it; any other as it is."""
+    files = identity.get("prompts", {}).get("files")
+    if not isinstance(files, Mapping):
+        return dict(identity)
+    names = [name for name in files_of(task, folder) if name in files]
+    listed = [files[name] for name in (names if len(names) == len(files) else files)]
+    return {**identity, "prompts": {**identity["prompts"], "files": listed}}
+
+
 def key_of(identity: Mapping[str, Any]) -> str:
     """SHA-256 of an identity as canonical JSON; the time of the file does not count."""
     video = {name: value for name, value in identity["video"].items() if name != "mtime_ns"}
