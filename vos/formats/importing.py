@@ -81,9 +81,7 @@ def match_to_video(
     place = {(index, name): found for (index, name, _), found in zip(heads, chosen, strict=True)}
     notes = list(annotations.notes)
     if first and not use_names:
-        notes.append(
-            f"the frames are numbered 1 to {len(names)}: number 1 is the first of the video, frame 0"
-        )
+        notes.append(f"the frames are numbered 1 to {len(names)}: the first one is frame 0 of the video")
     if None in chosen:
         notes.append(f"{chosen.count(None)} frames that the video does not have were left out")
     for other in sizes:
