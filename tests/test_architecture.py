@@ -27,6 +27,7 @@ NOUNS = {
     "json_report",
     "lazy",
     "errors",
+    "exif",
     "files",
     "frame",
     "limits",
@@ -48,6 +49,7 @@ LIBRARY = {
 ALLOWED: dict[str, set[str]] = {
     "arrays": set(),
     "errors": set(),
+    "exif": set(),
     "files": {"errors"},
     "json_report": {"files"},
     "frame": {"errors"},
@@ -82,6 +84,7 @@ ALLOWED: dict[str, set[str]] = {
 
 WITHOUT_TORCH = (
     "errors",
+    "exif",
     "files",
     "frame",
     "prompts",

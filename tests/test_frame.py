@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vos.errors import InputError
-from vos.frame import Frame, no_image
+from vos.frame import Frame, no_image, own_frame
 
 IMAGE = np.zeros((2, 3, 3), np.uint8)
 
@@ -84,3 +84,11 @@ def test_a_read_only_image_is_not_copied() -> None:
     assert Frame(0, blank).image is blank
     assert blank.shape == (4, 5, 3)
     assert not any(blank.strides[:2])
+
+
+def test_the_image_of_a_decoder_is_not_copied() -> None:
+    """Two copies of 4K frames take a tenth of the time of reading them."""
+    image = IMAGE.copy()
+    frame = own_frame(3, image, time=0.5)
+    assert frame.image is image
+    assert (frame.index, frame.name, frame.time) == (3, "00003", 0.5)

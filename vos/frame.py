@@ -74,6 +74,16 @@ def check_frame(frame: Any) -> None:
         raise InputError(f"need a vos.Frame, got {type(frame).__name__}; vos.Frame(index, image) makes one")
 
 
+def own_frame(index: int, image: NDArray[np.uint8], **facts: Any) -> Frame:
+    """A frame of an (H, W, 3) uint8 image that nobody else has, as of a decoder: it need not be copied.
+
+    ``facts`` are the other fields of :class:`Frame`.
+    """
+    frame = Frame(index, no_image(image.shape[:2]), **facts)
+    object.__setattr__(frame, "image", image)
+    return frame
+
+
 def _own_image(image: Any) -> NDArray[np.uint8]:
     """A contiguous copy of an image, or the image itself where nobody can write to it.
 

@@ -317,3 +317,13 @@ def test_unknown_values() -> None:
     """Python callers get the list of readings."""
     with pytest.raises(PromptError, match="'grey' are unknown; choose one of auto, binary, index, soft"):
         load_prompts(points=["1:2,3"], mask_values="grey")
+
+
+def test_void_in_a_coloured_palette_is_void(tmp_path: Path) -> None:
+    """Its entry 255 is no white that a second object was drawn in."""
+    values = np.array([0, 100, 60], np.uint8)[LABELS]
+    values[:4] = 255
+    image = Image.fromarray(values)
+    image.putpalette(davis_palette().ravel().tolist())
+    image.save(tmp_path / "m.png")
+    assert sorted(read_masks(tmp_path / "m.png")) == [60, 100]

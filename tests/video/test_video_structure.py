@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
@@ -17,6 +18,8 @@ from vos.video.structure import structural_damage
 
 Clip = Callable[[str], Path]
 FRAGMENTS = {"container_options": {"movflags": "frag_keyframe+empty_moov"}, "gop": 5}
+MOVABLE = {"container_options": {"movflags": "frag_keyframe+empty_moov+default_base_moof"}, "gop": 5}
+"""Fragments whose data is found from where they are, as those of streams."""
 
 
 def overwritten(path: Path, start: int, length: int, value: int = 0) -> Path:
@@ -96,6 +99,19 @@ def test_a_late_start_loses_no_frame(tmp_path: Path) -> None:
         assert video.losses() == ()
 
 
+@pytest.mark.parametrize("codec", ["mpeg2video", "libx264"])
+def test_a_stream_that_was_cut_anywhere(tmp_path: Path, codec: str) -> None:
+    """As dashboard cameras and television recorders do: the last frame may be there in part."""
+    path = write_clip(tmp_path / "clip.ts", 40, codec=codec, gop=10, b_frames=2)
+    data = path.read_bytes()
+    count = len(data) // 188
+    for end in range(count // 2, count):
+        path.write_bytes(data[: end * 188])
+        with open_video(path) as video:
+            assert not [frame.index for frame in video if frame.is_damaged]
+            assert video.losses() == ()
+
+
 def test_description_of_damaged_frames() -> None:
     """Ranges, of which some are named."""
     made_up = "frame(s) are damaged, with parts made up from others"
@@ -131,15 +147,48 @@ def test_fragments_behind_damage(tmp_path: Path) -> None:
     assert structural_damage(overwritten(path, second, 8)) == [f"the data is damaged at byte {second}"]
 
 
+def boxes_of(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Type and bytes of the boxes of a file."""
+    while data:
+        size = int.from_bytes(data[:4], "big")
+        yield data[4:8], data[:size]
+        data = data[size:]
+
+
+def test_boxes_of_other_types_are_no_damage(tmp_path: Path) -> None:
+    """Live recordings have the time of day before every fragment, and cameras have boxes of their own."""
+    path = write_clip(tmp_path / "clip.mp4", 20, **MOVABLE)
+    more = {b"moof": struct.pack(">I4s24x", 32, b"prft")}
+    parts = [more.get(kind, b"") + box for kind, box in boxes_of(path.read_bytes())]
+    path.write_bytes(b"".join(parts) + struct.pack(">I4s24x", 32, b"sefd"))
+    assert structural_damage(path) == []
+    with open_video(path) as video:
+        assert len(list(video)) == 20
+
+
+def test_pieces_of_a_stream_with_a_header_each(tmp_path: Path) -> None:
+    """As saved from HLS or DASH: FFmpeg reads all of it, since the times go on."""
+    path = write_clip(tmp_path / "clip.mp4", 20, **MOVABLE)
+    boxes = list(boxes_of(path.read_bytes()))
+    header = b"".join(box for kind, box in boxes if kind in (b"ftyp", b"moov"))
+    pieces = [header * (kind == b"moof") + box for kind, box in boxes if kind in (b"moof", b"mdat")]
+    path.write_bytes(b"".join(pieces))
+    assert structural_damage(path) == []
+    with open_video(path) as video:
+        assert len(list(video)) == 20
+
+
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.99])
 def test_a_gif_that_was_cut(tmp_path: Path, share: float) -> None:
-    """It has no end mark."""
+    """It ends in the middle of an image; only the end mark is left out by some programs."""
     path = write_clip(tmp_path / "clip.gif", 12, codec="gif", pixels="rgb8")
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
-    assert structural_damage(path) == ["the file is cut short: it has no end mark"]
+    assert structural_damage(path) == ["the file is cut short: it ends in the middle of an image"]
     with open_video(path) as video:
         assert video.losses()
+    path.write_bytes(data.removesuffix(b";"))
+    assert structural_damage(path) == []
 
 
 def test_a_gif_damaged_in_its_middle(tmp_path: Path) -> None:

@@ -112,7 +112,8 @@ def _decoding_rows(backbone: Backbone, frame: Frame, truth: Mask) -> list[Row]:
 
 
 def _decoded(backbone: Backbone, frame: Frame, prompt: Prompt, truth: Mask) -> Row:
-    mask = _mask_of(frame, prompt, backbone)
+    mask = _decoded_target(frame, prompt, backbone).prompt.mask
+    assert mask is not None
     candidates = backbone.decode(encode_frame(backbone, frame), [prompt])
     scores, low_res = candidates.scores[0].cpu().numpy(), candidates.low_res[0].cpu().numpy() > 0
     count = 0 if prompt.points is None else len(prompt.points)
@@ -136,7 +137,7 @@ def record_tracking(tracker: str, sequence: Annotated, start: str, frames: int) 
     rows: list[Row] = []
     for frame, truth in zip(sequence.frames(), sequence.truth, strict=False):
         if frame.index == 0:
-            engine.start(frame, [Target(1, Prompt(mask=_first_mask(frame, truth, start)))])
+            engine.start(frame, [_first_target(frame, truth, start)])
             continue
         if len(rows) == frames:
             break
@@ -148,21 +149,20 @@ def record_tracking(tracker: str, sequence: Annotated, start: str, frames: int) 
     return rows
 
 
-def _first_mask(frame: Frame, truth: Mask, start: str) -> Mask:
-    """The true mask, or what the backbone that answers points and boxes by default decodes."""
+def _first_target(frame: Frame, truth: Mask, start: str) -> Target:
+    """The true mask, or what the backbone that answers points and boxes by default decodes, with its
+    confidence."""
     if start == "mask":
-        return truth
+        return Target(1, Prompt(mask=truth))
     if start == "box":
         prompt = box_prompt(truth)
     else:
         prompt = Prompt(points=np.array([deepest(truth)], np.float32), labels=np.array([1]))
-    return _mask_of(frame, prompt, build_interactive())
+    return _decoded_target(frame, prompt, build_interactive())
 
 
-def _mask_of(frame: Frame, prompt: Prompt, backbone: Backbone) -> Mask:
-    mask = decode_prompts(frame, [Target(1, prompt, frame.index)], backbone)[0].prompt.mask
-    assert mask is not None
-    return mask
+def _decoded_target(frame: Frame, prompt: Prompt, backbone: Backbone) -> Target:
+    return decode_prompts(frame, [Target(1, prompt, frame.index)], backbone)[0]
 
 
 def box_prompt(truth: Mask) -> Prompt:

@@ -12,12 +12,11 @@ import cv2
 from PIL import Image
 
 from ..errors import InputError
+from ..exif import exif_orientation
 from ..frame import Frame
 from .with_frames import ImageSource, check_frame_size
 
 JPEG_QUALITY = 95
-_ORIENTATION, _UPRIGHT = 0x0112, 1
-"""The tag of EXIF, and its value of images that are stored as they are shown."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +80,8 @@ def _fits(file: Path, target: ImagePlace) -> bool:
     if file.suffix != target.path.suffix:
         return False
     with Image.open(file) as image:
-        turn = image.getexif().get(_ORIENTATION, _UPRIGHT)
-        return (image.height, image.width) == target.size and turn == _UPRIGHT
+        is_upright = exif_orientation(image, file) == 1
+        return (image.height, image.width) == target.size and is_upright
 
 
 def _place_file(source: Path, target: Path, *, link: bool) -> None:

@@ -167,7 +167,7 @@ def _choose(stored: StoredMask, path: Path) -> MaskValues:
             f"{path} has id {outline} with a line of lower ids along its edge, as rounding leaves it: it "
             f"seems to be smoothed or resized. Draw it again without smoothing; or {FLAGS}"
         )
-    if white == VOID and len(ids) and VOID in found and (ids > NEAR * VOID).all():
+    if stored.all_grey and white == VOID and len(ids) and VOID in found and (ids > NEAR * VOID).all():
         raise PromptError(
             f"{path} has {VOID} beside {', '.join(map(str, ids[:5]))}: it is void (no label), or one more "
             "object in white. Give that object another id; or --mask-values index reads it as void"

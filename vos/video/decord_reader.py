@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MediaError
-from ..frame import Frame
+from ..frame import Frame, own_frame
 from .base import existing
 from .pyav_reader import PyAVReader
 
@@ -90,7 +90,7 @@ class DecordReader:
             raise MediaError(
                 f"decord cannot read frame {number} of {self._path}: {_first_line(error)}"
             ) from error
-        return Frame(number, image, f"{number:05d}", self._times[number])
+        return own_frame(number, image, time=self._times[number])
 
     def _refusal(self, reason: str) -> MediaError:
         return MediaError(f"decord does not read {self._path} faithfully: {reason}; use --reader pyav")

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from ..errors import MediaError
-from ..frame import Frame, Turn, VideoInfo
+from ..exif import exif_orientation
+from ..frame import Frame, Turn, VideoInfo, own_frame
 from ..limits import check_pixels
 from .base import existing
 
-_EXIF_ORIENTATION = 0x0112
 _EXIF_TURNS = {
     2: Turn(0, True),
     3: Turn(180),
@@ -82,7 +82,7 @@ class ImageReader:
         """See :meth:`vos.video.base.Reader.read`."""
         for index in existing(wanted, len(self.paths)):
             path = self.paths[index]
-            yield Frame(index, self._read(path), path.stem, file_name=path.name)
+            yield own_frame(index, self._read(path), name=path.stem, file_name=path.name)
 
     def count_frames(self) -> int:
         """Number of images."""
@@ -121,7 +121,7 @@ def image_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             width, height = check_pixels(*stored_size(image))
-            sideways = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+            sideways = exif_orientation(image, path) in (5, 6, 7, 8)
     except Exception as error:
         raise _unreadable(path, error) from error
     return (height, width) if sideways else (width, height)
@@ -154,7 +154,7 @@ def image_turn(path: Path) -> Turn:
     """
     try:
         with Image.open(path) as image:
-            return _EXIF_TURNS.get(image.getexif().get(_EXIF_ORIENTATION, 1), Turn())
+            return _EXIF_TURNS.get(exif_orientation(image, path), Turn())
     except Exception as error:
         raise _unreadable(path, error) from error
 

@@ -26,7 +26,7 @@ import av
 import numpy as np
 
 from ..errors import InputError, MediaError
-from ..frame import Frame
+from ..frame import Frame, own_frame
 from .playlists import playlist_kind, self_contained_formats
 
 CAMERAS = {
@@ -89,7 +89,7 @@ class LiveFrames:
             number, av_frame = taken
             first = number if first is None else first
             image = np.ascontiguousarray(av_frame.to_ndarray(format="rgb24"))
-            yield Frame(number - first, image, time=av_frame.time)
+            yield own_frame(number - first, image, time=av_frame.time)
 
     def close(self) -> None:
         """Stop reading and close the source."""

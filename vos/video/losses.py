@@ -70,10 +70,18 @@ def describe_damaged(frames: Sequence[int]) -> str:
 
 def _corrupt_packets(packets: Packets) -> NDArray[np.intp]:
     """Numbers of packets marked as damaged, but those at the seam of joined recordings and the last one."""
-    corrupt = np.flatnonzero(packets.is_corrupt)
+    return np.flatnonzero(packets.is_corrupt & ~at_cuts(packets))
+
+
+def at_cuts(packets: Packets) -> NDArray[np.bool_]:
+    """Which packets are where a stream was cut, and so may be there in part: the last one, and those before
+    recordings that were joined."""
+    found = np.zeros(len(packets), np.bool_)
+    found[-1:] = True
     jumps = np.flatnonzero(np.diff(packets.dts) < 0)
-    at_seam = ((corrupt[:, None] <= jumps) & (corrupt[:, None] > jumps - _NEAR_JOIN)).any(axis=1)
-    return corrupt[~at_seam & (corrupt < len(packets) - 1)]
+    for before in range(_NEAR_JOIN):
+        found[np.maximum(jumps - before, 0)] = True
+    return found
 
 
 def _gaps(packets: Packets, seconds: Callable[[int], float | None]) -> Iterator[str]:

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import av
 
 from ..errors import MediaError
-from ..frame import Frame, Turn, VideoInfo
+from ..frame import Frame, Turn, VideoInfo, own_frame
 from .base import existing
 from .container import Damage, Packets, decode, open_container, read_packets, video_stream
-from .losses import find_losses
+from .losses import at_cuts, find_losses
 from .pixels import UPRIGHT, ToRGB, orientation_of
 from .timeline import (
     Entry,
@@ -33,6 +33,8 @@ _BLOCK_BYTES = 64 * 2**20
 """Decoded images held at once while reading backwards."""
 _FINE_CLOCK = 1000
 """Ticks per second from which on a clock does not count frames."""
+_STREAMS = frozenset(("mpegts", "mpeg"))
+"""Containers that can be cut and joined anywhere."""
 _GUESSED_TIMES = frozenset(("avi",))
 """Files without presentation times, for which FFmpeg makes some up."""
 
@@ -146,7 +148,7 @@ class PyAVReader:
         damaged = []
         damage = None
         try:
-            for number, av_frame, is_damaged in _with_damage(enumerate(decode(self._path))):
+            for number, av_frame, is_damaged in self._with_damage(enumerate(decode(self._path))):
                 times.append(av_frame.pts if self._time_base else None)
                 if is_damaged:
                     damaged.append(number)
@@ -164,7 +166,7 @@ class PyAVReader:
         to_rgb = ToRGB(self._path)
         number = -1
         try:
-            for number, av_frame, is_damaged in _with_damage(self._decode_from(wanted.start)):
+            for number, av_frame, is_damaged in self._with_damage(self._decode_from(wanted.start)):
                 if number in wanted:
                     yield self._frame(number, av_frame, to_rgb, is_damaged)
                 if number >= wanted[-1]:
@@ -226,7 +228,7 @@ class PyAVReader:
         number = entry.frame
         av_frames = []
         try:
-            for number, av_frame, is_damaged in _with_damage(self._enter(entry, check_until=wanted[-1])):
+            for number, av_frame, is_damaged in self._with_damage(self._enter(entry, check_until=wanted[-1])):
                 if number in wanted:
                     av_frames.append(_NumberedFrame(number, av_frame, is_damaged))
                 if number >= wanted[-1]:
@@ -273,6 +275,22 @@ class PyAVReader:
             raise MediaError(f"no frame of {self._path} can be decoded ({self.codec_name})")
         return av_frame
 
+    def _with_damage(self, numbered: Iterator[tuple[int, av.VideoFrame]]) -> Iterator[_NumberedFrame]:
+        """Images with whether they are damaged: damage goes on in what is predicted from it, up to a
+        keyframe. Streams are cut and joined anywhere: that the last frame is there in part is usual."""
+        is_damaged = False
+        for number, av_frame in numbered:
+            is_made_up = av_frame.is_corrupt and av_frame.pts not in self._times_of_cuts
+            is_damaged = is_made_up or (is_damaged and not av_frame.key_frame)
+            yield _NumberedFrame(number, av_frame, is_damaged)
+
+    @cached_property
+    def _times_of_cuts(self) -> frozenset[int]:
+        """Presentation times of the last frames before a cut, where streams are cut without a trace."""
+        if self.container_name not in _STREAMS:
+            return frozenset()
+        return frozenset(self.packets.pts[at_cuts(self.packets)].tolist())
+
     def _frame(self, number: int, av_frame: av.VideoFrame, to_rgb: ToRGB, is_damaged: bool) -> Frame:
         image = to_rgb(av_frame)
         height, width = image.shape[:2]
@@ -281,7 +299,7 @@ class PyAVReader:
                 f"frame {number} of {self._path} is {width}x{height}, the first is "
                 f"{self.info.width}x{self.info.height}; a video has one size. Cut it there, or re-encode it"
             )
-        return Frame(number, image, f"{number:05d}", self.seconds(av_frame.pts), is_damaged=is_damaged)
+        return own_frame(number, image, time=self.seconds(av_frame.pts), is_damaged=is_damaged)
 
     def _damaged(self, number: int, reason: object) -> MediaError:
         return MediaError(f"{self._path} cannot be read at frame {number} and after it: {reason}")
@@ -291,14 +309,6 @@ class _NumberedFrame(NamedTuple):
     number: int
     av_frame: av.VideoFrame
     is_damaged: bool
-
-
-def _with_damage(numbered: Iterator[tuple[int, av.VideoFrame]]) -> Iterator[_NumberedFrame]:
-    """Images with whether they are damaged: damage goes on in what is predicted from it, up to a keyframe."""
-    is_damaged = False
-    for number, av_frame in numbered:
-        is_damaged = av_frame.is_corrupt or (is_damaged and not av_frame.key_frame)
-        yield _NumberedFrame(number, av_frame, is_damaged)
 
 
 class _UnexpectedFrameError(Exception):

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, MediaError
-from ..frame import Frame, VideoInfo
+from ..frame import Frame, VideoInfo, own_frame
 from .base import Reader
 from .fetch import Fetched
 from .sizes import Size, resize, target_size
@@ -181,7 +181,8 @@ class Video:
         for frame in self._reader.read(wanted):
             seen = True
             image = resize(frame.image, self._size)
-            yield dataclasses.replace(frame, image=image, nearby=partial(self._nearby, frame.index))
+            nearby = partial(self._nearby, frame.index)
+            yield own_frame(**{**vars(frame), "image": image, "nearby": nearby})
         if not seen and self._wanted.start in wanted:
             _check_start(self._wanted, self._reader.count_frames())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,8 @@ from vos.pool import StopTask
 from vos.runs import TrackSettings, track_video
 from vos.runs.batch import BatchOptions, BatchOutcome, read_manifest, run_batch, worker
 from vos.runs.batch.attempt import Attempt
-from vos.runs.batch.task import targets_of
+from vos.runs.batch.layout import done_name
+from vos.runs.batch.task import key_of, targets_of
 from vos.runs.batch.tracking import track_task
 from vos.runs.summary import Progress
 from vos.testing import scene, write_images, write_labels
@@ -158,3 +160,21 @@ def test_a_damaged_video_is_not_tried_again(
     (fail,) = (tmp_path / "out").glob("state/*/*.fail.*")
     assert json.loads(fail.read_text())["kind"] == "media"
     assert len(results(tmp_path / "out")) == FRAMES + 1
+
+
+def test_what_an_earlier_release_did_stays_done(clip: Path, tmp_path: Path) -> None:
+    """It named the files of prompts in the identity of a task."""
+
+    def batch() -> BatchOutcome:
+        return run_batch(clip, tmp_path / "out", DRIFT, run=drift_task)
+
+    assert batch() == BatchOutcome(1, 1, (), 0, 0)
+    marker = tmp_path / "out" / done_name("clip")
+    content = json.loads(marker.read_text())
+    (digest,) = content["identity"]["prompts"]["files"]
+    content["identity"]["prompts"]["files"] = {"truth/00000.png": digest}
+    marker.write_text(json.dumps({**content, "key": key_of(content["identity"])}))
+    assert batch() == BatchOutcome(1, 0, (), 0, 0)
+    shutil.copy(tmp_path / "truth" / "00002.png", tmp_path / "truth" / "00000.png")
+    with pytest.raises(OutputError, match=r"prompts.files was"):
+        batch()

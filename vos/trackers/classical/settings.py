@@ -10,6 +10,7 @@ from .appearance import AppearanceSettings
 from .components import ComponentSettings
 from .emergence import EmergenceSettings
 from .local_colours import LocalColourSettings
+from .long_term_flow import LongTermFlowSettings
 from .lookalikes import LookalikeSettings
 from .mean_field import CrfSettings
 from .motion import MotionSettings
@@ -66,6 +67,7 @@ class ClassicalSettings:
     emergence: EmergenceSettings = field(default_factory=EmergenceSettings)
     motion: MotionSettings = field(default_factory=MotionSettings)
     novelty: NoveltySettings = field(default_factory=NoveltySettings)
+    long_term_flow: LongTermFlowSettings = field(default_factory=LongTermFlowSettings)
     local_colours: LocalColourSettings = field(default_factory=LocalColourSettings)
     crf: CrfSettings = field(default_factory=CrfSettings)
     components: ComponentSettings = field(default_factory=ComponentSettings)

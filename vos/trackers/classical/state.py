@@ -15,6 +15,7 @@ from .appearance import Appearance, Examples, ReferenceFrame
 from .classifier import OnlineClassifier
 from .confidence import ReferenceStatistics
 from .emergence import Emerging
+from .long_term_flow import LongTermFlow, unknown
 from .online_update import OnlineModel
 from .reappearance import Trajectory
 from .shape import Shape
@@ -45,6 +46,8 @@ class ObjectState:
     """None until then, and where the object has been out of sight since."""
     emerging: Emerging | None = None
     """None where it was in plain view in the frame in which it was prompted."""
+    reference_confidence: float = 1.0
+    """Confidence of its mask, prompted or tracked, in the newest frame in which any object was prompted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +82,8 @@ class ClassicalState:
     """None right after a reference frame."""
     past: tuple[PastFrame, ...] = ()
     """Frames before the newest one, oldest first: as many as the longest gap needs."""
+    long_term: tuple[LongTermFlow, ...] = ()
+    """Of the newest frame, the last one, and of as many before it as the longest gap needs."""
     soft_labels: LabelProbabilities | None = None
     """Soft masks of the newest frame; None after a reference frame and after loading. No step needs it."""
 
@@ -115,6 +120,7 @@ class ClassicalState:
             _online_from(values["online"]),
             previous and PreviousAppearance(Crop(**previous["crop"]), previous["appearance_log_prob"]),
             tuple(PastFrame(**p) for p in values["past"]),
+            _long_term_from(values),
         )
 
 
@@ -127,6 +133,13 @@ def _online_from(values: dict[str, Any]) -> OnlineModel:
         tuple(Examples(**e) for e in values["recent"]),
         values["updates"],
     )
+
+
+def _long_term_from(values: dict[str, Any]) -> tuple[LongTermFlow, ...]:
+    """Nothing is known in saved states of earlier versions."""
+    if "long_term" not in values:
+        return (unknown(values["labels"].shape),) * (1 + len(values["past"]))
+    return tuple(LongTermFlow(Crop(**f["crop"]), f["x"], f["y"], f["doubt"]) for f in values["long_term"])
 
 
 def _object_from(values: dict[str, Any]) -> ObjectState:

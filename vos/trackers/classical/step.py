@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ from .confidence import Confidence, Signals, grown_reference, measure
 from .emergence import with_emerging
 from .frame_context import FrameContext, PreviousFrame, Refiner
 from .local_colours import local_colours
+from .long_term_flow import LongTermFlow, followed, long_term_unary
 from .lookalikes import likeness
 from .mean_field import mean_field
 from .motion import motion_scores, object_motions
@@ -49,6 +51,7 @@ class _View:
     usual: list[float]
     """(K,) pixels of the crop that each object covers when nothing hides it."""
     warped: WarpedMasks
+    long_term: LongTermFlow
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +106,10 @@ def _view_of(state: ClassicalState, image: NDArray[np.uint8], settings: Classica
     usual = [o.usual_area * crop.scale**2 for o in state.objects]
     cropped = crop.cut(image)
     lab = to_lab(cropped)
-    return _View(image, crop, cropped, lab, usual, _warped(state, crop, cropped, lab, settings))
+    warped = _warped(state, crop, cropped, lab, settings)
+    earlier = [(state.long_term[-gap], one.correspondence) for gap, one in warped.items()]
+    long_term = followed(earlier, crop, state.labels.shape, settings.long_term_flow)
+    return _View(image, crop, cropped, lab, usual, reduce(fuse, warped.values()), long_term)
 
 
 def _terms_of(state: ClassicalState, view: _View, settings: ClassicalSettings) -> _Terms:
@@ -179,6 +185,7 @@ def _next_state(
     return replace(
         state,
         past=past[max(0, len(past) - longest + 1) :],
+        long_term=(*state.long_term, view.long_term)[-longest:],
         image=view.image,
         labels=labels,
         objects=objects,
@@ -196,19 +203,20 @@ def crop_of(labels: Labels, settings: ClassicalSettings, room: int = 0, everywhe
 
 def _warped(
     state: ClassicalState, crop: Crop, cropped: NDArray[np.uint8], lab: Floats, settings: ClassicalSettings
-) -> WarpedMasks:
-    """The labels of the previous frame and of some earlier ones, warped to this image and fused."""
+) -> dict[int, WarpedMasks]:
+    """The labels of the previous frame and of some earlier ones, warped to this image; by how many frames
+    before it they are."""
 
     def directly_from(image: NDArray[np.uint8], labels: Labels) -> WarpedMasks:
         before = crop.cut(image)
         masks = [crop.cut_mask(labels, o.object_id) for o in state.objects]
         return warp_masks(before, cropped, (to_lab(before), lab), np.stack(masks), settings.warping)
 
-    warped = directly_from(state.image, state.labels)
+    warped = {1: directly_from(state.image, state.labels)}
     for gap in settings.gaps:
         if 1 < gap <= len(state.past) + 1:
             earlier = state.past[1 - gap]
-            warped = fuse(warped, directly_from(earlier.image, earlier.labels))
+            warped[gap] = directly_from(earlier.image, earlier.labels)
     return warped
 
 
@@ -260,6 +268,8 @@ def _unary_terms(
     scores += discounted(looks, novel, settings.novelty)
     scores[1:] += moving
     scores += shape_unary(state, predicted, scores.shape, settings.shape)
+    trust = {o.object_id: o.reference_confidence for o in state.objects}
+    scores += long_term_unary(view.long_term, state.references[-1], trust, view.lab, settings.long_term_flow)
     scores[1:] -= _reappearance(state, view.crop, settings)
     if settings.local_colours.weight:
         scores += settings.local_colours.weight * local_colours(

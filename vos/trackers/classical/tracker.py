@@ -36,6 +36,7 @@ from .appearance import ReferenceFrame, fit
 from .confidence import Confidence, fitted_confidence, reference_statistics
 from .emergence import emerging
 from .frame_context import Refiner
+from .long_term_flow import of_reference
 from .online_update import initial_online_model
 from .settings import ClassicalSettings
 from .state import ClassicalState, ObjectState
@@ -72,7 +73,8 @@ class ClassicalTracker(MaskTracker[ClassicalState]):
 
     def _learn(self, state: ClassicalState | None, frame: Frame, prompts: MaskPrompts) -> ClassicalState:
         labels = prompts.labels.copy() if state is None else prompts.over(state.labels)
-        known = {} if state is None else {o.object_id: o for o in state.objects}
+        tracked = () if state is None else state.objects
+        known = {o.object_id: replace(o, reference_confidence=o.score) for o in tracked}
         known |= self._prompted(frame, labels, prompts)
         scale = crop_of(labels, self._settings).scale
         references = (
@@ -120,6 +122,7 @@ class ClassicalTracker(MaskTracker[ClassicalState]):
             objects[object_id] = ObjectState(
                 object_id, confidence, 0, area, reference,
                 emerging=emerging(frame.image, labels, object_id, crop.scale, self._settings.emergence),
+                reference_confidence=confidence,
             )  # fmt: skip
         return objects
 
@@ -140,6 +143,7 @@ class ClassicalTracker(MaskTracker[ClassicalState]):
             appearance,
             initial_online_model(appearance),
             None,
+            long_term=(of_reference(labels.shape),),
         )
 
     def _advance(self, state: ClassicalState, frame: Frame) -> ClassicalState:
@@ -152,7 +156,8 @@ class ClassicalTracker(MaskTracker[ClassicalState]):
 
         references = tuple(replace(r, labels=cleared(r.labels)) for r in state.references)
         known = {o.object_id: o for o in state.objects if o.object_id != object_id}
-        return self._fitted(state.image, cleared(state.labels), known, references)
+        fitted = self._fitted(state.image, cleared(state.labels), known, references)
+        return replace(fitted, long_term=state.long_term)
 
     def _known(self, state: ClassicalState) -> tuple[int, ...]:
         return tuple(o.object_id for o in state.objects)
