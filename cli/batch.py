@@ -226,8 +226,15 @@ def status(output: str, manifest: str | None, endpoint_url: str | None, as_json:
         return
     click.echo(", ".join(f"{count} {state}" for state, count in found.counts.items()))
     speed = "" if found.seconds_per_frame is None else f", {found.seconds_per_frame:.3f} s per frame"
-    left = "" if found.seconds_left is None else f", about {found.seconds_left / 3600:.1f} hours left"
+    left = f", about {_shown_time(found.seconds_left)} left" if found.seconds_left else ""
     click.echo(f"{found.frames} frames{speed}{left}")
+
+
+def _shown_time(seconds: float) -> str:
+    """``2.5 hours``, or minutes where it is less than one."""
+    if seconds >= 3600:
+        return f"{seconds / 3600:.1f} hours"
+    return counted(max(round(seconds / 60), 1), "minute")
 
 
 @batch.command()

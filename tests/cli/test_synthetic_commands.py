@@ -107,3 +107,13 @@ def test_evaluate_semantic(tmp_path: Path, one_shot: bool) -> None:
     assert report["images"] == [6 if one_shot else 26]
     assert report["original"]["mean_iou"] > (0.35 if one_shot else 0.45)
     assert set(report["original"]["iou"]) == {"background", *CLASS_NAMES}
+
+
+def test_evaluate_semantic_names_an_image_that_is_too_thin(tmp_path: Path) -> None:
+    """Nothing is left of it at the size that the model reads."""
+    write_world(tmp_path, [world_scene(5_000_500)])
+    for kind in ("images", "labels"):
+        Image.new("RGB" if kind == "images" else "L", (4000, 2)).save(tmp_path / kind / "00000.png")
+    result = run("evaluate-semantic", "--dataset", "synthetic", "--data", tmp_path)
+    assert result.exit_code == 3
+    assert str(tmp_path / "images" / "00000.png") in result.stderr

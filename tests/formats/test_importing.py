@@ -60,7 +60,7 @@ def test_yolo_labels_of_images_counted_from_one(tmp_path: Path) -> None:
 
 
 def test_frames_numbered_from_1(tmp_path: Path) -> None:
-    """Each would be taken for the next frame, and the last left out; fewer frames may begin anywhere."""
+    """As programs number the frames of a video file: the last tells; fewer frames may begin anywhere."""
     names = [f"{number:05d}" for number in range(4)]
 
     def masks(name: str, *numbers: int) -> formats.Annotations:
@@ -70,10 +70,14 @@ def test_frames_numbered_from_1(tmp_path: Path) -> None:
             Image.fromarray(np.ones(SIZE, np.uint8)).save(folder / f"{number}.png")
         return formats.read(folder)
 
-    given = masks("all", 1, 2, 3, 4)
-    for skip_missing in (False, True):
-        with pytest.raises(FormatError, match="numbered 1 to 4, those of the video 0 to 3"):
-            formats.match_to_video(given, names, SIZE, skip_missing=skip_missing)
+    for given in (masks("all", 1, 2, 3, 4), masks("gaps", 1, 4)):
+        for skip_missing in (False, True):
+            found = formats.match_to_video(given, names, SIZE, skip_missing=skip_missing)
+            wanted = {record.index - 1 for record in given.records()}
+            assert {frame.index for frame, _ in found} == wanted
+            assert "the frames are numbered 1 to 4: the first one is frame 0 of the video" in found.notes
+    with pytest.raises(FormatError, match=r"frame '4' .* is not in the video"):
+        formats.match_to_video(masks("late", 2, 4), names, SIZE)
     found = formats.match_to_video(masks("some", 1, 2, 3), names, SIZE)
     assert sorted(labels_by_index(found)) == [1, 2, 3]
     by_name = formats.match_to_video(masks("named", 1, 2, 3, 4), ["1", "2", "3", "4"], SIZE)

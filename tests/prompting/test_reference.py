@@ -65,6 +65,9 @@ def test_files_and_frames(here: Path, frames: Path, clip: Scene) -> None:
         ("mug", "mug.png"),
     ]
     assert found.names == ("frame 7", "mug")
+    with open_video(str(frames)) as video:
+        both = load_references(COUNT - 1, "both_mask.png", video=video)
+    assert both.names == ("frame 7", "frame 7 object 2")
     assert np.array_equal(found.views[0].image, clip.frames[-1].image)
     assert np.array_equal(found.views[2].mask, clip.labels[-1] == 2)
 

@@ -69,6 +69,13 @@ def test_the_record(video: Video, clip: Scene, tmp_path: Path, settings: TrackSe
     assert record["timings"]["total"] > 0
 
 
+@pytest.mark.parametrize("value", ["1", 1.5, True])
+def test_numbers_of_frames_are_whole(value: Any) -> None:
+    """Not text, and not a part of a frame."""
+    with pytest.raises(ValueError, match=f"end must be a whole number, got {value!r}"):
+        TrackSettings(end=value)
+
+
 def test_outputs_can_be_left_out(video: Video, clip: Scene, tmp_path: Path) -> None:
     """Only the outputs asked for are made, and the record."""
     settings = TrackSettings(outputs=("coco",))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -212,6 +213,29 @@ def test_a_state_goes_on_in_another_engine_to_the_bit(name: str, build: Build, c
     assert all(same(other.step(f), w) for f, w in zip(clip.frames[2:], wanted, strict=True))
     one.load(load_state(saved))
     assert all(same(one.step(f), w) for f, w in zip(clip.frames[2:], wanted, strict=True))
+
+
+def overwrite(state: Any) -> None:
+    """Change all arrays of a state."""
+    if isinstance(state, np.ndarray):
+        if state.flags.writeable:
+            state[...] = 1
+    elif isinstance(state, dict | list | tuple):
+        for part in state.values() if isinstance(state, dict) else state:
+            overwrite(part)
+
+
+@every_engine
+def test_a_loaded_state_is_the_tracker_s_own(name: str, build: Build, clip: Scene) -> None:
+    """What becomes of the one that was given does not matter."""
+    one = build(name)
+    one.start(clip.frames[0], clip.targets(0))
+    state = load_state(dump_state(one.save()))
+    one.load(state)
+    overwrite(state)
+    found = one.step(clip.frames[1])
+    one.start(clip.frames[0], clip.targets(0))
+    assert same(found, one.step(clip.frames[1]))
 
 
 @every_engine

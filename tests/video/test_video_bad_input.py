@@ -363,3 +363,9 @@ def test_lengths_that_files_declare(tmp_path: Path, content: bytes, missing: int
     """Large boxes, boxes up to the end, recordings that were never finished, and sizes of several bytes."""
     (tmp_path / "a").write_bytes(content)
     assert missing_bytes(tmp_path / "a") == missing
+
+
+@pytest.mark.parametrize("source", [None, b"clip.mp4", 0, ["clip.mp4"]])
+def test_what_is_no_path(source: Any) -> None:
+    """One line, with what was given."""
+    assert f"got {source!r}" in refusal(source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -37,9 +37,9 @@ def match_to_video(
     """The annotations with the frames and the size of a video.
 
     Frames are matched by name where the video has all names, or more of the names than of the indices; else
-    by index. Where programs put the video's name or a number before that of an image, as in
-    ``clip_img_0001``, the end counts. Masks of another size are scaled by nearest neighbour if both sides
-    differ by the same factor.
+    by index; frames numbered from 1 to how many the video has are those from 0 on. Where programs put the
+    video's name or a number before that of an image, as in ``clip_img_0001``, the end counts. Masks of
+    another size are scaled by nearest neighbour if both sides differ by the same factor.
 
     Args:
         annotations: of any origin.
@@ -60,15 +60,11 @@ def match_to_video(
     count = len(heads)
     heads += [(prompt.frame_index, prompt.frame_name, None) for prompt in annotations.boxes]
     by_name = [_by_name(name, file_name, index_of) for _, name, file_name in heads]
-    by_index = [index if index < len(names) else None for index, _, _ in heads]
+    first = _first_number({index for index, _, _ in heads}, len(names))
+    by_index = [index - first if index - first < len(names) else None for index, _, _ in heads]
     named, counted = (sum(found is not None for found in way) for way in (by_name, by_index))
     use_names = named == len(heads) or named > counted
     chosen = by_name if use_names else by_index
-    if not use_names and {index for index, _, _ in heads} == set(range(1, len(names) + 1)):
-        raise FormatError(
-            f"the frames are numbered 1 to {len(names)}, those of the video 0 to {len(names) - 1}: each "
-            "would be taken for the next one; number them from 0"
-        )
     if None in chosen and not skip_missing:
         index, name, _ = heads[chosen.index(None)]
         raise FormatError(
@@ -84,6 +80,8 @@ def match_to_video(
             )
     place = {(index, name): found for (index, name, _), found in zip(heads, chosen, strict=True)}
     notes = list(annotations.notes)
+    if first and not use_names:
+        notes.append(f"the frames are numbered 1 to {len(names)}: the first one is frame 0 of the video")
     if None in chosen:
         notes.append(f"{chosen.count(None)} frames that the video does not have were left out")
     for other in sizes:
@@ -110,6 +108,11 @@ def match_to_video(
         and (box := _inside(prompt.box, size)) is not None
     ]
     return replace(annotations, records=records, boxes=boxes, notes=notes)
+
+
+def _first_number(numbers: Collection[int], num_frames: int) -> int:
+    """The number of the first frame: 1 where the frames run from 1 to how many the video has, else 0."""
+    return int(0 not in numbers and {1, num_frames} <= set(numbers) and max(numbers) == num_frames)
 
 
 def _by_name(name: str, file_name: str | None, index_of: Mapping[str, int]) -> int | None:

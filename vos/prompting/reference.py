@@ -115,10 +115,14 @@ def load_references(
                 mask = np.ascontiguousarray(turn.apply(mask))
             what, against = f"the reference mask {path}", f"the pixels of {source} as read are"
             check_mask_size(mask.shape, image.shape[:2], what, against, turn)
-            taken = names.values()
-            names.setdefault(number, stem if stem not in taken else f"{stem} {number}")
+            names.setdefault(number, _another_name(stem, number) if stem in names.values() else stem)
             views.append(ReferenceImage(names[number], image, mask, source))
     return References(tuple(views))
+
+
+def _another_name(stem: str, number: int) -> str:
+    """``mug 2``, or, behind a number, ``frame 7 object 2``."""
+    return f"{stem} object {number}" if stem[-1:].isdigit() else f"{stem} {number}"
 
 
 def _read(

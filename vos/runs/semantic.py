@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..detectors.attention.blip import BlipMatcher
 from ..detectors.attention.protocol import OneShotRun, SemanticRecipe, SemanticScores, one_shot, score
 from ..detectors.attention.text_prompts import build_prompts, load_vocabulary
 from ..evaluation.semantic import SemanticCounts
@@ -19,7 +20,7 @@ from ..evaluation.semantic_data import LabelledImage, read_list
 from ..json_report import JsonReport
 from ..settings import named_recipe, override
 from ..video.images import read_image
-from .matcher import MatcherSettings, build_matcher
+from .matcher import MatcherSettings, build_matcher, check_fits
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,13 +91,14 @@ def evaluate_semantic(
         EvaluationError: the list cannot be read.
         InputError: a class has no image that can be its support, or none is left to score.
         ModelError: if the model's weights are missing.
-        MediaError: an image or a label map cannot be read.
+        MediaError: an image or a label map cannot be read, or an image is too long and thin for the model.
     """
     recipe, model = recipe or SemanticRecipe(), model or MatcherSettings()
     # With supports to take out first, the limit counts what is left.
     limit = None if one_shot_runs else recipe.limit
-    examples = [_Listed(item) for item in read_list(Path(root), Path(root) / recipe.list_file, limit=limit)]
+    listed = read_list(Path(root), Path(root) / recipe.list_file, limit=limit)
     matcher = build_matcher(dataclasses.replace(model, canvas=model.canvas or recipe.canvas))
+    examples = [_Listed(item, matcher) for item in listed]
     vocabulary = load_vocabulary(recipe.vocabulary)
     encoded = matcher.encode_prompts(build_prompts(vocabulary, multi=recipe.multi_prompt))
     if one_shot_runs:
@@ -111,9 +113,12 @@ class _Listed:
     """A line of the list, with its image read as everywhere in the program."""
 
     item: LabelledImage
+    matcher: BlipMatcher
 
     def read_image(self) -> NDArray[np.uint8]:
-        return read_image(self.item.image)
+        image = read_image(self.item.image)
+        check_fits(image, self.item.image, self.matcher)
+        return image
 
     def read_labels(self) -> NDArray[np.uint8]:
         return self.item.read_labels()

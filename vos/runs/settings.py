@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any, Literal
 
 from ..formats.drawing import OverlaySettings
@@ -18,7 +19,7 @@ class TrackSettings:
     ``vos config show`` prints all of them with their defaults, and what each is for.
 
     Raises:
-        ValueError: for a value out of range.
+        ValueError: for a value out of range, or a number of frames that is no whole number.
     """
 
     model: str = "classical"
@@ -77,6 +78,10 @@ class TrackSettings:
         return {name: getattr(self, name) for name in names}
 
     def __post_init__(self) -> None:
+        for name in ("start", "end", "stride", "key_every", "keep_states", "checkpoint_every"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, Integral)):
+                raise ValueError(f"{name} must be a whole number, got {value!r:.60}")
         if self.start < 0:
             raise ValueError(f"start must be 0 or more, got {self.start}")
         if self.end is not None and self.end <= self.start:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -152,7 +153,7 @@ class MaskTracker(ABC, Generic[S]):
     def load(self, state: dict[str, Any]) -> None:
         """See :class:`~vos.trackers.base.Tracker`."""
         self._preview = None
-        self._state = self._from_dict(state) if state else None
+        self._state = self._from_dict(copy.deepcopy(state)) if state else None
 
 
 def check_size(frame: Frame, size: tuple[int, ...]) -> None:

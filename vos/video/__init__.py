@@ -61,6 +61,8 @@ def open_video(
             does not give a video in time.
         InputError: if nothing can be selected like this, or there is no such reader.
     """
+    if not isinstance(source, str | os.PathLike) or isinstance(os.fspath(source), bytes):
+        raise MediaError(f"a video is given by its path, a glob or an address, got {source!r:.60}")
     if reader not in READERS:
         raise unknown(InputError, "reader", reader, READERS)
     if isinstance(size, str):

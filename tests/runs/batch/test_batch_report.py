@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from vos.pool import Report
 from vos.runs import TrackSettings
 from vos.runs.batch import BatchOptions, read_manifest, run_batch
 from vos.runs.batch.attempt import Attempt, Record
-from vos.runs.batch.layout import done_name, dump, fail_name, lease_name
+from vos.runs.batch.layout import done_name, dump, fail_name, lease_name, parse
 from vos.runs.batch.leases import Leases
 from vos.runs.batch.local_store import LocalStore
 from vos.runs.batch.progress import JsonLines, Metrics
@@ -133,6 +134,24 @@ def test_merged_annotations(tracked: LocalStore) -> None:
     assert [item["segmentation"] for item in ours] == [item["segmentation"] for item in own["annotations"]]
     for image in merged["images"]:
         assert tracked.exists(image["file_name"])
+
+
+def test_merged_annotations_without_masks(clips: Path, tmp_path: Path) -> None:
+    """Images are named by task and frame, not by files that are not there."""
+    settings = replace(SETTINGS, outputs=("coco",))
+    run_batch(clips, tmp_path, settings, run=drift_task)
+    store = LocalStore(tmp_path)
+    merged = json.loads("".join(merged_coco(store, report_of(store))))
+    assert merged["images"][0]["file_name"] == "clip0/00000.png"
+
+
+def test_hours_of_video(mixed: LocalStore, manifest: Any) -> None:
+    """Of the tasks whose rate is known; older markers do not say."""
+    assert report_of(mixed, manifest)["totals"]["video_hours"] == 0
+    marker = parse(mixed.read(done_name("a")))
+    assert marker is not None
+    mixed.write(done_name("a"), dump({**marker, "video_seconds": 5400.0}))
+    assert report_of(mixed, manifest)["totals"]["video_hours"] == 1.5
 
 
 def test_tar_shards(tracked: LocalStore, tmp_path: Path) -> None:

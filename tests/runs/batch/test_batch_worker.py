@@ -23,6 +23,7 @@ from vos.errors import (
     MediaError,
     OutputError,
     PartialResultError,
+    PromptError,
     SettingsError,
 )
 from vos.pool import PoolEvent, Report, StopTask, ThreadPool
@@ -277,6 +278,23 @@ def test_a_video_that_is_gone_stays_done(
     assert batch() == BatchOutcome(9, 1, (), 0, 0)
 
 
+def test_a_task_that_was_corrected_is_tried_again(
+    batch: Callable[..., BatchOutcome], manifest: Path, store: LocalStore
+) -> None:
+    """Its line or its video; until then it stays failed."""
+    wrong = failing(PromptError("the box is beside the image"))
+    assert batch(wrong).failed == ("v00003",)
+    assert batch() == BatchOutcome(7, 0, ("v00003",), 0, 0)
+    lines = many(8)
+    lines[3] = {**lines[3], "points": ["1:5,5"]}
+    write_manifest(manifest, lines)
+    assert batch(wrong).failed == ("v00003",)
+    assert batch() == BatchOutcome(7, 0, ("v00003",), 0, 0)
+    (manifest.parent / lines[3]["video"]).write_bytes(b"another")
+    assert batch() == BatchOutcome(8, 1, (), 0, 0)
+    assert not store.exists(fail_name("v00003", 1))
+
+
 def test_other_settings_are_refused(manifest: Path, tmp_path: Path) -> None:
     """The batch says what differs."""
     run_batch(manifest, tmp_path / "out", run=simulated)
@@ -302,7 +320,10 @@ def test_a_task_that_another_worker_holds(
     lease = parse(store.read(lease_name("v00001", 1)))
     assert lease is not None
     store.write(lease_name("v00001", 1), dump({**lease, "machine": "another"}))
-    assert batch(wait=False, clock=clock) == BatchOutcome(7, 7, (), 1, 0)
+    left = batch(wait=False, clock=clock)
+    assert left == BatchOutcome(7, 7, (), 1, 0)
+    with pytest.raises(PartialResultError, match="1 task of the share is still with other workers"):
+        raise_for(left)
 
     def observe(what: str, task_id: str, facts: dict[str, Any]) -> None:
         if what == "tick":
@@ -339,6 +360,9 @@ def test_a_lost_lease_ends_the_task_without_a_word(
     marker = parse(store.read(done_name("v00005")))
     assert marker is not None
     assert marker["worker"] == "other"
+    lease = parse(store.read(lease_name("v00005", 1)))
+    assert lease is not None
+    assert lease["expires"] == 0
 
 
 def endless(attempt: Attempt, report: Report) -> Record:

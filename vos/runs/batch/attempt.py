@@ -55,6 +55,8 @@ class Record:
     """Bytes, of the process so far."""
     version: str
     size: str | None = None
+    video_seconds: float | None = None
+    """Of the video that the frames are from; None where its frame rate is not known."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

@@ -94,7 +94,7 @@ def parse_marker(data: bytes | None) -> dict[str, Any] | None:
         return None
     if not isinstance(marker["identity"].get("video"), dict) or "total" not in marker["seconds"]:
         return None
-    return {"meta": None, "size": None, **marker}
+    return {"meta": None, "size": None, "video_seconds": None, **marker}
 
 
 def parse_batch(data: bytes | None) -> dict[str, Any] | None:

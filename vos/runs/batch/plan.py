@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Sequence
 
 from ...errors import MediaError, OutputError, PromptError, SettingsError
 from ..folder import differences
@@ -14,7 +15,7 @@ from .options import BatchOptions
 from .shards import deal_by_weight, split_share
 from .staging import current_identity
 from .store import Store
-from .task import Task, key_of, with_listed_files
+from .task import Task, key_of, mark_of, with_listed_files
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +85,16 @@ def is_done(store: Store, task: Task, attempt: Attempt, *, overwrite: bool) -> b
             "Give --overwrite to do such tasks again, or another -o"
         )
     return False
+
+
+def forgive(store: Store, task: Task, attempt: Attempt, fails: Sequence[int]) -> None:
+    """Clear the failed attempts of a task that was corrected since: its line, a file, or a setting."""
+    last = parse(store.read(fail_name(task.id, fails[-1]))) or {}
+    now = mark_of(task, attempt.folder, attempt.settings)
+    if last.get("mark", now) != now:
+        logger.info("task %s has changed since it failed: it is tried again", task.id)
+        for number in reversed(fails):
+            store.remove(fail_name(task.id, number))
 
 
 def kinds_of(store: Store, task_id: str) -> list[str]:

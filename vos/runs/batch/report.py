@@ -162,6 +162,7 @@ def _totals(rows: list[dict[str, Any]], markers: list[dict[str, Any]]) -> dict[s
     return {
         "tasks": {state: states[state] for state in ("done", "failed", "waiting")},
         "frames": sum(marker["frames"] for marker in markers),
+        "video_hours": round(sum(marker["video_seconds"] or 0.0 for marker in markers) / 3600, 4),
         "bytes": sum(file["size"] for marker in markers for file in marker["files"].values()),
         "seconds": {part: round(seconds, 3) for part, seconds in sorted(parts.items())},
         "seconds_per_frame": {
@@ -243,8 +244,9 @@ def table_csv(report: Mapping[str, Any]) -> str:
 def merged_coco(store: Store, report: Mapping[str, Any]) -> Iterator[str]:
     """One COCO document of all tasks that have one, piece by piece; ids follow the order of task ids.
 
-    ``videos`` has an entry per task; images carry ``video_id``. The annotations of one task are in memory
-    at a time.
+    ``videos`` has an entry per task; images carry ``video_id``, and the place of their mask in the batch as
+    ``file_name``, or, where there is no such file, the id of the task and their name. The annotations of one
+    task are in memory at a time.
     """
     videos: list[dict[str, Any]] = []
     categories: dict[str, int] = {}
@@ -260,9 +262,12 @@ def merged_coco(store: Store, report: Mapping[str, Any]) -> Iterator[str]:
         videos.append({"id": video_id, "name": row["id"]})
         names = {category["id"]: category["name"] for category in document["categories"]}
         offsets = {}
+        folder = f"{row['place']}/masks"
+        if not all(store.exists(f"{folder}/{image['file_name']}") for image in document["images"][:1]):
+            folder = row["id"]
         for image in document["images"]:
             offsets[image["id"]] = len(images) + 1
-            file_name = f"{row['place']}/masks/{image['file_name']}"
+            file_name = f"{folder}/{image['file_name']}"
             moved = {**image, "id": len(images) + 1, "video_id": video_id, "file_name": file_name}
             images.append(json.dumps(moved))
         for annotation in document["annotations"]:

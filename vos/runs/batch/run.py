@@ -80,7 +80,8 @@ def raise_for(outcome: BatchOutcome) -> None:
 
     Raises:
         InterruptedRunError: stopped by SIGTERM or Ctrl-C.
-        PartialResultError: a task failed, or the worker stopped because of failures or a full disk.
+        PartialResultError: a task failed or is with another worker, or the worker stopped because of failures
+            or a full disk.
     """
     if outcome.reason == "signal":
         raise InterruptedRunError(outcome.message)
@@ -92,6 +93,12 @@ def raise_for(outcome: BatchOutcome) -> None:
         raise PartialResultError(
             f"{count} task{'s' * (count != 1)} failed ({shown}); vos batch report lists the reasons, and vos "
             f"batch retry clears them for the next run"
+        )
+    if outcome.elsewhere and outcome.reason is None:
+        count = outcome.elsewhere
+        raise PartialResultError(
+            f"{count} task{'s' * (count != 1)} of the share {'is' if count == 1 else 'are'} still with other "
+            "workers; the same command without --no-wait waits for them"
         )
 
 

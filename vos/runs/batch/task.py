@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import hashlib
@@ -281,6 +282,21 @@ def with_listed_files(identity: Mapping[str, Any], task: Task, folder: str) -> d
     names = [name for name in files_of(task, folder) if name in files]
     listed = [files[name] for name in (names if len(names) == len(files) else files)]
     return {**identity, "prompts": {**identity["prompts"], "files": listed}}
+
+
+def mark_of(task: Task, folder: str, settings: TrackSettings) -> str:
+    """What changes when a task is corrected: its line and settings, and the sizes and times of its files."""
+    places = [join(folder, task.video)]
+    try:
+        places += files_of(task, folder).values()
+    except PromptError:  # the prompt file is what cannot be read
+        places.append(join(folder, str(task.prompts)))
+    facts: list[Any] = [dataclasses.asdict(task), dataclasses.asdict(settings)]
+    for place in places:
+        with contextlib.suppress(OSError):  # none, or in an object store
+            stat = os.stat(place)
+            facts.append([stat.st_size, stat.st_mtime_ns])
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def key_of(identity: Mapping[str, Any]) -> str:

@@ -57,6 +57,7 @@ def track_task(attempt: Attempt, report: Report) -> Record:
             fetch_stopped(store, task.id, local)
         try:
             with open_video(place.video, **settings.reading()) as video:
+                fps = video.info.fps
                 source = known or video_identity(video.paths, video.is_images, None)
                 # Of the size that the line has, so that the task is the same one in the next run.
                 identity = identity_of_task(task, place.folder, given, source)
@@ -91,6 +92,7 @@ def track_task(attempt: Attempt, report: Report) -> Record:
             peak_memory=peak_memory(),
             version=own_version(),
             size=attempt.size,
+            video_seconds=None if fps is None else round(summary.frames * settings.stride / fps, 3),
         )
 
 

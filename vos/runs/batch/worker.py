@@ -23,10 +23,11 @@ from .layout import done_name, dump, fail_name, survey
 from .leases import Clock, Lease, Leases
 from .manifest import Manifest
 from .options import BatchOptions
-from .plan import is_done, kinds_of, share_of
+from .plan import forgive, is_done, kinds_of, share_of
 from .signals import StopFlag, stop_signals
 from .store import Store
 from .tally import BatchOutcome, Tally
+from .task import mark_of
 
 logger = logging.getLogger(__name__)
 
@@ -153,6 +154,8 @@ class Worker:
                     self._tally.done.add(task_id)
                     continue
                 self._again.add(task_id)
+            if state is not None and state.fails:
+                forgive(self.store, self.manifest.task(task_id), self._attempt(task_id), state.fails)
             if state is None or not state.fails or not self._is_given_up(task_id):
                 self._todo.append(task_id)
 
@@ -261,6 +264,7 @@ class Worker:
 
     def _finish(self, task_id: str, running: _Running, record: Record) -> None:
         if running.is_lost or not self.leases.holds(running.lease):
+            self.leases.release(running.lease)  # below the other's, which it would outlast
             self._log("lost", task_id)
             self._put_back(task_id, RECHECK_SECONDS)
             return
@@ -286,16 +290,16 @@ class Worker:
     def _fail(self, task_id: str, running: _Running, failure: Failure) -> None:
         kind = failure.kind
         self._log(kind if kind in UNCOUNTED else "failed", task_id, kind=kind, message=failure.message)
-        if not running.is_lost:
-            if kind not in UNCOUNTED:
-                kinds = [*kinds_of(self.store, task_id), kind]
-                facts = {
-                    "attempt": running.attempt,
-                    "worker": self.name,
-                    "given_up": is_final(kinds, self.options.retries),
-                }
-                self.store.create(fail_name(task_id, running.attempt), dump({**failure.as_dict(), **facts}))
-            self.leases.release(running.lease)
+        if not running.is_lost and kind not in UNCOUNTED:
+            kinds = [*kinds_of(self.store, task_id), kind]
+            facts = {
+                "attempt": running.attempt,
+                "worker": self.name,
+                "given_up": is_final(kinds, self.options.retries),
+                "mark": mark_of(self.manifest.task(task_id), self.manifest.folder, self.settings),
+            }
+            self.store.create(fail_name(task_id, running.attempt), dump({**failure.as_dict(), **facts}))
+        self.leases.release(running.lease)  # one that was lost, too: it would outlast the other's
         if kind in UNCOUNTED:
             self._observe("stopped", task_id, {"kind": kind})
             self._put_back(task_id, min(RECHECK_SECONDS, self.options.lease / 4))
