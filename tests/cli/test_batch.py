@@ -220,6 +220,7 @@ def test_the_manifest_of_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path / "other")
     status = vos("status", tmp_path / "out")
     assert status.stdout.startswith("2 done, 0 running, 0 stale, 0 failed, 0 waiting")
+    assert "left" not in status.stdout
     assert not status.stderr
     write_manifest(manifest, many(3))
     moved = tmp_path.rename(tmp_path.with_name(tmp_path.name + " moved"))
@@ -227,4 +228,5 @@ def test_the_manifest_of_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     status = vos("status", moved / "link")
     moved.rename(tmp_path)
     assert "1 waiting" in status.stdout
+    assert status.stdout.endswith(", about 1 minute left\n")
     assert "has changed since" in status.stderr

@@ -379,6 +379,23 @@ def test_yolo_without_ids(tmp_path: Path) -> None:
     assert joined.categories[1] == "dog"
 
 
+def test_yolo_scores_before_ids(tmp_path: Path) -> None:
+    """As Ultralytics writes tracked predictions, outlines and boxes; one object alone may be an outline."""
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    for frame in range(3):
+        lines = "0 0.1 0.1 0.3 0.1 0.3 0.3 0.9 1\n0 0.6 0.6 0.9 0.6 0.9 0.9 0.5 7\n0 0.5 0.5 0.2 0.2 0.75 8\n"
+        (labels / f"{frame}.txt").write_text(lines)
+    found = formats.read(tmp_path, size=(40, 60))
+    (_, result), *_ = found
+    assert (result.ids, list(result.confidence.values())) == ((1, 7), [0.9, 0.5])
+    assert [box.object_id for box in found.boxes] == [8, 8, 8]
+    for path in labels.iterdir():
+        path.write_text("0 0.1 0.1 0.3 0.1 0.3 0.3 0.9 1\n")
+    with pytest.raises(FormatError, match="a score and the id 1, or a point at the lower edge"):
+        formats.read(tmp_path, size=(40, 60))
+
+
 def test_yolo_scores_are_no_ids(tmp_path: Path) -> None:
     """Predictions end their lines with a confidence; ids are whole numbers."""
     outlines = "0.1 0.1 0.3 0.1 0.3 0.3", "0.6 0.6 0.9 0.6 0.9 0.9"

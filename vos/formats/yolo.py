@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import yaml
@@ -35,6 +35,8 @@ from .reading import (
 from .records import FrameRecord, Join, ObjectMask, RecordedVideo, RecordWriter
 
 _INSIDE = 0.25
+_FEW = 3
+"""Outlines of which all may end at the lower edge by chance."""
 _MANY_WRONG = 0.02
 """Share of wrong pixels from which on the writer recommends ``pieces=split``."""
 _SMALLEST = 10
@@ -159,7 +161,9 @@ def read_yolo(path: Path, request: Request) -> Annotations:
     prefix = _common_prefix(stems)
     numbers = frame_numbers([stem[len(prefix) :] for stem in stems])
     names = _class_names(path)
-    parsed = [_Label(file) for file in files]
+    rows = [_rows(file) for file in files]
+    both = _have_scores_and_ids([row for some in rows for row in some])
+    parsed = [_Label(file, some, both=both) for file, some in zip(files, rows, strict=True)]
     has_scores = any(label.has_fractions for label in parsed)
     for label in parsed:
         label.interpret(has_scores=has_scores)
@@ -213,23 +217,69 @@ def _common_prefix(stems: list[str]) -> str:
     return first[: first.rfind("_", 0, length) + 1]
 
 
-class _Label:
-    """One label file."""
+class _Row(NamedTuple):
+    """A line of a label file."""
 
-    def __init__(self, file: Path) -> None:
+    line: int
+    label: int
+    values: list[float]
+    last: str
+    """The last one as it is written."""
+
+
+def _rows(file: Path) -> list[_Row]:
+    """The lines of a label file."""
+    rows = []
+    for number, line in enumerate(load_text(file).splitlines(), 1):
+        parts = line.split()
+        if not parts:
+            continue
+        try:
+            rows.append(_Row(number, int(parts[0]), [float(part) for part in parts[1:]], parts[-1]))
+        except ValueError:
+            raise ValueError(f"line {number} of {file.name} is not a class and numbers") from None
+    return rows
+
+
+def _have_scores_and_ids(rows: list[_Row]) -> bool:
+    """Whether all lines end with a score and an id, as those of tracked predictions.
+
+    Raises:
+        ValueError: the last two numbers may as well be a point at the lower edge.
+    """
+    if not rows or not all(len(row.values) >= 6 and len(row.values) % 2 == 0 for row in rows):
+        return False
+    # A coordinate is hardly written without a fraction.
+    if not all(row.last.isdecimal() and row.values[-1] >= 1 and 0 <= row.values[-2] <= 1 for row in rows):
+        return False
+    if all(row.last == "1" for row in rows):
+        if len(rows) < _FEW:
+            return False
+        raise ValueError(
+            "all lines end with a number and 1: a score and the id 1, or a point at the lower edge; write "
+            "them without scores (Ultralytics: save_conf=False)"
+        )
+    return True
+
+
+class _Label:
+    """One label file.
+
+    With ``both`` its lines end with a score and an id.
+    """
+
+    def __init__(self, file: Path, rows: list[_Row], *, both: bool) -> None:
         self.classes: list[int] = []
         self.values: list[np.ndarray] = []
         self.ids: list[int | None] = []
         self.scores: list[float | None] = []
         self._last: list[float | None] = []
-        for number, line in enumerate(load_text(file).splitlines(), 1):
-            parts = line.split()
-            if not parts:
-                continue
-            try:
-                kind, values = int(parts[0]), [float(part) for part in parts[1:]]
-            except ValueError:
-                raise ValueError(f"line {number} of {file.name} is not a class and numbers") from None
+        self._both = both
+        for number, kind, values, _ in rows:
+            if both:
+                *values, score, identity = values
+                self.scores.append(score)
+                self.ids.append(int(identity))
             last = values.pop() if len(values) % 2 and len(values) >= 5 else None
             if len(values) not in (4,) and (len(values) < 6 or len(values) % 2):
                 raise ValueError(f"line {number} of {file.name} has {len(values)} coordinates")
@@ -246,7 +296,9 @@ class _Label:
         return any(last is not None and not last.is_integer() for last in self._last)
 
     def interpret(self, *, has_scores: bool) -> None:
-        """Take the numbers that lines end with for scores or for ids."""
+        """Take the numbers that lines end with for scores or for ids, where they do not end with both."""
+        if self._both:
+            return
         nothing = [None] * len(self._last)
         self.scores = self._last if has_scores else list(nothing)
         self.ids = list(nothing) if has_scores else [None if n is None else int(n) for n in self._last]

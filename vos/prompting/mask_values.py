@@ -229,12 +229,14 @@ def _outlined(values: NDArray[np.int64]) -> int | None:
     highest, lowest = cv2.dilate(pixels, block), cv2.erode(pixels, block)
     in_block = cv2.dilate((highest == lowest).astype(np.uint8), block) > 0
     line = ~in_block & (lowest < pixels) & (values > 0)
-    padded, padded_line = np.pad(values, 1), np.pad(line, 1)
     height, width = values.shape
-    beside = np.zeros(values.shape, np.bool_)
+    beside = np.zeros((height + 2, width + 2), np.bool_)
+    padded = np.pad(values, 1)
+    rows, columns = np.nonzero(line)  # few: clean masks have some in their corners alone
     for row, column in np.ndindex(3, 3):
-        window = np.s_[row : row + height, column : column + width]
-        beside |= padded_line[window] & (padded[window] < values)
+        near = rows + row, columns + column
+        beside[near] |= values[rows, columns] < padded[near]
+    beside = beside[1:-1, 1:-1]
     edge = (lowest < pixels) & in_block
     counts = np.bincount(values[edge])
     shares = np.bincount(values[edge & beside], minlength=len(counts)) / np.maximum(counts, 1)
