@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from vos.prompts import Target
 from vos.runs import TrackSettings, track_video
 from vos.runs.folder import Layout, claim
 from vos.testing import Scene
+from vos.trackers.registry import build_tracker
 from vos.video.selection import Video
 
 
@@ -256,6 +258,27 @@ def test_resume_with_other_settings_is_refused(
     with pytest.raises(OutputError, match=r"input\.size was 18, is 24; input\.sha256 was"):
         go(1)
     assert files(out) == before
+
+
+def test_resume_of_a_run_of_an_earlier_version(
+    reader: SceneReader, clip: Scene, tmp_path: Path, settings: TrackSettings
+) -> None:
+    """A setting that it does not have cannot be given as it was: the version is the next thing to try."""
+    out = tmp_path / "out"
+
+    def go() -> None:
+        track_video(
+            Video(reader), [target(clip, 1)], out, settings, tracker=build_tracker("classical"), resume=True
+        )
+
+    go()
+    record = json.loads((out / "run.json").read_text())
+    del record["engine"]["novelty"]
+    (out / "run.json").write_text(json.dumps(record))
+    with pytest.raises(
+        OutputError, match=r"engine\.novelty is a setting that it does not have\. It was made by an earlier"
+    ):
+        go()
 
 
 def test_resume_of_nothing_begins(

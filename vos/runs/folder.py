@@ -37,6 +37,7 @@ from .work_folder import CHECKPOINT, JOB, LOCK, MARKER, NEW, SWAP, WRITTEN, remo
 
 __all__ = ["PROGRAM", "Layout", "RunFolder", "claim", "differences", "earlier_run", "is_stopped", "is_taken"]
 
+IS_NEW = " is a setting that it does not have"
 SHOWN = 5
 """So many differences are named when a run cannot be resumed."""
 
@@ -307,9 +308,12 @@ def _refuse_differences(
         hint = " (the overlay of a finished run can be changed, see also `vos visualize`)" if is_look else ""
         if all(text.startswith(("settings.outputs ", "outputs.")) for text in found):
             hint = " (`vos export` writes other formats of a finished run)"
+        advice = f"Give the same settings{hint}"
+        if any(text.endswith(IS_NEW) for text in found):
+            advice = "It was made by an earlier version of vos: continue it with that version"
         raise OutputError(
             f"{layout.folder} holds a run with other settings, which --resume cannot continue: "
-            f"{'; '.join(found[:SHOWN])}{more}. Give the same settings{hint}, or --overwrite to start over"
+            f"{'; '.join(found[:SHOWN])}{more}. {advice}, or --overwrite to start over"
         )
 
 
@@ -322,7 +326,9 @@ def differences(
         old, new = before.get(key), now.get(key)
         if old == new:
             continue
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
+        if where.startswith("engine.") and key not in before:
+            yield f"{where}{key}{IS_NEW}"
+        elif isinstance(old, Mapping) and isinstance(new, Mapping):
             yield from differences(old, new, free=free, where=f"{where}{key}.")
         else:
             yield f"{where}{key} was {_short(old)}, is {_short(new)}"

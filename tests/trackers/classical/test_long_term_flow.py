@@ -125,6 +125,13 @@ def test_nothing_is_known_of_a_state_of_an_earlier_version() -> None:
     assert region_similarity(masks[2], second.step(frames[2]).mask(1)) > 0.8
 
 
+@pytest.mark.parametrize("wrong", [{"least": 1.0}, {"least": -0.1}, {"colour": 0.0}])
+def test_settings_that_cannot_be(wrong: dict[str, float]) -> None:
+    """They are named."""
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        LongTermFlowSettings(**wrong)
+
+
 @pytest.mark.usefixtures("one_thread")
 def test_frames_that_are_larger_than_what_opencv_remaps() -> None:
     """A panorama of 33,000 columns is tracked like any other."""

@@ -52,6 +52,12 @@ class LongTermFlowSettings:
     blur: float = 1.5
     """Standard deviation in pixels of the blur before colours are compared."""
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.least < 1:
+            raise ValueError(f"least must be 0 or more and below 1, got {self.least}")
+        if not self.colour > 0:
+            raise ValueError(f"colour must be above 0, got {self.colour}")
+
 
 @dataclass(frozen=True, eq=False)
 class LongTermFlow:
