@@ -116,6 +116,11 @@ def _check_box(box: NDArray[np.float32], size: tuple[int, int], target: Target, 
             "not fractions of the image; did you mean "
             f"{target.object_id}:{x0 * width:g},{y0 * height:g},{x1 * width:g},{y1 * height:g}?"
         )
+    if x1 < x0 or y1 < y0:
+        raise PromptError(
+            f"the box {x0:g},{y0:g},{x1:g},{y1:g} of {where} is inverted: {x0:g},{y0:g} must be its "
+            "upper left corner"
+        )
     # One pixel of grace: many tools give the exclusive end.
     if min(x0, y0) >= 0 and x1 <= width and y1 <= height and x0 <= width - 1 and y0 <= height - 1:
         return
