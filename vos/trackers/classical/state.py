@@ -49,6 +49,11 @@ class ObjectState:
     reference_confidence: float = 1.0
     """Confidence of its mask, prompted or tracked, in the newest frame in which any object was prompted."""
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether it has been seen, but not in the newest frame."""
+        return self.frames_lost > 0 and self.usual_area > 0
+
 
 @dataclass(frozen=True, eq=False)
 class PastFrame:

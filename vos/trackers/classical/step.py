@@ -100,7 +100,7 @@ def advance(
 
 def _view_of(state: ClassicalState, image: NDArray[np.uint8], settings: ClassicalSettings) -> _View:
     # An object that has gone out of sight may come back anywhere.
-    lost = any(_is_lost(o) for o in state.objects)
+    lost = any(o.is_lost for o in state.objects)
     room = hidden_margin(state.labels, state.objects, settings.occlusion)
     crop = crop_of(state.labels, settings, room, everywhere=lost)
     usual = [o.usual_area * crop.scale**2 for o in state.objects]
@@ -242,11 +242,6 @@ def _appearance_log_prob(
     return mixed, reference
 
 
-def _is_lost(state: ObjectState) -> bool:
-    """Whether the object has been seen, but not in the newest frame."""
-    return state.frames_lost > 0 and state.usual_area > 0
-
-
 def _unary_terms(
     state: ClassicalState,
     view: _View,
@@ -259,7 +254,7 @@ def _unary_terms(
 ) -> Floats:
     """(1 + K, h, w) float32 log-scores of background and objects: the sum of all unary terms."""
     warped = view.warped
-    lost = [_is_lost(o) for o in state.objects]
+    lost = [o.is_lost for o in state.objects]
     reach = hidden_reach(warped, view.usual, moving, settings.occlusion)
     scores = motion_unary(warped, expected, lost, reach, settings.warping.min_quality, settings.fusion)
     looks = settings.fusion.appearance * appearance_unary(
