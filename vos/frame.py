@@ -75,7 +75,7 @@ def check_frame(frame: Any) -> None:
 
 
 def own_frame(index: int, image: NDArray[np.uint8], **facts: Any) -> Frame:
-    """A frame of an (H, W, 3) uint8 image that nobody else has, as of a decoder: it need not be copied.
+    """A frame of an (H, W, 3) uint8 image that is not used elsewhere, as of a decoder: it need not be copied.
 
     ``facts`` are the other fields of :class:`Frame`.
     """
@@ -85,7 +85,7 @@ def own_frame(index: int, image: NDArray[np.uint8], **facts: Any) -> Frame:
 
 
 def _own_image(image: Any) -> NDArray[np.uint8]:
-    """A contiguous copy of an image, or the image itself where nobody can write to it.
+    """A contiguous copy of an image, or the image itself where it is read-only.
 
     Raises:
         InputError: for what is no (H, W, 3) uint8 image; the message says how to make one of the usual kinds.
@@ -106,7 +106,7 @@ def _may_change(image: Any) -> bool:
 
 
 def no_image(size: tuple[int, ...]) -> NDArray[np.uint8]:
-    """A black image of ``size`` (H, W) that takes no memory, for a frame whose pixels nobody looks at."""
+    """A black image of ``size`` (H, W) that takes no memory, for a frame whose pixels are not read."""
     return np.broadcast_to(np.zeros(3, np.uint8), (*size, 3))
 
 

@@ -26,6 +26,10 @@ SUMMARY = "import.json"
 PROMPTS = "prompts.json"
 
 
+_Head = tuple[int, str, str | None]
+"""Index, name and file name of a frame, as annotations have them."""
+
+
 def match_to_video(
     annotations: Annotations,
     names: Sequence[str],
@@ -51,36 +55,24 @@ def match_to_video(
     Raises:
         FormatError: a frame is not there, two are the same, or the size is another.
     """
-    index_of = {name: index for index, name in enumerate(names)}
-    heads: list[tuple[int, str, str | None]] = []
+    heads: list[_Head] = []
     sizes: dict[tuple[int, int], None] = {}
     for record in annotations.records():
         heads.append((record.index, record.name, record.file_name))
         sizes[record.size] = None
     count = len(heads)
     heads += [(prompt.frame_index, prompt.frame_name, None) for prompt in annotations.boxes]
-    by_name = [_by_name(name, file_name, index_of) for _, name, file_name in heads]
-    first = _first_number({index for index, _, _ in heads}, len(names))
-    by_index = [index - first if index - first < len(names) else None for index, _, _ in heads]
-    named, counted = (sum(found is not None for found in way) for way in (by_name, by_index))
-    use_names = named == len(heads) or named > counted
-    chosen = by_name if use_names else by_index
+    chosen, first = _matched(heads, names)
     if None in chosen and not skip_missing:
         index, name, _ = heads[chosen.index(None)]
         raise FormatError(
             f"frame {name!r} (index {index}) is not in the video, which has {len(names)} frames: "
             "give --skip-missing to leave such frames out"
         )
-    taken: dict[int, str] = {}
-    for (_, name, _), found in zip(heads[:count], chosen[:count], strict=True):
-        if found is not None and taken.setdefault(found, name) != name:
-            raise FormatError(
-                f"frames {taken[found]!r} and {name!r} are both frame {names[found]!r} of the video: "
-                "if they are of several videos, give each a file of its own"
-            )
+    _refuse_two_for_one(heads[:count], chosen[:count], names)
     place = {(index, name): found for (index, name, _), found in zip(heads, chosen, strict=True)}
     notes = list(annotations.notes)
-    if first and not use_names:
+    if first:
         notes.append(f"the frames are numbered 1 to {len(names)}: the first one is frame 0 of the video")
     if None in chosen:
         notes.append(f"{chosen.count(None)} frames that the video does not have were left out")
@@ -108,6 +100,28 @@ def match_to_video(
         and (box := _inside(prompt.box, size)) is not None
     ]
     return replace(annotations, records=records, boxes=boxes, notes=notes)
+
+
+def _matched(heads: Sequence[_Head], names: Sequence[str]) -> tuple[list[int | None], int]:
+    """Index in the video of every head, None where it has none; and the number of its first frame there, if
+    they are matched by index."""
+    index_of = {name: index for index, name in enumerate(names)}
+    by_name = [_by_name(name, file_name, index_of) for _, name, file_name in heads]
+    first = _first_number({index for index, _, _ in heads}, len(names))
+    by_index = [index - first if index - first < len(names) else None for index, _, _ in heads]
+    named, counted = (sum(found is not None for found in way) for way in (by_name, by_index))
+    return (by_name, 0) if named == len(heads) or named > counted else (by_index, first)
+
+
+def _refuse_two_for_one(heads: Sequence[_Head], chosen: Sequence[int | None], names: Sequence[str]) -> None:
+    """FormatError where masks of two names are of one frame."""
+    taken: dict[int, str] = {}
+    for (_, name, _), found in zip(heads, chosen, strict=True):
+        if found is not None and taken.setdefault(found, name) != name:
+            raise FormatError(
+                f"frames {taken[found]!r} and {name!r} are both frame {names[found]!r} of the video: "
+                "if they are of several videos, give each a file of its own"
+            )
 
 
 def _first_number(numbers: Collection[int], num_frames: int) -> int:

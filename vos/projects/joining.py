@@ -100,7 +100,7 @@ class _Decisions:
     anchored: dict[int, Mask] = field(default_factory=dict)
     """Frame -> union of two locked masks."""
     tracked: dict[int, PackedMask] = field(default_factory=dict)
-    """Frame -> mask that nobody has confirmed, or not all of it."""
+    """Frame -> mask that is not confirmed, or not all of it."""
     same: set[int] = field(default_factory=set)
     """The frames of these in which the receiving object has this mask already."""
     unions: int = 0

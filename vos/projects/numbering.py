@@ -1,7 +1,7 @@
 """Numbers of objects, where annotators gave one number to two objects without knowing of each other.
 
 An object is the event that added it; its number is what people see, and what events say. Who comes later in
-the total order gets another number for its object, the smallest that nobody asked for. What an event means
+the total order gets another number for its object, the smallest that was not asked for. What an event means
 by a number is what its writer saw when it was written, so that events never change hands.
 """
 

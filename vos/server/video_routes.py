@@ -56,7 +56,7 @@ def _index(request: Request, video: ProjectVideo) -> int:
 
 
 async def _wait_for(request: Request, future: Future[Any]) -> Any:
-    """What a future gives. It is cancelled if the client goes: nothing is begun for nobody.
+    """What a future gives. It is cancelled if the client goes: nothing is begun that has no reader.
 
     Raises:
         Refusal: 503 if it was cancelled, as when the server stops.
@@ -69,7 +69,7 @@ async def _wait_for(request: Request, future: Future[Any]) -> Any:
         going.cancel()
         waiting.cancel()  # nothing, where it is done
     if waiting.cancelled():
-        raise Refusal(503, "busy", "nobody waits for this any more, or the server stops")
+        raise Refusal(503, "busy", "the request was given up, or the server stops")
     return waiting.result()
 
 
